@@ -1,0 +1,201 @@
+"""What can be asked of a tenant: frozen commands, and the replies they get.
+
+Edges translate a wire message into one of these; `tenant.py` decides. A command carries everything the decision needs
+except the time and fresh ids, which are arguments of `Tenant.apply`. All ids are canonical lower-case UUID text, all
+payloads JSON text that the edge has already checked.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from broadaxe.core.definition import WorkflowSpec
+
+LabelValue = str | int
+
+
+class PutWorkflow(msgspec.Struct, frozen=True):
+    """Registers a definition; a new version only if its checksum changed. Reply: `PutWorkflowReply`."""
+
+    spec: WorkflowSpec
+
+
+class PutWorkflowReply(msgspec.Struct, frozen=True):
+    workflow_id: str
+    version_id: str
+    ordinal: int
+    created_at_us: int
+
+
+class DeleteWorkflow(msgspec.Struct, frozen=True):
+    """Forgets the name; history and live runs stay. Reply: None. NotFound if absent."""
+
+    workflow_id: str
+
+
+class RegisterWorker(msgspec.Struct, frozen=True):
+    """Always a new worker, whatever its name. Reply: the worker id."""
+
+    name: str
+    actions: tuple[str, ...]
+    slots: dict[str, int]
+    labels: dict[str, LabelValue] = {}
+    runtime: dict[str, str] = {}
+
+
+class OpenStream(msgspec.Struct, frozen=True):
+    """A worker opened an assignment stream. `session` numbers streams of this process, newest highest. Reply: None."""
+
+    worker_id: str
+    session: int
+
+
+class CloseStream(msgspec.Struct, frozen=True):
+    """That stream ended. Ignored when a newer one has replaced it. Reply: None."""
+
+    worker_id: str
+    session: int
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    worker_id: str
+
+
+class UnregisterWorker(msgspec.Struct, frozen=True):
+    """The worker says goodbye; its running attempts stay until they report or the heartbeat rule takes them."""
+
+    worker_id: str
+
+
+class PutWorkerLabels(msgspec.Struct, frozen=True):
+    worker_id: str
+    labels: dict[str, LabelValue]
+
+
+class PauseWorker(msgspec.Struct, frozen=True):
+    worker_id: str
+    is_paused: bool
+
+
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One run to be created. `input` is a JSON object text; `additional_metadata` one too, or None for none."""
+
+    workflow_name: str
+    input: str
+    additional_metadata: str | None = None
+    priority: int | None = None
+    parent_task_id: str | None = None
+    child_index: int | None = None
+    child_key: str | None = None
+    desired_worker_id: str | None = None
+
+
+class TriggerRuns(msgspec.Struct, frozen=True):
+    """Creates runs; all or none. Reply: tuple of run ids in request order."""
+
+    requests: tuple[RunRequest, ...]
+
+
+class EventRequest(msgspec.Struct, frozen=True, kw_only=True):
+    key: str
+    payload: str
+    additional_metadata: str | None = None
+    priority: int | None = None
+    scope: str | None = None
+
+
+class PushEvents(msgspec.Struct, frozen=True):
+    """Stores events and starts the runs they trigger. Reply: tuple of `PushedEvent` in request order."""
+
+    events: tuple[EventRequest, ...]
+
+
+class PushedEvent(msgspec.Struct, frozen=True):
+    event_id: str
+    seen_at_us: int
+    run_ids: tuple[str, ...]
+
+
+class Outcome(StrEnum):
+    STARTED = "STARTED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class ReportAttempt(msgspec.Struct, frozen=True):
+    """A worker's word on an attempt. `retry_count` None means the current attempt. Reply: `Accepted`.
+
+    `payload` is the output (JSON text, already normalised) for COMPLETED, the error text for FAILED.
+    """
+
+    task_id: str
+    retry_count: int | None
+    outcome: Outcome
+    payload: str = ""
+    is_retryable: bool = True
+    retry_after_us: int | None = None
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """`is_current` is False when the report was stale and changed nothing; the worker is answered OK all the same."""
+
+    is_current: bool
+
+
+class RefreshTimeout(msgspec.Struct, frozen=True):
+    """Moves the execution deadline by `by_us` from where it stands. Reply: the new deadline in microseconds."""
+
+    task_id: str
+    by_us: int
+
+
+class ReleaseSlot(msgspec.Struct, frozen=True):
+    """Frees the worker's units while the attempt runs on. Idempotent. Reply: None."""
+
+    task_id: str
+
+
+class CancelTasks(msgspec.Struct, frozen=True):
+    """Run ids (all their tasks) or task ids; unknown ones are skipped. Reply: tuple of ids of tasks it ended."""
+
+    ids: tuple[str, ...]
+
+
+class ReplayTasks(msgspec.Struct, frozen=True):
+    """Run ids or task ids; those still active are skipped. Reply: tuple of ids of tasks queued again."""
+
+    ids: tuple[str, ...]
+
+
+class FailDelivery(msgspec.Struct, frozen=True):
+    """An assignment could not be written to its worker's stream. Reply: None."""
+
+    task_id: str
+    retry_count: int
+    reason: str
+
+
+Command = (
+    PutWorkflow
+    | DeleteWorkflow
+    | RegisterWorker
+    | OpenStream
+    | CloseStream
+    | Heartbeat
+    | UnregisterWorker
+    | PutWorkerLabels
+    | PauseWorker
+    | TriggerRuns
+    | PushEvents
+    | ReportAttempt
+    | RefreshTimeout
+    | ReleaseSlot
+    | CancelTasks
+    | ReplayTasks
+    | FailDelivery
+)
+
+Reply = None | str | int | tuple[str, ...] | tuple[PushedEvent, ...] | PutWorkflowReply | Accepted

@@ -1,0 +1,268 @@
+"""What a tenant decided: rows to write, effects to release once they are committed.
+
+Rows describe the state a row shall have after the commit, one row per changed object and batch, whatever happened to
+it inside the batch. `storage/journal.py` writes them, `storage/loader.py` reads them back as the same types, so a
+tenant loaded from its rows equals the one that wrote them. Effects are released by `engine/` after the commit only.
+Instants (`*_at_us`) are microseconds since the Unix epoch.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from broadaxe.core.commands import LabelValue
+from broadaxe.core.definition import WorkflowDefinition
+from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
+
+# Rows ---------------------------------------------------------------------------------------------------------------
+
+
+class WorkflowRow(msgspec.Struct, frozen=True, gc=False):
+    id: str
+    name: str
+    description: str
+    created_at_us: int
+    updated_at_us: int
+    deleted_at_us: int | None
+
+
+class VersionRow(msgspec.Struct, frozen=True):
+    id: str
+    workflow_id: str
+    ordinal: int
+    label: str
+    checksum: str
+    definition: WorkflowDefinition
+    created_at_us: int
+
+
+class WorkerRow(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    actions: tuple[str, ...]
+    slots: dict[str, int]
+    labels: dict[str, LabelValue]
+    runtime: dict[str, str]
+    is_paused: bool
+    is_listening: bool
+    created_at_us: int
+    updated_at_us: int
+    last_heartbeat_at_us: int | None
+    listening_since_us: int | None
+
+
+class RunRow(msgspec.Struct, frozen=True, gc=False):
+    """Everything about a run that never changes, plus the state it is born with."""
+
+    id: str
+    workflow_id: str
+    version_id: str
+    is_dag: bool
+    display_name: str
+    priority: int
+    additional_metadata: str | None
+    parent_run_id: str | None
+    parent_task_id: str | None
+    child_index: int | None
+    child_key: str | None
+    desired_worker_id: str | None
+    triggering_event_id: str | None
+    triggering_event_key: str | None
+    created_at_us: int
+    status: RunStatus
+    started_at_us: int | None
+    finished_at_us: int | None
+
+
+class NewRun(msgspec.Struct, frozen=True, gc=False):
+    row: RunRow
+    input: str
+
+
+class RunState(msgspec.Struct, frozen=True, gc=False):
+    id: str
+    status: RunStatus
+    started_at_us: int | None
+    finished_at_us: int | None
+
+
+class TaskRow(msgspec.Struct, frozen=True, gc=False):
+    """Everything about a task that never changes."""
+
+    id: str
+    run_id: str
+    workflow_id: str
+    definition_id: str
+    name: str
+    action_id: str
+    display_name: str
+    created_at_us: int
+
+
+class TaskState(msgspec.Struct, frozen=True, gc=False):
+    """Everything about a task that changes, as of its latest attempt. `output` and `error` belong to terminal states."""
+
+    id: str
+    status: TaskStatus
+    retry_count: int
+    app_retry_count: int
+    internal_retry_count: int
+    queue_priority: int
+    worker_id: str | None
+    slot_released: bool
+    event_count: int
+    queued_at_us: int | None
+    assigned_at_us: int | None
+    started_at_us: int | None
+    finished_at_us: int | None
+    due_at_us: int | None
+    output: str | None
+    error: str | None
+
+
+class NewTask(msgspec.Struct, frozen=True, gc=False):
+    row: TaskRow
+    state: TaskState
+
+
+class TaskEventRow(msgspec.Struct, frozen=True, gc=False):
+    task_id: str
+    seq: int
+    type: TaskEventType
+    at_us: int
+    retry_count: int
+    worker_id: str | None
+    message: str
+    error: str | None
+
+
+class EventRow(msgspec.Struct, frozen=True, gc=False):
+    id: str
+    key: str
+    payload: str
+    additional_metadata: str | None
+    scope: str | None
+    priority: int | None
+    seen_at_us: int
+
+
+class Writes(msgspec.Struct):
+    """One batch for the journal: a list per kind of row. `archived_outputs` are ids of tasks whose stored output moves
+    to their history before the row is cleared (a replay)."""
+
+    workflows: list[WorkflowRow]
+    versions: list[VersionRow]
+    workers: list[WorkerRow]
+    new_runs: list[NewRun]
+    runs: list[RunState]
+    new_tasks: list[NewTask]
+    tasks: list[TaskState]
+    task_events: list[TaskEventRow]
+    events: list[EventRow]
+    archived_outputs: list[str]
+
+    @classmethod
+    def empty(cls) -> Writes:
+        return cls([], [], [], [], [], [], [], [], [], [])
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__struct_fields__)
+
+
+# Effects ------------------------------------------------------------------------------------------------------------
+
+
+class StartAttempt(msgspec.Struct, frozen=True, gc=False):
+    """Send this attempt to its worker. The engine adds the payload: the run's input, and outputs of `parents`."""
+
+    worker_id: str
+    session: int
+    task_id: str
+    run_id: str
+    definition_id: str
+    task_name: str
+    action_id: str
+    workflow_name: str
+    workflow_id: str
+    version_id: str
+    retry_count: int
+    priority: int
+    additional_metadata: str | None
+    parent_run_id: str | None
+    child_index: int | None
+    child_key: str | None
+    triggering_event_id: str | None
+    triggering_event_key: str | None
+    created_at_us: int
+    parents: tuple[tuple[str, str], ...]
+    """(task name, task id) of every task of the run that has an output so far."""
+    errors: tuple[tuple[str, str], ...]
+    """(task name, error text) of failed tasks; only for the on-failure task."""
+
+
+class CancelAttempt(msgspec.Struct, frozen=True, gc=False):
+    """Tell the worker to stop this attempt."""
+
+    worker_id: str
+    session: int
+    task_id: str
+    run_id: str
+    definition_id: str
+    task_name: str
+    action_id: str
+    retry_count: int
+
+
+class Progress(StrEnum):
+    STARTED = "STARTED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMED_OUT = "TIMED_OUT"
+
+
+class TaskProgressed(msgspec.Struct, frozen=True, gc=False):
+    """An attempt started or ended; for people who follow a run live. `payload` is its output or error text."""
+
+    run_id: str
+    task_id: str
+    progress: Progress
+    retry_count: int
+    retries: int
+    payload: str
+    at_us: int
+
+
+class TaskResult(msgspec.Struct, frozen=True, gc=False):
+    task_id: str
+    name: str
+    status: TaskStatus
+    error: str | None
+
+
+class RunFinished(msgspec.Struct, frozen=True):
+    """Every task of the run is terminal. Outputs are fetched by whoever has a waiter."""
+
+    run_id: str
+    status: RunStatus
+    is_dag: bool
+    additional_metadata: str | None
+    results: tuple[TaskResult, ...]
+    at_us: int
+
+
+class RunStarted(msgspec.Struct, frozen=True, gc=False):
+    """A run was created; for those who follow runs by metadata."""
+
+    run_id: str
+    additional_metadata: str | None
+
+
+Effect = StartAttempt | CancelAttempt | TaskProgressed | RunFinished | RunStarted
+
+
+class Decision(msgspec.Struct, frozen=True):
+    writes: Writes
+    effects: list[Effect]

@@ -1,0 +1,242 @@
+"""Workflow definitions: what a client declares (`WorkflowSpec`), validated and normalised into what runs (`WorkflowDefinition`).
+
+Owns every rule about a definition's fields, their defaults, the order of tasks and the checksum that decides whether a
+registration makes a new version. Refuses anything it cannot honour, naming the field; it never drops a declared
+feature silently.
+
+Invariants of a `WorkflowDefinition`: `tasks` is in topological order with alphabetical tie-break, parents come before
+children, `on_failure` (if any) is not among `tasks`, action ids are lower-case, durations are microseconds.
+
+Source: semantics 1.2 and 1.3, grpc specification 12.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from broadaxe.core.durations import US_PER_S, parse_duration
+from broadaxe.errors import InvalidArgument
+
+NAME_LENGTH_MAX: Final = 255
+TASKS_MAX: Final = 10_000
+RETRIES_MAX: Final = 1_000_000
+BACKOFF_FACTOR_MAX: Final = 1_000.0
+BACKOFF_S_MAX: Final = 86_400
+DEFAULT_EXECUTION_TIMEOUT_US: Final = 300 * US_PER_S
+DEFAULT_SCHEDULE_TIMEOUT_US: Final = 300 * US_PER_S
+DEFAULT_SLOTS: Final = {"default": 1}
+
+_NAME: Final = re.compile(r"[a-zA-Z0-9._-]+")
+
+
+class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as declared on the wire. Empty timeouts mean the default."""
+
+    name: str
+    action_id: str
+    parents: tuple[str, ...] = ()
+    execution_timeout: str = ""
+    schedule_timeout: str = ""
+    retries: int = 0
+    backoff_factor: float | None = None
+    backoff_max_s: int | None = None
+    slots: dict[str, int] = {}
+
+
+class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A workflow as declared on the wire."""
+
+    name: str
+    description: str = ""
+    label: str = ""
+    tasks: tuple[TaskSpec, ...] = ()
+    on_failure: TaskSpec | None = None
+    event_triggers: tuple[str, ...] = ()
+    default_priority: int | None = None
+    input_json_schema: str | None = None
+
+
+class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as it runs. `id` is the definition's own UUID (the wire's step id), the same for all runs of a version."""
+
+    id: str
+    name: str
+    action_id: str
+    parents: tuple[str, ...]
+    execution_timeout_us: int
+    schedule_timeout_us: int
+    retries: int
+    backoff_factor: float | None
+    backoff_max_s: int
+    slots: dict[str, int]
+
+    def backoff_us(self, app_retry_count: int) -> int:
+        """Delay before application retry number `app_retry_count` (1, 2, …); 0 without a factor."""
+        if self.backoff_factor is None:
+            return 0
+        try:
+            delay_s = min(float(self.backoff_max_s), self.backoff_factor**app_retry_count)
+        except OverflowError:
+            delay_s = float(self.backoff_max_s)
+        return int(delay_s * US_PER_S)
+
+
+class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """A normalised workflow: the immutable content of a workflow version."""
+
+    name: str
+    description: str
+    label: str
+    tasks: tuple[TaskDefinition, ...]
+    on_failure: TaskDefinition | None
+    event_triggers: tuple[str, ...]
+    default_priority: int
+    input_json_schema: str | None = None
+
+    @property
+    def is_dag(self) -> bool:
+        """Whether runs have an id of their own (section 1.1: two tasks or more, on_failure included)."""
+        return len(self.tasks) > 1 or self.on_failure is not None
+
+
+def normalise(spec: WorkflowSpec, new_id: Callable[[], str]) -> WorkflowDefinition:
+    """Validates `spec`; raises InvalidArgument naming the field, in which case nothing was made."""
+    check_name(spec.name, field="name")
+    if not spec.tasks:
+        raise InvalidArgument("a workflow needs at least one task", field="tasks")
+    if len(spec.tasks) > TASKS_MAX:
+        raise InvalidArgument(f"a workflow may have at most {TASKS_MAX} tasks", field="tasks")
+    if spec.default_priority is not None:
+        check_priority(spec.default_priority, field="default_priority")
+    for position, key in enumerate(spec.event_triggers):
+        if not key:
+            raise InvalidArgument("an event key must not be empty", field=f"event_triggers[{position}]")
+    ordered = _in_topological_order(spec.tasks)
+    if spec.on_failure is not None:
+        if spec.on_failure.parents:
+            raise InvalidArgument("the on-failure task has no parents", field="on_failure_task.parents")
+        if any(task.name == spec.on_failure.name for task in spec.tasks):
+            raise InvalidArgument("two tasks have this name", field="on_failure_task.readable_id")
+    return WorkflowDefinition(
+        name=spec.name,
+        description=spec.description,
+        label=spec.label,
+        tasks=tuple(_normalise_task(task, f"tasks[{spec.tasks.index(task)}]", new_id) for task in ordered),
+        on_failure=None if spec.on_failure is None else _normalise_task(spec.on_failure, "on_failure_task", new_id),
+        event_triggers=tuple(dict.fromkeys(spec.event_triggers)),
+        default_priority=spec.default_priority or 1,
+        input_json_schema=spec.input_json_schema,
+    )
+
+
+def checksum(definition: WorkflowDefinition) -> str:
+    """Hex SHA-256 of what makes two definitions the same: everything but ids, description and label."""
+    plain = msgspec.to_builtins(definition)
+    for key in ("description", "label"):
+        del plain[key]
+    for task in [*plain["tasks"], *([plain["on_failure"]] if plain["on_failure"] else [])]:
+        del task["id"]
+        task["parents"] = sorted(task["parents"])
+        if task["slots"] == DEFAULT_SLOTS:
+            del task["slots"]
+    plain["event_triggers"] = sorted(plain["event_triggers"])
+    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
+
+
+def check_name(name: str, *, field: str) -> None:
+    """Raises InvalidArgument unless `name` has only letters, digits, ``.``, ``_`` and ``-``."""
+    if not name or len(name) > NAME_LENGTH_MAX or not _NAME.fullmatch(name):
+        raise InvalidArgument(
+            f"{name[:NAME_LENGTH_MAX]!r} is not a name; use 1 to {NAME_LENGTH_MAX} letters, digits, '.', '_' or '-'", field=field
+        )
+
+
+def check_priority(priority: int, *, field: str) -> None:
+    if not 1 <= priority <= 3:
+        raise InvalidArgument(f"priority must be 1 (low), 2 (medium) or 3 (high), not {priority}", field=field)
+
+
+def normalise_action_id(action_id: str, *, field: str) -> str:
+    """Lower-cased action id of the form ``service:verb`` (an optional third part is allowed)."""
+    parts = action_id.split(":")
+    if len(parts) not in (2, 3) or not all(parts) or len(action_id) > 2 * NAME_LENGTH_MAX:
+        raise InvalidArgument(f"{action_id[:80]!r} is not an action id; it must look like service:task", field=field)
+    return action_id.lower()
+
+
+def event_key_matches(pattern: str, key: str) -> bool:
+    """Whether `pattern`, in which ``*`` stands for any run of characters, matches the whole of `key`."""
+    if "*" not in pattern:
+        return pattern == key
+    first, *middle, last = pattern.split("*")
+    if len(key) < len(first) + len(last) or not key.startswith(first) or not key.endswith(last):
+        return False
+    position, end = len(first), len(key) - len(last)
+    for part in middle:
+        found = key.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True
+
+
+def _normalise_task(task: TaskSpec, field: str, new_id: Callable[[], str]) -> TaskDefinition:
+    check_name(task.name, field=f"{field}.readable_id")
+    if not 0 <= task.retries <= RETRIES_MAX:
+        raise InvalidArgument(f"retries must be between 0 and {RETRIES_MAX}, not {task.retries}", field=f"{field}.retries")
+    factor, backoff_max_s = task.backoff_factor, task.backoff_max_s
+    if factor is not None and not 1.0 <= factor <= BACKOFF_FACTOR_MAX:
+        raise InvalidArgument(f"must be between 1 and {BACKOFF_FACTOR_MAX:g}, not {factor:g}", field=f"{field}.backoff_factor")
+    if backoff_max_s is not None and not 1 <= backoff_max_s <= BACKOFF_S_MAX:
+        raise InvalidArgument(f"must be between 1 and {BACKOFF_S_MAX}, not {backoff_max_s}", field=f"{field}.backoff_max_seconds")
+    for slot_type, units in task.slots.items():
+        check_name(slot_type, field=f"{field}.slot_requests")
+        if units <= 0:
+            raise InvalidArgument(f"{slot_type} asks for {units} units; ask for at least 1", field=f"{field}.slot_requests")
+    execution_us, schedule_us = DEFAULT_EXECUTION_TIMEOUT_US, DEFAULT_SCHEDULE_TIMEOUT_US
+    if task.execution_timeout:
+        execution_us = parse_duration(task.execution_timeout, field=f"{field}.timeout")
+    if task.schedule_timeout:
+        schedule_us = parse_duration(task.schedule_timeout, field=f"{field}.schedule_timeout")
+    return TaskDefinition(
+        id=new_id(),
+        name=task.name,
+        action_id=normalise_action_id(task.action_id, field=f"{field}.action"),
+        parents=task.parents,
+        execution_timeout_us=execution_us,
+        schedule_timeout_us=schedule_us,
+        retries=task.retries,
+        backoff_factor=factor,
+        backoff_max_s=backoff_max_s or BACKOFF_S_MAX,
+        slots=dict(task.slots) or dict(DEFAULT_SLOTS),
+    )
+
+
+def _in_topological_order(tasks: Sequence[TaskSpec]) -> list[TaskSpec]:
+    """Parents before children, alphabetical among equals. O(n log n + edges)."""
+    by_name: dict[str, TaskSpec] = {}
+    for position, task in enumerate(tasks):
+        if task.name in by_name:
+            raise InvalidArgument(f"two tasks are named {task.name!r}", field=f"tasks[{position}].readable_id")
+        by_name[task.name] = task
+    for position, task in enumerate(tasks):
+        for parent in task.parents:
+            if parent not in by_name:
+                raise InvalidArgument(f"{parent!r} is not a task of this workflow", field=f"tasks[{position}].parents")
+    ordered: list[TaskSpec] = []
+    waiting = {task.name: set(task.parents) for task in tasks}
+    while waiting:
+        ready = sorted(name for name, parents in waiting.items() if not parents)
+        if not ready:
+            raise InvalidArgument(f"tasks {', '.join(sorted(waiting))} wait for each other in a circle", field="tasks")
+        for name in ready:
+            del waiting[name]
+            ordered.append(by_name[name])
+        for parents in waiting.values():
+            parents.difference_update(ready)
+    return ordered
