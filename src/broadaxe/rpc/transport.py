@@ -1,0 +1,279 @@
+"""The transport interface: what a gRPC service may know about the wire under it.
+
+Owns the vocabulary shared by services and carriers: status codes, `RpcError`, `Call`, the three call shapes, `Method`
+and `Carrier`. Services are lists of methods; a carrier (a gRPC server of any make) serves them. Neither imports the
+other.
+
+    service:   unary("/Dispatcher/Heartbeat", HeartbeatRequest, HeartbeatResponse, self.heartbeat)
+    carrier:   reads a frame -> authenticates -> method.serve(frame, call) -> writes a frame -> status
+
+A method carries bytes, not messages: the constructors `unary`, `server_stream` and `bidi` wrap a typed handler so that
+parsing and serialising happen on the service's side of the line. A carrier therefore needs no protobuf, a node that
+does not own a tenant can forward frames unread, and a handler may hand over bytes it has serialised already (one frame
+sent to many streams is serialised once).
+
+What a carrier promises to every handler:
+
+- `authenticate` has run and `call.principal` is its answer; if it raised, the handler is never called.
+- A client that cancels, goes away, or whose deadline passes, cancels the handler's task: `asyncio.CancelledError` is
+  the one signal. A handler that must not be torn in half moves that part into a task which somebody else owns.
+- `await send(frame)` returns when the transport has room for more. That is the only backpressure there is, so a handler
+  reads its source one step at a time and keeps no queue of its own in front of `send`. Sends of one call never
+  overlap: one task sends, and others reach it through a bounded queue.
+- Requests of a stream are read when the handler asks for the next one, not before. The iterator ends when the client
+  half-closes.
+- Returning ends the call with OK. Raising ends it with the status that `statuses.status_of` gives.
+- At shutdown `call.draining` is set. A stream that returns then ends with OK, which tells SDKs to connect again; one
+  that is still open when the grace is over is ended by the carrier with UNAVAILABLE. Never with CANCELLED: SDKs take
+  that for their own wish and stop reconnecting, or reconnect in a hot loop.
+
+Refuses: grpcio types, tenant logic, retries. There is no client-streaming shape because no method of the protocol has
+it.
+
+Invariants: metadata keys are lower-case; a path is served by one method; a message of more than
+`SEND_SIZE_BYTES_MAX` never leaves, because SDKs refuse it and lose the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import DecodeError, Message
+
+__all__ = [
+    "RECEIVE_SIZE_BYTES_MAX",
+    "SEND_SIZE_BYTES_MAX",
+    "Authenticate",
+    "BidiMethod",
+    "Call",
+    "Carrier",
+    "Code",
+    "Metadata",
+    "Method",
+    "Principal",
+    "RpcError",
+    "Send",
+    "ServerStreamMethod",
+    "UnaryMethod",
+    "bidi",
+    "server_stream",
+    "unary",
+    "until_draining",
+]
+
+SEND_SIZE_BYTES_MAX = 4 * 1024 * 1024
+"""The largest message SDKs accept by default."""
+
+RECEIVE_SIZE_BYTES_MAX = 5 * 1024 * 1024
+"""SDKs fill messages up to 4 MiB by their own estimate; the rest is slack for what they did not count."""
+
+Metadata: TypeAlias = Mapping[str, str | bytes]
+"""Call metadata with lower-case keys; bytes for keys that end in `-bin`. Of a repeated key the last value counts."""
+
+
+class Code(IntEnum):
+    """The gRPC status codes, by their numbers on the wire."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class RpcError(Exception):
+    """Ends a call with exactly this status. `trailing` is metadata sent beside it; keys are lower-case."""
+
+    def __init__(self, code: Code, message: str, trailing: tuple[tuple[str, str | bytes], ...] = ()) -> None:
+        super().__init__(f"{code.name}: {message}")
+        self.code = code
+        self.message = message
+        self.trailing = trailing
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling: the tenant is always the token's, it is named nowhere else on the wire."""
+
+    tenant_id: UUID
+    token_id: UUID
+
+
+Authenticate: TypeAlias = Callable[[Metadata], Awaitable[Principal]]
+"""Runs before every handler. Raises `Unauthenticated` (or `RpcError`) to turn the caller away."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call in progress. Made by the carrier, read by the handler."""
+
+    path: str
+    metadata: Metadata
+    peer: str
+    """The caller's address as the carrier knows it; for logs only."""
+    principal: Principal
+    draining: asyncio.Event
+    """Set once, when the carrier begins to stop. See `until_draining`."""
+    deadline_at: float | None = None
+    """On the clock of the running loop (`loop.time()`); None when the caller set no deadline."""
+
+    def remaining_s(self) -> float | None:
+        """Seconds until the caller's deadline, never negative; None without a deadline."""
+        if self.deadline_at is None:
+            return None
+        return max(0.0, self.deadline_at - asyncio.get_running_loop().time())
+
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+ResultT = TypeVar("ResultT")
+SendT_contra = TypeVar("SendT_contra", contravariant=True)
+
+
+class Send(Protocol[SendT_contra]):
+    """Sends one message, or the bytes of one, and returns when there is room for the next."""
+
+    def __call__(self, message: SendT_contra | bytes, /) -> Awaitable[None]: ...
+
+
+SendBytes: TypeAlias = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class UnaryMethod:
+    """One request, one response."""
+
+    path: str
+    request_type: type[Message]
+    response_type: type[Message]
+    serve: Callable[[bytes, Call], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStreamMethod:
+    """One request, any number of responses."""
+
+    path: str
+    request_type: type[Message]
+    response_type: type[Message]
+    serve: Callable[[bytes, Call, SendBytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class BidiMethod:
+    """Any number of requests, any number of responses, in no fixed order."""
+
+    path: str
+    request_type: type[Message]
+    response_type: type[Message]
+    serve: Callable[[AsyncIterator[bytes], Call, SendBytes], Awaitable[None]]
+
+
+Method: TypeAlias = UnaryMethod | ServerStreamMethod | BidiMethod
+
+
+def unary(
+    path: str,
+    request_type: type[RequestT],
+    response_type: type[ResponseT],
+    handler: Callable[[RequestT, Call], Awaitable[ResponseT | bytes]],
+) -> UnaryMethod:
+    """A method served by `async (request, call) -> response`. The response may be bytes of a `response_type`."""
+
+    async def serve(frame: bytes, call: Call) -> bytes:
+        return _serialise(await handler(_parse(request_type, frame), call))
+
+    return UnaryMethod(path, request_type, response_type, serve)
+
+
+def server_stream(
+    path: str,
+    request_type: type[RequestT],
+    response_type: type[ResponseT],
+    handler: Callable[[RequestT, Call, Send[ResponseT]], Awaitable[None]],
+) -> ServerStreamMethod:
+    """A method served by `async (request, call, send) -> None`."""
+
+    async def serve(frame: bytes, call: Call, send: SendBytes) -> None:
+        await handler(_parse(request_type, frame), call, lambda message: send(_serialise(message)))
+
+    return ServerStreamMethod(path, request_type, response_type, serve)
+
+
+def bidi(
+    path: str,
+    request_type: type[RequestT],
+    response_type: type[ResponseT],
+    handler: Callable[[AsyncIterator[RequestT], Call, Send[ResponseT]], Awaitable[None]],
+) -> BidiMethod:
+    """A method served by `async (requests, call, send) -> None`."""
+
+    async def serve(frames: AsyncIterator[bytes], call: Call, send: SendBytes) -> None:
+        async def parsed() -> AsyncIterator[RequestT]:
+            async for frame in frames:
+                yield _parse(request_type, frame)
+
+        await handler(parsed(), call, lambda message: send(_serialise(message)))
+
+    return BidiMethod(path, request_type, response_type, serve)
+
+
+class Carrier(Protocol):
+    """A running gRPC server. Its maker takes the methods, the address and `authenticate`."""
+
+    async def start(self) -> int:
+        """Listens and returns the port. Raises `ConfigurationError` when the address cannot be had."""
+        ...
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new calls, sets `draining`, gives open calls `grace_s` to end, then ends them with UNAVAILABLE.
+
+        Safe before `start` and when called again.
+        """
+        ...
+
+
+async def until_draining(call: Call, source: Awaitable[ResultT]) -> ResultT | None:
+    """The result of `source`, or None if the carrier begins to stop first; then `source` is cancelled.
+
+    For the waiting step of a stream that does not learn of the shutdown in another way. `source` must be safe to
+    cancel: what it had taken but not yet returned would be lost.
+    """
+    waiting = asyncio.ensure_future(source)
+    draining = asyncio.ensure_future(call.draining.wait())
+    try:
+        await asyncio.wait((waiting, draining), return_when=asyncio.FIRST_COMPLETED)
+        return waiting.result() if waiting.done() else None
+    finally:
+        waiting.cancel()
+        draining.cancel()
+
+
+def _parse(message_type: type[RequestT], frame: bytes) -> RequestT:
+    try:
+        return message_type.FromString(frame)
+    except DecodeError as error:
+        raise RpcError(
+            Code.INVALID_ARGUMENT, f"the request is not a valid {message_type.DESCRIPTOR.name} message"
+        ) from error
+
+
+def _serialise(message: Message | bytes) -> bytes:
+    return message if isinstance(message, bytes) else message.SerializeToString()
