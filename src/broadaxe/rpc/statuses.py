@@ -10,7 +10,7 @@ UNIMPLEMENTED, since SDKs read that as "an older engine" and change their ways f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -60,20 +60,28 @@ _IDEMPOTENCY_MESSAGE = "idempotency key collision"
 
 
 def status_of(error: BaseException) -> RpcError:
-    """The status that ends a call whose handler raised `error`."""
-    if isinstance(error, RpcError):
-        return error
+    """The status that ends a call whose handler raised `error`.
+
+    Handlers of streams run task groups, so an error may arrive wrapped; the first one inside then decides.
+    """
     if is_unforeseen(error):
         return RpcError(Code.INTERNAL, INTERNAL_MESSAGE)
-    assert isinstance(error, errors.BroadaxeError)
-    return RpcError(_code_of(type(error)), str(error))
+    match next(_leaves(error)):
+        case RpcError() as foreseen:
+            return foreseen
+        case errors.BroadaxeError() as foreseen:
+            return RpcError(_code_of(type(foreseen)), str(foreseen))
+        case other:  # pragma: no cover
+            raise AssertionError(f"an unforeseen error was taken for a foreseen one: {other!r}")
 
 
 def is_unforeseen(error: BaseException) -> bool:
     """Whether this is a mistake of ours, to be logged with its traceback and hidden from the caller."""
-    if isinstance(error, RpcError):
-        return False
-    return not isinstance(error, errors.BroadaxeError) or _code_of(type(error)) is Code.INTERNAL
+    return any(
+        not isinstance(leaf, RpcError | errors.BroadaxeError)
+        or (isinstance(leaf, errors.BroadaxeError) and _code_of(type(leaf)) is Code.INTERNAL)
+        for leaf in _leaves(error)
+    )
 
 
 def idempotency_collision(existing_run_id: str, colliding_run_id: str) -> RpcError:
@@ -110,6 +118,14 @@ def _collision(official_name: str, detail: Message) -> RpcError:
         details=[AnyMessage(type_url=f"type.googleapis.com/v1.{official_name}", value=detail.SerializeToString())],
     )
     return RpcError(Code.ALREADY_EXISTS, _IDEMPOTENCY_MESSAGE, ((_STATUS_DETAILS_KEY, status.SerializeToString()),))
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 def _code_of(error_type: type[errors.BroadaxeError]) -> Code:

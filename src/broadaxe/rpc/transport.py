@@ -102,6 +102,8 @@ class RpcError(Exception):
     """Ends a call with exactly this status. `trailing` is metadata sent beside it; keys are lower-case."""
 
     def __init__(self, code: Code, message: str, trailing: tuple[tuple[str, str | bytes], ...] = ()) -> None:
+        if code is Code.OK:
+            raise ValueError("OK is not an error; return instead")
         super().__init__(f"{code.name}: {message}")
         self.code = code
         self.message = message
