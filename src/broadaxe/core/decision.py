@@ -54,7 +54,7 @@ class WorkerRow(msgspec.Struct, frozen=True):
 
 
 class RunRow(msgspec.Struct, frozen=True, gc=False):
-    """Everything about a run that never changes, plus the state it is born with."""
+    """Everything about a run that never changes."""
 
     id: str
     workflow_id: str
@@ -71,6 +71,12 @@ class RunRow(msgspec.Struct, frozen=True, gc=False):
     triggering_event_id: str | None
     triggering_event_key: str | None
     created_at_us: int
+
+
+class RunState(msgspec.Struct, frozen=True, gc=False):
+    """Everything about a run that changes."""
+
+    id: str
     status: RunStatus
     started_at_us: int | None
     finished_at_us: int | None
@@ -78,14 +84,8 @@ class RunRow(msgspec.Struct, frozen=True, gc=False):
 
 class NewRun(msgspec.Struct, frozen=True, gc=False):
     row: RunRow
+    state: RunState
     input: str
-
-
-class RunState(msgspec.Struct, frozen=True, gc=False):
-    id: str
-    status: RunStatus
-    started_at_us: int | None
-    finished_at_us: int | None
 
 
 class TaskRow(msgspec.Struct, frozen=True, gc=False):
@@ -102,7 +102,7 @@ class TaskRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class TaskState(msgspec.Struct, frozen=True, gc=False):
-    """Everything about a task that changes, as of its latest attempt. `output` and `error` belong to terminal states."""
+    """Everything about a task that changes. `output` and `error` belong to terminal states."""
 
     id: str
     status: TaskStatus

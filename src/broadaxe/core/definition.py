@@ -1,4 +1,4 @@
-"""Workflow definitions: what a client declares (`WorkflowSpec`), validated and normalised into what runs (`WorkflowDefinition`).
+"""Workflow definitions: what a client declares (`WorkflowSpec`) and what runs (`WorkflowDefinition`).
 
 Owns every rule about a definition's fields, their defaults, the order of tasks and the checksum that decides whether a
 registration makes a new version. Refuses anything it cannot honour, naming the field; it never drops a declared
@@ -152,7 +152,8 @@ def check_name(name: str, *, field: str) -> None:
     """Raises InvalidArgument unless `name` has only letters, digits, ``.``, ``_`` and ``-``."""
     if not name or len(name) > NAME_LENGTH_MAX or not _NAME.fullmatch(name):
         raise InvalidArgument(
-            f"{name[:NAME_LENGTH_MAX]!r} is not a name; use 1 to {NAME_LENGTH_MAX} letters, digits, '.', '_' or '-'", field=field
+            f"{name[:NAME_LENGTH_MAX]!r} is not a name; use 1 to {NAME_LENGTH_MAX} letters, digits, '.', '_' or '-'",
+            field=field,
         )
 
 
@@ -188,16 +189,24 @@ def event_key_matches(pattern: str, key: str) -> bool:
 def _normalise_task(task: TaskSpec, field: str, new_id: Callable[[], str]) -> TaskDefinition:
     check_name(task.name, field=f"{field}.readable_id")
     if not 0 <= task.retries <= RETRIES_MAX:
-        raise InvalidArgument(f"retries must be between 0 and {RETRIES_MAX}, not {task.retries}", field=f"{field}.retries")
+        raise InvalidArgument(
+            f"retries must be between 0 and {RETRIES_MAX}, not {task.retries}", field=f"{field}.retries"
+        )
     factor, backoff_max_s = task.backoff_factor, task.backoff_max_s
     if factor is not None and not 1.0 <= factor <= BACKOFF_FACTOR_MAX:
-        raise InvalidArgument(f"must be between 1 and {BACKOFF_FACTOR_MAX:g}, not {factor:g}", field=f"{field}.backoff_factor")
+        raise InvalidArgument(
+            f"must be between 1 and {BACKOFF_FACTOR_MAX:g}, not {factor:g}", field=f"{field}.backoff_factor"
+        )
     if backoff_max_s is not None and not 1 <= backoff_max_s <= BACKOFF_S_MAX:
-        raise InvalidArgument(f"must be between 1 and {BACKOFF_S_MAX}, not {backoff_max_s}", field=f"{field}.backoff_max_seconds")
+        raise InvalidArgument(
+            f"must be between 1 and {BACKOFF_S_MAX}, not {backoff_max_s}", field=f"{field}.backoff_max_seconds"
+        )
     for slot_type, units in task.slots.items():
         check_name(slot_type, field=f"{field}.slot_requests")
         if units <= 0:
-            raise InvalidArgument(f"{slot_type} asks for {units} units; ask for at least 1", field=f"{field}.slot_requests")
+            raise InvalidArgument(
+                f"{slot_type} asks for {units} units; ask for at least 1", field=f"{field}.slot_requests"
+            )
     execution_us, schedule_us = DEFAULT_EXECUTION_TIMEOUT_US, DEFAULT_SCHEDULE_TIMEOUT_US
     if task.execution_timeout:
         execution_us = parse_duration(task.execution_timeout, field=f"{field}.timeout")

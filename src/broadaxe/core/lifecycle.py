@@ -3,6 +3,7 @@
 A *task run* (short: task) is one record across all its attempts. An *attempt* is one try, numbered by
 ``retry_count`` from 0. A task is in exactly one of these states:
 
+    WAITING    exists, and waits for its parents once more after a replay
     QUEUED     waits in its action's queue for a worker, under a schedule timeout
     BACKOFF    waits for a delay to pass before it is queued again
     RUNNING    assigned to a worker (or to a worker that has just been lost), under an execution timeout
@@ -11,7 +12,8 @@ A *task run* (short: task) is one record across all its attempts. An *attempt* i
     FAILED     the last attempt failed and no retry is left
     CANCELLED  ended from outside: a person, a failed parent, a schedule timeout
 
-The last four are terminal; only a replay leaves them. What moves a task is a *signal*. A signal that the
+The last four are terminal; only a replay leaves them. A task of a DAG is created when its parents resolve, not
+before; WAITING exists because a replay keeps the task and its id. What moves a task is a *signal*. A signal that the
 table does not list for a state is illegal: it changes nothing. Signals that come from a worker have passed the
 fence before they get here (``tenant.py``), so a stale report never reaches the table.
 
@@ -28,6 +30,7 @@ from typing import Final
 class TaskStatus(StrEnum):
     """Same members as the SQL type ``broadaxe.task_status``."""
 
+    WAITING = "WAITING"
     QUEUED = "QUEUED"
     BACKOFF = "BACKOFF"
     RUNNING = "RUNNING"
@@ -48,12 +51,13 @@ class RunStatus(StrEnum):
 
 
 class Signal(StrEnum):
+    ENQUEUE = "ENQUEUE"
+    SKIP = "SKIP"
     ASSIGN = "ASSIGN"
     COMPLETE = "COMPLETE"
     FAIL = "FAIL"
     RETRY_NOW = "RETRY_NOW"
     RETRY_LATER = "RETRY_LATER"
-    BACKOFF_ELAPSED = "BACKOFF_ELAPSED"
     CANCEL = "CANCEL"
     REPLAY = "REPLAY"
 
@@ -95,23 +99,27 @@ TERMINAL_RUN: Final = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatu
 INITIAL: Final = frozenset({TaskStatus.QUEUED, TaskStatus.SKIPPED, TaskStatus.CANCELLED, TaskStatus.FAILED})
 
 TRANSITIONS: Final[dict[tuple[TaskStatus, Signal], TaskStatus]] = {
+    (TaskStatus.WAITING, Signal.ENQUEUE): TaskStatus.QUEUED,
+    (TaskStatus.WAITING, Signal.SKIP): TaskStatus.SKIPPED,
+    (TaskStatus.WAITING, Signal.CANCEL): TaskStatus.CANCELLED,
     (TaskStatus.QUEUED, Signal.ASSIGN): TaskStatus.RUNNING,
     (TaskStatus.QUEUED, Signal.CANCEL): TaskStatus.CANCELLED,
-    (TaskStatus.BACKOFF, Signal.BACKOFF_ELAPSED): TaskStatus.QUEUED,
+    (TaskStatus.BACKOFF, Signal.ENQUEUE): TaskStatus.QUEUED,
     (TaskStatus.BACKOFF, Signal.CANCEL): TaskStatus.CANCELLED,
     (TaskStatus.RUNNING, Signal.COMPLETE): TaskStatus.COMPLETED,
     (TaskStatus.RUNNING, Signal.FAIL): TaskStatus.FAILED,
     (TaskStatus.RUNNING, Signal.RETRY_NOW): TaskStatus.QUEUED,
     (TaskStatus.RUNNING, Signal.RETRY_LATER): TaskStatus.BACKOFF,
     (TaskStatus.RUNNING, Signal.CANCEL): TaskStatus.CANCELLED,
-    (TaskStatus.COMPLETED, Signal.REPLAY): TaskStatus.QUEUED,
-    (TaskStatus.SKIPPED, Signal.REPLAY): TaskStatus.QUEUED,
-    (TaskStatus.FAILED, Signal.REPLAY): TaskStatus.QUEUED,
-    (TaskStatus.CANCELLED, Signal.REPLAY): TaskStatus.QUEUED,
+    (TaskStatus.COMPLETED, Signal.REPLAY): TaskStatus.WAITING,
+    (TaskStatus.SKIPPED, Signal.REPLAY): TaskStatus.WAITING,
+    (TaskStatus.FAILED, Signal.REPLAY): TaskStatus.WAITING,
+    (TaskStatus.CANCELLED, Signal.REPLAY): TaskStatus.WAITING,
 }
 
 #: What people see for each internal status.
 SHOWN_AS: Final[dict[TaskStatus, RunStatus]] = {
+    TaskStatus.WAITING: RunStatus.QUEUED,
     TaskStatus.QUEUED: RunStatus.QUEUED,
     TaskStatus.BACKOFF: RunStatus.QUEUED,
     TaskStatus.RUNNING: RunStatus.RUNNING,

@@ -8,7 +8,7 @@ create schema if not exists broadaxe;
 create type broadaxe.run_status as enum ('QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED');
 
 create type broadaxe.task_status as enum (
-    'QUEUED', 'BACKOFF', 'RUNNING', 'COMPLETED', 'SKIPPED', 'FAILED', 'CANCELLED'
+    'WAITING', 'QUEUED', 'BACKOFF', 'RUNNING', 'COMPLETED', 'SKIPPED', 'FAILED', 'CANCELLED'
 );
 
 create type broadaxe.task_event_type as enum (

@@ -1,0 +1,346 @@
+"""What happens to a task from being queued to its end: every move of `lifecycle.py`'s table is made here.
+
+Invariants: a task holds worker units exactly while it is RUNNING and its slot was not released; a task's deadline is
+armed exactly while it is not terminal and not WAITING; an outcome, the units it frees and what follows from it are one
+decision. Everything a finished task sets in motion downstream is in `dag.py`.
+
+Source: semantics 1.9 to 1.12.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from broadaxe.core.decision import CancelAttempt, Progress, StartAttempt, TaskProgressed
+from broadaxe.core.durations import US_PER_MS, US_PER_S, format_duration
+from broadaxe.core.lifecycle import Signal, TaskEventType, TaskStatus, next_status
+from broadaxe.core.model import RETRY_PRIORITY, Task, Worker
+from broadaxe.core.state import State
+from broadaxe.core.timers import AlarmKind
+
+#: Re-attempts after lost workers and failed deliveries before the task fails (section 1.11).
+INTERNAL_RETRIES_MAX: Final = 10
+DELIVERY_BACKOFF_MIN_US: Final = 100 * US_PER_MS
+DELIVERY_BACKOFF_MAX_US: Final = 5 * US_PER_S
+#: How long a worker may take to say it started an attempt that was sent on a stream now gone.
+CONFIRM_US: Final = 5 * US_PER_S
+
+SKIPPED_OUTPUT: Final = '{"skipped": true}'
+
+
+def enqueue(state: State, task: Task, now_us: int, priority: int | None = None) -> None:
+    """Puts a task that is QUEUED by now into its action's queue, with a fresh schedule timeout."""
+    if priority is not None:
+        task.queue_priority = priority
+    task.queued_at_us = now_us
+    task.was_requeued = False
+    _set_due(state, task, now_us + task.definition.schedule_timeout_us)
+    state.ledger.touch_task(task)
+    state.ledger.record(task, TaskEventType.QUEUED, now_us)
+    queue = state.queue(task.definition.action_id)
+    queue.push(task)
+    state.heat(queue)
+
+
+def assign(state: State, task: Task, worker: Worker, now_us: int) -> None:
+    """Gives the attempt to `worker`, which has been checked to have room."""
+    _move(task, Signal.ASSIGN)
+    task.worker = worker
+    task.slot_released = False
+    task.assigned_at_us = now_us
+    task.started_at_us = None
+    worker.take(task.definition.slots)
+    worker.running[task.id] = task
+    _set_due(state, task, now_us + task.definition.execution_timeout_us)
+    ledger = state.ledger
+    ledger.touch_task(task)
+    ledger.record(task, TaskEventType.ASSIGNED, now_us, worker=worker)
+    ledger.record(task, TaskEventType.SENT_TO_WORKER, now_us, worker=worker)
+    ledger.emit(_start_effect(task, worker))
+
+
+def start(state: State, task: Task, now_us: int) -> None:
+    """The worker says the attempt runs. Writes history only: the task's row follows with its next change."""
+    if task.started_at_us is not None:
+        return
+    task.started_at_us = now_us
+    _stop_confirming(state, task)
+    run = task.run
+    if run.started_at_us is None:
+        run.started_at_us = now_us
+    state.ledger.record(task, TaskEventType.STARTED, now_us, worker=task.worker)
+    state.ledger.emit(_progress(task, Progress.STARTED, "", now_us))
+
+
+def complete(state: State, task: Task, output: str, now_us: int) -> None:
+    _move(task, Signal.COMPLETE)
+    worker = task.worker
+    _end(state, task, now_us)
+    task.output = output
+    state.ledger.record(task, TaskEventType.FINISHED, now_us, worker=worker)
+    state.ledger.emit(_progress(task, Progress.COMPLETED, output, now_us))
+
+
+def skip(state: State, task: Task, now_us: int) -> None:
+    """Ends a task that never ran. A new task is made SKIPPED; an existing one must be WAITING."""
+    if task.status is not TaskStatus.SKIPPED:
+        _move(task, Signal.SKIP)
+    _end(state, task, now_us)
+    task.output = SKIPPED_OUTPUT
+    state.ledger.record(task, TaskEventType.SKIPPED, now_us)
+    state.ledger.emit(_progress(task, Progress.COMPLETED, SKIPPED_OUTPUT, now_us))
+
+
+def fail(
+    state: State,
+    task: Task,
+    error: str,
+    now_us: int,
+    *,
+    is_retryable: bool = True,
+    retry_after_us: int | None = None,
+    timed_out: bool = False,
+) -> None:
+    """An application failure: the attempt ends, and another follows while the retry budget lasts."""
+    definition = task.definition
+    ledger = state.ledger
+    ledger.record(
+        task,
+        TaskEventType.TIMED_OUT if timed_out else TaskEventType.FAILED,
+        now_us,
+        worker=task.worker,
+        error=error,
+        message=f"the attempt ran longer than {format_duration(definition.execution_timeout_us)}" if timed_out else "",
+    )
+    ledger.emit(_progress(task, Progress.TIMED_OUT if timed_out else Progress.FAILED, error, now_us))
+    if is_retryable and task.app_retry_count < definition.retries:
+        task.app_retry_count += 1
+        delay_us = definition.backoff_us(task.app_retry_count) if retry_after_us is None else retry_after_us
+        message = f"retry {task.app_retry_count} of {definition.retries}"
+        if delay_us:
+            message += f" after {format_duration(delay_us)}"
+        _retry(state, task, now_us, delay_us, TaskEventType.RETRYING, message)
+        return
+    _move(task, Signal.FAIL)
+    _end(state, task, now_us)
+    task.error = error
+
+
+def reassign(state: State, task: Task, reason: str, now_us: int) -> None:
+    """The worker is lost: the next attempt goes elsewhere, outside the user's retry budget (section 1.11)."""
+    if task.internal_retry_count >= INTERNAL_RETRIES_MAX:
+        _give_up(state, task, now_us)
+        return
+    task.internal_retry_count += 1
+    _retry(state, task, now_us, 0, TaskEventType.REASSIGNED, reason)
+
+
+def fail_delivery(state: State, task: Task, reason: str, now_us: int) -> None:
+    """The assignment never reached its worker's stream."""
+    state.ledger.record(task, TaskEventType.COULD_NOT_SEND_TO_WORKER, now_us, worker=task.worker, message=reason)
+    if task.internal_retry_count >= INTERNAL_RETRIES_MAX:
+        _give_up(state, task, now_us)
+        return
+    task.internal_retry_count += 1
+    delay_us = min(DELIVERY_BACKOFF_MAX_US, DELIVERY_BACKOFF_MIN_US << (task.internal_retry_count - 1))
+    _retry(state, task, now_us, delay_us, TaskEventType.RETRYING, "the assignment is sent again")
+
+
+def cancel(
+    state: State, task: Task, reason: str, now_us: int, event_type: TaskEventType = TaskEventType.CANCELLED
+) -> None:
+    """Ends a task from outside, wherever it waits or runs. A new task is made CANCELLED."""
+    worker = task.worker
+    if task.status is TaskStatus.RUNNING:
+        stop_on_worker(state, task)
+    if task.status is not TaskStatus.CANCELLED:
+        _move(task, Signal.CANCEL)
+    _end(state, task, now_us)
+    task.error = reason
+    state.ledger.record(task, event_type, now_us, worker=worker, message=reason)
+    state.ledger.emit(_progress(task, Progress.CANCELLED, reason, now_us))
+
+
+def time_out_in_queue(state: State, task: Task, now_us: int) -> None:
+    """The schedule timeout passed: a cancellation by another name (section 1.12)."""
+    limit = format_duration(task.definition.schedule_timeout_us)
+    reason = f"no worker took the task within its schedule timeout of {limit}"
+    cancel(state, task, reason, now_us, TaskEventType.SCHEDULING_TIMED_OUT)
+
+
+def time_out(state: State, task: Task, now_us: int) -> None:
+    """The execution timeout passed: the worker is told to stop, and the attempt counts as failed."""
+    stop_on_worker(state, task)
+    limit = format_duration(task.definition.execution_timeout_us)
+    fail(state, task, f"execution timed out: the attempt ran longer than {limit}", now_us, timed_out=True)
+
+
+def refresh_timeout(state: State, task: Task, by_us: int, now_us: int) -> int:
+    """Adds to the current deadline (not to now); returns the new one."""
+    assert task.due_at_us is not None
+    due_at_us = task.due_at_us + by_us
+    _set_due(state, task, due_at_us)
+    state.ledger.touch_task(task)
+    state.ledger.record(
+        task,
+        TaskEventType.TIMEOUT_REFRESHED,
+        now_us,
+        worker=task.worker,
+        message=f"the execution deadline moved by {format_duration(by_us)}",
+    )
+    return due_at_us
+
+
+def release_slot(state: State, task: Task, now_us: int) -> None:
+    """Frees the worker's units while the attempt runs on; lost workers no longer take this attempt with them."""
+    if task.slot_released or task.worker is None:
+        return
+    state.ledger.record(task, TaskEventType.SLOT_RELEASED, now_us, worker=task.worker)
+    _free_units(state, task)
+    _stop_confirming(state, task)
+    task.slot_released = True
+    state.ledger.touch_task(task)
+
+
+def elapse_backoff(state: State, task: Task, now_us: int) -> None:
+    _move(task, Signal.ENQUEUE)
+    enqueue(state, task, now_us, RETRY_PRIORITY)
+
+
+def expect_confirmation(state: State, task: Task, now_us: int) -> None:
+    """The stream the attempt was sent on is gone before the worker confirmed it: give it a moment, then send again."""
+    if task.started_at_us is None and task.confirm_by_us is None and not task.slot_released:
+        task.confirm_by_us = now_us + CONFIRM_US
+        state.timers.arm(task.confirm_by_us, AlarmKind.DELIVERY_UNCONFIRMED, task)
+
+
+def stop_on_worker(state: State, task: Task) -> None:
+    """Tells the worker that holds the attempt to stop it."""
+    worker = task.worker
+    if worker is not None and worker.session is not None:
+        definition = task.definition
+        state.ledger.emit(
+            CancelAttempt(
+                worker.id,
+                worker.session,
+                task.id,
+                task.run.id,
+                definition.id,
+                definition.name,
+                definition.action_id,
+                task.retry_count,
+            )
+        )
+
+
+def _retry(state: State, task: Task, now_us: int, delay_us: int, event_type: TaskEventType, message: str) -> None:
+    _free_units(state, task)
+    _stop_confirming(state, task)
+    task.retry_count += 1
+    task.worker = None
+    task.slot_released = False
+    task.assigned_at_us = task.started_at_us = None
+    state.ledger.touch_task(task)
+    state.ledger.record(task, event_type, now_us, message=message)
+    if delay_us > 0:
+        _move(task, Signal.RETRY_LATER)
+        _set_due(state, task, now_us + delay_us)
+    else:
+        _move(task, Signal.RETRY_NOW)
+        enqueue(state, task, now_us, RETRY_PRIORITY)
+
+
+def _give_up(state: State, task: Task, now_us: int) -> None:
+    error = f"the task was given to another worker {INTERNAL_RETRIES_MAX} times, the most allowed, and lost each time"
+    state.ledger.record(task, TaskEventType.FAILED, now_us, worker=task.worker, error=error)
+    state.ledger.emit(_progress(task, Progress.FAILED, error, now_us))
+    _move(task, Signal.FAIL)
+    _end(state, task, now_us)
+    task.error = error
+
+
+def _end(state: State, task: Task, now_us: int) -> None:
+    _free_units(state, task)
+    _stop_confirming(state, task)
+    if task.started_at_us is None and task.status is TaskStatus.COMPLETED:
+        task.started_at_us = task.assigned_at_us
+    task.finished_at_us = now_us
+    if task.due_at_us is not None:
+        task.due_at_us = None
+        state.timers.disarm()
+    state.ledger.touch_task(task)
+
+
+def _free_units(state: State, task: Task) -> None:
+    worker = task.worker
+    if worker is not None and worker.running.pop(task.id, None) is not None:
+        worker.give_back(task.definition.slots)
+        state.heat_worker(worker)
+
+
+def _set_due(state: State, task: Task, due_at_us: int) -> None:
+    if task.due_at_us is not None:
+        state.timers.disarm()
+    task.due_at_us = due_at_us
+    state.timers.arm(due_at_us, AlarmKind.TASK_DUE, task)
+
+
+def _stop_confirming(state: State, task: Task) -> None:
+    if task.confirm_by_us is not None:
+        task.confirm_by_us = None
+        state.timers.disarm()
+
+
+def _move(task: Task, signal: Signal) -> None:
+    after = next_status(task.status, signal)
+    assert after is not None, f"{signal} is illegal for a task that is {task.status}"
+    task.status = after
+
+
+def _progress(task: Task, progress: Progress, payload: str, now_us: int) -> TaskProgressed:
+    return TaskProgressed(task.run.id, task.id, progress, task.retry_count, task.definition.retries, payload, now_us)
+
+
+def _start_effect(task: Task, worker: Worker) -> StartAttempt:
+    run = task.run
+    row = run.row
+    version = run.version
+    definition = task.definition
+    parents: tuple[tuple[str, str], ...] = ()
+    errors: tuple[tuple[str, str], ...] = ()
+    if version.is_dag:
+        parents = tuple(
+            (other.definition.name, other.id)
+            for other in run.existing()
+            if other.status in (TaskStatus.COMPLETED, TaskStatus.SKIPPED)
+        )
+        if task.position == version.on_failure_position:
+            errors = tuple(
+                (other.definition.name, other.error or "")
+                for other in run.existing()
+                if other.status is TaskStatus.FAILED
+            )
+    assert worker.session is not None
+    return StartAttempt(
+        worker.id,
+        worker.session,
+        task.id,
+        row.id,
+        definition.id,
+        definition.name,
+        definition.action_id,
+        version.workflow.name,
+        version.workflow.id,
+        version.id,
+        task.retry_count,
+        row.priority,
+        row.additional_metadata,
+        row.parent_run_id,
+        row.child_index,
+        row.child_key,
+        row.triggering_event_id,
+        row.triggering_event_key,
+        task.created_at_us,
+        parents,
+        errors,
+    )

@@ -1,0 +1,196 @@
+"""What a run does when one of its tasks ends: downstream tasks, the on-failure task, the run's own end.
+
+Default rules (section 1.6 and 1.7): a task is made once all its parents are terminal; one failed or cancelled parent
+makes it CANCELLED at once, without waiting for the others; if every parent was skipped it is SKIPPED. The on-failure
+task is queued at the first final failure and skipped if the run ends without one. A failure does not stop independent
+branches.
+
+Cost: O(children) per ended task, plus O(tasks of the run) when a DAG task ends (its run's status).
+"""
+
+from __future__ import annotations
+
+from broadaxe.core import attempts
+from broadaxe.core.decision import RunFinished, TaskResult
+from broadaxe.core.lifecycle import (
+    TERMINAL,
+    TERMINAL_RUN,
+    RunStatus,
+    Signal,
+    TaskEventType,
+    TaskStatus,
+    next_status,
+    run_status,
+)
+from broadaxe.core.model import RETRY_PRIORITY, Run, Task
+from broadaxe.core.state import State
+
+_DONE_WELL = (TaskStatus.COMPLETED, TaskStatus.SKIPPED)
+
+
+def begin(state: State, run: Run, now_us: int) -> None:
+    """Creates the root tasks of a new run."""
+    for position, parents in enumerate(run.version.parents):
+        if not parents and position != run.version.on_failure_position:
+            _bring(state, run, position, TaskStatus.QUEUED, now_us)
+
+
+def settle_task(state: State, task: Task, now_us: int) -> None:
+    """Follows up on a task that has just changed: call once after every move that may have ended it."""
+    run = task.run
+    if run.version.is_dag:
+        if task.status in TERMINAL:
+            _resolve_children(state, run, task.position, now_us)
+            _resolve_on_failure(state, run, now_us)
+        status = run_status(None if other is None else other.status for other in run.tasks)
+    else:
+        status = run_status((task.status,))
+    _set_status(state, run, status, now_us)
+
+
+def cancel_run(state: State, run: Run, reason: str, now_us: int) -> list[str]:
+    """Cancels whatever of the run is not terminal; tasks that do not exist yet follow by the rules above."""
+    ended: list[str] = []
+    for task in list(run.existing()):
+        if not task.is_terminal:
+            attempts.cancel(state, task, reason, now_us)
+            ended.append(task.id)
+            settle_task(state, task, now_us)
+    return ended
+
+
+def replay(state: State, run: Run, positions: set[int], now_us: int) -> list[str]:
+    """Starts the tasks at `positions` anew; all of the run must exist and these tasks be terminal."""
+    on_failure = run.version.on_failure_position
+    if on_failure is not None:
+        positions = positions | {on_failure}
+    replayed: list[Task] = []
+    for position in sorted(positions):
+        task = run.tasks[position]
+        assert task is not None
+        _reset(state, task, now_us)
+        replayed.append(task)
+    run.started_at_us = run.finished_at_us = None
+    for task in replayed:
+        is_undecided = task.status is TaskStatus.WAITING and task.position != on_failure
+        if is_undecided and _resolve(state, run, task.position, now_us):
+            _resolve_children(state, run, task.position, now_us)
+    _resolve_on_failure(state, run, now_us)
+    status = run_status(None if task is None else task.status for task in run.tasks)
+    _set_status(state, run, status, now_us)
+    return [task.id for task in replayed]
+
+
+def with_descendants(run: Run, position: int) -> set[int]:
+    """`position` and every position downstream of it."""
+    found = {position}
+    frontier = [position]
+    while frontier:
+        for child in run.version.children[frontier.pop()]:
+            if child not in found:
+                found.add(child)
+                frontier.append(child)
+    return found
+
+
+def _reset(state: State, task: Task, now_us: int) -> None:
+    if task.status in _DONE_WELL:
+        state.ledger.archive_output(task)
+    after = next_status(task.status, Signal.REPLAY)
+    assert after is not None
+    task.status = after
+    task.retry_count += 1
+    task.app_retry_count = task.internal_retry_count = 0
+    task.worker = None
+    task.slot_released = False
+    task.assigned_at_us = task.started_at_us = task.finished_at_us = task.queued_at_us = None
+    task.error = task.output = None
+    state.ledger.touch_task(task)
+    state.ledger.record(task, TaskEventType.RETRIED_BY_USER, now_us)
+
+
+def _is_pending(task: Task | None) -> bool:
+    return task is None or task.status is TaskStatus.WAITING
+
+
+def _resolve_children(state: State, run: Run, position: int, now_us: int) -> None:
+    """Decides what waits on the ended task at `position`, and goes on downstream from whatever that ends."""
+    ended = [position]
+    while ended:
+        for child in run.version.children[ended.pop()]:
+            if _is_pending(run.tasks[child]) and _resolve(state, run, child, now_us):
+                ended.append(child)
+
+
+def _resolve(state: State, run: Run, position: int, now_us: int) -> bool:
+    """Decides a pending task from its parents; True when that ended it."""
+    parents = [run.tasks[parent] for parent in run.version.parents[position]]
+    unhappy = next(
+        (p for p in parents if p is not None and p.status in (TaskStatus.FAILED, TaskStatus.CANCELLED)), None
+    )
+    if unhappy is not None:
+        verb = "failed" if unhappy.status is TaskStatus.FAILED else "was cancelled"
+        _bring(state, run, position, TaskStatus.CANCELLED, now_us, f"its parent {unhappy.definition.name} {verb}")
+        return True
+    if any(parent is None or parent.status not in TERMINAL for parent in parents):
+        return False
+    if parents and all(parent is not None and parent.status is TaskStatus.SKIPPED for parent in parents):
+        _bring(state, run, position, TaskStatus.SKIPPED, now_us)
+        return True
+    _bring(state, run, position, TaskStatus.QUEUED, now_us)
+    return False
+
+
+def _resolve_on_failure(state: State, run: Run, now_us: int) -> None:
+    position = run.version.on_failure_position
+    if position is None or not _is_pending(run.tasks[position]):
+        return
+    others = [task for index, task in enumerate(run.tasks) if index != position]
+    if any(task is not None and task.status is TaskStatus.FAILED for task in others):
+        _bring(state, run, position, TaskStatus.QUEUED, now_us)
+    elif all(task is not None and task.status in TERMINAL for task in others):
+        _bring(state, run, position, TaskStatus.SKIPPED, now_us)
+
+
+def _bring(state: State, run: Run, position: int, status: TaskStatus, now_us: int, reason: str = "") -> None:
+    """Brings a pending task to `status`, making it first if it does not exist."""
+    task = run.tasks[position]
+    is_new = task is None
+    if task is None:
+        task_id = state.new_id() if run.version.is_dag else run.id
+        task = Task(task_id, run, position, status, now_us)
+        state.add_task(task)
+    match status:
+        case TaskStatus.QUEUED:
+            if not is_new:
+                task.status = status
+            attempts.enqueue(state, task, now_us, None if is_new else RETRY_PRIORITY)
+        case TaskStatus.SKIPPED:
+            attempts.skip(state, task, now_us)
+        case _:
+            attempts.cancel(state, task, reason, now_us)
+
+
+def _set_status(state: State, run: Run, status: RunStatus, now_us: int) -> None:
+    if status in TERMINAL_RUN:
+        if run.finished_at_us is not None:
+            return
+        run.finished_at_us = now_us
+        started = [task.started_at_us for task in run.existing() if task.started_at_us is not None]
+        run.started_at_us = min(started, default=None)
+        run.status = status
+        state.finished[run.id] = run
+        state.ledger.touch_run(run)
+        state.ledger.emit(
+            RunFinished(
+                run.id,
+                status,
+                run.version.is_dag,
+                run.row.additional_metadata,
+                tuple(TaskResult(t.id, t.definition.name, t.status, t.error) for t in run.existing()),
+                now_us,
+            )
+        )
+    elif status is not run.status or run.finished_at_us is not None:
+        run.status = status
+        state.ledger.touch_run(run)

@@ -1,0 +1,171 @@
+"""Workers: registration, streams, heartbeats, labels, pause and loss.
+
+A worker may be given tasks while it has an open stream, is not paused and was heard of lately. A stream that ends does
+not take its tasks away; 30 s of silence does (section 1.11). Worker rows outlive restarts, because clients come back
+with the id they were given (grpc specification 4.3).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from broadaxe.core import attempts, dag
+from broadaxe.core.commands import LabelValue, RegisterWorker
+from broadaxe.core.decision import WorkerRow
+from broadaxe.core.definition import check_name, normalise_action_id
+from broadaxe.core.durations import US_PER_S
+from broadaxe.core.model import Worker
+from broadaxe.core.queues import is_schedulable
+from broadaxe.core.state import State
+from broadaxe.core.timers import AlarmKind
+from broadaxe.errors import FailedPrecondition, InvalidArgument, NotFound
+
+#: Silence after which a worker's running tasks are given to others.
+SILENCE_US: Final = 30 * US_PER_S
+SLOTS_MAX: Final = 1_000_000
+ACTIONS_MAX: Final = 10_000
+LABELS_MAX: Final = 1_000
+
+
+def register(state: State, command: RegisterWorker, now_us: int) -> str:
+    check_name(command.name, field="worker_name")
+    if len(command.actions) > ACTIONS_MAX:
+        raise InvalidArgument(f"a worker may have at most {ACTIONS_MAX} actions", field="actions")
+    for slot_type, units in command.slots.items():
+        if not 0 <= units <= SLOTS_MAX:
+            raise InvalidArgument(f"{slot_type} must be between 0 and {SLOTS_MAX}, not {units}", field="slot_config")
+    actions = tuple(
+        dict.fromkeys(
+            normalise_action_id(action, field=f"actions[{position}]") for position, action in enumerate(command.actions)
+        )
+    )
+    _check_labels(command.labels)
+    row = WorkerRow(
+        state.new_id(),
+        command.name,
+        actions,
+        dict(command.slots),
+        dict(command.labels),
+        dict(command.runtime),
+        False,
+        False,
+        now_us,
+        now_us,
+        None,
+        None,
+    )
+    worker = Worker(row)
+    adopt(state, worker)
+    state.ledger.touch_worker(worker)
+    return worker.id
+
+
+def adopt(state: State, worker: Worker) -> None:
+    """Puts a worker into memory, new or loaded."""
+    state.workers[worker.id] = worker
+    for action_id in worker.actions:
+        queue = state.queues.get(action_id)
+        if queue is not None and worker not in queue.workers:
+            queue.workers.append(worker)
+
+
+def find(state: State, worker_id: str) -> Worker:
+    worker = state.workers.get(worker_id)
+    if worker is None:
+        raise NotFound(f"there is no worker {worker_id}", field="worker_id")
+    return worker
+
+
+def open_stream(state: State, worker: Worker, session: int, now_us: int) -> None:
+    """A stream counts as a sign of life. Attempts sent on an older stream and never confirmed get their moment."""
+    if worker.session is not None:
+        _doubt_deliveries(state, worker, now_us)
+    worker.session = session
+    worker.listening_since_us = now_us
+    _hear(state, worker, now_us)
+    state.heat_worker(worker)
+
+
+def close_stream(state: State, worker: Worker, session: int, now_us: int) -> None:
+    if worker.session != session:
+        return
+    worker.session = None
+    worker.updated_at_us = now_us
+    _doubt_deliveries(state, worker, now_us)
+    state.ledger.touch_worker(worker)
+
+
+def heartbeat(state: State, worker: Worker, now_us: int) -> None:
+    """FailedPrecondition when the stream was there and is gone: it makes the client open a new one."""
+    if worker.session is None and worker.listening_since_us is not None:
+        raise FailedPrecondition("the worker's assignment stream is closed; open it again", field="worker_id")
+    was_schedulable = is_schedulable(worker, now_us)
+    _hear(state, worker, now_us)
+    if not was_schedulable:
+        state.heat_worker(worker)
+
+
+def unregister(state: State, worker: Worker, now_us: int) -> None:
+    worker.session = None
+    worker.updated_at_us = now_us
+    state.ledger.touch_worker(worker)
+
+
+def put_labels(state: State, worker: Worker, labels: dict[str, LabelValue], now_us: int) -> None:
+    _check_labels(labels)
+    worker.labels.update(labels)
+    worker.updated_at_us = now_us
+    state.ledger.touch_worker(worker)
+    state.heat_worker(worker)
+
+
+def pause(state: State, worker: Worker, is_paused: bool, now_us: int) -> None:
+    worker.is_paused = is_paused
+    worker.updated_at_us = now_us
+    state.ledger.touch_worker(worker)
+    if not is_paused:
+        state.heat_worker(worker)
+
+
+def check_silence(state: State, worker: Worker, now_us: int) -> None:
+    """The alarm of `_hear` rang: either it was heard of since, or its tasks go elsewhere."""
+    worker.silent_at_us = None
+    heard_at_us = worker.last_heartbeat_at_us or worker.created_at_us
+    if now_us - heard_at_us < SILENCE_US:
+        _watch(state, worker, heard_at_us + SILENCE_US)
+        return
+    for task in list(worker.running.values()):
+        attempts.stop_on_worker(state, task)
+        attempts.reassign(state, task, "the worker has sent no heartbeat for 30 seconds", now_us)
+        dag.settle_task(state, task, now_us)
+
+
+def resume(state: State, worker: Worker, now_us: int) -> None:
+    """After a load: the silence clock starts anew, since the worker could not reach us while we were away."""
+    if worker.running:
+        worker.last_heartbeat_at_us = now_us
+        _watch(state, worker, now_us + SILENCE_US)
+        _doubt_deliveries(state, worker, now_us)
+
+
+def _hear(state: State, worker: Worker, now_us: int) -> None:
+    worker.last_heartbeat_at_us = now_us
+    worker.updated_at_us = now_us
+    state.ledger.touch_worker(worker)
+    if worker.silent_at_us is None:
+        _watch(state, worker, now_us + SILENCE_US)
+
+
+def _watch(state: State, worker: Worker, at_us: int) -> None:
+    worker.silent_at_us = at_us
+    state.timers.arm(at_us, AlarmKind.WORKER_SILENT, worker)
+
+
+def _doubt_deliveries(state: State, worker: Worker, now_us: int) -> None:
+    for task in worker.running.values():
+        attempts.expect_confirmation(state, task, now_us)
+
+
+def _check_labels(labels: dict[str, LabelValue]) -> None:
+    if len(labels) > LABELS_MAX:
+        raise InvalidArgument(f"a worker may have at most {LABELS_MAX} labels", field="labels")

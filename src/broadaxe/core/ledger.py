@@ -1,0 +1,131 @@
+"""Collects what a batch decides: which objects changed, what history says, which effects follow.
+
+An object is noted once however often it changes; `drain` takes its final state. That makes one row per object and
+batch, which is what lets the journal write with one statement per kind of row.
+"""
+
+from __future__ import annotations
+
+from broadaxe.core.decision import (
+    Decision,
+    Effect,
+    EventRow,
+    NewRun,
+    NewTask,
+    TaskEventRow,
+    VersionRow,
+    Writes,
+)
+from broadaxe.core.lifecycle import TaskEventType
+from broadaxe.core.model import Run, Task, Worker, Workflow
+
+
+class Ledger:
+    __slots__ = (
+        "_archived_outputs", "_effects", "_events", "_new_runs", "_runs", "_task_events", "_tasks", "_versions",
+        "_workers", "_workflows",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._workflows: dict[str, Workflow] = {}
+        self._versions: list[VersionRow] = []
+        self._workers: list[Worker] = []
+        self._new_runs: list[tuple[Run, str]] = []
+        self._runs: list[Run] = []
+        self._tasks: list[Task] = []
+        self._task_events: list[TaskEventRow] = []
+        self._events: list[EventRow] = []
+        self._archived_outputs: list[str] = []
+        self._effects: list[Effect] = []
+
+    def touch_workflow(self, workflow: Workflow) -> None:
+        self._workflows[workflow.id] = workflow
+
+    def add_version(self, row: VersionRow) -> None:
+        self._versions.append(row)
+
+    def touch_worker(self, worker: Worker) -> None:
+        if not worker.is_touched:
+            worker.is_touched = True
+            self._workers.append(worker)
+
+    def add_run(self, run: Run, run_input: str) -> None:
+        run.is_touched = True
+        self._new_runs.append((run, run_input))
+
+    def touch_run(self, run: Run) -> None:
+        if not run.is_touched:
+            run.is_touched = True
+            self._runs.append(run)
+
+    def touch_task(self, task: Task) -> None:
+        if not task.is_touched:
+            task.is_touched = True
+            self._tasks.append(task)
+
+    def add_event(self, row: EventRow) -> None:
+        self._events.append(row)
+
+    def archive_output(self, task: Task) -> None:
+        self._archived_outputs.append(task.id)
+
+    def record(
+        self,
+        task: Task,
+        event_type: TaskEventType,
+        at_us: int,
+        *,
+        retry_count: int | None = None,
+        message: str = "",
+        error: str | None = None,
+        worker: Worker | None = None,
+    ) -> None:
+        """Appends to the task's history. The caller also touches the task unless the entry may be its only trace."""
+        task.event_count += 1
+        self._task_events.append(
+            TaskEventRow(
+                task.id,
+                task.event_count,
+                event_type,
+                at_us,
+                task.retry_count if retry_count is None else retry_count,
+                None if worker is None else worker.id,
+                message,
+                error,
+            )
+        )
+
+    def emit(self, effect: Effect) -> None:
+        self._effects.append(effect)
+
+    def drain(self) -> Decision:
+        """The final state of everything noted since the last drain."""
+        writes = Writes.empty()
+        writes.workflows = [workflow.row() for workflow in self._workflows.values()]
+        writes.versions = self._versions
+        for worker in self._workers:
+            worker.is_touched = False
+            writes.workers.append(worker.row())
+        for run, run_input in self._new_runs:
+            run.is_touched = False
+            writes.new_runs.append(NewRun(run.row, run.state(), run_input))
+        for run in self._runs:
+            run.is_touched = False
+            writes.runs.append(run.state())
+        for task in self._tasks:
+            task.is_touched = False
+            if task.is_new:
+                task.is_new = False
+                writes.new_tasks.append(NewTask(task.row(), task.state()))
+            else:
+                writes.tasks.append(task.state())
+            task.output = None
+        writes.task_events = self._task_events
+        writes.events = self._events
+        writes.archived_outputs = self._archived_outputs
+        decision = Decision(writes, self._effects)
+        self._clear()
+        return decision

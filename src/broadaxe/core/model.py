@@ -1,0 +1,237 @@
+"""The live objects of a tenant: what scheduling needs to know, and nothing else.
+
+Mutable and slotted; only the modules of `core` touch them. Payloads are not here: a task's `output` and `error` pass
+through on the way to the ledger (the error of a failed task stays while its run lives, for the on-failure task).
+Instants are microseconds since the Unix epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from broadaxe.core.commands import LabelValue
+from broadaxe.core.decision import RunRow, RunState, TaskRow, TaskState, VersionRow, WorkerRow, WorkflowRow
+from broadaxe.core.definition import TaskDefinition, WorkflowDefinition
+from broadaxe.core.lifecycle import TERMINAL, RunStatus, TaskStatus
+
+#: Level of the worker queue above every priority a user can give: retries, reassignments, replays.
+RETRY_PRIORITY = 4
+
+
+class Version:
+    """A workflow version with its DAG compiled to positions: `definitions[i]` is the task at position i, the on-failure
+    task (if any) last."""
+
+    __slots__ = (
+        "checksum",
+        "children",
+        "definition",
+        "definitions",
+        "id",
+        "on_failure_position",
+        "ordinal",
+        "parents",
+        "workflow",
+    )
+
+    def __init__(self, row: VersionRow, workflow: Workflow) -> None:
+        self.id = row.id
+        self.workflow = workflow
+        self.ordinal = row.ordinal
+        self.checksum = row.checksum
+        self.definition: WorkflowDefinition = row.definition
+        tasks = row.definition.tasks
+        on_failure = row.definition.on_failure
+        self.definitions: tuple[TaskDefinition, ...] = tasks if on_failure is None else (*tasks, on_failure)
+        self.on_failure_position: int | None = None if on_failure is None else len(tasks)
+        position = {task.name: index for index, task in enumerate(tasks)}
+        self.parents: tuple[tuple[int, ...], ...] = tuple(
+            tuple(position[name] for name in task.parents) for task in self.definitions
+        )
+        children: list[list[int]] = [[] for _ in self.definitions]
+        for index, parents in enumerate(self.parents):
+            for parent in parents:
+                children[parent].append(index)
+        self.children: tuple[tuple[int, ...], ...] = tuple(tuple(indexes) for indexes in children)
+
+    @property
+    def is_dag(self) -> bool:
+        return len(self.definitions) > 1
+
+
+class Workflow:
+    __slots__ = ("created_at_us", "deleted_at_us", "description", "id", "latest", "name", "updated_at_us")
+
+    def __init__(self, row: WorkflowRow) -> None:
+        self.id = row.id
+        self.name = row.name
+        self.description = row.description
+        self.created_at_us = row.created_at_us
+        self.updated_at_us = row.updated_at_us
+        self.deleted_at_us = row.deleted_at_us
+        self.latest: Version | None = None
+
+    def row(self) -> WorkflowRow:
+        return WorkflowRow(
+            self.id, self.name, self.description, self.created_at_us, self.updated_at_us, self.deleted_at_us
+        )
+
+
+class Run:
+    """A run with its tasks by position; None for a task that does not exist yet."""
+
+    __slots__ = ("finished_at_us", "is_touched", "row", "started_at_us", "status", "tasks", "version")
+
+    def __init__(self, row: RunRow, version: Version) -> None:
+        self.row = row
+        self.version = version
+        self.status = RunStatus.QUEUED
+        self.started_at_us: int | None = None
+        self.finished_at_us: int | None = None
+        self.tasks: list[Task | None] = [None] * len(version.definitions)
+        self.is_touched = False
+
+    @property
+    def id(self) -> str:
+        return self.row.id
+
+    def existing(self) -> Iterator[Task]:
+        return (task for task in self.tasks if task is not None)
+
+    def state(self) -> RunState:
+        return RunState(self.row.id, self.status, self.started_at_us, self.finished_at_us)
+
+
+class Task:
+    __slots__ = (
+        "app_retry_count", "assigned_at_us", "children", "confirm_by_us", "created_at_us", "definition", "due_at_us",
+        "error", "event_count", "finished_at_us", "id", "internal_retry_count", "is_new", "is_touched", "output",
+        "position", "queue_priority", "queued_at_us", "retry_count", "run", "slot_released", "started_at_us", "status",
+        "was_requeued", "worker",
+    )  # fmt: skip
+
+    def __init__(self, task_id: str, run: Run, position: int, status: TaskStatus, created_at_us: int) -> None:
+        self.id = task_id
+        self.run = run
+        self.position = position
+        self.definition: TaskDefinition = run.version.definitions[position]
+        self.status = status
+        self.created_at_us = created_at_us
+        self.retry_count = 0
+        self.app_retry_count = 0
+        self.internal_retry_count = 0
+        self.queue_priority: int = run.row.priority
+        self.worker: Worker | None = None
+        self.slot_released = False
+        self.event_count = 0
+        self.queued_at_us: int | None = None
+        self.assigned_at_us: int | None = None
+        self.started_at_us: int | None = None
+        self.finished_at_us: int | None = None
+        self.due_at_us: int | None = None
+        self.confirm_by_us: int | None = None
+        self.output: str | None = None
+        self.error: str | None = None
+        self.children: dict[str, str] | None = None
+        """Child runs spawned by this task: dedupe key (child key, else child index as text) -> run id."""
+        self.is_new = True
+        self.is_touched = False
+        self.was_requeued = False
+        """REQUEUED_NO_WORKER was recorded for the present wait."""
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    def row(self) -> TaskRow:
+        version = self.run.version
+        return TaskRow(
+            self.id,
+            self.run.row.id,
+            version.workflow.id,
+            self.definition.id,
+            self.definition.name,
+            self.definition.action_id,
+            display_name(self.definition.name, self.created_at_us),
+            self.created_at_us,
+        )
+
+    def state(self) -> TaskState:
+        return TaskState(
+            self.id,
+            self.status,
+            self.retry_count,
+            self.app_retry_count,
+            self.internal_retry_count,
+            self.queue_priority,
+            None if self.worker is None else self.worker.id,
+            self.slot_released,
+            self.event_count,
+            self.queued_at_us,
+            self.assigned_at_us,
+            self.started_at_us,
+            self.finished_at_us,
+            self.due_at_us,
+            self.output,
+            self.error,
+        )
+
+
+class Worker:
+    __slots__ = (
+        "actions", "created_at_us", "free", "id", "is_paused", "is_touched", "labels", "last_heartbeat_at_us",
+        "listening_since_us", "name", "running", "runtime", "session", "silent_at_us", "slots", "updated_at_us",
+    )  # fmt: skip
+
+    def __init__(self, row: WorkerRow) -> None:
+        self.id = row.id
+        self.name = row.name
+        self.actions = row.actions
+        self.slots = row.slots
+        self.free = dict(row.slots)
+        self.labels: dict[str, LabelValue] = dict(row.labels)
+        self.runtime = row.runtime
+        self.is_paused = row.is_paused
+        self.created_at_us = row.created_at_us
+        self.updated_at_us = row.updated_at_us
+        self.last_heartbeat_at_us = row.last_heartbeat_at_us
+        self.listening_since_us = row.listening_since_us
+        self.session: int | None = None
+        """The newest open assignment stream, None while there is none."""
+        self.running: dict[str, Task] = {}
+        """Attempts assigned here whose units are held, by task id."""
+        self.silent_at_us: int | None = None
+        self.is_touched = False
+
+    def row(self) -> WorkerRow:
+        return WorkerRow(
+            self.id,
+            self.name,
+            self.actions,
+            self.slots,
+            dict(self.labels),
+            self.runtime,
+            self.is_paused,
+            self.session is not None,
+            self.created_at_us,
+            self.updated_at_us,
+            self.last_heartbeat_at_us,
+            self.listening_since_us,
+        )
+
+    def has_room_for(self, slots: dict[str, int]) -> bool:
+        free = self.free
+        return all(free.get(slot_type, 0) >= units for slot_type, units in slots.items())
+
+    def take(self, slots: dict[str, int]) -> None:
+        for slot_type, units in slots.items():
+            self.free[slot_type] = self.free.get(slot_type, 0) - units
+
+    def give_back(self, slots: dict[str, int]) -> None:
+        for slot_type, units in slots.items():
+            self.free[slot_type] = self.free.get(slot_type, 0) + units
+
+
+def display_name(name: str, created_at_us: int) -> str:
+    """Label of a task or run: ``<name>-<unix ms>``."""
+    return f"{name}-{created_at_us // 1000}"

@@ -1,0 +1,444 @@
+"""The aggregate: one tenant as a deterministic state machine.
+
+`apply` decides one command, `settle` fires due timers, makes every possible assignment and hands over what the batch
+decided. Same commands, same instants, same ids: same decisions. No I/O, no clock, no randomness happen here; the
+instant is an argument and ids come from the source given at construction.
+
+A command either applies whole or raises a `BroadaxeError` and changes nothing. A report whose fence is stale is not an
+error: it is answered `Accepted(is_current=False)`.
+
+Not everything a command may name is in memory: only live runs and recent workers are. `missing` says what has to be
+read first and `adopt` takes it in; both are pure, the reading is the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import assert_never
+
+import msgspec
+
+from broadaxe.core import attempts, dag, fleet, triggers
+from broadaxe.core.commands import (
+    Accepted,
+    CancelTasks,
+    CloseStream,
+    Command,
+    DeleteWorkflow,
+    FailDelivery,
+    Heartbeat,
+    OpenStream,
+    Outcome,
+    PauseWorker,
+    PushEvents,
+    PutWorkerLabels,
+    PutWorkflow,
+    PutWorkflowReply,
+    RefreshTimeout,
+    RegisterWorker,
+    ReleaseSlot,
+    ReplayTasks,
+    Reply,
+    ReportAttempt,
+    TriggerRuns,
+    UnregisterWorker,
+)
+from broadaxe.core.decision import (
+    Decision,
+    RunRow,
+    RunState,
+    TaskRow,
+    TaskState,
+    VersionRow,
+    WorkerRow,
+    WorkflowRow,
+)
+from broadaxe.core.definition import checksum, normalise
+from broadaxe.core.lifecycle import TERMINAL_RUN, TaskEventType, TaskStatus
+from broadaxe.core.model import Run, Task, Version, Worker, Workflow
+from broadaxe.core.state import State
+from broadaxe.core.timers import AlarmKind
+from broadaxe.errors import Internal, NotFound
+
+_CANCELLED_BY_USER = "cancelled by a user"
+_CANCELLED_BY_WORKER = "cancelled from within the task"
+
+
+class LoadedRun(msgspec.Struct, frozen=True):
+    """A run read back from its rows. `children` are (task id, dedupe key, child run id)."""
+
+    row: RunRow
+    state: RunState
+    tasks: tuple[tuple[TaskRow, TaskState], ...]
+    children: tuple[tuple[str, str, str], ...] = ()
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What the loader read. Versions come before the runs that use them."""
+
+    workflows: tuple[WorkflowRow, ...] = ()
+    versions: tuple[VersionRow, ...] = ()
+    workers: tuple[WorkerRow, ...] = ()
+    runs: tuple[LoadedRun, ...] = ()
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """Ids a command names that are not in memory. `tasks` may hold run ids and task ids alike."""
+
+    tasks: frozenset[str] = frozenset()
+    workers: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.tasks or self.workers)
+
+
+class Tenant:
+    __slots__ = ("_state",)
+
+    def __init__(self, new_id: Callable[[], str]) -> None:
+        self._state = State(new_id)
+
+    # Reading -------------------------------------------------------------------------------------------------------
+
+    def next_due_us(self) -> int | None:
+        """When `settle` must be called even if no command comes."""
+        return self._state.timers.next_due_us()
+
+    def is_live(self, run_or_task_id: str) -> bool:
+        return run_or_task_id in self._state.runs or run_or_task_id in self._state.tasks
+
+    def run_of_task(self, task_id: str) -> str | None:
+        """The run a live task belongs to."""
+        task = self._state.tasks.get(task_id)
+        return None if task is None else task.run.id
+
+    def metadata_of_run(self, run_id: str) -> str | None:
+        run = self._state.runs.get(run_id)
+        return None if run is None else run.row.additional_metadata
+
+    def live_run_ids(self) -> Iterable[str]:
+        return self._state.runs.keys()
+
+    def counts(self) -> dict[str, int]:
+        """Gauges for metrics: live runs and tasks, workers, armed timers."""
+        state = self._state
+        return {
+            "runs": len(state.runs),
+            "tasks": len(state.tasks),
+            "workers": len(state.workers),
+            "timers": len(state.timers),
+        }
+
+    def missing(self, command: Command) -> Missing:
+        """What has to be adopted before `command` can be applied."""
+        state = self._state
+        match command:
+            case TriggerRuns(requests):
+                return Missing(tasks=frozenset(triggers.parents_of(requests) - state.tasks.keys()))
+            case ReplayTasks(ids):
+                return Missing(tasks=frozenset(i for i in ids if i not in state.tasks and i not in state.runs))
+            case (
+                OpenStream(worker_id)
+                | Heartbeat(worker_id)
+                | UnregisterWorker(worker_id)
+                | PutWorkerLabels(worker_id)
+                | PauseWorker(worker_id)
+            ) if worker_id not in state.workers:
+                return Missing(workers=frozenset((worker_id,)))
+            case _:
+                return Missing()
+
+    # Deciding ------------------------------------------------------------------------------------------------------
+
+    def apply(self, command: Command, now_us: int) -> Reply:
+        """Decides `command`; its effects and rows are handed over by the next `settle`."""
+        state = self._state
+        match command:
+            case ReportAttempt():
+                return self._report(command, now_us)
+            case TriggerRuns(requests):
+                return triggers.trigger(state, requests, now_us)
+            case PushEvents(events):
+                return triggers.push(state, events, now_us)
+            case Heartbeat(worker_id):
+                fleet.heartbeat(state, fleet.find(state, worker_id), now_us)
+            case PutWorkflow():
+                return self._put_workflow(command, now_us)
+            case DeleteWorkflow(workflow_id):
+                self._delete_workflow(workflow_id, now_us)
+            case RegisterWorker():
+                return fleet.register(state, command, now_us)
+            case OpenStream(worker_id, session):
+                fleet.open_stream(state, fleet.find(state, worker_id), session, now_us)
+            case CloseStream(worker_id, session):
+                worker = state.workers.get(worker_id)
+                if worker is not None:
+                    fleet.close_stream(state, worker, session, now_us)
+            case UnregisterWorker(worker_id):
+                fleet.unregister(state, fleet.find(state, worker_id), now_us)
+            case PutWorkerLabels(worker_id, labels):
+                fleet.put_labels(state, fleet.find(state, worker_id), labels, now_us)
+            case PauseWorker(worker_id, is_paused):
+                fleet.pause(state, fleet.find(state, worker_id), is_paused, now_us)
+            case RefreshTimeout(task_id, by_us):
+                return attempts.refresh_timeout(state, self._running(task_id), by_us, now_us)
+            case ReleaseSlot(task_id):
+                attempts.release_slot(state, self._running(task_id), now_us)
+            case CancelTasks(ids):
+                return self._cancel(ids, now_us)
+            case ReplayTasks(ids):
+                return self._replay(ids, now_us)
+            case FailDelivery(task_id, retry_count, reason):
+                task = self._current(task_id, retry_count)
+                if task is not None:
+                    attempts.fail_delivery(state, task, reason, now_us)
+                    dag.settle_task(state, task, now_us)
+            case _:
+                assert_never(command)
+        return None
+
+    def settle(self, now_us: int) -> Decision:
+        """Fires what is due, assigns what can be assigned, and hands over everything decided since the last settle."""
+        state = self._state
+        for kind, subject in state.timers.pop_due(now_us):
+            self._ring(kind, subject, now_us)
+        self._assign(now_us)
+        decision = state.ledger.drain()
+        state.forget_finished()
+        return decision
+
+    def adopt(self, loaded: Loaded, now_us: int) -> None:
+        """Takes in what was read from the tables: at the start everything live, later whatever `missing` named.
+
+        Deadlines stay as they were. Attempts that were running keep running; a worker has 30 s to be heard of again.
+        """
+        state = self._state
+        for row in loaded.workflows:
+            workflow = state.workflows[row.id] = Workflow(row)
+            if row.deleted_at_us is None:
+                state.workflows_by_name[row.name] = workflow
+        for version_row in loaded.versions:
+            version = Version(version_row, state.workflows[version_row.workflow_id])
+            state.versions[version.id] = version
+            latest = version.workflow.latest
+            if latest is None or version.ordinal > latest.ordinal:
+                version.workflow.latest = version
+        for worker_row in loaded.workers:
+            if worker_row.id not in state.workers:
+                fleet.adopt(state, Worker(worker_row))
+        queued: list[Task] = []
+        for loaded_run in loaded.runs:
+            if loaded_run.row.id not in state.runs:
+                queued += self._adopt_run(loaded_run)
+        queued.sort(key=lambda task: (task.queued_at_us or 0, task.id))
+        for task in queued:
+            queue = state.queue(task.definition.action_id)
+            queue.push(task)
+            state.heat(queue)
+        for worker_row in loaded.workers:
+            fleet.resume(state, state.workers[worker_row.id], now_us)
+
+    def _assign(self, now_us: int) -> None:
+        state = self._state
+        while state.hot:
+            queue = state.hot.pop(next(iter(state.hot)))
+            while (task := queue.head()) is not None:
+                worker = queue.pick_worker(task, now_us)
+                if worker is None:
+                    if not task.was_requeued:
+                        task.was_requeued = True
+                        state.ledger.touch_task(task)
+                        state.ledger.record(
+                            task,
+                            TaskEventType.REQUEUED_NO_WORKER,
+                            now_us,
+                            message="no worker with a free slot for this task",
+                        )
+                    break
+                queue.pop_head()
+                attempts.assign(state, task, worker, now_us)
+                dag.settle_task(state, task, now_us)
+
+    def _ring(self, kind: AlarmKind, subject: Task | Worker, now_us: int) -> None:
+        state = self._state
+        if isinstance(subject, Worker):
+            fleet.check_silence(state, subject, now_us)
+            return
+        if kind is AlarmKind.DELIVERY_UNCONFIRMED:
+            subject.confirm_by_us = None
+            attempts.stop_on_worker(state, subject)
+            attempts.reassign(state, subject, "the worker never confirmed the assignment", now_us)
+        else:
+            subject.due_at_us = None
+            match subject.status:
+                case TaskStatus.QUEUED:
+                    attempts.time_out_in_queue(state, subject, now_us)
+                case TaskStatus.BACKOFF:
+                    attempts.elapse_backoff(state, subject, now_us)
+                case TaskStatus.RUNNING:
+                    attempts.time_out(state, subject, now_us)
+                case _:
+                    raise AssertionError(f"a task that is {subject.status} has no deadline")
+        dag.settle_task(state, subject, now_us)
+
+    # Commands ------------------------------------------------------------------------------------------------------
+
+    def _report(self, command: ReportAttempt, now_us: int) -> Accepted:
+        task = self._current(command.task_id, command.retry_count)
+        if task is None:
+            return Accepted(is_current=False)
+        state = self._state
+        match command.outcome:
+            case Outcome.STARTED:
+                attempts.start(state, task, now_us)
+                return Accepted(is_current=True)
+            case Outcome.COMPLETED:
+                attempts.complete(state, task, command.payload, now_us)
+            case Outcome.FAILED:
+                attempts.fail(
+                    state,
+                    task,
+                    command.payload,
+                    now_us,
+                    is_retryable=command.is_retryable,
+                    retry_after_us=command.retry_after_us,
+                )
+            case Outcome.CANCELLED:
+                attempts.cancel(state, task, _CANCELLED_BY_WORKER, now_us)
+            case _:
+                assert_never(command.outcome)
+        dag.settle_task(state, task, now_us)
+        return Accepted(is_current=True)
+
+    def _current(self, task_id: str, retry_count: int | None) -> Task | None:
+        """The fence: the task if it runs and `retry_count` is its current attempt."""
+        task = self._state.tasks.get(task_id)
+        if task is None or task.status is not TaskStatus.RUNNING:
+            return None
+        return task if retry_count is None or retry_count == task.retry_count else None
+
+    def _running(self, task_id: str) -> Task:
+        task = self._state.tasks.get(task_id)
+        if task is None or task.status is not TaskStatus.RUNNING:
+            raise NotFound(f"task run {task_id} is not running", field="task_run_external_id")
+        return task
+
+    def _cancel(self, ids: tuple[str, ...], now_us: int) -> tuple[str, ...]:
+        state = self._state
+        ended: list[str] = []
+        for run_or_task_id in dict.fromkeys(ids):
+            run = state.runs.get(run_or_task_id)
+            if run is not None:
+                ended += dag.cancel_run(state, run, _CANCELLED_BY_USER, now_us)
+                continue
+            task = state.tasks.get(run_or_task_id)
+            if task is not None and not task.is_terminal:
+                attempts.cancel(state, task, _CANCELLED_BY_USER, now_us)
+                ended.append(task.id)
+                dag.settle_task(state, task, now_us)
+        return tuple(ended)
+
+    def _replay(self, ids: tuple[str, ...], now_us: int) -> tuple[str, ...]:
+        state = self._state
+        replayed: list[str] = []
+        for run_or_task_id in dict.fromkeys(ids):
+            run = state.runs.get(run_or_task_id)
+            positions: set[int] = set()
+            if run is not None:
+                positions = set(range(len(run.tasks)))
+            else:
+                task = state.tasks.get(run_or_task_id)
+                if task is not None:
+                    run = task.run
+                    positions = dag.with_descendants(run, task.position)
+            if run is None or any(task is None for task in run.tasks):
+                continue
+            on_failure = run.version.on_failure_position
+            if on_failure is not None:
+                positions.add(on_failure)
+            if all((task := run.tasks[position]) is not None and task.is_terminal for position in positions):
+                replayed += dag.replay(state, run, positions, now_us)
+        return tuple(replayed)
+
+    def _put_workflow(self, command: PutWorkflow, now_us: int) -> PutWorkflowReply:
+        state = self._state
+        definition = normalise(command.spec, state.new_id)
+        digest = checksum(definition)
+        workflow = state.workflows_by_name.get(definition.name)
+        latest = None if workflow is None else workflow.latest
+        if workflow is not None and latest is not None and latest.checksum == digest:
+            return PutWorkflowReply(workflow.id, latest.id, latest.ordinal, workflow.updated_at_us)
+        if workflow is None:
+            workflow = Workflow(
+                WorkflowRow(state.new_id(), definition.name, definition.description, now_us, now_us, None)
+            )
+            state.workflows[workflow.id] = state.workflows_by_name[workflow.name] = workflow
+        workflow.description = definition.description
+        workflow.updated_at_us = now_us
+        ordinal = 1 if latest is None else latest.ordinal + 1
+        row = VersionRow(state.new_id(), workflow.id, ordinal, definition.label, digest, definition, now_us)
+        version = workflow.latest = state.versions[row.id] = Version(row, workflow)
+        state.ledger.touch_workflow(workflow)
+        state.ledger.add_version(row)
+        return PutWorkflowReply(workflow.id, version.id, ordinal, now_us)
+
+    def _delete_workflow(self, workflow_id: str, now_us: int) -> None:
+        state = self._state
+        workflow = state.workflows.get(workflow_id)
+        if workflow is None or workflow.deleted_at_us is not None:
+            raise NotFound(f"there is no workflow {workflow_id}", field="workflow")
+        workflow.deleted_at_us = workflow.updated_at_us = now_us
+        del state.workflows_by_name[workflow.name]
+        state.ledger.touch_workflow(workflow)
+
+    # Loading -------------------------------------------------------------------------------------------------------
+
+    def _adopt_run(self, loaded: LoadedRun) -> list[Task]:
+        """Puts a loaded run into memory; returns its tasks that belong into queues."""
+        state = self._state
+        version = state.versions.get(loaded.row.version_id)
+        if version is None:
+            raise Internal(f"run {loaded.row.id} belongs to version {loaded.row.version_id}, which was not loaded")
+        run = Run(loaded.row, version)
+        run.status = loaded.state.status
+        run.started_at_us = loaded.state.started_at_us
+        run.finished_at_us = loaded.state.finished_at_us
+        state.add_run(run)
+        positions = {definition.id: position for position, definition in enumerate(version.definitions)}
+        queued: list[Task] = []
+        for row, task_state in loaded.tasks:
+            task = Task(row.id, run, positions[row.definition_id], task_state.status, row.created_at_us)
+            _restore(state, task, task_state)
+            state.add_task(task)
+            if task.due_at_us is not None:
+                state.timers.arm(task.due_at_us, AlarmKind.TASK_DUE, task)
+            if task.status is TaskStatus.QUEUED:
+                queued.append(task)
+            elif task.status is TaskStatus.RUNNING and task.worker is not None and not task.slot_released:
+                task.worker.take(task.definition.slots)
+                task.worker.running[task.id] = task
+        for task_id, key, run_id in loaded.children:
+            task = state.tasks[task_id]
+            if task.children is None:
+                task.children = {}
+            task.children[key] = run_id
+        if run.status in TERMINAL_RUN:
+            state.finished[run.id] = run
+        return queued
+
+
+def _restore(state: State, task: Task, loaded: TaskState) -> None:
+    task.is_new = False
+    task.retry_count = loaded.retry_count
+    task.app_retry_count = loaded.app_retry_count
+    task.internal_retry_count = loaded.internal_retry_count
+    task.queue_priority = loaded.queue_priority
+    task.worker = None if loaded.worker_id is None else state.workers.get(loaded.worker_id)
+    task.slot_released = loaded.slot_released
+    task.event_count = loaded.event_count
+    task.queued_at_us = loaded.queued_at_us
+    task.assigned_at_us = loaded.assigned_at_us
+    task.started_at_us = loaded.started_at_us
+    task.finished_at_us = loaded.finished_at_us
+    task.due_at_us = loaded.due_at_us
+    task.error = loaded.error
