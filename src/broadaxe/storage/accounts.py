@@ -1,0 +1,341 @@
+"""Tenants, people, who belongs where, and who is logged in.
+
+Owns the tables tenant, account, membership and session. Passwords are kept as argon2id hashes, computed in a thread
+and at most `HASHES_AT_ONCE` at a time, because each takes tens of milliseconds and tens of megabytes. A session
+cookie is 32 random bytes of which only the SHA-256 is stored. Refuses weak passwords, taken addresses and slugs, and
+a wrong password with the same words (and after the same work) as an unknown address. Invariant: whoever creates a
+tenant becomes its OWNER in the same transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from typing import Final
+
+import argon2
+import asyncpg
+import msgspec
+
+from broadaxe.errors import AlreadyExists, InvalidArgument, NotFound
+from broadaxe.storage.ids import new_id
+from broadaxe.storage.statements import statement
+
+__all__ = [
+    "SESSION_LIFE_S",
+    "Account",
+    "Membership",
+    "Person",
+    "Role",
+    "Tenant",
+    "add_member",
+    "change_password",
+    "close_session",
+    "create_tenant",
+    "ensure_account",
+    "ensure_tenant",
+    "login",
+    "members_of_tenant",
+    "memberships_of_account",
+    "open_session",
+    "person_of_account",
+    "person_of_session",
+    "register",
+    "rename_tenant",
+    "tenant",
+]
+
+Queryable = asyncpg.Pool | asyncpg.Connection
+
+SESSION_LIFE_S: Final = 30 * 86_400
+PASSWORD_LENGTH_MIN: Final = 8
+PASSWORD_LENGTH_MAX: Final = 64
+NAME_LENGTH_MAX: Final = 255
+EMAIL_LENGTH_MAX: Final = 254
+TENANTS_PER_ACCOUNT_MAX: Final = 1_000
+MEMBERS_LISTED_MAX: Final = 10_000
+HASHES_AT_ONCE: Final = 2
+
+_SLUG: Final = re.compile(r"[a-zA-Z0-9._-]{1,255}")
+_EMAIL: Final = re.compile(r"[^@\s\x00]+@[^@\s\x00]+")
+_WRONG_LOGIN: Final = "the e-mail address or the password is wrong"
+_COOKIE_LENGTH_MAX: Final = 128
+
+
+class Role(StrEnum):
+    """Same members as the SQL type `broadaxe.member_role`, strongest first."""
+
+    OWNER = "OWNER"
+    ADMIN = "ADMIN"
+    MEMBER = "MEMBER"
+    VIEWER = "VIEWER"
+
+    def reaches(self, needed: Role) -> bool:
+        """Whether this role may do what `needed` may."""
+        order = list(Role)
+        return order.index(self) <= order.index(needed)
+
+
+class Tenant(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    slug: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class Account(msgspec.Struct, frozen=True):
+    id: str
+    email: str
+    name: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class Membership(msgspec.Struct, frozen=True):
+    id: str
+    role: Role
+    account_id: str
+    email: str
+    account_name: str
+    tenant: Tenant
+    created_at: datetime
+    updated_at: datetime
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Somebody who is logged in, and their role in each of their tenants."""
+
+    account: Account
+    roles: dict[str, Role]
+
+
+# Tenants ------------------------------------------------------------------------------------------------------------
+
+
+async def create_tenant(pool: asyncpg.Pool, name: str, slug: str, owner_account_id: str) -> Tenant:
+    """Makes a tenant and its first owner. AlreadyExists if the slug is taken."""
+    _check_tenant_name(name)
+    if not _SLUG.fullmatch(slug):
+        raise InvalidArgument("use 1 to 255 letters, digits, '.', '_' or '-'", field="slug")
+    async with pool.acquire() as connection, connection.transaction():
+        row = await connection.fetchrow(statement("accounts/tenant_insert"), new_id(), name, slug)
+        if row is None:
+            raise AlreadyExists(f"the slug {slug!r} is taken; choose another", field="slug")
+        made = _tenant(row)
+        await connection.execute(
+            statement("accounts/membership_insert"), new_id(), made.id, owner_account_id, Role.OWNER.value
+        )
+    return made
+
+
+async def ensure_tenant(db: Queryable, name: str, slug: str) -> Tenant:
+    """The tenant with this slug, made if it is not there. For set-up commands; it has no members of its own."""
+    row = await db.fetchrow(statement("accounts/tenant_insert"), new_id(), name, slug)
+    if row is None:
+        row = await db.fetchrow(statement("accounts/tenant_by_slug"), slug)
+    if row is None:
+        raise NotFound(f"tenant {slug!r} was deleted just now; try again")
+    return _tenant(row)
+
+
+async def tenant(db: Queryable, tenant_id: str) -> Tenant | None:
+    row = await db.fetchrow(statement("accounts/tenant_by_id"), tenant_id)
+    return None if row is None else _tenant(row)
+
+
+async def rename_tenant(db: Queryable, tenant_id: str, name: str | None) -> Tenant:
+    """Gives a tenant another display name; None leaves it."""
+    if name is not None:
+        _check_tenant_name(name)
+    row = await db.fetchrow(statement("accounts/tenant_rename"), tenant_id, name)
+    if row is None:
+        raise NotFound(f"there is no tenant {tenant_id}")
+    return _tenant(row)
+
+
+async def add_member(db: Queryable, tenant_id: str, account_id: str, role: Role) -> None:
+    """Makes an account a member; one who is already keeps their role."""
+    await db.execute(statement("accounts/membership_insert"), new_id(), tenant_id, account_id, role.value)
+
+
+async def memberships_of_account(db: Queryable, account_id: str) -> list[Membership]:
+    rows = await db.fetch(statement("accounts/memberships_of_account"), account_id, TENANTS_PER_ACCOUNT_MAX)
+    return [_membership(row) for row in rows]
+
+
+async def members_of_tenant(db: Queryable, tenant_id: str) -> list[Membership]:
+    rows = await db.fetch(statement("accounts/members_of_tenant"), tenant_id, MEMBERS_LISTED_MAX)
+    return [_membership(row) for row in rows]
+
+
+# People -------------------------------------------------------------------------------------------------------------
+
+
+async def register(db: Queryable, name: str, email: str, password: str) -> Account:
+    """Makes an account. InvalidArgument for a weak password or a bad address, AlreadyExists for a taken one."""
+    email = _checked_email(email)
+    if len(name) > NAME_LENGTH_MAX or "\0" in name:
+        raise InvalidArgument(f"a name has at most {NAME_LENGTH_MAX} characters", field="name")
+    _check_password(password, field="password")
+    password_hash = await _hash(password)
+    row = await db.fetchrow(statement("accounts/account_insert"), new_id(), email, name, password_hash)
+    if row is None:
+        raise AlreadyExists("an account with this e-mail address exists already; log in instead", field="email")
+    return _account(row)
+
+
+async def ensure_account(db: Queryable, name: str, email: str, password: str) -> tuple[Account, bool]:
+    """The account with this address, made with this password if it is not there; and whether it was made."""
+    row = await db.fetchrow(statement("accounts/account_by_email"), _checked_email(email))
+    if row is not None:
+        return _account(row), False
+    return await register(db, name, email, password), True
+
+
+async def login(db: Queryable, email: str, password: str) -> Account:
+    """The account, if the password is right. InvalidArgument in the same words whatever is wrong."""
+    if len(email) > EMAIL_LENGTH_MAX or len(password) > 4 * PASSWORD_LENGTH_MAX or "\0" in email:
+        raise InvalidArgument(_WRONG_LOGIN)
+    row = await db.fetchrow(statement("accounts/account_by_email"), email.strip().lower())
+    if not await _is_password(None if row is None else row["password_hash"], password) or row is None:
+        raise InvalidArgument(_WRONG_LOGIN)
+    return _account(row)
+
+
+async def change_password(
+    db: Queryable, account_id: str, password: str, new_password: str, *, keep_cookie: str | None = None
+) -> Account:
+    """Replaces a password and ends the account's other sessions."""
+    row = await db.fetchrow(statement("accounts/account_by_id"), account_id)
+    if row is None:
+        raise NotFound("this account is gone")
+    if len(password) > 4 * PASSWORD_LENGTH_MAX or not await _is_password(row["password_hash"], password):
+        raise InvalidArgument("the current password is wrong", field="password")
+    _check_password(new_password, field="newPassword")
+    kept = None if keep_cookie is None else _cookie_hash(keep_cookie)
+    row = await db.fetchrow(statement("accounts/account_password"), account_id, await _hash(new_password), kept)
+    if row is None:
+        raise NotFound("this account is gone")
+    return _account(row)
+
+
+# Sessions -----------------------------------------------------------------------------------------------------------
+
+
+async def open_session(db: Queryable, account_id: str) -> str:
+    """Opens a session of `SESSION_LIFE_S` and returns the value for the cookie, which is stored nowhere."""
+    cookie = secrets.token_urlsafe(32)
+    expires_at = datetime.now(UTC) + timedelta(seconds=SESSION_LIFE_S)
+    await db.execute(statement("accounts/session_insert"), _cookie_hash(cookie), account_id, expires_at)
+    return cookie
+
+
+async def close_session(db: Queryable, cookie: str) -> None:
+    await db.execute(statement("accounts/session_delete"), _cookie_hash(cookie))
+
+
+async def person_of_session(db: Queryable, cookie: str) -> Person | None:
+    """Who this cookie stands for, or None when it is unknown or expired."""
+    if len(cookie) > _COOKIE_LENGTH_MAX:
+        return None
+    return _person(await db.fetch(statement("accounts/session_person"), _cookie_hash(cookie), TENANTS_PER_ACCOUNT_MAX))
+
+
+async def person_of_account(db: Queryable, account_id: str) -> Person | None:
+    return _person(await db.fetch(statement("accounts/account_person"), account_id, TENANTS_PER_ACCOUNT_MAX))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+# Two threads of our own bound the memory and leave the loop's default pool to others.
+_hashing: Final = ThreadPoolExecutor(HASHES_AT_ONCE, thread_name_prefix="argon2")
+_hasher: Final = argon2.PasswordHasher()
+
+
+@cache
+def _nobodys_hash() -> str:
+    """Checked when the address is unknown, so that the answer takes as long as for a known one."""
+    return _hasher.hash(secrets.token_hex(16))
+
+
+async def _hash(password: str) -> str:
+    return await asyncio.get_running_loop().run_in_executor(_hashing, _hasher.hash, password)
+
+
+async def _is_password(password_hash: str | None, password: str) -> bool:
+    def check() -> bool:
+        try:
+            return _hasher.verify(password_hash or _nobodys_hash(), password)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
+
+    return await asyncio.get_running_loop().run_in_executor(_hashing, check)
+
+
+def _check_password(password: str, *, field: str) -> None:
+    long_enough = PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX
+    kinds = (str.isupper, str.islower, str.isdigit)
+    if not long_enough or not all(any(is_kind(letter) for letter in password) for is_kind in kinds):
+        raise InvalidArgument(
+            f"a password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters, "
+            "among them an upper-case letter, a lower-case letter and a digit",
+            field=field,
+        )
+
+
+def _checked_email(email: str) -> str:
+    email = email.strip().lower()
+    if len(email) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(email):
+        raise InvalidArgument("this is not an e-mail address", field="email")
+    return email
+
+
+def _check_tenant_name(name: str) -> None:
+    if not name.strip() or len(name) > NAME_LENGTH_MAX or "\0" in name:
+        raise InvalidArgument(f"a tenant has a name of 1 to {NAME_LENGTH_MAX} characters", field="name")
+
+
+def _cookie_hash(cookie: str) -> bytes:
+    return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).digest()
+
+
+def _tenant(row: asyncpg.Record) -> Tenant:
+    return Tenant(str(row["id"]), row["name"], row["slug"], row["created_at"], row["updated_at"])
+
+
+def _account(row: asyncpg.Record) -> Account:
+    return Account(str(row["id"]), row["email"], row["name"], row["created_at"], row["updated_at"])
+
+
+def _membership(row: asyncpg.Record) -> Membership:
+    return Membership(
+        id=str(row["id"]),
+        role=Role(row["role"]),
+        account_id=str(row["account_id"]),
+        email=row["email"],
+        account_name=row["account_name"],
+        tenant=Tenant(
+            str(row["tenant_id"]),
+            row["tenant_name"],
+            row["tenant_slug"],
+            row["tenant_created_at"],
+            row["tenant_updated_at"],
+        ),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _person(rows: Sequence[asyncpg.Record]) -> Person | None:
+    if not rows:
+        return None
+    roles = {str(row["tenant_id"]): Role(row["role"]) for row in rows if row["tenant_id"] is not None}
+    return Person(_account(rows[0]), roles)

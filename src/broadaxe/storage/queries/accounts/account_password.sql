@@ -1,0 +1,10 @@
+-- Replaces a password and ends every session of the account but the one that asked. Called by accounts.change_password.
+-- $1 account, $2 new hash, $3 hash of the session cookie to keep, or null.
+with changed as (
+    update broadaxe.account set password_hash = $2, updated_at = now() where id = $1
+    returning id, email, name, created_at, updated_at
+),
+ended as (
+    delete from broadaxe.session where account_id = $1 and token_hash is distinct from $3::bytea
+)
+select id, email, name, created_at, updated_at from changed

@@ -1,0 +1,196 @@
+"""API tokens: what an SDK carries to say which tenant it speaks for.
+
+Owns issuing, listing, revoking and verifying them. A token looks like a JWT because SDKs read their tenant and
+addresses from its claims, but its authority is not a signature: the server knows a token by the SHA-256 of its whole
+text, kept in `api_token.token_hash`. The third segment is an HMAC under a random key that is thrown away at once,
+which makes it a 256-bit secret that nobody can compute again; so there is no signing key to keep, rotate or leak, and
+a revoked or expired row is all it takes to end a token.
+
+Refuses tokens that are unknown, expired or revoked, all with the same words. Invariants: the text of a token is never
+stored or logged; a cached verdict is at most `CACHE_TTL_S` old; the cache never holds more than `CACHE_ENTRIES_MAX`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from broadaxe.errors import InvalidArgument, NotFound, Unauthenticated
+from broadaxe.storage.ids import new_id
+from broadaxe.storage.statements import statement
+
+__all__ = [
+    "ApiToken",
+    "IssuedToken",
+    "TokenPrincipal",
+    "TokenVerifier",
+    "create_token",
+    "list_tokens",
+    "revoke_token",
+    "tenant_of_token",
+]
+
+Queryable = asyncpg.Pool | asyncpg.Connection
+
+DEFAULT_LIFE_S: Final = 90 * 86_400
+LIFE_S_MAX: Final = 100 * 366 * 86_400
+NAME_LENGTH_MAX: Final = 255
+TOKENS_LISTED_MAX: Final = 1_000
+TOKEN_LENGTH_MAX: Final = 4_096
+CACHE_TTL_S: Final = 5.0
+CACHE_ENTRIES_MAX: Final = 4_096
+
+_HEADER: Final = {"alg": "HS256", "typ": "JWT"}
+
+
+class IssuedToken(msgspec.Struct, frozen=True):
+    """A new token. `token` is shown once and cannot be had again."""
+
+    id: str
+    token: str
+    expires_at: datetime
+
+
+class ApiToken(msgspec.Struct, frozen=True):
+    """A token as it is listed: everything but the secret."""
+
+    id: str
+    tenant_id: str
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+
+
+class TokenPrincipal(msgspec.Struct, frozen=True):
+    """Who a valid token speaks for."""
+
+    tenant_id: str
+    token_id: str
+
+
+async def create_token(
+    db: Queryable, tenant_id: str, name: str, expires_in_s: int, server_url: str, grpc_address: str
+) -> IssuedToken:
+    """Issues a token for `tenant_id` that SDKs use to find `server_url` (REST) and `grpc_address` (host:port)."""
+    if not name.strip() or len(name) > NAME_LENGTH_MAX:
+        raise InvalidArgument(f"give the token a name of 1 to {NAME_LENGTH_MAX} characters", field="name")
+    if not 1 <= expires_in_s <= LIFE_S_MAX:
+        raise InvalidArgument("a token lives between one second and a hundred years", field="expiresIn")
+    token_id = new_id()
+    issued_at = datetime.now(UTC).replace(microsecond=0)
+    expires_at = issued_at + timedelta(seconds=expires_in_s)
+    token = _jwt_shaped(
+        {
+            "sub": tenant_id,
+            "server_url": server_url,
+            "grpc_broadcast_address": grpc_address,
+            "token_id": token_id,
+            "aud": server_url,
+            "iss": server_url,
+            "iat": int(issued_at.timestamp()),
+            "exp": int(expires_at.timestamp()),
+        }
+    )
+    try:
+        await db.execute(statement("tokens/insert"), token_id, tenant_id, name, _hash_of(token), issued_at, expires_at)
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound(f"there is no tenant {tenant_id}", field="tenant") from None
+    return IssuedToken(token_id, token, expires_at)
+
+
+async def list_tokens(db: Queryable, tenant_id: str) -> list[ApiToken]:
+    """The tokens of a tenant that are not revoked, newest first."""
+    rows = await db.fetch(statement("tokens/list"), tenant_id, TOKENS_LISTED_MAX)
+    return [
+        ApiToken(
+            id=str(row["id"]),
+            tenant_id=str(row["tenant_id"]),
+            name=row["name"],
+            created_at=row["created_at"],
+            updated_at=row["updated_at"],
+            expires_at=row["expires_at"],
+        )
+        for row in rows
+    ]
+
+
+async def tenant_of_token(db: Queryable, token_id: str) -> str | None:
+    tenant_id = await db.fetchval(statement("tokens/tenant_of"), token_id)
+    return None if tenant_id is None else str(tenant_id)
+
+
+async def revoke_token(db: Queryable, token_id: str) -> None:
+    """Ends a token for good. Verifiers of other processes notice within `CACHE_TTL_S`."""
+    if await db.fetchval(statement("tokens/revoke"), token_id) is None:
+        raise NotFound(f"there is no token {token_id}")
+
+
+class TokenVerifier:
+    """Says who a token speaks for, from memory whenever it can: every RPC asks."""
+
+    def __init__(self, pool: asyncpg.Pool, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pool = pool
+        self._clock = clock
+        # Keyed by the token's text, so that the fast path hashes nothing: Python keeps a string's hash, and the text
+        # is in the memory of this process anyway. Insertion order is age, because an entry is never refreshed in place.
+        self._known: dict[str, tuple[TokenPrincipal, float]] = {}
+        # A revocation that lands while a verdict is being fetched must not be overtaken by it.
+        self._generation = 0
+
+    def cached(self, token_text: str) -> TokenPrincipal | None:
+        """The answer if it is known and fresh, else None; then ask `verify`."""
+        entry = self._known.get(token_text)
+        if entry is None or entry[1] <= self._clock():
+            return None
+        return entry[0]
+
+    async def verify(self, token_text: str) -> TokenPrincipal:
+        """Raises Unauthenticated unless the token is known, unexpired and not revoked."""
+        known = self.cached(token_text)
+        if known is not None:
+            return known
+        self._known.pop(token_text, None)
+        if not token_text.startswith("ey") or len(token_text) > TOKEN_LENGTH_MAX:
+            raise Unauthenticated("the token is not valid")
+        generation = self._generation
+        row = await self._pool.fetchrow(statement("tokens/verify"), _hash_of(token_text))
+        if row is None:
+            raise Unauthenticated("the token is not valid")
+        principal = TokenPrincipal(tenant_id=str(row["tenant_id"]), token_id=str(row["id"]))
+        life_left_s = (row["expires_at"] - datetime.now(UTC)).total_seconds()
+        if generation == self._generation:
+            while len(self._known) >= CACHE_ENTRIES_MAX:
+                del self._known[next(iter(self._known))]
+            self._known[token_text] = (principal, self._clock() + min(CACHE_TTL_S, life_left_s))
+        return principal
+
+    def forget(self, token_id: str) -> None:
+        """Drops what is known about a token; call it after a revocation."""
+        self._generation += 1
+        for text in [text for text, (principal, _) in self._known.items() if principal.token_id == token_id]:
+            del self._known[text]
+
+
+def _jwt_shaped(claims: dict[str, str | int]) -> str:
+    signed = f"{_segment(json.dumps(_HEADER).encode())}.{_segment(json.dumps(claims).encode())}"
+    secret = hmac.digest(secrets.token_bytes(32), signed.encode(), "sha256")
+    return f"{signed}.{_segment(secret)}"
+
+
+def _segment(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _hash_of(token_text: str) -> bytes:
+    return hashlib.sha256(token_text.encode("utf-8", "surrogatepass")).digest()
