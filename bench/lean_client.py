@@ -1,9 +1,9 @@
 """A lean client for benches: worker and caller on the bare wire, without the weight of an SDK.
 
 Owns one gRPC channel and the calls a bench needs: put a workflow, register a worker, listen, beat, report, trigger,
-wait for runs. It speaks exactly what the SDKs speak (same paths, same messages, same keepalive), so what it measures is what
-they would wait for, minus their own overhead. Refuses: retries, reconnects and conveniences. A bench that meets an
-error should stop and say so.
+wait for runs. It speaks exactly what the SDKs speak (same paths, same messages, same keepalive), so what it measures is
+what they would wait for, minus their own overhead. Refuses: retries, reconnects and conveniences. A bench that meets
+an error should stop and say so.
 
     async with LeanClient("127.0.0.1:7077", token) as client:
         await client.put_workflow("noop", [Task("only")])
