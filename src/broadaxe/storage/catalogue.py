@@ -1,0 +1,239 @@
+"""Reads for people about what there is to run and who runs it: workflows, their versions, workers.
+
+Owns decoding a stored definition back into `WorkflowDefinition` and the derived state of a worker. A version never
+changes, so definitions are kept in memory, at most `DEFINITIONS_KEPT_MAX` of them. Refuses to decide: a worker's status
+here is for display, the tenant has its own. Invariants as in `reads.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+import asyncpg
+import msgspec
+
+from broadaxe.core.commands import LabelValue
+from broadaxe.core.definition import TaskDefinition, WorkflowDefinition
+from broadaxe.storage.statements import statement
+
+__all__ = ["Catalogue", "RunningTask", "VersionRecord", "WorkerRecord", "WorkerStatus", "WorkflowRecord"]
+
+DEFINITIONS_KEPT_MAX: Final = 512
+RUNNING_MAX: Final = 20_000
+WORKFLOWS_OF_WORKER_MAX: Final = 1_000
+
+#: A worker that has been silent for longer takes no tasks (semantics 2.9).
+HEARTBEAT_FRESH: Final = timedelta(seconds=5)
+#: A worker that has been silent for longer is no longer listed.
+WORKER_LISTED: Final = timedelta(hours=24)
+
+WorkerStatus = Literal["ACTIVE", "INACTIVE", "PAUSED"]
+
+
+class WorkflowRecord(msgspec.Struct, frozen=True, gc=False):
+    tenant_id: str
+    id: str
+    name: str
+    description: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class VersionRecord(msgspec.Struct, frozen=True):
+    id: str
+    workflow_id: str
+    ordinal: int
+    label: str
+    definition: WorkflowDefinition
+    created_at: datetime
+
+
+class RunningTask(msgspec.Struct, frozen=True):
+    """A task that holds slots of a worker: how many of each type."""
+
+    id: str
+    run_id: str
+    action_id: str
+    slots: dict[str, int]
+    assigned_at: datetime | None
+    due_at: datetime | None
+
+
+class WorkerRecord(msgspec.Struct, frozen=True):
+    tenant_id: str
+    id: str
+    name: str
+    actions: tuple[str, ...]
+    slots: dict[str, int]
+    labels: dict[str, LabelValue]
+    runtime: dict[str, str]
+    status: WorkerStatus
+    created_at: datetime
+    updated_at: datetime
+    last_heartbeat_at: datetime | None
+    listening_since: datetime | None
+    running: tuple[RunningTask, ...]
+
+    def slots_used(self, slot_type: str) -> int:
+        return sum(task.slots.get(slot_type, 0) for task in self.running)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Catalogue:
+    """Every question about workflows and workers."""
+
+    def __init__(self, pool: asyncpg.Pool, *, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._definitions: dict[str, WorkflowDefinition] = {}
+
+    async def workflows_page(
+        self, tenant_id: str, *, name: str | None, limit: int, offset: int
+    ) -> tuple[list[WorkflowRecord], int]:
+        """Workflows whose name contains `name` in any case, an exact match first, then newest first; and how many."""
+        part = None if not name else name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        rows = await self._pool.fetch(statement("reads/workflow_list"), tenant_id, part, name, limit, offset)
+        return [_workflow(row) for row in rows], rows[0]["total"] if rows else 0
+
+    async def workflow(self, tenant_ids: Sequence[str], workflow_id: str) -> WorkflowRecord | None:
+        row = await self._pool.fetchrow(statement("reads/workflow_by_id"), tenant_ids, workflow_id)
+        return None if row is None else _workflow(row)
+
+    async def version(self, tenant_id: str, workflow_id: str, version_id: str | None = None) -> VersionRecord | None:
+        """One version of a workflow, the latest unless `version_id` is given."""
+        row = await self._pool.fetchrow(statement("reads/version_of_workflow"), tenant_id, workflow_id, version_id)
+        if row is None:
+            return None
+        return VersionRecord(
+            id=str(row["id"]),
+            workflow_id=str(row["workflow_id"]),
+            ordinal=row["ordinal"],
+            label=row["label"],
+            definition=self._keep(str(row["id"]), row["definition"]),
+            created_at=row["created_at"],
+        )
+
+    async def definitions(self, tenant_id: str, version_ids: Iterable[str]) -> dict[str, WorkflowDefinition]:
+        """The definitions of these versions, from memory where possible. The caller has checked the tenant's right."""
+        wanted = set(version_ids)
+        found = {version_id: self._definitions[version_id] for version_id in wanted if version_id in self._definitions}
+        missing = [version_id for version_id in wanted if version_id not in found]
+        if missing:
+            for row in await self._pool.fetch(statement("reads/definitions"), tenant_id, missing):
+                version_id = str(row["id"])
+                found[version_id] = self._keep(version_id, row["definition"])
+        return found
+
+    async def workers_page(
+        self,
+        tenant_id: str,
+        *,
+        statuses: Sequence[WorkerStatus] | None,
+        labels: Sequence[tuple[str, str]],
+        limit: int,
+        offset: int,
+    ) -> tuple[list[WorkerRecord], int]:
+        """Workers seen in the last day, newest first; and how many."""
+        now = self._clock()
+        rows = await self._pool.fetch(
+            statement("reads/worker_list"),
+            tenant_id,
+            now - WORKER_LISTED,
+            statuses,
+            now - HEARTBEAT_FRESH,
+            msgspec.json.encode(dict(labels)).decode() if labels else None,
+            limit,
+            offset,
+        )
+        running = await self._running(tenant_id, [str(row["id"]) for row in rows])
+        return [_worker(row, running.get(str(row["id"]), [])) for row in rows], rows[0]["total"] if rows else 0
+
+    async def worker(self, tenant_ids: Sequence[str], worker_id: str) -> WorkerRecord | None:
+        row = await self._pool.fetchrow(
+            statement("reads/worker_by_id"), tenant_ids, worker_id, self._clock() - HEARTBEAT_FRESH
+        )
+        if row is None:
+            return None
+        running = await self._running(str(row["tenant_id"]), [worker_id])
+        return _worker(row, running.get(worker_id, []))
+
+    async def workflows_of_actions(self, tenant_id: str, actions: Sequence[str]) -> list[tuple[str, str]]:
+        """(id, name) of the workflows that have a task with one of these actions, by name."""
+        rows = await self._pool.fetch(
+            statement("reads/workflows_of_actions"), tenant_id, actions, WORKFLOWS_OF_WORKER_MAX
+        )
+        return [(str(row["id"]), row["name"]) for row in rows]
+
+    async def _running(self, tenant_id: str, worker_ids: Sequence[str]) -> dict[str, list[RunningTask]]:
+        if not worker_ids:
+            return {}
+        rows = await self._pool.fetch(statement("reads/worker_running"), tenant_id, worker_ids, RUNNING_MAX)
+        definitions = await self.definitions(tenant_id, {str(row["workflow_version_id"]) for row in rows})
+        running: dict[str, list[RunningTask]] = {}
+        for row in rows:
+            definition = definitions.get(str(row["workflow_version_id"]))
+            running.setdefault(str(row["worker_id"]), []).append(
+                RunningTask(
+                    id=str(row["id"]),
+                    run_id=str(row["run_id"]),
+                    action_id=row["action_id"],
+                    slots=_slots(definition, str(row["definition_id"])),
+                    assigned_at=row["assigned_at"],
+                    due_at=row["due_at"],
+                )
+            )
+        return running
+
+    def _keep(self, version_id: str, stored: str) -> WorkflowDefinition:
+        definition = self._definitions.get(version_id)
+        if definition is None:
+            definition = msgspec.json.decode(stored, type=WorkflowDefinition)
+            while len(self._definitions) >= DEFINITIONS_KEPT_MAX:
+                del self._definitions[next(iter(self._definitions))]
+            self._definitions[version_id] = definition
+        return definition
+
+
+def tasks_of(definition: WorkflowDefinition) -> tuple[TaskDefinition, ...]:
+    """All tasks of a definition, the on-failure task last."""
+    return definition.tasks if definition.on_failure is None else (*definition.tasks, definition.on_failure)
+
+
+def _slots(definition: WorkflowDefinition | None, task_definition_id: str) -> dict[str, int]:
+    if definition is None:
+        return {}
+    return next((task.slots for task in tasks_of(definition) if task.id == task_definition_id), {})
+
+
+def _workflow(row: asyncpg.Record) -> WorkflowRecord:
+    return WorkflowRecord(
+        tenant_id=str(row["tenant_id"]),
+        id=str(row["id"]),
+        name=row["name"],
+        description=row["description"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _worker(row: asyncpg.Record, running: list[RunningTask]) -> WorkerRecord:
+    return WorkerRecord(
+        tenant_id=str(row["tenant_id"]),
+        id=str(row["id"]),
+        name=row["name"],
+        actions=tuple(row["actions"]),
+        slots=msgspec.json.decode(row["slots"], type=dict[str, int]),
+        labels=msgspec.json.decode(row["labels"], type=dict[str, LabelValue]),
+        runtime=msgspec.json.decode(row["runtime"], type=dict[str, str]),
+        status=row["status"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        last_heartbeat_at=row["last_heartbeat_at"],
+        listening_since=row["listening_since"],
+        running=tuple(running),
+    )

@@ -1,0 +1,21 @@
+-- One page of pushed events, newest first. Called by Reads.events_page.
+-- Rides the event primary key backwards within the id range, or event_by_key; runs by run_by_event.
+-- $1 tenant, $2/$3 id range, $4/$5 time range, $6 keys, $7 events, $8 scopes, $9 metadata every event must contain,
+-- $10 workflows and $11 statuses of triggered runs, $12 limit, $13 offset. Null means no filter.
+select e.id, e.key, e.payload, e.additional_metadata, e.scope, e.seen_at
+from broadaxe.event e
+where e.tenant_id = $1
+    and e.id >= $2 and e.id < $3
+    and e.seen_at >= $4 and e.seen_at <= $5
+    and ($6::text[] is null or e.key = any($6))
+    and ($7::uuid[] is null or e.id = any($7))
+    and ($8::text[] is null or e.scope = any($8))
+    and ($9::jsonb is null or e.additional_metadata @> $9)
+    and (($10::uuid[] is null and $11::broadaxe.run_status[] is null) or exists (
+        select 1
+        from broadaxe.run r
+        where r.tenant_id = e.tenant_id and r.triggering_event_id = e.id
+            and ($10 is null or r.workflow_id = any($10)) and ($11 is null or r.status = any($11))
+    ))
+order by e.id desc
+limit $12 offset $13

@@ -1,0 +1,12 @@
+-- The newest part of the history of a run's tasks, newest first. Called by Reads.run_events.
+-- Rides the task_event primary key. $1 tenant, $2 tasks, $3 limit.
+select
+    e.task_id, e.seq, e.type, e.at, e.retry_count, e.worker_id, e.message, e.error,
+    case when e.type = 'FINISHED' then coalesce(e.output, case when e.retry_count = t.retry_count then t.output end)
+         else e.output end as output,
+    t.display_name
+from broadaxe.task_event e
+join broadaxe.task t on t.tenant_id = e.tenant_id and t.id = e.task_id
+where e.tenant_id = $1 and e.task_id = any($2::uuid[])
+order by e.at desc, e.task_id desc, e.seq desc
+limit $3

@@ -1,0 +1,20 @@
+-- Ids of the runs that pass a filter, newest first, at most $15. Called by Reads.run_ids and Reads.count_runs.
+-- Rides the same indexes as run_list; parameters $1 to $14 are those of run_list.
+select r.id
+from broadaxe.run r
+where r.tenant_id = $1
+    and r.id >= $2 and r.id < $3
+    and r.created_at >= $4 and r.created_at <= $5
+    and ($6::broadaxe.run_status[] is null or r.status = any($6))
+    and ($7::boolean is not true or r.finished_at is null)
+    and ($8::uuid[] is null or r.workflow_id = any($8))
+    and ($9::uuid is null or r.parent_task_id = $9)
+    and ($10::uuid is null or r.triggering_event_id = $10)
+    and ($11::jsonb[] is null or r.additional_metadata @> any($11))
+    and ($12::text[] is null or coalesce((
+        select case when $14::boolean then bool_and(coalesce(r.additional_metadata ->> pair.key = pair.value, false))
+                    else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
+        from unnest($12, $13::text[]) as pair(key, value)
+    ), false))
+order by r.id desc
+limit $15

@@ -1,0 +1,33 @@
+-- One page of runs, newest first, without their tasks. Called by Reads.runs_page.
+-- Rides the primary key backwards within the partitions of the id range; with filters run_live, run_unhappy,
+-- run_by_workflow, run_by_parent, run_by_event or run_by_metadata.
+-- $1 tenant, $2/$3 id range, $4/$5 creation time range, $6 statuses, $7 whether all of them are live,
+-- $8 workflows, $9 parent task, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values,
+-- $14 whether all pairs must match, $15 whether payloads are wanted, $16 limit, $17 offset. Null means no filter.
+with page as (
+    select r.*
+    from broadaxe.run r
+    where r.tenant_id = $1
+        and r.id >= $2 and r.id < $3
+        and r.created_at >= $4 and r.created_at <= $5
+        and ($6::broadaxe.run_status[] is null or r.status = any($6))
+        and ($7::boolean is not true or r.finished_at is null)
+        and ($8::uuid[] is null or r.workflow_id = any($8))
+        and ($9::uuid is null or r.parent_task_id = $9)
+        and ($10::uuid is null or r.triggering_event_id = $10)
+        and ($11::jsonb[] is null or r.additional_metadata @> any($11))
+        and ($12::text[] is null or coalesce((
+            select case when $14::boolean then bool_and(coalesce(r.additional_metadata ->> pair.key = pair.value, false))
+                        else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
+            from unnest($12, $13::text[]) as pair(key, value)
+        ), false))
+    order by r.id desc
+    limit $16 offset $17
+)
+select
+    page.tenant_id, page.id, page.workflow_id, w.name as workflow_name, page.workflow_version_id, page.is_dag,
+    page.display_name, page.status, case when $15::boolean then page.input end as input, page.additional_metadata,
+    page.parent_task_id, page.created_at, page.started_at, page.finished_at
+from page
+join broadaxe.workflow w on w.tenant_id = page.tenant_id and w.id = page.workflow_id
+order by page.id desc

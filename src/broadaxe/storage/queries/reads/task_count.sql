@@ -1,0 +1,23 @@
+-- How many tasks pass a filter, counting no further than $15. Called by Reads.count_tasks for the page count.
+-- Rides the same indexes as task_list; parameters $1 to $14 are those of task_list.
+select count(*)
+from (
+    select 1
+    from broadaxe.task t
+    join broadaxe.run r on r.tenant_id = t.tenant_id and r.id = t.run_id
+    where t.tenant_id = $1
+        and t.id >= $2 and t.id < $3
+        and t.created_at >= $4 and t.created_at <= $5
+        and ($6::broadaxe.task_status[] is null or t.status = any($6))
+        and ($7::boolean is not true or t.finished_at is null)
+        and ($8::uuid[] is null or t.workflow_id = any($8))
+        and ($9::uuid is null or t.worker_id = $9)
+        and ($10::uuid is null or r.triggering_event_id = $10)
+        and ($11::jsonb[] is null or r.additional_metadata @> any($11))
+        and ($12::text[] is null or coalesce((
+            select case when $14::boolean then bool_and(coalesce(r.additional_metadata ->> pair.key = pair.value, false))
+                        else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
+            from unnest($12, $13::text[]) as pair(key, value)
+        ), false))
+    limit $15
+) as counted

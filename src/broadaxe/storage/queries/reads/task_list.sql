@@ -1,0 +1,48 @@
+-- One page of tasks, newest first. Called by Reads.tasks_page (the list with only_tasks=true).
+-- Rides the task primary key backwards within the partitions of the id range; with a worker task_by_worker, with live
+-- statuses task_live. The run is looked up by its primary key.
+-- $1 tenant, $2/$3 id range, $4/$5 creation time range, $6 statuses, $7 whether all of them are live, $8 workflows,
+-- $9 worker, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values, $14 whether all pairs must
+-- match, $15 whether payloads are wanted, $16 limit, $17 offset. Null means no filter.
+with page as (
+    select t.*
+    from broadaxe.task t
+    join broadaxe.run r on r.tenant_id = t.tenant_id and r.id = t.run_id
+    where t.tenant_id = $1
+        and t.id >= $2 and t.id < $3
+        and t.created_at >= $4 and t.created_at <= $5
+        and ($6::broadaxe.task_status[] is null or t.status = any($6))
+        and ($7::boolean is not true or t.finished_at is null)
+        and ($8::uuid[] is null or t.workflow_id = any($8))
+        and ($9::uuid is null or t.worker_id = $9)
+        and ($10::uuid is null or r.triggering_event_id = $10)
+        and ($11::jsonb[] is null or r.additional_metadata @> any($11))
+        and ($12::text[] is null or coalesce((
+            select case when $14::boolean then bool_and(coalesce(r.additional_metadata ->> pair.key = pair.value, false))
+                        else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
+            from unnest($12, $13::text[]) as pair(key, value)
+        ), false))
+    order by t.id desc
+    limit $16 offset $17
+)
+select
+    page.id, page.run_id, page.definition_id, page.name, page.action_id, page.display_name, page.status,
+    page.retry_count, page.worker_id, case when $15::boolean then page.output end as output, page.error,
+    page.created_at, page.queued_at, page.finished_at,
+    case when page.status = 'RUNNING' then started.at else page.started_at end as started_at,
+    (
+        select count(*)
+        from broadaxe.run child
+        where child.tenant_id = page.tenant_id and child.parent_task_id = page.id
+            and child.id >= broadaxe.id_floor(page.created_at - interval '1 minute')
+    ) as spawned_children
+from page
+left join lateral (
+    select e.at
+    from broadaxe.task_event e
+    where page.status = 'RUNNING' and e.tenant_id = page.tenant_id and e.task_id = page.id
+        and e.type = 'STARTED' and e.retry_count = page.retry_count
+    order by e.seq desc
+    limit 1
+) as started on true
+order by page.id desc

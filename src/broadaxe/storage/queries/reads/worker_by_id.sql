@@ -1,0 +1,10 @@
+-- One worker within the tenants the caller may see. Called by Catalogue.worker.
+-- Rides the worker primary key. $1 tenants, $2 worker, $3 the heartbeat before which a worker is inactive.
+select
+    w.tenant_id, w.id, w.name, w.actions, w.slots, w.labels, w.runtime,
+    case when w.last_heartbeat_at is null or w.last_heartbeat_at < $3::timestamptz then 'INACTIVE'
+         when w.is_paused then 'PAUSED'
+         else 'ACTIVE' end as status,
+    w.created_at, w.updated_at, w.last_heartbeat_at, w.listening_since
+from broadaxe.worker w
+where w.tenant_id = any($1::uuid[]) and w.id = $2

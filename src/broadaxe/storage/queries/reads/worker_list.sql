@@ -1,0 +1,23 @@
+-- The workers of a tenant seen lately, newest first. Called by Catalogue.workers_page.
+-- Rides the worker primary key. $1 tenant, $2 the earliest sign of life that still counts, $3 statuses or null,
+-- $4 the heartbeat before which a worker is inactive, $5 labels all of which must match (as text) or null,
+-- $6 limit, $7 offset.
+with known as (
+    select
+        w.*,
+        case when w.last_heartbeat_at is null or w.last_heartbeat_at < $4::timestamptz then 'INACTIVE'
+             when w.is_paused then 'PAUSED'
+             else 'ACTIVE' end as status
+    from broadaxe.worker w
+    where w.tenant_id = $1 and coalesce(w.last_heartbeat_at, w.created_at) >= $2
+)
+select
+    known.tenant_id, known.id, known.name, known.actions, known.slots, known.labels, known.runtime, known.status,
+    known.created_at, known.updated_at, known.last_heartbeat_at, known.listening_since, count(*) over () as total
+from known
+where ($3::text[] is null or known.status = any($3))
+    and ($5::jsonb is null or not exists (
+        select 1 from jsonb_each_text($5) as wanted where (known.labels ->> wanted.key) is distinct from wanted.value
+    ))
+order by known.created_at desc, known.id desc
+limit $6 offset $7
