@@ -1,13 +1,13 @@
-"""Ids of rows that the core does not make: UUIDv7, and the id ranges that let Postgres skip partitions.
+"""Ids of all rows: UUIDv7, and the id ranges that let Postgres skip partitions.
 
 Owns the layout of an id (48 bits of milliseconds since the Unix epoch, then randomness) and its counterpart of the
-SQL function `broadaxe.id_floor`. Refuses times before 1970 by clamping them. Invariant: ids made by one process in
-different milliseconds sort by time.
+SQL function `broadaxe.id_floor`. Refuses times before 1970 by clamping them. Invariant: ids made by one process sort
+in the order they were made.
 """
 
 from __future__ import annotations
 
-import os
+import secrets
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -20,16 +20,23 @@ CLOCK_SLACK: Final = timedelta(minutes=1)
 ID_MAX: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 _MS_MAX: Final = (1 << 48) - 1
+
+#: The last id made: 48 bits of milliseconds, then the 74 that are neither version nor variant.
+_last = 0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def new_id() -> str:
-    """A fresh UUIDv7."""
-    now_ms = time.time_ns() // 1_000_000
-    random_bits = int.from_bytes(os.urandom(10), "big")
-    value = (now_ms & _MS_MAX) << 80 | 0x7 << 76 | (random_bits >> 68 & 0xFFF) << 64
-    value |= 0b10 << 62 | random_bits & ((1 << 62) - 1)
-    return str(uuid.UUID(int=value))
+    """A fresh UUIDv7, greater than every one this process made before."""
+    global _last
+    fresh = (time.time_ns() // 1_000_000) << 74 | secrets.randbits(73)
+    # Within a millisecond, or after the clock stepped back, count on in steps nobody can guess.
+    _last = fresh if fresh > _last else _last + 1 + secrets.randbits(32)
+    value = _last
+    high = (value >> 74) << 16 | 0x7000 | (value >> 62) & 0xFFF
+    low = 0x8000_0000_0000_0000 | value & 0x3FFF_FFFF_FFFF_FFFF
+    digits = f"{high:016x}{low:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def id_floor(at: datetime) -> str:

@@ -1,0 +1,150 @@
+"""Group commit: everything a batch decided, in one transaction, under the lease.
+
+Owns how rows are written; decides nothing. The usual batch (runs, tasks, history) is one statement and so one round
+trip and one fsync; the fence is part of it. Rarer rows (definitions, workers, pushed events, archived outputs) make it
+a transaction of a few statements behind the same fence.
+
+Invariants: a commit writes all of a batch or nothing; after `LeaseLost` nothing was written; every updated row was
+there. Called by one actor at a time per tenant.
+
+Errors: LeaseLost when the epoch is gone; Unavailable when Postgres cannot be reached or refuses for now; Internal when
+a row that must exist does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from broadaxe.core.decision import NewRun, NewTask, RunState, TaskEventRow, TaskState, Writes
+from broadaxe.errors import Internal, LeaseLost, Unavailable
+from broadaxe.storage.statements import statement
+
+Column = Sequence[object]
+_astuple = msgspec.structs.astuple
+_json = msgspec.json.encode
+
+_NEW_RUN_COLUMNS: Final = 19
+_RUN_COLUMNS: Final = 4
+_NEW_TASK_COLUMNS: Final = 23
+_TASK_COLUMNS: Final = 16
+_TASK_EVENT_COLUMNS: Final = 8
+
+#: Set on every journal connection. The statement is planned once: its arrays are small beside the tables, and the only
+#: good plan is nested loops over primary keys, whatever the statistics say on a young database.
+CONNECTION_SETTINGS: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "jit": "off",
+    "application_name": "broadaxe journal",
+}
+
+
+class Journal:
+    """Writes the batches of one tenant under one lease epoch."""
+
+    def __init__(self, pool: asyncpg.Pool, tenant_id: str, node_id: str, epoch: int) -> None:
+        self._pool = pool
+        self._fence: tuple[str, str, int] = (tenant_id, node_id, epoch)
+
+    async def commit(self, writes: Writes) -> None:
+        """Returns once the whole batch is durable."""
+        try:
+            async with self._pool.acquire() as connection:
+                if _is_plain(writes):
+                    await self._commit_runs(connection, writes)
+                    return
+                async with connection.transaction():
+                    if await connection.fetchval(statement("journal/fence"), *self._fence) is None:
+                        raise LeaseLost()
+                    await self._commit_rare(connection, writes)
+                    await self._commit_runs(connection, writes)
+        except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError, asyncpg.TransactionRollbackError) as error:
+            raise Unavailable(f"the database did not take the batch: {error}") from error
+
+    async def _commit_runs(self, connection: Any, writes: Writes) -> None:
+        row = await connection.fetchrow(
+            statement("journal/commit_runs"),
+            *self._fence,
+            *_columns(_new_run_rows(writes.new_runs), _NEW_RUN_COLUMNS),
+            *_columns(map(_astuple, writes.runs), _RUN_COLUMNS),
+            *_columns(_new_task_rows(writes.new_tasks), _NEW_TASK_COLUMNS),
+            *_columns(map(_astuple, writes.tasks), _TASK_COLUMNS),
+            *_columns(map(_astuple, writes.task_events), _TASK_EVENT_COLUMNS),
+        )
+        if row["fences"] != 1:
+            raise LeaseLost()
+        if row["runs"] != len(writes.runs) or row["tasks"] != len(writes.tasks):
+            raise Internal(
+                f"the batch changed {row['runs']} of {len(writes.runs)} runs "
+                f"and {row['tasks']} of {len(writes.tasks)} tasks"
+            )
+
+    async def _commit_rare(self, connection: Any, writes: Writes) -> None:
+        tenant_id = self._fence[0]
+        if writes.workflows:
+            await connection.execute(
+                statement("journal/put_workflows"), tenant_id, *_columns(map(_astuple, writes.workflows), 6)
+            )
+        if writes.versions:
+            rows = [
+                (v.id, v.workflow_id, v.ordinal, v.label, v.checksum, _json(v.definition).decode(), v.created_at_us)
+                for v in writes.versions
+            ]
+            await connection.execute(statement("journal/insert_versions"), tenant_id, *_columns(rows, 7))
+        if writes.workers:
+            workers = [
+                (
+                    w.id,
+                    w.name,
+                    _json(w.actions).decode(),
+                    _json(w.slots).decode(),
+                    _json(w.labels).decode(),
+                    _json(w.runtime).decode(),
+                    w.is_paused,
+                    w.is_listening,
+                    w.created_at_us,
+                    w.updated_at_us,
+                    w.last_heartbeat_at_us,
+                    w.listening_since_us,
+                )
+                for w in writes.workers
+            ]
+            await connection.execute(statement("journal/put_workers"), tenant_id, *_columns(workers, 12))
+        if writes.events:
+            await connection.execute(
+                statement("journal/insert_events"), tenant_id, *_columns(map(_astuple, writes.events), 7)
+            )
+        if writes.archived_outputs:
+            await connection.execute(statement("journal/archive_outputs"), tenant_id, writes.archived_outputs)
+
+
+def _is_plain(writes: Writes) -> bool:
+    return not (writes.workflows or writes.versions or writes.workers or writes.events or writes.archived_outputs)
+
+
+def _new_run_rows(runs: Iterable[NewRun]) -> Iterable[tuple[object, ...]]:
+    for run in runs:
+        state: RunState = run.state
+        yield (*_astuple(run.row), state.status, state.started_at_us, state.finished_at_us, run.input)
+
+
+def _new_task_rows(tasks: Iterable[NewTask]) -> Iterable[tuple[object, ...]]:
+    for task in tasks:
+        yield (*_astuple(task.row), *_astuple(task.state)[1:])
+
+
+def _columns(rows: Iterable[tuple[object, ...]], count: int) -> Iterable[Column]:
+    """Rows turned into columns; empty ones when there are no rows."""
+    columns: list[Column] = list(zip(*rows, strict=True))
+    return columns or [()] * count
+
+
+#: The statement names its columns by position; these are what the positions mean.
+assert len(TaskState.__struct_fields__) == _TASK_COLUMNS
+assert len(TaskEventRow.__struct_fields__) == _TASK_EVENT_COLUMNS

@@ -1,0 +1,121 @@
+"""A tenant's memory from its tables: at activation everything live, later whatever a command names.
+
+Owns reading rows back as the types the journal wrote. Decides nothing. All of one load comes from one snapshot.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from broadaxe.core.commands import LabelValue
+from broadaxe.core.decision import RunRow, RunState, TaskRow, TaskState, VersionRow, WorkerRow, WorkflowRow
+from broadaxe.core.definition import WorkflowDefinition
+from broadaxe.core.lifecycle import RunStatus, TaskStatus
+from broadaxe.core.tenant import Loaded, LoadedRun, Missing
+from broadaxe.storage.statements import statement
+
+_RUN_ROW_FIELDS = len(RunRow.__struct_fields__)
+_TASK_ROW_FIELDS = len(TaskRow.__struct_fields__)
+_RUN_STATUS = {status.value: status for status in RunStatus}
+_TASK_STATUS = {status.value: status for status in TaskStatus}
+
+
+async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int) -> Loaded:
+    """Definitions, workers and every run that has not finished."""
+    now = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_us)
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        workflows = await connection.fetch(statement("loader/workflows"), tenant_id)
+        versions = await connection.fetch(statement("loader/versions"), tenant_id)
+        workers = await connection.fetch(statement("loader/workers"), tenant_id, now)
+        runs = await connection.fetch(statement("loader/live_runs"), tenant_id)
+        tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id)
+        parents = [row["id"] for row in tasks if row["status"] == "RUNNING" or row["retry_count"] > 0]
+        children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, parents)
+    return Loaded(
+        tuple(WorkflowRow(*row) for row in workflows),
+        tuple(map(_version, versions)),
+        tuple(map(_worker, workers)),
+        _runs(runs, tasks, children),
+    )
+
+
+async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> Loaded:
+    """The runs behind the ids (with their versions and children) and the workers; unknown ids give nothing."""
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        workers = await connection.fetch(statement("loader/workers_by_id"), tenant_id, list(missing.workers))
+        found = await connection.fetch(statement("loader/runs_of_ids"), tenant_id, list(missing.tasks))
+        run_ids = [row["id"] for row in found]
+        versions = await connection.fetch(statement("loader/versions_of_runs"), tenant_id, run_ids)
+        runs = await connection.fetch(statement("loader/runs_by_id"), tenant_id, run_ids)
+        tasks = await connection.fetch(statement("loader/tasks_of_runs"), tenant_id, run_ids)
+        task_ids = [row["id"] for row in tasks]
+        children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, task_ids)
+    return Loaded(
+        versions=tuple(map(_version, versions)),
+        workers=tuple(map(_worker, workers)),
+        runs=_runs(runs, tasks, children),
+    )
+
+
+def _version(row: Any) -> VersionRow:
+    definition = msgspec.json.decode(row["definition"], type=WorkflowDefinition)
+    return VersionRow(
+        row["id"],
+        row["workflow_id"],
+        row["ordinal"],
+        row["label"],
+        row["checksum"],
+        definition,
+        row["created_at_us"],
+    )
+
+
+def _worker(row: Any) -> WorkerRow:
+    return WorkerRow(
+        row["id"],
+        row["name"],
+        tuple(row["actions"]),
+        msgspec.json.decode(row["slots"], type=dict[str, int]),
+        msgspec.json.decode(row["labels"], type=dict[str, LabelValue]),
+        msgspec.json.decode(row["runtime"], type=dict[str, str]),
+        row["is_paused"],
+        row["is_listening"],
+        row["created_at_us"],
+        row["updated_at_us"],
+        row["last_heartbeat_at_us"],
+        row["listening_since_us"],
+    )
+
+
+def _runs(runs: Sequence[Any], tasks: Iterable[Any], children: Iterable[Any]) -> tuple[LoadedRun, ...]:
+    tasks_of: dict[str, list[tuple[TaskRow, TaskState]]] = defaultdict(list)
+    run_of: dict[str, str] = {}
+    for row in tasks:
+        columns = tuple(row)
+        task_id, status, *rest = columns[0], *columns[_TASK_ROW_FIELDS:]
+        tasks_of[columns[1]].append(
+            (TaskRow(*columns[:_TASK_ROW_FIELDS]), TaskState(task_id, _TASK_STATUS[status], *rest))
+        )
+        run_of[task_id] = columns[1]
+    children_of: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for task_id, key, run_id in children:
+        children_of[run_of[task_id]].append((task_id, key, run_id))
+    loaded = []
+    for row in runs:
+        columns = tuple(row)
+        run_id, status, *rest = columns[0], *columns[_RUN_ROW_FIELDS:]
+        loaded.append(
+            LoadedRun(
+                RunRow(*columns[:_RUN_ROW_FIELDS]),
+                RunState(run_id, _RUN_STATUS[status], *rest),
+                tuple(tasks_of.get(run_id, ())),
+                tuple(children_of.get(run_id, ())),
+            )
+        )
+    return tuple(loaded)

@@ -1,0 +1,89 @@
+"""Applies `migrations/*.sql` in order, each in its own transaction, and makes the day partitions.
+
+Forward only. A migration that was applied is remembered with its checksum; an edited one is refused, because a schema
+that differs between installations cannot be reasoned about. Two processes that migrate at once wait for each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+
+import asyncpg
+
+from broadaxe.errors import ConfigurationError
+from broadaxe.storage.statements import statement
+
+#: Partitions kept ready ahead of today.
+PARTITION_DAYS_AHEAD = 2
+POSTGRES_VERSION_MIN = 15
+
+
+async def migrate(dsn: str) -> list[str]:
+    """Brings the database at `dsn` to this version's schema; returns the names of the migrations it applied."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        version = connection.get_server_version().major
+        if version < POSTGRES_VERSION_MIN:
+            raise ConfigurationError(
+                f"PostgreSQL {version} is too old; Broadaxe needs {POSTGRES_VERSION_MIN} or newer", field="database_url"
+            )
+        return await _apply(connection)
+    finally:
+        await connection.close()
+
+
+async def pending(dsn: str) -> list[str]:
+    """Names of migrations that `migrate` would apply."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        if await connection.fetchval(statement("migrations/table_exists")) is None:
+            return [name for name, _ in _migrations()]
+        applied = {row["name"] for row in await connection.fetch(statement("migrations/applied"))}
+        return [name for name, _ in _migrations() if name not in applied]
+    finally:
+        await connection.close()
+
+
+async def ensure_partitions(db: asyncpg.Pool | asyncpg.Connection, now: datetime | None = None) -> int:
+    """Makes the partitions from yesterday to a few days ahead; returns how many were new."""
+    today = (now or datetime.now(UTC)).date()
+    made: int = await db.fetchval(
+        statement("migrations/ensure_partitions"),
+        today - timedelta(days=1),
+        today + timedelta(days=PARTITION_DAYS_AHEAD),
+    )
+    return made
+
+
+async def _apply(connection: asyncpg.Connection) -> list[str]:
+    await connection.execute(statement("migrations/lock"))
+    try:
+        await connection.execute(statement("migrations/create_table"))
+        applied = {row["name"]: row["checksum"] for row in await connection.fetch(statement("migrations/applied"))}
+        done: list[str] = []
+        for name, text in _migrations():
+            checksum = hashlib.sha256(text.encode()).hexdigest()
+            if name in applied:
+                if applied[name] != checksum:
+                    raise ConfigurationError(
+                        f"migration {name} was applied in another form than this version has; "
+                        "use the version of Broadaxe that made this database, or a new database",
+                        field="database_url",
+                    )
+                continue
+            async with connection.transaction():
+                await connection.execute(text)
+                await connection.execute(statement("migrations/record"), name, checksum)
+            done.append(name)
+        await ensure_partitions(connection)
+        return done
+    finally:
+        await connection.execute(statement("migrations/unlock"))
+
+
+def _migrations() -> list[tuple[str, str]]:
+    folder = files(__package__).joinpath("migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(name.removesuffix(".sql"), folder.joinpath(name).read_text(encoding="utf-8")) for name in names]

@@ -1,0 +1,2 @@
+-- What has been applied. Called by storage/migrate.py.
+select name, checksum from broadaxe.migration order by name
