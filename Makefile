@@ -1,0 +1,145 @@
+# Broadaxe. `make` lists the targets. Everything CI does is one of them.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+CHAT := examples/rag_chat
+# What decides that a page must be built again. Sources may come and go, so the list is made afresh each time.
+page_sources = $(shell find $(1) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
+say = @printf '\033[1m==>\033[0m %s\n' $(1)
+
+STAMPS := $(VENV)/.stamps
+PAGES := web/dashboard/dist/index.html $(CHAT)/web/dist/index.html
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Getting ready ------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(STAMPS)/packages $(PAGES) ## Prepare .venv and the web pages; the second time takes a second
+	@echo "Ready. Start the demo with: make demo"
+
+$(STAMPS)/venv: scripts/make_venv.sh
+	$(call say,"creating $(VENV)")
+	@scripts/make_venv.sh $(VENV) $(PYTHON)
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/requirements: requirements/dev.txt | $(STAMPS)/venv
+	$(call say,"installing the pinned Python packages (a minute the first time)")
+	@$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
+	@touch $@
+
+$(STAMPS)/packages: pyproject.toml $(CHAT)/pyproject.toml $(STAMPS)/requirements
+	$(call say,"installing broadaxe and the chat from this checkout")
+	@$(PIP) install --no-deps --no-build-isolation --editable . --editable $(CHAT)
+	@touch $@
+
+$(STAMPS)/node: scripts/ensure_node.sh requirements/node.txt | $(STAMPS)/venv
+	$(call say,"looking for Node")
+	@scripts/ensure_node.sh $(VENV)
+	@touch $@
+
+web/dashboard/dist/index.html: $(call page_sources,web/dashboard) $(STAMPS)/node
+	$(call say,"building the dashboard")
+	@scripts/build_page.sh web/dashboard $(VENV)/bin
+
+$(CHAT)/web/dist/index.html: $(call page_sources,$(CHAT)/web) $(STAMPS)/node
+	$(call say,"building the chat page")
+	@scripts/build_page.sh $(CHAT)/web $(VENV)/bin
+
+# Running ------------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup ## Start the engine, the RAG worker and the chat; Ctrl-C stops them all
+	@exec $(VENV)/bin/broadaxe demo $(DEMO_ARGS)
+
+# Checking -----------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup ## Everything: lint, types, import contracts, all tests, the browser tests
+	@scripts/require_chromium.sh
+	@$(MAKE) lint types test-python test-web test-example test-browser
+	$(call say,"all tests passed")
+
+.PHONY: lint
+lint: $(STAMPS)/packages ## Style, formatting and import contracts
+	$(call say,"lint")
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check --quiet .
+	$(call say,"import contracts")
+	@$(VENV)/bin/lint-imports --no-cache
+
+.PHONY: types
+types: $(STAMPS)/packages ## Strict type checking
+	$(call say,"types")
+	@$(VENV)/bin/mypy
+	@cd $(CHAT) && $(abspath $(VENV))/bin/mypy
+
+.PHONY: test-python
+test-python: $(STAMPS)/packages ## The engine's Python tests, in parallel
+	$(call say,"engine tests")
+	@$(PY) -m pytest -n auto -q tests $(PYTEST_ARGS)
+
+.PHONY: test-web
+test-web: $(PAGES) ## The pages' own checks and unit tests
+	$(call say,"dashboard tests")
+	@cd web/dashboard && PATH="$(abspath $(VENV))/bin:$$PATH" npm run --silent check
+	$(call say,"chat page tests")
+	@cd $(CHAT)/web && PATH="$(abspath $(VENV))/bin:$$PATH" npm run --silent check
+
+.PHONY: test-example
+test-example: $(STAMPS)/packages ## The RAG chat's backend tests
+	$(call say,"chat tests")
+	@cd $(CHAT) && $(abspath $(PY)) -m pytest -n auto -q -m "not e2e" $(PYTEST_ARGS)
+
+.PHONY: test-browser
+test-browser: setup ## The chat and the dashboard in a real browser, against a real engine
+	@scripts/require_chromium.sh
+	$(call say,"browser tests")
+	@cd $(CHAT) && $(abspath $(PY)) -m pytest -q -m e2e $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: $(STAMPS)/packages ## Measure latency, throughput and CPU per task; prints a table
+	@$(PY) bench/run.py $(BENCH_ARGS)
+
+# Upkeep -------------------------------------------------------------------------------------------------------------
+
+.PHONY: format
+format: $(STAMPS)/packages ## Format the Python code and sort its imports
+	@$(VENV)/bin/ruff check --fix --quiet .
+	@$(VENV)/bin/ruff format --quiet .
+
+.PHONY: proto
+proto: $(STAMPS)/packages ## Generate src/broadaxe/rpc/_gen from proto/
+	@PATH="$(abspath $(VENV))/bin:$$PATH" scripts/gen_proto.sh
+
+# --universal: one list for every platform and Python; --no-emit-index-url: where packages come from is not our business.
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	--no-header $(COMPILE_ARGS)
+
+.PHONY: requirements
+requirements: ## Compile the pinned requirements (needs uv); COMPILE_ARGS=--upgrade renews them all
+	@command -v uv >/dev/null || { echo "make requirements needs uv: pip install uv" >&2; exit 2; }
+	@$(COMPILE) pyproject.toml -o requirements/base.txt
+	@$(COMPILE) pyproject.toml $(CHAT)/pyproject.toml --group dev --group $(CHAT)/pyproject.toml:dev \
+		-c requirements/base.txt -o requirements/dev.txt
+	@$(COMPILE) requirements/node.in -o requirements/node.txt
+
+.PHONY: dist
+dist: setup ## Build the wheel, dashboard and docs included
+	@$(PY) -m hatchling build -t wheel
+
+.PHONY: clean
+clean: ## Remove what was built or cached; keeps .broadaxe, where the data is
+	@rm -rf $(VENV) dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(CHAT)/.mypy_cache $(CHAT)/.pytest_cache
