@@ -1,0 +1,205 @@
+"""The settings of one engine process, read once at the start.
+
+Owns the list of settings, their `BROADAXE_*` variables, their defaults and what counts as valid. A value given on the
+command line wins over the environment, which wins over the default. Refuses to touch the network, the disk or the
+clock: checks of ports and directories belong to whoever uses them. `Settings` is frozen; invariant: every field is
+valid once the object exists, and a test shows that every variable is in the documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from broadaxe.errors import ConfigurationError
+
+__all__ = ["SETTINGS", "Setting", "Settings", "load"]
+
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_GRPC_PORT: Final = 7077
+DEFAULT_HTTP_PORT: Final = 8080
+DEFAULT_DATA_DIR: Final = Path(".broadaxe")
+LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+LOG_FORMATS: Final = ("auto", "console", "json")
+EXTRA_DATABASES_MAX: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an engine process needs to know before it starts."""
+
+    database_url: str | None = None
+    data_dir: Path = DEFAULT_DATA_DIR
+    host: str = DEFAULT_HOST
+    grpc_port: int = DEFAULT_GRPC_PORT
+    http_port: int = DEFAULT_HTTP_PORT
+    public_url: str | None = None
+    public_grpc: str | None = None
+    log_level: str = "info"
+    log_format: str = "auto"
+    require_login: bool = True
+    extra_databases: tuple[str, ...] = ()
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the process brings its own PostgreSQL."""
+        return self.database_url is None
+
+    @property
+    def postgres_dir(self) -> Path:
+        """Where the embedded PostgreSQL lives."""
+        return self.data_dir / "postgres"
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether nothing outside this machine can connect."""
+        return self.host in LOOPBACK_HOSTS
+
+    @property
+    def http_url(self) -> str:
+        """The REST base URL that tokens carry and people open."""
+        return self.public_url or f"http://{_reachable(self.host)}:{self.http_port}"
+
+    @property
+    def grpc_address(self) -> str:
+        """The `host:port` that tokens carry and SDKs dial."""
+        return self.public_grpc or f"{_reachable(self.host)}:{self.grpc_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its field, its variable, what it is for, and how its text becomes a value."""
+
+    field: str
+    help: str
+    parse: Callable[[str], object]
+
+    @property
+    def variable(self) -> str:
+        """The environment variable, such as `BROADAXE_GRPC_PORT`."""
+        return f"BROADAXE_{self.field.upper()}"
+
+    @property
+    def flag(self) -> str:
+        """The command line flag, such as `--grpc-port`."""
+        return "--" + self.field.replace("_", "-")
+
+
+def load(environment: Mapping[str, str], given: Mapping[str, object] | None = None) -> Settings:
+    """Settings from the environment, with what was given on the command line (None = not given) on top.
+
+    Raises ConfigurationError that names the variable or flag and says what a valid value looks like.
+    """
+    values: dict[str, object] = {}
+    for setting in SETTINGS:
+        on_command_line = (given or {}).get(setting.field)
+        if on_command_line is not None:
+            values[setting.field] = _parsed(setting, setting.flag, _as_text(on_command_line))
+        elif (text := environment.get(setting.variable, "").strip()) != "":
+            values[setting.field] = _parsed(setting, setting.variable, text)
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _parsed(setting: Setting, source: str, text: str) -> object:
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{source}: {error}", field=source) from None
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, (tuple, list)):
+        return ",".join(str(item) for item in value)
+    return str(value)
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
+        raise ValueError(f"{text!r} is no port; use 1 to 65535, or 0 for any free one")
+    return int(text)
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", text):
+        raise ValueError(f"{text!r} is no address; use one like 127.0.0.1, or 0.0.0.0 for all interfaces")
+    return text
+
+
+def _database_url(text: str) -> str:
+    if urlsplit(text).scheme not in ("postgres", "postgresql"):
+        raise ValueError("a database URL looks like postgresql://user:password@host:5432/database")
+    return text
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{text!r} is no web address; use one like https://broadaxe.example.com")
+    return text.rstrip("/")
+
+
+def _public_grpc(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or "/" in text or not port.isdigit():
+        raise ValueError(f"{text!r} is no gRPC address; use host:port, such as grpc.example.com:443")
+    _port(port)
+    return text
+
+
+def _flag(text: str) -> bool:
+    lowered = text.lower()
+    if lowered in ("1", "true", "yes", "on"):
+        return True
+    if lowered in ("0", "false", "no", "off"):
+        return False
+    raise ValueError(f"{text!r} is neither true nor false")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if len(names) > EXTRA_DATABASES_MAX:
+        raise ValueError(f"{len(names)} databases are too many; at most {EXTRA_DATABASES_MAX}")
+    for name in names:
+        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
+            raise ValueError(f"{name!r} is no database name; use lower-case letters, digits and underscores")
+    return names
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+        return text.lower()
+
+    return parse
+
+
+def _reachable(host: str) -> str:
+    """A listening address as something to connect to: all interfaces include the loopback one."""
+    if host in ("0.0.0.0", "::", ""):
+        return DEFAULT_HOST
+    return f"[{host}]" if ":" in host else host
+
+
+def _directory(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting("database_url", "PostgreSQL 15 or newer to use; without it, dev brings its own", _database_url),
+    Setting("data_dir", "where the embedded PostgreSQL and the state of dev live", _directory),
+    Setting("host", "address to listen on", _host),
+    Setting("grpc_port", "port for SDKs; 0 picks a free one", _port),
+    Setting("http_port", "port for the REST API and the dashboard; 0 picks a free one", _port),
+    Setting("public_url", "REST base URL as clients see it; it is written into tokens", _public_url),
+    Setting("public_grpc", "host:port of gRPC as clients see it; it is written into tokens", _public_grpc),
+    Setting("log_level", f"how much to log: {', '.join(LOG_LEVELS)}", _one_of(LOG_LEVELS)),
+    Setting("log_format", "console, json, or auto: console on a terminal", _one_of(LOG_FORMATS)),
+    Setting("require_login", "whether the dashboard asks for a password", _flag),
+    Setting("extra_databases", "further databases to create on the embedded server, separated by commas", _names),
+)
