@@ -1,0 +1,34 @@
+import { useEffect, useState } from "react";
+
+import { Button } from "./ui/button";
+
+const CONFIRMATION_MS = 2_000;
+
+type Outcome = "idle" | "copied" | "failed";
+const WORDS: Readonly<Record<Outcome, string>> = { idle: "Copy", copied: "Copied", failed: "Cannot copy" };
+
+export function CopyButton({ label, text }: { label: string; text: string }) {
+  const [outcome, setOutcome] = useState<Outcome>("idle");
+
+  useEffect(() => {
+    if (outcome === "idle") return;
+    const timer = setTimeout(() => setOutcome("idle"), CONFIRMATION_MS);
+    return () => clearTimeout(timer);
+  }, [outcome]);
+
+  async function copy(): Promise<void> {
+    try {
+      await navigator.clipboard.writeText(text);
+      setOutcome("copied");
+    } catch {
+      // The clipboard is refused on plain http from another host, and when the person says no.
+      setOutcome("failed");
+    }
+  }
+
+  return (
+    <Button size="small" aria-label={`Copy ${label.toLowerCase()}`} onClick={() => void copy()}>
+      <span aria-live="polite">{WORDS[outcome]}</span>
+    </Button>
+  );
+}

@@ -1,0 +1,44 @@
+/** Messages that stand where content would: errors, empty lists, things that do not exist. */
+import type { ReactNode } from "react";
+
+import { Button } from "./ui/button";
+
+export function Notice({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
+  return (
+    <div className="mx-auto flex max-w-xl flex-col items-start gap-3 px-6 py-12">
+      <h2 className="text-lg font-semibold">{title}</h2>
+      {children !== undefined && <div className="space-y-3 text-ink-soft">{children}</div>}
+      {action}
+    </div>
+  );
+}
+
+export function ErrorNotice({ error, onRetry }: { error: Error; onRetry?: () => void }) {
+  return (
+    <div role="alert">
+      <Notice
+        title="This could not be loaded"
+        action={onRetry && <Button onClick={onRetry}>Try again</Button>}
+      >
+        <p className="break-words">{error.message}</p>
+      </Notice>
+    </div>
+  );
+}
+
+/** Shown above data that is still there while the engine has stopped answering. */
+export function StaleBanner({ error }: { error: Error }) {
+  return (
+    <p role="alert" className="mb-4 rounded-md border border-failed bg-failed-soft px-3 py-2 text-sm text-failed">
+      {error.message} What you see may be out of date; trying again.
+    </p>
+  );
+}
+
+export function Loading({ label }: { label: string }) {
+  return (
+    <p role="status" className="px-6 py-12 text-center text-ink-soft">
+      {label}
+    </p>
+  );
+}

@@ -1,0 +1,102 @@
+/**
+ * The graph of a run's steps, drawn by React Flow at the places our own layout gives. Loaded only for runs that have
+ * more than one step: the library is the largest part of the dashboard.
+ */
+import "@xyflow/react/dist/base.css";
+
+import { Controls, Handle, Position, ReactFlow, type Edge, type Node, type NodeProps } from "@xyflow/react";
+import { useMemo } from "react";
+
+import { layOutGraph, NODE_HEIGHT, NODE_WIDTH } from "../graph/layout";
+import type { Step } from "../graph/steps";
+import { StepCard } from "./StepCard";
+
+type StepNode = Node<{ step: Step; chosen: boolean; onChoose: (stepId: string) => void }, "step">;
+
+const CANVAS_HEIGHT_MIN = 180;
+const CANVAS_HEIGHT_MAX = 460;
+const CANVAS_PADDING = 64;
+const FIT = { padding: 0.12, maxZoom: 1, minZoom: 0.2 };
+
+const nodeTypes = { step: StepNodeView };
+
+export default function RunGraph({
+  steps,
+  chosenId,
+  onChoose,
+}: {
+  steps: readonly Step[];
+  chosenId: string | null;
+  onChoose: (stepId: string) => void;
+}) {
+  const shapeKey = JSON.stringify(steps.map((step) => [step.id, step.childIds]));
+  const layout = useMemo(
+    () => layOutGraph((JSON.parse(shapeKey) as [string, string[]][]).map(([id, childIds]) => ({ id, childIds }))),
+    [shapeKey],
+  );
+  const stepOf = new Map(steps.map((step) => [step.id, step]));
+
+  const nodes = layout.nodes.flatMap((placed): StepNode[] => {
+    const step = stepOf.get(placed.id);
+    if (step === undefined) return [];
+    return [
+      {
+        id: placed.id,
+        type: "step",
+        position: { x: placed.x, y: placed.y },
+        width: NODE_WIDTH,
+        height: NODE_HEIGHT,
+        // The library takes pointer events from nodes that it need not move or select; the card inside is a button.
+        style: { pointerEvents: "all" },
+        data: { step, chosen: placed.id === chosenId, onChoose },
+      },
+    ];
+  });
+  const edges = layout.edges.map((edge): Edge => {
+    const active = stepOf.get(edge.to)?.status === "RUNNING";
+    return {
+      id: `${edge.from}>${edge.to}`,
+      source: edge.from,
+      target: edge.to,
+      animated: active,
+      focusable: false,
+      style: { stroke: active ? "var(--running)" : "var(--line-strong)", strokeWidth: 1.5 },
+    };
+  });
+  const height = Math.min(CANVAS_HEIGHT_MAX, Math.max(CANVAS_HEIGHT_MIN, layout.height + CANVAS_PADDING));
+
+  return (
+    <div data-testid="run-graph" style={{ height }}>
+      <ReactFlow
+        key={shapeKey}
+        aria-label="Graph of the run's steps"
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={nodeTypes}
+        fitView
+        fitViewOptions={FIT}
+        minZoom={0.2}
+        maxZoom={1.5}
+        nodesDraggable={false}
+        nodesConnectable={false}
+        nodesFocusable={false}
+        elementsSelectable={false}
+        // The page scrolls under the pointer; the graph moves by dragging and zooms by its buttons or a pinch.
+        zoomOnScroll={false}
+        preventScrolling={false}
+      >
+        <Controls showInteractive={false} position="bottom-right" className="graph-controls" />
+      </ReactFlow>
+    </div>
+  );
+}
+
+function StepNodeView({ data }: NodeProps<StepNode>) {
+  return (
+    <>
+      <Handle type="target" position={Position.Left} isConnectable={false} className="opacity-0" />
+      <StepCard step={data.step} chosen={data.chosen} onChoose={data.onChoose} className="nodrag nopan size-full" />
+      <Handle type="source" position={Position.Right} isConnectable={false} className="opacity-0" />
+    </>
+  );
+}

@@ -1,0 +1,85 @@
+import { screen } from "@testing-library/react";
+import { beforeEach, expect, test, vi } from "vitest";
+
+import { engine, onGet, onPost, refusal, withEngine } from "../test/engine";
+import { renderApp } from "../test/renderApp";
+import { failedRun, MEMBERSHIPS, META_WITH_LOGIN, RUN_ID, runList, runRow, TENANT_ID, USER } from "../test/wire";
+
+withEngine();
+
+let signedIn = false;
+
+beforeEach(() => {
+  signedIn = false;
+  const guarded = (answer: unknown) => () => (signedIn ? answer : refusal(403, "not signed in"));
+  engine.use(
+    onGet("/api/v1/meta", META_WITH_LOGIN),
+    onGet("/api/v1/users/current", guarded(USER)),
+    onGet("/api/v1/users/memberships", guarded(MEMBERSHIPS)),
+    onGet(`/api/v1/stable/tenants/${TENANT_ID}/workflow-runs`, guarded(runList([runRow()]))),
+    onGet(`/api/v1/stable/workflow-runs/${RUN_ID}`, guarded(failedRun())),
+    onPost("/api/v1/users/login", (body) => {
+      const { email, password } = body as { email: string; password: string };
+      if (email !== "ada@example.com" || password !== "Correct1horse") return refusal(400, "e-mail or password is wrong");
+      signedIn = true;
+      return USER;
+    }),
+  );
+});
+
+test("whoever is not signed in is asked to, and then goes where they wanted", async () => {
+  const { user, router } = renderApp(`/runs/${RUN_ID}`);
+  await user.type(await screen.findByLabelText("E-mail"), "ada@example.com");
+  await user.type(screen.getByLabelText("Password"), "Correct1horse");
+  await user.click(screen.getByRole("button", { name: "Sign in" }));
+  expect(await screen.findByRole("heading", { level: 1, name: "etl-1738314900123" })).toBeInTheDocument();
+  expect(router.state.location.pathname).toBe(`/runs/${RUN_ID}`);
+  expect(screen.getByText("ada@example.com")).toBeInTheDocument();
+});
+
+test("wrong credentials are answered with the engine's words", async () => {
+  const { user } = renderApp("/");
+  await user.type(await screen.findByLabelText("E-mail"), "ada@example.com");
+  await user.type(screen.getByLabelText("Password"), "wrong");
+  await user.click(screen.getByRole("button", { name: "Sign in" }));
+  expect(await screen.findByRole("alert")).toHaveTextContent("e-mail or password is wrong");
+});
+
+test("a session that ends while a page is open leads back to the sign-in", async () => {
+  signedIn = true;
+  const { router } = renderApp("/");
+  await screen.findByRole("link", { name: "etl-1738314900123" });
+  signedIn = false;
+  // The list asks again every two seconds.
+  await vi.waitFor(() => expect(router.state.location.pathname).toBe("/login"), { timeout: 5_000 });
+  expect(await screen.findByRole("heading", { name: "Sign in to Broadaxe" })).toBeInTheDocument();
+});
+
+test("signing out ends the session", async () => {
+  signedIn = true;
+  engine.use(
+    onPost("/api/v1/users/logout", () => {
+      signedIn = false;
+      return USER;
+    }),
+  );
+  const { user } = renderApp("/");
+  await user.click(await screen.findByRole("button", { name: "Sign out" }));
+  expect(await screen.findByRole("heading", { name: "Sign in to Broadaxe" })).toBeInTheDocument();
+});
+
+test("a person without a tenant is told so", async () => {
+  signedIn = true;
+  engine.use(onGet("/api/v1/users/memberships", { rows: [] }));
+  renderApp("/");
+  expect(await screen.findByText(/ada@example.com is not a member of any tenant/)).toBeInTheDocument();
+});
+
+test("an engine with authentication off asks nobody to sign in", async () => {
+  engine.use(onGet("/api/v1/meta", { authDisabled: true }), onGet("/api/v1/users/memberships", MEMBERSHIPS));
+  signedIn = true;
+  const { router } = renderApp("/login");
+  expect(await screen.findByRole("heading", { name: "Runs" })).toBeInTheDocument();
+  expect(router.state.location.pathname).toBe("/");
+  expect(screen.queryByRole("button", { name: "Sign out" })).not.toBeInTheDocument();
+});

@@ -1,0 +1,127 @@
+/**
+ * The pages and their addresses. `/runs/<id>` is a public address: other programs link to it.
+ *
+ * Every page but the login stands under the session route, which asks the engine who is there before anything else is
+ * loaded. Pages beyond the run list are loaded when they are first visited.
+ */
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+  type RouterHistory,
+} from "@tanstack/react-router";
+
+import { AppShell } from "../components/AppShell";
+import { ErrorNotice, Loading, Notice } from "../components/Notice";
+import { sessionQuery } from "../services/session";
+import { LoginPage } from "./LoginPage";
+import { RunsPage } from "./RunsPage";
+import { loginSearchSchema, runSearchSchema, runsSearchSchema } from "./searches";
+
+interface RouterContext {
+  readonly queryClient: QueryClient;
+}
+
+const rootRoute = createRootRouteWithContext<RouterContext>()({
+  component: Outlet,
+  notFoundComponent: () => (
+    <Notice title="There is no such page" action={<a className="text-accent underline" href="/">Go to the runs</a>} />
+  ),
+});
+
+const loginRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/login",
+  validateSearch: loginSearchSchema,
+  beforeLoad: async ({ context, search }) => {
+    const session = await context.queryClient.query({ ...sessionQuery, staleTime: "static" });
+    if (session.kind === "signed-in") throw redirect({ href: search.next ?? "/" });
+  },
+  component: LoginPage,
+});
+
+const sessionRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  id: "session",
+  beforeLoad: async ({ context, location }) => {
+    const session = await context.queryClient.query({ ...sessionQuery, staleTime: "static" });
+    if (session.kind === "signed-out") throw redirect({ to: "/login", search: { next: location.href } });
+    return { session };
+  },
+  component: function SessionFrame() {
+    const { session } = sessionRoute.useRouteContext();
+    if (session.kind === "no-tenant") {
+      return (
+        <Notice title="No tenant to show">
+          <p>{session.email} is not a member of any tenant. Ask an owner to be invited.</p>
+        </Notice>
+      );
+    }
+    return (
+      <AppShell session={session}>
+        <Outlet />
+      </AppShell>
+    );
+  },
+});
+
+const runsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/",
+  validateSearch: runsSearchSchema,
+  component: RunsPage,
+});
+
+const runRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/runs/$id",
+  validateSearch: runSearchSchema,
+  component: lazyRouteComponent(() => import("./RunPage"), "RunPage"),
+});
+
+const workersRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/workers",
+  component: lazyRouteComponent(() => import("./WorkersPage"), "WorkersPage"),
+});
+
+const workflowsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/workflows",
+  component: lazyRouteComponent(() => import("./WorkflowsPage"), "WorkflowsPage"),
+});
+
+const routeTree = rootRoute.addChildren([
+  loginRoute,
+  sessionRoute.addChildren([runsRoute, runRoute, workersRoute, workflowsRoute]),
+]);
+
+export function makeRouter(queryClient: QueryClient, history?: RouterHistory) {
+  return createRouter({
+    routeTree,
+    context: { queryClient },
+    ...(history === undefined ? {} : { history }),
+    defaultPreload: "intent",
+    scrollRestoration: true,
+    defaultPendingComponent: () => <Loading label="Loading…" />,
+    defaultErrorComponent: ({ error, reset }) => (
+      <ErrorNotice
+        error={error instanceof Error ? error : new Error("The page failed for an unknown reason.")}
+        onRetry={() => {
+          reset();
+          window.location.reload();
+        }}
+      />
+    ),
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * The wire shapes this dashboard reads, and what it turns them into.
+ *
+ * Instants become epoch milliseconds (plain numbers, so that cached data can be compared structurally between polls);
+ * a key that is missing or null becomes null. Enumerations that decide what a person sees are closed; the type of a
+ * task event is open, because an unknown event is better shown by its name than not at all.
+ */
+import { z } from "zod";
+
+const instantMs = z.string().transform((text, context) => {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) {
+    context.addIssue({ code: "custom", message: `not a timestamp: ${text.slice(0, 40)}` });
+    return z.NEVER;
+  }
+  return ms;
+});
+
+function orNull<Schema extends z.ZodType>(schema: Schema) {
+  return schema.nullish().transform((value) => value ?? null);
+}
+
+const payload = z.record(z.string(), z.unknown());
+
+function rowsOf<Schema extends z.ZodType>(schema: Schema) {
+  return z.array(schema).nullish().transform((rows) => rows ?? []);
+}
+
+export const RUN_STATUSES = ["QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"] as const;
+export const runStatusSchema = z.enum(RUN_STATUSES);
+export type RunStatus = z.output<typeof runStatusSchema>;
+
+const resourceMeta = z.object({ id: z.string(), createdAt: instantMs, updatedAt: instantMs });
+
+export const metaSchema = z.object({
+  authDisabled: z.boolean().nullish().transform((value) => value ?? false),
+});
+
+export const userSchema = z.object({ email: z.string(), name: orNull(z.string()) });
+export type User = z.output<typeof userSchema>;
+
+const tenantSchema = z.object({ metadata: resourceMeta, name: z.string(), slug: z.string() });
+
+export const membershipsSchema = z.object({
+  rows: rowsOf(z.object({ role: z.string(), tenant: orNull(tenantSchema) })),
+});
+
+const paginationSchema = z.object({ current_page: orNull(z.int()), num_pages: orNull(z.int()) });
+
+const taskSchema = z.object({
+  taskExternalId: z.string(),
+  workflowRunExternalId: z.string(),
+  displayName: z.string(),
+  status: runStatusSchema,
+  createdAt: instantMs,
+  startedAt: orNull(instantMs),
+  finishedAt: orNull(instantMs),
+  duration: orNull(z.int()),
+  workflowId: z.string(),
+  workflowName: orNull(z.string()),
+  stepId: orNull(z.string()),
+  actionId: orNull(z.string()),
+  attempt: z.int().nullish().transform((value) => value ?? 1),
+  input: payload,
+  output: payload,
+  errorMessage: orNull(z.string()),
+  additionalMetadata: payload.nullish().transform((value) => value ?? {}),
+  payloadsRestricted: z.boolean().nullish().transform((value) => value ?? false),
+});
+
+export const taskSummarySchema = taskSchema;
+export type TaskSummary = z.output<typeof taskSummarySchema>;
+
+export const runListSchema = z.object({ pagination: paginationSchema, rows: z.array(taskSchema) });
+
+export const runMetricsSchema = z.array(z.object({ status: runStatusSchema, count: z.int() }));
+
+const taskEventSchema = z.object({
+  id: z.int(),
+  taskId: z.string(),
+  timestamp: instantMs,
+  eventType: z.string(),
+  message: z.string().nullish().transform((value) => value ?? ""),
+  errorMessage: orNull(z.string()),
+  workerId: orNull(z.string()),
+  taskDisplayName: orNull(z.string()),
+  attempt: orNull(z.int()),
+});
+export type TaskEvent = z.output<typeof taskEventSchema>;
+
+const shapeItemSchema = z.object({
+  taskExternalId: z.string(),
+  stepId: z.string(),
+  childrenStepIds: rowsOf(z.string()),
+  taskName: z.string(),
+});
+export type ShapeItem = z.output<typeof shapeItemSchema>;
+
+export const runDetailsSchema = z.object({
+  run: z.object({
+    metadata: resourceMeta,
+    status: runStatusSchema,
+    displayName: z.string(),
+    workflowId: z.string(),
+    createdAt: orNull(instantMs),
+    startedAt: orNull(instantMs),
+    finishedAt: orNull(instantMs),
+    duration: orNull(z.int()),
+    input: payload,
+    output: payload,
+    errorMessage: orNull(z.string()),
+    additionalMetadata: payload.nullish().transform((value) => value ?? {}),
+    payloadsRestricted: z.boolean().nullish().transform((value) => value ?? false),
+  }),
+  taskEvents: z.array(taskEventSchema),
+  shape: z.array(shapeItemSchema),
+  tasks: z.array(taskSchema),
+});
+export type RunDetails = z.output<typeof runDetailsSchema>;
+
+const logLineSchema = z.object({
+  createdAt: instantMs,
+  message: z.string(),
+  level: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).nullish().transform((value) => value ?? "INFO"),
+  attempt: orNull(z.int()),
+});
+export type LogLine = z.output<typeof logLineSchema>;
+export const logListSchema = z.object({ rows: rowsOf(logLineSchema) });
+
+export const actionResultSchema = z.object({ ids: rowsOf(z.string()) });
+
+const workerSchema = z.object({
+  metadata: resourceMeta,
+  name: z.string(),
+  status: z.enum(["ACTIVE", "INACTIVE", "PAUSED"]).nullish().transform((value) => value ?? "INACTIVE"),
+  lastHeartbeatAt: orNull(instantMs),
+  actions: rowsOf(z.string()),
+  slotConfig: z
+    .record(z.string(), z.object({ limit: z.int(), available: orNull(z.int()) }))
+    .nullish()
+    .transform((value) => value ?? {}),
+  runtimeInfo: orNull(
+    z.object({ language: orNull(z.string()), sdkVersion: orNull(z.string()), languageVersion: orNull(z.string()) }),
+  ),
+});
+export type Worker = z.output<typeof workerSchema>;
+export const workerListSchema = z.object({ rows: rowsOf(workerSchema) });
+export const workerUpdateSchema = workerSchema;
+
+const workflowSchema = z.object({
+  metadata: resourceMeta,
+  name: z.string(),
+  description: orNull(z.string()),
+  isPaused: z.boolean().nullish().transform((value) => value ?? false),
+});
+export type Workflow = z.output<typeof workflowSchema>;
+export const workflowListSchema = z.object({ pagination: paginationSchema.nullish(), rows: rowsOf(workflowSchema) });
+
+export const versionSchema = z.object({ version: z.string() });

@@ -1,0 +1,48 @@
+/** An engine for page tests: answers on the network level, so that everything above the wire is the real thing. */
+import { http, HttpResponse, type JsonBodyType } from "msw";
+import { setupServer } from "msw/node";
+import { afterAll, afterEach, beforeAll } from "vitest";
+
+import { MEMBERSHIPS, META_OPEN, metrics, runList, TENANT_ID, WORKERS, WORKFLOWS } from "./wire";
+
+const json = (body: unknown, status = 200) => HttpResponse.json(body as JsonBodyType, { status });
+
+export function refusal(status: number, description: string) {
+  return json({ errors: [{ description }], message: description }, status);
+}
+
+/** Answers `GET path` with a body, or with what a function makes of the request. */
+export function onGet(path: string, answer: unknown) {
+  return http.get(path, ({ request }) => {
+    const body: unknown = typeof answer === "function" ? (answer as (request: Request) => unknown)(request) : answer;
+    return body instanceof Response ? body : json(body);
+  });
+}
+
+export function onPost(path: string, answer: (body: unknown) => unknown) {
+  return http.post(path, async ({ request }) => {
+    const text = await request.text();
+    const answered = answer(text === "" ? undefined : JSON.parse(text));
+    return answered instanceof Response ? answered : json(answered);
+  });
+}
+
+/** An engine in development mode with nothing in it; a test adds what it needs with `engine.use(...)`. */
+export const engine = setupServer(
+  onGet("/api/v1/meta", META_OPEN),
+  onGet("/api/v1/version", { version: "v0.1.0" }),
+  onGet("/api/v1/users/memberships", MEMBERSHIPS),
+  onGet(`/api/v1/tenants/${TENANT_ID}/workflows`, WORKFLOWS),
+  onGet(`/api/v1/tenants/${TENANT_ID}/worker`, WORKERS),
+  onGet(`/api/v1/stable/tenants/${TENANT_ID}/workflow-runs`, runList([])),
+  onGet(`/api/v1/stable/tenants/${TENANT_ID}/task-metrics`, metrics({})),
+  onGet("/api/v1/stable/workflow-runs/:id", () => refusal(404, "run not found")),
+  onGet("/api/v1/stable/tasks/:id", () => refusal(404, "task not found")),
+);
+
+/** Call at the top of a test file. A request no handler knows fails the test that made it. */
+export function withEngine(): void {
+  beforeAll(() => engine.listen({ onUnhandledRequest: "error" }));
+  afterEach(() => engine.resetHandlers());
+  afterAll(() => engine.close());
+}
