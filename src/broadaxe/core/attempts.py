@@ -298,7 +298,11 @@ def _move(task: Task, signal: Signal) -> None:
 
 
 def _progress(task: Task, progress: Progress, payload: str, now_us: int) -> TaskProgressed:
-    return TaskProgressed(task.run.id, task.id, progress, task.retry_count, task.definition.retries, payload, now_us)
+    row = task.run.row
+    retries = task.definition.retries
+    return TaskProgressed(
+        row.id, task.id, progress, task.retry_count, retries, payload, now_us, row.additional_metadata
+    )
 
 
 def _start_effect(task: Task, worker: Worker) -> StartAttempt:

@@ -233,6 +233,7 @@ class TaskProgressed(msgspec.Struct, frozen=True, gc=False):
     retries: int
     payload: str
     at_us: int
+    additional_metadata: str | None
 
 
 class TaskResult(msgspec.Struct, frozen=True, gc=False):

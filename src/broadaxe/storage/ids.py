@@ -7,10 +7,10 @@ in the order they were made.
 
 from __future__ import annotations
 
-import secrets
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from random import getrandbits
 from typing import Final
 
 __all__ = ["CLOCK_SLACK", "ID_MAX", "id_floor", "id_time", "is_id", "new_id"]
@@ -29,9 +29,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def new_id() -> str:
     """A fresh UUIDv7, greater than every one this process made before."""
     global _last
-    fresh = (time.time_ns() // 1_000_000) << 74 | secrets.randbits(73)
-    # Within a millisecond, or after the clock stepped back, count on in steps nobody can guess.
-    _last = fresh if fresh > _last else _last + 1 + secrets.randbits(32)
+    fresh = (time.time_ns() // 1_000_000) << 74 | getrandbits(73)
+    # Within a millisecond, or after the clock stepped back, count on in random steps.
+    _last = fresh if fresh > _last else _last + 1 + getrandbits(32)
     value = _last
     high = (value >> 74) << 16 | 0x7000 | (value >> 62) & 0xFFF
     low = 0x8000_0000_0000_0000 | value & 0x3FFF_FFFF_FFFF_FFFF

@@ -64,7 +64,15 @@ class Journal:
                         raise LeaseLost()
                     await self._commit_rare(connection, writes)
                     await self._commit_runs(connection, writes)
-        except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError, asyncpg.TransactionRollbackError) as error:
+        except (
+            TimeoutError,
+            OSError,
+            asyncpg.InterfaceError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.OperatorInterventionError,
+            asyncpg.InsufficientResourcesError,
+            asyncpg.TransactionRollbackError,
+        ) as error:
             raise Unavailable(f"the database did not take the batch: {error}") from error
 
     async def _commit_runs(self, connection: Any, writes: Writes) -> None:

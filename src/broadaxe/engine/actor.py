@@ -1,0 +1,169 @@
+"""The actor of one tenant: gathers commands, lets the core decide, commits, and only then lets anything out.
+
+    inbox -> [adopt what is missing] -> apply each -> settle -> COMMIT -> replies, effects -> next batch
+
+While one commit is in flight the next batch gathers, so under load many commands share one fsync and when idle a
+command waits for nobody. Between batches the actor sleeps until a command comes or the earliest deadline is due.
+
+Invariants: one batch at a time; no reply and no effect before the commit that contains it. When a commit fails, or the
+core breaks, memory is thrown away with the actor: everyone waiting is told Unavailable and the engine loads anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import structlog
+
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.decision import Decision, Writes
+from broadaxe.core.tenant import Loaded, Missing, Tenant
+from broadaxe.engine.clock import Clock
+from broadaxe.errors import BroadaxeError, ResourceExhausted, Unavailable
+
+#: Commands decided in one batch.
+BATCH_MAX: Final = 512
+#: Commands that may wait. Beyond it callers are told to come back later.
+INBOX_MAX: Final = 50_000
+#: Longest sleep; a deadline further away is looked at again then.
+SLEEP_MAX_S: Final = 3_600.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Commits(Protocol):
+    async def commit(self, writes: Writes) -> None: ...
+
+
+class TenantActor:
+    def __init__(
+        self,
+        tenant_id: str,
+        tenant: Tenant,
+        journal: Commits,
+        load_missing: Callable[[Missing], Awaitable[Loaded]],
+        release: Callable[[Decision], Awaitable[None]],
+        clock: Clock,
+        on_broken: Callable[[TenantActor], None],
+    ) -> None:
+        self.tenant_id = tenant_id
+        self.tenant = tenant
+        self._journal = journal
+        self._load_missing = load_missing
+        self._release = release
+        self._clock = clock
+        self._on_broken = on_broken
+        self._inbox: deque[tuple[Command, asyncio.Future[Reply]]] = deque()
+        self._wake = asyncio.Event()
+        self._wake.set()
+        self._is_stopping = False
+        self._broken: BroadaxeError | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"tenant {self.tenant_id}")
+
+    def submit(self, command: Command) -> asyncio.Future[Reply]:
+        """A future of the reply, resolved after the commit. Raises Unavailable or ResourceExhausted at once."""
+        if self._broken is not None:
+            raise self._broken
+        if self._is_stopping:
+            raise Unavailable("the engine is shutting down")
+        if len(self._inbox) >= INBOX_MAX:
+            raise ResourceExhausted("too many requests are waiting; slow down")
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._inbox.append((command, future))
+        self._wake.set()
+        return future
+
+    def break_off(self, error: BroadaxeError) -> None:
+        """The lease is gone: stop deciding at once."""
+        self._break(error)
+        if self._task is not None:
+            self._task.cancel()
+
+    async def stop(self) -> None:
+        """Decides and commits what is in the inbox, then ends. A second call waits for the first."""
+        self._is_stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        batch: list[tuple[Command, asyncio.Future[Reply]]] = []
+        try:
+            while True:
+                if not self._inbox:
+                    if self._is_stopping:
+                        return
+                    await self._sleep()
+                batch = [self._inbox.popleft() for _ in range(min(BATCH_MAX, len(self._inbox)))]
+                await self._decide(batch)
+        except asyncio.CancelledError:
+            self._break(self._broken or Unavailable("the tenant moved to another node"), batch)
+        except BroadaxeError as error:
+            _log.warning(
+                "a batch was not committed; the tenant is loaded anew", tenant=self.tenant_id, error=str(error)
+            )
+            self._break(error if error.retryable else Unavailable(str(error)), batch)
+        except Exception:
+            _log.exception("the tenant broke; it is loaded anew", tenant=self.tenant_id)
+            self._break(Unavailable("the engine had to start this tenant anew"), batch)
+
+    async def _sleep(self) -> None:
+        due_us = self.tenant.next_due_us()
+        timer: asyncio.TimerHandle | None = None
+        if due_us is not None:
+            delay_s = min(SLEEP_MAX_S, max(0.0, (due_us - self._clock.now_us()) / 1e6))
+            timer = asyncio.get_running_loop().call_later(delay_s, self._wake.set)
+        await self._wake.wait()
+        self._wake.clear()
+        if timer is not None:
+            timer.cancel()
+
+    async def _decide(self, batch: list[tuple[Command, asyncio.Future[Reply]]]) -> None:
+        tenant = self.tenant
+        await self._adopt_missing([command for command, _ in batch])
+        now_us = self._clock.now_us()
+        answers: list[tuple[asyncio.Future[Reply], Reply | BroadaxeError]] = []
+        for command, future in batch:
+            try:
+                answers.append((future, tenant.apply(command, now_us)))
+            except BroadaxeError as error:
+                answers.append((future, error))
+        decision = tenant.settle(now_us)
+        if decision.writes:
+            await self._journal.commit(decision.writes)
+        for future, answer in answers:
+            if future.done():
+                continue
+            if isinstance(answer, BroadaxeError):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+        batch.clear()
+        if decision.effects or decision.writes:
+            await self._release(decision)
+
+    async def _adopt_missing(self, commands: list[Command]) -> None:
+        tasks: set[str] = set()
+        workers: set[str] = set()
+        for command in commands:
+            missing = self.tenant.missing(command)
+            tasks |= missing.tasks
+            workers |= missing.workers
+        if tasks or workers:
+            loaded = await self._load_missing(Missing(frozenset(tasks), frozenset(workers)))
+            self.tenant.adopt(loaded, self._clock.now_us())
+
+    def _break(self, error: BroadaxeError, batch: list[tuple[Command, asyncio.Future[Reply]]] | None = None) -> None:
+        if self._broken is None:
+            self._broken = error
+            self._on_broken(self)
+        for _, future in [*(batch or ()), *self._inbox]:
+            if not future.done():
+                future.set_exception(error)
+        self._inbox.clear()

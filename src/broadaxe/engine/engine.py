@@ -1,0 +1,366 @@
+"""The engine of a node: activates tenants, routes commands to their actors, and releases what was committed.
+
+A tenant is activated by the first command for it, or at the start if it has runs to go on with: take the lease, load,
+start the actor. If an actor breaks (a failed commit, a lost lease) it is dropped with its memory, and the next command
+activates the tenant again; open worker streams stay and are announced to the new actor.
+
+Owns worker sessions and subscriptions. Edges call `submit`, `open_session`, `results`, `watch_*`, `put_chunk`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from broadaxe.cluster.leases import LEASE_TTL_S, Leases
+from broadaxe.core.commands import CloseStream, Command, FailDelivery, OpenStream, Reply
+from broadaxe.core.decision import CancelAttempt, Decision, RunFinished, RunStarted, StartAttempt, TaskProgressed
+from broadaxe.core.lifecycle import TaskStatus
+from broadaxe.core.tenant import Missing, Tenant
+from broadaxe.engine.actor import TenantActor
+from broadaxe.engine.clock import Clock, SystemClock
+from broadaxe.engine.sessions import Assignment, WorkerSession
+from broadaxe.engine.subscriptions import (
+    EventSubscription,
+    Hub,
+    ResultSubscription,
+    RunOutcome,
+    TaskOutcome,
+    metadata_has,
+)
+from broadaxe.errors import BroadaxeError, LeaseLost, NotFound, Unavailable
+from broadaxe.storage.ids import new_id
+from broadaxe.storage.journal import Journal
+from broadaxe.storage.loader import load_live, load_missing
+from broadaxe.storage.payloads import Payloads
+from broadaxe.storage.reads import Reads
+from broadaxe.storage.statements import statement
+
+ACTIVATION_RETRY_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Engine:
+    def __init__(
+        self,
+        *,
+        journal_pool: asyncpg.Pool,
+        pool: asyncpg.Pool,
+        node_id: str,
+        address: str,
+        clock: Clock | None = None,
+        observe: Callable[[str, Decision], None] | None = None,
+        lease_ttl_s: float = LEASE_TTL_S,
+    ) -> None:
+        self._journal_pool = journal_pool
+        self._pool = pool
+        self._reads = Reads(pool)
+        self._clock = clock or SystemClock()
+        self._observe = observe
+        self._leases = Leases(pool, node_id, address, self._lease_lost, lease_ttl_s)
+        self._tenants: dict[str, _ActiveTenant] = {}
+        self._activating: dict[str, asyncio.Task[_ActiveTenant]] = {}
+        self._sessions: dict[str, dict[str, WorkerSession]] = {}
+        self._hubs: dict[str, Hub] = {}
+        self._session_count = 0
+        self._background: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+        self._is_ready = False
+
+    # Life ----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Activates every tenant that has runs to go on with; one that is held elsewhere is tried until it is free."""
+        rows = await self._pool.fetch(statement("loader/tenants_with_live_runs"))
+        for row in rows:
+            self._spawn(self._activate_in_time(str(row["tenant_id"])))
+        self._is_ready = True
+
+    def is_ready(self) -> bool:
+        return self._is_ready and not self._is_stopping
+
+    async def stop(self) -> None:
+        """Ends worker streams and waits for what was accepted to be committed; gives the leases back."""
+        self._is_stopping = True
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        for sessions in self._sessions.values():
+            for session in sessions.values():
+                session.close()
+        for active in list(self._tenants.values()):
+            await active.actor.stop()
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await self._leases.stop()
+
+    # Commands ------------------------------------------------------------------------------------------------------
+
+    async def submit(self, tenant_id: str, command: Command) -> Reply:
+        """The reply, after the commit that contains the command. Raises the command's error, or Unavailable."""
+        active = self._tenants.get(tenant_id)
+        if active is None:
+            active = await self._activate(tenant_id)
+        return await active.actor.submit(command)
+
+    # Workers -------------------------------------------------------------------------------------------------------
+
+    async def open_session(self, tenant_id: str, worker_id: str) -> WorkerSession:
+        """Opens an assignment stream of a worker; a newer one replaces it. NotFound for an unknown worker."""
+        self._session_count += 1
+        session = WorkerSession(worker_id, self._session_count)
+        sessions = self._sessions.setdefault(tenant_id, {})
+        older = sessions.get(worker_id)
+        # In place before the command: the batch that opens the stream may already assign to it.
+        sessions[worker_id] = session
+        try:
+            await self.submit(tenant_id, OpenStream(worker_id, session.number))
+        except BaseException:
+            session.close()
+            if sessions.get(worker_id) is session:
+                del sessions[worker_id]
+            raise
+        if older is not None:
+            self._hand_back(tenant_id, older)
+        return session
+
+    def close_session(self, tenant_id: str, session: WorkerSession) -> None:
+        """The stream ended. What it had not sent goes back to the queue."""
+        self._hand_back(tenant_id, session)
+        sessions = self._sessions.get(tenant_id, {})
+        if sessions.get(session.worker_id) is session:
+            del sessions[session.worker_id]
+        if not self._is_stopping:
+            self._spawn(self._tell(tenant_id, CloseStream(session.worker_id, session.number)))
+
+    def end_sessions(self, tenant_id: str, worker_id: str) -> None:
+        """The worker said goodbye: its stream ends."""
+        session = self._sessions.get(tenant_id, {}).get(worker_id)
+        if session is not None:
+            self._hand_back(tenant_id, session)
+
+    def _hand_back(self, tenant_id: str, session: WorkerSession) -> None:
+        for assignment in session.close():
+            attempt = assignment.attempt
+            command = FailDelivery(
+                attempt.task_id, attempt.retry_count, "the worker's stream closed before it was sent"
+            )
+            self._spawn(self._tell(tenant_id, command))
+
+    # Subscriptions -------------------------------------------------------------------------------------------------
+
+    async def results(self, tenant_id: str) -> ResultSubscription:
+        """Outcomes of runs as they finish."""
+        await self._activate(tenant_id)
+        return self._hub(tenant_id).results()
+
+    async def watch_run(self, tenant_id: str, run_id: str) -> EventSubscription | None:
+        """Live events of a run; None when the run is not live here (finished, or not there)."""
+        active = await self._activate(tenant_id)
+        return self._hub(tenant_id).watch_run(run_id) if active.tenant.is_live(run_id) else None
+
+    async def watch_metadata(self, tenant_id: str, key: str, value: str) -> EventSubscription:
+        """Live events of every run whose metadata has `key` = `value`."""
+        tenant = (await self._activate(tenant_id)).tenant
+        matching = [i for i in tenant.live_run_ids() if metadata_has(tenant.metadata_of_run(i), key, value)]
+        return self._hub(tenant_id).watch_metadata(key, value, matching)
+
+    def unwatch(self, tenant_id: str, subscription: EventSubscription) -> None:
+        self._hub(tenant_id).unwatch(subscription)
+
+    async def put_chunk(self, tenant_id: str, task_id: str, text: str, index: int | None) -> None:
+        """A piece of a running task's stream. NotFound for an unknown task; dropped if it has finished."""
+        active = await self._activate(tenant_id)
+        run_id = active.tenant.run_of_task(task_id)
+        if run_id is None:
+            await self.check_task(tenant_id, task_id)
+            return
+        metadata = active.tenant.metadata_of_run(run_id)
+        self._hub(tenant_id).chunk(run_id, task_id, text, index, self._clock.now_us(), metadata)
+
+    async def check_task(self, tenant_id: str, task_id: str) -> None:
+        """NotFound unless the task exists, live or finished."""
+        active = await self._activate(tenant_id)
+        if active.tenant.is_live(task_id):
+            return
+        if await self._pool.fetchval(statement("loader/task_exists"), tenant_id, task_id) is None:
+            raise NotFound(f"there is no task run {task_id}", field="task_run_external_id")
+
+    def _hub(self, tenant_id: str) -> Hub:
+        hub = self._hubs.get(tenant_id)
+        if hub is None:
+
+            async def look_up(run_ids: list[str]) -> list[RunOutcome]:
+                return [
+                    RunOutcome(
+                        result.id,
+                        result.status,
+                        tuple(TaskOutcome(task.id, task.name, task.output, task.error) for task in result.tasks),
+                    )
+                    for result in await self._reads.run_results(tenant_id, run_ids)
+                ]
+
+            def is_live(run_id: str) -> bool:
+                active = self._tenants.get(tenant_id)
+                return active is not None and active.tenant.is_live(run_id)
+
+            hub = self._hubs[tenant_id] = Hub(look_up, is_live)
+        return hub
+
+    # Activation ----------------------------------------------------------------------------------------------------
+
+    async def _activate(self, tenant_id: str) -> _ActiveTenant:
+        active = self._tenants.get(tenant_id)
+        if active is not None:
+            return active
+        if self._is_stopping:
+            raise Unavailable("the engine is shutting down")
+        task = self._activating.get(tenant_id)
+        if task is None:
+            task = self._activating[tenant_id] = asyncio.create_task(self._load(tenant_id), name=f"load {tenant_id}")
+            task.add_done_callback(lambda _: self._activating.pop(tenant_id, None))
+        return await asyncio.shield(task)
+
+    async def _activate_in_time(self, tenant_id: str) -> None:
+        while True:
+            try:
+                await self._activate(tenant_id)
+                return
+            except BroadaxeError as error:
+                _log.info("a tenant is not activated yet", tenant=tenant_id, reason=str(error))
+                await asyncio.sleep(ACTIVATION_RETRY_S)
+
+    async def _load(self, tenant_id: str) -> _ActiveTenant:
+        try:
+            epoch = await self._leases.acquire(tenant_id)
+            now_us = self._clock.now_us()
+            loaded = await load_live(self._pool, tenant_id, now_us)
+        except asyncpg.ForeignKeyViolationError:
+            raise NotFound(f"there is no tenant {tenant_id}") from None
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+            raise Unavailable(f"the database cannot be reached: {error}") from error
+        tenant = Tenant(new_id)
+        tenant.adopt(loaded, now_us)
+        journal = Journal(self._journal_pool, tenant_id, self._leases.node_id, epoch)
+        payloads = Payloads(self._pool, tenant_id)
+        active = _ActiveTenant(tenant, payloads)
+
+        async def missing(ids: Missing) -> Any:
+            return await load_missing(self._pool, tenant_id, ids)
+
+        async def release(decision: Decision) -> None:
+            await self._release(tenant_id, active, decision)
+
+        active.actor = TenantActor(tenant_id, tenant, journal, missing, release, self._clock, self._broken)
+        self._tenants[tenant_id] = active
+        active.actor.start()
+        for session in self._sessions.get(tenant_id, {}).values():
+            self._spawn(self._tell(tenant_id, OpenStream(session.worker_id, session.number)))
+        _log.debug("a tenant is active", tenant=tenant_id, epoch=epoch, **tenant.counts())
+        return active
+
+    def _broken(self, actor: TenantActor) -> None:
+        active = self._tenants.get(actor.tenant_id)
+        if active is not None and active.actor is actor:
+            del self._tenants[actor.tenant_id]
+            if not self._is_stopping:
+                self._spawn(self._activate_in_time(actor.tenant_id))
+
+    def _lease_lost(self, tenant_id: str) -> None:
+        active = self._tenants.get(tenant_id)
+        if active is not None:
+            active.actor.break_off(LeaseLost())
+
+    # After the commit ----------------------------------------------------------------------------------------------
+
+    async def _release(self, tenant_id: str, active: _ActiveTenant, decision: Decision) -> None:
+        """Lets out what a committed batch decided, in the order it was decided."""
+        payloads = active.payloads
+        writes = decision.writes
+        for run in writes.new_runs:
+            payloads.put_input(run.row.id, run.input)
+        for task in writes.new_tasks:
+            if task.state.output is not None:
+                payloads.put_output(task.state.id, task.state.output)
+        for state in writes.tasks:
+            if state.output is not None:
+                payloads.put_output(state.id, state.output)
+        for task_id in writes.archived_outputs:
+            payloads.drop_output(task_id)
+        if self._observe is not None:
+            self._observe(tenant_id, decision)
+        starts = [effect for effect in decision.effects if type(effect) is StartAttempt]
+        inputs = await payloads.inputs([start.run_id for start in starts]) if starts else {}
+        parents = {task_id for start in starts for _, task_id in start.parents}
+        outputs = await payloads.outputs(parents) if parents else {}
+        hub = self._hub(tenant_id)
+        for effect in decision.effects:
+            match effect:
+                case StartAttempt():
+                    self._send(tenant_id, effect, _payload(effect, inputs.get(effect.run_id, "{}"), outputs))
+                case CancelAttempt(worker_id):
+                    session = self._sessions.get(tenant_id, {}).get(worker_id)
+                    if session is not None:
+                        session.put(effect)
+                case TaskProgressed():
+                    hub.progressed(effect)
+                case RunStarted():
+                    hub.run_started(effect)
+                case RunFinished():
+                    await self._finish(active, hub, effect)
+
+    def _send(self, tenant_id: str, attempt: StartAttempt, payload: str) -> None:
+        session = self._sessions.get(tenant_id, {}).get(attempt.worker_id)
+        if session is None or not session.put(Assignment(attempt, payload)):
+            command = FailDelivery(attempt.task_id, attempt.retry_count, "the worker's stream is closed")
+            self._spawn(self._tell(tenant_id, command))
+
+    async def _finish(self, active: _ActiveTenant, hub: Hub, effect: RunFinished) -> None:
+        if hub.has_waiter(effect.run_id):
+            done = [r.task_id for r in effect.results if r.status in (TaskStatus.COMPLETED, TaskStatus.SKIPPED)]
+            outputs = await active.payloads.outputs(done)
+            tasks = tuple(TaskOutcome(r.task_id, r.name, outputs.get(r.task_id), r.error) for r in effect.results)
+            hub.deliver(RunOutcome(effect.run_id, effect.status, tasks))
+        hub.run_finished(effect)
+
+    async def _tell(self, tenant_id: str, command: Command) -> None:
+        """Submits a command nobody waits for. If it is lost with the process, recovery comes to the same end."""
+        with contextlib.suppress(BroadaxeError):
+            await self.submit(tenant_id, command)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+class _ActiveTenant:
+    __slots__ = ("actor", "payloads", "tenant")
+
+    def __init__(self, tenant: Tenant, payloads: Payloads) -> None:
+        self.tenant = tenant
+        self.payloads = payloads
+        self.actor: TenantActor
+
+
+def _payload(attempt: StartAttempt, run_input: str, outputs: dict[str, str]) -> str:
+    """The JSON a worker gets with an attempt (grpc specification 5.2), put together from texts without parsing them."""
+    parents = ",".join(f"{_quote(name)}:{outputs.get(task_id, '{}')}" for name, task_id in attempt.parents)
+    errors = ""
+    if attempt.errors:
+        errors = ',"step_run_errors":{' + ",".join(f"{_quote(n)}:{_quote(e)}" for n, e in attempt.errors) + "}"
+    cause = "event" if attempt.triggering_event_id else "manual"
+    return (
+        f'{{"input":{run_input},"parents":{{{parents}}},"triggered_by":"{cause}",'
+        f'"triggers":{{"filter_payload":null}},"user_data":{{}},"overrides":{{}}{errors}}}'
+    )
+
+
+def _quote(text: str) -> str:
+    return msgspec.json.encode(text).decode()

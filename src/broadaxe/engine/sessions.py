@@ -1,0 +1,58 @@
+"""Worker streams: what has been committed and waits to be written to a worker.
+
+A session is one open assignment stream. It is bounded by the worker's slots, since nothing is assigned beyond them.
+What is still in it when it closes was never sent and goes back to the tenant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+import msgspec
+
+from broadaxe.core.decision import CancelAttempt, StartAttempt
+
+
+class Assignment(msgspec.Struct, frozen=True, gc=False):
+    """An attempt with the payload its worker gets (JSON text)."""
+
+    attempt: StartAttempt
+    payload: str
+
+
+Outgoing = Assignment | CancelAttempt
+
+
+class WorkerSession:
+    __slots__ = ("_closed", "_items", "_wake", "number", "worker_id")
+
+    def __init__(self, worker_id: str, number: int) -> None:
+        self.worker_id = worker_id
+        self.number = number
+        self._items: deque[Outgoing] = deque()
+        self._wake = asyncio.Event()
+        self._closed = False
+
+    def put(self, item: Outgoing) -> bool:
+        """False when the session is closed and the item was not taken."""
+        if self._closed:
+            return False
+        self._items.append(item)
+        self._wake.set()
+        return True
+
+    async def next(self) -> Outgoing | None:
+        """The next item; None once the session is closed."""
+        while not self._items and not self._closed:
+            self._wake.clear()
+            await self._wake.wait()
+        return None if self._closed else self._items.popleft()
+
+    def close(self) -> list[Assignment]:
+        """Ends the session; returns the assignments that were not taken from it."""
+        self._closed = True
+        self._wake.set()
+        unsent = [item for item in self._items if isinstance(item, Assignment)]
+        self._items.clear()
+        return unsent

@@ -1,0 +1,311 @@
+"""People and programs that wait for runs: results, and live events with streamed chunks.
+
+Everything here is told after the commit. A waiter for results is registered first and the tables are looked at second,
+so no finish falls between the two. Live events are not kept: who subscribes late misses what was before.
+
+Bounds: a subscription to events holds at most `EVENTS_BUFFERED_MAX` undelivered events; a reader slower than that loses
+streamed chunks (never the last message). Chunks of a task are put in order of their index before anyone gets them; a
+gap is waited for `GAP_WAIT_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from broadaxe.core.decision import Progress, RunFinished, RunStarted, TaskProgressed
+from broadaxe.core.lifecycle import RunStatus
+
+EVENTS_BUFFERED_MAX: Final = 4096
+GAP_WAIT_S: Final = 5.0
+HELD_CHUNKS_MAX: Final = 1024
+
+
+class TaskOutcome(msgspec.Struct, frozen=True, gc=False):
+    """One task of a finished run. `output` only when completed, `error` only when failed or cancelled."""
+
+    task_id: str
+    name: str
+    output: str | None
+    error: str | None
+
+
+class RunOutcome(msgspec.Struct, frozen=True):
+    run_id: str
+    status: RunStatus
+    tasks: tuple[TaskOutcome, ...]
+
+
+LookUp = Callable[[list[str]], Awaitable[list[RunOutcome]]]
+
+
+class ResultSubscription:
+    """Outcomes of the runs asked for, each once per time it is asked for."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._ready: deque[RunOutcome] = deque()
+        self._wake = asyncio.Event()
+        self.awaited: set[str] = set()
+
+    def add(self, run_id: str) -> None:
+        """Asks for a run; an unknown one is waited for."""
+        if run_id not in self.awaited:
+            self.awaited.add(run_id)
+            self._hub._wait_for(run_id, self)
+
+    def deliver(self, outcome: RunOutcome) -> None:
+        if outcome.run_id in self.awaited:
+            self.awaited.discard(outcome.run_id)
+            self._ready.append(outcome)
+            self._wake.set()
+
+    async def next(self) -> RunOutcome:
+        while not self._ready:
+            self._wake.clear()
+            await self._wake.wait()
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        for run_id in self.awaited:
+            self._hub._stop_waiting(run_id, self)
+        self.awaited.clear()
+
+
+class LiveKind(StrEnum):
+    PROGRESS = "PROGRESS"
+    CHUNK = "CHUNK"
+    FINISHED = "FINISHED"
+
+
+class LiveEvent(msgspec.Struct, frozen=True, gc=False):
+    """Something that happened in a run. `is_last` closes the subscription."""
+
+    kind: LiveKind
+    run_id: str
+    resource_id: str
+    at_us: int
+    payload: str = ""
+    progress: Progress | None = None
+    status: RunStatus | None = None
+    retry_count: int = 0
+    retries: int = 0
+    index: int | None = None
+    is_last: bool = False
+
+
+class EventSubscription:
+    def __init__(self) -> None:
+        self._events: deque[LiveEvent] = deque()
+        self._wake = asyncio.Event()
+        self.active_runs: set[str] = set()
+        self.lost = 0
+
+    def deliver(self, event: LiveEvent) -> None:
+        if len(self._events) >= EVENTS_BUFFERED_MAX and event.kind is LiveKind.CHUNK:
+            self.lost += 1
+            return
+        self._events.append(event)
+        self._wake.set()
+
+    async def next(self) -> LiveEvent:
+        while not self._events:
+            self._wake.clear()
+            await self._wake.wait()
+        return self._events.popleft()
+
+
+class _ChunkOrder:
+    """Chunks of one task, released by ascending index."""
+
+    __slots__ = ("expected", "held", "timer")
+
+    def __init__(self) -> None:
+        self.expected = 0
+        self.held: dict[int, LiveEvent] = {}
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Hub:
+    """All subscriptions to one tenant's runs on this node."""
+
+    def __init__(self, look_up: LookUp, is_live: Callable[[str], bool]) -> None:
+        self._look_up = look_up
+        self._is_live = is_live
+        self._waiting: dict[str, set[ResultSubscription]] = {}
+        self._to_look_up: set[str] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._by_run: dict[str, set[EventSubscription]] = {}
+        self._by_metadata: dict[tuple[str, str], set[EventSubscription]] = {}
+        self._orders: dict[str, _ChunkOrder] = {}
+
+    # Results -------------------------------------------------------------------------------------------------------
+
+    def results(self) -> ResultSubscription:
+        return ResultSubscription(self)
+
+    def has_waiter(self, run_id: str) -> bool:
+        return run_id in self._waiting
+
+    def deliver(self, outcome: RunOutcome) -> None:
+        for subscription in self._waiting.pop(outcome.run_id, ()):
+            subscription.deliver(outcome)
+
+    def _wait_for(self, run_id: str, subscription: ResultSubscription) -> None:
+        self._waiting.setdefault(run_id, set()).add(subscription)
+        if not self._is_live(run_id):
+            self._to_look_up.add(run_id)
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look(), name="run result look-up")
+
+    def _stop_waiting(self, run_id: str, subscription: ResultSubscription) -> None:
+        waiting = self._waiting.get(run_id)
+        if waiting is not None:
+            waiting.discard(subscription)
+            if not waiting:
+                del self._waiting[run_id]
+
+    async def _look(self) -> None:
+        while self._to_look_up:
+            run_ids = list(self._to_look_up)
+            self._to_look_up.clear()
+            for outcome in await self._look_up(run_ids):
+                self.deliver(outcome)
+
+    # Live events ---------------------------------------------------------------------------------------------------
+
+    def watch_run(self, run_id: str) -> EventSubscription:
+        subscription = EventSubscription()
+        self._by_run.setdefault(run_id, set()).add(subscription)
+        return subscription
+
+    def watch_metadata(self, key: str, value: str, active: Iterable[str]) -> EventSubscription:
+        """Follows every run whose metadata has `key` = `value`; `active` are those that run already."""
+        subscription = EventSubscription()
+        subscription.active_runs.update(active)
+        self._by_metadata.setdefault((key, value), set()).add(subscription)
+        return subscription
+
+    def unwatch(self, subscription: EventSubscription) -> None:
+        _discard(self._by_run, subscription)
+        _discard(self._by_metadata, subscription)
+
+    def is_watched(self, run_id: str) -> bool:
+        return run_id in self._by_run or bool(self._by_metadata)
+
+    def run_started(self, effect: RunStarted) -> None:
+        if self._by_metadata:
+            for subscription in self._metadata_watchers(effect.additional_metadata):
+                subscription.active_runs.add(effect.run_id)
+
+    def progressed(self, effect: TaskProgressed) -> None:
+        metadata = effect.additional_metadata
+        if effect.progress is not Progress.STARTED:
+            self._flush_chunks(effect.task_id, metadata)
+        if not self.is_watched(effect.run_id):
+            return
+        event = LiveEvent(
+            LiveKind.PROGRESS,
+            effect.run_id,
+            effect.task_id,
+            effect.at_us,
+            effect.payload,
+            progress=effect.progress,
+            retry_count=effect.retry_count,
+            retries=effect.retries,
+        )
+        self._tell(event, metadata)
+
+    def run_finished(self, effect: RunFinished) -> None:
+        event = LiveEvent(
+            LiveKind.FINISHED, effect.run_id, effect.run_id, effect.at_us, status=effect.status, is_last=True
+        )
+        for subscription in self._by_run.pop(effect.run_id, ()):
+            subscription.deliver(event)
+        if self._by_metadata:
+            for subscription in self._metadata_watchers(effect.additional_metadata):
+                subscription.active_runs.discard(effect.run_id)
+                last = not subscription.active_runs
+                subscription.deliver(msgspec.structs.replace(event, is_last=last))
+
+    def chunk(self, run_id: str, task_id: str, text: str, index: int | None, at_us: int, metadata: str | None) -> None:
+        """A piece of a task's stream. Index 0 starts a stream anew (another attempt)."""
+        event = LiveEvent(LiveKind.CHUNK, run_id, task_id, at_us, text, index=index)
+        if index is None:
+            self._tell(event, metadata)
+            return
+        order = self._orders.get(task_id)
+        if order is None:
+            order = self._orders[task_id] = _ChunkOrder()
+        if index == 0 and order.expected:
+            self._release_held(task_id, order, metadata)
+            order.expected = 0
+        if index > order.expected and len(order.held) < HELD_CHUNKS_MAX:
+            order.held[index] = event
+            if order.timer is None:
+                loop = asyncio.get_running_loop()
+                order.timer = loop.call_later(GAP_WAIT_S, self._release_held, task_id, order, metadata)
+            return
+        self._tell(event, metadata)
+        order.expected = max(order.expected, index + 1)
+        while order.expected in order.held:
+            self._tell(order.held.pop(order.expected), metadata)
+            order.expected += 1
+        if not order.held and order.timer is not None:
+            order.timer.cancel()
+            order.timer = None
+
+    def _release_held(self, task_id: str, order: _ChunkOrder, metadata: str | None) -> None:
+        for index in sorted(order.held):
+            self._tell(order.held[index], metadata)
+            order.expected = index + 1
+        order.held.clear()
+        if order.timer is not None:
+            order.timer.cancel()
+            order.timer = None
+
+    def _flush_chunks(self, task_id: str, metadata: str | None) -> None:
+        order = self._orders.pop(task_id, None)
+        if order is not None:
+            self._release_held(task_id, order, metadata)
+
+    def _tell(self, event: LiveEvent, metadata: str | None) -> None:
+        for subscription in self._by_run.get(event.run_id, ()):
+            subscription.deliver(event)
+        if self._by_metadata:
+            for subscription in self._metadata_watchers(metadata):
+                subscription.deliver(event)
+
+    def _metadata_watchers(self, metadata: str | None) -> list[EventSubscription]:
+        return [
+            subscription
+            for (key, value), subscriptions in self._by_metadata.items()
+            if metadata_has(metadata, key, value)
+            for subscription in subscriptions
+        ]
+
+
+_KeyT = TypeVar("_KeyT")
+
+
+def _discard(watchers: dict[_KeyT, set[EventSubscription]], subscription: EventSubscription) -> None:
+    for key in [key for key, group in watchers.items() if subscription in group]:
+        watchers[key].discard(subscription)
+        if not watchers[key]:
+            del watchers[key]
+
+
+def metadata_has(metadata: str | None, key: str, value: str) -> bool:
+    """Whether a metadata text has `key` with `value`, compared as text."""
+    if not metadata:
+        return False
+    decoded = msgspec.json.decode(metadata, type=dict[str, Any])
+    found = decoded.get(key)
+    if found is None:
+        return False
+    return (found if isinstance(found, str) else msgspec.json.encode(found).decode()) == value
