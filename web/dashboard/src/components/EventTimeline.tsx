@@ -35,7 +35,9 @@ export function EventTimeline({ events, nameOf }: { events: readonly TaskEvent[]
             {attempts > 1 && event.attempt !== null && <span className="text-ink-soft"> · attempt {event.attempt}</span>}
             {event.message !== "" && <p className="break-words text-ink-soft">{event.message}</p>}
             {event.errorMessage !== null && (
-              <p className="line-clamp-3 font-mono text-xs break-words text-failed">{event.errorMessage}</p>
+              <p title={event.errorMessage} className="line-clamp-3 font-mono text-xs break-words text-failed">
+                {lastLine(event.errorMessage)}
+              </p>
             )}
           </div>
           <time
@@ -49,6 +51,11 @@ export function EventTimeline({ events, nameOf }: { events: readonly TaskEvent[]
       ))}
     </ol>
   );
+}
+
+/** Of a traceback the last line says what happened; the whole of it is under the task's error. */
+function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1) ?? text;
 }
 
 function readable(eventType: string): string {

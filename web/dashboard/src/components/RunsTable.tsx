@@ -17,7 +17,7 @@ const columns = [
       <Link
         to="/runs/$id"
         params={{ id: row.original.workflowRunExternalId }}
-        className="font-medium break-all text-ink hover:text-accent hover:underline"
+        className="font-medium wrap-anywhere text-ink hover:text-accent hover:underline"
       >
         {row.original.displayName}
       </Link>

@@ -69,7 +69,9 @@ export function Waterfall({
             >
               <th scope="row" className="max-w-52 px-4 py-2 font-normal">
                 {step.task === null ? (
-                  <span className="text-ink-soft">{step.name}</span>
+                  <span className="block truncate text-ink-soft" title={step.name}>
+                    {step.name}
+                  </span>
                 ) : (
                   <button
                     type="button"

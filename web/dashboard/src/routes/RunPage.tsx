@@ -95,13 +95,16 @@ function RunView({ details }: { details: RunDetails }) {
           </Suspense>
         )}
       </Card>
-      <div className="grid items-start gap-5 lg:grid-cols-2">
-        <div className="space-y-5">
+      <div className="grid grid-cols-[minmax(0,1fr)] items-start gap-5 lg:grid-cols-[repeat(2,minmax(0,1fr))]">
+        {/* Two columns on wide screens; on narrow ones the chosen task comes right after the list it is chosen from. */}
+        <div className="contents lg:block lg:space-y-5">
           <Card aria-label="Tasks">
             <CardHeader title={onlyStep === undefined ? `Tasks (${steps.length})` : "Task"} />
             <Waterfall steps={steps} events={details.taskEvents} chosenId={chosen?.id ?? null} onChoose={choose} />
           </Card>
-          <RunData details={details} nameOf={(taskId) => nameOf.get(taskId) ?? "a task"} />
+          <div className="order-last min-w-0">
+            <RunData details={details} nameOf={(taskId) => nameOf.get(taskId) ?? "a task"} />
+          </div>
         </div>
         {chosen?.task && (
           <TaskPanel key={chosen.id} step={chosen} task={chosen.task} events={details.taskEvents} />
