@@ -1,0 +1,167 @@
+"""The words the chat's parts exchange: the workflow's input and outputs, and what the browser receives.
+
+Owns the shapes and their bounds, and nothing else. The four outputs carry `status`, the word the browser shows for what
+happens after that step: when `start` is done the chat is `reading`, then `making sense`, then `writing`, and at last
+`complete`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+WORKFLOW_NAME = "rag-chat"
+QUESTION_EVENT = "question:create"
+
+QUESTION_CHARS_MAX = 8_000
+ANSWER_CHARS_MAX = 40_000
+MESSAGES_MAX = 100
+
+
+class Step(StrEnum):
+    START = "start"
+    LOAD_DOCS = "load_docs"
+    REASON_DOCS = "reason_docs"
+    GENERATE_RESPONSE = "generate_response"
+
+
+# What the chat is doing while a step runs.
+STATUS_WHILE: dict[Step, str] = {
+    Step.START: "starting",
+    Step.LOAD_DOCS: "reading",
+    Step.REASON_DOCS: "making sense",
+    Step.GENERATE_RESPONSE: "writing",
+}
+# What a step announces when it ends: the next thing the chat does.
+STATUS_AFTER: dict[Step, str] = {
+    Step.START: STATUS_WHILE[Step.LOAD_DOCS],
+    Step.LOAD_DOCS: STATUS_WHILE[Step.REASON_DOCS],
+    Step.REASON_DOCS: STATUS_WHILE[Step.GENERATE_RESPONSE],
+    Step.GENERATE_RESPONSE: "complete",
+}
+
+
+class Outcome(StrEnum):
+    COMPLETE = "complete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ChatMessage(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, StringConstraints(max_length=ANSWER_CHARS_MAX)]
+
+
+class Question(BaseModel):
+    """The workflow's input: a conversation that ends with a question, and the page it is about."""
+
+    model_config = ConfigDict(frozen=True)
+
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MESSAGES_MAX)]
+    url: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_048)]
+    model: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _ends_with_a_question(self) -> Question:
+        last = self.messages[-1]
+        if last.role != "user" or not last.content.strip():
+            raise ValueError("messages must end with a message of role 'user' that is not empty")
+        if len(last.content) > QUESTION_CHARS_MAX:
+            raise ValueError(f"the question in messages is longer than {QUESTION_CHARS_MAX} characters: shorten it")
+        return self
+
+
+class Citation(BaseModel):
+    """A passage: shown to the model in full as `text`, to the reader as `quote`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    index: int
+    title: str
+    heading: str
+    url: str
+    quote: str
+    text: str = Field(default="", exclude_if=lambda text: text == "")
+
+
+class StartOutput(BaseModel):
+    status: str
+    question: str
+    search_text: str
+    url: str
+
+
+class LoadDocsOutput(BaseModel):
+    status: str
+    page_ids: list[int]
+    pages: list[str]
+    indexed: int
+    skipped: list[str]
+
+
+class ReasonDocsOutput(BaseModel):
+    status: str
+    method: str
+    passages: list[Citation]
+
+
+class GenerateResponseOutput(BaseModel):
+    status: str
+    message: str
+    citations: list[Citation]
+    model: str | None
+    extractive: bool
+
+
+class StepChunk(BaseModel):
+    """A step began, ended or is about to be tried again. Travels through the engine's stream."""
+
+    type: Literal["step"] = "step"
+    step: Step
+    phase: Literal["started", "finished", "retrying"]
+    attempt: int
+    status: str
+    detail: str | None = None
+
+
+class ProgressChunk(BaseModel):
+    """A line about what a step is doing just now."""
+
+    type: Literal["progress"] = "progress"
+    step: Step
+    detail: str
+
+
+class TokenChunk(BaseModel):
+    """A piece of the answer. `offset` counts this attempt's characters before it, so that lost pieces are noticed."""
+
+    type: Literal["token"] = "token"
+    attempt: int
+    offset: int
+    text: str
+
+
+class DraftChunk(BaseModel):
+    """All of the answer so far, for those who missed a piece."""
+
+    type: Literal["draft"] = "draft"
+    attempt: int
+    text: str
+
+
+Chunk = Annotated[StepChunk | ProgressChunk | TokenChunk | DraftChunk, Field(discriminator="type")]
+
+
+class Result(BaseModel):
+    """How an answer ended. `message` is always fit to be shown."""
+
+    status: Outcome
+    message: str
+    citations: list[Citation] = []
+    model: str | None = None
+    extractive: bool = False
+    error: str | None = None

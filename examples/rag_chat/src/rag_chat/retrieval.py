@@ -1,0 +1,98 @@
+"""Finding the passages that answer a question.
+
+Owns how rankings are combined. Full text always votes twice: once for passages that match the whole question, once for
+those that match any word of it. Where embeddings exist, nearness of meaning votes too. Votes are combined by reciprocal
+rank fusion, which needs no common scale. A question that matches nothing gets the pages' openings. A model that fails
+to embed only costs its vote.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag_chat.errors import ChatError
+from rag_chat.model import Model, ModelClient
+from rag_chat.page_store import PageStore, StoredPassage
+
+PASSAGES_MAX = 6
+PASSAGES_PER_PAGE_MAX = 4
+CANDIDATES_MAX = 40
+EMBEDDED_PER_QUESTION_MAX = 1_024
+EMBEDDING_BATCH_MAX = 32
+FUSION_CONSTANT = 60
+QUESTION_CHARS_MAX = 2_000
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """`method` is `text`, `text+meaning` or `openings`."""
+
+    passages: tuple[StoredPassage, ...]
+    method: str
+
+
+def fuse(rankings: Sequence[Sequence[int]]) -> list[int]:
+    """Reciprocal rank fusion: ids by the sum of 1/(60 + rank), best first, ties by first appearance."""
+    scores: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, identity in enumerate(ranking, start=1):
+            scores[identity] = scores.get(identity, 0.0) + 1 / (FUSION_CONSTANT + rank)
+    return sorted(scores, key=lambda identity: -scores[identity])
+
+
+async def retrieve(
+    store: PageStore, page_ids: Sequence[int], question: str, client: ModelClient, model: Model | None
+) -> Retrieved:
+    """The best passages of these pages for a question, at most PASSAGES_MAX."""
+    question = question[:QUESTION_CHARS_MAX].replace("\x00", " ")
+    rankings = [
+        await store.search_all_words(page_ids, question, CANDIDATES_MAX),
+        await store.search_any_word(page_ids, question, CANDIDATES_MAX),
+    ]
+    method = "text"
+    by_meaning = await _search_by_meaning(store, page_ids, question, client, model)
+    if by_meaning:
+        rankings.append(by_meaning)
+        method = "text+meaning"
+    ids = fuse(rankings)
+    if not ids:
+        ids = await store.leads(page_ids, PASSAGES_MAX)
+        method = "openings"
+    return Retrieved(_spread(await store.passages(ids[:CANDIDATES_MAX])), method)
+
+
+async def _search_by_meaning(
+    store: PageStore, page_ids: Sequence[int], question: str, client: ModelClient, model: Model | None
+) -> list[int]:
+    if not store.has_vectors or model is None or model.embedding_model is None:
+        return []
+    try:
+        waiting = await store.unembedded(page_ids, model.embedding_model, EMBEDDED_PER_QUESTION_MAX)
+        for start in range(0, len(waiting), EMBEDDING_BATCH_MAX):
+            batch = waiting[start : start + EMBEDDING_BATCH_MAX]
+            embeddings = await client.embed(model, [text for _, text in batch])
+            await store.set_embeddings([identity for identity, _ in batch], embeddings, model.embedding_model)
+        [embedding] = await client.embed(model, [question])
+        return await store.search_by_meaning(page_ids, embedding, model.embedding_model, CANDIDATES_MAX)
+    except ChatError as error:
+        logger.warning("searching by words only: %s", error)
+        return []
+
+
+def _spread(passages: Sequence[StoredPassage]) -> tuple[StoredPassage, ...]:
+    """The best passages, without letting one page crowd out the others while others have something to say."""
+    per_page: Counter[int] = Counter()
+    kept: list[StoredPassage] = []
+    spare: list[StoredPassage] = []
+    for passage in passages:
+        if per_page[passage.page_id] < PASSAGES_PER_PAGE_MAX:
+            per_page[passage.page_id] += 1
+            kept.append(passage)
+        else:
+            spare.append(passage)
+    return tuple((kept + spare)[:PASSAGES_MAX])

@@ -1,0 +1,6 @@
+-- The latest messages of a conversation, newest first. Rides message_conversation.
+select message_id, conversation_id, role, status, content, url, run_id, steps, result, created_at
+from message
+where conversation_id = $1
+order by ordinal desc
+limit $2;

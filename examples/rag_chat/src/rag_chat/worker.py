@@ -1,0 +1,59 @@
+"""The worker process: `python -m rag_chat.worker`.
+
+Owns starting in the right order (settings, database, engine, worker) and one-sentence failures. Stops on SIGTERM and
+SIGINT: running steps finish first, a second signal ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from types import FrameType
+
+from rag_chat.database import open_database
+from rag_chat.engine_connection import connect, wait_for_engine
+from rag_chat.errors import ChatError
+from rag_chat.settings import Settings, read_settings
+from rag_chat.workflow import Resources, build_workflow, open_resources
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, _exit_quietly)
+    signal.signal(signal.SIGINT, _exit_quietly)
+    try:
+        settings = read_settings()
+        hatchet = connect()
+        asyncio.run(_check(settings))
+    except ChatError as error:
+        sys.exit(f"rag_chat.worker: {error}")
+
+    async def lifespan() -> AsyncGenerator[Resources, None]:
+        async with open_resources(settings) as resources:
+            yield resources
+
+    worker = hatchet.worker(
+        "rag-chat-worker", slots=settings.worker_slots, workflows=[build_workflow(hatchet).workflow], lifespan=lifespan
+    )
+    worker.start()
+
+
+async def _check(settings: Settings) -> None:
+    """Find out now, and say plainly, what would otherwise fail later inside a step."""
+    database = await open_database(settings.database_url)
+    await database.close()
+    # A client of its own: gRPC channels belong to the event loop they were first used in.
+    await wait_for_engine(connect(attempts_max=1), settings.engine_wait_s)
+
+
+def _exit_quietly(signum: int, frame: FrameType | None) -> None:
+    """Until the worker takes over the signals there is nothing to finish."""
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()

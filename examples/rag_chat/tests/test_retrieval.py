@@ -1,0 +1,149 @@
+"""Finding passages by words, by meaning, and by both."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from rag_chat.database import Database, open_database
+from rag_chat.errors import DatabaseError
+from rag_chat.extraction import Document
+from rag_chat.model import Model, ModelClient
+from rag_chat.page_store import PageStore
+from rag_chat.retrieval import PASSAGES_MAX, PASSAGES_PER_PAGE_MAX, fuse, retrieve
+
+from .model_server import ModelServer
+
+MARKDOWN = """# Guide
+
+## Install
+Install the engine with pip, in a virtual environment of its own.
+
+## Vehicles
+A car needs fuel, and now and then a new set of tyres.
+
+## Retries
+A failing task is tried again, each time after a longer pause.
+"""
+
+
+async def put(store: PageStore, url: str, markdown: str) -> int:
+    page_id, _ = await store.put(url, Document(url, "Guide", markdown, (), ()), None, None, None)
+    return page_id
+
+
+async def headings(
+    store: PageStore, page_ids: list[int], question: str, client: ModelClient, model: Model | None = None
+) -> list[str]:
+    found = await retrieve(store, page_ids, question, client, model)
+    return [passage.heading.rpartition(" / ")[2] for passage in found.passages]
+
+
+async def test_the_section_about_the_question_comes_first(store: PageStore, model_client: ModelClient) -> None:
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    assert (await headings(store, [page_id], "How do I install the engine?", model_client))[0] == "Install"
+    assert (await headings(store, [page_id], "what about failing tasks", model_client))[0] == "Retries"
+
+
+async def test_a_question_with_words_the_page_lacks_still_finds_what_it_has(
+    store: PageStore, model_client: ModelClient
+) -> None:
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    assert await headings(store, [page_id], "installing zanzibar quokka thing", model_client) == ["Install"]
+
+
+@pytest.mark.parametrize(
+    "question", ["'; drop table page; --", "a & b | !c:*", "\\", '"unbalanced', "<script>", "it's", "\x00"]
+)
+async def test_no_question_is_a_syntax_error(store: PageStore, model_client: ModelClient, question: str) -> None:
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    assert len((await retrieve(store, [page_id], question, model_client, None)).passages) > 0
+
+
+async def test_a_question_that_matches_nothing_gets_the_openings(store: PageStore, model_client: ModelClient) -> None:
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    found = await retrieve(store, [page_id], "quokka?", model_client, None)
+    assert found.method == "openings"
+    assert found.passages[0].heading.endswith("Install")
+
+
+async def test_only_the_pages_of_this_question_are_searched(store: PageStore, model_client: ModelClient) -> None:
+    here = await put(store, "https://e.org/here", "# Here\n\nNothing about that.")
+    await put(store, "https://e.org/there", MARKDOWN)
+    assert await headings(store, [here], "install the engine", model_client) == ["Here"]
+
+
+async def test_one_page_does_not_crowd_out_another(store: PageStore, model_client: ModelClient) -> None:
+    many = await put(
+        store, "https://e.org/many", "\n\n".join(f"# Install {n}\n\ninstall install {n}" for n in range(20))
+    )
+    other = await put(store, "https://e.org/other", "# Other\n\nA passing word on how to install, among many others.")
+    found = await retrieve(store, [many, other], "install", model_client, None)
+    assert len(found.passages) == PASSAGES_PER_PAGE_MAX + 1 + (PASSAGES_MAX - PASSAGES_PER_PAGE_MAX - 1)
+    assert other in [passage.page_id for passage in found.passages]
+
+
+async def test_meaning_finds_what_words_do_not(
+    store: PageStore, model_client: ModelClient, model_server: ModelServer
+) -> None:
+    assert store.has_vectors, "the test server offers pgvector"
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    model = Model("tiny-chat", ("tiny-chat",), "tiny-embed")
+    found = await retrieve(store, [page_id], "automobile", model_client, model)
+    assert found.method == "text+meaning"
+    assert found.passages[0].heading.endswith("Vehicles")
+
+
+async def test_a_passage_is_embedded_once_per_model(
+    store: PageStore, model_client: ModelClient, model_server: ModelServer
+) -> None:
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    model = Model("tiny-chat", ("tiny-chat",), "tiny-embed")
+    for _time in range(2):
+        await retrieve(store, [page_id], "automobile", model_client, model)
+    assert len(model_server.embedded) == 3 + 2
+    await retrieve(
+        store, [page_id], "automobile", model_client, dataclasses.replace(model, embedding_model="other-embed")
+    )
+    assert len(model_server.embedded) == 5 + 4
+
+
+async def test_a_failing_embedding_model_costs_only_its_vote(
+    store: PageStore, model_client: ModelClient, model_server: ModelServer
+) -> None:
+    model_server.fail_embeddings = True
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    model = Model("tiny-chat", ("tiny-chat",), "tiny-embed")
+    found = await retrieve(store, [page_id], "install", model_client, model)
+    assert (found.method, found.passages[0].heading) == ("text", "Guide / Install")
+
+
+def test_fusion_prefers_what_several_rankings_agree_on() -> None:
+    assert fuse([[1, 2, 3], [2, 4], [2, 1]]) == [2, 1, 4, 3]
+    assert fuse([]) == []
+
+
+async def test_migrations_run_once_and_agree_when_two_processes_start_together(database_url: str) -> None:
+    import asyncio
+
+    first, second = await asyncio.gather(open_database(database_url), open_database(database_url))
+    try:
+        applied = await first.pool.fetch("select name from migration order by name")
+        assert [row["name"] for row in applied] == ["0001_pages_and_conversations.sql", "0002_embeddings.vector.sql"]
+        assert first.has_vectors and second.has_vectors
+    finally:
+        await first.close()
+        await second.close()
+
+
+async def test_a_missing_database_server_is_one_clear_sentence(unused_tcp_port: int) -> None:
+    with pytest.raises(DatabaseError, match="RAG_CHAT_DATABASE_URL") as caught:
+        await open_database(f"postgresql://me:secret@127.0.0.1:{unused_tcp_port}/chat")
+    assert "secret" not in str(caught.value)
+
+
+async def test_deleting_a_page_takes_its_passages_along(database: Database, store: PageStore) -> None:
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    await database.pool.execute("delete from page where page_id = $1", page_id)
+    assert await database.pool.fetchval("select count(*) from passage") == 0
