@@ -14,7 +14,7 @@ import pytest
 from broadaxe.rpc.grpcio_carrier import GrpcioCarrier
 from broadaxe.rpc.transport import Authenticate, Metadata, Method, Principal
 
-PRINCIPAL = Principal(tenant_id=uuid.UUID(int=1), token_id=uuid.UUID(int=2))
+PRINCIPAL = Principal(tenant_id=str(uuid.UUID(int=1)), token_id=str(uuid.UUID(int=2)))
 
 
 async def let_everyone_in(_: Metadata) -> Principal:

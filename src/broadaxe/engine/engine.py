@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
 import asyncpg
@@ -43,6 +43,7 @@ from broadaxe.storage.reads import Reads
 from broadaxe.storage.statements import statement
 
 ACTIVATION_RETRY_S: Final = 1.0
+RECENT_TASKS_MAX: Final = 20_000
 
 _log = structlog.get_logger(__name__)
 
@@ -160,10 +161,14 @@ class Engine:
         await self._activate(tenant_id)
         return self._hub(tenant_id).results()
 
-    async def watch_run(self, tenant_id: str, run_id: str) -> EventSubscription | None:
-        """Live events of a run; None when the run is not live here (finished, or not there)."""
-        active = await self._activate(tenant_id)
-        return self._hub(tenant_id).watch_run(run_id) if active.tenant.is_live(run_id) else None
+    async def watch_run(self, tenant_id: str, run_id: str) -> EventSubscription:
+        """Live events of a run, whether or not it exists yet."""
+        await self._activate(tenant_id)
+        return self._hub(tenant_id).watch_run(run_id)
+
+    async def is_live(self, tenant_id: str, run_or_task_id: str) -> bool:
+        """Whether the run or task is known and not finished."""
+        return (await self._activate(tenant_id)).tenant.is_live(run_or_task_id)
 
     async def watch_metadata(self, tenant_id: str, key: str, value: str) -> EventSubscription:
         """Live events of every run whose metadata has `key` = `value`."""
@@ -187,7 +192,7 @@ class Engine:
     async def check_task(self, tenant_id: str, task_id: str) -> None:
         """NotFound unless the task exists, live or finished."""
         active = await self._activate(tenant_id)
-        if active.tenant.is_live(task_id):
+        if active.tenant.is_live(task_id) or task_id in active.recent:
             return
         if await self._pool.fetchval(statement("loader/task_exists"), tenant_id, task_id) is None:
             raise NotFound(f"there is no task run {task_id}", field="task_run_external_id")
@@ -328,6 +333,7 @@ class Engine:
             tasks = tuple(TaskOutcome(r.task_id, r.name, outputs.get(r.task_id), r.error) for r in effect.results)
             hub.deliver(RunOutcome(effect.run_id, effect.status, tasks))
         hub.run_finished(effect)
+        active.remember(result.task_id for result in effect.results)
 
     async def _tell(self, tenant_id: str, command: Command) -> None:
         """Submits a command nobody waits for. If it is lost with the process, recovery comes to the same end."""
@@ -341,17 +347,26 @@ class Engine:
 
 
 class _ActiveTenant:
-    __slots__ = ("actor", "payloads", "tenant")
+    __slots__ = ("actor", "payloads", "recent", "tenant")
 
     def __init__(self, tenant: Tenant, payloads: Payloads) -> None:
         self.tenant = tenant
         self.payloads = payloads
         self.actor: TenantActor
+        self.recent: dict[str, None] = {}
+        """Tasks that finished lately: their last log lines tend to arrive after them."""
+
+    def remember(self, task_ids: Iterable[str]) -> None:
+        recent = self.recent
+        for task_id in task_ids:
+            recent[task_id] = None
+        while len(recent) > RECENT_TASKS_MAX:
+            del recent[next(iter(recent))]
 
 
 def _payload(attempt: StartAttempt, run_input: str, outputs: dict[str, str]) -> str:
     """The JSON a worker gets with an attempt (grpc specification 5.2), put together from texts without parsing them."""
-    parents = ",".join(f"{_quote(name)}:{outputs.get(task_id, '{}')}" for name, task_id in attempt.parents)
+    parents = ",".join(f"{_quote(name)}:{_object(outputs.get(task_id, '{}'))}" for name, task_id in attempt.parents)
     errors = ""
     if attempt.errors:
         errors = ',"step_run_errors":{' + ",".join(f"{_quote(n)}:{_quote(e)}" for n, e in attempt.errors) + "}"
@@ -364,3 +379,8 @@ def _payload(attempt: StartAttempt, run_input: str, outputs: dict[str, str]) -> 
 
 def _quote(text: str) -> str:
     return msgspec.json.encode(text).decode()
+
+
+def _object(text: str) -> str:
+    """An output as SDKs need a parent's: one that is not an object is put into one."""
+    return text if text.startswith("{") else f'{{"value":{text}}}'

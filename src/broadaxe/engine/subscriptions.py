@@ -51,11 +51,12 @@ class ResultSubscription:
         self._hub = hub
         self._ready: deque[RunOutcome] = deque()
         self._wake = asyncio.Event()
+        self._closed = False
         self.awaited: set[str] = set()
 
     def add(self, run_id: str) -> None:
         """Asks for a run; an unknown one is waited for."""
-        if run_id not in self.awaited:
+        if run_id not in self.awaited and not self._closed:
             self.awaited.add(run_id)
             self._hub._wait_for(run_id, self)
 
@@ -65,13 +66,16 @@ class ResultSubscription:
             self._ready.append(outcome)
             self._wake.set()
 
-    async def next(self) -> RunOutcome:
-        while not self._ready:
+    async def next(self) -> RunOutcome | None:
+        """The next outcome; None once the subscription is closed and everything it had is taken."""
+        while not self._ready and not self._closed:
             self._wake.clear()
             await self._wake.wait()
-        return self._ready.popleft()
+        return self._ready.popleft() if self._ready else None
 
     def close(self) -> None:
+        self._closed = True
+        self._wake.set()
         for run_id in self.awaited:
             self._hub._stop_waiting(run_id, self)
         self.awaited.clear()
@@ -104,6 +108,8 @@ class EventSubscription:
         self._events: deque[LiveEvent] = deque()
         self._wake = asyncio.Event()
         self.active_runs: set[str] = set()
+        self.appeared = asyncio.Event()
+        """Set when a run that did not exist at the time of subscribing comes to be."""
         self.lost = 0
 
     def deliver(self, event: LiveEvent) -> None:
@@ -199,6 +205,8 @@ class Hub:
         return run_id in self._by_run or bool(self._by_metadata)
 
     def run_started(self, effect: RunStarted) -> None:
+        for subscription in self._by_run.get(effect.run_id, ()):
+            subscription.appeared.set()
         if self._by_metadata:
             for subscription in self._metadata_watchers(effect.additional_metadata):
                 subscription.active_runs.add(effect.run_id)

@@ -41,7 +41,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol, TypeAlias, TypeVar
-from uuid import UUID
 
 from google.protobuf.message import DecodeError, Message
 
@@ -114,8 +113,8 @@ class RpcError(Exception):
 class Principal:
     """Who is calling: the tenant is always the token's, it is named nowhere else on the wire."""
 
-    tenant_id: UUID
-    token_id: UUID
+    tenant_id: str
+    token_id: str
 
 
 Authenticate: TypeAlias = Callable[[Metadata], Awaitable[Principal]]

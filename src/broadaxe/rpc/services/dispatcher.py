@@ -1,0 +1,323 @@
+"""`Dispatcher`: workers' lives, their assignment streams and reports, and the streams people follow runs on.
+
+Source: grpc specification 4 to 6. Methods this version does not offer are absent, so the carrier answers UNIMPLEMENTED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from broadaxe.core.commands import (
+    Heartbeat,
+    Outcome,
+    PutWorkerLabels,
+    RefreshTimeout,
+    RegisterWorker,
+    ReleaseSlot,
+    ReportAttempt,
+    UnregisterWorker,
+)
+from broadaxe.core.durations import US_PER_MS, parse_duration
+from broadaxe.core.lifecycle import TERMINAL_RUN
+from broadaxe.engine.clock import Clock
+from broadaxe.engine.engine import Engine
+from broadaxe.errors import InvalidArgument, NotFound
+from broadaxe.rpc import inbound, outbound
+from broadaxe.rpc._gen import dispatcher_pb2 as pb
+from broadaxe.rpc.transport import Call, Method, Send, bidi, server_stream, unary, until_draining
+from broadaxe.storage.reads import Reads
+
+#: What SDKs see as the engine's version. They switch features on by it (grpc specification 2).
+ENGINE_VERSION: Final = "v0.111.0"
+DEFAULT_SLOTS: Final = 100
+#: How long a subscription waits for a run that does not exist yet.
+RUN_WAIT_S: Final = 10.0
+#: How often the server counts an old-style stream as a sign of life.
+LISTEN_HEARTBEAT_S: Final = 4.0
+
+_OUTCOMES: Final = {
+    pb.STEP_EVENT_TYPE_STARTED: Outcome.STARTED,
+    pb.STEP_EVENT_TYPE_COMPLETED: Outcome.COMPLETED,
+    pb.STEP_EVENT_TYPE_FAILED: Outcome.FAILED,
+    pb.STEP_EVENT_TYPE_CANCELLED: Outcome.CANCELLED,
+}
+_LANGUAGES: Final = {pb.GO: "GOLANG", pb.PYTHON: "PYTHON", pb.TYPESCRIPT: "TYPESCRIPT", pb.RUBY: "RUBY"}
+
+
+class DispatcherService:
+    def __init__(self, engine: Engine, reads: Reads, clock: Clock) -> None:
+        self._engine = engine
+        self._reads = reads
+        self._clock = clock
+
+    def methods(self) -> list[Method]:
+        def path(name: str) -> str:
+            return f"/Dispatcher/{name}"
+
+        return [
+            unary(path("GetVersion"), pb.GetVersionRequest, pb.GetVersionResponse, self.get_version),
+            unary(path("Register"), pb.WorkerRegisterRequest, pb.WorkerRegisterResponse, self.register),
+            server_stream(path("ListenV2"), pb.WorkerListenRequest, pb.AssignedAction, self.listen),
+            server_stream(path("Listen"), pb.WorkerListenRequest, pb.AssignedAction, self.listen_with_heartbeat),
+            unary(path("Heartbeat"), pb.HeartbeatRequest, pb.HeartbeatResponse, self.heartbeat),
+            unary(path("Unsubscribe"), pb.WorkerUnsubscribeRequest, pb.WorkerUnsubscribeResponse, self.unsubscribe),
+            unary(path("SendStepActionEvent"), pb.StepActionEvent, pb.ActionEventResponse, self.report),
+            unary(
+                path("UpsertWorkerLabels"), pb.UpsertWorkerLabelsRequest, pb.UpsertWorkerLabelsResponse, self.put_labels
+            ),
+            unary(path("RefreshTimeout"), pb.RefreshTimeoutRequest, pb.RefreshTimeoutResponse, self.refresh_timeout),
+            unary(path("ReleaseSlot"), pb.ReleaseSlotRequest, pb.ReleaseSlotResponse, self.release_slot),
+            unary(path("PutOverridesData"), pb.OverridesData, pb.OverridesDataResponse, self.put_overrides),
+            bidi(
+                path("SubscribeToWorkflowRuns"),
+                pb.SubscribeToWorkflowRunsRequest,
+                pb.WorkflowRunEvent,
+                self.subscribe_to_runs,
+            ),
+            server_stream(
+                path("SubscribeToWorkflowEvents"),
+                pb.SubscribeToWorkflowEventsRequest,
+                pb.WorkflowEvent,
+                self.subscribe_to_events,
+            ),
+        ]
+
+    # Workers -------------------------------------------------------------------------------------------------------
+
+    async def get_version(self, request: pb.GetVersionRequest, call: Call) -> pb.GetVersionResponse:
+        return pb.GetVersionResponse(version=ENGINE_VERSION)
+
+    async def register(self, request: pb.WorkerRegisterRequest, call: Call) -> pb.WorkerRegisterResponse:
+        if request.slot_config and request.HasField("slots"):
+            raise InvalidArgument("give either slot_config or slots, not both", field="slot_config")
+        slots = dict(request.slot_config) or {"default": request.slots if request.HasField("slots") else DEFAULT_SLOTS}
+        worker_id = await self._engine.submit(
+            call.principal.tenant_id,
+            RegisterWorker(
+                request.worker_name,
+                tuple(request.actions),
+                slots,
+                inbound.labels(request.labels),
+                _runtime(request.runtime_info) if request.HasField("runtime_info") else {},
+            ),
+        )
+        assert isinstance(worker_id, str)
+        return pb.WorkerRegisterResponse(
+            tenant_id=call.principal.tenant_id, worker_id=worker_id, worker_name=request.worker_name
+        )
+
+    async def listen(self, request: pb.WorkerListenRequest, call: Call, send: Send[pb.AssignedAction]) -> None:
+        tenant_id = call.principal.tenant_id
+        session = await self._engine.open_session(tenant_id, inbound.uuid_text(request.worker_id, field="worker_id"))
+
+        async def close_when_draining() -> None:
+            await call.draining.wait()
+            self._engine.close_session(tenant_id, session)
+
+        draining = asyncio.create_task(close_when_draining())
+        try:
+            while (item := await session.next()) is not None:
+                await send(outbound.assigned_action(tenant_id, item))
+        finally:
+            draining.cancel()
+            self._engine.close_session(tenant_id, session)
+
+    async def listen_with_heartbeat(
+        self, request: pb.WorkerListenRequest, call: Call, send: Send[pb.AssignedAction]
+    ) -> None:
+        """The older stream: its clients send no heartbeats, so the open stream stands for them."""
+        worker_id = inbound.uuid_text(request.worker_id, field="worker_id")
+
+        async def beat() -> None:
+            while True:
+                await asyncio.sleep(LISTEN_HEARTBEAT_S)
+                await self._engine.submit(call.principal.tenant_id, Heartbeat(worker_id))
+
+        beating = asyncio.create_task(beat())
+        try:
+            await self.listen(request, call, send)
+        finally:
+            beating.cancel()
+
+    async def heartbeat(self, request: pb.HeartbeatRequest, call: Call) -> pb.HeartbeatResponse:
+        worker_id = inbound.uuid_text(request.worker_id, field="worker_id")
+        await self._engine.submit(call.principal.tenant_id, Heartbeat(worker_id))
+        return pb.HeartbeatResponse()
+
+    async def unsubscribe(self, request: pb.WorkerUnsubscribeRequest, call: Call) -> pb.WorkerUnsubscribeResponse:
+        tenant_id = call.principal.tenant_id
+        worker_id = inbound.uuid_text(request.worker_id, field="worker_id")
+        await self._engine.submit(tenant_id, UnregisterWorker(worker_id))
+        self._engine.end_sessions(tenant_id, worker_id)
+        return pb.WorkerUnsubscribeResponse(tenant_id=tenant_id, worker_id=worker_id)
+
+    async def put_labels(self, request: pb.UpsertWorkerLabelsRequest, call: Call) -> pb.UpsertWorkerLabelsResponse:
+        tenant_id = call.principal.tenant_id
+        worker_id = inbound.uuid_text(request.worker_id, field="worker_id")
+        await self._engine.submit(tenant_id, PutWorkerLabels(worker_id, inbound.labels(request.labels)))
+        return pb.UpsertWorkerLabelsResponse(tenant_id=tenant_id, worker_id=worker_id)
+
+    # Attempts ------------------------------------------------------------------------------------------------------
+
+    async def report(self, request: pb.StepActionEvent, call: Call) -> pb.ActionEventResponse:
+        """A stale or repeated report is answered OK and changes nothing (grpc specification 4.6)."""
+        tenant_id = call.principal.tenant_id
+        command = _report(request)
+        if command is not None:
+            await self._engine.submit(tenant_id, command)
+        return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
+
+    async def refresh_timeout(self, request: pb.RefreshTimeoutRequest, call: Call) -> pb.RefreshTimeoutResponse:
+        task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
+        by_us = parse_duration(request.increment_timeout_by, field="increment_timeout_by")
+        due_at_us = await self._engine.submit(call.principal.tenant_id, RefreshTimeout(task_id, by_us))
+        assert isinstance(due_at_us, int)
+        return pb.RefreshTimeoutResponse(timeout_at=outbound.timestamp(due_at_us))
+
+    async def release_slot(self, request: pb.ReleaseSlotRequest, call: Call) -> pb.ReleaseSlotResponse:
+        task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
+        await self._engine.submit(call.principal.tenant_id, ReleaseSlot(task_id))
+        return pb.ReleaseSlotResponse()
+
+    async def put_overrides(self, request: pb.OverridesData, call: Call) -> pb.OverridesDataResponse:
+        """Accepted and forgotten, as the protocol has it: only old SDKs send them, and nobody reads them."""
+        return pb.OverridesDataResponse()
+
+    # Following runs ------------------------------------------------------------------------------------------------
+
+    async def subscribe_to_runs(
+        self,
+        requests: AsyncIterator[pb.SubscribeToWorkflowRunsRequest],
+        call: Call,
+        send: Send[pb.WorkflowRunEvent],
+    ) -> None:
+        """One message per run asked for, once it has finished. Malformed ids are ignored, unknown ones waited for."""
+        subscription = await self._engine.results(call.principal.tenant_id)
+        asked_as: dict[str, str] = {}
+
+        async def read() -> None:
+            async for request in requests:
+                try:
+                    run_id = inbound.uuid_text(request.workflow_run_id, field="workflow_run_id")
+                except InvalidArgument:
+                    continue
+                asked_as[run_id] = request.workflow_run_id
+                subscription.add(run_id)
+            subscription.close()
+
+        async def close_when_draining() -> None:
+            await call.draining.wait()
+            subscription.close()
+
+        helpers = [asyncio.create_task(read()), asyncio.create_task(close_when_draining())]
+        helpers[0].add_done_callback(lambda _: subscription.close())
+        try:
+            while (outcome := await subscription.next()) is not None:
+                run_id = asked_as.pop(outcome.run_id, outcome.run_id)
+                await send(outbound.run_event(outcome, run_id, self._clock.now_us()))
+        finally:
+            subscription.close()
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+
+    async def subscribe_to_events(
+        self, request: pb.SubscribeToWorkflowEventsRequest, call: Call, send: Send[pb.WorkflowEvent]
+    ) -> None:
+        by_metadata = bool(request.additional_meta_key) and request.HasField("additional_meta_value")
+        if bool(request.workflow_run_id) == by_metadata:
+            raise InvalidArgument(
+                "give either workflow_run_id, or additional_meta_key and additional_meta_value", field="workflow_run_id"
+            )
+        if by_metadata:
+            await self._follow_metadata(request, call, send)
+        else:
+            await self._follow_run(inbound.uuid_text(request.workflow_run_id, field="workflow_run_id"), call, send)
+
+    async def _follow_run(self, run_id: str, call: Call, send: Send[pb.WorkflowEvent]) -> None:
+        tenant_id = call.principal.tenant_id
+        engine = self._engine
+        subscription = await engine.watch_run(tenant_id, run_id)
+        try:
+            if not await engine.is_live(tenant_id, run_id):
+                found = await self._reads.run_details(tenant_id, run_id)
+                if found is not None and found.status in TERMINAL_RUN:
+                    last = pb.WorkflowEvent(
+                        workflow_run_id=run_id,
+                        resource_type=pb.RESOURCE_TYPE_WORKFLOW_RUN,
+                        event_type=outbound.finished_type(found.status),
+                        resource_id=run_id,
+                        event_timestamp=outbound.timestamp(self._clock.now_us()),
+                        hangup=True,
+                    )
+                    await send(last)
+                    return
+                if found is None:
+                    await self._wait_for_run(tenant_id, run_id, subscription.appeared)
+            while (event := await until_draining(call, subscription.next())) is not None:
+                await send(outbound.live_event(event))
+                if event.is_last:
+                    return
+        finally:
+            engine.unwatch(tenant_id, subscription)
+
+    async def _wait_for_run(self, tenant_id: str, run_id: str, appeared: asyncio.Event) -> None:
+        try:
+            await asyncio.wait_for(appeared.wait(), RUN_WAIT_S)
+        except TimeoutError:
+            raise NotFound(f"there is no run {run_id}", field="workflow_run_id") from None
+
+    async def _follow_metadata(
+        self, request: pb.SubscribeToWorkflowEventsRequest, call: Call, send: Send[pb.WorkflowEvent]
+    ) -> None:
+        tenant_id = call.principal.tenant_id
+        key, value = request.additional_meta_key, request.additional_meta_value
+        subscription = await self._engine.watch_metadata(tenant_id, key, value)
+        try:
+            while (event := await until_draining(call, subscription.next())) is not None:
+                await send(outbound.live_event(event))
+                if event.is_last:
+                    return
+        finally:
+            self._engine.unwatch(tenant_id, subscription)
+
+
+def _report(request: pb.StepActionEvent) -> ReportAttempt | None:
+    """The report as a command; None for one that says nothing (ACKNOWLEDGED)."""
+    task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
+    retry_count = request.retry_count if request.HasField("retry_count") else None
+    if request.event_type == pb.STEP_EVENT_TYPE_ACKNOWLEDGED:
+        return None
+    outcome = _OUTCOMES.get(request.event_type)
+    if outcome is None:
+        raise InvalidArgument(f"{request.event_type} is not a report this version knows", field="event_type")
+    payload = request.event_payload
+    if outcome is Outcome.COMPLETED:
+        payload = payload if payload not in ("", "null") else "{}"
+        problem = inbound.output_problem(payload)
+        if problem is not None:
+            return ReportAttempt(task_id, retry_count, Outcome.FAILED, problem)
+    elif outcome is Outcome.FAILED:
+        payload = payload.replace("\x00", "\N{REPLACEMENT CHARACTER}") or "the task failed without saying why"
+    return ReportAttempt(
+        task_id,
+        retry_count,
+        outcome,
+        payload,
+        is_retryable=not request.should_not_retry,
+        retry_after_us=max(0, request.retry_after_ms) * US_PER_MS if request.HasField("retry_after_ms") else None,
+    )
+
+
+def _runtime(info: pb.RuntimeInfo) -> dict[str, str]:
+    """Under the names the REST API shows them by."""
+    runtime = {
+        "sdkVersion": info.sdk_version,
+        "language": _LANGUAGES.get(info.language, ""),
+        "languageVersion": info.language_version,
+        "os": info.os,
+        "runtimeExtra": info.extra,
+    }
+    return {key: value[:1000] for key, value in runtime.items() if value}
