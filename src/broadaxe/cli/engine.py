@@ -1,0 +1,201 @@
+"""`broadaxe dev` and `broadaxe serve`: run an engine in this process until a signal says stop.
+
+Owns the flags, what is announced to the user, and the checks before the start: settings, ports, one `dev` per data
+directory. Signals are `engine_process`'s business, what an engine consists of is `broadaxe.app`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from broadaxe.cli import options
+from broadaxe.config import Settings
+from broadaxe.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from broadaxe.app import App
+
+__all__ = ["dev", "engine_pid", "serve"]
+
+Ready = Callable[["App"], Awaitable[None]]
+
+
+@click.command(short_help="Run an engine for development, PostgreSQL included.")
+@options.data_dir
+@options.listening
+@click.option("--env-file", metavar="FILE", help="Once ready, write what SDKs need into FILE as KEY=value lines.")
+@click.option(
+    "--extra-database",
+    "extra_databases",
+    metavar="NAME",
+    multiple=True,
+    help="Also create this database on the embedded server, for an application of yours; "
+    "its URL goes into the env file as BROADAXE_DATABASE_URL_NAME. May be repeated.",
+)
+@click.option(
+    "--login/--no-login", default=None, help="Ask for a password in the dashboard. [default: not on loopback]"
+)
+@options.database_url
+@options.logging_flags
+def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ...], **given: str | None) -> None:
+    """Run an engine for development: gRPC, REST, dashboard and a private PostgreSQL, in one process.
+
+    Creates a tenant, a user and a token, and prints what an SDK needs to connect. The data stays in the data
+    directory, so the next start continues where this one ended. Listens on this machine only, unless told otherwise.
+
+    \b
+    Examples:
+      broadaxe dev
+      broadaxe dev --data-dir /tmp/try --grpc-port 0 --http-port 0 --env-file /tmp/try.env
+      set -a; source /tmp/try.env; python worker.py
+    """
+    settings = options.settings_from({**given, "extra_databases": extra_databases or None})
+    if login is not None:
+        settings = replace(settings, require_login=login)
+    elif not os.environ.get("BROADAXE_REQUIRE_LOGIN"):
+        settings = replace(settings, require_login=not settings.loopback_only)
+    if settings.extra_databases and not settings.embedded:
+        raise ConfigurationError(
+            "--extra-database works on the embedded PostgreSQL only; create databases on your own server yourself",
+            field="--extra-database",
+        )
+    target = Path(env_file) if env_file is not None else None
+    if target is not None:
+        from broadaxe.cli import env_file as env_files
+
+        env_files.check_writable(target)
+    started = time.monotonic()
+
+    async def announce(app: App) -> None:
+        credentials = await app.bootstrap_dev()
+        values = {
+            "HATCHET_CLIENT_TOKEN": credentials.token,
+            "HATCHET_CLIENT_HOST_PORT": app.grpc_address,
+            "HATCHET_CLIENT_SERVER_URL": app.http_url,
+            "HATCHET_CLIENT_API_URL": app.http_url,
+            "HATCHET_CLIENT_TLS_STRATEGY": "none",
+        }
+        databases = {
+            f"BROADAXE_DATABASE_URL_{name.upper()}": await app.database_dsn(name) for name in settings.extra_databases
+        }
+        if target is not None:
+            from broadaxe.cli import env_file as env_files
+
+            env_files.write(target, {**values, **databases})
+        click.echo(f"\nBroadaxe is ready ({time.monotonic() - started:.1f} s)\n")
+        click.echo(f"  dashboard  {app.http_url}")
+        click.echo(f"  docs       {app.http_url}/docs/")
+        click.echo(f"  gRPC       {app.grpc_address}")
+        click.echo(f"  data       {settings.data_dir if settings.embedded else 'the database given'}")
+        if settings.require_login:
+            click.echo(f"  login      {credentials.email}  {credentials.password or '(the password set earlier)'}")
+        click.echo("\nTo connect an SDK:\n")
+        for name, value in values.items():
+            click.echo(f"  export {name}={value}")
+        click.echo("\nStop with Ctrl-C.", nl=True)
+        sys.stdout.flush()
+
+    _run(settings, announce, exclusive=True)
+
+
+@click.command(short_help="Run an engine on your own PostgreSQL.")
+@options.database_url
+@options.listening
+@options.logging_flags
+@options.data_dir
+def serve(**given: str | None) -> None:
+    """Run an engine on your own PostgreSQL. Several may run on the same database.
+
+    The schema must be up to date: run `broadaxe migrate` first. Tokens are issued with `broadaxe token create`.
+
+    \b
+    Examples:
+      broadaxe serve --database-url postgresql://user:password@host/broadaxe
+      broadaxe serve --host 0.0.0.0 --public-url https://broadaxe.example.com --public-grpc grpc.example.com:443
+    """
+    settings = options.settings_from(given)
+    if settings.database_url is None:
+        raise ConfigurationError(
+            "serve needs a database: give --database-url or set BROADAXE_DATABASE_URL "
+            "(on your own machine, `broadaxe dev` brings one along)",
+            field="--database-url",
+        )
+
+    async def announce(app: App) -> None:
+        click.echo(f"Broadaxe is ready: {app.http_url}, gRPC {app.grpc_address}")
+        sys.stdout.flush()
+
+    _run(settings, announce, exclusive=False)
+
+
+def engine_pid(data_dir: Path) -> int | None:
+    """The process id of the `broadaxe dev` that runs on a data directory, or None."""
+    import fcntl
+
+    path = data_dir / "engine.lock"
+    try:
+        with path.open("r+", encoding="ascii") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read(20) or 0)
+    except (OSError, ValueError):
+        return None
+    return None
+
+
+def _run(settings: Settings, announce: Ready, *, exclusive: bool) -> None:
+    from broadaxe import logs
+    from broadaxe.cli.engine_process import run_until_signal
+    from broadaxe.cli.ports import WantedPort, claim
+
+    logs.configure(settings.log_level, settings.log_format)
+    grpc_port, http_port = claim(
+        settings.host,
+        [
+            WantedPort(settings.grpc_port, "gRPC", "--grpc-port"),
+            WantedPort(settings.http_port, "HTTP", "--http-port"),
+        ],
+    )
+    settings = replace(settings, grpc_port=grpc_port, http_port=http_port)
+    with _only_engine(settings.data_dir) if exclusive else contextlib.nullcontext():
+        code = run_until_signal(settings, announce)
+    raise SystemExit(code)
+
+
+@contextlib.contextmanager
+def _only_engine(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory; the kernel lets go of it when this process dies, whatever it dies of."""
+    import fcntl
+
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        file = (data_dir / "engine.lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot use {data_dir} as data directory: {error.strerror}; choose another with --data-dir",
+            field="--data-dir",
+        ) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(
+                f"an engine (process {engine_pid(data_dir) or 'unknown'}) already runs on {data_dir}; "
+                "stop it, or choose another directory with --data-dir",
+                field="--data-dir",
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,70 @@
+"""The `broadaxe` command: what it offers, and how it ends when something is wrong.
+
+Owns the list of commands and the exit codes: 0 done, 1 failed, 2 to be corrected by the user (a flag, a port, a
+directory), 130 interrupted. A mistake of the user's is one line on stderr, never a stack trace. Everything heavy is
+imported inside the commands, so that `broadaxe --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from broadaxe.cli.demo import demo
+from broadaxe.cli.doctor import doctor
+from broadaxe.cli.engine import dev, serve
+from broadaxe.cli.migrate import migrate
+from broadaxe.cli.token import token
+from broadaxe.errors import BroadaxeError, ConfigurationError
+
+__all__ = ["cli", "main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="broadaxe", message="broadaxe %(version)s")
+def cli() -> None:
+    """A durable task and workflow engine that speaks the Hatchet protocol.
+
+    \b
+    First steps:
+      broadaxe dev                          engine, dashboard and PostgreSQL in one process
+      broadaxe dev --env-file hatchet.env   the same, and write what an SDK needs into a file
+      broadaxe doctor                       what is wrong with this machine, and what to do
+
+    \b
+    In production:
+      export BROADAXE_DATABASE_URL=postgresql://user:password@host/broadaxe
+      broadaxe migrate
+      broadaxe serve --host 0.0.0.0
+      broadaxe token create --name "billing workers"
+
+    Every flag has an environment variable: --grpc-port is BROADAXE_GRPC_PORT, and so on. Flags win.
+    """
+
+
+for command in (dev, serve, demo, token, migrate, doctor):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        code = end.exit_code
+    except click.Abort:
+        code = 130
+    except click.ClickException as mistake:
+        mistake.show()
+        code = mistake.exit_code
+    except BroadaxeError as error:
+        click.echo(f"broadaxe: {error.message}", err=True)
+        code = 2 if isinstance(error, ConfigurationError) else 1
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Flags that several commands share, and how they become `Settings`.
+
+Owns the wording of those flags. Refuses to interpret values: that is `config.load`, which also reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from broadaxe.config import Settings, load
+
+__all__ = ["data_dir", "database_url", "listening", "logging_flags", "settings_from"]
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def settings_from(given: Mapping[str, object]) -> Settings:
+    """Settings from flags (None means not given) and the environment of this process."""
+    return load(os.environ, given)
+
+
+def data_dir(command: Decorated) -> Decorated:
+    """`--data-dir`."""
+    return click.option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where the data lives; created when missing. [default: .broadaxe; BROADAXE_DATA_DIR]",
+    )(command)
+
+
+def database_url(command: Decorated) -> Decorated:
+    """`--database-url`."""
+    return click.option(
+        "--database-url",
+        metavar="URL",
+        help="A PostgreSQL (15 or newer) of your own instead of the embedded one. [BROADAXE_DATABASE_URL]",
+    )(command)
+
+
+def listening(command: Decorated) -> Decorated:
+    """`--host`, `--grpc-port`, `--http-port`, `--public-url`, `--public-grpc`."""
+    for option in (
+        click.option("--public-grpc", metavar="HOST:PORT", help="The gRPC address as clients see it, for tokens."),
+        click.option("--public-url", metavar="URL", help="The HTTP address as clients see it, for tokens."),
+        click.option(
+            "--http-port", metavar="PORT", help="Dashboard and REST API; 0 picks a free port. [default: 8080]"
+        ),
+        click.option("--grpc-port", metavar="PORT", help="SDKs and workers; 0 picks a free port. [default: 7077]"),
+        click.option("--host", metavar="ADDRESS", help="Address to listen on. [default: 127.0.0.1]"),
+    ):
+        command = option(command)
+    return command
+
+
+def logging_flags(command: Decorated) -> Decorated:
+    """`--log-level` and `--log-format`."""
+    for option in (
+        click.option("--log-format", metavar="FORMAT", help="console, json or auto. [default: auto]"),
+        click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. [default: info]"),
+    ):
+        command = option(command)
+    return command

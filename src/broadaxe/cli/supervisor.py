@@ -1,0 +1,261 @@
+"""A small supervisor for one group of processes: start in order, restart what dies, stop all of them.
+
+Owns the children: each runs in a process group of its own, so a Ctrl-C in the terminal reaches only the supervisor,
+which then stops them in the reverse order of their start. A child that ends by itself, or is killed, is started again
+after a pause that doubles up to a bound. Children write into log files; the terminal gets one line per event.
+
+Invariants: after `run` returns no child is left; children of a supervisor that was itself killed are found by the
+record it leaves and ended by the next one before it starts its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from broadaxe.errors import Unavailable
+
+__all__ = ["Child", "Supervisor"]
+
+STOP_PATIENCE_S: Final = 20.0
+BACKOFF_FIRST_S: Final = 0.5
+BACKOFF_MAX_S: Final = 10.0
+HEALTHY_AFTER_S: Final = 30.0  # A child that lived this long starts its backoff afresh.
+FIRST_STARTS_MAX: Final = 3
+READY_TIMEOUT_S: Final = 90.0
+POLL_S: Final = 0.1
+LOG_BYTES_MAX: Final = 10_000_000
+
+Say = Callable[[str, str], None]
+"""Called with the child's name and one line about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process of the group. `ready` is asked until it says yes; `environment` is asked at every start."""
+
+    name: str
+    command: Sequence[str]
+    environment: Callable[[], Mapping[str, str]]
+    ready: Callable[[], Awaitable[bool]]
+    directory: Path
+
+
+@dataclass(slots=True)
+class _Running:
+    child: Child
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+    was_ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Supervisor:
+    """Runs groups of children one after the other: the next group starts when the one before is ready."""
+
+    def __init__(self, groups: Sequence[Sequence[Child]], log_dir: Path, say: Say) -> None:
+        self._groups = [[_Running(child) for child in group] for group in groups]
+        self._log_dir = log_dir
+        self._record = log_dir.parent / "processes.json"
+        self._say = say
+        self._at_once = asyncio.Event()
+
+    def log_path(self, child: Child) -> Path:
+        """Where a child's output goes."""
+        return self._log_dir / f"{child.name}.log"
+
+    def stop_at_once(self) -> None:
+        """Cut short the patience that children are stopped with."""
+        self._at_once.set()
+
+    async def run(self, stop: asyncio.Event, announce: Callable[[], None]) -> None:
+        """Start everything, call `announce` when all are ready, keep it running until `stop`, then stop it all.
+
+        Raises Unavailable when a child does not become ready; everything is stopped by then.
+        """
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        await self._end_leftovers()
+        work = asyncio.create_task(self._start_and_keep(announce))
+        told = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
+        finally:
+            for task in (work, told):
+                task.cancel()
+            await asyncio.gather(work, told, return_exceptions=True)
+            await self._stop_all()
+
+    async def _start_and_keep(self, announce: Callable[[], None]) -> None:
+        try:
+            async with asyncio.TaskGroup() as keepers:
+                for group in self._groups:
+                    for running in group:
+                        keepers.create_task(self._keep(running), name=f"keep-{running.child.name}")
+                    for running in group:
+                        await running.was_ready.wait()
+                announce()
+        except* Unavailable as failures:
+            raise failures.exceptions[0] from None
+
+    async def _keep(self, running: _Running) -> None:
+        """One child's life: start, wait for ready, wait for its end, pause, again."""
+        name = running.child.name
+        backoff_s = BACKOFF_FIRST_S
+        while True:
+            started = time.monotonic()
+            self._spawn(running)
+            if await self._becomes_ready(running):
+                self._say(
+                    name, f"{'ready' if running.starts == 1 else 'ready again'} ({time.monotonic() - started:.1f} s)"
+                )
+                running.was_ready.set()
+            code = await self._end_of(running)
+            if not running.was_ready.is_set() and running.starts >= FIRST_STARTS_MAX:
+                raise Unavailable(
+                    f"{name} does not start ({_ending(code)}). The end of {self.log_path(running.child)}:\n"
+                    + _tail(self.log_path(running.child))
+                )
+            if time.monotonic() - started >= HEALTHY_AFTER_S:
+                backoff_s = BACKOFF_FIRST_S
+            self._say(name, f"{_ending(code)}; starting it again in {backoff_s:g} s")
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
+
+    def _spawn(self, running: _Running) -> None:
+        log = self.log_path(running.child)
+        with contextlib.suppress(FileNotFoundError):
+            if log.stat().st_size > LOG_BYTES_MAX:
+                log.replace(log.with_suffix(".log.1"))
+        with log.open("ab") as sink:
+            running.process = subprocess.Popen(
+                list(running.child.command),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                cwd=running.child.directory,
+                env=dict(running.child.environment()),
+                start_new_session=True,
+            )
+        running.starts += 1
+        self._write_record()
+
+    async def _becomes_ready(self, running: _Running) -> bool:
+        """False when it ended before it was ready."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not await running.child.ready():
+            if running.process is None or running.process.poll() is not None:
+                return False
+            if time.monotonic() >= deadline:
+                if running.was_ready.is_set():
+                    self._say(running.child.name, f"is not ready after {READY_TIMEOUT_S:.0f} s; see its log")
+                    return False
+                raise Unavailable(
+                    f"{running.child.name} is not ready after {READY_TIMEOUT_S:.0f} s. "
+                    f"The end of {self.log_path(running.child)}:\n" + _tail(self.log_path(running.child))
+                )
+            await asyncio.sleep(POLL_S)
+        return running.process is not None and running.process.poll() is None
+
+    async def _end_of(self, running: _Running) -> int:
+        process = running.process
+        assert process is not None
+        while process.poll() is None:  # noqa: ASYNC110 - the kernel tells us by the exit status, not by an Event
+            await asyncio.sleep(POLL_S)
+        code = process.returncode
+        # What the child itself started must not outlive it and hold a port.
+        _signal_group(process.pid, signal.SIGKILL)
+        return code
+
+    async def _stop_all(self) -> None:
+        for group in reversed(self._groups):
+            await asyncio.gather(*(self._stop(running) for running in group))
+        self._record.unlink(missing_ok=True)
+
+    async def _stop(self, running: _Running) -> None:
+        process = running.process
+        if process is None or process.poll() is not None:
+            return
+        _signal_group(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_PATIENCE_S
+        while process.poll() is None:
+            if time.monotonic() >= deadline or self._at_once.is_set():
+                self._say(running.child.name, "did not stop in time and was killed")
+                _signal_group(process.pid, signal.SIGKILL)
+                await asyncio.to_thread(process.wait, 10)
+                break
+            await asyncio.sleep(0.02)
+        else:
+            self._say(running.child.name, "stopped")
+        _signal_group(process.pid, signal.SIGKILL)
+
+    # Children of a supervisor that was killed ---------------------------------------------------------------------
+
+    def _write_record(self) -> None:
+        import psutil
+
+        record: dict[str, float] = {}
+        for group in self._groups:
+            for running in group:
+                if running.process is not None and running.process.poll() is None:
+                    with contextlib.suppress(psutil.Error):
+                        record[str(running.process.pid)] = psutil.Process(running.process.pid).create_time()
+        new = self._record.with_suffix(".new")
+        new.write_text(json.dumps(record), encoding="ascii")
+        new.replace(self._record)
+
+    async def _end_leftovers(self) -> None:
+        import psutil
+
+        try:
+            record = json.loads(self._record.read_text(encoding="ascii"))
+            known = {int(pid): float(created) for pid, created in record.items()}
+        except (OSError, ValueError, AttributeError):
+            return
+        left: list[psutil.Process] = []
+        for pid, created in known.items():
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                # The time it was created tells it apart from a stranger that got the same number.
+                if abs(process.create_time() - created) < 0.01:
+                    left.append(process)
+                    _signal_group(pid, signal.SIGTERM)
+        if left:
+            self._say("demo", f"ending {len(left)} processes that an earlier demo left behind")
+            _, stubborn = await asyncio.to_thread(psutil.wait_procs, left, STOP_PATIENCE_S)
+            for process in stubborn:
+                _signal_group(process.pid, signal.SIGKILL)
+        self._record.unlink(missing_ok=True)
+
+
+def _signal_group(leader_pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader_pid, number)
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+def _tail(path: Path, lines_max: int = 12) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 8192))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return "    (no log)"
+    return "\n".join("    " + line for line in text.splitlines()[-lines_max:]) or "    (the log is empty)"

@@ -1,0 +1,143 @@
+"""`broadaxe token`: issue, list and revoke the API tokens that SDKs log in with."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from broadaxe.cli import options
+from broadaxe.config import Settings
+from broadaxe.errors import ConfigurationError, InvalidArgument, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import asyncpg
+
+__all__ = ["token"]
+
+DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "y": 365 * 86_400}
+UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@click.group(short_help="Issue, list and revoke API tokens.")
+def token() -> None:
+    """Issue, list and revoke the API tokens that SDKs and scripts log in with.
+
+    \b
+    Examples:
+      broadaxe token create --name "billing workers" --expires-in 90d
+      broadaxe token list
+      broadaxe token revoke 0199b6a2-7c1e-7f00-8000-0123456789ab
+    """
+
+
+@token.command()
+@click.option("--name", required=True, help="What the token is for; shown in lists.")
+@click.option("--expires-in", default="90d", show_default=True, help="How long it is valid: 12h, 90d, 1y.")
+@click.option("--tenant", default="default", show_default=True, help="Id or slug of the tenant.")
+@options.listening
+@options.database_url
+@options.data_dir
+def create(name: str, expires_in: str, tenant: str, **given: str | None) -> None:
+    """Issue a token and print it. It is shown this once; only its hash is stored.
+
+    The token tells SDKs where the engine is. If clients reach it under another address than the engine listens on,
+    give --public-url and --public-grpc.
+    """
+    settings = options.settings_from(given)
+    lifetime_s = _seconds(expires_in)
+
+    async def issue(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage.tokens import create_token
+
+        tenant_id = await _tenant_id(connection, tenant)
+        issued = await create_token(connection, tenant_id, name, lifetime_s, settings.http_url, settings.grpc_address)
+        click.echo(f"token {issued.id}, valid until {issued.expires_at:%Y-%m-%d %H:%M} UTC:", err=True)
+        click.echo(issued.token)
+
+    import asyncio
+
+    asyncio.run(_with_connection(settings, issue))
+
+
+@token.command("list")
+@click.option("--tenant", default="default", show_default=True, help="Id or slug of the tenant.")
+@options.database_url
+@options.data_dir
+def list_(tenant: str, **given: str | None) -> None:
+    """List the tokens of a tenant that are not revoked, newest first."""
+    settings = options.settings_from(given)
+
+    async def show(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage.tokens import list_tokens
+
+        tokens = await list_tokens(connection, await _tenant_id(connection, tenant))
+        if not tokens:
+            click.echo("no tokens; issue one with: broadaxe token create --name NAME")
+        for entry in tokens:
+            click.echo(
+                f"{entry.id}  made {entry.created_at:%Y-%m-%d}  expires {entry.expires_at:%Y-%m-%d}  {entry.name}"
+            )
+
+    import asyncio
+
+    asyncio.run(_with_connection(settings, show))
+
+
+@token.command()
+@click.argument("token_id")
+@options.database_url
+@options.data_dir
+def revoke(token_id: str, **given: str | None) -> None:
+    """End a token for good. TOKEN_ID is what `token list` shows."""
+    settings = options.settings_from(given)
+    if UUID_SHAPE.fullmatch(token_id) is None:
+        raise InvalidArgument(f"{token_id[:60]!r} is no token id; `broadaxe token list` shows them")
+
+    async def end(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage.tokens import revoke_token
+
+        await revoke_token(connection, token_id)
+        click.echo(f"revoked {token_id}")
+
+    import asyncio
+
+    asyncio.run(_with_connection(settings, end))
+
+
+async def _with_connection(settings: Settings, work: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
+    import asyncpg
+
+    from broadaxe.cli.database import reachable_dsn
+
+    async with reachable_dsn(settings) as dsn:
+        try:
+            connection = await asyncpg.connect(dsn, timeout=15)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Unavailable(f"the database does not answer: {error}") from None
+        try:
+            await work(connection)
+        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            raise ConfigurationError("this database has no Broadaxe schema yet; run `broadaxe migrate`") from None
+        finally:
+            await connection.close()
+
+
+async def _tenant_id(connection: asyncpg.Connection, tenant: str) -> str:
+    from broadaxe.storage.statements import statement
+
+    name = "tenant_by_id" if UUID_SHAPE.fullmatch(tenant) else "tenant_by_slug"
+    row = await connection.fetchrow(statement(f"accounts/{name}"), tenant)
+    if row is None:
+        raise NotFound(f"there is no tenant {tenant!r}; name one with --tenant (id or slug)")
+    return str(row["id"])
+
+
+def _seconds(text: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,6})([smhdy])", text.strip())
+    if found is None or int(found[1]) == 0:
+        raise InvalidArgument(f"--expires-in {text!r}: write a number and a unit, such as 12h, 90d or 1y")
+    return int(found[1]) * DURATION_UNITS_S[found[2]]
