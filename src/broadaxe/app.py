@@ -1,0 +1,313 @@
+"""Wires an engine process together: Postgres, schema, engine, gRPC edge, HTTP edge. The only place that knows them all.
+
+Start order: Postgres, migrations, pools, HTTP (answers `live`), engine, gRPC (workers may come), `ready`. Stop order:
+gRPC first, so that streams end with OK and what they had not sent goes back to the queue; then HTTP, engine (commits
+what it accepted, gives its leases back), logs, pools, Postgres.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from broadaxe.config import Settings
+from broadaxe.engine.clock import SystemClock
+from broadaxe.engine.engine import Engine
+from broadaxe.errors import ConfigurationError, Unauthenticated
+from broadaxe.metrics import EngineMetrics
+from broadaxe.rest.app import create_http_app
+from broadaxe.rest.context import HttpSettings
+from broadaxe.rest.server import HttpServer
+from broadaxe.rpc.grpcio_carrier import GrpcioCarrier
+from broadaxe.rpc.services.admin import AdminService
+from broadaxe.rpc.services.dispatcher import DispatcherService
+from broadaxe.rpc.services.events import EventsService
+from broadaxe.rpc.services.workflows import WorkflowService
+from broadaxe.rpc.transport import Metadata, Principal
+from broadaxe.storage import accounts, tokens
+from broadaxe.storage.accounts import Role
+from broadaxe.storage.embedded import EmbeddedPostgres
+from broadaxe.storage.journal import CONNECTION_SETTINGS
+from broadaxe.storage.logs import LogStore
+from broadaxe.storage.migrate import ensure_partitions, migrate, pending
+from broadaxe.storage.reads import POOL_SETTINGS, Reads
+
+GRPC_GRACE_S: Final = 5.0
+JOURNAL_CONNECTIONS_MAX: Final = 8
+READ_CONNECTIONS_MAX: Final = 10
+#: How often partitions are made ahead; they are made for days, so nothing depends on the exact moment.
+PARTITIONS_EVERY_S: Final = 6 * 3600.0
+
+DEV_TENANT_NAME: Final = "Development"
+DEV_TENANT_SLUG: Final = "dev"
+DEV_EMAIL: Final = "admin@example.com"
+DEV_TOKEN_NAME: Final = "broadaxe dev"
+DEV_TOKEN_LIFE_S: Final = 365 * 86_400
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DevCredentials:
+    """`password` is None when the account was there already and its password is not known any more."""
+
+    tenant_id: str
+    email: str
+    password: str | None
+    token: str
+
+
+class _DevSecrets(msgspec.Struct):
+    """What `dev` keeps in its data directory so that a restart gives workers the same token."""
+
+    token: str = ""
+    password: str | None = None
+    server_url: str = ""
+    grpc_address: str = ""
+
+
+class App:
+    """A running engine process. Create it with `await App.start(settings)`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._stack = contextlib.AsyncExitStack()
+        self._postgres: EmbeddedPostgres | None = None
+        self._pool: asyncpg.Pool
+        self._verifier: tokens.TokenVerifier
+        self._dev: tuple[accounts.Tenant, accounts.Account, str | None] | None = None
+        self._stopped = False
+
+    @property
+    def grpc_address(self) -> str:
+        return self.settings.grpc_address
+
+    @property
+    def http_url(self) -> str:
+        return self.settings.http_url
+
+    @classmethod
+    async def start(cls, settings: Settings) -> App:
+        """Returns once workers and people can connect. Cleans up after itself if it fails or is cancelled."""
+        app = cls(settings)
+        try:
+            await app._start()
+        except BaseException:
+            await app.stop()
+            raise
+        return app
+
+    async def _start(self) -> None:
+        stack, settings = self._stack, self.settings
+        dsn = await self._database(stack)
+        pool = self._pool = await stack.enter_async_context(
+            _pool(dsn, READ_CONNECTIONS_MAX, {**POOL_SETTINGS, "application_name": "broadaxe"})
+        )
+        journal_pool = await stack.enter_async_context(_pool(dsn, JOURNAL_CONNECTIONS_MAX, CONNECTION_SETTINGS))
+        self._verifier = tokens.TokenVerifier(pool)
+        logs = LogStore(pool)
+        logs.start()
+        stack.push_async_callback(logs.stop)
+        stack.push_async_callback(_cancelled, asyncio.create_task(_keep_partitions(pool), name="partitions"))
+
+        clock = SystemClock()
+        metrics = EngineMetrics()
+        engine = Engine(
+            journal_pool=journal_pool,
+            pool=pool,
+            node_id=_node_id(settings),
+            address=settings.grpc_address,
+            clock=clock,
+            observe=metrics.observe,
+        )
+        reads = Reads(pool)
+        open_account_id = None
+        if settings.embedded or not settings.require_login:
+            open_account_id = await self._ensure_dev(pool)
+        http = HttpServer()
+        http_app = create_http_app(
+            pool=pool,
+            engine=engine,
+            verifier=self._verifier,
+            settings=HttpSettings(
+                server_url=settings.http_url,
+                grpc_address=settings.grpc_address,
+                open_account_id=None if settings.require_login else open_account_id,
+                is_cookie_secure=settings.http_url.startswith("https://"),
+            ),
+        )
+        stack.push_async_callback(engine.stop)
+        http_port = await http.start(http_app, settings.host, settings.http_port)
+        stack.push_async_callback(http.stop)
+        await engine.start()
+        carrier = GrpcioCarrier(
+            [
+                *DispatcherService(engine, reads, clock).methods(),
+                *AdminService(engine, reads).methods(),
+                *WorkflowService(engine).methods(),
+                *EventsService(engine, logs).methods(),
+            ],
+            self._authenticate,
+            settings.host,
+            settings.grpc_port,
+        )
+        stack.push_async_callback(carrier.stop, GRPC_GRACE_S)
+        grpc_port = await carrier.start()
+        self.settings = replace(settings, grpc_port=grpc_port, http_port=http_port)
+
+    async def bootstrap_dev(self) -> DevCredentials:
+        """The development tenant, account and token; made on first use, the same ever after."""
+        if self._dev is None:
+            await self._ensure_dev(self._pool)
+        assert self._dev is not None
+        tenant, account, password = self._dev
+        token = await self._dev_token(tenant.id)
+        return DevCredentials(tenant.id, account.email, password, token)
+
+    async def database_dsn(self, name: str) -> str:
+        """Another database on the embedded server, made if it is missing."""
+        if self._postgres is None:
+            raise ConfigurationError("only the embedded PostgreSQL makes databases", field="--extra-database")
+        return await self._postgres.database_dsn(name)
+
+    async def run_until(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+
+    async def stop(self) -> None:
+        """Stops in the reverse order of the start. Safe to call twice."""
+        if not self._stopped:
+            self._stopped = True
+            await self._stack.aclose()
+
+    async def _database(self, stack: contextlib.AsyncExitStack) -> str:
+        settings = self.settings
+        if settings.database_url is not None:
+            await _check_schema(settings.database_url)
+            return settings.database_url
+        self._postgres = await EmbeddedPostgres.start(settings.postgres_dir)
+        stack.push_async_callback(self._postgres.stop)
+        for name in settings.extra_databases:
+            await self._postgres.database_dsn(name)
+        applied = await migrate(self._postgres.dsn)
+        if applied:
+            _log.info("the database schema is up to date", applied=applied)
+        return self._postgres.dsn
+
+    async def _authenticate(self, metadata: Metadata) -> Principal:
+        header = metadata.get("authorization")
+        if not isinstance(header, str):
+            raise Unauthenticated("the call carries no token; set HATCHET_CLIENT_TOKEN")
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("the token is not valid")
+        found = self._verifier.cached(token) or await self._verifier.verify(token)
+        return Principal(found.tenant_id, found.token_id)
+
+    async def _ensure_dev(self, pool: asyncpg.Pool) -> str:
+        path = self._secrets_path()
+        kept = _read_secrets(path)
+        password = kept.password or f"Axe-{secrets.token_urlsafe(12)}7a"
+        account, is_new = await accounts.ensure_account(pool, "Admin", DEV_EMAIL, password)
+        tenant = await accounts.ensure_tenant(pool, DEV_TENANT_NAME, DEV_TENANT_SLUG)
+        await accounts.add_member(pool, tenant.id, account.id, Role.OWNER)
+        if is_new:
+            kept.password = password
+            _write_secrets(path, kept)
+        self._dev = (tenant, account, kept.password)
+        return account.id
+
+    async def _dev_token(self, tenant_id: str) -> str:
+        path = self._secrets_path()
+        kept = _read_secrets(path)
+        if kept.token and (kept.server_url, kept.grpc_address) == (self.http_url, self.grpc_address):
+            with contextlib.suppress(Unauthenticated):
+                if (await self._verifier.verify(kept.token)).tenant_id == tenant_id:
+                    return kept.token
+        issued = await tokens.create_token(
+            self._pool, tenant_id, DEV_TOKEN_NAME, DEV_TOKEN_LIFE_S, self.http_url, self.grpc_address
+        )
+        kept.token, kept.server_url, kept.grpc_address = issued.token, self.http_url, self.grpc_address
+        _write_secrets(path, kept)
+        return issued.token
+
+    def _secrets_path(self) -> Path:
+        return self.settings.data_dir / "dev.json"
+
+
+@contextlib.asynccontextmanager
+async def _pool(dsn: str, connections_max: int, server_settings: dict[str, str]) -> AsyncIterator[asyncpg.Pool]:
+    try:
+        pool = await asyncpg.create_pool(
+            dsn, min_size=1, max_size=connections_max, server_settings=server_settings, command_timeout=60
+        )
+    except (OSError, asyncpg.PostgresError) as error:
+        raise ConfigurationError(f"cannot connect to the database: {error}", field="database_url") from error
+    try:
+        yield pool
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), 5)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pool.terminate()
+
+
+async def _check_schema(dsn: str) -> None:
+    try:
+        waiting = await pending(dsn)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise ConfigurationError(f"cannot connect to the database: {error}", field="database_url") from error
+    if waiting:
+        raise ConfigurationError(
+            f"the database lacks {len(waiting)} migration(s); run `broadaxe migrate` first", field="database_url"
+        )
+
+
+async def _keep_partitions(pool: asyncpg.Pool) -> None:
+    while True:
+        try:
+            made = await ensure_partitions(pool, datetime.now(UTC))
+            if made:
+                _log.debug("made partitions", count=made)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            _log.warning("partitions could not be made", error=str(error))
+        await asyncio.sleep(PARTITIONS_EVERY_S)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _node_id(settings: Settings) -> str:
+    """The same after a restart, so that a node gets its own leases back at once.
+
+    A development engine is its data directory; nodes on a shared database are told apart by the address they give out.
+    """
+    identity = str(settings.data_dir.resolve()) if settings.embedded else settings.grpc_address
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"broadaxe:{identity}"))
+
+
+def _read_secrets(path: Path) -> _DevSecrets:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_DevSecrets)
+    except (OSError, msgspec.MsgspecError):
+        return _DevSecrets()
+
+
+def _write_secrets(path: Path, kept: _DevSecrets) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(msgspec.json.encode(kept))
+    temporary.replace(path)
