@@ -1,0 +1,147 @@
+"""The HTTP application: the API under /api, the documentation under /docs, metrics, and the dashboard for the rest.
+
+Owns how the parts are put together and how errors become answers. Refuses unknown paths under /api with JSON, whatever
+the method; they never fall through to the dashboard. Invariant: every error body has the shape of `statuses.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from typing import Final
+
+import asyncpg
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from broadaxe.errors import BroadaxeError, Unavailable
+from broadaxe.rest.api_reference import ApiReference
+from broadaxe.rest.attempts import Attempts
+from broadaxe.rest.context import Context, EnginePort, HttpSettings
+from broadaxe.rest.dashboard_site import DashboardSite
+from broadaxe.rest.docs_site import DocsSite
+from broadaxe.rest.gate import Gate
+from broadaxe.rest.metrics import Metrics
+from broadaxe.rest.routers import counts, events, logs, people, runs, server, tasks, tokens, workers, workflows
+from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
+from broadaxe.storage.catalogue import Catalogue
+from broadaxe.storage.reads import Reads
+from broadaxe.storage.tokens import TokenVerifier
+
+__all__ = ["create_http_app"]
+
+_log = logging.getLogger(__name__)
+
+# The order matters where a fixed word stands beside an id: `…/workflow-runs/count` before `…/workflow-runs/{run}`.
+_ROUTERS: Final = (
+    server.routes,
+    people.routes,
+    tokens.routes,
+    runs.routes,
+    tasks.routes,
+    logs.routes,
+    counts.routes,
+    workflows.routes,
+    workers.routes,
+    events.routes,
+)
+
+
+def create_http_app(
+    *,
+    pool: asyncpg.Pool,
+    engine: EnginePort,
+    verifier: TokenVerifier,
+    settings: HttpSettings,
+    metrics: Metrics | None = None,
+) -> FastAPI:
+    """The application. `pool` is best made with `storage.reads.POOL_SETTINGS` as server settings."""
+    app = FastAPI(
+        title="Broadaxe",
+        version=version("broadaxe"),
+        summary="The HTTP API of the Broadaxe engine.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    app.state.context = Context(pool, engine, verifier, settings, Reads(pool), Catalogue(pool))
+    app.state.attempts = Attempts()
+    for routes in _ROUTERS:
+        app.include_router(routes)
+    docs = DocsSite(settings.docs_dir)
+    reference = ApiReference(app.openapi)
+    dashboard = DashboardSite(settings.dashboard_dir)
+    numbers = metrics or Metrics()
+    app.add_api_route("/api/docs", reference.page, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/metrics", numbers.page, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/docs", docs.to_index, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/docs/{name:path}", docs.page, methods=["GET", "HEAD"], include_in_schema=False)
+    app.router.default = _otherwise(dashboard.page)
+    app.add_exception_handler(BroadaxeError, _on_our_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    for lost in (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, OSError):
+        app.add_exception_handler(lost, _on_lost_database)
+    app.add_exception_handler(Exception, _on_mistake)
+    app.add_middleware(Gate, body_bytes_max=settings.body_bytes_max)
+    return app
+
+
+def _otherwise(page: Callable[[Request], Awaitable[Response]]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """What answers when no route does."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        path = request.url.path
+        if path == "/api" or path.startswith("/api/"):
+            description = f"there is nothing at {request.method} {path} in this version of Broadaxe"
+            response: Response = refusal(404, description, code="NOT_FOUND")
+        elif request.method in ("GET", "HEAD"):
+            response = await page(request)
+        else:
+            response = refusal(404, f"there is nothing at {request.method} {path}", code="NOT_FOUND")
+        await response(scope, receive, send)
+
+    return answer
+
+
+async def _on_our_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, BroadaxeError)
+    if status_of(type(error)) == 500:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return error_response(error)
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problem = error.errors()[0]
+    place = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "json_invalid":
+        return refusal(400, f"the body is not valid JSON: {problem.get('ctx', {}).get('error', message)}")
+    field = ".".join(place) or None
+    return refusal(400, message if field is None else f"{field}: {message}", field=field, code="INVALID_ARGUMENT")
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    response = refusal(error.status_code, str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_lost_database(request: Request, error: Exception) -> Response:
+    _log.warning("%s %s could not reach the database: %s", request.method, request.url.path, error)
+    return error_response(Unavailable("the database cannot be reached just now; try again"))
+
+
+async def _on_mistake(request: Request, error: Exception) -> Response:
+    # The server logs the traceback; it is raised again after this answer.
+    return refusal(500, INTERNAL_MESSAGE, code="INTERNAL")

@@ -1,0 +1,68 @@
+"""What the HTTP edge is given: its settings, the pool, the engine and the verifier of tokens.
+
+Owns nothing. The engine is reached through `EnginePort` only, so that this package never imports `engine/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Protocol, cast
+
+import asyncpg
+from fastapi import Depends, Request
+
+from broadaxe.core.commands import Command, Reply
+from broadaxe.storage.catalogue import Catalogue
+from broadaxe.storage.reads import Reads
+from broadaxe.storage.tokens import TokenVerifier
+
+__all__ = ["Context", "ContextDep", "EnginePort", "HttpSettings"]
+
+
+class EnginePort(Protocol):
+    """The engine as the HTTP edge needs it. A reply means that the command is committed."""
+
+    async def submit(self, tenant_id: str, command: Command) -> Reply: ...
+
+    def is_ready(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """How the HTTP edge behaves. `open_account_id` switches the login off: every request without credentials acts as
+    that account, provided it comes from this machine's own browser or shell."""
+
+    server_url: str
+    """REST base URL that goes into tokens and tells which `Origin` is ours."""
+    grpc_address: str
+    """host:port that goes into tokens."""
+    open_account_id: str | None = None
+    open_token: str | None = None
+    """An API token to show in the dashboard while the login is off."""
+    cookie_name: str = "hatchet"
+    is_cookie_secure: bool = False
+    allows_signup: bool = False
+    allows_tenant_creation: bool = True
+    dashboard_dir: Path | None = None
+    """Where the built dashboard is; None looks in the checkout, then in the package."""
+    docs_dir: Path | None = None
+    """Where the documentation is; None looks in the checkout, then in the package."""
+    body_bytes_max: int = 6 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    pool: asyncpg.Pool
+    engine: EnginePort
+    verifier: TokenVerifier
+    settings: HttpSettings
+    reads: Reads
+    catalogue: Catalogue
+
+
+def _context(request: Request) -> Context:
+    return cast(Context, request.app.state.context)
+
+
+ContextDep = Annotated[Context, Depends(_context)]

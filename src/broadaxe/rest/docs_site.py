@@ -1,0 +1,178 @@
+"""The documentation as a web site: `docs/*.md`, rendered on request.
+
+Owns turning Markdown into pages: headings with anchors, tables, code, links between the files, a navigation made from
+the files' titles. Refuses names that are not plain file names, raw HTML, and files larger than `PAGE_BYTES_MAX`. A
+page is rendered again only when a file of the directory has changed. Invariant: what is served loads nothing from
+elsewhere.
+
+A file may begin with a block of `key: value` lines between two lines of `---`. `title` names the page (else its first
+heading does), `order` places it (else it comes after those that have one, by title); `index` always comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from pathlib import Path
+from typing import Final
+
+from fastapi import Request, Response
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from broadaxe.rest.page import render_page
+from broadaxe.rest.places import find_directory
+
+__all__ = ["DocsSite"]
+
+PAGE_BYTES_MAX: Final = 1024 * 1024
+PAGES_MAX: Final = 500
+
+_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
+_FRONT: Final = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
+_HEADING: Final = re.compile(r"^#\s+(.+?)\s*#*$", re.MULTILINE)
+_LINK: Final = re.compile(r"(?:\./)?([a-zA-Z0-9][a-zA-Z0-9._-]*)\.md(#.*)?")
+_LAST: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    name: str
+    title: str
+    order: int
+    markdown: str
+    changed_at: datetime
+
+    @property
+    def address(self) -> str:
+        return "/docs/" if self.name == "index" else f"/docs/{self.name}"
+
+
+class DocsSite:
+    def __init__(self, directory: Path | None) -> None:
+        self._given = directory
+        self._state: tuple[tuple[str, int, int], ...] | None = None
+        self._sources: dict[str, _Source] = {}
+        self._pages: dict[str, str] = {}
+        self._markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+    async def to_index(self) -> Response:
+        return RedirectResponse("/docs/", status_code=308)
+
+    async def page(self, request: Request, name: str) -> Response:
+        await asyncio.to_thread(self._refresh)
+        source = self._sources.get((name or "index").removesuffix(".md"))
+        if source is None:
+            return HTMLResponse(self._not_found(), status_code=404)
+        html = self._pages.get(source.name)
+        if html is None:
+            html = self._pages[source.name] = self._render(source)
+        tag = f'"{hashlib.sha256(html.encode()).hexdigest()[:32]}"'
+        headers = {
+            "ETag": tag,
+            "Last-Modified": format_datetime(source.changed_at, usegmt=True),
+            "Cache-Control": "no-cache",
+        }
+        if _is_known(request, tag, source.changed_at):
+            return Response(status_code=304, headers=headers)
+        return HTMLResponse(html, headers=headers)
+
+    def _refresh(self) -> None:
+        """Reads the directory again if anything in it has changed."""
+        directory = find_directory(self._given, in_checkout="docs", in_package="_docs")
+        paths = [] if directory is None else sorted(directory.glob("*.md"))[:PAGES_MAX]
+        stats = [(path, path.stat()) for path in paths if _NAME.fullmatch(path.stem)]
+        state = tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+        if state == self._state:
+            return
+        sources = [
+            _read(path, datetime.fromtimestamp(int(stat.st_mtime), UTC))
+            for path, stat in stats
+            if stat.st_size <= PAGE_BYTES_MAX
+        ]
+        sources.sort(key=lambda source: (source.name != "index", source.order, source.title.lower()))
+        self._sources = {source.name: source for source in sources}
+        self._pages = {}
+        self._state = state
+
+    def _links(self) -> list[tuple[str, str]]:
+        return [(source.address, source.title) for source in self._sources.values()]
+
+    def _render(self, source: _Source) -> str:
+        tokens = self._markdown.parse(source.markdown)
+        _add_anchors(tokens)
+        _turn_links(tokens, self._sources)
+        body = self._markdown.renderer.render(tokens, self._markdown.options, {})
+        return render_page(source.title, body, self._links(), source.address)
+
+    def _not_found(self) -> str:
+        body = "<h1>No such page</h1><p>"
+        body += "Choose one on the left." if self._sources else "The documentation is not part of this installation."
+        return render_page("No such page", body + "</p>", self._links(), "")
+
+
+def _read(path: Path, changed_at: datetime) -> _Source:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    front: dict[str, str] = {}
+    match = _FRONT.match(text)
+    if match is not None:
+        text = text[match.end() :]
+        lines = (line.split(":", 1) for line in match[1].splitlines() if ":" in line)
+        front = {key.strip(): value.strip().strip("\"'") for key, value in lines}
+    heading = _HEADING.search(text)
+    title = front.get("title") or (heading[1].replace("`", "") if heading else path.stem)
+    order = front.get("order", "")
+    return _Source(path.stem, title, int(order) if order.isdecimal() else _LAST, text, changed_at)
+
+
+def _add_anchors(tokens: list[Token]) -> None:
+    """Gives every heading an id made from its text, unique within the page, and a link to itself."""
+    seen: dict[str, int] = {}
+    for position, token in enumerate(tokens):
+        if token.type != "heading_open":
+            continue
+        inline = tokens[position + 1]
+        slug = _slug(_plain(inline))
+        count = seen[slug] = seen.get(slug, 0) + 1
+        anchor = slug if count == 1 else f"{slug}-{count}"
+        token.attrSet("id", anchor)
+        opening = Token("link_open", "a", 1)
+        opening.attrs = {"class": "anchor", "href": f"#{anchor}", "aria-label": "Link to this section"}
+        text = Token("text", "", 0, content="#")
+        inline.children = [*(inline.children or []), opening, text, Token("link_close", "a", -1)]
+
+
+def _turn_links(tokens: list[Token], sources: dict[str, _Source]) -> None:
+    """Points links between the files at the pages."""
+    for token in tokens:
+        _turn_links(token.children or [], sources)
+        target = token.attrs.get("href")
+        match = _LINK.fullmatch(target) if isinstance(target, str) else None
+        if match is not None and match[1] in sources:
+            token.attrs["href"] = sources[match[1]].address + (match[2] or "")
+
+
+def _plain(inline: Token) -> str:
+    return "".join(child.content for child in inline.children or [] if child.type in ("text", "code_inline"))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", text.lower())).strip("-") or "section"
+
+
+def _is_known(request: Request, tag: str, changed_at: datetime) -> bool:
+    tags = request.headers.get("if-none-match")
+    if tags is not None:
+        return tags.strip() == "*" or tag in [part.strip().removeprefix("W/") for part in tags.split(",")]
+    since = request.headers.get("if-modified-since")
+    if since is None:
+        return False
+    try:
+        return changed_at <= parsedate_to_datetime(since)
+    except (ValueError, TypeError):
+        return False

@@ -1,0 +1,96 @@
+"""Pushed events, as they are read. (They are pushed over gRPC.)"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from broadaxe.core.lifecycle import RunStatus
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.parameters import LIST_VALUES_MAX, Id, InputInstant, Limit, Offset, PathId, page_of
+from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
+from broadaxe.rest.routers.route import API, STABLE, router
+from broadaxe.storage.reads import EventFilter, EventRecord
+
+DEFAULT_SPAN: Final = timedelta(hours=24)
+_AHEAD: Final = timedelta(days=1)
+
+routes = router("events")
+
+
+class EventQuery(BaseModel):
+    offset: Offset = 0
+    limit: Limit = 50
+    keys: list[str] | None = Field(default=None, max_length=LIST_VALUES_MAX)
+    since: InputInstant | None = None
+    until: InputInstant | None = None
+    workflow_ids: list[Id] | None = Field(default=None, alias="workflowIds", max_length=LIST_VALUES_MAX)
+    run_statuses: list[RunStatus] | None = Field(default=None, alias="workflowRunStatuses")
+    event_ids: list[Id] | None = Field(default=None, alias="eventIds", max_length=LIST_VALUES_MAX)
+    additional_metadata: list[str] | None = Field(default=None, alias="additionalMetadata", max_length=LIST_VALUES_MAX)
+    scopes: list[str] | None = Field(default=None, max_length=LIST_VALUES_MAX)
+
+    def for_tenant(self, tenant_id: str) -> EventFilter:
+        now = datetime.now(UTC)
+        return EventFilter(
+            tenant_id=tenant_id,
+            since=self.since or now - DEFAULT_SPAN,
+            until=self.until or now + _AHEAD,
+            keys=tuple(self.keys) if self.keys else None,
+            event_ids=tuple(self.event_ids) if self.event_ids else None,
+            scopes=tuple(self.scopes) if self.scopes else None,
+            metadata=pairs_of(self.additional_metadata, field="additionalMetadata"),
+            workflow_ids=tuple(self.workflow_ids) if self.workflow_ids else None,
+            run_statuses=frozenset(self.run_statuses) if self.run_statuses else None,
+        )
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/events")
+async def list_events(scope: ViewerScope, context: ContextDep, query: Annotated[EventQuery, Query()]) -> wire.EventList:
+    """Events of the last 24 hours unless `since` says otherwise, newest first."""
+    wanted = query.for_tenant(scope.tenant_id)
+    records = await context.reads.events_page(wanted, limit=query.limit, offset=query.offset)
+    total = await context.reads.count_events(wanted)
+    return wire.EventList(
+        pagination=page_of(query.offset, query.limit, total), rows=[presentation.event(record) for record in records]
+    )
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/events/keys")
+async def list_event_keys(scope: ViewerScope, context: ContextDep) -> wire.EventKeys:
+    """The keys seen in the last 24 hours."""
+    return wire.EventKeys(rows=await context.reads.event_keys(scope.tenant_id, datetime.now(UTC) - DEFAULT_SPAN))
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/events/{{event}}")
+async def get_event(event: PathId, scope: ViewerScope, context: ContextDep) -> wire.Event:
+    return presentation.event(await _event(context, [scope.tenant_id], event))
+
+
+@routes.get(f"{API}/tenants/{{tenant}}/events/{{event}}/data")
+async def get_tenant_event_data(event: PathId, scope: ViewerScope, context: ContextDep) -> wire.EventData:
+    """The payload as JSON text."""
+    return wire.EventData(data=(await _event(context, [scope.tenant_id], event)).payload)
+
+
+@routes.get(f"{API}/events/{{event}}/data")
+async def get_event_data(event: PathId, caller: CallerDep, context: ContextDep) -> wire.EventData:
+    """The payload as JSON text."""
+    return wire.EventData(data=(await _event(context, caller.tenant_ids, event)).payload)
+
+
+@routes.get(f"{API}/events/{{event}}")
+async def get_event_by_id(event: PathId, caller: CallerDep, context: ContextDep) -> wire.Event:
+    return presentation.event(await _event(context, caller.tenant_ids, event))
+
+
+async def _event(context: Context, tenant_ids: list[str], event_id: str) -> EventRecord:
+    record = await context.reads.event(tenant_ids, event_id)
+    if record is None:
+        raise missing("event", event_id)
+    return record

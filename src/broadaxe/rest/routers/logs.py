@@ -1,0 +1,125 @@
+"""Log lines: of one task, of a tenant, and how many over time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.buckets import window
+from broadaxe.rest.context import ContextDep
+from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.parameters import LIST_VALUES_MAX, Id, IdList, InputInstant, Offset, PathId
+from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.storage.reads import LogFilter
+
+LINES_MAX: Final = 10_000
+SEARCH_LENGTH_MAX: Final = 1_000
+DEFAULT_SPAN: Final = timedelta(hours=24)
+
+routes = router("logs")
+
+Level = Literal["DEBUG", "INFO", "WARN", "ERROR"]
+
+
+class LogQuery(BaseModel):
+    limit: int = Field(default=50, ge=1, le=LINES_MAX)
+    offset: Offset = 0
+    since: InputInstant | None = None
+    until: InputInstant | None = None
+    search: str | None = Field(default=None, max_length=SEARCH_LENGTH_MAX)
+    levels: list[Level] | None = None
+    order_by_direction: Literal["ASC", "DESC"] = "ASC"
+    attempt: int | None = Field(default=None, ge=1, le=2**31 - 1)
+
+    def wanted(self, workflow_ids: list[Id] | None = None, step_ids: list[Id] | None = None) -> LogFilter:
+        return LogFilter(
+            since=self.since,
+            until=self.until,
+            search=self.search,
+            levels=tuple(self.levels) if self.levels else None,
+            retry_count=None if self.attempt is None else self.attempt - 1,
+            workflow_ids=tuple(workflow_ids) if workflow_ids else None,
+            definition_ids=tuple(step_ids) if step_ids else None,
+        )
+
+
+class TenantLogQuery(LogQuery):
+    task_external_ids: list[Id] | None = Field(default=None, alias="taskExternalIds", max_length=LIST_VALUES_MAX)
+    workflow_ids: IdList = None
+    step_ids: IdList = None
+
+
+@routes.get(f"{STABLE}/tasks/{{task}}/logs")
+async def list_task_logs(
+    task: PathId, caller: CallerDep, context: ContextDep, query: Annotated[LogQuery, Query()]
+) -> wire.LogLineList:
+    """The log lines of a task, oldest first unless asked otherwise. `since` and `until` are exclusive."""
+    tenant_id = await context.reads.tenant_of_task(caller.tenant_ids, task)
+    if tenant_id is None:
+        raise missing("task", task)
+    newest_first = query.order_by_direction == "DESC"
+    lines = await context.reads.task_logs(
+        tenant_id, [task], query.wanted(), newest_first=newest_first, limit=query.limit, offset=query.offset
+    )
+    return _list([presentation.log_line(line) for line in lines])
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/logs")
+async def list_tenant_logs(
+    scope: ViewerScope, context: ContextDep, query: Annotated[TenantLogQuery, Query()]
+) -> wire.LogLineList:
+    """Log lines of a tenant; of the last 24 hours unless tasks or `since` are given."""
+    newest_first = query.order_by_direction == "DESC"
+    wanted = query.wanted(query.workflow_ids, query.step_ids)
+    if query.task_external_ids:
+        lines = await context.reads.task_logs(
+            scope.tenant_id,
+            query.task_external_ids,
+            wanted,
+            newest_first=newest_first,
+            limit=query.limit,
+            offset=query.offset,
+        )
+    else:
+        until = query.until or datetime.now(UTC)
+        lines = await context.reads.tenant_logs(
+            scope.tenant_id,
+            query.since or until - DEFAULT_SPAN,
+            wanted,
+            newest_first=newest_first,
+            limit=query.limit,
+            offset=query.offset,
+        )
+    return _list([presentation.log_line(line) for line in lines])
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/log-point-metrics")
+async def log_points(
+    scope: ViewerScope, context: ContextDep, query: Annotated[TenantLogQuery, Query()]
+) -> wire.LogPoints:
+    """Log lines over time, per level."""
+    since, until, width = window(query.since, query.until)
+    buckets = await context.reads.log_buckets(
+        scope.tenant_id,
+        since,
+        until,
+        width,
+        query.wanted(query.workflow_ids, query.step_ids),
+        query.task_external_ids,
+    )
+    return wire.LogPoints(
+        results=[
+            wire.LogPoint(
+                time=bucket.starts_at, DEBUG=bucket.debug, INFO=bucket.info, WARN=bucket.warn, ERROR=bucket.error
+            )
+            for bucket in buckets
+        ]
+    )
+
+
+def _list(rows: list[wire.LogLine]) -> wire.LogLineList:
+    return wire.LogLineList(pagination=wire.Pagination(current_page=0, next_page=0, num_pages=0), rows=rows)

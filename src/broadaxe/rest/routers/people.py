@@ -1,0 +1,155 @@
+"""People: registering, logging in and out, passwords, memberships, tenants.
+
+Attempts to log in or register are bounded per address, because guessing a password is the one thing a caller may want
+to do a million times.
+"""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from broadaxe.errors import InvalidArgument
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.attempts import AttemptsDep
+from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.identity import AdminScope, PersonDep, ViewerScope, missing
+from broadaxe.rest.parameters import Body
+from broadaxe.rest.routers.route import API, router
+from broadaxe.storage import accounts
+
+routes = router("people and tenants")
+
+
+class Registration(Body):
+    name: str
+    email: str
+    password: str
+
+
+class Login(Body):
+    email: str
+    password: str
+
+
+class PasswordChange(Body):
+    password: str
+    new_password: str
+
+
+class NewTenant(Body):
+    name: str
+    slug: str
+
+
+class TenantChange(Body):
+    name: str | None = None
+
+
+@routes.post(f"{API}/users/register")
+async def register(
+    body: Registration, request: Request, response: Response, context: ContextDep, attempts: AttemptsDep
+) -> wire.User:
+    if not context.settings.allows_signup:
+        # 400 by the protocol: the sign-up form shows it.
+        raise InvalidArgument("signing up is switched off on this server; ask its administrator for an account")
+    attempts.count(request)
+    account = await accounts.register(context.pool, body.name, body.email, body.password)
+    await _open_session(context, response, account)
+    return presentation.user(account)
+
+
+@routes.post(f"{API}/users/login")
+async def login(
+    body: Login, request: Request, response: Response, context: ContextDep, attempts: AttemptsDep
+) -> wire.User:
+    attempts.count(request)
+    account = await accounts.login(context.pool, body.email, body.password)
+    attempts.forgive(request)
+    await _open_session(context, response, account)
+    return presentation.user(account)
+
+
+@routes.post(f"{API}/users/logout")
+async def logout(request: Request, response: Response, context: ContextDep, account: PersonDep) -> wire.User:
+    cookie = request.cookies.get(context.settings.cookie_name)
+    if cookie:
+        await accounts.close_session(context.pool, cookie)
+    response.delete_cookie(context.settings.cookie_name, path="/", httponly=True, samesite="lax")
+    return presentation.user(account)
+
+
+@routes.get(f"{API}/users/current")
+async def current(account: PersonDep) -> wire.User:
+    return presentation.user(account)
+
+
+@routes.post(f"{API}/users/password")
+async def change_password(
+    body: PasswordChange, request: Request, context: ContextDep, account: PersonDep, attempts: AttemptsDep
+) -> wire.User:
+    """Ends every other session of the account."""
+    attempts.count(request)
+    cookie = request.cookies.get(context.settings.cookie_name)
+    changed = await accounts.change_password(
+        context.pool, account.id, body.password, body.new_password, keep_cookie=cookie
+    )
+    return presentation.user(changed)
+
+
+@routes.get(f"{API}/users/memberships")
+async def memberships(context: ContextDep, account: PersonDep) -> wire.TenantMembers:
+    found = await accounts.memberships_of_account(context.pool, account.id)
+    return wire.TenantMembers(rows=[presentation.member(row, context.settings.server_url) for row in found])
+
+
+@routes.get(f"{API}/users/invites")
+async def invites(account: PersonDep) -> wire.NoRows:
+    return wire.NoRows()
+
+
+@routes.post(f"{API}/tenants")
+async def create_tenant(body: NewTenant, context: ContextDep, account: PersonDep) -> wire.Tenant:
+    """The creator becomes its owner."""
+    if not context.settings.allows_tenant_creation:
+        raise InvalidArgument("creating tenants is switched off on this server")
+    made = await accounts.create_tenant(context.pool, body.name, body.slug, account.id)
+    return presentation.tenant(made, context.settings.server_url)
+
+
+@routes.get(f"{API}/tenants/{{tenant}}")
+async def get_tenant(scope: ViewerScope, context: ContextDep) -> wire.Tenant:
+    found = await accounts.tenant(context.pool, scope.tenant_id)
+    if found is None:
+        raise missing("tenant", scope.tenant_id)
+    return presentation.tenant(found, context.settings.server_url)
+
+
+@routes.patch(f"{API}/tenants/{{tenant}}")
+async def change_tenant(body: TenantChange, scope: AdminScope, context: ContextDep) -> wire.Tenant:
+    """Only the name can be changed in this version; other keys are ignored."""
+    changed = await accounts.rename_tenant(context.pool, scope.tenant_id, body.name)
+    return presentation.tenant(changed, context.settings.server_url)
+
+
+@routes.get(f"{API}/tenants/{{tenant}}/members")
+async def members(scope: AdminScope, context: ContextDep) -> wire.TenantMembers:
+    found = await accounts.members_of_tenant(context.pool, scope.tenant_id)
+    return wire.TenantMembers(rows=[presentation.member(row, context.settings.server_url) for row in found])
+
+
+@routes.get(f"{API}/tenants/{{tenant}}/invites")
+async def tenant_invites(scope: AdminScope) -> wire.NoRows:
+    return wire.NoRows()
+
+
+async def _open_session(context: Context, response: Response, account: accounts.Account) -> None:
+    cookie = await accounts.open_session(context.pool, account.id)
+    response.set_cookie(
+        context.settings.cookie_name,
+        cookie,
+        max_age=accounts.SESSION_LIFE_S,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=context.settings.is_cookie_secure,
+    )

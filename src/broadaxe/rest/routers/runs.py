@@ -1,0 +1,343 @@
+"""Runs: lists, one run, and what can be done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from broadaxe.core.commands import CancelTasks, ReplayTasks, RunRequest, TriggerRuns
+from broadaxe.core.definition import check_priority
+from broadaxe.core.lifecycle import RunStatus
+from broadaxe.errors import Internal, InvalidArgument, NotFound
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.identity import CallerDep, MemberScope, Scope, ViewerScope, missing
+from broadaxe.rest.parameters import (
+    LIST_VALUES_MAX,
+    Body,
+    Id,
+    IdList,
+    InputInstant,
+    Offset,
+    PathId,
+    StatusList,
+    TextList,
+    json_text,
+    metadata_pairs,
+    page_of,
+    strict_metadata_pairs,
+)
+from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.storage.accounts import Role
+from broadaxe.storage.reads import RunFilter, RunRecord
+
+CANCELLED_BY_FILTER_MAX: Final = 20_000
+REPLAYED_BY_FILTER_MAX: Final = 1_000
+NAMES_MAX: Final = 1_000
+DAGS_MAX: Final = 100
+TIMING_ROWS_MAX: Final = 20_000
+#: A list row carries payloads of all its tasks, so a page is smaller than that of other lists.
+RUNS_PAGE_MAX: Final = 2_000
+#: Clocks of clients may run ahead of ours.
+_AHEAD: Final = timedelta(days=1)
+
+routes = router("runs")
+
+
+class RunSelection(BaseModel):
+    """The filter that the run list, the ids and the count share."""
+
+    since: InputInstant
+    until: InputInstant | None = None
+    statuses: StatusList = None
+    workflow_ids: IdList = None
+    additional_metadata: TextList = None
+    additional_metadata_operator: Literal["OR", "AND"] = "OR"
+    parent_task_external_id: Id | None = None
+    triggering_event_external_id: Id | None = None
+    running_filter: Literal["ALL", "EVICTED", "ON_WORKER"] = "ALL"
+    idempotency_keys: TextList = None
+
+    def for_tenant(self, tenant_id: str, *, worker_id: str | None = None) -> RunFilter:
+        statuses = frozenset(self.statuses) if self.statuses else None
+        if self.running_filter == "EVICTED":
+            # No task can be evicted yet, so the running ones that this asks for are none.
+            statuses = (statuses or frozenset(RunStatus)) - {RunStatus.RUNNING}
+        if self.idempotency_keys:
+            # No run has an idempotency key yet.
+            statuses = frozenset()
+        return RunFilter(
+            tenant_id=tenant_id,
+            since=self.since,
+            until=self.until or datetime.now(UTC) + _AHEAD,
+            statuses=statuses,
+            workflow_ids=tuple(self.workflow_ids) if self.workflow_ids else None,
+            worker_id=worker_id,
+            parent_task_id=self.parent_task_external_id,
+            event_id=self.triggering_event_external_id,
+            metadata=metadata_pairs(self.additional_metadata),
+            match_all=self.additional_metadata_operator == "AND",
+        )
+
+
+class RunListQuery(RunSelection):
+    only_tasks: bool
+    worker_id: Id | None = None
+    include_payloads: bool | None = Field(default=None, description="By default true for tokens, false for people.")
+    include_num_pages: bool = True
+    limit: int = Field(default=50, ge=1, le=RUNS_PAGE_MAX)
+    offset: Offset = 0
+
+
+class Trigger(Body):
+    workflow_name: str
+    input: dict[str, object]
+    additional_metadata: dict[str, object] | None = None
+    priority: int | None = None
+
+
+class TaskFilter(Body):
+    since: InputInstant
+    until: InputInstant | None = None
+    statuses: list[RunStatus] | None = None
+    workflow_ids: list[Id] | None = Field(default=None, max_length=LIST_VALUES_MAX)
+    additional_metadata: list[str] | None = Field(default=None, max_length=LIST_VALUES_MAX)
+
+
+class TaskSelection(Body):
+    """Either ids of runs and tasks, or a filter."""
+
+    external_ids: list[Id] | None = Field(default=None, max_length=LIST_VALUES_MAX)
+    filter: TaskFilter | None = None
+
+
+# Lists --------------------------------------------------------------------------------------------------------------
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs")
+async def list_runs(
+    scope: ViewerScope, context: ContextDep, query: Annotated[RunListQuery, Query()]
+) -> wire.TaskSummaryList:
+    """Runs, or tasks with `only_tasks=true`, newest first."""
+    reads = context.reads
+    wanted = query.for_tenant(scope.tenant_id, worker_id=query.worker_id if query.only_tasks else None)
+    with_payloads = scope.caller.is_token if query.include_payloads is None else query.include_payloads
+    total = 0
+    if query.only_tasks:
+        pairs = await reads.tasks_page(wanted, limit=query.limit, offset=query.offset, with_payloads=with_payloads)
+        definitions = await _definitions(context, scope.tenant_id, (run for run, _ in pairs), with_payloads)
+        rows = [row for run, task in pairs for row in presentation.task_rows(run, [task], definitions)]
+        if query.include_num_pages:
+            total = await reads.count_tasks(wanted)
+    else:
+        runs = await reads.runs_page(wanted, limit=query.limit, offset=query.offset, with_payloads=with_payloads)
+        definitions = await _definitions(context, scope.tenant_id, runs, with_payloads)
+        rows = [presentation.run_row(run, definitions) for run in runs]
+        if query.include_num_pages:
+            total = await reads.count_runs(wanted)
+    return wire.TaskSummaryList(pagination=page_of(query.offset, query.limit, total, stops=False), rows=rows)
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs/external-ids")
+async def list_run_ids(scope: ViewerScope, context: ContextDep, query: Annotated[RunSelection, Query()]) -> list[str]:
+    return await context.reads.run_ids(query.for_tenant(scope.tenant_id), limit=CANCELLED_BY_FILTER_MAX)
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs/count")
+async def count_runs(scope: ViewerScope, context: ContextDep, query: Annotated[RunSelection, Query()]) -> wire.RunCount:
+    """Counts no further than 20000."""
+    return wire.RunCount(count=await context.reads.count_runs(query.for_tenant(scope.tenant_id)))
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs/display-names")
+async def display_names(
+    scope: ViewerScope, context: ContextDep, external_ids: Annotated[list[Id], Query(max_length=NAMES_MAX)]
+) -> wire.DisplayNameList:
+    """Unknown ids are left out."""
+    runs = await context.reads.runs_by_id([scope.tenant_id], external_ids)
+    return wire.DisplayNameList(
+        pagination=wire.Pagination(current_page=1, num_pages=1),
+        rows=[
+            wire.DisplayName(
+                metadata=presentation.metadata(run.id, run.created_at, run.finished_at), display_name=run.display_name
+            )
+            for run in runs
+        ],
+    )
+
+
+# One run ------------------------------------------------------------------------------------------------------------
+
+
+@routes.get(f"{STABLE}/workflow-runs/{{run}}")
+async def get_run(run: PathId, caller: CallerDep, context: ContextDep) -> wire.WorkflowRunDetails:
+    return await _details(context, await _run(context, caller.tenant_ids, run))
+
+
+@routes.get(f"{STABLE}/workflow-runs/{{run}}/status")
+async def get_status(run: PathId, caller: CallerDep, context: ContextDep) -> RunStatus:
+    """A bare JSON string."""
+    found = await context.reads.runs_by_id(caller.tenant_ids, [run])
+    if not found:
+        raise missing("run", run)
+    return found[0].status
+
+
+@routes.get(f"{STABLE}/workflow-runs/{{run}}/task-events")
+async def list_run_events(run: PathId, caller: CallerDep, context: ContextDep) -> wire.TaskEventList:
+    """The history of all tasks of a run, oldest first."""
+    found = await _run(context, caller.tenant_ids, run, with_payloads=False)
+    entries = await context.reads.run_events(found.tenant_id, [task.id for task in found.tasks])
+    return wire.TaskEventList(pagination=wire.Pagination(), rows=presentation.task_events(entries))
+
+
+@routes.get(f"{STABLE}/workflow-runs/{{run}}/task-timings")
+async def list_timings(
+    run: PathId, caller: CallerDep, context: ContextDep, depth: Annotated[int, Query(ge=0, le=10)] = 0
+) -> wire.TaskTimingList:
+    """When the tasks of a run, and of the runs they spawned down to `depth`, waited and ran."""
+    rows: list[wire.TaskTiming] = []
+    await _add_timings(context, await _run(context, caller.tenant_ids, run, with_payloads=False), 0, depth, rows)
+    return wire.TaskTimingList(pagination=wire.Pagination(), rows=rows)
+
+
+@routes.get(f"{STABLE}/dags/tasks")
+async def list_dag_tasks(
+    caller: CallerDep,
+    context: ContextDep,
+    dag_ids: Annotated[list[Id], Query(max_length=DAGS_MAX)],
+    tenant: Annotated[Id, Query()],
+) -> list[wire.DagChildren]:
+    caller.require(tenant, Role.VIEWER)
+    answer = []
+    for dag_id in dict.fromkeys(dag_ids):
+        run = await context.reads.run([tenant], dag_id, with_payloads=False)
+        if run is not None:
+            answer.append(wire.DagChildren(dag_id=dag_id, children=presentation.task_rows(run, run.tasks, {})))
+    return answer
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/traces")
+async def list_traces(
+    scope: ViewerScope, context: ContextDep, run_external_id: Annotated[Id, Query()]
+) -> wire.SpanList:
+    """No spans are recorded in this version."""
+    if not await context.reads.runs_by_id([scope.tenant_id], [run_external_id]):
+        raise missing("run", run_external_id)
+    return wire.SpanList(pagination=wire.Pagination(), rows=[])
+
+
+# Acting -------------------------------------------------------------------------------------------------------------
+
+
+@routes.post(f"{STABLE}/tenants/{{tenant}}/workflow-runs/trigger")
+async def trigger(body: Trigger, scope: MemberScope, context: ContextDep) -> wire.WorkflowRunDetails:
+    """Starts a run and returns it as it is right after its creation."""
+    if body.priority is not None:
+        check_priority(body.priority, field="priority")
+    metadata = None
+    if body.additional_metadata is not None:
+        metadata = json_text(body.additional_metadata, field="additionalMetadata")
+    request = RunRequest(
+        workflow_name=body.workflow_name,
+        input=json_text(body.input, field="input"),
+        additional_metadata=metadata,
+        priority=body.priority,
+    )
+    try:
+        reply = await context.engine.submit(scope.tenant_id, TriggerRuns((request,)))
+    except NotFound as error:
+        # 404 would say that this address is wrong, and some clients would try it again.
+        raise InvalidArgument(error.message, field="workflowName") from None
+    run_id = _ids(reply)[0]
+    return await _details(context, await _run(context, [scope.tenant_id], run_id))
+
+
+@routes.post(f"{STABLE}/tenants/{{tenant}}/tasks/cancel")
+async def cancel(body: TaskSelection, scope: MemberScope, context: ContextDep) -> wire.AffectedIds:
+    """Answers the ids given, or those the filter found, whether or not they were still running."""
+    ids = await _selected(context, scope, body, by_filter_max=CANCELLED_BY_FILTER_MAX)
+    if ids:
+        await context.engine.submit(scope.tenant_id, CancelTasks(ids))
+    return wire.AffectedIds(ids=list(ids))
+
+
+@routes.post(f"{STABLE}/tenants/{{tenant}}/tasks/replay")
+async def replay(body: TaskSelection, scope: MemberScope, context: ContextDep) -> wire.AffectedIds:
+    """Answers the ids of the tasks that were queued again; those still active are skipped."""
+    ids = await _selected(context, scope, body, by_filter_max=REPLAYED_BY_FILTER_MAX)
+    if not ids:
+        return wire.AffectedIds(ids=[])
+    return wire.AffectedIds(ids=list(_ids(await context.engine.submit(scope.tenant_id, ReplayTasks(ids)))))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+async def _run(context: Context, tenant_ids: list[str], run_id: str, *, with_payloads: bool = True) -> RunRecord:
+    run = await context.reads.run(tenant_ids, run_id, with_payloads=with_payloads)
+    if run is None:
+        raise missing("run", run_id)
+    return run
+
+
+async def _details(context: Context, run: RunRecord) -> wire.WorkflowRunDetails:
+    entries = await context.reads.run_events(run.tenant_id, [task.id for task in run.tasks])
+    definitions = await context.catalogue.definitions(run.tenant_id, [run.version_id])
+    return presentation.run_details(run, entries, definitions.get(run.version_id))
+
+
+async def _definitions(
+    context: Context, tenant_id: str, runs: Iterable[RunRecord], with_payloads: bool
+) -> presentation.Definitions:
+    # Definitions only tell which parents' outputs belong to a DAG member's input.
+    if not with_payloads:
+        return {}
+    return await context.catalogue.definitions(tenant_id, {run.version_id for run in runs if run.is_dag})
+
+
+async def _add_timings(context: Context, run: RunRecord, level: int, depth: int, rows: list[wire.TaskTiming]) -> None:
+    for task in sorted(run.tasks, key=lambda task: (task.queued_at or task.created_at, task.id)):
+        if len(rows) >= TIMING_ROWS_MAX:
+            return
+        rows.append(presentation.task_timing(run, task, level))
+        if level < depth and task.spawned_children:
+            spawned = RunFilter(
+                tenant_id=run.tenant_id,
+                since=task.created_at,
+                until=datetime.now(UTC) + _AHEAD,
+                parent_task_id=task.id,
+            )
+            children = await context.reads.runs_page(spawned, limit=RUNS_PAGE_MAX, offset=0, with_payloads=False)
+            for child in reversed(children):
+                await _add_timings(context, child, level + 1, depth, rows)
+
+
+async def _selected(context: Context, scope: Scope, body: TaskSelection, *, by_filter_max: int) -> tuple[str, ...]:
+    if body.external_ids and body.filter is not None:
+        raise InvalidArgument("give either externalIds or a filter, not both", field="filter")
+    if body.external_ids:
+        return tuple(dict.fromkeys(body.external_ids))
+    if body.filter is None:
+        if body.external_ids is None:
+            raise InvalidArgument("give externalIds or a filter", field="externalIds")
+        return ()
+    wanted = RunFilter(
+        tenant_id=scope.tenant_id,
+        since=body.filter.since,
+        until=body.filter.until or datetime.now(UTC) + _AHEAD,
+        statuses=frozenset(body.filter.statuses) if body.filter.statuses else None,
+        workflow_ids=tuple(body.filter.workflow_ids) if body.filter.workflow_ids else None,
+        metadata=strict_metadata_pairs(body.filter.additional_metadata, field="filter.additionalMetadata"),
+    )
+    return tuple(await context.reads.run_ids(wanted, limit=by_filter_max))
+
+
+def _ids(reply: object) -> tuple[str, ...]:
+    if not isinstance(reply, tuple):
+        raise Internal(f"the engine answered {type(reply).__name__} where ids were due")
+    return tuple(str(item) for item in reply)

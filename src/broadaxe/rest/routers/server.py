@@ -1,0 +1,91 @@
+"""What the server says about itself: health, version, features. Needs no credentials, apart from the tenant's flags."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from broadaxe.rest import wire
+from broadaxe.rest.context import ContextDep
+from broadaxe.rest.identity import ViewerScope
+from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.statuses import refusal
+
+#: The version of the protocol we speak, which clients use to tell which features to expect.
+PROTOCOL_VERSION = "v0.111.0"
+
+routes = router("server")
+
+
+@routes.get("/api/ready", response_class=Response, responses={500: {"model": wire.ApiErrors}})
+async def ready(context: ContextDep) -> Response:
+    """200 with an empty body once the engine takes work."""
+    if context.engine.is_ready():
+        return Response()
+    return refusal(500, "the engine is not ready; it is starting or stopping")
+
+
+@routes.get("/api/live", response_class=Response)
+async def live() -> Response:
+    """200 with an empty body while the process can answer at all."""
+    return Response()
+
+
+@routes.get(f"{API}/version")
+async def version() -> wire.Version:
+    return wire.Version(version=PROTOCOL_VERSION)
+
+
+@routes.get(f"{API}/meta")
+async def meta(context: ContextDep) -> wire.Meta:
+    settings = context.settings
+    is_open = settings.open_account_id is not None
+    return wire.Meta(
+        auth=wire.MetaAuth(schemes=["basic"]),
+        allow_signup=settings.allows_signup,
+        allow_invites=False,
+        allow_create_tenant=settings.allows_tenant_creation,
+        allow_change_password=True,
+        observability_enabled=False,
+        prometheus_server_enabled=False,
+        auth_disabled=True if is_open else None,
+        auth_disabled_token=settings.open_token if is_open else None,
+    )
+
+
+@routes.get(f"{API}/cloud/metadata", response_model=wire.ApiErrors)
+async def cloud_metadata() -> wire.ApiErrors:
+    """The presence of `errors` tells clients that this server is not the hosted service."""
+    return wire.ApiErrors(errors=[wire.ApiError(description="oss")])
+
+
+@routes.get(f"{API}/control-plane/metadata", response_class=Response, status_code=404)
+async def control_plane_metadata() -> Response:
+    """Always 404: there is no hosted control plane."""
+    return refusal(404, "there is no control plane")
+
+
+@routes.get(f"{API}/meta/integrations")
+async def integrations() -> list[wire.Integration]:
+    return []
+
+
+@routes.get(f"{API}/tenants/{{tenant}}/feature-flags")
+async def feature_flag(
+    scope: ViewerScope,
+    is_enabled: Annotated[bool, Query(alias="isEnabledIfNoPosthog")] = False,
+) -> wire.FeatureFlag:
+    """Every flag has the value the client would choose by itself."""
+    return wire.FeatureFlag(is_enabled=is_enabled)
+
+
+@routes.get(f"{API}/tenants/{{tenant}}/entitlements")
+async def entitlements(scope: ViewerScope) -> wire.Entitlements:
+    return wire.Entitlements()
+
+
+@routes.get(f"{API}/tenants/{{tenant}}/resource-policy")
+async def resource_policy(scope: ViewerScope) -> wire.ResourcePolicy:
+    """No limits."""
+    return wire.ResourcePolicy(limits=[])

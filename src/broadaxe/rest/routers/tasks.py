@@ -1,0 +1,60 @@
+"""Tasks: one task, its attempts, its history."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import Query
+
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.context import ContextDep
+from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.parameters import Offset, PathId
+from broadaxe.rest.routers.route import STABLE, router
+
+ENTRIES_MAX: Final = 1_000
+
+routes = router("tasks")
+
+
+@routes.get(f"{STABLE}/tasks/{{task}}")
+async def get_task(
+    task: PathId,
+    caller: CallerDep,
+    context: ContextDep,
+    attempt: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="An older attempt, from 1.")] = None,
+) -> wire.TaskSummary:
+    """A task as of its latest attempt, or of an older one. The id of a DAG run is not a task's: 404."""
+    found = await context.reads.task(caller.tenant_ids, task)
+    if found is None:
+        raise missing("task", task)
+    run, record = found
+    if attempt is not None:
+        older = await context.reads.attempt(run.tenant_id, record, attempt - 1)
+        if older is None:
+            raise missing(f"attempt {attempt} of task", task)
+        record = older
+    definitions = await context.catalogue.definitions(run.tenant_id, [run.version_id])
+    return presentation.task_alone(run, record, definitions.get(run.version_id))
+
+
+@routes.get(f"{STABLE}/tasks/{{task}}/task-events")
+async def list_task_events(
+    task: PathId,
+    caller: CallerDep,
+    context: ContextDep,
+    limit: Annotated[int, Query(ge=1, le=ENTRIES_MAX)] = ENTRIES_MAX,
+    offset: Offset = 0,
+) -> wire.TaskEventList:
+    """What happened to a task, newest first."""
+    tenant_id = await context.reads.tenant_of_task(caller.tenant_ids, task)
+    if tenant_id is None:
+        raise missing("task", task)
+    entries = await context.reads.task_events(tenant_id, task, limit=limit, offset=offset)
+    return wire.TaskEventList(pagination=wire.Pagination(), rows=presentation.events_of_task(entries))
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/durable-tasks/{{task}}")
+async def list_durable_entries(task: PathId, scope: ViewerScope) -> list[wire.JsonObject]:
+    """The durable log of a task. No task has one in this version."""
+    return []

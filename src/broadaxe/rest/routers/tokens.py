@@ -1,0 +1,65 @@
+"""API tokens: people with the role ADMIN make, list and revoke them; a token itself may not."""
+
+from __future__ import annotations
+
+from fastapi import Response
+
+from broadaxe.core.durations import US_PER_S, parse_duration
+from broadaxe.errors import PermissionDenied
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.context import ContextDep
+from broadaxe.rest.identity import AdminScope, Caller, CallerDep, missing
+from broadaxe.rest.parameters import Body, PathId
+from broadaxe.rest.routers.route import API, router
+from broadaxe.storage import tokens
+from broadaxe.storage.accounts import Role
+
+routes = router("API tokens")
+
+
+class NewToken(Body):
+    name: str
+    expires_in: str | None = None
+
+
+@routes.get(f"{API}/tenants/{{tenant}}/api-tokens")
+async def list_tokens(scope: AdminScope, context: ContextDep) -> wire.ApiTokens:
+    _check_person(scope.caller)
+    found = await tokens.list_tokens(context.pool, scope.tenant_id)
+    return wire.ApiTokens(rows=[presentation.api_token(row) for row in found])
+
+
+@routes.post(f"{API}/tenants/{{tenant}}/api-tokens")
+async def create_token(body: NewToken, scope: AdminScope, context: ContextDep) -> wire.CreatedToken:
+    """`expiresIn` is a duration such as `2160h`; 90 days without one. The token is shown this once."""
+    _check_person(scope.caller)
+    life_s = tokens.DEFAULT_LIFE_S
+    if body.expires_in:
+        life_s = parse_duration(body.expires_in, field="expiresIn") // US_PER_S
+    issued = await tokens.create_token(
+        context.pool,
+        scope.tenant_id,
+        body.name,
+        life_s,
+        context.settings.server_url,
+        context.settings.grpc_address,
+    )
+    return wire.CreatedToken(token=issued.token)
+
+
+@routes.post(f"{API}/api-tokens/{{token}}", status_code=204)
+async def revoke_token(token: PathId, caller: CallerDep, context: ContextDep) -> Response:
+    """Revokes a token for good."""
+    _check_person(caller)
+    tenant_id = await tokens.tenant_of_token(context.pool, token)
+    if tenant_id is None or tenant_id not in caller.roles:
+        raise missing("API token", token)
+    caller.require(tenant_id, Role.ADMIN)
+    await tokens.revoke_token(context.pool, token)
+    context.verifier.forget(token)
+    return Response(status_code=204)
+
+
+def _check_person(caller: Caller) -> None:
+    if caller.is_token:
+        raise PermissionDenied("a token may not manage tokens; log in as a person")

@@ -1,0 +1,72 @@
+"""Workers: who is there, what they can take, pausing them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+
+from broadaxe.core.commands import PauseWorker
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.parameters import Body, Limit, Offset, PathId, TextList, page_of, strict_metadata_pairs
+from broadaxe.rest.routers.route import API, router
+from broadaxe.storage.accounts import Role
+from broadaxe.storage.catalogue import WorkerRecord, WorkerStatus
+
+routes = router("workers")
+
+
+class WorkerChange(Body):
+    is_paused: bool | None = None
+
+
+@routes.get(f"{API}/tenants/{{tenant}}/worker")
+async def list_workers(
+    scope: ViewerScope,
+    context: ContextDep,
+    statuses: Annotated[list[WorkerStatus] | None, Query()] = None,
+    labels: TextList = None,
+    limit: Limit = 10_000,
+    offset: Offset = 0,
+) -> wire.WorkerList:
+    """Workers seen in the last 24 hours, newest first."""
+    records, total = await context.catalogue.workers_page(
+        scope.tenant_id,
+        statuses=statuses or None,
+        labels=strict_metadata_pairs(labels, field="labels"),
+        limit=limit,
+        offset=offset,
+    )
+    return wire.WorkerList(
+        pagination=page_of(offset, limit, total), rows=[presentation.worker(record) for record in records]
+    )
+
+
+@routes.get(f"{API}/workers/{{worker}}")
+async def get_worker(worker: PathId, caller: CallerDep, context: ContextDep) -> wire.Worker:
+    return await _shown(context, await _worker(context, caller.tenant_ids, worker))
+
+
+@routes.patch(f"{API}/workers/{{worker}}")
+async def change_worker(body: WorkerChange, worker: PathId, caller: CallerDep, context: ContextDep) -> wire.Worker:
+    """A paused worker gets no new tasks; those it runs go on."""
+    record = await _worker(context, caller.tenant_ids, worker)
+    caller.require(record.tenant_id, Role.MEMBER)
+    if body.is_paused is not None:
+        await context.engine.submit(record.tenant_id, PauseWorker(record.id, body.is_paused))
+        record = await _worker(context, [record.tenant_id], worker)
+    return await _shown(context, record)
+
+
+async def _worker(context: Context, tenant_ids: list[str], worker_id: str) -> WorkerRecord:
+    record = await context.catalogue.worker(tenant_ids, worker_id)
+    if record is None:
+        raise missing("worker", worker_id)
+    return record
+
+
+async def _shown(context: Context, record: WorkerRecord) -> wire.Worker:
+    workflows = await context.catalogue.workflows_of_actions(record.tenant_id, record.actions)
+    return presentation.worker(record, workflows)

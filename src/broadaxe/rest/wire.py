@@ -1,0 +1,527 @@
+"""The shapes of the HTTP API: what clients decode, field by field.
+
+Owns the names, the optionality and the formats of every answer. Keys are camelCase unless the protocol says otherwise
+(`pagination`, triggers). A key whose value is unknown is left out, never null: dashboards show null dates as dates.
+Instants are UTC with `Z` and exactly six digits, because some clients sort them as text.
+
+Refuses: knowing where values come from (`presentation.py`). Source: REST specification, sections 1 to 3.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from broadaxe.core.lifecycle import RunStatus, TaskEventType
+
+JsonObject = dict[str, object]
+
+NIL_UUID = "00000000-0000-0000-0000-000000000000"
+
+
+def format_instant(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+Instant = Annotated[
+    datetime,
+    PlainSerializer(format_instant, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+class Wire(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class SnakeWire(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+# Common -------------------------------------------------------------------------------------------------------------
+
+
+class Metadata(Wire):
+    id: str
+    created_at: Instant
+    updated_at: Instant
+
+
+class Pagination(SnakeWire):
+    current_page: int | None = None
+    next_page: int | None = None
+    num_pages: int | None = None
+
+
+class ApiError(SnakeWire):
+    description: str
+    field: str | None = None
+
+
+class ApiErrors(SnakeWire):
+    """Every refusal has this body. `code` is a stable name for the reason."""
+
+    errors: list[ApiError]
+    message: str = ""
+    code: str | None = None
+
+
+# Server -------------------------------------------------------------------------------------------------------------
+
+
+class Version(Wire):
+    version: str
+
+
+class MetaAuth(Wire):
+    schemes: list[str]
+
+
+class Meta(Wire):
+    auth: MetaAuth
+    allow_signup: bool
+    allow_invites: bool
+    allow_create_tenant: bool
+    allow_change_password: bool
+    observability_enabled: bool
+    prometheus_server_enabled: bool
+    auth_disabled: bool | None = None
+    auth_disabled_token: str | None = None
+    embedded: bool | None = None
+
+
+class Integration(Wire):
+    name: str
+    enabled: bool
+
+
+class FeatureFlag(Wire):
+    is_enabled: bool
+
+
+class Entitlements(Wire):
+    audit_logs: bool = False
+    prometheus_metrics: bool = False
+    strict_additional_metadata_filters: bool = False
+    dag_operator: bool = False
+    durable_streams: bool = False
+    serverless_operator: bool = False
+
+
+class ResourcePolicy(Wire):
+    limits: list[JsonObject]
+
+
+# People and tenants -------------------------------------------------------------------------------------------------
+
+
+class User(Wire):
+    metadata: Metadata
+    email: str
+    name: str | None = None
+    email_verified: bool = True
+    has_password: bool = True
+
+
+class Tenant(Wire):
+    metadata: Metadata
+    name: str
+    slug: str
+    version: Literal["V1"] = "V1"
+    environment: Literal["local", "development", "production"] | None = None
+    server_url: str | None = None
+
+
+class MemberUser(Wire):
+    email: str
+    name: str | None = None
+
+
+class TenantMember(Wire):
+    metadata: Metadata
+    user: MemberUser
+    role: Literal["OWNER", "ADMIN", "MEMBER", "VIEWER"]
+    tenant: Tenant | None = None
+    can_view_payloads: bool = True
+
+
+class TenantMembers(Wire):
+    rows: list[TenantMember]
+
+
+class NoRows(Wire):
+    """A list that is always empty in this version because nothing can create its rows."""
+
+    rows: list[JsonObject] = []
+
+
+class ApiToken(Wire):
+    metadata: Metadata
+    name: str
+    expires_at: Instant
+
+
+class ApiTokens(Wire):
+    rows: list[ApiToken]
+
+
+class CreatedToken(Wire):
+    token: str
+
+
+# Runs and tasks -----------------------------------------------------------------------------------------------------
+
+
+class TaskSummary(Wire):
+    """A row of a run list, a task, or a member of a DAG run."""
+
+    metadata: Metadata
+    created_at: Instant
+    display_name: str
+    status: RunStatus
+    type: Literal["DAG", "TASK"]
+    input: JsonObject
+    output: JsonObject
+    num_spawned_children: int
+    task_external_id: str
+    task_id: int
+    task_inserted_at: Instant
+    tenant_id: str
+    workflow_id: str
+    workflow_run_external_id: str
+    workflow_name: str
+    workflow_version_id: str
+    action_id: str | None = None
+    step_id: str | None = None
+    retry_count: int | None = None
+    attempt: int | None = None
+    additional_metadata: JsonObject
+    children: list[TaskSummary] | None = None
+    started_at: Instant | None = None
+    finished_at: Instant | None = None
+    duration: int | None = Field(default=None, description="Milliseconds.")
+    error_message: str | None = None
+    is_durable: bool | None = None
+    parent_task_external_id: str | None = None
+    workflow_config: JsonObject | None = None
+
+
+class TaskSummaryList(Wire):
+    pagination: Pagination
+    rows: list[TaskSummary]
+
+
+class WorkflowRun(Wire):
+    metadata: Metadata
+    status: RunStatus
+    tenant_id: str
+    display_name: str
+    workflow_id: str
+    workflow_version_id: str
+    input: JsonObject
+    output: JsonObject
+    additional_metadata: JsonObject
+    created_at: Instant
+    started_at: Instant | None = None
+    finished_at: Instant | None = None
+    duration: int | None = Field(default=None, description="Milliseconds.")
+    error_message: str | None = None
+    parent_task_external_id: str | None = None
+
+
+class ShapeItem(Wire):
+    """A task of the workflow's definition. Without a task run yet, `taskExternalId` is the nil UUID."""
+
+    task_external_id: str
+    step_id: str
+    children_step_ids: list[str]
+    task_name: str
+
+
+class TaskEvent(Wire):
+    id: int
+    task_id: str
+    timestamp: Instant
+    event_type: TaskEventType
+    message: str
+    error_message: str | None = None
+    output: str | None = None
+    worker_id: str | None = None
+    task_display_name: str
+    retry_count: int
+    attempt: int
+
+
+class TaskEventList(Wire):
+    pagination: Pagination
+    rows: list[TaskEvent]
+
+
+class WorkflowRunDetails(Wire):
+    run: WorkflowRun
+    task_events: list[TaskEvent]
+    shape: list[ShapeItem]
+    tasks: list[TaskSummary]
+    workflow_config: JsonObject
+
+
+class DisplayName(Wire):
+    metadata: Metadata
+    display_name: str
+
+
+class DisplayNameList(Wire):
+    pagination: Pagination
+    rows: list[DisplayName]
+
+
+class RunCount(Wire):
+    count: int
+
+
+class DagChildren(Wire):
+    dag_id: str
+    children: list[TaskSummary]
+
+
+class AffectedIds(Wire):
+    ids: list[str]
+
+
+class TaskTiming(Wire):
+    metadata: Metadata
+    depth: int
+    status: RunStatus
+    task_display_name: str
+    task_external_id: str
+    task_id: int
+    task_inserted_at: Instant
+    tenant_id: str
+    parent_task_external_id: str | None = None
+    queued_at: Instant | None = None
+    started_at: Instant | None = None
+    finished_at: Instant | None = None
+    workflow_run_id: str
+    retry_count: int
+    attempt: int
+
+
+class TaskTimingList(Wire):
+    pagination: Pagination
+    rows: list[TaskTiming]
+
+
+class SpanList(Wire):
+    pagination: Pagination
+    rows: list[JsonObject]
+
+
+# Logs ---------------------------------------------------------------------------------------------------------------
+
+
+class LogLine(Wire):
+    created_at: Instant
+    message: str
+    metadata: JsonObject
+    task_external_id: str
+    task_display_name: str
+    retry_count: int
+    attempt: int
+    level: Literal["DEBUG", "INFO", "WARN", "ERROR"]
+
+
+class LogLineList(Wire):
+    pagination: Pagination
+    rows: list[LogLine]
+
+
+class LogPoint(SnakeWire):
+    time: Instant
+    DEBUG: int
+    INFO: int
+    WARN: int
+    ERROR: int
+
+
+class LogPoints(Wire):
+    results: list[LogPoint]
+
+
+# Counts -------------------------------------------------------------------------------------------------------------
+
+
+class RunningDetail(Wire):
+    evicted: int
+    on_worker: int
+
+
+class StatusCount(Wire):
+    status: RunStatus
+    count: int
+    running_detail_count: RunningDetail | None = None
+
+
+class FinishedPoint(SnakeWire):
+    time: Instant
+    SUCCEEDED: int
+    FAILED: int
+
+
+class FinishedPoints(Wire):
+    results: list[FinishedPoint]
+
+
+class QueueCounts(Wire):
+    queues: dict[str, int]
+
+
+# Workflows ----------------------------------------------------------------------------------------------------------
+
+
+class WorkflowVersionMeta(Wire):
+    metadata: Metadata
+    version: str
+    order: int
+    workflow_id: str
+
+
+class Workflow(Wire):
+    metadata: Metadata
+    name: str
+    tenant_id: str
+    description: str | None = None
+    is_paused: bool = False
+    versions: list[WorkflowVersionMeta] | None = None
+
+
+class WorkflowList(Wire):
+    pagination: Pagination
+    rows: list[Workflow]
+
+
+class EventTrigger(SnakeWire):
+    parent_id: str
+    event_key: str
+
+
+class WorkflowTriggers(SnakeWire):
+    workflow_version_id: str
+    tenant_id: str
+    events: list[EventTrigger]
+    crons: list[JsonObject]
+
+
+class WorkflowVersion(Wire):
+    metadata: Metadata
+    version: str
+    order: int
+    workflow_id: str
+    workflow: Workflow
+    triggers: WorkflowTriggers
+    default_priority: int
+    schedule_timeout: str
+    v1_concurrency: list[JsonObject] = Field(serialization_alias="v1Concurrency")
+    workflow_config: JsonObject
+    input_json_schema: JsonObject | None = None
+
+
+# Workers ------------------------------------------------------------------------------------------------------------
+
+
+class RegisteredWorkflow(Wire):
+    id: str
+    name: str
+
+
+class SemaphoreSlot(Wire):
+    step_run_id: str
+    action_id: str
+    workflow_run_id: str
+    started_at: Instant | None = None
+    timeout_at: Instant | None = None
+    status: Literal["RUNNING"] = "RUNNING"
+
+
+class SlotConfig(Wire):
+    limit: int
+    available: int
+
+
+class WorkerLabel(Wire):
+    metadata: Metadata
+    key: str
+    value: str
+
+
+class RuntimeInfo(Wire):
+    sdk_version: str | None = None
+    language: Literal["GOLANG", "PYTHON", "TYPESCRIPT", "RUBY"] | None = None
+    language_version: str | None = None
+    os: str | None = None
+    runtime_extra: str | None = None
+
+
+class Worker(Wire):
+    metadata: Metadata
+    name: str
+    type: Literal["SELFHOSTED"] = "SELFHOSTED"
+    status: Literal["ACTIVE", "INACTIVE", "PAUSED"]
+    last_heartbeat_at: Instant | None = None
+    last_listener_established: Instant | None = None
+    actions: list[str]
+    registered_workflows: list[RegisteredWorkflow] | None = None
+    slots: list[SemaphoreSlot]
+    recent_step_runs: list[JsonObject] = []
+    slot_config: dict[str, SlotConfig]
+    labels: list[WorkerLabel]
+    max_runs: int | None = None
+    available_runs: int | None = None
+    runtime_info: RuntimeInfo | None = None
+
+
+class WorkerList(Wire):
+    pagination: Pagination
+    rows: list[Worker]
+
+
+# Events -------------------------------------------------------------------------------------------------------------
+
+
+class RunSummary(Wire):
+    running: int = 0
+    queued: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+class TriggeredRun(Wire):
+    workflow_run_id: str
+
+
+class Event(Wire):
+    metadata: Metadata
+    key: str
+    tenant_id: str
+    workflow_run_summary: RunSummary
+    payload: JsonObject
+    additional_metadata: JsonObject
+    scope: str | None = None
+    seen_at: Instant
+    triggered_runs: list[TriggeredRun]
+
+
+class EventList(Wire):
+    pagination: Pagination
+    rows: list[Event]
+
+
+class EventKeys(Wire):
+    rows: list[str]
+
+
+class EventData(Wire):
+    data: str
