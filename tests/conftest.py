@@ -12,7 +12,6 @@ import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -59,14 +58,15 @@ def postgres(_fixture_loop: _LoopThread, tmp_path_factory: pytest.TempPathFactor
     server = _fixture_loop.run(EmbeddedPostgres.start(shared / "postgres"))
     with (shared / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _fixture_loop.run(_make_template(server.dsn, shared / "template.ready"))
+        ready = shared / "template.ready"
+        if not ready.exists():
+            _fixture_loop.run(_make_template(server.dsn))
+            ready.touch()
     yield server.dsn
     _fixture_loop.run(server.stop())
 
 
-async def _make_template(dsn: str, ready: Path) -> None:
-    if ready.exists():
-        return
+async def _make_template(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(f"drop database if exists {TEMPLATE}")
@@ -74,7 +74,6 @@ async def _make_template(dsn: str, ready: Path) -> None:
     finally:
         await connection.close()
     await migrate(with_database(dsn, TEMPLATE))
-    ready.touch()
 
 
 @pytest.fixture
