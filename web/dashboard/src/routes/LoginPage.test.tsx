@@ -1,5 +1,5 @@
-import { screen } from "@testing-library/react";
-import { beforeEach, expect, test, vi } from "vitest";
+import { screen, waitFor } from "@testing-library/react";
+import { beforeEach, expect, test } from "vitest";
 
 import { engine, onGet, onPost, refusal, withEngine } from "../test/engine";
 import { renderApp } from "../test/renderApp";
@@ -51,7 +51,7 @@ test("a session that ends while a page is open leads back to the sign-in", async
   await screen.findByRole("link", { name: "etl-1738314900123" });
   signedIn = false;
   // The list asks again every two seconds.
-  await vi.waitFor(() => expect(router.state.location.pathname).toBe("/login"), { timeout: 5_000 });
+  await waitFor(() => expect(router.state.location.pathname).toBe("/login"));
   expect(await screen.findByRole("heading", { name: "Sign in to Broadaxe" })).toBeInTheDocument();
 });
 

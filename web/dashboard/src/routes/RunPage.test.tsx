@@ -1,5 +1,5 @@
-import { screen, within } from "@testing-library/react";
-import { expect, test, vi } from "vitest";
+import { screen, waitFor, within } from "@testing-library/react";
+import { expect, test } from "vitest";
 
 import { engine, onGet, onPost, refusal, withEngine } from "../test/engine";
 import { renderApp } from "../test/renderApp";
@@ -24,7 +24,7 @@ test("a run shows its name, status, steps, input and the error of what failed", 
 test("the graph has one card for each step, and choosing one opens its task", async () => {
   engine.use(onGet(RUN, failedRun()));
   const { user, router } = renderApp(`/runs/${RUN_ID}`);
-  const graph = await screen.findByTestId("run-graph", {}, { timeout: 5_000 });
+  const graph = await screen.findByTestId("run-graph");
   expect(within(graph).getAllByTestId("step-card").map((card) => card.dataset["status"])).toEqual(["COMPLETED", "FAILED"]);
   // A node stays invisible until the browser has measured it, which jsdom cannot; it is there all the same.
   await user.click(within(graph).getByRole("button", { name: /extract/, hidden: true }));
@@ -76,7 +76,7 @@ test("a live run can be cancelled and not replayed, and the page follows it to i
   const cancel = await screen.findByRole("button", { name: "Cancel" });
   expect(screen.getByRole("button", { name: "Replay" })).toBeDisabled();
   await user.click(cancel);
-  await vi.waitFor(() => expect(screen.getByRole("button", { name: "Replay" })).toBeEnabled());
+  await waitFor(() => expect(screen.getByRole("button", { name: "Replay" })).toBeEnabled());
   expect(cancelled).toEqual({ externalIds: [RUN_ID] });
   expect(screen.getByRole("button", { name: "Cancel" })).toBeDisabled();
 });
@@ -86,7 +86,7 @@ test("a run notices by itself that it has finished", async () => {
   engine.use(onGet(RUN, () => (++polls < 2 ? liveRun() : failedRun())));
   renderApp(`/runs/${RUN_ID}`);
   await screen.findByRole("heading", { level: 1 });
-  await vi.waitFor(() => expect(screen.getByRole("button", { name: "Replay" })).toBeEnabled(), { timeout: 5_000 });
+  await waitFor(() => expect(screen.getByRole("button", { name: "Replay" })).toBeEnabled());
 });
 
 test("a refused action says why", async () => {

@@ -1,5 +1,5 @@
-import { screen, within } from "@testing-library/react";
-import { expect, test, vi } from "vitest";
+import { screen, waitFor, within } from "@testing-library/react";
+import { expect, test } from "vitest";
 
 import { engine, onGet, refusal, withEngine } from "../test/engine";
 import { renderApp } from "../test/renderApp";
@@ -53,9 +53,9 @@ test("pages follow num_pages, and a changed filter starts again at the first", a
   const { user, router } = renderApp("/");
   await user.click(await screen.findByRole("button", { name: "Older" }));
   expect(await screen.findByText("Page 2 of 3")).toBeInTheDocument();
-  await vi.waitFor(() => expect(offsets).toContain("50"));
+  await waitFor(() => expect(offsets).toContain("50"));
   await user.selectOptions(screen.getByRole("combobox", { name: "Time range" }), "7d");
-  await vi.waitFor(() => expect(router.state.location.search).toEqual({ window: "7d" }));
+  await waitFor(() => expect(router.state.location.search).toEqual({ window: "7d" }));
 });
 
 test("the time range and workflow in the address reach the engine", async () => {

@@ -1,7 +1,10 @@
 import "@testing-library/jest-dom/vitest";
 
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
+
+// A bound on hanging, not a wait: every helper goes on at once when what it waits for is there.
+configure({ asyncUtilTimeout: 10_000 });
 
 // What the browser has and jsdom lacks: the graph measures its nodes, the router scrolls.
 vi.stubGlobal(
