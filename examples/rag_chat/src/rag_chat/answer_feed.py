@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
+import asyncpg
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rag_chat.conversation_store import ConversationStore, StoredMessage
@@ -248,21 +249,31 @@ class AnswerFeed:
                 self.state.version += 1
                 self._changed.notify_all()
 
+    async def save(self) -> None:
+        """Keep the progress, if there is any, for the next process to go on with."""
+        version = self.state.version
+        if version != self._saved_version:
+            await self._store.save_progress(self._message_id, self.state.steps, self.state.text)
+            self._saved_version = version
+
     async def _save_regularly(self) -> None:
         while True:
             await asyncio.sleep(SAVE_EVERY_S)
-            if self.state.version != self._saved_version:
-                version = self.state.version
-                with suppress(Exception):  # The end is written with care; progress is a convenience.
-                    await self._store.save_progress(self._message_id, self.state.steps, self.state.text)
-                    self._saved_version = version
+            try:
+                await self.save()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                # The end is written with care; progress is a convenience, and is tried again in a moment.
+                logger.warning("the progress of %s could not be kept: %s", self._message_id, error)
 
     async def _finish(self, result: Result) -> None:
+        """Write the end, then tell it. Watchers must never see the last step without the answer it carries."""
+        ended = AnswerState(steps=list(self.state.steps))
         if result.status is Outcome.COMPLETE:
             last = StepChunk(step=Step.GENERATE_RESPONSE, phase="finished", attempt=1, status=Outcome.COMPLETE)
-            self.state.add_step(last)
-        await self._store.finish(self._message_id, self.state.steps, result)
+            ended.add_step(last)
+        await self._store.finish(self._message_id, ended.steps, result)
         async with self._changed:
+            self.state.steps = ended.steps
             self.state.result = result
             self.state.version += 1
             self._changed.notify_all()
@@ -299,7 +310,10 @@ class AnswerFeeds:
         return feed
 
     async def close(self) -> None:
+        feeds = list(self._feeds.values())
         await _stop(*self._tasks)
+        for feed in feeds:
+            await feed.save()
 
     async def _follow(self, message_id: UUID, feed: AnswerFeed) -> None:
         try:

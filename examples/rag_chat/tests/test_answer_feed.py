@@ -1,0 +1,71 @@
+"""The state of an answer, whatever the engine's stream loses, repeats or reorders."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag_chat.answer_feed import AnswerState, result_of
+from rag_chat.engine import RunView, TaskView
+from rag_chat.messages import DraftChunk, Outcome, Step, StepChunk, TokenChunk
+
+
+def token(offset: int, text: str, attempt: int = 1) -> TokenChunk:
+    return TokenChunk(attempt=attempt, offset=offset, text=text)
+
+
+def draft(text: str, attempt: int = 1) -> DraftChunk:
+    return DraftChunk(attempt=attempt, text=text)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "text", "replaced"),
+    [
+        ([token(0, "Hello"), token(5, " you")], "Hello you", 0),
+        # A piece was lost: what follows waits for the draft, which continues what was shown.
+        ([token(0, "Hello"), token(9, "!")], "Hello", 0),
+        ([token(0, "Hello"), token(9, "!"), draft("Hello you!")], "Hello you!", 0),
+        ([token(0, "Hello"), token(0, "Hello"), token(5, "!")], "Hello!", 0),
+        # Attached late: the draft is the beginning.
+        ([token(50, "x"), draft("The beginning"), token(13, ".")], "The beginning.", 0),
+        # Another attempt replaces the text of the one before, and late pieces of that one are ignored.
+        ([token(0, "Old"), token(0, "New", 2), token(3, "er", 1), token(3, "er", 2)], "Newer", 1),
+        ([token(0, "Old"), draft("New", 2), draft("Old text", 1)], "New", 1),
+        ([token(0, "Hello"), draft("Hell")], "Hello", 0),
+        ([token(0, "Hello"), draft("Howdy")], "Howdy", 1),
+    ],
+)
+def test_text_is_never_torn(chunks: list[TokenChunk | DraftChunk], text: str, replaced: int) -> None:
+    state = AnswerState()
+    for chunk in chunks:
+        state.apply(chunk)
+    assert (state.text, state.draft_number) == (text, replaced)
+
+
+def test_text_is_bounded() -> None:
+    state = AnswerState()
+    for n in range(10):
+        state.apply(token(n * 10_000, "x" * 10_000))
+    assert len(state.text) == 40_000
+
+
+def test_steps_told_twice_are_kept_once_and_attempts_apart() -> None:
+    state = AnswerState()
+    started = StepChunk(step=Step.LOAD_DOCS, phase="started", attempt=1, status="reading")
+    again = started.model_copy(update={"attempt": 2})
+    finished = started.model_copy(update={"phase": "finished"})
+    for chunk in (started, started, again, finished, finished.model_copy(update={"attempt": 2})):
+        state.apply(chunk)
+    assert [(step.phase, step.attempt) for step in state.steps] == [("started", 1), ("started", 2), ("finished", 1)]
+
+
+def test_the_end_of_a_run_is_told_in_words() -> None:
+    answered = {"status": "complete", "message": "Hi [1]", "citations": [], "model": "m", "extractive": False}
+    complete = result_of(RunView(Outcome.COMPLETE, {"generate_response": TaskView(answered, None)}), "H")
+    assert (complete.status, complete.message, complete.model) == (Outcome.COMPLETE, "Hi [1]", "m")
+    failed = result_of(
+        RunView(Outcome.FAILED, {"start": TaskView(None, None), "load_docs": TaskView(None, "no page")}), ""
+    )
+    assert (failed.status, failed.message) == (Outcome.FAILED, "no page")
+    stopped = result_of(RunView(Outcome.CANCELLED, {}), "Half an ans")
+    assert (stopped.status, stopped.message) == (Outcome.CANCELLED, "Half an ans")
+    assert result_of(RunView(Outcome.COMPLETE, {}), "").status is Outcome.FAILED

@@ -1,0 +1,395 @@
+"""The edge over real HTTP: what it accepts, what it streams, what it keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from rag_chat import answer_feed
+from rag_chat.api import Edge, close_edge, create_app, open_edge
+from rag_chat.database import open_database
+from rag_chat.messages import DraftChunk, Outcome, ProgressChunk, Step, StepChunk, TokenChunk
+from rag_chat.settings import Settings, read_settings
+
+from .model_server import ModelServer
+from .scripted_run import ScriptedRun
+
+ANSWER: dict[str, object] = {
+    "status": "complete",
+    "message": "With pip [1].",
+    "citations": [
+        {"index": 1, "title": "Install", "heading": "With pip", "url": "https://e.org/i#pip", "quote": "pip"}
+    ],
+    "model": "tiny-chat",
+    "extractive": False,
+}
+ORIGIN = "https://chat.example"
+
+
+@pytest.fixture(autouse=True)
+def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer_feed, "POLL_EVERY_S", 0.1)
+    monkeypatch.setattr(answer_feed, "SAVE_EVERY_S", 0.05)
+
+
+@pytest.fixture
+def settings(database_url: str, model_server: ModelServer, tmp_path: Path) -> Settings:
+    (tmp_path / "index.html").write_text("<!doctype html><title>The chat</title>")
+    return read_settings(
+        {
+            "RAG_CHAT_DATABASE_URL": database_url,
+            "RAG_CHAT_CORS_ORIGIN": ORIGIN,
+            "RAG_CHAT_WEB_DIST": str(tmp_path),
+            "OPENAI_BASE_URL": model_server.base_url,
+        }
+    )
+
+
+@pytest.fixture
+def run() -> ScriptedRun:
+    return ScriptedRun()
+
+
+@asynccontextmanager
+async def serving(settings: Settings, run: ScriptedRun) -> AsyncIterator[httpx.AsyncClient]:
+    """The application behind a real socket, with a scripted run in place of the engine."""
+    edges: list[Edge] = []
+
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        edge = open_edge(settings, await open_database(settings.database_url), run)
+        app.state.edge = edge
+        edges.append(edge)
+        await edge.feeds.resume()
+        yield
+        await close_edge(edge)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings, lifespan), log_level="warning"))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=10) as client:
+            await client.get("/health")
+            yield client
+    finally:
+        for edge in edges:
+            edge.closing.set()
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture
+async def client(settings: Settings, run: ScriptedRun) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(settings, run) as opened:
+        yield opened
+
+
+class Watcher:
+    """A page that watches an answer."""
+
+    def __init__(self, client: httpx.AsyncClient, message_id: str) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._client = client
+        self._message_id = message_id
+        self._changed = asyncio.Event()
+        self._task = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        async with self._client.stream("GET", f"/message/{self._message_id}") as response:
+            assert response.headers["content-type"].startswith("text/event-stream")
+            async for line in response.aiter_lines():
+                if line.startswith("data: "):
+                    self.events.append(json.loads(line[6:]))
+                    self._changed.set()
+
+    async def until(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
+        async with asyncio.timeout(10):
+            while len(found := [event["payload"] for event in self.events if event["type"] == kind]) < count:
+                await self._changed.wait()
+                self._changed.clear()
+        return found
+
+    async def to_the_end(self) -> list[dict[str, Any]]:
+        await asyncio.wait_for(self._task, 10)
+        return self.events
+
+    async def leave(self) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    def text(self) -> str:
+        text = ""
+        for event in self.events:
+            if event["type"] == "token":
+                text = text[: event["payload"]["offset"]] + event["payload"]["text"]
+        return text
+
+
+def body(question: str = "How do I install it?", **more: object) -> dict[str, object]:
+    return {"messages": [{"role": "user", "content": question}], "url": "https://example.org/docs/", **more}
+
+
+async def ask(client: httpx.AsyncClient, **more: object) -> dict[str, str]:
+    response = await client.post("/message", json=body(**more))
+    assert response.status_code == 202, response.text
+    accepted: dict[str, str] = response.json()
+    return accepted
+
+
+def started(step: Step, status: str, phase: str = "started", attempt: int = 1) -> StepChunk:
+    return StepChunk.model_validate({"step": step, "phase": phase, "attempt": attempt, "status": status})
+
+
+async def test_an_answer_streams_from_the_first_step_to_the_result(client: httpx.AsyncClient, run: ScriptedRun) -> None:
+    accepted = await ask(client)
+    watcher = Watcher(client, accepted["messageId"])
+    await run.listening.wait()
+    run.tell(started(Step.START, "starting"))
+    run.tell(started(Step.START, "reading", "finished"))
+    run.tell(ProgressChunk(step=Step.LOAD_DOCS, detail="Reading https://example.org/docs/"))
+    await watcher.until("progress")
+    run.tell(started(Step.LOAD_DOCS, "making sense", "finished"))
+    run.tell(started(Step.REASON_DOCS, "writing", "finished"))
+    run.tell(TokenChunk(attempt=1, offset=0, text="With "))
+    run.tell(TokenChunk(attempt=1, offset=5, text="pip"))
+    await watcher.until("token")
+    run.end(Outcome.COMPLETE, generate_response=ANSWER)
+
+    events = await watcher.to_the_end()
+    assert all(event.keys() == {"type", "payload", "messageId"} for event in events)
+    assert {event["messageId"] for event in events} == {accepted["messageId"]}
+    finished = [e["payload"] for e in events if e["type"] == "step" and e["payload"]["phase"] == "finished"]
+    assert [step["status"] for step in finished] == ["reading", "making sense", "writing", "complete"]
+    assert finished[-1]["message"] == "With pip [1]."
+    assert events[-1]["type"] == "result"
+    assert events[-1]["payload"] | {"error": None} == ANSWER | {"error": None}
+    question, metadata = run.asked[0]
+    assert (question.url, metadata["message_id"]) == ("https://example.org/docs/", accepted["messageId"])
+
+
+async def test_a_page_that_reloads_gets_everything_so_far_and_then_the_rest(
+    client: httpx.AsyncClient, run: ScriptedRun
+) -> None:
+    accepted = await ask(client)
+    first = Watcher(client, accepted["messageId"])
+    await run.listening.wait()
+    run.tell(started(Step.START, "reading", "finished"))
+    run.tell(TokenChunk(attempt=1, offset=0, text="With "))
+    await first.until("token")
+    await first.leave()
+
+    second = Watcher(client, accepted["messageId"])
+    await second.until("token")
+    assert second.text() == "With "
+    run.tell(TokenChunk(attempt=1, offset=5, text="pip"))
+    await second.until("token", 2)
+    run.end(Outcome.COMPLETE, generate_response=ANSWER)
+    assert (await second.to_the_end())[-1]["type"] == "result"
+    assert second.text() == "With pip"
+
+
+async def test_a_finished_answer_is_told_again_in_full(client: httpx.AsyncClient, run: ScriptedRun) -> None:
+    accepted = await ask(client)
+    run.end(Outcome.COMPLETE, start={"status": "reading"}, generate_response=ANSWER)
+    await Watcher(client, accepted["messageId"]).to_the_end()
+    events = await Watcher(client, accepted["messageId"]).to_the_end()
+    assert [event["type"] for event in events] == ["step", "step", "result"]
+    assert events[1]["payload"]["message"] == "With pip [1]."
+
+
+async def test_steps_the_stream_lost_are_read_from_the_run(client: httpx.AsyncClient, run: ScriptedRun) -> None:
+    accepted = await ask(client)
+    run.end(
+        Outcome.COMPLETE, start={"status": "reading"}, load_docs={"status": "making sense"}, generate_response=ANSWER
+    )
+    events = await Watcher(client, accepted["messageId"]).to_the_end()
+    assert [e["payload"].get("status") for e in events if e["type"] == "step"] == [
+        "reading",
+        "making sense",
+        "complete",
+    ]
+
+
+async def test_a_broken_stream_is_opened_again_and_the_draft_fills_the_gap(
+    client: httpx.AsyncClient, run: ScriptedRun
+) -> None:
+    accepted = await ask(client)
+    watcher = Watcher(client, accepted["messageId"])
+    await run.listening.wait()
+    run.tell(TokenChunk(attempt=1, offset=0, text="With "))
+    await watcher.until("token")
+    run.hang_up()
+    await run.listening.wait()
+    run.tell(TokenChunk(attempt=1, offset=9, text="lost"))
+    run.tell(DraftChunk(attempt=1, text="With pip and lost"))
+    await watcher.until("token", 2)
+    assert watcher.text() == "With pip and lost"
+    run.end(Outcome.COMPLETE, generate_response=ANSWER)
+    await watcher.to_the_end()
+
+
+async def test_an_engine_that_goes_away_and_comes_back_still_answers(
+    client: httpx.AsyncClient, run: ScriptedRun
+) -> None:
+    accepted = await ask(client)
+    watcher = Watcher(client, accepted["messageId"])
+    await run.listening.wait()
+    run.available = False
+    run.hang_up()
+    notices = await watcher.until("notice")
+    assert "the answer continues" in notices[0]["message"]
+    run.available = True
+    notices = await watcher.until("notice", 2)
+    assert notices[1]["message"] == ""
+    run.end(Outcome.COMPLETE, generate_response=ANSWER)
+    assert (await watcher.to_the_end())[-1]["payload"]["message"] == "With pip [1]."
+
+
+async def test_a_restarted_edge_goes_on_where_the_old_one_was(settings: Settings, run: ScriptedRun) -> None:
+    async with serving(settings, run) as client:
+        accepted = await ask(client)
+        watcher = Watcher(client, accepted["messageId"])
+        await run.listening.wait()
+        run.tell(started(Step.START, "reading", "finished"))
+        run.tell(started(Step.GENERATE_RESPONSE, "writing"))
+        run.tell(TokenChunk(attempt=1, offset=0, text="With "))
+        await watcher.until("token")
+        run.listening.clear()
+    async with serving(settings, run) as client:
+        await run.listening.wait()
+        watcher = Watcher(client, accepted["messageId"])
+        run.tell(TokenChunk(attempt=1, offset=5, text="pip"))
+        await watcher.until("token")
+        run.end(Outcome.COMPLETE, generate_response=ANSWER)
+        events = await watcher.to_the_end()
+        assert watcher.text() == "With pip"
+        assert events[0]["payload"]["status"] == "reading"
+        assert events[-1]["type"] == "result"
+
+
+async def test_a_second_attempt_begins_the_text_again(client: httpx.AsyncClient, run: ScriptedRun) -> None:
+    accepted = await ask(client)
+    watcher = Watcher(client, accepted["messageId"])
+    await run.listening.wait()
+    run.tell(TokenChunk(attempt=1, offset=0, text="Half a"))
+    await watcher.until("token")
+    run.tell(TokenChunk(attempt=2, offset=0, text="Whole"))
+    await watcher.until("token", 2)
+    assert watcher.text() == "Whole"
+    run.end(Outcome.COMPLETE, generate_response=ANSWER)
+    await watcher.to_the_end()
+
+
+async def test_stop_cancels_the_run_and_keeps_what_was_written(client: httpx.AsyncClient, run: ScriptedRun) -> None:
+    accepted = await ask(client)
+    watcher = Watcher(client, accepted["messageId"])
+    await run.listening.wait()
+    run.tell(TokenChunk(attempt=1, offset=0, text="With "))
+    await watcher.until("token")
+    assert (await client.post(f"/message/{accepted['messageId']}/stop")).status_code == 202
+    events = await watcher.to_the_end()
+    assert run.cancelled == ["run-1"]
+    assert (events[-1]["payload"]["status"], events[-1]["payload"]["message"]) == ("cancelled", "With ")
+    again = await client.post(f"/message/{accepted['messageId']}/stop")
+    assert again.json() == {"status": "cancelled"}
+
+
+async def test_a_failure_is_an_error_and_a_result_with_the_reason(client: httpx.AsyncClient, run: ScriptedRun) -> None:
+    accepted = await ask(client)
+    run.fail(Step.LOAD_DOCS, "https://example.org/docs/ answered with HTTP 404 (there is no such page).")
+    events = await Watcher(client, accepted["messageId"]).to_the_end()
+    assert [event["type"] for event in events[-2:]] == ["error", "result"]
+    assert "no such page" in events[-2]["payload"]["message"]
+    assert events[-1]["payload"]["status"] == "failed"
+
+
+async def test_a_conversation_is_kept_and_can_be_forgotten(client: httpx.AsyncClient, run: ScriptedRun) -> None:
+    accepted = await ask(client)
+    run.end(Outcome.COMPLETE, generate_response=ANSWER)
+    await Watcher(client, accepted["messageId"]).to_the_end()
+    again = await ask(client, question="And then?", conversationId=accepted["conversationId"])
+    assert again["conversationId"] == accepted["conversationId"]
+    await Watcher(client, again["messageId"]).to_the_end()
+    kept = (await client.get(f"/conversations/{accepted['conversationId']}")).json()["messages"]
+    assert [(message["role"], message["content"]) for message in kept] == [
+        ("user", "How do I install it?"), ("assistant", "With pip [1]."),
+        ("user", "And then?"), ("assistant", "With pip [1]."),
+    ]  # fmt: skip
+    assert kept[1]["runId"] == "run-1"
+    assert kept[1]["result"]["citations"][0]["url"] == "https://e.org/i#pip"
+    assert (await client.delete(f"/conversations/{accepted['conversationId']}")).status_code == 204
+    assert (await client.get(f"/conversations/{accepted['conversationId']}")).json()["messages"] == []
+
+
+async def test_an_engine_that_is_away_is_said_plainly_and_kept_in_the_conversation(
+    client: httpx.AsyncClient, run: ScriptedRun
+) -> None:
+    run.available = False
+    conversation_id = str(uuid4())
+    response = await client.post("/message", json=body(conversationId=conversation_id))
+    assert response.status_code == 503
+    assert "engine does not answer" in response.json()["error"]["message"]
+    kept = (await client.get(f"/conversations/{conversation_id}")).json()["messages"]
+    assert [message["status"] for message in kept] == ["complete", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "user", "content": "  "}]}, "messages"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role"),
+        ({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, "messages"),
+        ({"messages": [{"role": "user", "content": "x" * 9_000}]}, "messages"),
+        ({"messages": [{"role": "user", "content": "x"}] * 101}, "messages"),
+        ({"url": ""}, "url"),
+        ({"url": "ftp://example.org/"}, "url"),
+        ({"url": 7}, "url"),
+        ({"conversationId": "mine"}, "conversationId"),
+    ],
+)
+async def test_what_is_wrong_with_a_question_is_named(
+    client: httpx.AsyncClient, run: ScriptedRun, change: dict[str, object], field: str
+) -> None:
+    response = await client.post("/message", json=body() | change)
+    assert response.status_code == 422
+    assert response.json()["error"]["field"] == field
+    assert run.asked == []
+
+
+async def test_bodies_are_bounded_and_have_to_be_json(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/message", content=b"x" * 1_000_001)).status_code == 413
+    assert (
+        await client.post("/message", content=b"{", headers={"content-type": "application/json"})
+    ).status_code == 400
+
+
+async def test_an_unknown_message_is_not_found(client: httpx.AsyncClient) -> None:
+    assert (await client.get(f"/message/{uuid4()}")).status_code == 404
+    assert (await client.post(f"/message/{uuid4()}/stop")).status_code == 404
+    assert (await client.get("/message/nonsense")).status_code == 422
+
+
+async def test_only_the_configured_origin_may_call(client: httpx.AsyncClient) -> None:
+    allowed = await client.get("/config", headers={"Origin": ORIGIN})
+    assert allowed.headers["access-control-allow-origin"] == ORIGIN
+    other = await client.get("/config", headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in other.headers
+
+
+async def test_the_page_its_configuration_and_health_are_served(client: httpx.AsyncClient) -> None:
+    assert "The chat" in (await client.get("/")).text
+    config = (await client.get("/config")).json()
+    assert config["defaultUrl"] == "http://127.0.0.1:8080/docs/"
+    assert (config["models"], config["model"]) == (["tiny-chat"], "tiny-chat")
+    assert (await client.get("/health")).json() == {"status": "ok"}

@@ -1,0 +1,50 @@
+"""Settings are checked when they are read, and every setting is documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rag_chat import settings as settings_module
+from rag_chat.errors import SettingsError
+from rag_chat.settings import read_settings
+
+DATABASE = {"RAG_CHAT_DATABASE_URL": "postgresql://x/y"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({}, "RAG_CHAT_DATABASE_URL"),
+        (DATABASE | {"RAG_CHAT_PORT": "many"}, "RAG_CHAT_PORT"),
+        (DATABASE | {"RAG_CHAT_PORT": "70000"}, "RAG_CHAT_PORT"),
+        (DATABASE | {"RAG_CHAT_ALLOWED_PRIVATE_HOSTS": "localhost"}, "RAG_CHAT_ALLOWED_PRIVATE_HOSTS"),
+        (DATABASE | {"RAG_CHAT_DEFAULT_URL": "docs"}, "RAG_CHAT_DEFAULT_URL"),
+        (DATABASE | {"OPENAI_BASE_URL": "localhost:11434"}, "OPENAI_BASE_URL"),
+        (DATABASE | {"OPENAI_API_KEY": "k"}, "OPENAI_MODEL"),
+    ],
+)
+def test_a_wrong_setting_is_named(variables: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        read_settings(variables)
+
+
+def test_defaults_suit_one_machine() -> None:
+    settings = read_settings(DATABASE)
+    assert (settings.host, settings.port, settings.allowed_private_hosts) == ("127.0.0.1", 8000, frozenset())
+    assert (settings.model.base_url, settings.model.explicit) == ("http://127.0.0.1:11434/v1", False)
+
+
+def test_private_hosts_are_parsed() -> None:
+    settings = read_settings(DATABASE | {"RAG_CHAT_ALLOWED_PRIVATE_HOSTS": "127.0.0.1:8080, Docs.Local:80,[::1]:90"})
+    assert settings.allowed_private_hosts == {("127.0.0.1", 8080), ("docs.local", 80), ("::1", 90)}
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    source = Path(settings_module.__file__).read_text()
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    names = set(re.findall(r'"((?:RAG_CHAT|OPENAI)_[A-Z_]+)"', source))
+    assert len(names) > 12
+    assert sorted(name for name in names if f"`{name}`" not in readme) == []
