@@ -157,7 +157,7 @@ async def _database(dsn: str) -> AsyncIterator[Finding]:
         durable = await connection.fetchval("show fsync") == "on"
     finally:
         await connection.close()
-    name = f"PostgreSQL {version.major}.{version.minor}"
+    name = f"PostgreSQL {version.major}.{version.micro}"
     if version.major < POSTGRES_MIN:
         yield Finding("database", name, f"upgrade the server to PostgreSQL {POSTGRES_MIN} or newer")
         return
@@ -183,7 +183,7 @@ def _port(settings: Settings, number: int, purpose: str, flag: str) -> Finding:
         holder = holder_of(number)
         if running is not None and holder is not None and holder.pid == running:
             return Finding(subject, f"used by the engine of this data directory (process {running})")
-        problem, _, remedy = error.message.partition("; ")
+        problem, _, remedy = error.message.removeprefix(f"{subject} is ").partition("; ")
         return Finding(subject, problem, remedy or f"see {flag}")
     return Finding(subject, "free")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -154,6 +155,9 @@ def engine_pid(data_dir: Path) -> int | None:
 
 
 def _run(settings: Settings, announce: Ready, *, exclusive: bool) -> None:
+    # Until the event loop takes over, there is nothing to stop in order.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
     from broadaxe import logs
     from broadaxe.cli.engine_process import run_until_signal
     from broadaxe.cli.ports import WantedPort, claim

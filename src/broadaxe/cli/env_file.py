@@ -1,7 +1,8 @@
 """The file of `KEY=value` lines through which a ready engine tells scripts how to reach it.
 
 Owns its format: one variable per line, values taken literally, readable by its owner alone because it holds a token.
-Invariant: the file appears complete or not at all, and only while the engine it speaks of is ready or was killed.
+Invariant: the file appears complete or not at all. A starting engine removes what an earlier one left, so that its
+appearance means ready; after a stop it stays, because the token in it stays valid.
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ class EmbeddedPostgres:
                 server._users_lock = _shared_lock(server._data_dir / "users.lock")
                 await server._initialise()
                 await server._bring_up(start_timeout_s)
-                await server._create_database(MAIN_DATABASE, if_missing=True)
+                await server._create_database(MAIN_DATABASE)
         except BaseException:
             # Also on cancellation: a half-started server must not be left behind.
             await server.stop()
@@ -223,7 +223,7 @@ class EmbeddedPostgres:
 
     async def database_dsn(self, name: str) -> str:
         """The URL of another database on the same server, which is created if it is missing."""
-        await self._create_database(name, if_missing=True)
+        await self._create_database(name)
         return self._dsn(name)
 
     async def stop(self) -> None:
@@ -494,7 +494,8 @@ class EmbeddedPostgres:
         found = self._pid_file()
         return found is not None
 
-    async def _create_database(self, name: str, *, if_missing: bool) -> None:
+    async def _create_database(self, name: str) -> None:
+        """Create a database unless it exists."""
         if DATABASE_NAME.fullmatch(name) is None:
             raise InvalidArgument(
                 f"{name!r} is no database name: use up to 63 lower-case letters, digits and underscores, "
@@ -503,10 +504,11 @@ class EmbeddedPostgres:
             )
         connection = await asyncpg.connect(self._dsn("postgres"), timeout=30.0)
         try:
-            if if_missing and await connection.fetchval("select 1 from pg_database where datname = $1", name):
+            if await connection.fetchval("select 1 from pg_database where datname = $1", name):
                 return
             # The only statements of this module. An identifier cannot be a parameter; the pattern above is the guard.
-            with contextlib.suppress(asyncpg.DuplicateDatabaseError):
+            # Of several callers at once, one creates it; the others meet one of these, depending on the instant.
+            with contextlib.suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
                 await connection.execute(f'create database "{name}"')
         finally:
             await connection.close(timeout=5.0)

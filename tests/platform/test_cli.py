@@ -1,0 +1,152 @@
+"""The command line as scripts and people meet it: real processes, exit codes and messages."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broadaxe.cli import env_file
+from broadaxe.cli.ports import WantedPort, claim
+from broadaxe.errors import ConfigurationError
+
+
+def broadaxe(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("BROADAXE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "broadaxe.cli.main", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={**clean, **environment},
+    )
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_help_names_every_command() -> None:
+    done = broadaxe("--help")
+    assert done.returncode == 0
+    for command in ("dev", "serve", "demo", "token", "migrate", "doctor"):
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize("command", ["dev", "serve", "demo", "token", "migrate", "doctor"])
+def test_help_of_each_command_has_an_example(command: str) -> None:
+    done = broadaxe(command, "--help")
+    assert done.returncode == 0
+    assert f"broadaxe {command}" in done.stdout.split("Options:")[0]
+
+
+def test_help_imports_neither_the_engine_nor_a_web_framework() -> None:
+    heavy = "asyncpg fastapi grpc uvicorn asyncio"
+    code = f"import sys, broadaxe.cli.main\nprint([name for name in {heavy!r}.split() if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("flag", ["--grpc-port", "--http-port"])
+def test_taken_port_is_named_with_its_holder_and_flag_before_anything_starts(
+    tmp_path: Path, taken_port: int, flag: str
+) -> None:
+    other = {"--grpc-port": "--http-port", "--http-port": "--grpc-port"}[flag]
+    done = broadaxe("dev", "--data-dir", tmp_path / "data", flag, str(taken_port), other, "0")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert f"port {taken_port}" in done.stderr
+    assert f"process {os.getpid()}" in done.stderr
+    assert flag in done.stderr
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_value_that_is_no_port_is_one_line(tmp_path: Path) -> None:
+    done = broadaxe("dev", "--data-dir", tmp_path, BROADAXE_GRPC_PORT="many")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "BROADAXE_GRPC_PORT" in done.stderr
+
+
+def test_serve_without_a_database_says_what_to_give() -> None:
+    done = broadaxe("serve")
+    assert done.returncode == 2
+    assert "--database-url" in done.stderr
+
+
+def test_token_without_a_database_creates_none(tmp_path: Path) -> None:
+    done = broadaxe("token", "list", "--data-dir", tmp_path / "typo")
+    assert done.returncode == 2
+    assert "there is no database" in done.stderr
+    assert not (tmp_path / "typo").exists()
+
+
+def test_doctor_finds_nothing_wrong_with_an_empty_directory(tmp_path: Path) -> None:
+    done = broadaxe("doctor", "--data-dir", tmp_path / "new", "--grpc-port", "0", "--http-port", "0")
+    assert done.returncode == 0, done.stdout
+    assert "FAIL" not in done.stdout
+    assert "PostgreSQL" in done.stdout
+    assert not (tmp_path / "new").exists()
+
+
+def test_doctor_says_what_to_do_about_a_taken_port_and_a_dead_database(tmp_path: Path, taken_port: int) -> None:
+    done = broadaxe(
+        "doctor",
+        *("--data-dir", tmp_path),
+        *("--database-url", f"postgresql://nobody@127.0.0.1:{taken_port + 1 if taken_port < 65535 else 1}/none"),
+        *("--grpc-port", str(taken_port)),
+        *("--http-port", "0"),
+    )
+    assert done.returncode == 1
+    failures = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
+    assert len(failures) == 2
+    assert any("database" in line for line in failures)
+    assert any(f"port {taken_port}" in line for line in failures)
+    assert "--grpc-port" in done.stdout
+
+
+def test_demo_outside_a_prepared_checkout_or_on_a_taken_port_starts_nothing(tmp_path: Path, taken_port: int) -> None:
+    done = broadaxe("demo", "--data-dir", tmp_path / "data", "--chat-port", str(taken_port), "--grpc-port", "0")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) >= 1
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_two_zeros_get_two_different_ports() -> None:
+    wanted = [WantedPort(0, "one", "--one"), WantedPort(0, "two", "--two")]
+    first, second = claim("127.0.0.1", wanted)
+    assert first != second
+
+
+def test_address_of_another_machine_is_refused_with_the_flag() -> None:
+    with pytest.raises(ConfigurationError, match="--host"):
+        claim("192.0.2.1", [WantedPort(0, "gRPC", "--grpc-port")])
+
+
+def test_env_file_is_private_and_reads_back(tmp_path: Path) -> None:
+    path = tmp_path / "engine.env"
+    assert env_file.read(path) is None
+    env_file.write(path, {"A": "1", "B": "postgresql://x?host=a%2Fb&port=1"})
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert env_file.read(path) == {"A": "1", "B": "postgresql://x?host=a%2Fb&port=1"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["engine.env"]
+
+
+def test_env_file_of_an_earlier_engine_is_gone_before_the_new_one_is_ready(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "engine.env"
+    env_file.check_writable(path)
+    env_file.write(path, {"A": "1"})
+    env_file.check_writable(path)
+    assert not path.exists()
+
+
+def test_env_file_in_an_impossible_place_is_refused_before_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="--env-file"):
+        env_file.check_writable(tmp_path / "file" / "engine.env")

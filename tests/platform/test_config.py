@@ -1,0 +1,63 @@
+"""Settings: where values come from, and that wrong ones are named."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from broadaxe.config import SETTINGS, Settings, load
+from broadaxe.errors import ConfigurationError
+
+
+def test_defaults_listen_on_loopback_with_the_usual_ports() -> None:
+    settings = load({})
+    assert (settings.host, settings.grpc_port, settings.http_port) == ("127.0.0.1", 7077, 8080)
+    assert settings.data_dir == Path(".broadaxe")
+    assert settings.embedded
+
+
+def test_command_line_wins_over_environment_and_environment_over_default() -> None:
+    environment = {"BROADAXE_GRPC_PORT": "1111", "BROADAXE_HTTP_PORT": "2222"}
+    settings = load(environment, {"grpc_port": "3333", "http_port": None})
+    assert (settings.grpc_port, settings.http_port) == (3333, 2222)
+
+
+def test_empty_variables_count_as_not_set() -> None:
+    assert load({"BROADAXE_DATABASE_URL": " "}).embedded
+
+
+def test_every_field_has_a_variable_and_a_help_text() -> None:
+    assert {setting.field for setting in SETTINGS} == {field.name for field in fields(Settings)}
+    assert all(setting.help for setting in SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BROADAXE_GRPC_PORT", "70000"),
+        ("BROADAXE_HTTP_PORT", "-1"),
+        ("BROADAXE_HOST", "not a host"),
+        ("BROADAXE_DATABASE_URL", "mysql://x"),
+        ("BROADAXE_PUBLIC_URL", "example.com"),
+        ("BROADAXE_PUBLIC_GRPC", "http://example.com:1"),
+        ("BROADAXE_LOG_LEVEL", "loud"),
+        ("BROADAXE_REQUIRE_LOGIN", "perhaps"),
+        ("BROADAXE_EXTRA_DATABASES", "ok,Not Ok"),
+    ],
+)
+def test_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=variable):
+        load({variable: value})
+
+
+def test_wrong_flag_is_refused_by_the_name_of_the_flag() -> None:
+    with pytest.raises(ConfigurationError, match="--grpc-port"):
+        load({}, {"grpc_port": "x"})
+
+
+def test_addresses_for_clients_are_reachable_ones() -> None:
+    assert load({"BROADAXE_HOST": "0.0.0.0"}).grpc_address == "127.0.0.1:7077"
+    assert load({"BROADAXE_HOST": "::1"}).http_url == "http://[::1]:8080"
+    assert load({"BROADAXE_PUBLIC_URL": "https://b.example.com/"}).http_url == "https://b.example.com"
