@@ -25,9 +25,10 @@ from broadaxe.config import Settings
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.engine import Engine
 from broadaxe.errors import ConfigurationError, Unauthenticated
-from broadaxe.metrics import EngineMetrics
+from broadaxe.metrics import observer
 from broadaxe.rest.app import create_http_app
 from broadaxe.rest.context import HttpSettings
+from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.server import HttpServer
 from broadaxe.rpc.grpcio_carrier import GrpcioCarrier
 from broadaxe.rpc.services.admin import AdminService
@@ -122,14 +123,14 @@ class App:
         stack.push_async_callback(_cancelled, asyncio.create_task(_keep_partitions(pool), name="partitions"))
 
         clock = SystemClock()
-        metrics = EngineMetrics()
+        metrics = Metrics()
         engine = Engine(
             journal_pool=journal_pool,
             pool=pool,
             node_id=_node_id(settings),
             address=settings.grpc_address,
             clock=clock,
-            observe=metrics.observe,
+            observe=observer(metrics),
         )
         reads = Reads(pool)
         open_account_id = None
@@ -140,6 +141,7 @@ class App:
             pool=pool,
             engine=engine,
             verifier=self._verifier,
+            metrics=metrics,
             settings=HttpSettings(
                 server_url=settings.http_url,
                 grpc_address=settings.grpc_address,
