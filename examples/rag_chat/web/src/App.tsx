@@ -1,0 +1,61 @@
+import { useEffect, useRef } from "react";
+import { useChat } from "./chat/useChat";
+import { Answer } from "./components/Answer";
+import { Composer } from "./components/Composer";
+import { AxeIcon } from "./components/icons";
+
+const NEAR_END_PX = 160;
+
+export function App() {
+  const { config, turns, busy, problem, ask, stop, startOver } = useChat();
+  const end = useRef<HTMLDivElement>(null);
+  const asked = turns.length;
+  const written = turns.at(-1)?.text.length ?? 0;
+
+  // Follow the answer while the reader is at its end; leave alone a reader who scrolled back.
+  useEffect(() => {
+    const room = document.documentElement;
+    if (room.scrollHeight - room.scrollTop - room.clientHeight < NEAR_END_PX) end.current?.scrollIntoView({ block: "end" });
+  }, [written]);
+  useEffect(() => {
+    if (asked > 0) end.current?.scrollIntoView({ block: "end" });
+  }, [asked]);
+
+  return (
+    <div className="page">
+      <header>
+        <span className="brand">
+          <AxeIcon /> Ask the docs
+        </span>
+        {turns.length > 0 && (
+          <button type="button" className="quiet" onClick={startOver} disabled={busy}>
+            New conversation
+          </button>
+        )}
+      </header>
+      <main>
+        {turns.length === 0 && (
+          <section className="welcome">
+            <h1>What would you like to know?</h1>
+            <p>Give a page, ask a question. The answer comes with links to the passages it rests on.</p>
+            {config !== null && config.models.length === 0 && (
+              <p className="notice">No language model is reachable, so answers will be quoted passages.</p>
+            )}
+          </section>
+        )}
+        {turns.map((turn, index) => (
+          <Answer key={turn.messageId ?? `new-${index}`} turn={turn} dashboardUrl={config?.dashboardUrl ?? ""} />
+        ))}
+        <div ref={end} className="end" />
+      </main>
+      <footer>
+        {problem !== null && (
+          <p className="error" role="alert">
+            {problem}
+          </p>
+        )}
+        <Composer config={config} busy={busy} onAsk={ask} onStop={stop} />
+      </footer>
+    </div>
+  );
+}

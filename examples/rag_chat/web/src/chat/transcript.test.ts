@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import type { AnswerEvent, KeptMessage, Result } from "../services/wire";
+import { applyEvent, historyOf, newTurn, splice, turnsOf, type Turn } from "./transcript";
+
+const result: Result = {
+  status: "complete",
+  message: "With pip [1].",
+  citations: [{ index: 1, title: "Install", heading: "With pip", url: "https://e.org/i#pip", quote: "pip" }],
+  model: "tiny",
+  extractive: false,
+};
+
+const step = (status: string, more: Partial<Extract<AnswerEvent, { type: "step" }>["step"]> = {}): AnswerEvent => ({
+  type: "step",
+  step: { step: "load_docs", phase: "finished", status, attempt: 1, detail: null, ...more },
+});
+
+const after = (...events: AnswerEvent[]): Turn => events.reduce(applyEvent, newTurn("How?", "https://e.org/"));
+
+describe("splice", () => {
+  it("appends, repeats without harm, and replaces from an offset", () => {
+    expect(splice("Hello", 5, " you")).toBe("Hello you");
+    expect(splice("Hello you", 5, " you")).toBe("Hello you");
+    expect(splice("Hello you", 0, "New")).toBe("New");
+  });
+
+  it("counts characters the way the edge does, also beyond the basic plane", () => {
+    expect(splice("🪓🪓", 2, "!")).toBe("🪓🪓!");
+    expect(splice("🪓🪓", 1, "x")).toBe("🪓x");
+  });
+});
+
+describe("an answer", () => {
+  it("goes through its stages and never back", () => {
+    expect(after(step("reading")).stage).toBe("reading");
+    expect(after(step("reading"), step("making sense"), step("reading", { phase: "started" })).stage).toBe("making sense");
+    expect(after(step("starting", { phase: "started" })).stage).toBeNull();
+  });
+
+  it("tells what it reads, and why it tries again", () => {
+    expect(after(step("reading"), { type: "progress", detail: "Reading x" }).detail).toBe("Reading x");
+    const retrying = after(step("reading"), step("reading", { phase: "retrying", detail: "HTTP 503." }));
+    expect(retrying.detail).toBe("HTTP 503. Trying again…");
+  });
+
+  it("collects its text, and starts over when another attempt does", () => {
+    const tokens: AnswerEvent[] = [
+      { type: "token", offset: 0, text: "Half" },
+      { type: "token", offset: 4, text: " a" },
+    ];
+    expect(after(...tokens).text).toBe("Half a");
+    expect(after(...tokens, { type: "token", offset: 0, text: "Whole" }).text).toBe("Whole");
+  });
+
+  it("ends with the result, whatever was streamed", () => {
+    const done = after({ type: "token", offset: 0, text: "Wi" }, { type: "result", result });
+    expect(done).toMatchObject({ status: "complete", text: "With pip [1].", stage: null, model: "tiny", error: null });
+  });
+
+  it("shows a failure once, and keeps what was written when it was stopped", () => {
+    const failed = after(
+      { type: "error", message: "No such page." },
+      { type: "result", result: { ...result, status: "failed", message: "No such page.", citations: [] } },
+    );
+    expect(failed).toMatchObject({ status: "failed", text: "", error: "No such page." });
+    const stopped = after({ type: "result", result: { ...result, status: "cancelled", message: "With" } });
+    expect(stopped).toMatchObject({ status: "cancelled", text: "With", error: null });
+  });
+});
+
+describe("a kept conversation", () => {
+  const kept = (message: Partial<KeptMessage>): KeptMessage => ({
+    messageId: "m",
+    role: "user",
+    status: "complete",
+    content: "How?",
+    url: "https://e.org/",
+    runId: null,
+    result: null,
+    ...message,
+  });
+
+  it("comes back as turns, the running one with what it had", () => {
+    const turns = turnsOf([
+      kept({}),
+      kept({ messageId: "a1", role: "assistant", content: "With pip [1].", runId: "r1", result }),
+      kept({ content: "And then?" }),
+      kept({ messageId: "a2", role: "assistant", status: "running", content: "Th", runId: "r2" }),
+    ]);
+    expect(turns.map((turn) => [turn.question, turn.messageId, turn.status, turn.text])).toEqual([
+      ["How?", "a1", "complete", "With pip [1]."],
+      ["And then?", "a2", "running", "Th"],
+    ]);
+  });
+
+  it("is sent along with the next question, without what failed, and bounded", () => {
+    const done = after({ type: "result", result });
+    const failed: Turn = { ...newTurn("Bad", "x"), status: "failed" };
+    expect(historyOf([done, failed], "Next?").map((message) => message.content)).toEqual(["How?", "With pip [1].", "Next?"]);
+    expect(historyOf(Array<Turn>(60).fill(done), "Next?")).toHaveLength(41);
+  });
+});

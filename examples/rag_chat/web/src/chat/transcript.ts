@@ -1,0 +1,116 @@
+// The conversation as the page knows it: plain data, and pure functions that say what an event changes.
+
+import type { AnswerEvent, Citation, KeptMessage, Status } from "../services/wire";
+
+export const STAGES = ["reading", "making sense", "writing"] as const;
+export type Stage = (typeof STAGES)[number];
+
+export interface Turn {
+  question: string;
+  url: string;
+  messageId: string | null;
+  runId: string | null;
+  status: Status;
+  stage: Stage | null;
+  detail: string;
+  notice: string;
+  text: string;
+  citations: Citation[];
+  model: string | null;
+  extractive: boolean;
+  error: string | null;
+}
+
+export function newTurn(question: string, url: string): Turn {
+  return {
+    question,
+    url,
+    messageId: null,
+    runId: null,
+    status: "running",
+    stage: null,
+    detail: "",
+    notice: "",
+    text: "",
+    citations: [],
+    model: null,
+    extractive: false,
+    error: null,
+  };
+}
+
+const isStage = (status: string): status is Stage => (STAGES as readonly string[]).includes(status);
+
+/** Put `text` at `offset`, counted in code points as the edge counts, and drop what was behind it. */
+export function splice(current: string, offset: number, text: string): string {
+  const points = Array.from(current);
+  return offset >= points.length ? current + text : points.slice(0, offset).join("") + text;
+}
+
+export function applyEvent(turn: Turn, event: AnswerEvent): Turn {
+  switch (event.type) {
+    case "step": {
+      const stage = isStage(event.step.status) ? furthest(turn.stage, event.step.status) : turn.stage;
+      const again = event.step.attempt > 1 && event.step.phase === "started" ? "Trying once more…" : turn.detail;
+      const detail = event.step.phase === "retrying" ? `${event.step.detail ?? ""} Trying again…`.trim() : again;
+      return { ...turn, stage, detail: stage === turn.stage ? detail : "" };
+    }
+    case "progress":
+      return { ...turn, detail: event.detail };
+    case "token":
+      return { ...turn, stage: "writing", detail: "", text: splice(turn.text, event.offset, event.text) };
+    case "notice":
+      return { ...turn, notice: event.message };
+    case "error":
+      return { ...turn, error: event.message };
+    case "result": {
+      const { status, message, citations, model, extractive } = event.result;
+      const failed = status === "failed";
+      return {
+        ...turn,
+        status,
+        stage: null,
+        detail: "",
+        notice: "",
+        text: failed ? "" : message,
+        error: failed ? message : null,
+        citations,
+        model,
+        extractive,
+      };
+    }
+  }
+}
+
+/** Stages only go forward; an event that repeats an earlier one does not move them back. */
+function furthest(current: Stage | null, next: Stage): Stage {
+  return current !== null && STAGES.indexOf(current) > STAGES.indexOf(next) ? current : next;
+}
+
+/** Turns from the messages the edge kept: each question with the answer behind it. */
+export function turnsOf(messages: KeptMessage[]): Turn[] {
+  const turns: Turn[] = [];
+  for (const message of messages) {
+    if (message.role === "user") {
+      turns.push(newTurn(message.content, message.url));
+      continue;
+    }
+    const turn = turns.pop() ?? newTurn("", message.url);
+    const known: Turn = { ...turn, messageId: message.messageId, runId: message.runId, text: message.content };
+    turns.push(message.result === null ? known : applyEvent(known, { type: "result", result: message.result }));
+  }
+  return turns;
+}
+
+const HISTORY_MESSAGES_MAX = 40;
+
+/** What is sent with the next question: finished turns, and the question itself. */
+export function historyOf(turns: Turn[], question: string): { role: "user" | "assistant"; content: string }[] {
+  const past = turns
+    .filter((turn) => turn.status === "complete" && turn.question.trim() !== "")
+    .flatMap((turn) => [
+      { role: "user" as const, content: turn.question },
+      { role: "assistant" as const, content: turn.text },
+    ]);
+  return [...past.slice(-HISTORY_MESSAGES_MAX), { role: "user" as const, content: question }];
+}

@@ -1,0 +1,221 @@
+// The words spoken with the edge, and the only place that knows them. Everything that arrives is checked before it is believed.
+
+export type Status = "running" | "complete" | "failed" | "cancelled";
+
+export interface Citation {
+  index: number;
+  title: string;
+  heading: string;
+  url: string;
+  quote: string;
+}
+
+export interface Result {
+  status: Exclude<Status, "running">;
+  message: string;
+  citations: Citation[];
+  model: string | null;
+  extractive: boolean;
+}
+
+export interface StepNews {
+  step: string;
+  phase: "started" | "finished" | "retrying";
+  status: string;
+  attempt: number;
+  detail: string | null;
+}
+
+export type AnswerEvent =
+  | { type: "step"; step: StepNews }
+  | { type: "progress"; detail: string }
+  | { type: "token"; offset: number; text: string }
+  | { type: "notice"; message: string }
+  | { type: "error"; message: string }
+  | { type: "result"; result: Result };
+
+export interface KeptMessage {
+  messageId: string;
+  role: "user" | "assistant";
+  status: Status;
+  content: string;
+  url: string;
+  runId: string | null;
+  result: Result | null;
+}
+
+export interface Config {
+  defaultUrl: string;
+  dashboardUrl: string;
+  models: string[];
+  model: string | null;
+}
+
+export interface Accepted {
+  messageId: string;
+  conversationId: string;
+  runId: string;
+}
+
+type Fields = Record<string, unknown>;
+
+const fieldsOf = (value: unknown): Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
+const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
+const numberOf = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+
+/** A link that can be followed without harm; anything else leads nowhere. */
+export function safeLink(url: string): string | null {
+  return /^https?:\/\//i.test(url) ? url : null;
+}
+
+export function readEvent(data: string): AnswerEvent | null {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(data);
+  } catch {
+    return null;
+  }
+  const event = fieldsOf(parsed);
+  const payload = fieldsOf(event["payload"]);
+  switch (event["type"]) {
+    case "step":
+      return { type: "step", step: readStep(payload) };
+    case "progress":
+      return { type: "progress", detail: textOf(payload["detail"]) };
+    case "token":
+      return { type: "token", offset: numberOf(payload["offset"]), text: textOf(payload["text"]) };
+    case "notice":
+      return { type: "notice", message: textOf(payload["message"]) };
+    case "error":
+      return { type: "error", message: textOf(payload["message"]) };
+    case "result":
+      return { type: "result", result: readResult(payload) };
+    default:
+      return null;
+  }
+}
+
+function readStep(payload: Fields): StepNews {
+  const phase = payload["phase"];
+  return {
+    step: textOf(payload["step"]),
+    phase: phase === "finished" || phase === "retrying" ? phase : "started",
+    status: textOf(payload["status"]),
+    attempt: numberOf(payload["attempt"]),
+    detail: textOrNull(payload["detail"]),
+  };
+}
+
+function readResult(payload: Fields): Result {
+  const status = payload["status"];
+  return {
+    status: status === "complete" || status === "cancelled" ? status : "failed",
+    message: textOf(payload["message"]),
+    citations: listOf(payload["citations"]).map((entry) => readCitation(fieldsOf(entry))),
+    model: textOrNull(payload["model"]),
+    extractive: payload["extractive"] === true,
+  };
+}
+
+function readCitation(fields: Fields): Citation {
+  return {
+    index: numberOf(fields["index"]),
+    title: textOf(fields["title"]),
+    heading: textOf(fields["heading"]),
+    url: textOf(fields["url"]),
+    quote: textOf(fields["quote"]),
+  };
+}
+
+function readMessage(fields: Fields): KeptMessage {
+  const status = fields["status"];
+  return {
+    messageId: textOf(fields["messageId"]),
+    role: fields["role"] === "user" ? "user" : "assistant",
+    status: status === "running" || status === "complete" || status === "cancelled" ? status : "failed",
+    content: textOf(fields["content"]),
+    url: textOf(fields["url"]),
+    runId: textOrNull(fields["runId"]),
+    result: fields["result"] == null ? null : readResult(fieldsOf(fields["result"])),
+  };
+}
+
+/** What the edge said when it refused, in its own words. */
+export class EdgeError extends Error {}
+
+const AWAY = "The chat's server does not answer. Is it running?";
+
+async function call(path: string, init?: RequestInit): Promise<Fields> {
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch {
+    throw new EdgeError(AWAY);
+  }
+  const body: unknown = await response.json().catch(() => null);
+  if (!response.ok) {
+    throw new EdgeError(textOf(fieldsOf(fieldsOf(body)["error"])["message"]) || `${AWAY} (HTTP ${response.status})`);
+  }
+  return fieldsOf(body);
+}
+
+export async function fetchConfig(): Promise<Config> {
+  const fields = await call("/config");
+  return {
+    defaultUrl: textOf(fields["defaultUrl"]),
+    dashboardUrl: textOf(fields["dashboardUrl"]),
+    models: listOf(fields["models"]).map(textOf).filter(Boolean),
+    model: textOrNull(fields["model"]),
+  };
+}
+
+export async function fetchConversation(conversationId: string): Promise<KeptMessage[]> {
+  const fields = await call(`/conversations/${encodeURIComponent(conversationId)}`);
+  return listOf(fields["messages"]).map((entry) => readMessage(fieldsOf(entry)));
+}
+
+export async function forgetConversation(conversationId: string): Promise<void> {
+  await fetch(`/conversations/${encodeURIComponent(conversationId)}`, { method: "DELETE" }).catch(() => undefined);
+}
+
+export interface Question {
+  messages: { role: "user" | "assistant"; content: string }[];
+  url: string;
+  conversationId: string;
+  model?: string;
+}
+
+export async function postQuestion(question: Question): Promise<Accepted> {
+  const fields = await call("/message", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(question),
+  });
+  return {
+    messageId: textOf(fields["messageId"]),
+    conversationId: textOf(fields["conversationId"]),
+    runId: textOf(fields["runId"]),
+  };
+}
+
+export async function postStop(messageId: string): Promise<void> {
+  await call(`/message/${encodeURIComponent(messageId)}/stop`, { method: "POST" });
+}
+
+/** Watch an answer until its result; the browser reconnects by itself. Returns how to stop watching. */
+export function watchAnswer(messageId: string, onEvent: (event: AnswerEvent) => void): () => void {
+  const source = new EventSource(`/message/${encodeURIComponent(messageId)}`);
+  source.onmessage = (message: MessageEvent<string>) => {
+    const event = readEvent(message.data);
+    if (event === null) return;
+    if (event.type === "result") source.close();
+    onEvent(event);
+  };
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) onEvent({ type: "notice", message: AWAY });
+  };
+  return () => source.close();
+}
