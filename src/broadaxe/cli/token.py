@@ -37,7 +37,7 @@ def token() -> None:
 @token.command()
 @click.option("--name", required=True, help="What the token is for; shown in lists.")
 @click.option("--expires-in", default="90d", show_default=True, help="How long it is valid: 12h, 90d, 1y.")
-@click.option("--tenant", default="default", show_default=True, help="Id or slug of the tenant.")
+@click.option("--tenant", default="dev", show_default=True, help="Id or slug of the tenant.")
 @options.listening
 @options.database_url
 @options.data_dir
@@ -64,7 +64,7 @@ def create(name: str, expires_in: str, tenant: str, **given: str | None) -> None
 
 
 @token.command("list")
-@click.option("--tenant", default="default", show_default=True, help="Id or slug of the tenant.")
+@click.option("--tenant", default="dev", show_default=True, help="Id or slug of the tenant.")
 @options.database_url
 @options.data_dir
 def list_(tenant: str, **given: str | None) -> None:

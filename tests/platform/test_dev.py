@@ -1,0 +1,207 @@
+"""`broadaxe dev` as a script uses it: ready when the env file appears, the same after a kill, gone on SIGTERM."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+
+from broadaxe.cli import env_file
+
+PATIENCE_S = 90.0
+SDK_VARIABLES = {
+    "HATCHET_CLIENT_TOKEN",
+    "HATCHET_CLIENT_HOST_PORT",
+    "HATCHET_CLIENT_SERVER_URL",
+    "HATCHET_CLIENT_API_URL",
+    "HATCHET_CLIENT_TLS_STRATEGY",
+}
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "broadaxe.cli.main", *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("BROADAXE_")}
+
+
+@contextlib.contextmanager
+def dev(directory: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str], str]]:
+    """A ready engine, what it wrote into the env file, and what it printed until it was ready."""
+    target = directory / "engine.env"
+    process = subprocess.Popen(
+        command(
+            *("dev", "--data-dir", directory / "data", "--grpc-port", "0", "--http-port", "0"),
+            *("--env-file", target, *flags),
+        ),
+        stdout=subprocess.PIPE,
+        stderr=(directory / "stderr.log").open("ab"),
+        text=True,
+        env=environment(),
+    )
+    watchdog = threading.Timer(PATIENCE_S, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        printed: list[str] = []
+        for line in process.stdout:
+            printed.append(line)
+            if line.startswith("Stop with"):
+                break
+        values = env_file.read(target)
+        assert values is not None, (directory / "stderr.log").read_text()
+        yield process, values, "".join(printed)
+    finally:
+        watchdog.cancel()
+        if process.poll() is None:
+            process.terminate()
+            process.wait(PATIENCE_S)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def get(url: str, token: str | None = None) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return response.status, response.read()
+
+
+def workers(values: dict[str, str], token: str) -> int:
+    """The status of a call that only a valid token may make."""
+    payload = token.split(".")[1]
+    tenant = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
+    return get(f"{values['HATCHET_CLIENT_SERVER_URL']}/api/v1/tenants/{tenant}/worker", token)[0]
+
+
+def postgres_of(directory: Path) -> list[psutil.Process]:
+    cluster = str((directory / "data" / "postgres" / "cluster").resolve())
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if cluster in process.cmdline():
+                found.append(process)
+    return found
+
+
+def test_env_file_says_how_to_connect_and_sigterm_ends_everything_in_order(tmp_path: Path) -> None:
+    with dev(tmp_path) as (process, values, printed):
+        assert set(values) == SDK_VARIABLES
+        assert values["HATCHET_CLIENT_TLS_STRATEGY"] == "none"
+        assert stat.S_IMODE((tmp_path / "engine.env").stat().st_mode) == 0o600
+        assert all(f"export {name}={value}" in printed for name, value in values.items())
+        assert get(values["HATCHET_CLIENT_SERVER_URL"] + "/api/ready")[0] == 200
+        assert len(postgres_of(tmp_path)) == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+    assert postgres_of(tmp_path) == []
+
+
+def test_ctrl_c_stops_with_exit_code_0(tmp_path: Path) -> None:
+    with dev(tmp_path) as (process, _, _):
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_sigterm_during_the_start_stops_with_exit_code_0_and_leaves_no_server(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("dev", "--data-dir", tmp_path / "data", "--grpc-port", "0", "--http-port", "0"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    )
+    # The lock is taken after the signal handlers are in place, and long before the first database exists.
+    lock = tmp_path / "data" / "engine.lock"
+    deadline = time.monotonic() + PATIENCE_S
+    while not lock.exists() and time.monotonic() < deadline:
+        assert process.poll() is None
+    process.terminate()
+    assert process.wait(PATIENCE_S) == 0
+    assert postgres_of(tmp_path) == []
+
+
+def test_after_kill_the_next_start_attaches_and_old_tokens_still_work(tmp_path: Path) -> None:
+    with dev(tmp_path) as (process, before, _):
+        server = postgres_of(tmp_path)[0].pid
+        process.kill()
+        process.wait(PATIENCE_S)
+    assert [found.pid for found in postgres_of(tmp_path)] == [server]
+    with dev(tmp_path) as (_, after, _):
+        assert [found.pid for found in postgres_of(tmp_path)] == [server]
+        assert workers(after, before["HATCHET_CLIENT_TOKEN"]) == 200
+    assert postgres_of(tmp_path) == []
+
+
+def test_second_engine_on_the_same_data_is_refused_by_the_first_ones_process_id(tmp_path: Path) -> None:
+    with dev(tmp_path) as (process, _, _):
+        second = subprocess.run(
+            command("dev", "--data-dir", tmp_path / "data", "--grpc-port", "0", "--http-port", "0"),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            env=environment(),
+        )
+        assert second.returncode == 2
+        assert f"process {process.pid}" in second.stderr
+        assert process.poll() is None
+
+
+async def test_extra_database_is_created_and_its_url_is_handed_over(tmp_path: Path) -> None:
+    with dev(tmp_path, "--extra-database", "rag_chat") as (_, values, _):
+        connection = await asyncpg.connect(values["BROADAXE_DATABASE_URL_RAG_CHAT"])
+        assert await connection.fetchval("select current_database()") == "rag_chat"
+        await connection.close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    directory = tmp_path_factory.mktemp("running")
+    with dev(directory) as (_, values, _):
+        yield directory / "data", values
+
+
+def broadaxe(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S, env=environment())
+
+
+def test_doctor_knows_the_engine_that_holds_its_own_ports(running: tuple[Path, dict[str, str]]) -> None:
+    data_dir, values = running
+    grpc_port = values["HATCHET_CLIENT_HOST_PORT"].rpartition(":")[2]
+    http_port = values["HATCHET_CLIENT_SERVER_URL"].rpartition(":")[2]
+    done = broadaxe("doctor", "--data-dir", data_dir, "--grpc-port", grpc_port, "--http-port", http_port)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("used by the engine of this data directory") == 2
+    assert "up to date" in done.stdout
+
+
+def test_token_is_issued_listed_and_revoked_beside_a_running_engine(running: tuple[Path, dict[str, str]]) -> None:
+    data_dir, values = running
+    created = broadaxe("token", "create", "--name", "billing workers", "--expires-in", "1d", "--data-dir", data_dir)
+    assert created.returncode == 0, created.stderr
+    token = created.stdout.strip()
+    assert workers(values, token) == 200
+    listed = broadaxe("token", "list", "--data-dir", data_dir)
+    line = next(line for line in listed.stdout.splitlines() if line.endswith("billing workers"))
+    assert token not in listed.stdout
+    assert broadaxe("token", "revoke", line.split()[0], "--data-dir", data_dir).returncode == 0
+    assert "billing workers" not in broadaxe("token", "list", "--data-dir", data_dir).stdout
+
+
+def test_migrate_finds_the_schema_of_a_running_engine_up_to_date(running: tuple[Path, dict[str, str]]) -> None:
+    data_dir, _ = running
+    done = broadaxe("migrate", "--check", "--data-dir", data_dir)
+    assert (done.returncode, done.stdout.strip()) == (0, "the schema is up to date")
