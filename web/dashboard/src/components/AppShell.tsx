@@ -59,7 +59,7 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
         {children}
       </main>
       <footer className="mx-auto w-full max-w-7xl px-4 py-4 text-xs text-ink-soft">
-        Broadaxe {version ?? ""}
+        Broadaxe{version !== undefined && ` · API ${version}`}
         {session.authDisabled && " · authentication is off: everybody who can open this page is the administrator"}
       </footer>
     </div>

@@ -1,6 +1,7 @@
 /** What happened, newest first, each with the time since the first event. */
 import type { TaskEvent } from "../services/schemas";
 import { formatOffset, formatUtc } from "../time/format";
+import { errorSummary } from "./errorSummary";
 import { cn } from "./ui/classes";
 
 const DOTS: Readonly<Record<string, string>> = {
@@ -19,7 +20,8 @@ const DOTS: Readonly<Record<string, string>> = {
 };
 
 export function EventTimeline({ events, nameOf }: { events: readonly TaskEvent[]; nameOf?: (taskId: string) => string }) {
-  const inOrder = events.toSorted((left, right) => left.timestamp - right.timestamp || left.id - right.id);
+  // Events of one instant keep the engine's order (oldest first); their ids are only names.
+  const inOrder = events.toSorted((left, right) => left.timestamp - right.timestamp);
   const first = inOrder[0];
   if (first === undefined) return <p className="px-4 py-6 text-sm text-ink-soft">Nothing has happened yet.</p>;
   const attempts = new Set(events.map((event) => event.attempt)).size;
@@ -36,7 +38,7 @@ export function EventTimeline({ events, nameOf }: { events: readonly TaskEvent[]
             {event.message !== "" && <p className="break-words text-ink-soft">{event.message}</p>}
             {event.errorMessage !== null && (
               <p title={event.errorMessage} className="line-clamp-3 font-mono text-xs break-words text-failed">
-                {lastLine(event.errorMessage)}
+                {errorSummary(event.errorMessage)}
               </p>
             )}
           </div>
@@ -51,11 +53,6 @@ export function EventTimeline({ events, nameOf }: { events: readonly TaskEvent[]
       ))}
     </ol>
   );
-}
-
-/** Of a traceback the last line says what happened; the whole of it is under the task's error. */
-function lastLine(text: string): string {
-  return text.trimEnd().split("\n").at(-1) ?? text;
 }
 
 function readable(eventType: string): string {

@@ -23,8 +23,9 @@ export function TaskPanel({ step, task: latest, events }: { step: Step; task: Ta
 
   const [chosen, setChosen] = useState<TabId | null>(null);
   const own = events.filter((event) => event.taskId === latest.taskExternalId);
+  const errorLabel = task.status === "CANCELLED" ? "Reason" : "Error";
   const tabs: readonly Tab<TabId>[] = [
-    ...(task.errorMessage === null ? [] : [{ id: "error", label: "Error" } as const]),
+    ...(task.errorMessage === null ? [] : [{ id: "error", label: errorLabel } as const]),
     { id: "output", label: "Output" },
     { id: "input", label: "Input" },
     { id: "logs", label: "Logs" },
@@ -69,7 +70,7 @@ export function TaskPanel({ step, task: latest, events }: { step: Step; task: Ta
         </p>
       )}
       <Tabs label={`Details of ${step.name}`} tabs={tabs} chosen={shown} onChoose={setChosen}>
-        {shown === "error" && <ErrorText text={task.errorMessage ?? ""} />}
+        {shown === "error" && <ErrorText label={errorLabel} text={task.errorMessage ?? ""} />}
         {shown === "output" && <JsonViewer label="Output" value={task.output} empty={absence(task, "This task has no output.")} />}
         {shown === "input" && <JsonViewer label="Input" value={task.input} empty={absence(task, "This task was given no input.")} />}
         {shown === "logs" && <LogView taskId={task.taskExternalId} live={!isTerminal(latest.status)} />}
@@ -84,15 +85,15 @@ function absence(task: TaskSummary, otherwise: string): string {
   return isTerminal(task.status) ? otherwise : "Nothing yet.";
 }
 
-function ErrorText({ text }: { text: string }) {
+function ErrorText({ label, text }: { label: string; text: string }) {
   return (
     <div className="relative">
       <div className="absolute top-2 right-3">
-        <CopyButton label="Error" text={text} />
+        <CopyButton label={label} text={text} />
       </div>
       <pre
         role="region"
-        aria-label="Error"
+        aria-label={label}
         // A scrollable region must be reachable by keyboard to be scrolled by keyboard.
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}

@@ -3,15 +3,18 @@ import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
 
 import { CopyButton } from "../components/CopyButton";
+import { errorSummary } from "../components/errorSummary";
 import { EventTimeline } from "../components/EventTimeline";
 import { JsonViewer } from "../components/JsonViewer";
 import { ErrorNotice, Loading, Notice, StaleBanner } from "../components/Notice";
+import { STATUS_LOOKS } from "../components/status";
 import { StatusPill } from "../components/StatusPill";
 import { StepCard } from "../components/StepCard";
 import { TaskPanel } from "../components/TaskPanel";
 import { LocalTime, Took } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { Card, CardHeader } from "../components/ui/card";
+import { cn } from "../components/ui/classes";
 import { Tabs } from "../components/ui/tabs";
 import { Waterfall } from "../components/Waterfall";
 import { stepOfInterest, stepsOf } from "../graph/steps";
@@ -213,7 +216,16 @@ function RunData({ details, nameOf }: { details: RunDetails; nameOf: (taskId: st
     <Card aria-label="Run data">
       <CardHeader title="Run" />
       {run.errorMessage !== null && run.errorMessage !== "" && (
-        <p className="line-clamp-4 border-b border-line bg-failed-soft px-4 py-2 font-mono text-xs break-words text-failed">{run.errorMessage}</p>
+        <p
+          title={run.errorMessage}
+          className={cn(
+            "line-clamp-4 border-b border-line px-4 py-2 font-mono text-xs break-words",
+            // Of a cancelled run this is the reason, which is no error.
+            run.status === "CANCELLED" ? STATUS_LOOKS.CANCELLED.pill : STATUS_LOOKS.FAILED.pill,
+          )}
+        >
+          {errorSummary(run.errorMessage)}
+        </p>
       )}
       <Tabs
         label="Run data"

@@ -2,7 +2,8 @@
  * The bars of the waterfall: when a task waited, when it ran, and how each attempt ended.
  *
  * Built from the task's events; a task whose events are not known (yet) gets its bars from its own times. Segments are
- * in order, do not overlap, and only the last one may be open (`endMs` null: it goes on now).
+ * in order, do not overlap, and only the last one may be open (`endMs` null: it goes on now). Events of one instant keep
+ * the order in which the engine lists them, oldest first; their ids are only names.
  */
 import { isTerminal } from "../services/runs";
 import type { RunStatus, TaskEvent, TaskSummary } from "../services/schemas";
@@ -47,7 +48,7 @@ const KIND_OF_STATUS: Readonly<Record<RunStatus, SegmentKind>> = {
 export function taskSegments(task: TaskSummary, events: readonly TaskEvent[]): readonly Segment[] {
   const own = events
     .filter((event) => event.taskId === task.taskExternalId && event.eventType in PHASE_AFTER)
-    .toSorted((left, right) => left.timestamp - right.timestamp || left.id - right.id);
+    .toSorted((left, right) => left.timestamp - right.timestamp);
   return own.some((event) => PHASE_AFTER[event.eventType] === "running") ? fromEvents(own) : fromTimes(task);
 }
 
