@@ -1,0 +1,217 @@
+"""Measures the engine from outside, as a worker and a caller on the bare wire see it, and prints a table.
+
+    make bench                                    everything, about a minute
+    make bench BENCH_ARGS="--tasks 2000 --json"   quicker, for scripts
+
+What is measured, each on an engine process of its own data directory:
+
+- cold start: from starting the process to ready, on an empty directory (initdb included) and on a used one;
+- start latency: from the trigger's send to the worker's receipt, one at a time on an idle engine;
+- throughput: no-op tasks from trigger to finished run, and the CPU time of the engine and of Postgres per task.
+
+Worker and caller are one process beside the engine, so on a machine of two cores all three share them. Numbers compare
+only within one run on one machine; nothing here decides a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+from lean_client import LeanClient, Task
+
+WORKFLOW: Final = "bench-noop"
+ACTION: Final = f"{WORKFLOW}:noop"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    process: psutil.Process
+    postgres: tuple[psutil.Process, ...]
+    env: dict[str, str]
+    ready_after_s: float
+
+    def cpu_s(self) -> tuple[float, float]:
+        """CPU seconds used so far by the engine and by Postgres."""
+        return _cpu_s(self.process), sum(_cpu_s(process) for process in self.postgres)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    name: str
+    unit: str
+    values: Sequence[float]
+    """One number, or a distribution."""
+
+    def row(self) -> str:
+        if len(self.values) == 1:
+            return f"| {self.name} | {self.values[0]:,.1f} {self.unit} | | |"
+        p50, p95, p99 = (percentile(self.values, share) for share in (0.50, 0.95, 0.99))
+        return f"| {self.name} | {p50:.2f} {self.unit} | {p95:.2f} | {p99:.2f} |"
+
+    def plain(self) -> dict[str, object]:
+        if len(self.values) == 1:
+            return {"name": self.name, "unit": self.unit, "value": self.values[0]}
+        shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+        return {"name": self.name, "unit": self.unit} | {k: percentile(self.values, s) for k, s in shares.items()}
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+@contextmanager
+def engine(data_dir: Path):  # type: ignore[no-untyped-def]  # a context manager of Engine
+    """A `broadaxe dev` process on free ports, stopped at the end."""
+    env_file = data_dir / "bench.env"
+    env_file.unlink(missing_ok=True)
+    command = [
+        str(Path(sys.executable).with_name("broadaxe")), "dev", "--data-dir", str(data_dir),
+        "--grpc-port", "0", "--http-port", "0", "--env-file", str(env_file), "--log-level", "warning",
+    ]  # fmt: skip
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        while not env_file.exists():
+            if process.poll() is not None:
+                raise SystemExit(f"the engine ended with code {process.returncode}; run it by hand to see why")
+            time.sleep(0.005)
+        ready_after_s = time.perf_counter() - started
+        env = dict(line.split("=", 1) for line in env_file.read_text().splitlines() if "=" in line)
+        pid = int((data_dir / "postgres" / "cluster" / "postmaster.pid").read_text().splitlines()[0])
+        postmaster = psutil.Process(pid)
+        postgres = (postmaster, *postmaster.children(recursive=True))
+        yield Engine(psutil.Process(process.pid), postgres, env, ready_after_s)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system
+
+
+async def measure_latency(client: LeanClient, count: int) -> list[Figure]:
+    """One trigger at a time on an idle engine."""
+    received: dict[str, float] = {}
+    worker = asyncio.create_task(
+        client.run_noop_worker(
+            [ACTION], 100, on_received=lambda action: received.setdefault(action.workflow_run_id, time.perf_counter())
+        )
+    )
+    runs = await client.subscribe_runs()
+    sent: dict[str, float] = {}
+    acknowledged: list[float] = []
+    finished: list[float] = []
+    for round_ in range(count + 20):
+        before = time.perf_counter()
+        run_id = await client.trigger(WORKFLOW, {})
+        after = time.perf_counter()
+        await runs.add(run_id)
+        await anext(runs)
+        if round_ >= 20:  # the first ones warm everything up
+            sent[run_id] = before
+            acknowledged.append((after - before) * 1e3)
+            finished.append((time.perf_counter() - before) * 1e3)
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    started = [(received[run_id] - at) * 1e3 for run_id, at in sent.items()]
+    return [
+        Figure("start latency, idle: trigger sent to worker received", "ms", started),
+        Figure("trigger acknowledged (durable)", "ms", acknowledged),
+        Figure("trigger sent to result received", "ms", finished),
+    ]
+
+
+async def measure_throughput(client: LeanClient, server: Engine, count: int, bulk: int) -> list[Figure]:
+    """`count` no-op tasks, triggered `bulk` at a time (1: single triggers, 64 in flight)."""
+    worker = asyncio.create_task(client.run_noop_worker([ACTION], 200))
+    runs = await client.subscribe_runs()
+    await runs.add(await client.trigger(WORKFLOW, {}))
+    await anext(runs)
+    engine_before, postgres_before = server.cpu_s()
+    started = time.perf_counter()
+    slots = asyncio.Semaphore(64 if bulk == 1 else 4)
+    pending: set[str] = set()
+
+    async def trigger() -> None:
+        async with slots:
+            ids = (
+                [await client.trigger(WORKFLOW, {})] if bulk == 1 else await client.bulk_trigger(WORKFLOW, [{}] * bulk)
+            )
+        for run_id in ids:
+            pending.add(run_id)
+            await runs.add(run_id)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count // bulk):
+            group.create_task(trigger())
+        done = 0
+        while done < count // bulk * bulk:
+            await anext(runs)
+            done += 1
+    elapsed_s = time.perf_counter() - started
+    engine_after, postgres_after = server.cpu_s()
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    how = "single triggers, 64 in flight" if bulk == 1 else f"triggered {bulk} at a time"
+    return [
+        Figure(f"no-op tasks per second, {how}", "/s", [done / elapsed_s]),
+        Figure(f"engine CPU per task, {how}", "µs", [(engine_after - engine_before) / done * 1e6]),
+        Figure(f"Postgres CPU per task, {how}", "µs", [(postgres_after - postgres_before) / done * 1e6]),
+    ]
+
+
+async def measure(server: Engine, tasks: int, rounds: int) -> list[Figure]:
+    async with LeanClient(server.env["HATCHET_CLIENT_HOST_PORT"], server.env["HATCHET_CLIENT_TOKEN"]) as client:
+        await client.put_workflow(WORKFLOW, [Task("noop")])
+        figures = await measure_latency(client, rounds)
+        figures += await measure_throughput(client, server, tasks, 1)
+        figures += await measure_throughput(client, server, tasks, 100)
+        return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measures a Broadaxe engine and prints a table.")
+    parser.add_argument("--tasks", type=int, default=10_000, help="no-op tasks per throughput figure [10000]")
+    parser.add_argument("--rounds", type=int, default=500, help="triggers per latency figure [500]")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="broadaxe-bench-") as folder:
+        with engine(Path(folder)) as server:
+            figures = [Figure("cold start, empty directory", "s", [server.ready_after_s])]
+        with engine(Path(folder)) as server:
+            figures.append(Figure("cold start, used directory", "s", [server.ready_after_s]))
+            figures += asyncio.run(measure(server, given.tasks, given.rounds))
+    if given.json:
+        print(json.dumps({"machine": machine(), "figures": [figure.plain() for figure in figures]}, indent=2))
+        return
+    print(f"\n{machine()}\n\n| figure | p50 | p95 | p99 |\n| --- | --- | --- | --- |")
+    for figure in figures:
+        print(figure.row())
+
+
+def machine() -> str:
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    main()
