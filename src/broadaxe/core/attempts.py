@@ -153,6 +153,8 @@ def cancel(
     worker = task.worker
     if task.status is TaskStatus.RUNNING:
         stop_on_worker(state, task)
+    elif task.status is TaskStatus.QUEUED:
+        state.queue(task.definition.action_id).bury(task)
     if task.status is not TaskStatus.CANCELLED:
         _move(task, Signal.CANCEL)
     _end(state, task, now_us)

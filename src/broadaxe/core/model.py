@@ -105,9 +105,9 @@ class Run:
 class Task:
     __slots__ = (
         "app_retry_count", "assigned_at_us", "children", "confirm_by_us", "created_at_us", "definition", "due_at_us",
-        "error", "event_count", "finished_at_us", "id", "internal_retry_count", "is_new", "is_touched", "output",
-        "position", "queue_priority", "queued_at_us", "retry_count", "run", "slot_released", "started_at_us", "status",
-        "was_requeued", "worker",
+        "error", "event_count", "finished_at_us", "id", "internal_retry_count", "is_buried", "is_new", "is_touched",
+        "output", "position", "queue_priority", "queued_at_us", "retry_count", "run", "slot_released", "started_at_us",
+        "status", "was_requeued", "worker",
     )  # fmt: skip
 
     def __init__(self, task_id: str, run: Run, position: int, status: TaskStatus, created_at_us: int) -> None:
@@ -136,6 +136,8 @@ class Task:
         """Child runs spawned by this task: dedupe key (child key, else child index as text) -> run id."""
         self.is_new = True
         self.is_touched = False
+        self.is_buried = False
+        """It ended while it waited, and its dead entry is still in its action's queue."""
         self.was_requeued = False
         """REQUEUED_NO_WORKER was recorded for the present wait."""
 
