@@ -281,9 +281,12 @@ def _free_units(state: State, task: Task) -> None:
 
 
 def _set_due(state: State, task: Task, due_at_us: int) -> None:
-    if task.due_at_us is not None:
-        state.timers.disarm()
+    if task.due_at_us == due_at_us:
+        return
+    was_armed = task.due_at_us is not None
     task.due_at_us = due_at_us
+    if was_armed:
+        state.timers.disarm()
     state.timers.arm(due_at_us, AlarmKind.TASK_DUE, task)
 
 

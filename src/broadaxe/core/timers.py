@@ -44,7 +44,7 @@ class Timers:
         heapq.heappush(self._heap, (at_us, self._armed, kind, subject))
 
     def disarm(self) -> None:
-        """Notes that one armed alarm has turned stale."""
+        """Notes that one armed alarm has turned stale: its subject no longer carries that deadline."""
         self._stale += 1
         if self._stale > _STALE_MIN and self._stale * 2 > len(self._heap):
             self._heap = [alarm for alarm in self._heap if is_valid(alarm)]
