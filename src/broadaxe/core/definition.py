@@ -122,11 +122,12 @@ def normalise(spec: WorkflowSpec, new_id: Callable[[], str]) -> WorkflowDefiniti
             raise InvalidArgument("the on-failure task has no parents", field="on_failure_task.parents")
         if any(task.name == spec.on_failure.name for task in spec.tasks):
             raise InvalidArgument("two tasks have this name", field="on_failure_task.readable_id")
+    position_of = {task.name: position for position, task in enumerate(spec.tasks)}
     return WorkflowDefinition(
         name=spec.name,
         description=spec.description,
         label=spec.label,
-        tasks=tuple(_normalise_task(task, f"tasks[{spec.tasks.index(task)}]", new_id) for task in ordered),
+        tasks=tuple(_normalise_task(task, f"tasks[{position_of[task.name]}]", new_id) for task in ordered),
         on_failure=None if spec.on_failure is None else _normalise_task(spec.on_failure, "on_failure_task", new_id),
         event_triggers=tuple(dict.fromkeys(spec.event_triggers)),
         default_priority=spec.default_priority or 1,
@@ -237,15 +238,25 @@ def _in_topological_order(tasks: Sequence[TaskSpec]) -> list[TaskSpec]:
         for parent in task.parents:
             if parent not in by_name:
                 raise InvalidArgument(f"{parent!r} is not a task of this workflow", field=f"tasks[{position}].parents")
+    children: dict[str, list[str]] = {task.name: [] for task in tasks}
+    parents_left = {task.name: len(set(task.parents)) for task in tasks}
+    for task in tasks:
+        for parent in set(task.parents):
+            children[parent].append(task.name)
     ordered: list[TaskSpec] = []
-    waiting = {task.name: set(task.parents) for task in tasks}
-    while waiting:
-        ready = sorted(name for name, parents in waiting.items() if not parents)
-        if not ready:
-            raise InvalidArgument(f"tasks {', '.join(sorted(waiting))} wait for each other in a circle", field="tasks")
+    ready = sorted(name for name, count in parents_left.items() if not count)
+    while ready:
+        ordered += (by_name[name] for name in ready)
+        freed: list[str] = []
         for name in ready:
-            del waiting[name]
-            ordered.append(by_name[name])
-        for parents in waiting.values():
-            parents.difference_update(ready)
+            del parents_left[name]
+            for child in children[name]:
+                parents_left[child] -= 1
+                if not parents_left[child]:
+                    freed.append(child)
+        ready = sorted(freed)
+    if parents_left:
+        names = sorted(parents_left)
+        listed = ", ".join(names[:10]) + (" and others" if len(names) > 10 else "")
+        raise InvalidArgument(f"these tasks wait for each other in a circle: {listed}", field="tasks")
     return ordered
