@@ -37,12 +37,13 @@ def parse_duration(text: str, *, field: str) -> int:
 
 
 def format_duration(us: int) -> str:
-    """The shortest usual text: ``90s``, ``2m0s``, ``1h0m0s``, ``250ms``."""
-    if us % US_PER_S:
-        return f"{us / US_PER_MS:g}ms" if us < US_PER_S else f"{us / US_PER_S:g}s"
-    seconds = us // US_PER_S
-    hours, seconds = divmod(seconds, 3600)
+    """The usual text: ``250ms``, ``1.5s``, ``2m0s``, ``1h0m0.5s``."""
+    if us < US_PER_S and us % US_PER_S:
+        return f"{us / US_PER_MS:g}ms"
+    seconds, rest_us = divmod(us, US_PER_S)
+    fraction = f".{rest_us:06d}".rstrip("0") if rest_us else ""
     minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
     if hours:
-        return f"{hours}h{minutes}m{seconds}s"
-    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+        return f"{hours}h{minutes}m{seconds}{fraction}s"
+    return f"{minutes}m{seconds}{fraction}s" if minutes else f"{seconds}{fraction}s"
