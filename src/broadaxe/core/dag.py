@@ -43,6 +43,9 @@ def settle_task(state: State, task: Task, now_us: int) -> None:
             _resolve_children(state, run, task.position, now_us)
             _resolve_on_failure(state, run, now_us)
         status = run_status(None if other is None else other.status for other in run.tasks)
+        if status is RunStatus.QUEUED:
+            # All its tasks wait again (a retry): a run that was under way stays so (section 1.5, rule 1).
+            status = run.status
     else:
         status = run_status((task.status,))
     _set_status(state, run, status, now_us)
