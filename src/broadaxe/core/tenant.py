@@ -198,8 +198,10 @@ class Tenant:
         return None
 
     def settle(self, now_us: int) -> Decision:
-        """Fires what is due, assigns what can be assigned, and hands over everything decided since the last settle."""
+        """Assigns what can be assigned, fires what is due, and hands over everything decided since the last settle."""
         state = self._state
+        # Assigning comes first: a task that finds a free slot at once has not waited too long, whatever its timeout.
+        self._assign(now_us)
         for kind, subject in state.timers.pop_due(now_us):
             self._ring(kind, subject, now_us)
         self._assign(now_us)
