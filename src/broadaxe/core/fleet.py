@@ -77,8 +77,13 @@ def find(state: State, worker_id: str) -> Worker:
 
 
 def open_stream(state: State, worker: Worker, session: int, now_us: int) -> None:
-    """A stream counts as a sign of life. Attempts sent on an older stream and never confirmed get their moment."""
-    if worker.session is not None:
+    """A stream counts as a sign of life. Attempts sent on an older stream and never confirmed get their moment.
+
+    Streams may be announced late or twice; only a newer one replaces the present one.
+    """
+    if worker.session is not None and session < worker.session:
+        return
+    if worker.session is not None and session > worker.session:
         _doubt_deliveries(state, worker, now_us)
     worker.session = session
     worker.listening_since_us = now_us
