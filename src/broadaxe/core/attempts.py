@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from broadaxe.core.decision import CancelAttempt, Progress, StartAttempt, TaskProgressed
-from broadaxe.core.durations import US_PER_MS, US_PER_S, format_duration
+from broadaxe.core.durations import DURATION_US_MAX, US_PER_MS, US_PER_S, format_duration
 from broadaxe.core.lifecycle import Signal, TaskEventType, TaskStatus, next_status
 from broadaxe.core.model import RETRY_PRIORITY, Task, Worker
 from broadaxe.core.state import State
@@ -115,7 +115,11 @@ def fail(
     ledger.emit(_progress(task, Progress.TIMED_OUT if timed_out else Progress.FAILED, error, now_us))
     if is_retryable and task.app_retry_count < definition.retries:
         task.app_retry_count += 1
-        delay_us = definition.backoff_us(task.app_retry_count) if retry_after_us is None else retry_after_us
+        delay_us = (
+            definition.backoff_us(task.app_retry_count)
+            if retry_after_us is None
+            else min(retry_after_us, DURATION_US_MAX)
+        )
         message = f"retry {task.app_retry_count} of {definition.retries}"
         if delay_us:
             message += f" after {format_duration(delay_us)}"
@@ -178,9 +182,9 @@ def time_out(state: State, task: Task, now_us: int) -> None:
 
 
 def refresh_timeout(state: State, task: Task, by_us: int, now_us: int) -> int:
-    """Adds to the current deadline (not to now); returns the new one."""
+    """Adds to the current deadline (not to now), up to the longest duration there is; returns the new one."""
     assert task.due_at_us is not None
-    due_at_us = task.due_at_us + by_us
+    due_at_us = min(task.due_at_us + by_us, now_us + DURATION_US_MAX)
     _set_due(state, task, due_at_us)
     state.ledger.touch_task(task)
     state.ledger.record(
