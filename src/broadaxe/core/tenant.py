@@ -220,14 +220,16 @@ class Tenant:
             if row.deleted_at_us is None:
                 state.workflows_by_name[row.name] = workflow
         for version_row in loaded.versions:
+            if version_row.id in state.versions:
+                continue
             version = Version(version_row, state.workflows[version_row.workflow_id])
             state.versions[version.id] = version
             latest = version.workflow.latest
             if latest is None or version.ordinal > latest.ordinal:
                 version.workflow.latest = version
-        for worker_row in loaded.workers:
-            if worker_row.id not in state.workers:
-                fleet.adopt(state, Worker(worker_row))
+        workers = [Worker(row) for row in loaded.workers if row.id not in state.workers]
+        for worker in workers:
+            fleet.adopt(state, worker)
         queued: list[Task] = []
         for loaded_run in loaded.runs:
             if loaded_run.row.id not in state.runs:
@@ -237,8 +239,8 @@ class Tenant:
             queue = state.queue(task.definition.action_id)
             queue.push(task)
             state.heat(queue)
-        for worker_row in loaded.workers:
-            fleet.resume(state, state.workers[worker_row.id], now_us)
+        for worker in workers:
+            fleet.resume(state, worker, now_us)
 
     def _assign(self, now_us: int) -> None:
         state = self._state
