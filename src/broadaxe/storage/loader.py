@@ -35,7 +35,8 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int) -> Loaded:
         workers = await connection.fetch(statement("loader/workers"), tenant_id, now)
         runs = await connection.fetch(statement("loader/live_runs"), tenant_id)
         tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id)
-        parents = [row["id"] for row in tasks if row["status"] == "RUNNING" or row["retry_count"] > 0]
+        # Whatever ran at some time may have spawned children, and may be asked for the same ones again.
+        parents = [row["id"] for row in tasks if row["assigned_at_us"] is not None or row["retry_count"] > 0]
         children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, parents)
     return Loaded(
         tuple(WorkflowRow(*row) for row in workflows),
