@@ -32,7 +32,7 @@ create function broadaxe.to_us(at timestamptz) returns bigint
 -- The smallest UUIDv7 an id made at `at` can have: the bound of a partition or of a time range over ids.
 create function broadaxe.id_floor(at timestamptz) returns uuid
     language sql immutable strict parallel safe
-    return (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid;
+    return (lpad(to_hex(floor(greatest(extract(epoch from at), 0) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid;
 
 -- Tenancy and people -------------------------------------------------------------------------------------
 
@@ -257,7 +257,8 @@ create table broadaxe.task_event_default partition of broadaxe.task_event defaul
 create table broadaxe.event_default partition of broadaxe.event default;
 create table broadaxe.log_line_default partition of broadaxe.log_line default;
 
--- Makes the day partitions from `first_day` to `last_day`, both included. Existing ones stay as they are.
+-- Makes the day partitions from `first_day` to `last_day`, both included. Existing ones stay as they are. A day whose
+-- rows are in the default partition already (nobody made partitions in time) stays there.
 create function broadaxe.ensure_partitions(first_day date, last_day date) returns integer
     language plpgsql as $$
 declare
@@ -271,13 +272,17 @@ begin
         for day in select generate_series(first_day, last_day, interval '1 day')::date loop
             partition_name := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
             if to_regclass(format('broadaxe.%I', partition_name)) is null then
-                execute format(
-                    'create table broadaxe.%I partition of broadaxe.%I for values from (%L) to (%L)',
-                    partition_name, parent,
-                    broadaxe.id_floor(day::timestamp at time zone 'UTC'),
-                    broadaxe.id_floor((day + 1)::timestamp at time zone 'UTC')
-                );
-                made := made + 1;
+                begin
+                    execute format(
+                        'create table broadaxe.%I partition of broadaxe.%I for values from (%L) to (%L)',
+                        partition_name, parent,
+                        broadaxe.id_floor(day::timestamp at time zone 'UTC'),
+                        broadaxe.id_floor((day + 1)::timestamp at time zone 'UTC')
+                    );
+                    made := made + 1;
+                exception when check_violation then
+                    raise warning 'broadaxe: the rows of % on % stay in the default partition', parent, day;
+                end;
             end if;
         end loop;
     end loop;
