@@ -148,6 +148,14 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
     seen_at_us: int
 
 
+class ReplacedOutput(msgspec.Struct, frozen=True, gc=False):
+    """An output that a replay cleared in the batch that brought it: it only ever lives in the history."""
+
+    task_id: str
+    retry_count: int
+    output: str
+
+
 class Writes(msgspec.Struct):
     """One batch for the journal: a list per kind of row. `archived_outputs` are ids of tasks whose stored output moves
     to their history before the row is cleared (a replay)."""
@@ -162,10 +170,11 @@ class Writes(msgspec.Struct):
     task_events: list[TaskEventRow]
     events: list[EventRow]
     archived_outputs: list[str]
+    replaced_outputs: list[ReplacedOutput]
 
     @classmethod
     def empty(cls) -> Writes:
-        return cls([], [], [], [], [], [], [], [], [], [])
+        return cls([], [], [], [], [], [], [], [], [], [], [])
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__struct_fields__)

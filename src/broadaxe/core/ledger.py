@@ -12,6 +12,7 @@ from broadaxe.core.decision import (
     EventRow,
     NewRun,
     NewTask,
+    ReplacedOutput,
     TaskEventRow,
     VersionRow,
     Writes,
@@ -22,8 +23,8 @@ from broadaxe.core.model import Run, Task, Worker, Workflow
 
 class Ledger:
     __slots__ = (
-        "_archived_outputs", "_effects", "_events", "_new_runs", "_runs", "_task_events", "_tasks", "_versions",
-        "_workers", "_workflows",
+        "_archived_outputs", "_effects", "_events", "_new_runs", "_replaced_outputs", "_runs", "_task_events", "_tasks",
+        "_versions", "_workers", "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -39,6 +40,7 @@ class Ledger:
         self._task_events: list[TaskEventRow] = []
         self._events: list[EventRow] = []
         self._archived_outputs: list[str] = []
+        self._replaced_outputs: list[ReplacedOutput] = []
         self._effects: list[Effect] = []
 
     def touch_workflow(self, workflow: Workflow) -> None:
@@ -70,7 +72,11 @@ class Ledger:
         self._events.append(row)
 
     def archive_output(self, task: Task) -> None:
-        self._archived_outputs.append(task.id)
+        """Call before the task's output and retry count change."""
+        if task.output is None:
+            self._archived_outputs.append(task.id)
+        else:
+            self._replaced_outputs.append(ReplacedOutput(task.id, task.retry_count, task.output))
 
     def record(
         self,
@@ -126,6 +132,7 @@ class Ledger:
         writes.task_events = self._task_events
         writes.events = self._events
         writes.archived_outputs = self._archived_outputs
+        writes.replaced_outputs = self._replaced_outputs
         decision = Decision(writes, self._effects)
         self._clear()
         return decision

@@ -64,6 +64,12 @@ class Journal:
                         raise LeaseLost()
                     await self._commit_rare(connection, writes)
                     await self._commit_runs(connection, writes)
+                    if writes.replaced_outputs:
+                        await connection.execute(
+                            statement("journal/replace_outputs"),
+                            self._fence[0],
+                            *_columns(map(_astuple, writes.replaced_outputs), 3),
+                        )
         except (
             TimeoutError,
             OSError,
@@ -133,7 +139,14 @@ class Journal:
 
 
 def _is_plain(writes: Writes) -> bool:
-    return not (writes.workflows or writes.versions or writes.workers or writes.events or writes.archived_outputs)
+    return not (
+        writes.workflows
+        or writes.versions
+        or writes.workers
+        or writes.events
+        or writes.archived_outputs
+        or writes.replaced_outputs
+    )
 
 
 def _new_run_rows(runs: Iterable[NewRun]) -> Iterable[tuple[object, ...]]:
