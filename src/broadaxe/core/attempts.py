@@ -222,7 +222,8 @@ def expect_confirmation(state: State, task: Task, now_us: int) -> None:
 
 def stop_on_worker(state: State, task: Task) -> None:
     """Tells the worker that holds the attempt to stop it."""
-    worker = task.worker
+    # A worker that was forgotten and came back is another object by now.
+    worker = None if task.worker is None else state.workers.get(task.worker.id)
     if worker is not None and worker.session is not None:
         definition = task.definition
         state.ledger.emit(

@@ -2,7 +2,8 @@
 
 A worker may be given tasks while it has an open stream, is not paused and was heard of lately. A stream that ends does
 not take its tasks away; 30 s of silence does (section 1.11). Worker rows outlive restarts, because clients come back
-with the id they were given (grpc specification 4.3).
+with the id they were given (grpc specification 4.3). Memory keeps a worker while it has a stream or was heard of
+within those 30 s.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def register(state: State, command: RegisterWorker, now_us: int) -> str:
     )
     worker = Worker(row)
     adopt(state, worker)
+    _watch(state, worker, now_us + SILENCE_US)
     state.ledger.touch_worker(worker)
     return worker.id
 
@@ -98,6 +100,7 @@ def close_stream(state: State, worker: Worker, session: int, now_us: int) -> Non
     worker.updated_at_us = now_us
     _doubt_deliveries(state, worker, now_us)
     state.ledger.touch_worker(worker)
+    _watch(state, worker, now_us + SILENCE_US)
 
 
 def heartbeat(state: State, worker: Worker, now_us: int) -> None:
@@ -114,6 +117,7 @@ def unregister(state: State, worker: Worker, now_us: int) -> None:
     worker.session = None
     worker.updated_at_us = now_us
     state.ledger.touch_worker(worker)
+    _watch(state, worker, now_us + SILENCE_US)
 
 
 def put_labels(state: State, worker: Worker, labels: dict[str, LabelValue], now_us: int) -> None:
@@ -143,27 +147,39 @@ def check_silence(state: State, worker: Worker, now_us: int) -> None:
         attempts.stop_on_worker(state, task)
         attempts.reassign(state, task, "the worker has sent no heartbeat for 30 seconds", now_us)
         dag.settle_task(state, task, now_us)
+    if worker.session is None:
+        _forget(state, worker)
 
 
 def resume(state: State, worker: Worker, now_us: int) -> None:
     """After a load: the silence clock starts anew, since the worker could not reach us while we were away."""
     if worker.running:
         worker.last_heartbeat_at_us = now_us
-        _watch(state, worker, now_us + SILENCE_US)
         _doubt_deliveries(state, worker, now_us)
+    _watch(state, worker, now_us + SILENCE_US)
 
 
 def _hear(state: State, worker: Worker, now_us: int) -> None:
     worker.last_heartbeat_at_us = now_us
     worker.updated_at_us = now_us
     state.ledger.touch_worker(worker)
-    if worker.silent_at_us is None:
-        _watch(state, worker, now_us + SILENCE_US)
+    _watch(state, worker, now_us + SILENCE_US)
 
 
 def _watch(state: State, worker: Worker, at_us: int) -> None:
-    worker.silent_at_us = at_us
-    state.timers.arm(at_us, AlarmKind.WORKER_SILENT, worker)
+    """Looks at the worker's silence at `at_us`, unless that will happen earlier anyway."""
+    if worker.silent_at_us is None:
+        worker.silent_at_us = at_us
+        state.timers.arm(at_us, AlarmKind.WORKER_SILENT, worker)
+
+
+def _forget(state: State, worker: Worker) -> None:
+    """Out of memory with a worker that is gone; if it comes back it is read from its row (`Tenant.missing`)."""
+    state.workers.pop(worker.id, None)
+    for action_id in worker.actions:
+        queue = state.queues.get(action_id)
+        if queue is not None and worker in queue.workers:
+            queue.workers.remove(worker)
 
 
 def _doubt_deliveries(state: State, worker: Worker, now_us: int) -> None:
