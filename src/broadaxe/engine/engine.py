@@ -93,6 +93,8 @@ class Engine:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        # An activation under way ends first: it may have just taken its lease, and would start after the stop.
+        await asyncio.gather(*self._activating.values(), return_exceptions=True)
         for sessions in self._sessions.values():
             for session in sessions.values():
                 session.close()
