@@ -250,8 +250,8 @@ class Engine:
             loaded = await load_live(self._pool, tenant_id, now_us)
         except asyncpg.ForeignKeyViolationError:
             raise NotFound(f"there is no tenant {tenant_id}") from None
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-            raise Unavailable(f"the database cannot be reached: {error}") from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Unavailable(f"the tenant cannot be loaded from the database: {error}") from error
         tenant = Tenant(new_id)
         tenant.adopt(loaded, now_us)
         journal = Journal(self._journal_pool, tenant_id, self._leases.node_id, epoch)
