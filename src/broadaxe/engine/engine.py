@@ -128,6 +128,8 @@ class Engine:
             session.close()
             if sessions.get(worker_id) is session:
                 del sessions[worker_id]
+                if older is not None and not older.is_closed:
+                    sessions[worker_id] = older
             raise
         if older is not None:
             self._hand_back(tenant_id, older)

@@ -34,6 +34,10 @@ class WorkerSession:
         self._wake = asyncio.Event()
         self._closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
     def put(self, item: Outgoing) -> bool:
         """False when the session is closed and the item was not taken."""
         if self._closed:
