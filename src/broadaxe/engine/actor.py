@@ -66,13 +66,17 @@ class TenantActor:
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"tenant {self.tenant_id}")
 
-    def submit(self, command: Command) -> asyncio.Future[Reply]:
-        """A future of the reply, resolved after the commit. Raises Unavailable or ResourceExhausted at once."""
+    def submit(self, command: Command, *, is_own: bool = False) -> asyncio.Future[Reply]:
+        """A future of the reply, resolved after the commit. Raises Unavailable or ResourceExhausted at once.
+
+        What the engine tells of its own accord (`is_own`) is bounded by its streams and attempts and always taken: a
+        closed stream that is not heard of would be sent attempts for ever.
+        """
         if self._broken is not None:
             raise self._broken
         if self._is_stopping:
             raise Unavailable("the engine is shutting down")
-        if len(self._inbox) >= INBOX_MAX:
+        if len(self._inbox) >= INBOX_MAX and not is_own:
             raise ResourceExhausted("too many requests are waiting; slow down")
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._inbox.append((command, future))

@@ -342,7 +342,8 @@ class Engine:
     async def _tell(self, tenant_id: str, command: Command) -> None:
         """Submits a command nobody waits for. If it is lost with the process, recovery comes to the same end."""
         with contextlib.suppress(BroadaxeError):
-            await self.submit(tenant_id, command)
+            active = await self._activate(tenant_id)
+            await active.actor.submit(command, is_own=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
