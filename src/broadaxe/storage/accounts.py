@@ -257,7 +257,8 @@ async def person_of_account(db: Queryable, account_id: str) -> Person | None:
 
 # Two threads of our own bound the memory and leave the loop's default pool to others.
 _hashing: Final = ThreadPoolExecutor(HASHES_AT_ONCE, thread_name_prefix="argon2")
-_hasher: Final = argon2.PasswordHasher()
+# The cost OWASP asks of argon2id at least; more would let a few logins a second starve the engine beside them.
+_hasher: Final = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
 @cache

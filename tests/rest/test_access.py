@@ -1,0 +1,249 @@
+"""Who gets in: tokens, sessions, roles, tenants, and the open mode's guards."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+from hatchet_sdk.clients.rest.models.list_api_tokens_response import ListAPITokensResponse
+from hatchet_sdk.clients.rest.models.tenant import Tenant
+from hatchet_sdk.clients.rest.models.user import User
+from hatchet_sdk.clients.rest.models.user_tenant_memberships_list import UserTenantMembershipsList
+
+from broadaxe.errors import ResourceExhausted, Unauthenticated
+from broadaxe.storage import accounts, tokens
+from broadaxe.storage.accounts import Role
+from broadaxe.storage.ids import new_id
+
+if TYPE_CHECKING:
+    from .conftest import Serve, Site
+
+PASSWORD = "Correct-horse-7"
+
+
+async def _log_in(site: Site, email: str = "ada@example.com") -> None:
+    answer = await site.anonymous.post("/api/v1/users/login", json={"email": email, "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    assert User.from_dict(answer.json()) is not None
+
+
+async def test_without_credentials_everything_is_forbidden(site: Site) -> None:
+    for path in ("/api/v1/users/current", site.tenant, f"{site.tenant}/worker", f"/api/v1/workflows/{new_id()}"):
+        answer = await site.anonymous.get(path)
+        assert answer.status_code == 403, path
+        assert answer.json()["errors"][0]["description"]
+    bad = await site.anonymous.get(site.tenant, headers={"Authorization": "Bearer eyJ.x.y"})
+    assert bad.status_code == 403
+
+
+async def test_a_session_begins_and_ends(site: Site) -> None:
+    wrong = await site.anonymous.post(
+        "/api/v1/users/login", json={"email": "ada@example.com", "password": "Wrong-horse-7"}
+    )
+    unknown = await site.anonymous.post("/api/v1/users/login", json={"email": "bob@example.com", "password": PASSWORD})
+    assert (wrong.status_code, unknown.status_code) == (400, 400)
+    assert wrong.json() == unknown.json()
+    await _log_in(site)
+    cookie = next(iter(site.anonymous.cookies.jar))
+    assert (cookie.name, cookie.path, cookie.has_nonstandard_attr("HttpOnly")) == ("hatchet", "/", True)
+    stored = await site.seeds.pool.fetchval(
+        "select count(*) from broadaxe.session where token_hash::text like $1", cookie.value
+    )
+    assert stored == 0
+    assert (await site.anonymous.get("/api/v1/users/current")).json()["email"] == "ada@example.com"
+    memberships = UserTenantMembershipsList.from_dict((await site.anonymous.get("/api/v1/users/memberships")).json())
+    assert memberships is not None
+    assert [(row.role, row.tenant and row.tenant.slug) for row in memberships.rows or []] == [("OWNER", "default")]
+    assert (await site.anonymous.get("/api/v1/users/invites")).json() == {"rows": []}
+    assert (await site.anonymous.post("/api/v1/users/logout")).status_code == 200
+    site.anonymous.cookies.set("hatchet", cookie.value or "")
+    assert (await site.anonymous.get("/api/v1/users/current")).status_code == 403, "the old cookie is worthless"
+
+
+async def test_guessing_passwords_is_bounded(site: Site) -> None:
+    statuses = [
+        (await site.anonymous.post("/api/v1/users/login", json={"email": "a@b", "password": "x"})).status_code
+        for _ in range(11)
+    ]
+    assert statuses == [400] * 10 + [429]
+
+
+async def test_a_tenant_is_closed_to_others(site: Site) -> None:
+    made = await site.seeds.single()
+    run_id = await site.seeds.run(made, task={})
+    worker_id = await site.seeds.worker()
+    stranger = await site.seeds.account("Eve", "eve@example.com")
+    theirs = await accounts.create_tenant(site.seeds.pool, "Eve's", "eve", stranger.id)
+    await _log_in(site, "eve@example.com")
+    issued = await tokens.create_token(site.seeds.pool, theirs.id, "t", 60, site.url, "127.0.0.1:2")
+    for headers in ({}, {"Authorization": f"Bearer {issued.token}"}):
+        for path in (
+            site.tenant,
+            f"{site.stable}/task-metrics?since=2025-01-01T00:00:00Z",
+            f"/api/v1/tenants/{new_id()}",
+        ):
+            assert (await site.anonymous.get(path, headers=headers)).status_code == 403, path
+        for path in (
+            f"/api/v1/stable/tasks/{run_id}",
+            f"/api/v1/stable/tasks/{run_id}/logs",
+            f"/api/v1/stable/workflow-runs/{run_id}",
+            f"/api/v1/workflows/{made[0]}",
+            f"/api/v1/workers/{worker_id}",
+        ):
+            assert (await site.anonymous.get(path, headers=headers)).status_code == 404, path
+        refused = await site.anonymous.patch(f"/api/v1/workers/{worker_id}", json={"isPaused": True}, headers=headers)
+        assert refused.status_code == 404
+    assert site.engine.commands == []
+
+
+async def test_roles_bound_what_a_person_may_do(site: Site) -> None:
+    viewer = await site.seeds.account("Vic", "vic@example.com")
+    await accounts.add_member(site.seeds.pool, site.seeds.tenant_id, viewer.id, Role.VIEWER)
+    await _log_in(site, "vic@example.com")
+    assert (await site.anonymous.get(site.tenant)).status_code == 200
+    refused = await site.anonymous.post(f"{site.stable}/tasks/cancel", json={"externalIds": [new_id()]})
+    assert refused.status_code == 401
+    assert (await site.anonymous.get(f"{site.tenant}/api-tokens")).status_code == 401
+    assert site.engine.commands == []
+
+
+async def test_tokens_are_made_listed_and_revoked_by_people_only(site: Site) -> None:
+    assert (await site.client.get(f"{site.tenant}/api-tokens")).status_code == 401
+    assert (await site.client.get("/api/v1/users/current")).status_code == 403
+    await _log_in(site)
+    made = await site.anonymous.post(f"{site.tenant}/api-tokens", json={"name": "ci", "expiresIn": "2160h"})
+    token = made.json()["token"]
+    head, claims, _ = token.split(".")
+    assert head.startswith("ey")
+    decoded = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    assert decoded["sub"] == site.seeds.tenant_id
+    assert decoded["grpc_broadcast_address"] == "127.0.0.1:2"
+    assert decoded["exp"] - decoded["iat"] == 2160 * 3600
+    bearer = {"Authorization": f"Bearer {token}"}
+    got = Tenant.from_dict((await site.client.get(site.tenant, headers=bearer)).json())
+    assert got is not None
+    assert got.version == "V1"
+    listed = ListAPITokensResponse.from_dict((await site.anonymous.get(f"{site.tenant}/api-tokens")).json())
+    assert listed is not None
+    assert {row.name for row in listed.rows or []} == {"ci", "tests"}
+    assert token not in str(await site.seeds.pool.fetch("select * from broadaxe.api_token"))
+    revoked = await site.anonymous.post(f"/api/v1/api-tokens/{decoded['token_id']}")
+    assert (revoked.status_code, revoked.content) == (204, b"")
+    site.anonymous.cookies.clear()
+    assert (await site.anonymous.get(site.tenant, headers=bearer)).status_code == 403, "at once, in this process"
+    forged = f"{head}.{claims}.{'A' * 43}"
+    assert (await site.anonymous.get(site.tenant, headers={"Authorization": f"Bearer {forged}"})).status_code == 403
+
+
+async def test_changing_the_password_ends_other_sessions(site: Site) -> None:
+    other = await accounts.open_session(site.seeds.pool, site.owner.id)
+    await _log_in(site)
+    weak = await site.anonymous.post("/api/v1/users/password", json={"password": PASSWORD, "newPassword": "short"})
+    assert weak.json()["errors"][0]["field"] == "newPassword"
+    body = {"password": PASSWORD, "newPassword": "Another-horse-8"}
+    assert (await site.anonymous.post("/api/v1/users/password", json=body)).status_code == 200
+    assert (await site.anonymous.get("/api/v1/users/current")).status_code == 200
+    assert await accounts.person_of_session(site.seeds.pool, other) is None
+
+
+async def test_signing_up_can_be_allowed_and_leads_to_a_tenant(serve: Serve) -> None:
+    site = await serve(allows_signup=True)
+    body = {"name": "Bob", "email": "Bob@Example.com", "password": PASSWORD}
+    assert (await site.anonymous.post("/api/v1/users/register", json=body)).status_code == 200
+    taken = await site.anonymous.post("/api/v1/users/register", json=body)
+    assert (taken.status_code, taken.json()["errors"][0]["field"]) == (400, "email")
+    made = await site.anonymous.post("/api/v1/tenants", json={"name": "Bob's", "slug": "bobs-1"})
+    assert (await site.anonymous.get(f"/api/v1/tenants/{made.json()['metadata']['id']}")).status_code == 200
+    again = await site.anonymous.post("/api/v1/tenants", json={"name": "Bob's", "slug": "bobs-1"})
+    assert (again.status_code, again.json()["errors"][0]["field"]) == (400, "slug")
+    renamed = await site.anonymous.patch(f"/api/v1/tenants/{made.json()['metadata']['id']}", json={"name": "New"})
+    assert renamed.json()["name"] == "New"
+
+
+async def test_signing_up_is_off_by_default(site: Site) -> None:
+    answer = await site.anonymous.post(
+        "/api/v1/users/register", json={"name": "B", "email": "b@example.com", "password": PASSWORD}
+    )
+    assert answer.status_code == 400
+
+
+async def test_open_mode_lets_this_machine_in_and_nobody_elses_pages(serve: Serve) -> None:
+    site = await serve(open_mode=True)
+    assert (await site.anonymous.get("/api/v1/meta")).json()["authDisabled"] is True
+    assert (await site.anonymous.get("/api/v1/users/current")).json()["email"] == "ada@example.com"
+    rebound = await site.anonymous.get("/api/v1/users/current", headers={"Host": "evil.example:8080"})
+    assert rebound.status_code == 403
+    url, body = f"{site.stable}/tasks/cancel", {"externalIds": [new_id()]}
+    foreign = await site.anonymous.post(url, json=body, headers={"Origin": "https://evil.example"})
+    assert foreign.status_code == 403
+    sandboxed = await site.anonymous.post(url, json=body, headers={"Origin": "null"})
+    assert sandboxed.status_code == 403
+    unnamed = await site.anonymous.post(url, json=body, headers={"Sec-Fetch-Site": "cross-site"})
+    assert unnamed.status_code == 403
+    assert site.engine.commands == []
+    assert (await site.anonymous.post(url, json=body, headers={"Origin": site.url})).status_code == 200
+    bad_token = await site.anonymous.get(site.tenant, headers={"Authorization": "Bearer eyJ.x.y"})
+    assert bad_token.status_code == 403, "a wrong token is told so, it does not become the administrator"
+
+
+async def test_other_origins_may_call_with_a_token_only(site: Site) -> None:
+    origin = {"Origin": "https://app.example"}
+    preflight = await site.anonymous.options(
+        site.tenant, headers=origin | {"Access-Control-Request-Headers": "authorization,content-type"}
+    )
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in preflight.headers
+    plain = await site.anonymous.options(
+        site.tenant, headers=origin | {"Access-Control-Request-Headers": "content-type"}
+    )
+    assert "access-control-allow-origin" not in plain.headers
+    assert (await site.client.get(site.tenant, headers=origin)).headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-origin" not in (await site.anonymous.get("/api/v1/meta", headers=origin)).headers
+
+
+async def test_a_verified_token_is_answered_from_memory_until_it_is_forgotten(pool: asyncpg.Pool) -> None:
+    tenant = await accounts.ensure_tenant(pool, "T", "t")
+    issued = await tokens.create_token(pool, tenant.id, "n", 60, "http://x", "x:1")
+    now = [100.0]
+    verifier = tokens.TokenVerifier(pool, clock=lambda: now[0])
+    assert verifier.cached(issued.token) is None
+    principal = await verifier.verify(issued.token)
+    assert verifier.cached(issued.token) == principal == tokens.TokenPrincipal(tenant.id, issued.id)
+    await tokens.revoke_token(pool, issued.id)
+    assert verifier.cached(issued.token) == principal
+    now[0] += tokens.CACHE_TTL_S
+    assert verifier.cached(issued.token) is None
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(issued.token)
+    second = await tokens.create_token(pool, tenant.id, "n", 60, "http://x", "x:1")
+    await verifier.verify(second.token)
+    verifier.forget(second.id)
+    assert verifier.cached(second.token) is None
+
+
+async def test_an_expired_token_is_refused(pool: asyncpg.Pool) -> None:
+    tenant = await accounts.ensure_tenant(pool, "T", "t")
+    issued = await tokens.create_token(pool, tenant.id, "n", 60, "http://x", "x:1")
+    await pool.execute("update broadaxe.api_token set expires_at = now() - interval '1 second'")
+    with pytest.raises(Unauthenticated):
+        await tokens.TokenVerifier(pool).verify(issued.token)
+
+
+def test_resource_exhausted_is_what_the_limit_raises() -> None:
+    from starlette.requests import Request
+
+    from broadaxe.rest.attempts import ATTEMPTS_MAX, WINDOW_S, Attempts
+
+    now = [0.0]
+    attempts = Attempts(clock=lambda: now[0])
+    request = Request({"type": "http", "client": ("10.0.0.1", 1), "headers": []})
+    for _ in range(ATTEMPTS_MAX):
+        attempts.count(request)
+    with pytest.raises(ResourceExhausted):
+        attempts.count(request)
+    now[0] += WINDOW_S + 1
+    attempts.count(request)

@@ -1,0 +1,131 @@
+"""Trigger, cancel, replay, pause, delete: what reaches the engine and what comes back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from hatchet_sdk.clients.rest.models.v1_cancelled_tasks import V1CancelledTasks
+from hatchet_sdk.clients.rest.models.v1_workflow_run_details import V1WorkflowRunDetails
+
+from broadaxe.core.commands import CancelTasks, Command, DeleteWorkflow, PauseWorker, ReplayTasks, Reply, TriggerRuns
+from broadaxe.errors import NotFound
+from broadaxe.storage.ids import new_id
+
+if TYPE_CHECKING:
+    from .conftest import Site
+
+
+async def test_trigger_submits_the_input_and_answers_the_new_run(site: Site) -> None:
+    made = await site.seeds.single()
+
+    async def start(command: Command) -> Reply:
+        assert isinstance(command, TriggerRuns)
+        return (await site.seeds.run(made, input=command.requests[0].input, task={}),)
+
+    site.engine.answer = start
+    answer = await site.client.post(
+        f"{site.stable}/workflow-runs/trigger",
+        json={
+            "workflowName": "greet",
+            "input": {"name": "Zoë", "n": 12345678901234567890},
+            "additionalMetadata": {"k": "v"},
+            "priority": 3,
+            "return_only_id": True,
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    details = V1WorkflowRunDetails.from_dict(answer.json())
+    assert details is not None
+    assert details.run.input == {"name": "Zoë", "n": 12345678901234567890}
+    [(tenant_id, command)] = site.engine.commands
+    assert tenant_id == site.seeds.tenant_id
+    assert isinstance(command, TriggerRuns)
+    assert command.requests[0].additional_metadata == '{"k":"v"}'
+    assert command.requests[0].priority == 3
+
+
+async def test_trigger_of_an_unknown_workflow_is_a_bad_request(site: Site) -> None:
+    async def refuse(command: Command) -> Reply:
+        raise NotFound("there is no workflow 'nope'")
+
+    site.engine.answer = refuse
+    answer = await site.client.post(f"{site.stable}/workflow-runs/trigger", json={"workflowName": "nope", "input": {}})
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [{"description": "there is no workflow 'nope'", "field": "workflowName"}]
+
+
+async def test_bodies_that_cannot_be_right_never_reach_the_engine(site: Site) -> None:
+    url = f"{site.stable}/workflow-runs/trigger"
+    for body, name in (
+        ({"workflowName": "greet", "input": []}, "input"),
+        ({"workflowName": "greet"}, "input"),
+        ({"workflowName": "greet", "input": {"a": "\0"}}, "input"),
+        ({"workflowName": "greet", "input": {}, "priority": 9}, "priority"),
+    ):
+        answer = await site.client.post(url, json=body)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, name)
+    not_json = await site.client.post(url, content=b"{", headers={"content-type": "application/json"})
+    assert not_json.status_code == 400
+    assert "not valid JSON" in not_json.json()["message"]
+    huge = await site.client.post(url, content=b'{"x":"' + b"a" * (7 * 1024 * 1024) + b'"}')
+    assert huge.status_code == 413
+    assert site.engine.commands == []
+
+
+async def test_cancel_echoes_ids_and_replay_answers_what_was_queued(site: Site) -> None:
+    one, two = new_id(), new_id()
+    answer = await site.client.post(
+        f"{site.stable}/tasks/cancel", json={"externalIds": [one, two, one], "filter": None}
+    )
+    decoded = V1CancelledTasks.from_dict(answer.json())
+    assert decoded is not None
+    assert [str(identifier) for identifier in decoded.ids or []] == [one, two]
+    assert site.engine.commands[-1][1] == CancelTasks((one, two))
+
+    async def queued(command: Command) -> Reply:
+        return (two,)
+
+    site.engine.answer = queued
+    replayed = await site.client.post(f"{site.stable}/tasks/replay", json={"externalIds": [one, two]})
+    assert replayed.json() == {"ids": [two]}
+    assert site.engine.commands[-1][1] == ReplayTasks((one, two))
+
+
+async def test_cancel_by_filter_finds_the_runs(site: Site) -> None:
+    made = await site.seeds.single()
+    wanted = await site.seeds.run(made, metadata={"k": "v"}, task={})
+    await site.seeds.run(made, metadata={"k": "w"}, task={})
+    since = (site.seeds.now - timedelta(hours=1)).isoformat()
+    answer = await site.client.post(
+        f"{site.stable}/tasks/cancel", json={"filter": {"since": since, "additionalMetadata": ["k:v"]}}
+    )
+    assert answer.json() == {"ids": [wanted]}
+    both = await site.client.post(
+        f"{site.stable}/tasks/cancel", json={"externalIds": [wanted], "filter": {"since": since}}
+    )
+    assert both.status_code == 400
+    malformed = await site.client.post(
+        f"{site.stable}/tasks/cancel", json={"filter": {"since": since, "additionalMetadata": ["kv"]}}
+    )
+    assert malformed.json()["errors"][0]["field"] == "filter.additionalMetadata"
+
+
+async def test_pausing_a_worker_and_deleting_a_workflow_reach_the_engine(site: Site) -> None:
+    worker_id = await site.seeds.worker()
+    made = await site.seeds.single()
+
+    async def apply(command: Command) -> Reply:
+        if isinstance(command, PauseWorker):
+            await site.seeds.pool.execute("update broadaxe.worker set is_paused = $1", command.is_paused)
+        return None
+
+    site.engine.answer = apply
+    answer = await site.client.patch(f"/api/v1/workers/{worker_id}", json={"isPaused": True})
+    assert (answer.status_code, answer.json()["status"]) == (200, "PAUSED")
+    deleted = await site.client.delete(f"/api/v1/workflows/{made[0]}")
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    assert [command for _, command in site.engine.commands] == [PauseWorker(worker_id, True), DeleteWorkflow(made[0])]
+    paused = await site.client.patch(f"/api/v1/workflows/{made[0]}", json={"pause": {"action": "pause"}})
+    assert paused.status_code == 400
+    assert "not available yet" in paused.json()["message"]

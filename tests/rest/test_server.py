@@ -1,0 +1,162 @@
+"""The server itself: health, errors, static pages, documentation, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.responses import StreamingResponse
+
+from broadaxe.errors import ConfigurationError, all_error_types
+from broadaxe.rest.server import HttpServer
+from broadaxe.rest.statuses import STATUS_BY_ERROR
+
+if TYPE_CHECKING:
+    from .conftest import Serve, Site
+
+
+async def test_health_version_and_metadata(site: Site) -> None:
+    get = site.anonymous.get
+    ready = await get("/api/ready")
+    assert (ready.status_code, ready.content) == (200, b"")
+    site.engine.ready = False
+    assert (await get("/api/ready")).status_code == 500
+    assert (await get("/api/live")).status_code == 200
+    assert (await get("/api/v1/version")).json() == {"version": "v0.111.0"}
+    assert "authDisabled" not in (await get("/api/v1/meta")).json()
+    assert (await get("/api/v1/cloud/metadata")).json()["errors"] == [{"description": "oss"}]
+    control = await get("/api/v1/control-plane/metadata")
+    assert (control.status_code, control.json()["errors"][0]["description"]) == (404, "there is no control plane")
+    assert (await get("/api/v1/meta/integrations")).json() == []
+    assert (await site.client.get(f"{site.tenant}/resource-policy")).json() == {"limits": []}
+    flag = await site.client.get(f"{site.tenant}/feature-flags", params={"isEnabledIfNoPosthog": "true"})
+    assert flag.json() == {"isEnabled": True}
+    assert set((await site.client.get(f"{site.tenant}/entitlements")).json().values()) == {False}
+
+
+async def test_unknown_api_paths_are_json_whatever_the_method(site: Site) -> None:
+    for method, path in (
+        ("GET", "/api/v1/nothing"),
+        ("POST", "/api/nothing"),
+        ("GET", "/api"),
+        ("GET", f"{site.tenant}/rate-limits"),
+        ("GET", f"{site.stable}/filters"),
+        ("GET", f"{site.tenant}/workflows/crons"),
+    ):
+        answer = await site.client.request(method, path)
+        assert answer.status_code == 404, path
+        assert answer.headers["content-type"] == "application/json"
+        assert path in answer.json()["message"]
+    wrong_method = await site.client.put(site.tenant)
+    assert (wrong_method.status_code, "errors" in wrong_method.json()) == (405, True)
+
+
+def test_every_error_has_a_status() -> None:
+    ours = {error for error in all_error_types() if error.__module__ == "broadaxe.errors"}
+    assert ours == set(STATUS_BY_ERROR)
+
+
+async def test_the_dashboard_is_served_with_a_fallback_to_its_index(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "dist" / "assets").mkdir(parents=True)
+    (tmp_path / "dist" / "index.html").write_text("<p>the dashboard</p>")
+    (tmp_path / "dist" / "assets" / "app-1a2b.js").write_text("let x")
+    (tmp_path / "secret.txt").write_text("secret")
+    site = await serve(dashboard_dir=tmp_path / "dist")
+    for path in ("/", "/runs/0b1d2c3e-0000-4000-8000-000000000001", "/assets/missing.js", "/%2e%2e/secret.txt"):
+        answer = await site.anonymous.get(path)
+        assert (answer.status_code, answer.text) == (200, "<p>the dashboard</p>"), path
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    script = await site.anonymous.get("/assets/app-1a2b.js")
+    assert (script.text, "immutable" in script.headers["cache-control"]) == ("let x", True)
+    assert (await site.anonymous.post("/runs")).status_code == 404
+
+
+async def test_without_a_build_the_front_page_says_what_to_do(serve: Serve, tmp_path: Path) -> None:
+    site = await serve(dashboard_dir=tmp_path / "absent")
+    assert "make setup" in (await site.anonymous.get("/")).text
+
+
+async def test_the_documentation_is_rendered_with_anchors_and_links(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "index.md").write_text("---\ntitle: Start\n---\n# Welcome\n\nSee [install](install.md#from-source).\n")
+    (tmp_path / "install.md").write_text(
+        "# Install `broadaxe`\n\n## From source\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n"
+        "## From source\n\n<script>x</script>\n"
+    )
+    site = await serve(docs_dir=tmp_path)
+    redirect = await site.anonymous.get("/docs")
+    assert (redirect.status_code, redirect.headers["location"]) == (308, "/docs/")
+    index = await site.anonymous.get("/docs/")
+    assert '<a href="/docs/install#from-source">install</a>' in index.text
+    assert '<a href="/docs/install">Install broadaxe</a>' in index.text
+    assert "<title>Start" in index.text
+    page = await site.anonymous.get("/docs/install")
+    assert 'id="from-source"' in page.text
+    assert 'id="from-source-2"' in page.text
+    assert "<table>" in page.text
+    assert "<script>" not in page.text
+    for headers in (
+        {"If-None-Match": page.headers["etag"]},
+        {"If-Modified-Since": page.headers["last-modified"]},
+    ):
+        assert (await site.anonymous.get("/docs/install", headers=headers)).status_code == 304
+    assert (await site.anonymous.get("/docs/install", headers={"If-None-Match": '"x"'})).status_code == 200
+    (tmp_path / "install.md").write_text("# Changed\n")
+    assert "<h1" in (await site.anonymous.get("/docs/install")).text
+    assert "Changed" in (await site.anonymous.get("/docs/install")).text
+    assert (await site.anonymous.get("/docs/%2e%2e/pyproject")).status_code == 404
+
+
+async def test_the_api_describes_itself(site: Site) -> None:
+    page = await site.anonymous.get("/api/docs")
+    assert "/api/v1/stable/tenants/{tenant}/workflow-runs" in page.text
+    assert "https://" not in page.text
+    description = (await site.anonymous.get("/api/openapi.json")).json()
+    assert len(description["paths"]) > 40
+    metrics = await site.anonymous.get("/metrics")
+    assert "hatchet_created_tasks_total 0.0" in metrics.text
+    assert "\nhatchet_assigned_tasks 0.0" in metrics.text
+
+
+async def test_a_taken_port_is_named() -> None:
+    first, second = HttpServer(), HttpServer()
+    port = await first.start(FastAPI(), "127.0.0.1", 0)
+    with pytest.raises(ConfigurationError, match=str(port)):
+        await second.start(FastAPI(), "127.0.0.1", port)
+    await first.stop()
+    await first.stop()
+    await second.stop()
+
+
+async def test_stopping_does_not_wait_for_an_endless_stream() -> None:
+    app = FastAPI()
+    began = asyncio.Event()
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        async def forever():  # type: ignore[no-untyped-def]
+            yield b"x"
+            began.set()
+            await asyncio.Event().wait()
+
+        return StreamingResponse(forever())
+
+    server = HttpServer(grace_s=1)
+    port = await server.start(app, "127.0.0.1", 0)
+
+    async def follow() -> None:
+        async with httpx.AsyncClient() as client, client.stream("GET", f"http://127.0.0.1:{port}/stream") as answer:
+            async for _ in answer.aiter_raw():
+                pass
+
+    follower = asyncio.create_task(follow())
+    await began.wait()
+    await asyncio.wait_for(server.stop(), 5)
+    await asyncio.wait({follower})
+    assert follower.done()
+    follower.exception()
