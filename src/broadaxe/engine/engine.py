@@ -100,6 +100,8 @@ class Engine:
                 session.close()
         for active in list(self._tenants.values()):
             await active.actor.stop()
+        for hub in self._hubs.values():
+            await hub.close()
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await self._leases.stop()
 
@@ -219,7 +221,7 @@ class Engine:
                 active = self._tenants.get(tenant_id)
                 return active is not None and active.tenant.is_live(run_id)
 
-            hub = self._hubs[tenant_id] = Hub(look_up, is_live)
+            hub = self._hubs[tenant_id] = Hub(look_up, is_live, self._clock.now_us)
         return hub
 
     # Activation ----------------------------------------------------------------------------------------------------
@@ -271,6 +273,7 @@ class Engine:
         active.actor.start()
         for session in self._sessions.get(tenant_id, {}).values():
             self._spawn(self._tell(tenant_id, OpenStream(session.worker_id, session.number)))
+        self._hub(tenant_id).look_again()
         _log.debug("a tenant is active", tenant=tenant_id, epoch=epoch, **tenant.counts())
         return active
 

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 import msgspec
+import structlog
 
 from broadaxe.core.decision import Progress, RunFinished, RunStarted, TaskProgressed
 from broadaxe.core.lifecycle import RunStatus
@@ -24,6 +25,9 @@ from broadaxe.core.lifecycle import RunStatus
 EVENTS_BUFFERED_MAX: Final = 4096
 GAP_WAIT_S: Final = 5.0
 HELD_CHUNKS_MAX: Final = 1024
+LOOK_UP_RETRY_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
 
 
 class TaskOutcome(msgspec.Struct, frozen=True, gc=False):
@@ -140,9 +144,10 @@ class _ChunkOrder:
 class Hub:
     """All subscriptions to one tenant's runs on this node."""
 
-    def __init__(self, look_up: LookUp, is_live: Callable[[str], bool]) -> None:
+    def __init__(self, look_up: LookUp, is_live: Callable[[str], bool], now_us: Callable[[], int]) -> None:
         self._look_up = look_up
         self._is_live = is_live
+        self._now_us = now_us
         self._waiting: dict[str, set[ResultSubscription]] = {}
         self._to_look_up: set[str] = set()
         self._looking: asyncio.Task[None] | None = None
@@ -165,9 +170,7 @@ class Hub:
     def _wait_for(self, run_id: str, subscription: ResultSubscription) -> None:
         self._waiting.setdefault(run_id, set()).add(subscription)
         if not self._is_live(run_id):
-            self._to_look_up.add(run_id)
-            if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(self._look(), name="run result look-up")
+            self._want_look_up([run_id])
 
     def _stop_waiting(self, run_id: str, subscription: ResultSubscription) -> None:
         waiting = self._waiting.get(run_id)
@@ -176,12 +179,52 @@ class Hub:
             if not waiting:
                 del self._waiting[run_id]
 
+    def look_again(self) -> None:
+        """Looks at the tables for every run somebody follows and that is not live: call after the tenant was loaded
+        anew, because what the last batch before that had to tell may never have been told."""
+        followed = {*self._waiting, *self._by_run}
+        for group in self._by_metadata.values():
+            followed.update(*(subscription.active_runs for subscription in group))
+        self._want_look_up([run_id for run_id in followed if not self._is_live(run_id)])
+
+    def _want_look_up(self, run_ids: list[str]) -> None:
+        self._to_look_up.update(run_ids)
+        if self._to_look_up and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look(), name="run result look-up")
+
     async def _look(self) -> None:
         while self._to_look_up:
+            # Cleared before the query: who asks while it runs may have missed its snapshot and is looked up again.
             run_ids = list(self._to_look_up)
             self._to_look_up.clear()
-            for outcome in await self._look_up(run_ids):
+            try:
+                outcomes = await self._look_up(run_ids)
+            except Exception as error:
+                # They wait for nothing else, so there is no giving up.
+                _log.warning("results could not be looked up", runs=len(run_ids), error=str(error))
+                self._to_look_up.update(run_ids)
+                await asyncio.sleep(LOOK_UP_RETRY_S)
+                continue
+            for outcome in outcomes:
                 self.deliver(outcome)
+                self._hang_up(outcome.run_id, outcome.status)
+
+    def _hang_up(self, run_id: str, status: RunStatus) -> None:
+        """The end of a run that was found in the tables instead of being told."""
+        event = LiveEvent(LiveKind.FINISHED, run_id, run_id, self._now_us(), status=status, is_last=True)
+        for subscription in self._by_run.pop(run_id, ()):
+            subscription.deliver(event)
+        for group in self._by_metadata.values():
+            for subscription in group:
+                if run_id in subscription.active_runs:
+                    subscription.active_runs.discard(run_id)
+                    subscription.deliver(msgspec.structs.replace(event, is_last=not subscription.active_runs))
+
+    async def close(self) -> None:
+        """Ends what runs in the background."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
 
     # Live events ---------------------------------------------------------------------------------------------------
 
