@@ -273,6 +273,9 @@ class Hub:
         self._tell(event, metadata)
 
     def run_finished(self, effect: RunFinished) -> None:
+        for result in effect.results:
+            # A chunk that came after its task's end has begun a new order.
+            self._flush_chunks(result.task_id, effect.additional_metadata)
         event = LiveEvent(
             LiveKind.FINISHED, effect.run_id, effect.run_id, effect.at_us, status=effect.status, is_last=True
         )
@@ -296,7 +299,9 @@ class Hub:
         if index == 0 and order.expected:
             self._release_held(task_id, order, metadata)
             order.expected = 0
-        if index > order.expected and len(order.held) < HELD_CHUNKS_MAX:
+        if index > order.expected and len(order.held) >= HELD_CHUNKS_MAX:
+            self._release_held(task_id, order, metadata)
+        if index > order.expected:
             order.held[index] = event
             if order.timer is None:
                 loop = asyncio.get_running_loop()
