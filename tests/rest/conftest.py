@@ -140,7 +140,7 @@ class Seeds:
             "actions": ["greet:greet"],
             "slots": json.dumps({"default": 10}),
             "labels": json.dumps({"gpu": 2}),
-            "runtime": json.dumps({"language": "PYTHON", "sdk_version": "1.43.1", "os": "linux"}),
+            "runtime": json.dumps({"language": "PYTHON", "sdkVersion": "1.43.1", "os": "linux"}),
             "created_at": self.now,
             "updated_at": self.now,
             "last_heartbeat_at": self.now,

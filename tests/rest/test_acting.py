@@ -129,3 +129,13 @@ async def test_pausing_a_worker_and_deleting_a_workflow_reach_the_engine(site: S
     paused = await site.client.patch(f"/api/v1/workflows/{made[0]}", json={"pause": {"action": "pause"}})
     assert paused.status_code == 400
     assert "not available yet" in paused.json()["message"]
+
+
+async def test_a_nul_in_a_text_is_a_bad_request_not_a_crash(site: Site) -> None:
+    since = site.seeds.now.isoformat()
+    answer = await site.client.post(
+        f"{site.stable}/tasks/cancel", json={"filter": {"since": since, "additionalMetadata": ["k:\0"]}}
+    )
+    assert answer.status_code == 400
+    login = await site.anonymous.post("/api/v1/users/login", json={"email": "a\0@b", "password": "x"})
+    assert login.status_code == 400

@@ -89,7 +89,7 @@ async def test_workers_show_free_slots_and_derived_status(site: Site) -> None:
     assert [slot.step_run_id for slot in one.slots or []] == [run_id]
     assert [workflow.name for workflow in one.registered_workflows or []] == ["greet"]
     assert one.runtime_info is not None
-    assert one.runtime_info.language == "PYTHON"
+    assert (one.runtime_info.language, one.runtime_info.sdk_version) == ("PYTHON", "1.43.1")
 
 
 async def test_events_come_with_the_runs_they_started(site: Site) -> None:

@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from broadaxe.errors import BroadaxeError, Unavailable
+from broadaxe.errors import BroadaxeError, InvalidArgument, Unavailable
 from broadaxe.rest.api_reference import ApiReference
 from broadaxe.rest.attempts import Attempts
 from broadaxe.rest.context import Context, EnginePort, HttpSettings
@@ -87,6 +87,7 @@ def create_http_app(
     app.add_exception_handler(HTTPException, _on_http_error)
     for lost in (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, OSError):
         app.add_exception_handler(lost, _on_lost_database)
+    app.add_exception_handler(asyncpg.DataError, _on_unstorable)
     app.add_exception_handler(Exception, _on_mistake)
     app.add_middleware(Gate, body_bytes_max=settings.body_bytes_max)
     return app
@@ -140,6 +141,12 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 async def _on_lost_database(request: Request, error: Exception) -> Response:
     _log.warning("%s %s could not reach the database: %s", request.method, request.url.path, error)
     return error_response(Unavailable("the database cannot be reached just now; try again"))
+
+
+async def _on_unstorable(request: Request, error: Exception) -> Response:
+    # The edges check what they can name; a NUL inside some text, or a number out of range, is left to Postgres.
+    _log.info("%s %s has a value the database refuses: %s", request.method, request.url.path, error)
+    return error_response(InvalidArgument("a value has a character or a number that cannot be stored"))
 
 
 async def _on_mistake(request: Request, error: Exception) -> Response:

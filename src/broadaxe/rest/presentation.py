@@ -283,13 +283,7 @@ def worker(record: WorkerRecord, workflows: Sequence[tuple[str, str]] | None = N
         max_runs=None if default is None else default.limit,
         available_runs=None if default is None else default.available,
         runtime_info=wire.RuntimeInfo.model_validate(
-            {
-                "sdk_version": runtime.get("sdk_version"),
-                "language": runtime.get("language") if runtime.get("language") in _LANGUAGES else None,
-                "language_version": runtime.get("language_version"),
-                "os": runtime.get("os"),
-                "runtime_extra": runtime.get("extra"),
-            }
+            {key: value for key, value in runtime.items() if key != "language" or value in _LANGUAGES}
         )
         if runtime
         else None,
