@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from broadaxe.config import SETTINGS, Settings, load
+from broadaxe.config import SETTINGS, Setting, Settings, load
 from broadaxe.errors import ConfigurationError
 
 
@@ -31,6 +31,12 @@ def test_empty_variables_count_as_not_set() -> None:
 def test_every_field_has_a_variable_and_a_help_text() -> None:
     assert {setting.field for setting in SETTINGS} == {field.name for field in fields(Settings)}
     assert all(setting.help for setting in SETTINGS)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.field)
+def test_every_variable_is_in_the_documentation(setting: Setting) -> None:
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    assert f"`{setting.variable}`" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

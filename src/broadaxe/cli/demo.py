@@ -99,7 +99,9 @@ def _only_demo(directory: Path) -> Iterator[None]:
     import fcntl
 
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        # The engine's log and env file hold a token.
+        directory.mkdir(mode=0o700, exist_ok=True)
         file = (directory / "demo.lock").open("a+", encoding="ascii")
     except OSError as error:
         raise ConfigurationError(f"cannot use {directory}: {error.strerror}; choose another with --data-dir") from None

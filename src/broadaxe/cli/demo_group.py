@@ -118,7 +118,7 @@ def _children(places: Places) -> list[list[Child]]:
         name="worker",
         command=(sys.executable, "-m", "rag_chat.worker"),
         environment=lambda: _chat_environment(places),
-        ready=lambda: _worker_is_active(places),
+        ready=_WorkerProbe(places),
         directory=chat_directory,
     )
     chat = Child(
@@ -159,19 +159,34 @@ async def _answers(url: str) -> bool:
     return await asyncio.to_thread(_get, url, None) is not None
 
 
-async def _worker_is_active(places: Places) -> bool:
-    """Whether the engine knows a live worker of this start. The REST API is how anybody would ask."""
-    token = (env_file.read(places.environment_file) or {}).get("HATCHET_CLIENT_TOKEN", "")
-    tenant = _tenant_of(token)
-    if tenant is None:
-        return False
-    url = f"{places.settings.http_url}/api/v1/tenants/{tenant}/worker"
-    body = await asyncio.to_thread(_get, url, token)
-    try:
-        rows = json.loads(body or b"{}").get("rows") or []
-        return any(row.get("status") == "ACTIVE" for row in rows)
-    except (ValueError, AttributeError):
-        return False
+class _WorkerProbe:
+    """Whether the worker of the latest start is there. The REST API is how anybody would ask.
+
+    A killed worker counts as active until the engine misses its heartbeats, so those of earlier starts do not count.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._earlier: frozenset[str] = frozenset()
+
+    async def __call__(self) -> bool:
+        active = await asyncio.to_thread(self._active)
+        if active <= self._earlier:
+            return False
+        self._earlier |= active
+        return True
+
+    def _active(self) -> frozenset[str]:
+        token = (env_file.read(self._places.environment_file) or {}).get("HATCHET_CLIENT_TOKEN", "")
+        tenant = _tenant_of(token)
+        if tenant is None:
+            return frozenset()
+        body = _get(f"{self._places.settings.http_url}/api/v1/tenants/{tenant}/worker", token)
+        try:
+            rows = json.loads(body or b"{}").get("rows") or []
+            return frozenset(str(row["metadata"]["id"]) for row in rows if row["status"] == "ACTIVE")
+        except (ValueError, AttributeError, LookupError, TypeError):
+            return frozenset()
 
 
 def _get(url: str, token: str | None) -> bytes | None:
