@@ -94,7 +94,7 @@ test-web: $(PAGES) ## The pages' own checks and unit tests
 	$(call say,"dashboard tests")
 	@cd web/dashboard && PATH="$(abspath $(VENV))/bin:$$PATH" npm run --silent check
 	$(call say,"chat page tests")
-	@cd $(CHAT)/web && PATH="$(abspath $(VENV))/bin:$$PATH" npm run --silent check
+	@cd $(CHAT)/web && export PATH="$(abspath $(VENV))/bin:$$PATH" && npm run --silent lint && npm run --silent test
 
 .PHONY: test-example
 test-example: $(STAMPS)/packages ## The RAG chat's backend tests
@@ -105,7 +105,7 @@ test-example: $(STAMPS)/packages ## The RAG chat's backend tests
 test-browser: setup ## The chat and the dashboard in a real browser, against a real engine
 	@scripts/require_chromium.sh
 	$(call say,"browser tests")
-	@cd $(CHAT) && $(abspath $(PY)) -m pytest -q -m e2e $(PYTEST_ARGS)
+	@cd $(CHAT) && RAG_CHAT_TEST_CHROMIUM="$${BROADAXE_CHROMIUM:-}" $(abspath $(PY)) -m pytest -q -m e2e $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(STAMPS)/packages ## Measure latency, throughput and CPU per task; prints a table

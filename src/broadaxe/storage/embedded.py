@@ -446,7 +446,10 @@ class EmbeddedPostgres:
     def _spawn(self) -> subprocess.Popen[bytes]:
         user, group, extra_groups = self._identity()
         # Opened by us and inherited, so that the server's account needs no right to write beside the cluster.
-        with self.log_path.open("ab") as sink:
+        # It quotes statements that failed, data included, so it is for its owner alone.
+        with os.fdopen(
+            os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab"
+        ) as sink:
             return subprocess.Popen(
                 self._as_account(
                     str(self._bin_dir / "postgres"), "-D", str(self._cluster), "-k", str(self._socket_dir)
@@ -530,6 +533,10 @@ class EmbeddedPostgres:
                 await asyncio.wait_for(self._server_gone(), patience_s)
         self._pid = 0
         (self._data_dir / "started.pid").unlink(missing_ok=True)
+        if self._socket_dir.parent != self._data_dir:
+            # Made under the temporary directory for this server alone.
+            with contextlib.suppress(OSError):
+                self._socket_dir.rmdir()
 
     def _was_started_by_us(self, pid: int) -> bool:
         """Whether Broadaxe, in this process or an earlier one, started the server with this process id."""
