@@ -66,6 +66,8 @@ def test_the_end_of_a_run_is_told_in_words() -> None:
         RunView(Outcome.FAILED, {"start": TaskView(None, None), "load_docs": TaskView(None, "no page")}), ""
     )
     assert (failed.status, failed.message) == (Outcome.FAILED, "no page")
+    both = {"reason_docs": TaskView(None, "its parent failed"), "load_docs": TaskView(None, "no page", failed=True)}
+    assert result_of(RunView(Outcome.FAILED, both), "").message == "no page"
     stopped = result_of(RunView(Outcome.CANCELLED, {}), "Half an ans")
     assert (stopped.status, stopped.message) == (Outcome.CANCELLED, "Half an ans")
     assert result_of(RunView(Outcome.COMPLETE, {}), "").status is Outcome.FAILED

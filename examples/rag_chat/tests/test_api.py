@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -24,6 +22,7 @@ from rag_chat.settings import Settings, read_settings
 
 from .model_server import ModelServer
 from .scripted_run import ScriptedRun
+from .watching import Watcher
 
 ANSWER: dict[str, object] = {
     "status": "complete",
@@ -92,47 +91,6 @@ async def serving(settings: Settings, run: ScriptedRun) -> AsyncIterator[httpx.A
 async def client(settings: Settings, run: ScriptedRun) -> AsyncIterator[httpx.AsyncClient]:
     async with serving(settings, run) as opened:
         yield opened
-
-
-class Watcher:
-    """A page that watches an answer."""
-
-    def __init__(self, client: httpx.AsyncClient, message_id: str) -> None:
-        self.events: list[dict[str, Any]] = []
-        self._client = client
-        self._message_id = message_id
-        self._changed = asyncio.Event()
-        self._task = asyncio.create_task(self._watch())
-
-    async def _watch(self) -> None:
-        async with self._client.stream("GET", f"/message/{self._message_id}") as response:
-            assert response.headers["content-type"].startswith("text/event-stream")
-            async for line in response.aiter_lines():
-                if line.startswith("data: "):
-                    self.events.append(json.loads(line[6:]))
-                    self._changed.set()
-
-    async def until(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
-        async with asyncio.timeout(10):
-            while len(found := [event["payload"] for event in self.events if event["type"] == kind]) < count:
-                await self._changed.wait()
-                self._changed.clear()
-        return found
-
-    async def to_the_end(self) -> list[dict[str, Any]]:
-        await asyncio.wait_for(self._task, 10)
-        return self.events
-
-    async def leave(self) -> None:
-        self._task.cancel()
-        await asyncio.wait({self._task})
-
-    def text(self) -> str:
-        text = ""
-        for event in self.events:
-            if event["type"] == "token":
-                text = text[: event["payload"]["offset"]] + event["payload"]["text"]
-        return text
 
 
 def body(question: str = "How do I install it?", **more: object) -> dict[str, object]:

@@ -60,9 +60,9 @@ INDEX_PAGE = html(
 class WebSite:
     """Serves `pages` on a free port of 127.0.0.1."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.host = "127.0.0.1"
-        self.port = 0
+        self.port = port
         self.requests: list[Request] = []
         self.pages: dict[str, Page] = {
             "/docs/": Page(INDEX_PAGE),
@@ -79,7 +79,7 @@ class WebSite:
         return [request.path for request in self.requests]
 
     async def __aenter__(self) -> WebSite:
-        self._server = await asyncio.start_server(self._serve, self.host, 0)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

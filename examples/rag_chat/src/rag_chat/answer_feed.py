@@ -343,12 +343,17 @@ def result_of(view: RunView, text: str) -> Result:
             return _complete(view.tasks.get(Step.GENERATE_RESPONSE))
         case Outcome.CANCELLED:
             # A task that nobody started in time is cancelled by the engine as well; then there is a reason.
-            reason = next((task.error for task in view.tasks.values() if task.error), None)
+            reason = _reason(view)
             message = text or reason or "The run was cancelled."
             return Result(status=Outcome.CANCELLED, message=message, error=reason)
         case _:
-            reason = next((task.error for task in view.tasks.values() if task.error), None)
-            return _failure(reason or "The run failed without telling why.")
+            return _failure(_reason(view) or "The run failed without telling why.")
+
+
+def _reason(view: RunView) -> str | None:
+    """Why a run ended without an answer; a task that failed knows better than those given up because of it."""
+    tasks = sorted(view.tasks.values(), key=lambda task: not task.failed)
+    return next((task.error for task in tasks if task.error), None)
 
 
 def _complete(task: TaskView | None) -> Result:

@@ -15,6 +15,7 @@ import grpc
 from hatchet_sdk import Hatchet
 from hatchet_sdk.clients.admin import RunStatus
 from hatchet_sdk.clients.rest.exceptions import OpenApiException
+from hatchet_sdk.clients.rest.models.v1_task_status import V1TaskStatus
 from hatchet_sdk.exceptions import TaskRunError
 from urllib3.exceptions import HTTPError as RestTransportFailure
 
@@ -30,10 +31,11 @@ ERROR_CHARS_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A task of a run: its output once it has one, its error once it failed."""
+    """A task of a run: its output once it has one; why it ended otherwise, and whether by a failure of its own."""
 
     output: Mapping[str, object] | None
     error: str | None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class HatchetGateway:
     async def wait(self, run_id: str) -> None:
         """Return about when the run ends, whatever the end, or when the connection breaks: the caller looks."""
         try:
-            await self._hatchet.runs.aio_get_result(run_id)
+            await self._hatchet.runs.get_run_ref(run_id).aio_result()
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -110,7 +112,11 @@ class HatchetGateway:
                 raise RunUnknown(f"The engine does not know the run {run_id} any more.") from None
             raise _engine_error(error) from None
         tasks = {
-            name: TaskView(task.output, _error_sentence(task.error) if task.error else None)
+            name: TaskView(
+                output=task.output,
+                error=_error_sentence(task.error) if task.error else None,
+                failed=task.status is V1TaskStatus.FAILED,
+            )
             for name, task in details.task_runs.items()
         }
         return RunView(_outcome(details.status), tasks)

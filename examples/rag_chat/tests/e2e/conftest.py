@@ -1,0 +1,61 @@
+"""One whole chat for all end-to-end tests; whoever kills a part starts it again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from ..model_server import ModelServer
+from ..web_site import WebSite
+from .stack import Stack
+
+WEB = Path(__file__).parents[2] / "web"
+
+
+@pytest.fixture(scope="session")
+def stack(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    if not (WEB / "dist" / "index.html").exists():
+        for command in (["npm", "ci"], ["npm", "run", "build"]):
+            subprocess.run(command, cwd=WEB, check=True, stdout=subprocess.DEVNULL)
+    database_url = urlunsplit(urlsplit(postgres_url)._replace(path="/rag_chat_e2e"))
+    folder = tmp_path_factory.mktemp("stack")
+    # The engine's Postgres gives up root's rights, and still has to find its way to its data.
+    for place in (folder, folder.parent, folder.parent.parent):
+        place.chmod(0o755)
+    started = Stack(folder, database_url)
+    try:
+        started.start_engine()
+        started.start_worker()
+        started.start_edge()
+        yield started
+    finally:
+        started.close()
+
+
+@pytest.fixture
+async def site(stack: Stack) -> AsyncIterator[WebSite]:
+    async with WebSite(stack.site_port) as started:
+        yield started
+
+
+@pytest.fixture
+async def model_server(stack: Stack) -> AsyncIterator[ModelServer]:
+    async with ModelServer(stack.model_port) as started:
+        yield started
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    chromium = os.environ.get("RAG_CHAT_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    assert chromium, "no browser: install Chromium, or set RAG_CHAT_TEST_CHROMIUM to its path"
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        await opened.close()
