@@ -1,0 +1,57 @@
+"""Every setting, metric and variable is documented, and nothing is documented that is not there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broadaxe.config import SETTINGS, Setting, Settings
+from broadaxe.rest.metrics import Metrics
+
+ROW = re.compile(r"^\| `([A-Z][A-Z0-9_]*)` \|(.*)\|$", re.MULTILINE)
+#: Variables that are no settings of the engine: the demo's own port, the pattern of the env file, the tests' browser.
+OTHER_VARIABLES = {"BROADAXE_CHAT_PORT", "BROADAXE_DATABASE_URL_NAME", "BROADAXE_CHROMIUM"}
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Table rows that begin with a variable: its other cells by its name."""
+    return {name: [cell.strip() for cell in cells.split("|")] for name, cells in ROW.findall(text)}
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.field)
+def test_every_setting_has_a_row_with_its_flag_and_default(docs: dict[str, Any], setting: Setting) -> None:
+    documented = rows(docs["configuration"].text)
+    assert setting.variable in documented, f"docs/configuration.md lacks a row for {setting.variable}"
+    flag, default, meaning = documented[setting.variable]
+    flags = {"require_login": "--login", "extra_databases": "--extra-database"}
+    assert flags.get(setting.field, setting.flag) in flag
+    value = getattr(Settings(), setting.field)
+    if isinstance(value, bool):
+        assert f"`{str(value).lower()}`" in default
+    elif value not in (None, ()):
+        assert default == f"`{value}`"
+    assert meaning
+
+
+def test_no_page_names_a_variable_that_does_not_exist(pages: list[Any]) -> None:
+    known = {setting.variable for setting in SETTINGS} | OTHER_VARIABLES
+    for page in pages:
+        unknown = set(re.findall(r"BROADAXE_[A-Z_]*[A-Z]", page.text)) - known
+        assert not unknown, f"{page.name} names {unknown}"
+
+
+def test_the_chats_variables_are_exactly_those_it_reads(docs: dict[str, Any], root: Path) -> None:
+    source = (root / "examples/rag_chat/src/rag_chat/settings.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'"((?:RAG_CHAT|OPENAI)_[A-Z_]+)"', source))
+    assert len(read) > 10
+    assert set(rows(docs["rag-chat"].text)) == read
+
+
+def test_every_metric_of_ours_is_documented_under_its_exposed_name(docs: dict[str, Any]) -> None:
+    exposed = set(re.findall(r"^# TYPE (hatchet_\w+) ", Metrics().render().decode(), re.MULTILINE))
+    # The client library exposes the time a counter was made beside the counter itself.
+    exposed = {name for name in exposed if not name.endswith("_created")}
+    assert set(re.findall(r"^\| `(hatchet_\w+)` \|", docs["observability"].text, re.MULTILINE)) == exposed
