@@ -21,7 +21,7 @@ import pytest
 
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.definition import TaskSpec, WorkflowDefinition, WorkflowSpec, normalise
-from broadaxe.rest.app import create_http_app
+from broadaxe.rest.app import create_http_app, readdress
 from broadaxe.rest.context import HttpSettings
 from broadaxe.rest.server import HttpServer
 from broadaxe.storage import accounts
@@ -218,11 +218,12 @@ async def serve(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Serve]:
             pool=pool,
             engine=engine,
             verifier=TokenVerifier(pool),
-            settings=HttpSettings(server_url="http://127.0.0.1:1", grpc_address="127.0.0.1:2", **settings),
+            settings=HttpSettings(server_url="http://127.0.0.1:1", grpc_address="127.0.0.1:0", **settings),
         )
         server = HttpServer(grace_s=1)
         servers.append(server)
         url = f"http://127.0.0.1:{await server.start(app, '127.0.0.1', 0)}"
+        readdress(app, server_url=url, grpc_address="127.0.0.1:2")
         issued = await create_token(pool, tenant.id, "tests", 3600, url, "127.0.0.1:2")
         bearer = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {issued.token}"})
         anonymous = httpx.AsyncClient(base_url=url)

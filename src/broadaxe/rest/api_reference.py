@@ -46,7 +46,7 @@ def _render(description: Node) -> str:
         'For machines: <a href="/api/openapi.json">openapi.json</a>.</p>'
     )
     for name, entries in sections.items():
-        body += f'<h2 id="{_anchor(name)}">{escape(name.capitalize())}</h2>{"".join(entries)}'
+        body += f'<h2 id="{_anchor(name)}">{escape(_title(name))}</h2>{"".join(entries)}'
     schemas = description.get("components", {}).get("schemas", {})
     body += '<h2 id="schemas">Schemas</h2>'
     for name in sorted(schemas):
@@ -54,7 +54,7 @@ def _render(description: Node) -> str:
             f'<details id="schema-{escape(name)}"><summary><code>{escape(name)}</code></summary>'
             f"{_fields(schemas[name])}</details>"
         )
-    links = [(f"#{_anchor(name)}", name.capitalize()) for name in sections]
+    links = [(f"#{_anchor(name)}", _title(name)) for name in sections]
     return render_page("HTTP API", body, [("/docs/", "Documentation"), *links, ("#schemas", "Schemas")], "")
 
 
@@ -110,6 +110,10 @@ def _type(schema: Node) -> str:
     if isinstance(extra, dict) and extra:
         return f"object of {_type(extra)}"
     return escape(str(schema.get("format") or schema.get("type") or "any"))
+
+
+def _title(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def _anchor(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Final
 
@@ -31,7 +32,7 @@ from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.tokens import TokenVerifier
 
-__all__ = ["create_http_app"]
+__all__ = ["create_http_app", "readdress"]
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +92,13 @@ def create_http_app(
     app.add_exception_handler(Exception, _on_mistake)
     app.add_middleware(Gate, body_bytes_max=settings.body_bytes_max)
     return app
+
+
+def readdress(app: FastAPI, *, server_url: str, grpc_address: str) -> None:
+    """Tells the application its addresses once they are known, when it listens on a port the system picked."""
+    context: Context = app.state.context
+    settings = replace(context.settings, server_url=server_url, grpc_address=grpc_address)
+    app.state.context = replace(context, settings=settings)
 
 
 def _otherwise(page: Callable[[Request], Awaitable[Response]]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:

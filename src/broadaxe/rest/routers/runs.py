@@ -250,9 +250,11 @@ async def trigger(body: Trigger, scope: MemberScope, context: ContextDep) -> wir
     )
     try:
         reply = await context.engine.submit(scope.tenant_id, TriggerRuns((request,)))
-    except NotFound as error:
-        # 404 would say that this address is wrong, and some clients would try it again.
-        raise InvalidArgument(error.message, field="workflowName") from None
+    except (NotFound, InvalidArgument) as error:
+        # 404 would say that this address is wrong, and some clients would try it again. What the engine calls the
+        # name is called otherwise here, and forms show the message beside the field.
+        is_name = isinstance(error, NotFound) or error.field == "name"
+        raise InvalidArgument(error.message, field="workflowName" if is_name else error.field) from None
     run_id = _ids(reply)[0]
     return await _details(context, await _run(context, [scope.tenant_id], run_id))
 
