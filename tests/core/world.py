@@ -1,0 +1,351 @@
+"""A tenant with a clock one can set, ids one can foresee, and tables that are dictionaries.
+
+Owns driving `Tenant` the way the engine does (apply, settle) and keeping what its decisions would have written: the
+latest row of every object and the whole history. Refuses to decide anything. Invariant: the same calls on two worlds
+give the same decisions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import msgspec
+
+from broadaxe.core.commands import (
+    Accepted,
+    Command,
+    Heartbeat,
+    OpenStream,
+    Outcome,
+    PutWorkflow,
+    PutWorkflowReply,
+    RegisterWorker,
+    Reply,
+    ReportAttempt,
+    RunRequest,
+    TriggerRuns,
+)
+from broadaxe.core.decision import (
+    CancelAttempt,
+    Decision,
+    EventRow,
+    RunFinished,
+    RunRow,
+    RunState,
+    StartAttempt,
+    TaskEventRow,
+    TaskRow,
+    TaskState,
+    VersionRow,
+    WorkerRow,
+    Writes,
+)
+from broadaxe.core.definition import TaskSpec, WorkflowSpec
+from broadaxe.core.durations import US_PER_S
+from broadaxe.core.lifecycle import TaskEventType, TaskStatus
+from broadaxe.core.tenant import Loaded, LoadedRun, Missing, Tenant
+
+#: 1 January 2026, noon, UTC.
+START_US = 1_767_268_800 * US_PER_S
+BEAT_US = 4 * US_PER_S
+
+
+class Ids:
+    """UUIDv7 texts that count: the time of the world, then 1, 2, 3…"""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._count = 0
+
+    def __call__(self) -> str:
+        self._count += 1
+        ms = self._world.now_us // 1000
+        digits = f"{ms:012x}7000{0x8000:04x}{self._count:012x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+class World:
+    def __init__(self, now_us: int = START_US) -> None:
+        self.now_us = now_us
+        self.tenant = Tenant(Ids(self))
+        self.sessions = 0
+        self.beating: dict[str, None] = {}
+        """Workers that `advance` keeps alive with a heartbeat every 4 s."""
+        self.decisions: list[Decision] = []
+        self.versions: dict[str, VersionRow] = {}
+        self.run_rows: dict[str, RunRow] = {}
+        self.runs: dict[str, RunState] = {}
+        self.task_rows: dict[str, TaskRow] = {}
+        self.tasks: dict[str, TaskState] = {}
+        self.workers: dict[str, WorkerRow] = {}
+        self.pushed: dict[str, EventRow] = {}
+        self.history: dict[str, list[TaskEventRow]] = defaultdict(list)
+        self.outputs: dict[tuple[str, int], str] = {}
+        """Every output an attempt ever had, by (task id, retry count)."""
+        self.finishes: list[RunFinished] = []
+
+    # Driving -------------------------------------------------------------------------------------------------------
+
+    def do(self, command: Command) -> Reply:
+        """Applies one command and settles, as a batch of its own."""
+        return self.batch(command)[0]
+
+    def batch(self, *commands: Command) -> list[Reply]:
+        """Applies all commands and settles once; what they name and memory has forgotten is read back first."""
+        for command in commands:
+            missing = self.tenant.missing(command)
+            if missing:
+                self.tenant.adopt(self.read(missing), self.now_us)
+        replies = [self.tenant.apply(command, self.now_us) for command in commands]
+        self.settle()
+        return replies
+
+    def settle(self) -> Decision:
+        decision = self.tenant.settle(self.now_us)
+        self.decisions.append(decision)
+        self._write(decision.writes)
+        self.finishes += [effect for effect in decision.effects if isinstance(effect, RunFinished)]
+        return decision
+
+    def advance(self, by_s: float) -> None:
+        """Lets time pass, settling at every deadline on the way; workers that beat do so every 4 s."""
+        until_us = self.now_us + round(by_s * US_PER_S)
+        next_beat_us = self.now_us + BEAT_US
+        while True:
+            due_us = self.tenant.next_due_us()
+            stop_us = min(until_us, next_beat_us, max(self.now_us, until_us if due_us is None else due_us))
+            self.now_us = stop_us
+            if stop_us == next_beat_us:
+                next_beat_us += BEAT_US
+                self.batch(*(Heartbeat(worker_id) for worker_id in self.beating))
+            else:
+                self.settle()
+            due_us = self.tenant.next_due_us()
+            if self.now_us >= until_us and (due_us is None or due_us > until_us):
+                return
+
+    # Making things -------------------------------------------------------------------------------------------------
+
+    def put(
+        self,
+        *tasks: TaskSpec,
+        name: str = "flow",
+        on_failure: TaskSpec | None = None,
+        event_triggers: tuple[str, ...] = (),
+        default_priority: int | None = None,
+    ) -> PutWorkflowReply:
+        spec = WorkflowSpec(
+            name=name,
+            tasks=tasks,
+            on_failure=on_failure,
+            event_triggers=event_triggers,
+            default_priority=default_priority,
+        )
+        reply = self.do(PutWorkflow(spec))
+        assert isinstance(reply, PutWorkflowReply)
+        return reply
+
+    def worker(self, *tasks: str, slots: dict[str, int] | None = None, service: str = "flow") -> str:
+        """A registered worker with an open stream, which beats; `tasks` are the names it can run."""
+        actions = tuple(task if ":" in task else f"{service}:{task}" for task in tasks)
+        worker_id = self.do(RegisterWorker("worker", actions, {"default": 100} if slots is None else slots))
+        assert isinstance(worker_id, str)
+        self.open(worker_id)
+        self.beating[worker_id] = None
+        return worker_id
+
+    def open(self, worker_id: str) -> int:
+        self.sessions += 1
+        self.do(OpenStream(worker_id, self.sessions))
+        return self.sessions
+
+    def trigger(
+        self,
+        workflow: str = "flow",
+        *,
+        run_input: str = "{}",
+        additional_metadata: str | None = None,
+        priority: int | None = None,
+        parent_task_id: str | None = None,
+        child_index: int | None = None,
+        child_key: str | None = None,
+    ) -> str:
+        request = RunRequest(
+            workflow_name=workflow,
+            input=run_input,
+            additional_metadata=additional_metadata,
+            priority=priority,
+            parent_task_id=parent_task_id,
+            child_index=child_index,
+            child_key=child_key,
+        )
+        (run_id,) = self.do(TriggerRuns((request,)))  # type: ignore[misc]
+        assert isinstance(run_id, str)
+        return run_id
+
+    # Reporting -----------------------------------------------------------------------------------------------------
+
+    def started(self, task_id: str, retry_count: int | None = None) -> bool:
+        return self.report(task_id, Outcome.STARTED, retry_count=retry_count)
+
+    def complete(self, task_id: str, output: str = "{}", retry_count: int | None = None) -> bool:
+        return self.report(task_id, Outcome.COMPLETED, output, retry_count=retry_count)
+
+    def fail(
+        self,
+        task_id: str,
+        error: str = "it broke",
+        *,
+        retry_count: int | None = None,
+        is_retryable: bool = True,
+        retry_after_us: int | None = None,
+    ) -> bool:
+        return self.report(
+            task_id,
+            Outcome.FAILED,
+            error,
+            retry_count=retry_count,
+            is_retryable=is_retryable,
+            retry_after_us=retry_after_us,
+        )
+
+    def report(
+        self,
+        task_id: str,
+        outcome: Outcome,
+        payload: str = "",
+        *,
+        retry_count: int | None = None,
+        is_retryable: bool = True,
+        retry_after_us: int | None = None,
+    ) -> bool:
+        """Whether the report was current. Without a retry count it is about the attempt the tables show."""
+        if retry_count is None and task_id in self.tasks:
+            retry_count = self.tasks[task_id].retry_count
+        reply = self.do(ReportAttempt(task_id, retry_count, outcome, payload, is_retryable, retry_after_us))
+        assert isinstance(reply, Accepted)
+        return reply.is_current
+
+    # Looking -------------------------------------------------------------------------------------------------------
+
+    def task_of(self, run_id: str, name: str) -> str | None:
+        """The id of a run's task, None while it does not exist."""
+        return next((row.id for row in self.task_rows.values() if row.run_id == run_id and row.name == name), None)
+
+    def task(self, run_id: str, name: str) -> str:
+        task_id = self.task_of(run_id, name)
+        assert task_id is not None, f"the run has no task {name} yet"
+        return task_id
+
+    def status(self, task_id: str) -> TaskStatus:
+        return self.tasks[task_id].status
+
+    def statuses(self, run_id: str) -> dict[str, TaskStatus]:
+        """Task name -> status, of the tasks that exist."""
+        return {row.name: self.tasks[row.id].status for row in self.task_rows.values() if row.run_id == run_id}
+
+    def events(self, task_id: str) -> list[TaskEventType]:
+        return [entry.type for entry in self.history[task_id]]
+
+    def starts(self, last: int = 1) -> list[StartAttempt]:
+        """Assignments sent by the last few decisions."""
+        return [effect for effect in self._effects(last) if isinstance(effect, StartAttempt)]
+
+    def cancels(self, last: int = 1) -> list[CancelAttempt]:
+        return [effect for effect in self._effects(last) if isinstance(effect, CancelAttempt)]
+
+    def running(self, worker_id: str) -> list[str]:
+        return [
+            task.id for task in self.tasks.values() if task.worker_id == worker_id and task.status is TaskStatus.RUNNING
+        ]
+
+    def _effects(self, last: int) -> Iterable[object]:
+        return (effect for decision in self.decisions[-last:] for effect in decision.effects)
+
+    # The tables ----------------------------------------------------------------------------------------------------
+
+    def read(self, missing: Missing) -> Loaded:
+        """What the loader would find for these ids."""
+        run_ids = {i for i in missing.tasks if i in self.run_rows}
+        run_ids |= {self.task_rows[i].run_id for i in missing.tasks if i in self.task_rows}
+        return Loaded(
+            versions=tuple(self.versions[self.run_rows[i].version_id] for i in sorted(run_ids)),
+            workers=tuple(self.workers[i] for i in sorted(missing.workers) if i in self.workers),
+            runs=tuple(map(self._read_run, sorted(run_ids))),
+        )
+
+    def _read_run(self, run_id: str) -> LoadedRun:
+        tasks = [row for row in self.task_rows.values() if row.run_id == run_id]
+        members = {row.id for row in tasks}
+        children = [
+            (row.parent_task_id, row.child_key or str(row.child_index or 0), row.id)
+            for row in self.run_rows.values()
+            if row.parent_task_id in members
+        ]
+        return LoadedRun(
+            self.run_rows[run_id],
+            self.runs[run_id],
+            tuple((row, msgspec.structs.replace(self.tasks[row.id], output=None)) for row in tasks),
+            tuple((parent, key, child) for parent, key, child in children if parent is not None),
+        )
+
+    def _write(self, writes: Writes) -> None:
+        for version in writes.versions:
+            self.versions[version.id] = version
+        for row in writes.workers:
+            self.workers[row.id] = row
+        for event in writes.events:
+            self.pushed[event.id] = event
+        for new_run in writes.new_runs:
+            assert new_run.row.id not in self.run_rows, "a run is made once"
+            self.run_rows[new_run.row.id] = new_run.row
+            self.runs[new_run.row.id] = new_run.state
+        for run in writes.runs:
+            assert run.id in self.runs, "a run is made before it changes"
+            self.runs[run.id] = run
+        for task_id in writes.archived_outputs:
+            assert self.tasks[task_id].output is not None, "only a stored output can be archived"
+        for new_task in writes.new_tasks:
+            assert new_task.row.id not in self.task_rows, "a task is made once"
+            self.task_rows[new_task.row.id] = new_task.row
+            self._put_task(new_task.state)
+        for task in writes.tasks:
+            assert task.id in self.tasks, "a task is made before it changes"
+            self._put_task(task)
+        for entry in writes.task_events:
+            history = self.history[entry.task_id]
+            assert entry.seq == len(history) + 1, "history has no gaps"
+            history.append(entry)
+        for replaced in writes.replaced_outputs:
+            self.outputs[replaced.task_id, replaced.retry_count] = replaced.output
+
+    def _put_task(self, task: TaskState) -> None:
+        self.tasks[task.id] = task
+        if task.output is not None:
+            self.outputs[task.id, task.retry_count] = task.output
+
+
+def task(
+    name: str,
+    *parents: str,
+    service: str = "flow",
+    retries: int = 0,
+    execution_timeout: str = "",
+    schedule_timeout: str = "",
+    backoff_factor: float | None = None,
+    backoff_max_s: int | None = None,
+    slots: dict[str, int] | None = None,
+) -> TaskSpec:
+    """The declaration of a task with action `<service>:<name>`."""
+    return TaskSpec(
+        name=name,
+        action_id=f"{service}:{name}",
+        parents=parents,
+        retries=retries,
+        execution_timeout=execution_timeout,
+        schedule_timeout=schedule_timeout,
+        backoff_factor=backoff_factor,
+        backoff_max_s=backoff_max_s,
+        slots=slots or {},
+    )
