@@ -26,7 +26,7 @@ from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.engine import Engine
 from broadaxe.errors import ConfigurationError, Unauthenticated
 from broadaxe.metrics import observer
-from broadaxe.rest.app import create_http_app
+from broadaxe.rest.app import create_http_app, readdress
 from broadaxe.rest.context import HttpSettings
 from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.server import HttpServer
@@ -167,6 +167,7 @@ class App:
         stack.push_async_callback(carrier.stop, GRPC_GRACE_S)
         grpc_port = await carrier.start()
         self.settings = replace(settings, grpc_port=grpc_port, http_port=http_port)
+        readdress(http_app, server_url=self.http_url, grpc_address=self.grpc_address)
 
     async def bootstrap_dev(self) -> DevCredentials:
         """The development tenant, account and token; made on first use, the same ever after."""
