@@ -100,3 +100,10 @@ def test_a_page_without_text_is_said_to_be_empty(body: bytes) -> None:
 
 def test_text_is_cut_at_the_bound() -> None:
     assert len(extract(page(b"a" * 5_000, "text/plain"), 1_000).markdown) == 1_000
+
+
+def test_the_link_a_heading_carries_to_itself_is_not_part_of_it() -> None:
+    text = "Install the package with pip, into a virtual environment of its own, and start the engine. " * 4
+    body = f'<h1>Guide</h1><h2 id="pip">With pip<a href="#pip">#</a></h2><p>{text}</p>'
+    [passage] = split_into_passages(extract(page(html("Guide", body)), 100_000))
+    assert (passage.heading, passage.url) == ("Guide / With pip", f"{URL}#pip")

@@ -101,3 +101,10 @@ async def test_embeddings_come_in_order(model_client: ModelClient, model_server:
     one, two = await model_client.embed(model, ["car", "tree"])
     assert one != two
     assert [one] == await model_client.embed(model, ["automobile"])
+
+
+async def test_a_model_that_just_started_is_found_at_once(model_client: ModelClient, model_server: ModelServer) -> None:
+    model_server.models, listed = [], model_server.models
+    assert await model_client.find() is None
+    model_server.models = listed
+    assert await model_client.find() is not None

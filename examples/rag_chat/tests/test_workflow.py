@@ -91,6 +91,8 @@ async def test_each_step_announces_what_comes_next_and_the_last_one_answers(
         ("start", "started"), ("start", "finished"), ("load_docs", "started"), ("load_docs", "finished"),
         ("reason_docs", "started"), ("reason_docs", "finished"), ("generate_response", "started"),
     ]  # fmt: skip
+    [reasoned] = [chunk for chunk in streamed if chunk.get("step") == "reason_docs" and chunk["phase"] == "finished"]
+    assert (reasoned["citations"][0]["index"], "text" in reasoned["citations"][0]) == (1, False)
     tokens = [chunk for chunk in streamed if chunk["type"] == "token"]
     assert "".join(token["text"] for token in tokens) == answer.message
     assert "pip install broadaxe" in model_server.chats[-1]["messages"][0]["content"]
@@ -182,3 +184,28 @@ def test_the_workflow_declares_its_graph_and_its_event(rag: RagWorkflow) -> None
         "reason_docs": (["start", "load_docs"], 2),
         "generate_response": (["start", "reason_docs"], 3),
     }
+
+
+async def test_a_long_step_tells_again_what_it_does_for_those_who_came_late(
+    rag: RagWorkflow, resources: Resources, site: WebSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hatchet_sdk import Context
+
+    told: list[str] = []
+    told_again = asyncio.Event()
+
+    async def listen(self: Context, data: str | bytes) -> None:
+        detail = json.loads(data).get("detail")
+        if detail in told:
+            told_again.set()
+        if detail is not None:
+            told.append(detail)
+
+    monkeypatch.setattr(Context, "aio_put_stream", listen)
+    monkeypatch.setattr("rag_chat.workflow.RETELL_EVERY_S", 0.01)
+    site.pages["/docs/"].gate = asyncio.Event()
+    running = asyncio.create_task(run_to(rag, resources, ask(f"{site.address}/docs/"), "load_docs"))
+    await asyncio.wait_for(told_again.wait(), 10)
+    assert set(told) == {f"Reading {site.address}/docs/"}
+    site.pages["/docs/"].gate.set()
+    await running

@@ -100,7 +100,8 @@ class WebSite:
             self.requests.append(Request(path, headers))
             writer.write(await self._answer(path, headers))
             await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            # The client is gone, or the test is over.
             pass
         finally:
             writer.close()

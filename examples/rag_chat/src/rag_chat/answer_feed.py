@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -31,11 +31,14 @@ from rag_chat.engine import RunGateway, RunUnknown, RunView, TaskView
 from rag_chat.errors import EngineError
 from rag_chat.messages import (
     ANSWER_CHARS_MAX,
+    STATUS_AFTER,
     Chunk,
+    Citation,
     DraftChunk,
     GenerateResponseOutput,
     Outcome,
     ProgressChunk,
+    ReasonDocsOutput,
     Result,
     Step,
     StepChunk,
@@ -167,7 +170,8 @@ class AnswerFeed:
     async def _follow_to_the_end(self) -> None:
         """Listen and look side by side; a lost connection is opened again once the engine answers."""
         saving = asyncio.create_task(self._save_regularly())
-        listening: asyncio.Task[None] | None = None
+        # Listen first: what the steps say before anybody listens is lost, or comes a moment later when they repeat it.
+        listening: asyncio.Task[None] | None = asyncio.create_task(self._listen())
         ending: asyncio.Task[None] | None = None
         try:
             while True:
@@ -236,9 +240,14 @@ class AnswerFeed:
                 task = view.tasks.get(step)
                 if task is None or task.output is None or step is Step.GENERATE_RESPONSE:
                     continue
-                status = task.output.get("status")
                 self.state.add_step(
-                    StepChunk(step=step, phase="finished", attempt=1, status=status if isinstance(status, str) else "")
+                    StepChunk(
+                        step=step,
+                        phase="finished",
+                        attempt=1,
+                        status=STATUS_AFTER[step],
+                        citations=_passages(task.output) if step is Step.REASON_DOCS else None,
+                    )
                 )
             self._changed.notify_all()
 
@@ -354,6 +363,13 @@ def _reason(view: RunView) -> str | None:
     """Why a run ended without an answer; a task that failed knows better than those given up because of it."""
     tasks = sorted(view.tasks.values(), key=lambda task: not task.failed)
     return next((task.error for task in tasks if task.error), None)
+
+
+def _passages(output: Mapping[str, object]) -> list[Citation] | None:
+    try:
+        return [passage.without_text() for passage in ReasonDocsOutput.model_validate(output).passages]
+    except ValidationError:
+        return None
 
 
 def _complete(task: TaskView | None) -> Result:

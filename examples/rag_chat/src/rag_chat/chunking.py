@@ -19,6 +19,8 @@ PASSAGE_CHARS_MAX = 1_400
 PASSAGES_MAX = 600
 HEADING = re.compile(r"^(#{1,6})\s+(.*)$")
 FENCE = "```"
+# The mark many sites put behind a heading as a link to itself.
+PERMALINK = re.compile(r"\s*[#\u00b6\u00a7\U0001f517]$")
 # Full-width punctuation ends sentences in Chinese and Japanese, without a space after it.
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])")
 
@@ -80,7 +82,7 @@ def _sections(document: Document) -> Iterator[_Section]:
         if blocks:
             yield _Section(tuple(text for _, text in path), current_anchor, tuple(blocks))
             blocks = []
-        level, text = len(match.group(1)), match.group(2).strip().strip("*")
+        level, text = len(match.group(1)), PERMALINK.sub("", match.group(2).strip().strip("*"))
         path = [entry for entry in path if entry[0] < level] + [(level, text)]
         known = anchors.get(normalise_heading(text), [])
         # Repeated headings ("Example", "Example") come in the same order in the text as in the page.

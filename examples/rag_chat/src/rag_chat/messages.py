@@ -87,6 +87,9 @@ class Citation(BaseModel):
     quote: str
     text: str = Field(default="", exclude_if=lambda text: text == "")
 
+    def without_text(self) -> Citation:
+        return self.model_copy(update={"text": ""})
+
 
 class StartOutput(BaseModel):
     status: str
@@ -118,7 +121,10 @@ class GenerateResponseOutput(BaseModel):
 
 
 class StepChunk(BaseModel):
-    """A step began, ended or is about to be tried again. Travels through the engine's stream."""
+    """A step began, ended or is about to be tried again. Travels through the engine's stream.
+
+    The end of `reason_docs` brings the passages, so that the marks of an answer lead somewhere while it is written.
+    """
 
     type: Literal["step"] = "step"
     step: Step
@@ -126,6 +132,7 @@ class StepChunk(BaseModel):
     attempt: int
     status: str
     detail: str | None = None
+    citations: list[Citation] | None = None
 
 
 class ProgressChunk(BaseModel):

@@ -52,7 +52,7 @@ class ModelClient:
             timeout=httpx.Timeout(settings.silence_timeout_s, connect=settings.connect_timeout_s),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=8),
         )
-        self._found: tuple[float, Model | None] | None = None
+        self._found: tuple[float, Model] | None = None
         self._finding = asyncio.Lock()
 
     @property
@@ -67,11 +67,16 @@ class ModelClient:
         await self._http.aclose()
 
     async def find(self, wanted: str | None = None) -> Model | None:
-        """The model to ask, or None when nothing answers at its address. The list is remembered for a few seconds."""
+        """The model to ask, or None when nothing answers at its address.
+
+        What was found is remembered for a few seconds; that nothing was is not, so a model that just started counts.
+        """
         async with self._finding:
             if self._found is None or time.monotonic() - self._found[0] > LIST_FRESH_FOR_S:
-                self._found = (time.monotonic(), await self._find())
-        model = self._found[1]
+                model = await self._find()
+                self._found = None if model is None else (time.monotonic(), model)
+            else:
+                model = self._found[1]
         if model is not None and wanted is not None and wanted in model.names:
             return Model(wanted, model.names, model.embedding_model)
         return model

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
+from typing import Literal, cast
 
 from hatchet_sdk import Context, Hatchet, NonRetryableException
 from hatchet_sdk.runnables.task import Task
@@ -49,6 +49,7 @@ from rag_chat.settings import Settings
 from rag_chat.token_stream import TokenStream
 
 TELL_TIMEOUT_S = 3.0
+RETELL_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +120,9 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
     )
     async def load_docs(question: Question, ctx: Context) -> LoadDocsOutput:
         """Read the page, and the pages below it when it is an index; index what is new."""
-        async with _step(ctx, Step.LOAD_DOCS):
+        async with _step(ctx, Step.LOAD_DOCS) as voice:
             begun = ctx.task_output(start)
-
-            async def report(detail: str) -> None:
-                ctx.log(detail)
-                await ctx.aio_put_stream(ProgressChunk(step=Step.LOAD_DOCS, detail=detail).model_dump_json())
-
-            site = await _resources(ctx).reader.read(begun.url, begun.search_text, report)
+            site = await _resources(ctx).reader.read(begun.url, begun.search_text, voice.progress)
             for sentence in site.skipped:
                 ctx.log(sentence)
             return LoadDocsOutput(
@@ -148,27 +144,25 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
     )
     async def reason_docs(question: Question, ctx: Context) -> ReasonDocsOutput:
         """Find the passages that answer the question."""
-        async with _step(ctx, Step.REASON_DOCS):
+        async with _step(ctx, Step.REASON_DOCS) as voice:
             resources = _resources(ctx)
             begun, loaded = ctx.task_output(start), ctx.task_output(load_docs)
             model = await resources.model.find(question.model)
             found = await retrieve(resources.store, loaded.page_ids, begun.search_text, resources.model, model)
             ctx.log(f"Chose {len(found.passages)} passages by {found.method}")
-            return ReasonDocsOutput(
-                status=STATUS_AFTER[Step.REASON_DOCS],
-                method=found.method,
-                passages=[
-                    Citation(
-                        index=index,
-                        title=passage.title,
-                        heading=passage.heading,
-                        url=passage.url,
-                        quote=quote_of(passage.body),
-                        text=passage.body,
-                    )
-                    for index, passage in enumerate(found.passages, start=1)
-                ],
-            )
+            passages = [
+                Citation(
+                    index=index,
+                    title=passage.title,
+                    heading=passage.heading,
+                    url=passage.url,
+                    quote=quote_of(passage.body),
+                    text=passage.body,
+                )
+                for index, passage in enumerate(found.passages, start=1)
+            ]
+            voice.citations = [passage.without_text() for passage in passages]
+            return ReasonDocsOutput(status=STATUS_AFTER[Step.REASON_DOCS], method=found.method, passages=passages)
 
     @workflow.task(
         name=Step.GENERATE_RESPONSE,
@@ -211,7 +205,7 @@ async def _generate(question: Question, ctx: Context, asked: str, reasons: Reaso
     return GenerateResponseOutput(
         status=Outcome.COMPLETE,
         message=answer.text,
-        citations=[citation.model_copy(update={"text": ""}) for citation in cited(answer.text, passages)],
+        citations=[citation.without_text() for citation in cited(answer.text, passages)],
         model=model.name if model is not None else None,
         extractive=model is None,
     )
@@ -221,29 +215,62 @@ def _resources(ctx: Context) -> Resources:
     return cast(Resources, ctx.lifespan)
 
 
-@asynccontextmanager
-async def _step(ctx: Context, step: Step) -> AsyncIterator[None]:
-    """Tell the browser when a step begins and ends, and the engine which failures are final."""
+class StepVoice:
+    """Tells people who watch what a step does, and tells it again now and then, because the stream has no history.
 
-    async def tell(chunk: StepChunk) -> None:
-        # The stream is for people who watch; an engine that is away for a moment must not hold up the step.
+    An engine that is away for a moment never holds up the step.
+    """
+
+    def __init__(self, ctx: Context, step: Step) -> None:
+        self._ctx = ctx
+        self._step = step
+        self._detail: str | None = None
+        # The passages a finished step hands to those who watch.
+        self.citations: list[Citation] | None = None
+
+    async def progress(self, detail: str) -> None:
+        self._ctx.log(detail)
+        self._detail = detail
+        await self._send(ProgressChunk(step=self._step, detail=detail))
+
+    async def tell(self, phase: Literal["started", "finished", "retrying"], detail: str | None = None) -> None:
+        status = STATUS_AFTER[self._step] if phase == "finished" else STATUS_WHILE[self._step]
+        attempt = self._ctx.attempt_number
+        citations = self.citations if phase == "finished" else None
+        await self._send(
+            StepChunk(step=self._step, phase=phase, attempt=attempt, status=status, detail=detail, citations=citations)
+        )
+
+    async def repeat(self) -> None:
+        while True:
+            await asyncio.sleep(RETELL_EVERY_S)
+            await self.tell("started")
+            if self._detail is not None:
+                await self._send(ProgressChunk(step=self._step, detail=self._detail))
+
+    async def _send(self, chunk: StepChunk | ProgressChunk) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(TELL_TIMEOUT_S):
-                await ctx.aio_put_stream(chunk.model_dump_json())
+                await self._ctx.aio_put_stream(chunk.model_dump_json())
 
-    attempt = ctx.attempt_number
-    await tell(StepChunk(step=step, phase="started", attempt=attempt, status=STATUS_WHILE[step]))
+
+@asynccontextmanager
+async def _step(ctx: Context, step: Step) -> AsyncIterator[StepVoice]:
+    """Tell the browser when a step begins and ends, and the engine which failures are final."""
+    voice = StepVoice(ctx, step)
+    await voice.tell("started")
+    repeating = asyncio.create_task(voice.repeat())
     try:
-        yield
-        if step is not Step.GENERATE_RESPONSE:
-            # The end of the last step is the answer itself, which the edge reads from the run's result.
-            await tell(StepChunk(step=step, phase="finished", attempt=attempt, status=STATUS_AFTER[step]))
+        yield voice
     except ChatError as error:
         if not error.retryable:
             raise NonRetryableException(str(error)) from None
-        if attempt < ctx.max_attempts:
+        if ctx.attempt_number < ctx.max_attempts:
             ctx.log(f"{error} Trying again.")
-            await tell(
-                StepChunk(step=step, phase="retrying", attempt=attempt, status=STATUS_WHILE[step], detail=str(error))
-            )
+            await voice.tell("retrying", str(error))
         raise
+    finally:
+        repeating.cancel()
+    if step is not Step.GENERATE_RESPONSE:
+        # The end of the last step is the answer itself, which the edge reads from the run's result.
+        await voice.tell("finished")

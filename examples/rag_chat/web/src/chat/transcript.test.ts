@@ -12,7 +12,7 @@ const result: Result = {
 
 const step = (status: string, more: Partial<Extract<AnswerEvent, { type: "step" }>["step"]> = {}): AnswerEvent => ({
   type: "step",
-  step: { step: "load_docs", phase: "finished", status, attempt: 1, detail: null, ...more },
+  step: { step: "load_docs", phase: "finished", status, attempt: 1, detail: null, citations: null, ...more },
 });
 
 const after = (...events: AnswerEvent[]): Turn => events.reduce(applyEvent, newTurn("How?", "https://e.org/"));
@@ -41,6 +41,13 @@ describe("an answer", () => {
     expect(after(step("reading"), { type: "progress", detail: "Reading x" }).detail).toBe("Reading x");
     const retrying = after(step("reading"), step("reading", { phase: "retrying", detail: "HTTP 503." }));
     expect(retrying.detail).toBe("HTTP 503. Trying again…");
+  });
+
+  it("knows its passages while it is written", () => {
+    expect(after(step("writing", { citations: result.citations }), { type: "token", offset: 0, text: "With" })).toMatchObject({
+      status: "running",
+      citations: result.citations,
+    });
   });
 
   it("collects its text, and starts over when another attempt does", () => {

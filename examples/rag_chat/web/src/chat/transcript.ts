@@ -53,7 +53,8 @@ export function applyEvent(turn: Turn, event: AnswerEvent): Turn {
       const stage = isStage(event.step.status) ? furthest(turn.stage, event.step.status) : turn.stage;
       const again = event.step.attempt > 1 && event.step.phase === "started" ? "Trying once more…" : turn.detail;
       const detail = event.step.phase === "retrying" ? `${event.step.detail ?? ""} Trying again…`.trim() : again;
-      return { ...turn, stage, detail: stage === turn.stage ? detail : "" };
+      const citations = event.step.citations ?? turn.citations;
+      return { ...turn, stage, citations, detail: stage === turn.stage ? detail : "" };
     }
     case "progress":
       return { ...turn, detail: event.detail };

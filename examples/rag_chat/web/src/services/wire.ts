@@ -24,6 +24,7 @@ export interface StepNews {
   status: string;
   attempt: number;
   detail: string | null;
+  citations: Citation[] | null;
 }
 
 export type AnswerEvent =
@@ -106,6 +107,7 @@ function readStep(payload: Fields): StepNews {
     status: textOf(payload["status"]),
     attempt: numberOf(payload["attempt"]),
     detail: textOrNull(payload["detail"]),
+    citations: Array.isArray(payload["citations"]) ? readCitations(payload["citations"]) : null,
   };
 }
 
@@ -114,11 +116,13 @@ function readResult(payload: Fields): Result {
   return {
     status: status === "complete" || status === "cancelled" ? status : "failed",
     message: textOf(payload["message"]),
-    citations: listOf(payload["citations"]).map((entry) => readCitation(fieldsOf(entry))),
+    citations: readCitations(payload["citations"]),
     model: textOrNull(payload["model"]),
     extractive: payload["extractive"] === true,
   };
 }
+
+const readCitations = (value: unknown): Citation[] => listOf(value).map((entry) => readCitation(fieldsOf(entry)));
 
 function readCitation(fields: Fields): Citation {
   return {
