@@ -158,7 +158,10 @@ def cancel(
     if task.status is TaskStatus.RUNNING:
         stop_on_worker(state, task)
     elif task.status is TaskStatus.QUEUED:
-        state.queue(task.definition.action_id).bury(task)
+        queue = state.queue(task.definition.action_id)
+        queue.bury(task)
+        # Whoever it held up may ask for less.
+        state.heat(queue)
     if task.status is not TaskStatus.CANCELLED:
         _move(task, Signal.CANCEL)
     _end(state, task, now_us)
