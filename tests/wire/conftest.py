@@ -1,0 +1,157 @@
+"""Fixtures of the wire tests: the official SDK against a real engine process.
+
+One engine and one gallery worker serve all tests of a test process; a test that stops, starves or counts workers uses
+a namespace of its own, and one that stops the engine an engine of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+from hatchet_sdk import Hatchet
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent.parent / "bench")]
+
+from lean_client import LeanClient  # noqa: E402 the path to it has only now been laid
+from wirekit import EngineProcess, Rest, Stage, StartWorker, WorkerProcess  # noqa: E402
+
+T = TypeVar("T")
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(scope="session")
+def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    engine = EngineProcess(tmp_path_factory.mktemp("engine"))
+    _run(engine.start())
+    yield engine
+    _run(engine.dispose())
+
+
+@contextmanager
+def _worker(engine: EngineProcess, stage: Stage, directory: Path, name: str, **options: Any) -> Iterator[str]:
+    worker = WorkerProcess(engine, stage, directory, name=name, **options)
+
+    async def ready() -> str:
+        async with Rest(engine.url, engine.token, engine.client().tenant_id) as rest:
+            return await worker.ready(rest)
+
+    try:
+        yield _run(ready())
+    finally:
+        _run(worker.dispose())
+
+
+@pytest.fixture(scope="session")
+def gallery(shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The shared worker's id. Its workflows have no namespace."""
+    with _worker(shared_engine, stage, tmp_path_factory.mktemp("gallery"), "gallery") as worker_id:
+        yield worker_id
+
+
+@pytest.fixture(scope="session")
+def _single(shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("single")
+    with _worker(shared_engine, stage, directory, "worker", namespace="single", slots=1) as worker_id:
+        yield worker_id
+
+
+@pytest.fixture(scope="session")
+def _pair(shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("pair")
+    labels = {"region": "eu", "model": "none"}
+    with _worker(shared_engine, stage, directory, "worker", namespace="pair", slots=2, labels=labels) as worker_id:
+        yield worker_id
+
+
+@pytest.fixture
+def single(engine: EngineProcess, _single: str) -> Hatchet:
+    """A client in a namespace whose only worker has one slot."""
+    return engine.client("single")
+
+
+@pytest.fixture
+def pair(engine: EngineProcess, _pair: str) -> tuple[Hatchet, str]:
+    """A client in a namespace whose only worker has two slots and two labels, and that worker's id."""
+    return engine.client("pair"), _pair
+
+
+@pytest.fixture
+def engine(shared_engine: EngineProcess) -> EngineProcess:
+    return shared_engine
+
+
+@pytest.fixture
+async def own_engine(tmp_path: Path) -> AsyncIterator[EngineProcess]:
+    """An engine for one test, which may do to it what it likes."""
+    engine = EngineProcess(tmp_path)
+    try:
+        await engine.start()
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@pytest.fixture
+def key() -> str:
+    """Whose signals these are; also good as part of a name."""
+    return f"k{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def hatchet(engine: EngineProcess, gallery: str) -> Hatchet:
+    """A client of the shared engine, with the gallery worker there to serve it."""
+    return engine.client()
+
+
+@pytest.fixture
+async def rest(engine: EngineProcess) -> AsyncIterator[Rest]:
+    async with Rest(engine.url, engine.token, engine.client().tenant_id) as rest:
+        yield rest
+
+
+@pytest.fixture
+async def lean(engine: EngineProcess) -> AsyncIterator[LeanClient]:
+    """The bare wire, for what no SDK would send."""
+    async with LeanClient(engine.address, engine.token, gzip=True) as client:
+        yield client
+
+
+@pytest.fixture
+async def start_worker(shared_engine: EngineProcess, stage: Stage, tmp_path: Path) -> AsyncIterator[StartWorker]:
+    """Starts workers that end with the test."""
+    async with AsyncExitStack() as ends:
+
+        async def start(
+            name: str = "worker",
+            *,
+            namespace: str = "",
+            slots: int = 100,
+            labels: Mapping[str, str] | None = None,
+            engine: EngineProcess | None = None,
+        ) -> tuple[WorkerProcess, str]:
+            host = engine or shared_engine
+            worker = WorkerProcess(host, stage, tmp_path, name=name, namespace=namespace, slots=slots, labels=labels)
+            dispose: Callable[[], Awaitable[None]] = worker.dispose
+            ends.push_async_callback(dispose)
+            async with Rest(host.url, host.token, host.client().tenant_id) as rest:
+                return worker, await worker.ready(rest)
+
+        yield start

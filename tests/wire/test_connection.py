@@ -1,0 +1,181 @@
+"""Getting in: tokens, compression, and what is refused with words that help."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from gallery.cue import Cue
+from hatchet_sdk import (
+    ClientConfig,
+    ConcurrencyExpression,
+    ConcurrencyLimitStrategy,
+    DesiredWorkerLabel,
+    Hatchet,
+    RateLimit,
+    StickyStrategy,
+)
+from hatchet_sdk.config import ClientTLSConfig, TenacityConfig
+from lean_client import LeanClient, Task
+from wirekit import EngineProcess
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    body = token.split(".")[1]
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return found
+
+
+def test_a_token_says_where_and_whose(engine: EngineProcess) -> None:
+    claims = claims_of(engine.token)
+    assert engine.token.startswith("ey") and engine.token.count(".") == 2
+    assert claims["grpc_broadcast_address"] == engine.address
+    assert claims["server_url"] == engine.url
+    assert engine.client().tenant_id == claims["sub"]
+    assert {"exp", "iat", "iss", "aud", "token_id"} <= set(claims)
+
+
+def test_the_token_alone_is_enough_to_find_the_engine(engine: EngineProcess) -> None:
+    config = ClientConfig(token=engine.token, tls_config=ClientTLSConfig(strategy="none"))
+    assert (config.host_port, config.server_url) == (engine.address, engine.url)
+
+
+def tampered(token: str) -> str:
+    head, body, signature = token.split(".")
+    claims = claims_of(token) | {"sub": "00000000-0000-7000-8000-000000000000"}
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"{head}.{body}.{signature}"
+
+
+async def test_a_forged_token_is_refused_everywhere(engine: EngineProcess) -> None:
+    async with LeanClient(engine.address, tampered(engine.token)) as stranger:
+        for call in (
+            stranger.get_version(),
+            stranger.put_workflow("any", [Task("only")]),
+            stranger.register(["any:only"], 1),
+            stranger.trigger("any", {}),
+            anext(stranger.listen("00000000-0000-7000-8000-000000000000")),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_no_token_is_refused(engine: EngineProcess) -> None:
+    async with grpc.aio.insecure_channel(engine.address) as channel:
+        for metadata in ((), (("authorization", "basic abc"),), (("authorization", engine.token),)):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await channel.unary_unary("/Dispatcher/GetVersion")(b"", metadata=metadata)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_the_scheme_may_be_written_either_way(engine: EngineProcess) -> None:
+    async with grpc.aio.insecure_channel(engine.address) as channel:
+        for scheme in ("bearer", "Bearer"):
+            metadata = (("authorization", f"{scheme} {engine.token}"),)
+            assert b"v0." in await channel.unary_unary("/Dispatcher/GetVersion")(b"", metadata=metadata)
+
+
+async def test_compressed_and_plain_requests_are_understood(engine: EngineProcess, key: str) -> None:
+    text = "broadaxe " * 100_000
+    for gzip in (True, False):
+        async with LeanClient(engine.address, engine.token, gzip=gzip) as client:
+            await client.put_workflow(key, [Task("only")])
+            run_id = await client.trigger(key, {"text": text})
+            assert json.loads((await client.run_details(run_id)).input)["text"] == text
+
+
+def impatient(engine: EngineProcess, retries: list[object]) -> Hatchet:
+    """A client that notes every retry it makes."""
+    return Hatchet(
+        config=ClientConfig(
+            token=engine.token,
+            host_port=engine.address,
+            server_url=engine.url,
+            tls_config=ClientTLSConfig(strategy="none"),
+            tenacity=TenacityConfig(before_sleep=retries.append),
+        )
+    )
+
+
+async def test_an_unknown_workflow_is_refused_once_and_for_all(engine: EngineProcess, key: str) -> None:
+    retries: list[object] = []
+    unknown = impatient(engine, retries).stubs.workflow(name=key, input_validator=Cue)
+    with pytest.raises(grpc.RpcError) as refused:
+        await unknown.aio_run(Cue(key=key))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert key in refused.value.details()
+    assert retries == []
+
+
+async def test_one_unknown_workflow_refuses_the_whole_bulk(engine: EngineProcess, lean: LeanClient, key: str) -> None:
+    await lean.put_workflow(key, [Task("only")])
+    client = engine.client()
+    good = client.stubs.workflow(name=key, input_validator=Cue)
+    bad = client.stubs.workflow(name=f"{key}-unknown", input_validator=Cue)
+    items = [workflow.create_bulk_run_item(Cue(key=key)) for workflow in (good, bad)]
+    with pytest.raises(grpc.RpcError) as refused:
+        await good.aio_run_many(items, wait_for_result=False)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_priority_out_of_range_names_its_field(lean: LeanClient, key: str) -> None:
+    await lean.put_workflow(key, [Task("only")])
+    with pytest.raises(grpc.aio.AioRpcError, match="priority") as refused:
+        await lean.trigger(key, {}, priority=4)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("given", ["[1]", "nonsense", '{"a": "\\u0000"}', '"text"'])
+async def test_an_input_that_is_no_object_is_refused(lean: LeanClient, key: str, given: str) -> None:
+    await lean.put_workflow(key, [Task("only")])
+    with pytest.raises(grpc.aio.AioRpcError, match="input") as refused:
+        await lean.trigger(key, given)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+LIMIT = ConcurrencyExpression(
+    expression="input.key", max_runs=1, limit_strategy=ConcurrencyLimitStrategy.GROUP_ROUND_ROBIN
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "workflow_options", "task_options"),
+    [
+        ("cron_triggers", {"on_crons": ["* * * * *"]}, {}),
+        ("concurrency", {"concurrency": LIMIT}, {}),
+        ("sticky", {"sticky": StickyStrategy.SOFT}, {}),
+        ("tasks[0].concurrency", {}, {"concurrency": [LIMIT]}),
+        ("tasks[0].rate_limits", {}, {"rate_limits": [RateLimit(static_key="mail", units=1)]}),
+        ("tasks[0].worker_labels", {}, {"desired_worker_labels": {"gpu": DesiredWorkerLabel(value="yes")}}),
+    ],
+)
+async def test_what_is_not_offered_yet_is_refused_by_name(
+    engine: EngineProcess, key: str, field: str, workflow_options: dict[str, Any], task_options: dict[str, Any]
+) -> None:
+    retries: list[object] = []
+    client = impatient(engine, retries)
+    workflow = client.workflow(name=key, input_validator=Cue, **workflow_options)
+
+    @workflow.task(name="only", **task_options)
+    async def only(cue: Cue, ctx: object) -> None: ...
+
+    with pytest.raises(grpc.RpcError) as refused:
+        client._client.admin.put_workflow(workflow.to_proto())
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert field in refused.value.details()
+    assert retries == []
+
+
+async def test_durable_tasks_are_refused_by_name(engine: EngineProcess, key: str) -> None:
+    client = engine.client()
+
+    @client.durable_task(name=key, input_validator=Cue)
+    async def durable(cue: Cue, ctx: object) -> None: ...
+
+    with pytest.raises(grpc.RpcError, match="is_durable"):
+        client._client.admin.put_workflow(durable.to_proto())

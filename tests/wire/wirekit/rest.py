@@ -1,0 +1,102 @@
+"""The HTTP API as tests look through it: what the dashboard would show."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Self
+
+import httpx
+
+from wirekit.patience import eventually
+
+STABLE: Final = "/api/v1/stable"
+TERMINAL: Final = ("COMPLETED", "FAILED", "CANCELLED")
+
+
+class Rest:
+    def __init__(self, url: str, token: str, tenant_id: str) -> None:
+        self._tenant = tenant_id
+        self._http = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def workers(self) -> list[dict[str, Any]]:
+        return await self._rows(f"/api/v1/tenants/{self._tenant}/worker")
+
+    async def worker(self, worker_id: str) -> dict[str, Any]:
+        return await self._get(f"/api/v1/workers/{worker_id}")
+
+    async def pause(self, worker_id: str, is_paused: bool = True) -> None:
+        answer = await self._http.patch(f"/api/v1/workers/{worker_id}", json={"isPaused": is_paused})
+        answer.raise_for_status()
+
+    async def run(self, run_id: str) -> dict[str, Any]:
+        """`{"run": …, "tasks": […], …}`"""
+        return await self._get(f"{STABLE}/workflow-runs/{run_id}")
+
+    async def status(self, run_id: str) -> str:
+        answer = await self._http.get(f"{STABLE}/workflow-runs/{run_id}/status")
+        answer.raise_for_status()
+        return str(answer.json())
+
+    async def until_status(self, run_id: str, *wanted: str, within_s: float = 20.0) -> str:
+        return await eventually(
+            lambda: self.status(run_id),
+            until=lambda status: status in wanted,
+            what=f"run {run_id} is {' or '.join(wanted)}",
+            within_s=within_s,
+        )
+
+    async def finished(self, run_id: str, within_s: float = 20.0) -> str:
+        return await self.until_status(run_id, *TERMINAL, within_s=within_s)
+
+    async def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
+        """Tasks of a run by the name in their action id."""
+        return {task["actionId"].partition(":")[2]: task for task in (await self.run(run_id))["tasks"]}
+
+    async def task(self, task_id: str) -> dict[str, Any]:
+        return await self._get(f"{STABLE}/tasks/{task_id}")
+
+    async def events(self, task_id: str) -> list[dict[str, Any]]:
+        """A task's history, oldest first."""
+        rows = await self._rows(f"{STABLE}/tasks/{task_id}/task-events")
+        return sorted(rows, key=lambda row: row["id"])
+
+    async def event_types(self, task_id: str) -> list[str]:
+        return [row["eventType"] for row in await self.events(task_id)]
+
+    async def runs(self, **query: str) -> list[dict[str, Any]]:
+        return await self._rows(f"{STABLE}/tenants/{self._tenant}/workflow-runs", **query)
+
+    async def cancel(self, *ids: str) -> None:
+        await self._post(f"{STABLE}/tenants/{self._tenant}/tasks/cancel", {"externalIds": list(ids)})
+
+    async def replay(self, *ids: str) -> list[str]:
+        answer = await self._post(f"{STABLE}/tenants/{self._tenant}/tasks/replay", {"externalIds": list(ids)})
+        replayed: list[str] = answer["ids"]
+        return replayed
+
+    async def logs(self, task_id: str, **query: str) -> list[dict[str, Any]]:
+        return await self._rows(f"{STABLE}/tasks/{task_id}/logs", **query)
+
+    async def user_events(self) -> list[dict[str, Any]]:
+        return await self._rows(f"{STABLE}/tenants/{self._tenant}/events")
+
+    async def _rows(self, path: str, **query: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = (await self._get(path, **query))["rows"]
+        return rows
+
+    async def _get(self, path: str, **query: str) -> dict[str, Any]:
+        answer = await self._http.get(path, params=query)
+        assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}"
+        body: dict[str, Any] = answer.json()
+        return body
+
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = await self._http.post(path, json=body)
+        assert answer.status_code == 200, f"POST {path}: {answer.status_code} {answer.text}"
+        found: dict[str, Any] = answer.json()
+        return found

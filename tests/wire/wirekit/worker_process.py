@@ -1,0 +1,114 @@
+"""A real SDK worker in a process group of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from wirekit.engine_process import EngineProcess
+from wirekit.patience import eventually
+from wirekit.rest import Rest
+from wirekit.stage import Stage
+
+HOME: Final = Path(__file__).parent.parent
+END_WITHIN_S: Final = 30.0
+
+
+class WorkerProcess:
+    """`gallery`: one worker that offers every workflow the tests use, under a namespace."""
+
+    def __init__(
+        self,
+        engine: EngineProcess,
+        stage: Stage,
+        directory: Path,
+        *,
+        name: str,
+        namespace: str = "",
+        slots: int = 100,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name if not namespace else f"{namespace}_{name}"
+        """As the engine knows it."""
+        self._engine = engine
+        self._log_path = directory / f"worker-{self.name}.log"
+        arguments = ["--name", name, "--slots", str(slots)]
+        for key, value in (labels or {}).items():
+            arguments += ["--label", f"{key}={value}"]
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gallery", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # The SDK reads .env files of the directory it is started in.
+                cwd=directory,
+                env=engine.worker_environment(namespace)
+                | {"WIRE_STAGE_PORT": str(stage.port), "PYTHONPATH": str(HOME)},
+                start_new_session=True,
+            )
+
+    async def ready(self, rest: Rest) -> str:
+        """Waits until the engine knows the worker and has its stream; returns its id."""
+
+        async def find() -> str | None:
+            if self._process.poll() is not None:
+                raise AssertionError(f"worker {self.name} ended with {self._process.returncode}:\n{self.log()}")
+            return next(
+                (
+                    row["metadata"]["id"]
+                    for row in await rest.workers()
+                    if row["name"] == self.name and is_listening(row)
+                ),
+                None,
+            )
+
+        found = await eventually(find, what=f"worker {self.name} listens", within_s=60)
+        assert found is not None
+        return found
+
+    def terminate(self) -> None:
+        """SIGTERM to the main process, as a supervisor does."""
+        self._process.terminate()
+
+    async def ended(self, within_s: float = END_WITHIN_S) -> int:
+        return await asyncio.to_thread(self._process.wait, within_s)
+
+    async def kill(self) -> None:
+        """SIGKILL to the worker and the processes it made."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        await self.ended()
+
+    async def dispose(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        await self.ended()
+
+    def log(self) -> str:
+        return self._log_path.read_text(errors="replace")[-20_000:]
+
+
+class StartWorker(Protocol):
+    """Starts a worker of the shared engine, or of `engine`, and waits until it listens. It ends with the test."""
+
+    async def __call__(
+        self,
+        name: str = "worker",
+        *,
+        namespace: str = "",
+        slots: int = 100,
+        labels: Mapping[str, str] | None = None,
+        engine: EngineProcess | None = None,
+    ) -> tuple[WorkerProcess, str]: ...
+
+
+def is_listening(row: Mapping[str, object]) -> bool:
+    return row["status"] == "ACTIVE" and row["lastListenerEstablished"] is not None
