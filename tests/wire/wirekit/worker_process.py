@@ -111,4 +111,4 @@ class StartWorker(Protocol):
 
 
 def is_listening(row: Mapping[str, object]) -> bool:
-    return row["status"] == "ACTIVE" and row["lastListenerEstablished"] is not None
+    return row["status"] == "ACTIVE" and row.get("lastListenerEstablished") is not None
