@@ -98,6 +98,9 @@ async def test_the_documentation_is_rendered_with_anchors_and_links(serve: Serve
     page = await site.anonymous.get("/docs/install")
     assert 'id="from-source"' in page.text
     assert 'id="from-source-2"' in page.text
+    # Whoever reads the page's text, as the chat does, must not find the sign of the heading's link in it.
+    assert ">#<" not in page.text
+    assert 'href="#from-source"' in page.text
     assert "<table>" in page.text
     assert "<script>" not in page.text
     for headers in (

@@ -131,7 +131,10 @@ def _read(path: Path, changed_at: datetime) -> _Source:
 
 
 def _add_anchors(tokens: list[Token]) -> None:
-    """Gives every heading an id made from its text, unique within the page, and a link to itself."""
+    """Gives every heading an id made from its text, unique within the page, and a link to itself.
+
+    The link has no text: its sign is drawn by the style sheet, so that whoever reads the page's text reads the heading.
+    """
     seen: dict[str, int] = {}
     for position, token in enumerate(tokens):
         if token.type != "heading_open":
@@ -143,8 +146,7 @@ def _add_anchors(tokens: list[Token]) -> None:
         token.attrSet("id", anchor)
         opening = Token("link_open", "a", 1)
         opening.attrs = {"class": "anchor", "href": f"#{anchor}", "aria-label": "Link to this section"}
-        text = Token("text", "", 0, content="#")
-        inline.children = [*(inline.children or []), opening, text, Token("link_close", "a", -1)]
+        inline.children = [*(inline.children or []), opening, Token("link_close", "a", -1)]
 
 
 def _turn_links(tokens: list[Token], sources: dict[str, _Source]) -> None:

@@ -28,6 +28,7 @@ hr{border:0;border-top:1px solid var(--line);margin:1rem .6rem} main{padding:2.5
 5rem;max-width:54rem;width:100%} a{color:var(--accent)}h1,h2,h3,h4{line-height:1.25;margin:2em 0
 .6em}h1{margin-top:0;font-size:2rem} h2{font-size:1.4rem;padding-bottom:.3rem;border-bottom:1px solid
 var(--line)}h3{font-size:1.12rem}
+.anchor::before{content:"#"}
 .anchor{margin-left:.4rem;color:var(--soft);text-decoration:none;opacity:0}:is(h1,h2,h3,h4):hover .anchor,
 .anchor:focus{opacity:1} code{background:var(--code);padding:.12em .35em;border-radius:4px;font:.9em/1.5
 ui-monospace,Menlo,Consolas,monospace} pre{background:var(--code);border:1px solid
