@@ -25,6 +25,8 @@ LEVELS: Final = {
 }
 # Libraries that speak at info level about each connection or request.
 QUIET_LIBRARIES: Final = ("asyncio", "uvicorn", "uvicorn.error", "uvicorn.access", "grpc", "asyncpg", "httpx")
+# When PostgreSQL goes away each pool warns with a stack trace, again and again; our own warnings say it in one line.
+SILENT_LIBRARIES: Final = ("asyncpg.pool",)
 
 
 def configure(level: str = "info", format: str = "auto", stream: TextIO | None = None) -> None:
@@ -65,6 +67,8 @@ def configure(level: str = "info", format: str = "auto", stream: TextIO | None =
         library.handlers = []
         library.propagate = True
         library.setLevel(max(threshold, logging.WARNING) if level != "debug" else logging.DEBUG)
+    for name in SILENT_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.ERROR if level != "debug" else logging.DEBUG)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
