@@ -12,8 +12,14 @@ from broadaxe.config import SETTINGS, Setting, Settings
 from broadaxe.rest.metrics import Metrics
 
 ROW = re.compile(r"^\| `([A-Z][A-Z0-9_]*)` \|(.*)\|$", re.MULTILINE)
-#: Variables that are no settings of the engine: the demo's own port, the pattern of the env file, the tests' browser.
-OTHER_VARIABLES = {"BROADAXE_CHAT_PORT", "BROADAXE_DATABASE_URL_NAME", "BROADAXE_CHROMIUM"}
+#: Variables that are no settings of the engine: the demo's own port, the pattern of the env file, the tests' browser,
+#: the password for `tenant create`.
+OTHER_VARIABLES = {
+    "BROADAXE_CHAT_PORT",
+    "BROADAXE_DATABASE_URL_NAME",
+    "BROADAXE_CHROMIUM",
+    "BROADAXE_OWNER_PASSWORD",
+}
 
 
 def rows(text: str) -> dict[str, list[str]]:

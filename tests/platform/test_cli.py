@@ -36,11 +36,11 @@ def taken_port() -> Iterator[int]:
 def test_help_names_every_command() -> None:
     done = broadaxe("--help")
     assert done.returncode == 0
-    for command in ("dev", "serve", "demo", "token", "migrate", "doctor"):
+    for command in ("dev", "serve", "demo", "tenant", "token", "migrate", "doctor"):
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("command", ["dev", "serve", "demo", "token", "migrate", "doctor"])
+@pytest.mark.parametrize("command", ["dev", "serve", "demo", "tenant", "token", "migrate", "doctor"])
 def test_help_of_each_command_has_an_example(command: str) -> None:
     done = broadaxe(command, "--help")
     assert done.returncode == 0

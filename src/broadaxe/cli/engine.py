@@ -114,9 +114,10 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
 @options.logging_flags
 @options.data_dir
 def serve(**given: str | None) -> None:
-    """Run an engine on your own PostgreSQL. Several may run on the same database.
+    """Run an engine on your own PostgreSQL. Run one engine per database in this version.
 
-    The schema must be up to date: run `broadaxe migrate` first. Tokens are issued with `broadaxe token create`.
+    The schema must be up to date: run `broadaxe migrate` first. A fresh database has no tenant and nobody to log in:
+    `broadaxe tenant create` makes them. Tokens are issued with `broadaxe token create`.
 
     \b
     Examples:

@@ -15,6 +15,7 @@ from broadaxe.cli.demo import demo
 from broadaxe.cli.doctor import doctor
 from broadaxe.cli.engine import dev, serve
 from broadaxe.cli.migrate import migrate
+from broadaxe.cli.tenant import tenant
 from broadaxe.cli.token import token
 from broadaxe.errors import BroadaxeError, ConfigurationError
 
@@ -36,14 +37,15 @@ def cli() -> None:
     In production:
       export BROADAXE_DATABASE_URL=postgresql://user:password@host/broadaxe
       broadaxe migrate
+      broadaxe tenant create Billing --owner-email you@example.com
+      broadaxe token create --tenant billing --name "billing workers"
       broadaxe serve --host 0.0.0.0
-      broadaxe token create --name "billing workers"
 
     Every flag has an environment variable: --grpc-port is BROADAXE_GRPC_PORT, and so on. Flags win.
     """
 
 
-for command in (dev, serve, demo, token, migrate, doctor):
+for command in (dev, serve, demo, tenant, token, migrate, doctor):
     cli.add_command(command)
 
 

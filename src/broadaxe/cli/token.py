@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from broadaxe.cli import options
-from broadaxe.config import Settings
-from broadaxe.errors import ConfigurationError, InvalidArgument, NotFound, Unavailable
+from broadaxe.cli.database import with_connection
+from broadaxe.errors import InvalidArgument, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     import asyncpg
 
 __all__ = ["token"]
 
 DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "y": 365 * 86_400}
+SLUGS_NAMED_MAX = 5
 UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -60,7 +59,7 @@ def create(name: str, expires_in: str, tenant: str, **given: str | None) -> None
 
     import asyncio
 
-    asyncio.run(_with_connection(settings, issue))
+    asyncio.run(with_connection(settings, issue))
 
 
 @token.command("list")
@@ -84,7 +83,7 @@ def list_(tenant: str, **given: str | None) -> None:
 
     import asyncio
 
-    asyncio.run(_with_connection(settings, show))
+    asyncio.run(with_connection(settings, show))
 
 
 @token.command()
@@ -105,34 +104,27 @@ def revoke(token_id: str, **given: str | None) -> None:
 
     import asyncio
 
-    asyncio.run(_with_connection(settings, end))
-
-
-async def _with_connection(settings: Settings, work: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
-    import asyncpg
-
-    from broadaxe.cli.database import reachable_dsn
-
-    async with reachable_dsn(settings) as dsn:
-        try:
-            connection = await asyncpg.connect(dsn, timeout=15)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise Unavailable(f"the database does not answer: {error}") from None
-        try:
-            await work(connection)
-        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-            raise ConfigurationError("this database has no Broadaxe schema yet; run `broadaxe migrate`") from None
-        finally:
-            await connection.close()
+    asyncio.run(with_connection(settings, end))
 
 
 async def _tenant_id(connection: asyncpg.Connection, tenant: str) -> str:
+    from broadaxe.storage.accounts import list_tenants
     from broadaxe.storage.statements import statement
 
     name = "tenant_by_id" if UUID_SHAPE.fullmatch(tenant) else "tenant_by_slug"
     row = await connection.fetchrow(statement(f"accounts/{name}"), tenant)
     if row is None:
-        raise NotFound(f"there is no tenant {tenant!r}; name one with --tenant (id or slug)")
+        known = [found.slug for found, _ in await list_tenants(connection)]
+        if not known:
+            raise NotFound(
+                "this database has no tenant yet; make one with: "
+                "broadaxe tenant create NAME --owner-email YOU@EXAMPLE.COM"
+            )
+        few = ", ".join(known[:SLUGS_NAMED_MAX]) + (", ..." if len(known) > SLUGS_NAMED_MAX else "")
+        raise NotFound(
+            f"there is no tenant {tenant!r}; name one with --tenant (id or slug): {few}; "
+            "or make it with: broadaxe tenant create NAME"
+        )
     return str(row["id"])
 
 

@@ -35,24 +35,28 @@ __all__ = [
     "Person",
     "Role",
     "Tenant",
+    "account_by_email",
     "add_member",
     "change_password",
     "close_session",
     "create_tenant",
     "ensure_account",
     "ensure_tenant",
+    "insert_tenant",
+    "list_tenants",
     "login",
     "members_of_tenant",
     "memberships_of_account",
     "open_session",
     "person_of_account",
     "person_of_session",
+    "put_member",
     "register",
     "rename_tenant",
     "tenant",
 ]
 
-Queryable = asyncpg.Pool | asyncpg.Connection
+Queryable = asyncpg.Pool | asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 SESSION_LIFE_S: Final = 30 * 86_400
 PASSWORD_LENGTH_MIN: Final = 8
@@ -60,6 +64,7 @@ PASSWORD_LENGTH_MAX: Final = 64
 NAME_LENGTH_MAX: Final = 255
 EMAIL_LENGTH_MAX: Final = 254
 TENANTS_PER_ACCOUNT_MAX: Final = 1_000
+TENANTS_LISTED_MAX: Final = 10_000
 MEMBERS_LISTED_MAX: Final = 10_000
 HASHES_AT_ONCE: Final = 2
 
@@ -122,18 +127,27 @@ class Person(msgspec.Struct, frozen=True):
 
 async def create_tenant(pool: asyncpg.Pool, name: str, slug: str, owner_account_id: str) -> Tenant:
     """Makes a tenant and its first owner. AlreadyExists if the slug is taken."""
+    async with pool.acquire() as connection, connection.transaction():
+        made = await insert_tenant(connection, name, slug)
+        await add_member(connection, made.id, owner_account_id, Role.OWNER)
+    return made
+
+
+async def insert_tenant(db: Queryable, name: str, slug: str) -> Tenant:
+    """Makes a tenant without members. AlreadyExists if the slug is taken. For callers that add the owner themselves."""
     _check_tenant_name(name)
     if not _SLUG.fullmatch(slug):
         raise InvalidArgument("use 1 to 255 letters, digits, '.', '_' or '-'", field="slug")
-    async with pool.acquire() as connection, connection.transaction():
-        row = await connection.fetchrow(statement("accounts/tenant_insert"), new_id(), name, slug)
-        if row is None:
-            raise AlreadyExists(f"the slug {slug!r} is taken; choose another", field="slug")
-        made = _tenant(row)
-        await connection.execute(
-            statement("accounts/membership_insert"), new_id(), made.id, owner_account_id, Role.OWNER.value
-        )
-    return made
+    row = await db.fetchrow(statement("accounts/tenant_insert"), new_id(), name, slug)
+    if row is None:
+        raise AlreadyExists(f"the slug {slug!r} is taken; choose another", field="slug")
+    return _tenant(row)
+
+
+async def list_tenants(db: Queryable) -> list[tuple[Tenant, int]]:
+    """Tenants by slug, each with the number of its members; at most `TENANTS_LISTED_MAX`."""
+    rows = await db.fetch(statement("accounts/tenant_list"), TENANTS_LISTED_MAX)
+    return [(_tenant(row), int(row["members"])) for row in rows]
 
 
 async def ensure_tenant(db: Queryable, name: str, slug: str) -> Tenant:
@@ -164,6 +178,11 @@ async def rename_tenant(db: Queryable, tenant_id: str, name: str | None) -> Tena
 async def add_member(db: Queryable, tenant_id: str, account_id: str, role: Role) -> None:
     """Makes an account a member; one who is already keeps their role."""
     await db.execute(statement("accounts/membership_insert"), new_id(), tenant_id, account_id, role.value)
+
+
+async def put_member(db: Queryable, tenant_id: str, account_id: str, role: Role) -> None:
+    """Makes an account a member with this role, whatever role it had before."""
+    await db.execute(statement("accounts/membership_put"), new_id(), tenant_id, account_id, role.value)
 
 
 async def memberships_of_account(db: Queryable, account_id: str) -> list[Membership]:
@@ -198,6 +217,12 @@ async def ensure_account(db: Queryable, name: str, email: str, password: str) ->
     if row is not None:
         return _account(row), False
     return await register(db, name, email, password), True
+
+
+async def account_by_email(db: Queryable, email: str) -> Account | None:
+    """The account with this address. InvalidArgument for what cannot be one."""
+    row = await db.fetchrow(statement("accounts/account_by_email"), _checked_email(email))
+    return None if row is None else _account(row)
 
 
 async def login(db: Queryable, email: str, password: str) -> Account:

@@ -1,0 +1,138 @@
+"""`broadaxe tenant`: the first steps in a fresh database, a tenant and somebody who may log in to it.
+
+Owns where a password comes from: a prompt on a terminal, or `BROADAXE_OWNER_PASSWORD`; never a flag, because flags are
+seen in process lists and kept in shell histories. What a good password or a valid slug is, `storage.accounts` knows.
+Invariant: a command that fails leaves neither tenant nor account behind.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from broadaxe.cli import options
+from broadaxe.cli.database import with_connection
+from broadaxe.errors import AlreadyExists, ConfigurationError, InvalidArgument
+
+if TYPE_CHECKING:
+    import asyncpg
+
+__all__ = ["tenant"]
+
+PASSWORD_VARIABLE = "BROADAXE_OWNER_PASSWORD"
+
+
+@click.group(short_help="Make and list tenants, and who owns them.")
+def tenant() -> None:
+    """Make and list tenants, and the accounts that own them.
+
+    Workflows, runs, workers and tokens belong to a tenant. `broadaxe dev` makes one by itself; a database of your own
+    starts empty.
+
+    \b
+    Examples:
+      broadaxe tenant create Billing --owner-email you@example.com
+      broadaxe tenant list
+    """
+
+
+@tenant.command()
+@click.argument("name")
+@click.option("--slug", help="Short name for commands and addresses. [default: made from NAME]")
+@click.option("--owner-email", metavar="EMAIL", help="Who owns it and may log in; the account is made when missing.")
+@options.database_url
+@options.data_dir
+def create(name: str, slug: str | None, owner_email: str | None, **given: str | None) -> None:
+    """Make a tenant called NAME.
+
+    With --owner-email that account becomes its owner. If there is no such account yet it is made, with the password
+    asked for on the terminal or found in BROADAXE_OWNER_PASSWORD. Without --owner-email nobody can open the tenant in
+    the dashboard; tokens can be issued for it all the same.
+    """
+    settings = options.settings_from(given)
+    chosen = slug if slug is not None else slug_of(name)
+
+    async def make(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage import accounts
+
+        password: str | None = None
+        if owner_email is not None:
+            try:
+                is_new = await accounts.account_by_email(connection, owner_email) is None
+            except InvalidArgument as error:
+                raise InvalidArgument(f"--owner-email {owner_email[:80]!r}: {error.message}") from None
+            password = _password(owner_email) if is_new else None
+        try:
+            async with connection.transaction():
+                made = await accounts.insert_tenant(connection, name, chosen)
+                if owner_email is not None:
+                    account, _ = await accounts.ensure_account(connection, "", owner_email, password or "")
+                    await accounts.put_member(connection, made.id, account.id, accounts.Role.OWNER)
+        except AlreadyExists:
+            raise AlreadyExists(
+                f"there is a tenant with the slug {chosen!r} already; give another with --slug"
+            ) from None
+        except InvalidArgument as error:
+            raise InvalidArgument(f"{_source_of(error.field)}: {error.message}") from None
+        click.echo(f"made tenant {made.slug} ({made.id})")
+        if owner_email is not None:
+            kept = "" if password is not None else ", with the password it has"
+            click.echo(f"owner {account.email} may log in{kept}")
+        click.echo(f'next: broadaxe token create --tenant {made.slug} --name "what the token is for"')
+
+    import asyncio
+
+    asyncio.run(with_connection(settings, make))
+
+
+@tenant.command("list")
+@options.database_url
+@options.data_dir
+def list_(**given: str | None) -> None:
+    """List the tenants of a database."""
+    settings = options.settings_from(given)
+
+    async def show(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage.accounts import list_tenants
+
+        tenants = await list_tenants(connection)
+        if not tenants:
+            click.echo("no tenants; make one with: broadaxe tenant create NAME --owner-email YOU@EXAMPLE.COM")
+        for entry, members in tenants:
+            people = "1 member" if members == 1 else f"{members} members"
+            click.echo(f"{entry.id}  made {entry.created_at:%Y-%m-%d}  {people:>10}  {entry.slug}  {entry.name}")
+
+    import asyncio
+
+    asyncio.run(with_connection(settings, show))
+
+
+def slug_of(name: str) -> str:
+    """A slug made from a name: `Acme Billing (EU)` becomes `acme-billing-eu`."""
+    slug = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-.")
+    if not slug:
+        raise InvalidArgument(f"no slug can be made from the name {name[:60]!r}; give one with --slug")
+    return slug[:255]
+
+
+def _password(email: str) -> str:
+    given = os.environ.get(PASSWORD_VARIABLE)
+    if given:
+        return given
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            f"there is no account {email} yet: run this on a terminal to be asked for its password, "
+            f"or set {PASSWORD_VARIABLE}",
+            field=PASSWORD_VARIABLE,
+        )
+    answer: str = click.prompt(f"Password for the new account {email}", hide_input=True, confirmation_prompt=True)
+    return answer
+
+
+def _source_of(field: str | None) -> str:
+    """What the user wrote the wrong value into."""
+    return {"password": "the password", "slug": "--slug", "email": "--owner-email"}.get(field or "", "NAME")
