@@ -97,8 +97,8 @@ def body(question: str = "How do I install it?", **more: object) -> dict[str, ob
     return {"messages": [{"role": "user", "content": question}], "url": "https://example.org/docs/", **more}
 
 
-async def ask(client: httpx.AsyncClient, **more: object) -> dict[str, str]:
-    response = await client.post("/message", json=body(**more))
+async def ask(client: httpx.AsyncClient, question: str = "How do I install it?", **more: object) -> dict[str, str]:
+    response = await client.post("/message", json=body(question, **more))
     assert response.status_code == 202, response.text
     accepted: dict[str, str] = response.json()
     return accepted

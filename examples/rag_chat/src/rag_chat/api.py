@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
 import socket
 import sys
@@ -414,8 +415,8 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=512)
     except OSError as error:
         raise SettingsError(
-            f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}. Stop what uses it, or set "
-            "RAG_CHAT_PORT to another port."
+            f"Port {settings.port} on {settings.host} cannot be used: {os.strerror(error.errno or 0)}. "
+            "Stop what uses it, or set RAG_CHAT_PORT to another port."
         ) from None
 
 
