@@ -20,10 +20,11 @@ create type broadaxe.task_event_type as enum (
 
 create type broadaxe.member_role as enum ('OWNER', 'ADMIN', 'MEMBER', 'VIEWER');
 
--- Instants travel as microseconds since the Unix epoch; these two convert without losing any.
+-- Instants travel as microseconds since the Unix epoch; these two convert without losing any. Intervals multiply in
+-- floating point, so seconds and the rest go separately.
 create function broadaxe.from_us(us bigint) returns timestamptz
     language sql immutable strict parallel safe
-    return timestamptz 'epoch' + us * interval '1 microsecond';
+    return timestamptz 'epoch' + us / 1000000 * interval '1 second' + us % 1000000 * interval '1 microsecond';
 
 create function broadaxe.to_us(at timestamptz) returns bigint
     language sql immutable strict parallel safe
