@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from broadaxe.core.decision import Decision, StartAttempt
+from broadaxe.core.decision import Decision, StartAttempt, StartBatch
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.rest.metrics import Metrics
 
@@ -41,6 +41,9 @@ def observer(metrics: Metrics) -> Callable[[str, Decision], None]:
             if status in by_status:
                 by_status[status](count)
         started = {effect.task_id for effect in decision.effects if type(effect) is StartAttempt}
+        started.update(
+            item.task_id for effect in decision.effects if type(effect) is StartBatch for item in effect.items
+        )
         for state in states:
             if state.id in started and state.queued_at_us is not None and state.assigned_at_us is not None:
                 metrics.queued_to_assigned.inc()

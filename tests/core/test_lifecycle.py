@@ -28,7 +28,7 @@ EXPECTED: dict[Signal, dict[TaskStatus, TaskStatus]] = {
     Signal.SKIP: {W: S},
     Signal.ASSIGN: {Q: R},
     Signal.COMPLETE: {R: C},
-    Signal.FAIL: {R: F},
+    Signal.FAIL: {R: F, W: F},
     Signal.RETRY_NOW: {R: Q},
     Signal.RETRY_LATER: {R: B},
     Signal.CANCEL: {W: X, Q: X, B: X, R: X},

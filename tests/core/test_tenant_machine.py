@@ -43,7 +43,7 @@ from broadaxe.core.decision import Decision, RunFinished, StartAttempt
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus, run_status
-from broadaxe.core.queues import is_schedulable
+from broadaxe.core.affinity import is_schedulable
 from broadaxe.core.timers import AlarmKind, is_valid
 from broadaxe.errors import BroadaxeError
 from tests.core.world import World
@@ -285,18 +285,13 @@ class TenantMachine(RuleBasedStateMachine):
         for task in state.tasks.values():
             if task.status is TaskStatus.QUEUED:
                 waiting[task.definition.action_id] += 1
-                head = state.queues[task.definition.action_id].head()
-                assert head is not None
-                for worker in state.workers.values():
-                    if head.definition.action_id in worker.actions and is_schedulable(worker, self.world.now_us):
-                        assert not worker.has_room_for(head.definition.slots)
         for queue in state.queues.values():
-            living = [task for level in queue._levels for task in level if not task.is_buried]
-            assert len(living) == len(set(living)) == waiting[queue.action_id]
-            assert all(task.status is TaskStatus.QUEUED for task in living)
-            for level in queue._levels:
-                arrivals = [task.queued_at_us for task in level if not task.is_buried]
-                assert arrivals == sorted(arrivals)  # type: ignore[type-var]
+            assert len(queue) == waiting[queue.action_id]
+            for shape in queue.shapes.values():
+                if shape.peek() is not None:
+                    for worker in queue.workers:
+                        if is_schedulable(worker, self.world.now_us):
+                            assert not worker.has_room_for(shape.slots)
 
     @invariant()
     def every_deadline_is_armed(self) -> None:

@@ -11,10 +11,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from broadaxe.core.decision import CancelAttempt, Progress, StartAttempt, TaskProgressed
+from broadaxe.core import concurrency
+from broadaxe.core.batching import UNITS, Batch, BatchGroup
+from broadaxe.core.decision import CancelAttempt, Progress, StartAttempt, StartBatch, TaskProgressed
+from broadaxe.core.definition import Sticky
 from broadaxe.core.durations import DURATION_US_MAX, US_PER_MS, US_PER_S, format_duration
+from broadaxe.core.keys import fairness_key
 from broadaxe.core.lifecycle import Signal, TaskEventType, TaskStatus, next_status
 from broadaxe.core.model import RETRY_PRIORITY, Task, Worker
+from broadaxe.core.queues import LimitNeeds, ShapeKey
 from broadaxe.core.state import State
 from broadaxe.core.timers import AlarmKind
 
@@ -25,38 +30,95 @@ DELIVERY_BACKOFF_MAX_US: Final = 5 * US_PER_S
 #: How long a worker may take to say it started an attempt that was sent on a stream now gone.
 CONFIRM_US: Final = 5 * US_PER_S
 
+#: The shape of batch items on their way to their group.
+GATHERS: Final = ShapeKey((), (), None, False, gathers=True)
+
 SKIPPED_OUTPUT: Final = '{"skipped": true}'
 
 
 def enqueue(state: State, task: Task, now_us: int, priority: int | None = None) -> None:
-    """Puts a task that is QUEUED by now into its action's queue, with a fresh schedule timeout."""
+    """A task that is QUEUED by now asks for its concurrency slots, or enters its action's queue if it needs none."""
     if priority is not None:
         task.queue_priority = priority
     task.queued_at_us = now_us
-    task.was_requeued = False
+    task.was_requeued = task.was_limited = False
     _set_due(state, task, now_us + task.definition.schedule_timeout_us)
     state.ledger.touch_task(task)
     state.ledger.record(task, TaskEventType.QUEUED, now_us)
-    queue = state.queue(task.definition.action_id)
-    queue.push(task)
+    if concurrency.enter(state, task):
+        make_ready(state, task)
+
+
+def make_ready(state: State, task: Task) -> None:
+    """Puts a task that holds all its concurrency slots into its action's queue."""
+    run, definition = task.run, task.definition
+    limits: LimitNeeds = ()
+    if run.keys is not None:
+        limits = tuple((limit.key, limit.units) for limit in run.keys.tasks[task.position].limits)
+        task.fairness_key = fairness_key(run.version, task.position, run.keys)
+    sticky = run.version.definition.sticky
+    worker_id = None if sticky is None else _sticky_worker(task)
+    labels = definition.labels if run.labels is None else run.labels
+    shape = GATHERS
+    if definition.batch is None:
+        is_hard = worker_id is not None and sticky is Sticky.HARD
+        shape = ShapeKey(tuple(sorted(definition.slots.items())), labels, worker_id, is_hard)
+    queue = state.queue(definition.action_id)
+    queue.push(task, shape, limits)
     state.heat(queue)
+
+
+def restart_schedule_timeout(state: State, task: Task, now_us: int) -> None:
+    """The clock starts anew when a task moves on from a concurrency queue (section 1.12)."""
+    _set_due(state, task, now_us + task.definition.schedule_timeout_us)
+    state.ledger.touch_task(task)
+
+
+def gather(state: State, task: Task, group: BatchGroup, now_us: int) -> None:
+    """Puts an item of a batch task into its group, with a fresh schedule timeout."""
+    group.add(task)
+    restart_schedule_timeout(state, task, now_us)
+    message = f"{group.count} of {group.rule.max_size} items, key {group.id[1]!r}"
+    state.ledger.record(task, TaskEventType.WAITING_FOR_BATCH, now_us, message=message)
 
 
 def assign(state: State, task: Task, worker: Worker, now_us: int) -> None:
     """Gives the attempt to `worker`, which has been checked to have room."""
+    worker.take(task.definition.slots)
+    state.ledger.emit(_begin(state, task, worker, now_us))
+
+
+def assign_batch(state: State, batch: Batch, items: list[Task], reason: str, now_us: int) -> None:
+    """Gives the attempts to the batch's worker as one unit."""
+    group, worker = batch.group, batch.worker
+    assert worker.session is not None
+    worker.take(UNITS)
+    message = f"batch {batch.id}, {len(items)} of {group.rule.max_size} items, {reason}"
+    starts: list[StartAttempt] = []
+    for task in items:
+        task.batch = batch
+        batch.live.add(task.id)
+        state.ledger.record(task, TaskEventType.BATCH_FLUSHED, now_us, message=message)
+        starts.append(_begin(state, task, worker, now_us))
+    action_id = group.shape.queue.action_id
+    state.ledger.emit(
+        StartBatch(worker.id, worker.session, batch.id, group.id[1], reason, action_id, now_us, tuple(starts))
+    )
+
+
+def _begin(state: State, task: Task, worker: Worker, now_us: int) -> StartAttempt:
     _move(task, Signal.ASSIGN)
     task.worker = worker
     task.slot_released = False
     task.assigned_at_us = now_us
     task.started_at_us = None
-    worker.take(task.definition.slots)
     worker.running[task.id] = task
     _set_due(state, task, now_us + task.definition.execution_timeout_us)
     ledger = state.ledger
     ledger.touch_task(task)
     ledger.record(task, TaskEventType.ASSIGNED, now_us, worker=worker)
     ledger.record(task, TaskEventType.SENT_TO_WORKER, now_us, worker=worker)
-    ledger.emit(_start_effect(task, worker))
+    return _start_effect(task, worker)
 
 
 def start(state: State, task: Task, now_us: int) -> None:
@@ -89,6 +151,16 @@ def skip(state: State, task: Task, now_us: int) -> None:
     task.output = SKIPPED_OUTPUT
     state.ledger.record(task, TaskEventType.SKIPPED, now_us)
     state.ledger.emit(_progress(task, Progress.COMPLETED, SKIPPED_OUTPUT, now_us))
+
+
+def fail_at_birth(state: State, task: Task, error: str, now_us: int) -> None:
+    """The task cannot run at all: an expression of its definition failed on the run's input (section 3.1)."""
+    if task.status is not TaskStatus.FAILED:
+        _move(task, Signal.FAIL)
+    _end(state, task, now_us)
+    task.error = error
+    state.ledger.record(task, TaskEventType.FAILED, now_us, error=error)
+    state.ledger.emit(_progress(task, Progress.FAILED, error, now_us))
 
 
 def fail(
@@ -157,11 +229,6 @@ def cancel(
     worker = task.worker
     if task.status is TaskStatus.RUNNING:
         stop_on_worker(state, task)
-    elif task.status is TaskStatus.QUEUED:
-        queue = state.queue(task.definition.action_id)
-        queue.bury(task)
-        # Whoever it held up may ask for less.
-        state.heat(queue)
     if task.status is not TaskStatus.CANCELLED:
         _move(task, Signal.CANCEL)
     _end(state, task, now_us)
@@ -246,6 +313,7 @@ def stop_on_worker(state: State, task: Task) -> None:
 def _retry(state: State, task: Task, now_us: int, delay_us: int, event_type: TaskEventType, message: str) -> None:
     _free_units(state, task)
     _stop_confirming(state, task)
+    concurrency.leave(state, task)
     task.retry_count += 1
     task.worker = None
     task.slot_released = False
@@ -272,6 +340,11 @@ def _give_up(state: State, task: Task, now_us: int) -> None:
 def _end(state: State, task: Task, now_us: int) -> None:
     _free_units(state, task)
     _stop_confirming(state, task)
+    if task.waiting is not None:
+        task.waiting.lane.shape.queue.bury(task)
+    if task.gathering is not None:
+        task.gathering.group.remove(task)
+    concurrency.leave(state, task)
     if task.started_at_us is None and task.status is TaskStatus.COMPLETED:
         task.started_at_us = task.assigned_at_us
     task.finished_at_us = now_us
@@ -281,11 +354,38 @@ def _end(state: State, task: Task, now_us: int) -> None:
     state.ledger.touch_task(task)
 
 
+def _sticky_worker(task: Task) -> str | None:
+    """The worker a sticky task belongs to: that of a parent, or the one asked for with the trigger."""
+    run = task.run
+    for position in run.version.parents[task.position]:
+        parent = run.tasks[position]
+        if parent is not None and parent.worker is not None:
+            return parent.worker.id
+    return run.row.desired_worker_id
+
+
 def _free_units(state: State, task: Task) -> None:
     worker = task.worker
     if worker is not None and worker.running.pop(task.id, None) is not None:
-        worker.give_back(task.definition.slots)
+        if task.batch is not None:
+            _leave_batch(state, task, task.batch)
+        else:
+            worker.give_back(task.definition.slots)
         state.heat_worker(worker)
+
+
+def _leave_batch(state: State, task: Task, batch: Batch) -> None:
+    """The batch's unit is given back, and its group may send another, when its last item has ended."""
+    task.batch = None
+    batch.live.discard(task.id)
+    if not batch.live:
+        batch.worker.give_back(UNITS)
+        batch.group.running.discard(batch.id)
+        state.batches.pop(batch.id, None)
+        queue = batch.group.shape.queue
+        if batch.group.reason_to_flush() is not None:
+            queue.ripe[batch.group.id] = batch.group
+            state.heat(queue)
 
 
 def _set_due(state: State, task: Task, due_at_us: int) -> None:

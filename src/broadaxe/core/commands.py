@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from broadaxe.core.definition import WorkflowSpec
+from broadaxe.core.definition import LabelRequirement, WorkflowSpec
 
 LabelValue = str | int
 
@@ -90,6 +90,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     child_index: int | None = None
     child_key: str | None = None
     desired_worker_id: str | None = None
+    desired_labels: tuple[LabelRequirement, ...] | None = None
+    """When given, they replace the labels of every task of the run."""
 
 
 class TriggerRuns(msgspec.Struct, frozen=True):
@@ -178,6 +180,27 @@ class FailDelivery(msgspec.Struct, frozen=True):
     reason: str
 
 
+class PutRateLimit(msgspec.Struct, frozen=True):
+    """Creates or changes a static rate limit. Reply: None."""
+
+    key: str
+    limit: int
+    window_us: int
+
+
+class DeleteRateLimit(msgspec.Struct, frozen=True):
+    """Forgets a rate limit; tasks under it wait until it is put again. Reply: None. NotFound if absent."""
+
+    key: str
+
+
+class PauseRateLimit(msgspec.Struct, frozen=True):
+    """No units until then; an earlier instant never shortens a pause. Reply: the instant in force, in microseconds."""
+
+    key: str
+    until_us: int
+
+
 Command = (
     PutWorkflow
     | DeleteWorkflow
@@ -196,6 +219,9 @@ Command = (
     | CancelTasks
     | ReplayTasks
     | FailDelivery
+    | PutRateLimit
+    | DeleteRateLimit
+    | PauseRateLimit
 )
 
 Reply = None | str | int | tuple[str, ...] | tuple[PushedEvent, ...] | PutWorkflowReply | Accepted

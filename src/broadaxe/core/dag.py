@@ -10,8 +10,9 @@ Cost: O(children) per ended task, plus O(tasks of the run) when a DAG task ends 
 
 from __future__ import annotations
 
-from broadaxe.core import attempts
+from broadaxe.core import attempts, concurrency, ratelimits
 from broadaxe.core.decision import RunFinished, TaskResult
+from broadaxe.core.keys import TaskKeys
 from broadaxe.core.lifecycle import (
     TERMINAL,
     TERMINAL_RUN,
@@ -33,6 +34,9 @@ def begin(state: State, run: Run, now_us: int) -> None:
     for position, parents in enumerate(run.version.parents):
         if not parents and position != run.version.on_failure_position:
             _bring(state, run, position, TaskStatus.QUEUED, now_us)
+    for task in list(run.existing()):
+        if task.is_terminal:
+            settle_task(state, task, now_us)
 
 
 def settle_task(state: State, task: Task, now_us: int) -> None:
@@ -46,6 +50,8 @@ def settle_task(state: State, task: Task, now_us: int) -> None:
         if status is RunStatus.QUEUED:
             # All its tasks wait again (a retry): a run that was under way stays so (section 1.5, rule 1).
             status = run.status
+        if run.entries or run.waiting_entry is not None:
+            _let_go(state, run)
     else:
         status = run_status((task.status,))
     _set_status(state, run, status, now_us)
@@ -112,6 +118,15 @@ def _reset(state: State, task: Task, now_us: int) -> None:
     state.ledger.record(task, TaskEventType.RETRIED_BY_USER, now_us)
 
 
+def _let_go(state: State, run: Run) -> None:
+    """The run's own slots are kept until every counted task exists and has ended (section 3.2)."""
+    on_failure = run.version.on_failure_position
+    counted = (task for position, task in enumerate(run.tasks) if position != on_failure)
+    if all(task is not None and task.status in TERMINAL for task in counted):
+        concurrency.leave(state, run)
+        state.ledger.touch_run(run)
+
+
 def _is_pending(task: Task | None) -> bool:
     return task is None or task.status is TaskStatus.WAITING
 
@@ -141,7 +156,8 @@ def _resolve(state: State, run: Run, position: int, now_us: int) -> bool:
         _bring(state, run, position, TaskStatus.SKIPPED, now_us)
         return True
     _bring(state, run, position, TaskStatus.QUEUED, now_us)
-    return False
+    task = run.tasks[position]
+    return task is not None and task.is_terminal
 
 
 def _resolve_on_failure(state: State, run: Run, now_us: int) -> None:
@@ -165,13 +181,27 @@ def _bring(state: State, run: Run, position: int, status: TaskStatus, now_us: in
         state.add_task(task)
     match status:
         case TaskStatus.QUEUED:
-            if not is_new:
-                task.status = status
+            error = None if run.keys is None else run.keys.tasks[position].error
+            if error is not None:
+                if is_new:
+                    task.status = TaskStatus.FAILED
+                attempts.fail_at_birth(state, task, error, now_us)
+                return
+            task.status = status
+            if is_new and run.keys is not None:
+                _put_limits(state, run.keys.tasks[position], now_us)
             attempts.enqueue(state, task, now_us, None if is_new else RETRY_PRIORITY)
         case TaskStatus.SKIPPED:
             attempts.skip(state, task, now_us)
         case _:
             attempts.cancel(state, task, reason, now_us)
+
+
+def _put_limits(state: State, keys: TaskKeys, now_us: int) -> None:
+    """A task's dynamic limits come into force when it is created."""
+    for limit in keys.limits:
+        if limit.limit is not None:
+            ratelimits.put_dynamic(state, limit.key, limit.limit, limit.window_us, now_us)
 
 
 def _set_status(state: State, run: Run, status: RunStatus, now_us: int) -> None:

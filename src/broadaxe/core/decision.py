@@ -71,6 +71,21 @@ class RunRow(msgspec.Struct, frozen=True, gc=False):
     triggering_event_id: str | None
     triggering_event_key: str | None
     created_at_us: int
+    desired_labels: str | None = None
+    """JSON of the label requirements given with the trigger."""
+    keys: str | None = None
+    """JSON of what its expressions said (`keys.RunKeys`)."""
+
+
+class RateLimitRow(msgspec.Struct, frozen=True, gc=False):
+    """A rate limit's bucket."""
+
+    key: str
+    limit: int
+    value: int
+    window_us: int
+    last_refill_us: int
+    paused_until_us: int | None
 
 
 class RunState(msgspec.Struct, frozen=True, gc=False):
@@ -80,6 +95,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     status: RunStatus
     started_at_us: int | None
     finished_at_us: int | None
+    concurrency_held: int
 
 
 class NewRun(msgspec.Struct, frozen=True, gc=False):
@@ -120,6 +136,8 @@ class TaskState(msgspec.Struct, frozen=True, gc=False):
     due_at_us: int | None
     output: str | None
     error: str | None
+    concurrency_held: int
+    batch_id: str | None
 
 
 class NewTask(msgspec.Struct, frozen=True, gc=False):
@@ -171,10 +189,12 @@ class Writes(msgspec.Struct):
     events: list[EventRow]
     archived_outputs: list[str]
     replaced_outputs: list[ReplacedOutput]
+    rate_limits: list[RateLimitRow]
+    deleted_rate_limits: list[str]
 
     @classmethod
     def empty(cls) -> Writes:
-        return cls([], [], [], [], [], [], [], [], [], [], [])
+        return cls([], [], [], [], [], [], [], [], [], [], [], [], [])
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__struct_fields__)
@@ -209,6 +229,19 @@ class StartAttempt(msgspec.Struct, frozen=True, gc=False):
     """(task name, task id) of every task of the run that has an output so far."""
     errors: tuple[tuple[str, str], ...]
     """(task name, error text) of failed tasks; only for the on-failure task."""
+
+
+class StartBatch(msgspec.Struct, frozen=True):
+    """Send these attempts to their worker as one batch."""
+
+    worker_id: str
+    session: int
+    batch_id: str
+    key: str
+    reason: str
+    action_id: str
+    at_us: int
+    items: tuple[StartAttempt, ...]
 
 
 class CancelAttempt(msgspec.Struct, frozen=True, gc=False):
@@ -270,7 +303,7 @@ class RunStarted(msgspec.Struct, frozen=True, gc=False):
     additional_metadata: str | None
 
 
-Effect = StartAttempt | CancelAttempt | TaskProgressed | RunFinished | RunStarted
+Effect = StartAttempt | StartBatch | CancelAttempt | TaskProgressed | RunFinished | RunStarted
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -15,11 +15,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Final
 
 import msgspec
 
-from broadaxe.core.durations import US_PER_S, parse_duration
+from broadaxe.core.durations import US_PER_MS, US_PER_S, parse_duration
+from broadaxe.core.expressions import Environment, check
 from broadaxe.errors import InvalidArgument
 
 NAME_LENGTH_MAX: Final = 255
@@ -30,8 +32,78 @@ BACKOFF_S_MAX: Final = 86_400
 DEFAULT_EXECUTION_TIMEOUT_US: Final = 300 * US_PER_S
 DEFAULT_SCHEDULE_TIMEOUT_US: Final = 300 * US_PER_S
 DEFAULT_SLOTS: Final = {"default": 1}
+BATCH_SIZE_MAX: Final = 100_000
+LABELS_MAX: Final = 100
+RULES_MAX: Final = 32
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]+")
+
+
+class Comparator(StrEnum):
+    EQUAL = "EQUAL"
+    NOT_EQUAL = "NOT_EQUAL"
+    GREATER_THAN = "GREATER_THAN"
+    GREATER_THAN_OR_EQUAL = "GREATER_THAN_OR_EQUAL"
+    LESS_THAN = "LESS_THAN"
+    LESS_THAN_OR_EQUAL = "LESS_THAN_OR_EQUAL"
+
+
+class LabelRequirement(msgspec.Struct, frozen=True):
+    """A desired worker label: worker value ⟨comparator⟩ `value` (section 2.6)."""
+
+    key: str
+    value: str | int
+    comparator: Comparator = Comparator.EQUAL
+    weight: int = 100
+    required: bool = False
+
+
+class LimitStrategy(StrEnum):
+    """What happens when a concurrency group is full (section 3.3)."""
+
+    CANCEL_IN_PROGRESS = "CANCEL_IN_PROGRESS"
+    GROUP_ROUND_ROBIN = "GROUP_ROUND_ROBIN"
+    CANCEL_NEWEST = "CANCEL_NEWEST"
+    CANCEL_QUEUED_EXCEPT_NEWEST = "CANCEL_QUEUED_EXCEPT_NEWEST"
+    CANCEL_QUEUED_EXCEPT_OLDEST = "CANCEL_QUEUED_EXCEPT_OLDEST"
+
+
+class ConcurrencyRule(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `max_runs` at a time per key; `max_runs_expression` says it per key instead when given. A tenant-scoped
+    rule is shared by `name` across workflows and versions."""
+
+    expression: str
+    max_runs: int = 1
+    strategy: LimitStrategy = LimitStrategy.CANCEL_IN_PROGRESS
+    name: str = ""
+    is_tenant_scoped: bool = False
+    max_runs_expression: str = ""
+
+
+class RateLimitUse(msgspec.Struct, frozen=True, kw_only=True):
+    """Units a task takes of a limit. A static one has `key`; a dynamic one `key_expression` and `limit_expression`."""
+
+    key: str = ""
+    key_expression: str = ""
+    units: int = 1
+    units_expression: str = ""
+    limit_expression: str = ""
+    window_us: int = 60 * US_PER_S
+
+
+class BatchRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Items of a batch task gather per key until there are `max_size` of them or the interval is over."""
+
+    max_size: int
+    interval_us: int = US_PER_S
+    group_key_expression: str = ""
+    group_max_runs: int = 100
+    broadcast_output: bool = False
+
+
+class Sticky(StrEnum):
+    SOFT = "SOFT"
+    HARD = "HARD"
 
 
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +118,10 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     backoff_factor: float | None = None
     backoff_max_s: int | None = None
     slots: dict[str, int] = {}
+    labels: tuple[LabelRequirement, ...] = ()
+    concurrency: tuple[ConcurrencyRule, ...] = ()
+    rate_limits: tuple[RateLimitUse, ...] = ()
+    batch: BatchRule | None = None
 
 
 class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +135,8 @@ class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True):
     event_triggers: tuple[str, ...] = ()
     default_priority: int | None = None
     input_json_schema: str | None = None
+    sticky: Sticky | None = None
+    concurrency: tuple[ConcurrencyRule, ...] = ()
 
 
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +152,10 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     backoff_factor: float | None
     backoff_max_s: int
     slots: dict[str, int]
+    labels: tuple[LabelRequirement, ...] = ()
+    concurrency: tuple[ConcurrencyRule, ...] = ()
+    rate_limits: tuple[RateLimitUse, ...] = ()
+    batch: BatchRule | None = None
 
     def backoff_us(self, app_retry_count: int) -> int:
         """Delay before application retry number `app_retry_count` (1, 2, …); 0 without a factor."""
@@ -97,6 +179,8 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
     event_triggers: tuple[str, ...]
     default_priority: int
     input_json_schema: str | None = None
+    sticky: Sticky | None = None
+    concurrency: tuple[ConcurrencyRule, ...] = ()
 
     @property
     def is_dag(self) -> bool:
@@ -132,6 +216,8 @@ def normalise(spec: WorkflowSpec, new_id: Callable[[], str]) -> WorkflowDefiniti
         event_triggers=tuple(dict.fromkeys(spec.event_triggers)),
         default_priority=spec.default_priority or 1,
         input_json_schema=spec.input_json_schema,
+        sticky=spec.sticky,
+        concurrency=_check_concurrency(spec.concurrency, "concurrency"),
     )
 
 
@@ -145,8 +231,17 @@ def checksum(definition: WorkflowDefinition) -> str:
         task["parents"] = sorted(task["parents"])
         if task["slots"] == DEFAULT_SLOTS:
             del task["slots"]
+        _drop_empty(task, "labels", "concurrency", "rate_limits", "batch")
     plain["event_triggers"] = sorted(plain["event_triggers"])
+    _drop_empty(plain, "sticky", "concurrency")
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
+
+
+def _drop_empty(plain: dict[str, object], *keys: str) -> None:
+    """A feature that is not used leaves no trace, so that a version from before it existed keeps its checksum."""
+    for key in keys:
+        if not plain[key]:
+            del plain[key]
 
 
 def check_name(name: str, *, field: str) -> None:
@@ -224,7 +319,66 @@ def _normalise_task(task: TaskSpec, field: str, new_id: Callable[[], str]) -> Ta
         backoff_factor=factor,
         backoff_max_s=backoff_max_s or BACKOFF_S_MAX,
         slots=dict(task.slots) or dict(DEFAULT_SLOTS),
+        labels=_check_labels(task.labels, f"{field}.worker_labels"),
+        concurrency=_check_concurrency(task.concurrency, f"{field}.concurrency"),
+        rate_limits=_check_rate_limits(task.rate_limits, f"{field}.rate_limits"),
+        batch=_check_batch(task.batch, f"{field}.batch"),
     )
+
+
+def _check_batch(rule: BatchRule | None, field: str) -> BatchRule | None:
+    if rule is None:
+        return None
+    for name, value, least, most in (
+        ("batch_max_size", rule.max_size, 1, BATCH_SIZE_MAX),
+        ("batch_max_interval_ms", rule.interval_us // US_PER_MS, 1, 86_400_000),
+        ("batch_group_max_runs", rule.group_max_runs, 1, 10_000),
+    ):
+        if not least <= value <= most:
+            raise InvalidArgument(f"must be between {least} and {most}, not {value}", field=f"{field}.{name}")
+    if rule.group_key_expression:
+        check(rule.group_key_expression, Environment.TASK, field=f"{field}.batch_group_key")
+    return rule
+
+
+def _check_labels(labels: tuple[LabelRequirement, ...], field: str) -> tuple[LabelRequirement, ...]:
+    if len(labels) > LABELS_MAX:
+        raise InvalidArgument(f"at most {LABELS_MAX} labels", field=field)
+    return tuple(sorted(labels, key=lambda label: label.key))
+
+
+def _check_concurrency(rules: tuple[ConcurrencyRule, ...], field: str) -> tuple[ConcurrencyRule, ...]:
+    if len(rules) > RULES_MAX:
+        raise InvalidArgument(f"at most {RULES_MAX} concurrency rules", field=field)
+    for position, rule in enumerate(rules):
+        at = f"{field}[{position}]"
+        if not rule.expression:
+            raise InvalidArgument("a concurrency rule needs an expression for its key", field=f"{at}.expression")
+        check(rule.expression, Environment.TASK, field=f"{at}.expression")
+        if rule.max_runs_expression:
+            check(rule.max_runs_expression, Environment.TASK, field=f"{at}.max_runs_expression")
+        if rule.is_tenant_scoped and not rule.name:
+            raise InvalidArgument("a rule shared across the tenant needs a name", field=f"{at}.name")
+    return rules
+
+
+def _check_rate_limits(uses: tuple[RateLimitUse, ...], field: str) -> tuple[RateLimitUse, ...]:
+    if len(uses) > RULES_MAX:
+        raise InvalidArgument(f"at most {RULES_MAX} rate limits", field=field)
+    for position, use in enumerate(uses):
+        at = f"{field}[{position}]"
+        if not use.key and not use.key_expression:
+            raise InvalidArgument("a rate limit needs a key, or an expression for one", field=f"{at}.key")
+        if use.key_expression:
+            check(use.key_expression, Environment.TASK, field=f"{at}.key_expr")
+            if not use.limit_expression:
+                raise InvalidArgument("a dynamic rate limit needs its limit", field=f"{at}.limit_values_expr")
+            check(use.limit_expression, Environment.TASK, field=f"{at}.limit_values_expr")
+        if use.units_expression:
+            check(use.units_expression, Environment.TASK, field=f"{at}.units_expr")
+        elif use.units < 0:
+            raise InvalidArgument(f"units must not be negative, as {use.units} is", field=f"{at}.units")
+    return uses
 
 
 def _in_topological_order(tasks: Sequence[TaskSpec]) -> list[TaskSpec]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import Final
 
 from broadaxe.core import attempts, dag
+from broadaxe.core.affinity import is_schedulable
 from broadaxe.core.commands import LabelValue, RegisterWorker
 from broadaxe.core.decision import WorkerRow
 from broadaxe.core.definition import check_name, normalise_action_id
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.model import Worker
-from broadaxe.core.queues import is_schedulable
 from broadaxe.core.state import State
 from broadaxe.core.timers import AlarmKind
 from broadaxe.errors import FailedPrecondition, InvalidArgument, NotFound

@@ -6,6 +6,8 @@ batch, which is what lets the journal write with one statement per kind of row.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from broadaxe.core.decision import (
     Decision,
     Effect,
@@ -20,11 +22,14 @@ from broadaxe.core.decision import (
 from broadaxe.core.lifecycle import TaskEventType
 from broadaxe.core.model import Run, Task, Worker, Workflow
 
+if TYPE_CHECKING:
+    from broadaxe.core.ratelimits import Limit
+
 
 class Ledger:
     __slots__ = (
-        "_archived_outputs", "_effects", "_events", "_new_runs", "_replaced_outputs", "_runs", "_task_events", "_tasks",
-        "_versions", "_workers", "_workflows",
+        "_archived_outputs", "_deleted_limits", "_effects", "_events", "_limits", "_new_runs", "_replaced_outputs",
+        "_runs", "_task_events", "_tasks", "_versions", "_workers", "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -34,6 +39,8 @@ class Ledger:
         self._workflows: dict[str, Workflow] = {}
         self._versions: list[VersionRow] = []
         self._workers: list[Worker] = []
+        self._limits: list[Limit] = []
+        self._deleted_limits: list[str] = []
         self._new_runs: list[tuple[Run, str]] = []
         self._runs: list[Run] = []
         self._tasks: list[Task] = []
@@ -53,6 +60,16 @@ class Ledger:
         if not worker.is_touched:
             worker.is_touched = True
             self._workers.append(worker)
+
+    def touch_limit(self, limit: Limit) -> None:
+        if not limit.is_touched:
+            limit.is_touched = True
+            self._limits.append(limit)
+
+    def forget_limit(self, limit: Limit) -> None:
+        if limit in self._limits:
+            self._limits.remove(limit)
+        self._deleted_limits.append(limit.key)
 
     def add_run(self, run: Run, run_input: str) -> None:
         run.is_touched = True
@@ -115,6 +132,10 @@ class Ledger:
         for worker in self._workers:
             worker.is_touched = False
             writes.workers.append(worker.row())
+        for limit in self._limits:
+            limit.is_touched = False
+            writes.rate_limits.append(limit.row())
+        writes.deleted_rate_limits = self._deleted_limits
         for run, run_input in self._new_runs:
             run.is_touched = False
             writes.new_runs.append(NewRun(run.row, run.state(), run_input))

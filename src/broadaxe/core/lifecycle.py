@@ -102,6 +102,7 @@ TRANSITIONS: Final[dict[tuple[TaskStatus, Signal], TaskStatus]] = {
     (TaskStatus.WAITING, Signal.ENQUEUE): TaskStatus.QUEUED,
     (TaskStatus.WAITING, Signal.SKIP): TaskStatus.SKIPPED,
     (TaskStatus.WAITING, Signal.CANCEL): TaskStatus.CANCELLED,
+    (TaskStatus.WAITING, Signal.FAIL): TaskStatus.FAILED,
     (TaskStatus.QUEUED, Signal.ASSIGN): TaskStatus.RUNNING,
     (TaskStatus.QUEUED, Signal.CANCEL): TaskStatus.CANCELLED,
     (TaskStatus.BACKOFF, Signal.ENQUEUE): TaskStatus.QUEUED,

@@ -8,14 +8,24 @@ Instants are microseconds since the Unix epoch.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
 from broadaxe.core.commands import LabelValue
 from broadaxe.core.decision import RunRow, RunState, TaskRow, TaskState, VersionRow, WorkerRow, WorkflowRow
-from broadaxe.core.definition import TaskDefinition, WorkflowDefinition
+from broadaxe.core.definition import ConcurrencyRule, LabelRequirement, TaskDefinition, WorkflowDefinition
 from broadaxe.core.lifecycle import TERMINAL, RunStatus, TaskStatus
+
+if TYPE_CHECKING:
+    from broadaxe.core.batching import Batch, Gathering
+    from broadaxe.core.concurrency import Entry
+    from broadaxe.core.keys import RunKeys
+    from broadaxe.core.queues import Waiting
 
 #: Level of the worker queue above every priority a user can give: retries, reassignments, replays.
 RETRY_PRIORITY = 4
+
+#: Shared by the many runs without workflow-level concurrency; never written to.
+NOTHING_HELD_BACK: Final[dict[str, Task]] = {}
 
 
 class Version:
@@ -27,6 +37,7 @@ class Version:
         "children",
         "definition",
         "definitions",
+        "has_expressions",
         "id",
         "on_failure_position",
         "ordinal",
@@ -54,9 +65,21 @@ class Version:
                 children[parent].append(index)
         self.children: tuple[tuple[int, ...], ...] = tuple(tuple(indexes) for indexes in children)
 
+        self.has_expressions = bool(row.definition.concurrency) or any(
+            definition.concurrency
+            or definition.rate_limits
+            or (definition.batch is not None and definition.batch.group_key_expression)
+            for definition in self.definitions
+        )
+
     @property
     def is_dag(self) -> bool:
         return len(self.definitions) > 1
+
+    def rules_of(self, position: int) -> tuple[ConcurrencyRule, ...]:
+        """The concurrency rules a task acquires itself, in order. In a single-task run the workflow's come first."""
+        own = self.definitions[position].concurrency
+        return own if self.is_dag else self.definition.concurrency + own
 
 
 class Workflow:
@@ -80,7 +103,10 @@ class Workflow:
 class Run:
     """A run with its tasks by position; None for a task that does not exist yet."""
 
-    __slots__ = ("finished_at_us", "is_touched", "row", "started_at_us", "status", "tasks", "version")
+    __slots__ = (
+        "entries", "finished_at_us", "held", "held_back", "input_bytes", "is_touched", "keys", "labels", "row",
+        "started_at_us", "status", "tasks", "version", "waiting_entry",
+    )  # fmt: skip
 
     def __init__(self, row: RunRow, version: Version) -> None:
         self.row = row
@@ -90,6 +116,18 @@ class Run:
         self.finished_at_us: int | None = None
         self.tasks: list[Task | None] = [None] * len(version.definitions)
         self.is_touched = False
+        self.input_bytes = 0
+        """Size of its input as it was triggered; unknown (0) after a load."""
+        self.keys: RunKeys | None = None
+        """What its expressions said, None when it has none."""
+        self.labels: tuple[LabelRequirement, ...] | None = None
+        """Desired worker labels given with the trigger; they replace those of every task."""
+        self.held = 0
+        """How many of the workflow's concurrency rules it holds a slot of, as a DAG run."""
+        self.entries: tuple[Entry, ...] = ()
+        self.waiting_entry: Entry | None = None
+        self.held_back: dict[str, Task] = NOTHING_HELD_BACK
+        """Queued tasks that wait for the run's own slots."""
 
     @property
     def id(self) -> str:
@@ -99,15 +137,16 @@ class Run:
         return (task for task in self.tasks if task is not None)
 
     def state(self) -> RunState:
-        return RunState(self.row.id, self.status, self.started_at_us, self.finished_at_us)
+        return RunState(self.row.id, self.status, self.started_at_us, self.finished_at_us, self.held)
 
 
 class Task:
     __slots__ = (
-        "app_retry_count", "assigned_at_us", "children", "confirm_by_us", "created_at_us", "definition", "due_at_us",
-        "error", "event_count", "finished_at_us", "id", "internal_retry_count", "is_buried", "is_new", "is_touched",
-        "output", "position", "queue_priority", "queued_at_us", "retry_count", "run", "slot_released", "started_at_us",
-        "status", "was_requeued", "worker",
+        "app_retry_count", "assigned_at_us", "batch", "children", "confirm_by_us", "created_at_us", "definition",
+        "due_at_us", "entries", "error", "event_count", "fairness_key", "finished_at_us", "gathering", "held", "id",
+        "internal_retry_count", "is_new", "is_touched", "output", "position", "queue_priority", "queued_at_us",
+        "retry_count", "run", "slot_released", "started_at_us", "status", "waiting", "waiting_entry", "was_limited",
+        "was_requeued", "worker",
     )  # fmt: skip
 
     def __init__(self, task_id: str, run: Run, position: int, status: TaskStatus, created_at_us: int) -> None:
@@ -136,8 +175,19 @@ class Task:
         """Child runs spawned by this task: dedupe key (child key, else child index as text) -> run id."""
         self.is_new = True
         self.is_touched = False
-        self.is_buried = False
-        """It ended while it waited, and its dead entry is still in its action's queue."""
+        self.waiting: Waiting | None = None
+        """Its place in its action's queue."""
+        self.fairness_key: str | None = None
+        self.gathering: Gathering | None = None
+        """Its place in its batch group, for an item of a batch task."""
+        self.batch: Batch | None = None
+        """The batch it was sent to a worker in."""
+        self.held = 0
+        """How many of its concurrency rules it holds a slot of."""
+        self.entries: tuple[Entry, ...] = ()
+        self.waiting_entry: Entry | None = None
+        self.was_limited = False
+        """REQUEUED_RATE_LIMIT was recorded for the present wait."""
         self.was_requeued = False
         """REQUEUED_NO_WORKER was recorded for the present wait."""
 
@@ -176,6 +226,8 @@ class Task:
             self.due_at_us,
             self.output,
             self.error,
+            self.held,
+            None if self.batch is None else self.batch.id,
         )
 
 

@@ -1,106 +1,270 @@
-"""One queue per action id: who waits, and which worker may take the next one.
+"""One queue per action id: who waits, and in which order.
 
-Order inside a queue is priority descending, then arrival (section 2.2). Queues are independent of each other. A task
-that leaves a queue other than by assignment (a cancel, a timeout) stays in its deque as a dead entry and is dropped
-when it surfaces, or when the dead outnumber the living: cancelling costs O(1) amortised whatever the backlog, and
-finished tasks do not stay in memory because nothing happens in their queue.
+Order inside a queue is (priority, fairness, arrival), section 2.2. Queues are independent of each other. What a task
+needs splits its queue twice, so that a task which cannot go holds up only those that cannot go either:
 
-Picking the next task is O(1) amortised, picking its worker O(workers of the action); neither grows with the backlog.
+    queue (action)  ->  shapes (units, labels, sticky worker)  ->  lanes (rate limits)  ->  levels (priority)
+                                                                                              -> keys (fairness)
+
+- A *shape* is blocked as a whole while no worker fits it, until a worker changes.
+- A *lane* is parked as a whole while its rate limits lack units, until they refill.
+- Inside a level the keys of a `GROUP_ROUND_ROBIN` strategy take turns, so a flood on one key delays another key by at
+  most one task's turn. Tasks without a key share one.
+
+A task that leaves other than by assignment (a cancel, a timeout) leaves a dead entry behind, which is dropped when it
+surfaces or when the dead outnumber the living; it does not keep the task in memory.
+
+Cost: entering, leaving and taking are O(log lanes) amortised; looking for work is O(open shapes). None grows with the
+backlog.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Final
+import heapq
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from broadaxe.core.definition import LabelRequirement
 from broadaxe.core.model import RETRY_PRIORITY, Task, Worker
 
-#: A worker takes new tasks while its last heartbeat is at most this old. Clients send one every 4 s; the margin keeps a
-#: single late one from stopping assignment (grpc specification 4.4).
-HEARTBEAT_FRESH_US = 10_000_000
+if TYPE_CHECKING:
+    from broadaxe.core.batching import BatchGroup
 
 _DEAD_MIN: Final = 1024
 
+#: (rate limit key, units) of every limit a task is under.
+LimitNeeds: TypeAlias = tuple[tuple[str, int], ...]
+#: (minus priority, arrival): smaller goes first.
+Order: TypeAlias = tuple[int, int]
+
+
+class ShapeKey(NamedTuple):
+    """What a task needs of a worker."""
+
+    slots: tuple[tuple[str, int], ...]
+    labels: tuple[LabelRequirement, ...]
+    sticky_worker: str | None
+    is_hard: bool
+    gathers: bool = False
+    """Items of a batch task: they need no worker yet, only their rate limits."""
+
+
+class Waiting:
+    """One stay of a task in a queue. `task` is None once it has left."""
+
+    __slots__ = ("arrival", "lane", "task")
+
+    def __init__(self, task: Task, arrival: int, lane: Lane) -> None:
+        self.task: Task | None = task
+        self.arrival = arrival
+        self.lane = lane
+
+
+class Lane:
+    """Waiting tasks of one shape under the same rate limits."""
+
+    __slots__ = ("_dead", "_levels", "_living", "limits", "parked_until_us", "shape")
+
+    def __init__(self, shape: Shape, limits: LimitNeeds) -> None:
+        self.shape = shape
+        self.limits = limits
+        self.parked_until_us: int | None = None
+        """While set, the lane is not looked at; the alarm of that instant or a new limit ends it."""
+        self._levels: dict[int, OrderedDict[str | None, deque[Waiting]]] = {}
+        self._living = 0
+        self._dead = 0
+
+    def __len__(self) -> int:
+        return self._living
+
+    def push(self, waiting: Waiting, task: Task) -> None:
+        level = self._levels.get(task.queue_priority)
+        if level is None:
+            level = self._levels[task.queue_priority] = OrderedDict()
+        line = level.get(task.fairness_key)
+        if line is None:
+            line = level[task.fairness_key] = deque()
+        line.append(waiting)
+        self._living += 1
+
+    def bury(self) -> None:
+        """One entry has died where it stands."""
+        self._living -= 1
+        self._dead += 1
+        if self._dead > _DEAD_MIN and self._dead > self._living:
+            for level in self._levels.values():
+                for key, line in list(level.items()):
+                    living = deque(waiting for waiting in line if waiting.task is not None)
+                    if living:
+                        level[key] = living
+                    else:
+                        del level[key]
+            self._dead = 0
+
+    def head(self) -> tuple[Order, Task] | None:
+        for priority in range(RETRY_PRIORITY, 0, -1):
+            level = self._levels.get(priority)
+            while level:
+                key, line = next(iter(level.items()))
+                while line and line[0].task is None:
+                    line.popleft()
+                    self._dead -= 1
+                if line:
+                    task = line[0].task
+                    assert task is not None
+                    return (-priority, line[0].arrival), task
+                del level[key]
+        return None
+
+    def pop_head(self) -> None:
+        """Removes what `head` has just returned; the next key has its turn."""
+        for priority in range(RETRY_PRIORITY, 0, -1):
+            level = self._levels.get(priority)
+            if level:
+                key, line = next(iter(level.items()))
+                line.popleft()
+                self._living -= 1
+                if line:
+                    level.move_to_end(key)
+                else:
+                    del level[key]
+                return
+
+
+class Shape:
+    """Lanes whose tasks need the same of a worker."""
+
+    __slots__ = ("_pushes", "_ready", "is_blocked", "key", "lanes", "queue", "slots")
+
+    def __init__(self, queue: ActionQueue, key: ShapeKey) -> None:
+        self.queue = queue
+        self.key = key
+        self.slots = dict(key.slots)
+        self.lanes: dict[LimitNeeds, Lane] = {}
+        self.is_blocked = False
+        # Lanes by the order of their heads. An entry may be outdated, but never later than its lane's true place.
+        self._ready: list[tuple[Order, int, Lane]] = []
+        self._pushes = 0
+
+    def announce(self, lane: Lane) -> None:
+        """The lane has a new head, or may go on."""
+        head = lane.head()
+        if head is not None and lane.parked_until_us is None:
+            self._pushes += 1
+            heapq.heappush(self._ready, (head[0], self._pushes, lane))
+
+    def peek(self) -> tuple[Order, Lane, Task] | None:
+        """The task to go first among lanes that are not parked."""
+        ready = self._ready
+        while ready:
+            order, _, lane = ready[0]
+            head = lane.head() if lane.parked_until_us is None else None
+            if head is not None and head[0] == order:
+                return order, lane, head[1]
+            heapq.heappop(ready)
+            if head is not None and head[0] > order:
+                self.announce(lane)
+        return None
+
+    def take(self, lane: Lane) -> None:
+        """Removes what `peek` has just returned."""
+        heapq.heappop(self._ready)
+        head = lane.head()
+        assert head is not None
+        head[1].waiting = None
+        lane.pop_head()
+        self.announce(lane)
+        self.queue.left(lane)
+
 
 class ActionQueue:
-    __slots__ = ("_dead", "_levels", "_next_worker", "action_id", "workers")
+    __slots__ = (
+        "_arrivals",
+        "_next_worker",
+        "_waiting",
+        "action_id",
+        "are_batches_blocked",
+        "ripe",
+        "shapes",
+        "workers",
+    )
 
     def __init__(self, action_id: str) -> None:
         self.action_id = action_id
         self.workers: list[Worker] = []
-        self._levels: tuple[deque[Task], ...] = tuple(deque() for _ in range(RETRY_PRIORITY + 1))
-        self._dead = 0
+        self.shapes: dict[ShapeKey, Shape] = {}
+        self.ripe: dict[tuple[str, str], BatchGroup] = {}
+        """Batch groups that wait for a worker."""
+        self.are_batches_blocked = False
+        self._arrivals = 0
+        self._waiting = 0
         self._next_worker = 0
 
-    def push(self, task: Task) -> None:
-        if task.is_buried:
-            # Back before its dead entry surfaced: that one must not come to life again ahead of its turn.
-            for level in self._levels:
-                if task in level:
-                    level.remove(task)
-                    self._dead -= 1
-                    break
-            task.is_buried = False
-        self._levels[task.queue_priority].append(task)
+    def __len__(self) -> int:
+        """Tasks and ripe batch groups that wait."""
+        return self._waiting + len(self.ripe)
+
+    def push(self, task: Task, shape_key: ShapeKey, limits: LimitNeeds) -> None:
+        shape = self.shapes.get(shape_key)
+        if shape is None:
+            shape = self.shapes[shape_key] = Shape(self, shape_key)
+        lane = shape.lanes.get(limits)
+        if lane is None:
+            lane = shape.lanes[limits] = Lane(shape, limits)
+        self._arrivals += 1
+        waiting = task.waiting = Waiting(task, self._arrivals, lane)
+        lane.push(waiting, task)
+        self._waiting += 1
+        head = lane.head()
+        if head is not None and head[1] is task:
+            shape.announce(lane)
 
     def bury(self, task: Task) -> None:
-        """The waiting `task` ended where it stands: its entry is dead from now on."""
-        task.is_buried = True
-        self._dead += 1
-        if self._dead > _DEAD_MIN and self._dead * 2 > len(self):
-            for level in self._levels:
-                living = [entry for entry in level if not entry.is_buried]
-                level.clear()
-                level.extend(living)
-            self._dead = 0
+        """The waiting `task` leaves from where it stands."""
+        waiting = task.waiting
+        if waiting is None:
+            return
+        waiting.task = None
+        task.waiting = None
+        waiting.lane.bury()
+        self.left(waiting.lane)
 
-    def __len__(self) -> int:
-        """Entries, dead ones included."""
-        return sum(map(len, self._levels))
+    def left(self, lane: Lane) -> None:
+        """A task has left `lane`."""
+        self._waiting -= 1
+        self.tidy(lane)
 
-    def head(self) -> Task | None:
-        """The task to assign next, None when nobody waits. Dead entries above it are dropped."""
-        for priority in range(RETRY_PRIORITY, 0, -1):
-            level = self._levels[priority]
-            while level:
-                task = level[0]
-                if not task.is_buried:
-                    return task
-                level.popleft()
-                task.is_buried = False
-                self._dead -= 1
-        return None
+    def tidy(self, lane: Lane) -> None:
+        """Forgets what is empty by now; a parked lane is looked at again when its time comes."""
+        if not len(lane) and lane.parked_until_us is None:
+            shape = lane.shape
+            shape.lanes.pop(lane.limits, None)
+            if not shape.lanes:
+                self.shapes.pop(shape.key, None)
 
-    def pop_head(self) -> None:
-        """Removes what `head` has just returned."""
-        for priority in range(RETRY_PRIORITY, 0, -1):
-            if self._levels[priority]:
-                self._levels[priority].popleft()
-                return
+    def open_shapes(self) -> list[Shape]:
+        """Shapes that somebody waits in and that are not blocked, the most urgent first."""
+        open_ = [(found[0], shape) for shape in self.shapes.values() if (found := _peek_open(shape)) is not None]
+        if len(open_) > 1:
+            open_.sort(key=lambda pair: pair[0])
+        return [shape for _, shape in open_]
 
-    def is_waiting(self) -> bool:
-        """Whether there may be somebody in the queue (dead entries count)."""
-        return any(self._levels)
+    def unblock(self) -> None:
+        """A worker has changed: every shape is looked at again."""
+        self.are_batches_blocked = False
+        for shape in self.shapes.values():
+            shape.is_blocked = False
 
-    def pick_worker(self, task: Task, now_us: int) -> Worker | None:
-        """The next worker in turn that may take `task`, None when there is none."""
-        workers = self.workers
-        count = len(workers)
+    def in_turn(self) -> Iterator[Worker]:
+        """The workers of this action, starting after the one that was given a task last."""
+        workers, count = self.workers, len(self.workers)
         for offset in range(count):
-            index = (self._next_worker + offset) % count
-            worker = workers[index]
-            if is_schedulable(worker, now_us) and worker.has_room_for(task.definition.slots):
-                self._next_worker = (index + 1) % count
-                return worker
-        return None
+            yield workers[(self._next_worker + offset) % count]
+
+    def had_its_turn(self, worker: Worker) -> None:
+        self._next_worker = (self.workers.index(worker) + 1) % len(self.workers)
 
 
-def is_schedulable(worker: Worker, now_us: int) -> bool:
-    """Connected, not paused, and heard of lately (section 2.5)."""
-    heartbeat = worker.last_heartbeat_at_us
-    return (
-        worker.session is not None
-        and not worker.is_paused
-        and heartbeat is not None
-        and now_us - heartbeat <= HEARTBEAT_FRESH_US
-    )
+def _peek_open(shape: Shape) -> tuple[Order, Lane, Task] | None:
+    return None if shape.is_blocked else shape.peek()

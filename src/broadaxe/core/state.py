@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
+from broadaxe.core.batching import Batch, BatchGroup
 from broadaxe.core.ledger import Ledger
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
-from broadaxe.core.queues import ActionQueue
-from broadaxe.core.timers import Timers
+from broadaxe.core.queues import ActionQueue, Lane
+from broadaxe.core.timers import AlarmKind, Timers
+
+if TYPE_CHECKING:
+    from broadaxe.core.concurrency import Group, GroupId
+    from broadaxe.core.ratelimits import Limit
+
+#: Later than every instant there is.
+FOR_EVER_US: Final = 1 << 62
 
 
 class State:
     __slots__ = (
+        "arrivals",
+        "batch_groups",
+        "batches",
         "finished",
+        "groups",
         "hot",
+        "lanes_without_limit",
         "ledger",
+        "limits",
         "new_id",
+        "prioritise_across_queues",
         "queues",
         "runs",
         "tasks",
         "timers",
+        "undecided",
         "versions",
         "workers",
         "workflows",
@@ -35,6 +52,18 @@ class State:
         self.runs: dict[str, Run] = {}
         self.tasks: dict[str, Task] = {}
         self.queues: dict[str, ActionQueue] = {}
+        self.groups: dict[GroupId, Group] = {}
+        self.undecided: dict[GroupId, Group] = {}
+        """Groups that a holder entered or left since they were last decided."""
+        self.batch_groups: dict[tuple[str, str], BatchGroup] = {}
+        self.batches: dict[str, Batch] = {}
+        """Batches that run, by id."""
+        self.arrivals = 0
+        self.limits: dict[str, Limit] = {}
+        self.lanes_without_limit: dict[str, set[Lane]] = {}
+        """Lanes that wait for a rate limit nobody has put yet, by its key."""
+        self.prioritise_across_queues = False
+        """Whether the most urgent task goes first also among different tasks of one worker."""
         self.timers = Timers()
         self.ledger = Ledger()
         self.hot: dict[str, ActionQueue] = {}
@@ -57,8 +86,27 @@ class State:
         queues, hot = self.queues, self.hot
         for action_id in worker.actions:
             queue = queues.get(action_id)
-            if queue is not None and queue.is_waiting():
+            if queue is not None and len(queue):
+                queue.unblock()
                 hot[action_id] = queue
+
+    def park(self, lane: Lane, until_us: int | None) -> None:
+        """The lane is not looked at until then (None: until somebody unparks it)."""
+        lane.parked_until_us = FOR_EVER_US if until_us is None else until_us
+        if until_us is not None:
+            self.timers.arm(until_us, AlarmKind.LIMIT_REFILLED, lane)
+
+    def unpark(self, lane: Lane) -> None:
+        if lane.parked_until_us is not None:
+            if lane.parked_until_us != FOR_EVER_US:
+                self.timers.disarm()
+            lane.parked_until_us = None
+        queue = lane.shape.queue
+        if len(lane):
+            lane.shape.announce(lane)
+            self.heat(queue)
+        else:
+            queue.tidy(lane)
 
     def add_run(self, run: Run) -> None:
         self.runs[run.id] = run

@@ -18,19 +18,23 @@ from typing import assert_never
 
 import msgspec
 
-from broadaxe.core import attempts, dag, fleet, triggers
+from broadaxe.core import admission, attempts, concurrency, dag, fleet, ratelimits, triggers
+from broadaxe.core.batching import UNITS, Batch, BatchGroup
 from broadaxe.core.commands import (
     Accepted,
     CancelTasks,
     CloseStream,
     Command,
+    DeleteRateLimit,
     DeleteWorkflow,
     FailDelivery,
     Heartbeat,
     OpenStream,
     Outcome,
+    PauseRateLimit,
     PauseWorker,
     PushEvents,
+    PutRateLimit,
     PutWorkerLabels,
     PutWorkflow,
     PutWorkflowReply,
@@ -45,6 +49,7 @@ from broadaxe.core.commands import (
 )
 from broadaxe.core.decision import (
     Decision,
+    RateLimitRow,
     RunRow,
     RunState,
     TaskRow,
@@ -53,12 +58,14 @@ from broadaxe.core.decision import (
     WorkerRow,
     WorkflowRow,
 )
-from broadaxe.core.definition import checksum, normalise
-from broadaxe.core.lifecycle import TERMINAL_RUN, TaskEventType, TaskStatus
+from broadaxe.core.definition import LabelRequirement, checksum, normalise
+from broadaxe.core.keys import RunKeys
+from broadaxe.core.lifecycle import TERMINAL_RUN, TaskStatus
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
+from broadaxe.core.queues import Lane
 from broadaxe.core.state import State
-from broadaxe.core.timers import AlarmKind
-from broadaxe.errors import Internal, NotFound
+from broadaxe.core.timers import AlarmKind, Subject
+from broadaxe.errors import Internal, InvalidArgument, NotFound
 
 _CANCELLED_BY_USER = "cancelled by a user"
 _CANCELLED_BY_WORKER = "cancelled from within the task"
@@ -80,6 +87,7 @@ class Loaded(msgspec.Struct, frozen=True):
     versions: tuple[VersionRow, ...] = ()
     workers: tuple[WorkerRow, ...] = ()
     runs: tuple[LoadedRun, ...] = ()
+    rate_limits: tuple[RateLimitRow, ...] = ()
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -188,6 +196,14 @@ class Tenant:
                 return self._cancel(ids, now_us)
             case ReplayTasks(ids):
                 return self._replay(ids, now_us)
+            case PutRateLimit(key, limit, window_us):
+                self._put_rate_limit(key, limit, window_us, now_us)
+            case DeleteRateLimit(key):
+                self._delete_rate_limit(key)
+            case PauseRateLimit(key, until_us):
+                if key not in state.limits:
+                    raise NotFound(f"there is no rate limit {key!r}", field="key")
+                return ratelimits.pause(state, key, until_us, now_us)
             case FailDelivery(task_id, retry_count, reason):
                 task = self._current(task_id, retry_count)
                 if task is not None:
@@ -201,10 +217,10 @@ class Tenant:
         """Assigns what can be assigned, fires what is due, and hands over everything decided since the last settle."""
         state = self._state
         # Assigning comes first: a task that finds a free slot at once has not waited too long, whatever its timeout.
-        self._assign(now_us)
+        admission.settle(state, now_us)
         for kind, subject in state.timers.pop_due(now_us):
             self._ring(kind, subject, now_us)
-        self._assign(now_us)
+        admission.settle(state, now_us)
         decision = state.ledger.drain()
         state.forget_finished()
         return decision
@@ -230,41 +246,28 @@ class Tenant:
         workers = [Worker(row) for row in loaded.workers if row.id not in state.workers]
         for worker in workers:
             fleet.adopt(state, worker)
-        queued: list[Task] = []
+        for limit_row in loaded.rate_limits:
+            state.limits.setdefault(limit_row.key, ratelimits.Limit(limit_row))
+        live: list[tuple[Task, int]] = []
         for loaded_run in loaded.runs:
             if loaded_run.row.id not in state.runs:
-                queued += self._adopt_run(loaded_run)
-        queued.sort(key=lambda task: (task.queued_at_us or 0, task.id))
-        for task in queued:
-            queue = state.queue(task.definition.action_id)
-            queue.push(task)
-            state.heat(queue)
+                live += self._adopt_run(loaded_run)
+        live.sort(key=lambda pair: (pair[0].queued_at_us or 0, pair[0].id))
+        for task, held in live:
+            concurrency.restore(state, task, held)
+            if task.status is TaskStatus.QUEUED and concurrency.enter(state, task):
+                attempts.make_ready(state, task)
         for worker in workers:
             fleet.resume(state, worker, now_us)
 
-    def _assign(self, now_us: int) -> None:
+    def _ring(self, kind: AlarmKind, subject: Subject, now_us: int) -> None:
         state = self._state
-        while state.hot:
-            queue = state.hot.pop(next(iter(state.hot)))
-            while (task := queue.head()) is not None:
-                worker = queue.pick_worker(task, now_us)
-                if worker is None:
-                    if not task.was_requeued:
-                        task.was_requeued = True
-                        state.ledger.touch_task(task)
-                        state.ledger.record(
-                            task,
-                            TaskEventType.REQUEUED_NO_WORKER,
-                            now_us,
-                            message="no worker with a free slot for this task",
-                        )
-                    break
-                queue.pop_head()
-                attempts.assign(state, task, worker, now_us)
-                dag.settle_task(state, task, now_us)
-
-    def _ring(self, kind: AlarmKind, subject: Task | Worker, now_us: int) -> None:
-        state = self._state
+        if isinstance(subject, Lane):
+            state.unpark(subject)
+            return
+        if isinstance(subject, BatchGroup):
+            admission.ripen(state, subject)
+            return
         if isinstance(subject, Worker):
             fleet.check_silence(state, subject, now_us)
             return
@@ -364,6 +367,21 @@ class Tenant:
                 replayed += dag.replay(state, run, positions, now_us)
         return tuple(replayed)
 
+    def _put_rate_limit(self, key: str, limit: int, window_us: int, now_us: int) -> None:
+        if not key:
+            raise InvalidArgument("a rate limit needs a key", field="key")
+        if limit < 0:
+            raise InvalidArgument(f"a limit must not be negative, as {limit} is", field="limit")
+        ratelimits.put(self._state, key, limit, window_us, now_us)
+
+    def _delete_rate_limit(self, key: str) -> None:
+        state = self._state
+        limit = state.limits.pop(key, None)
+        if limit is None:
+            raise NotFound(f"there is no rate limit {key!r}", field="key")
+        state.lanes_without_limit.setdefault(key, set()).update(limit.lanes)
+        state.ledger.forget_limit(limit)
+
     def _put_workflow(self, command: PutWorkflow, now_us: int) -> PutWorkflowReply:
         state = self._state
         definition = normalise(command.spec, state.new_id)
@@ -397,8 +415,8 @@ class Tenant:
 
     # Loading -------------------------------------------------------------------------------------------------------
 
-    def _adopt_run(self, loaded: LoadedRun) -> list[Task]:
-        """Puts a loaded run into memory; returns its tasks that belong into queues."""
+    def _adopt_run(self, loaded: LoadedRun) -> list[tuple[Task, int]]:
+        """Puts a loaded run into memory; returns its live tasks with the number of concurrency slots they held."""
         state = self._state
         version = state.versions.get(loaded.row.version_id)
         if version is None:
@@ -407,20 +425,28 @@ class Tenant:
         run.status = loaded.state.status
         run.started_at_us = loaded.state.started_at_us
         run.finished_at_us = loaded.state.finished_at_us
+        if loaded.row.keys is not None:
+            run.keys = msgspec.json.decode(loaded.row.keys, type=RunKeys)
+        if loaded.row.desired_labels is not None:
+            run.labels = msgspec.json.decode(loaded.row.desired_labels, type=tuple[LabelRequirement, ...])
         state.add_run(run)
+        concurrency.restore(state, run, loaded.state.concurrency_held)
         positions = {definition.id: position for position, definition in enumerate(version.definitions)}
-        queued: list[Task] = []
+        live: list[tuple[Task, int]] = []
         for row, task_state in loaded.tasks:
             task = Task(row.id, run, positions[row.definition_id], task_state.status, row.created_at_us)
             _restore(state, task, task_state)
             state.add_task(task)
             if task.due_at_us is not None:
                 state.timers.arm(task.due_at_us, AlarmKind.TASK_DUE, task)
-            if task.status is TaskStatus.QUEUED:
-                queued.append(task)
-            elif task.status is TaskStatus.RUNNING and task.worker is not None and not task.slot_released:
-                task.worker.take(task.definition.slots)
+            if not task.is_terminal:
+                live.append((task, task_state.concurrency_held))
+            if task.status is TaskStatus.RUNNING and task.worker is not None and not task.slot_released:
                 task.worker.running[task.id] = task
+                if task_state.batch_id is None:
+                    task.worker.take(task.definition.slots)
+                else:
+                    self._adopt_batch(task, task.worker, task_state.batch_id)
         for task_id, key, run_id in loaded.children:
             task = state.tasks[task_id]
             if task.children is None:
@@ -428,7 +454,19 @@ class Tenant:
             task.children[key] = run_id
         if run.status in TERMINAL_RUN:
             state.finished[run.id] = run
-        return queued
+        return live
+
+    def _adopt_batch(self, task: Task, worker: Worker, batch_id: str) -> None:
+        """Puts a running item back into its batch."""
+        state = self._state
+        batch = state.batches.get(batch_id)
+        if batch is None:
+            group = admission.batch_group(state, task, state.queue(task.definition.action_id))
+            batch = state.batches[batch_id] = Batch(batch_id, group, worker)
+            group.running.add(batch_id)
+            worker.take(UNITS)
+        task.batch = batch
+        batch.live.add(task.id)
 
 
 def _restore(state: State, task: Task, loaded: TaskState) -> None:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Final, TypeAlias
 
+from broadaxe.core.batching import BatchGroup
 from broadaxe.core.model import Task, Worker
+from broadaxe.core.queues import Lane
 
 _STALE_MIN: Final = 1024
 
@@ -24,9 +26,13 @@ class AlarmKind(IntEnum):
     """The stream an attempt was sent on is gone and the worker never said it started."""
     WORKER_SILENT = 2
     """The worker's last heartbeat is too old."""
+    LIMIT_REFILLED = 3
+    """The rate limit that parked a lane has units again."""
+    BATCH_INTERVAL = 4
+    """A batch group has waited long enough for more items."""
 
 
-Subject: TypeAlias = Task | Worker
+Subject: TypeAlias = Task | Worker | Lane | BatchGroup
 Alarm: TypeAlias = tuple[int, int, AlarmKind, Subject]
 
 
@@ -86,10 +92,20 @@ def _silent(subject: Subject) -> int | None:
     return subject.silent_at_us if isinstance(subject, Worker) else None
 
 
+def _parked(subject: Subject) -> int | None:
+    return subject.parked_until_us if isinstance(subject, Lane) else None
+
+
+def _flush(subject: Subject) -> int | None:
+    return subject.flush_at_us if isinstance(subject, BatchGroup) else None
+
+
 _DEADLINE: Final[dict[AlarmKind, Callable[[Subject], int | None]]] = {
     AlarmKind.TASK_DUE: _task_due,
     AlarmKind.DELIVERY_UNCONFIRMED: _unconfirmed,
     AlarmKind.WORKER_SILENT: _silent,
+    AlarmKind.LIMIT_REFILLED: _parked,
+    AlarmKind.BATCH_INTERVAL: _flush,
 }
 
 

@@ -16,6 +16,7 @@ from broadaxe.core import dag
 from broadaxe.core.commands import EventRequest, PushedEvent, RunRequest
 from broadaxe.core.decision import EventRow, RunRow, RunStarted
 from broadaxe.core.definition import check_priority, event_key_matches
+from broadaxe.core.keys import evaluate
 from broadaxe.core.model import Run, Task, Version, display_name
 from broadaxe.core.state import State
 from broadaxe.errors import InvalidArgument
@@ -97,8 +98,10 @@ def _create(
     metadata: str | None,
     now_us: int,
 ) -> Run:
+    run_id = state.new_id()
+    keys = evaluate(version, run_id, request.input, metadata)
     row = RunRow(
-        id=state.new_id(),
+        id=run_id,
         workflow_id=version.workflow.id,
         version_id=version.id,
         is_dag=version.is_dag,
@@ -116,8 +119,12 @@ def _create(
         triggering_event_id=None if event is None else event.id,
         triggering_event_key=None if event is None else event.key,
         created_at_us=now_us,
+        desired_labels=None if request.desired_labels is None else msgspec.json.encode(request.desired_labels).decode(),
+        keys=None if keys is None else msgspec.json.encode(keys).decode(),
     )
     run = Run(row, version)
+    run.keys, run.labels = keys, request.desired_labels
+    run.input_bytes = len(request.input)
     state.add_run(run)
     state.ledger.add_run(run, request.input)
     state.ledger.emit(RunStarted(run.id, metadata))

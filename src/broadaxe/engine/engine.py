@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -20,12 +20,20 @@ import structlog
 
 from broadaxe.cluster.leases import LEASE_TTL_S, Leases
 from broadaxe.core.commands import CloseStream, Command, FailDelivery, OpenStream, Reply
-from broadaxe.core.decision import CancelAttempt, Decision, RunFinished, RunStarted, StartAttempt, TaskProgressed
+from broadaxe.core.decision import (
+    CancelAttempt,
+    Decision,
+    RunFinished,
+    RunStarted,
+    StartAttempt,
+    StartBatch,
+    TaskProgressed,
+)
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.tenant import Missing, Tenant
 from broadaxe.engine.actor import TenantActor
 from broadaxe.engine.clock import Clock, SystemClock
-from broadaxe.engine.sessions import Assignment, WorkerSession
+from broadaxe.engine.sessions import Assignment, BatchAssignment, WorkerSession
 from broadaxe.engine.subscriptions import (
     EventSubscription,
     Hub,
@@ -153,8 +161,7 @@ class Engine:
             self._hand_back(tenant_id, session)
 
     def _hand_back(self, tenant_id: str, session: WorkerSession) -> None:
-        for assignment in session.close():
-            attempt = assignment.attempt
+        for attempt in session.close():
             command = FailDelivery(
                 attempt.task_id, attempt.retry_count, "the worker's stream closed before it was sent"
             )
@@ -308,6 +315,9 @@ class Engine:
         if self._observe is not None:
             self._observe(tenant_id, decision)
         starts = [effect for effect in decision.effects if type(effect) is StartAttempt]
+        for effect in decision.effects:
+            if type(effect) is StartBatch:
+                starts += effect.items
         inputs = await payloads.inputs([start.run_id for start in starts]) if starts else {}
         parents = {task_id for start in starts for _, task_id in start.parents}
         outputs = await payloads.outputs(parents) if parents else {}
@@ -315,7 +325,11 @@ class Engine:
         for effect in decision.effects:
             match effect:
                 case StartAttempt():
-                    self._send(tenant_id, effect, _payload(effect, inputs.get(effect.run_id, "{}"), outputs))
+                    payload = _payload(effect, inputs.get(effect.run_id, "{}"), outputs)
+                    self._send(tenant_id, effect.worker_id, Assignment(effect, payload), (effect,))
+                case StartBatch():
+                    payload = _batch_payload(effect, inputs, outputs)
+                    self._send(tenant_id, effect.worker_id, BatchAssignment(effect, payload), effect.items)
                 case CancelAttempt(worker_id):
                     session = self._sessions.get(tenant_id, {}).get(worker_id)
                     if session is not None:
@@ -327,9 +341,17 @@ class Engine:
                 case RunFinished():
                     await self._finish(active, hub, effect)
 
-    def _send(self, tenant_id: str, attempt: StartAttempt, payload: str) -> None:
-        session = self._sessions.get(tenant_id, {}).get(attempt.worker_id)
-        if session is None or not session.put(Assignment(attempt, payload)):
+    def _send(
+        self,
+        tenant_id: str,
+        worker_id: str,
+        item: Assignment | BatchAssignment,
+        attempts: Sequence[StartAttempt],
+    ) -> None:
+        session = self._sessions.get(tenant_id, {}).get(worker_id)
+        if session is not None and session.put(item):
+            return
+        for attempt in attempts:
             command = FailDelivery(attempt.task_id, attempt.retry_count, "the worker's stream is closed")
             self._spawn(self._tell(tenant_id, command))
 
@@ -383,6 +405,16 @@ def _payload(attempt: StartAttempt, run_input: str, outputs: dict[str, str]) -> 
         f'{{"input":{run_input},"parents":{{{parents}}},"triggered_by":"{cause}",'
         f'"triggers":{{"filter_payload":null}},"user_data":{{}},"overrides":{{}}{errors}}}'
     )
+
+
+def _batch_payload(batch: StartBatch, inputs: dict[str, str], outputs: dict[str, str]) -> str:
+    """The payloads of all items by task id (grpc specification 5.5)."""
+    items = (
+        f'{_quote(item.task_id)}:{{"workflow_run_id":{_quote(item.run_id)},'
+        f'"payload":{_payload(item, inputs.get(item.run_id, "{}"), outputs)}}}'
+        for item in batch.items
+    )
+    return "{" + ",".join(items) + "}"
 
 
 def _quote(text: str) -> str:

@@ -11,7 +11,7 @@ from collections import deque
 
 import msgspec
 
-from broadaxe.core.decision import CancelAttempt, StartAttempt
+from broadaxe.core.decision import CancelAttempt, StartAttempt, StartBatch
 
 
 class Assignment(msgspec.Struct, frozen=True, gc=False):
@@ -21,7 +21,14 @@ class Assignment(msgspec.Struct, frozen=True, gc=False):
     payload: str
 
 
-Outgoing = Assignment | CancelAttempt
+class BatchAssignment(msgspec.Struct, frozen=True):
+    """Attempts that go to their worker as one batch, with the payload of them all (a JSON object by task id)."""
+
+    batch: StartBatch
+    payload: str
+
+
+Outgoing = Assignment | BatchAssignment | CancelAttempt
 
 
 class WorkerSession:
@@ -53,10 +60,15 @@ class WorkerSession:
             await self._wake.wait()
         return None if self._closed else self._items.popleft()
 
-    def close(self) -> list[Assignment]:
-        """Ends the session; returns the assignments that were not taken from it."""
+    def close(self) -> list[StartAttempt]:
+        """Ends the session; returns the attempts that were not taken from it."""
         self._closed = True
         self._wake.set()
-        unsent = [item for item in self._items if isinstance(item, Assignment)]
+        unsent: list[StartAttempt] = []
+        for item in self._items:
+            if isinstance(item, Assignment):
+                unsent.append(item.attempt)
+            elif isinstance(item, BatchAssignment):
+                unsent += item.batch.items
         self._items.clear()
         return unsent

@@ -6,17 +6,53 @@ JSON is checked for shape here and then kept as the text it came as; the core ne
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
 from broadaxe.core.commands import LabelValue, RunRequest
-from broadaxe.core.definition import TaskSpec, WorkflowSpec
+from broadaxe.core.definition import (
+    BatchRule,
+    Comparator,
+    ConcurrencyRule,
+    LabelRequirement,
+    LimitStrategy,
+    RateLimitUse,
+    Sticky,
+    TaskSpec,
+    WorkflowSpec,
+)
+from broadaxe.core.durations import US_PER_MS, US_PER_S
 from broadaxe.errors import InvalidArgument
-from broadaxe.rpc._gen.admin_pb2 import CreateTaskOpts, CreateWorkflowVersionRequest
+from broadaxe.rpc._gen.admin_pb2 import (
+    Concurrency,
+    ConcurrencyLimitStrategy,
+    CreateTaskOpts,
+    CreateTaskRateLimit,
+    CreateWorkflowVersionRequest,
+    RateLimitDuration,
+    StickyStrategy,
+    TaskBatchConfig,
+)
 from broadaxe.rpc._gen.dispatcher_pb2 import WorkerLabels
-from broadaxe.rpc._gen.triggers_pb2 import TriggerWorkflowRequest
+from broadaxe.rpc._gen.triggers_pb2 import DesiredWorkerLabels, TriggerWorkflowRequest, WorkerLabelComparator
+
+_STICKY: Final = {StickyStrategy.SOFT: Sticky.SOFT, StickyStrategy.HARD: Sticky.HARD}
+_STRATEGY: Final = {ConcurrencyLimitStrategy.Value(strategy.value): strategy for strategy in LimitStrategy}
+_COMPARATOR: Final = {WorkerLabelComparator.Value(comparator.value): comparator for comparator in Comparator}
+
+#: Windows of the named durations; a month has 30 days and a year 365.
+WINDOW_US: Final = {
+    RateLimitDuration.SECOND: US_PER_S,
+    RateLimitDuration.MINUTE: 60 * US_PER_S,
+    RateLimitDuration.HOUR: 3_600 * US_PER_S,
+    RateLimitDuration.DAY: 86_400 * US_PER_S,
+    RateLimitDuration.WEEK: 7 * 86_400 * US_PER_S,
+    RateLimitDuration.MONTH: 30 * 86_400 * US_PER_S,
+    RateLimitDuration.YEAR: 365 * 86_400 * US_PER_S,
+}
 
 _ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _json_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -78,8 +114,6 @@ def labels(wire: Any) -> dict[str, LabelValue]:
 
 def run_request(wire: TriggerWorkflowRequest, *, field: str = "") -> RunRequest:
     """One trigger. `field` prefixes the names of fields in errors, for bulk calls."""
-    if wire.desired_worker_labels:
-        raise _not_yet("worker labels", f"{field}desired_worker_labels")
     parent = wire.parent_task_run_external_id
     worker = wire.desired_worker_id
     if not wire.name:
@@ -93,6 +127,7 @@ def run_request(wire: TriggerWorkflowRequest, *, field: str = "") -> RunRequest:
         child_index=wire.child_index if wire.HasField("child_index") else None,
         child_key=wire.child_key or None,
         desired_worker_id=uuid_text(worker, field=f"{field}desired_worker_id") if worker else None,
+        desired_labels=_label_requirements(wire.desired_worker_labels) if wire.desired_worker_labels else None,
     )
 
 
@@ -100,8 +135,6 @@ def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
     """A v1 definition. What this version does not offer is refused, never dropped (grpc specification 12.1)."""
     for name, is_used in (
         ("cron_triggers", bool(wire.cron_triggers)),
-        ("concurrency", wire.HasField("concurrency") or bool(wire.concurrency_arr)),
-        ("sticky", wire.HasField("sticky")),
         ("default_filters", bool(wire.default_filters)),
         ("idempotency", wire.HasField("idempotency")),
     ):
@@ -122,17 +155,20 @@ def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
         event_triggers=tuple(wire.event_triggers),
         default_priority=wire.default_priority if wire.HasField("default_priority") else None,
         input_json_schema=schema,
+        sticky=_STICKY[wire.sticky] if wire.HasField("sticky") else None,
+        concurrency=tuple(
+            _concurrency_rule(rule, f"concurrency[{position}]")
+            for position, rule in enumerate(
+                [*wire.concurrency_arr, *([wire.concurrency] if wire.HasField("concurrency") else [])]
+            )
+        ),
     )
 
 
 def _task_spec(wire: CreateTaskOpts, field: str) -> TaskSpec:
     conditions = wire.conditions
     for name, is_used in (
-        ("rate_limits", bool(wire.rate_limits)),
-        ("worker_labels", bool(wire.worker_labels)),
-        ("concurrency", bool(wire.concurrency)),
         ("is_durable", wire.is_durable),
-        ("batch", wire.HasField("batch")),
         (
             "conditions",
             bool(
@@ -152,6 +188,66 @@ def _task_spec(wire: CreateTaskOpts, field: str) -> TaskSpec:
         backoff_factor=wire.backoff_factor if wire.HasField("backoff_factor") else None,
         backoff_max_s=wire.backoff_max_seconds if wire.HasField("backoff_max_seconds") else None,
         slots=dict(wire.slot_requests),
+        labels=_label_requirements(wire.worker_labels),
+        concurrency=tuple(
+            _concurrency_rule(rule, f"{field}.concurrency[{position}]")
+            for position, rule in enumerate(wire.concurrency)
+        ),
+        rate_limits=tuple(map(_rate_limit_use, wire.rate_limits)),
+        batch=_batch_rule(wire.batch) if wire.HasField("batch") else None,
+    )
+
+
+def _batch_rule(wire: TaskBatchConfig) -> BatchRule:
+    interval_ms = wire.batch_max_interval_ms if wire.HasField("batch_max_interval_ms") else 1000
+    return BatchRule(
+        max_size=wire.batch_max_size,
+        interval_us=interval_ms * US_PER_MS,
+        group_key_expression=wire.batch_group_key,
+        group_max_runs=wire.batch_group_max_runs if wire.HasField("batch_group_max_runs") else 100,
+        broadcast_output=wire.broadcast_output,
+    )
+
+
+def _label_requirements(wire: Mapping[str, DesiredWorkerLabels]) -> tuple[LabelRequirement, ...]:
+    return tuple(
+        LabelRequirement(
+            key=key,
+            value=label.int_value if label.HasField("int_value") else label.str_value,
+            comparator=_COMPARATOR[label.comparator],
+            weight=label.weight if label.HasField("weight") else 100,
+            required=label.required,
+        )
+        for key, label in sorted(wire.items())
+    )
+
+
+def _concurrency_rule(wire: Concurrency, field: str) -> ConcurrencyRule:
+    strategy = _STRATEGY.get(wire.limit_strategy)
+    if strategy is None:
+        raise InvalidArgument(
+            "this strategy is obsolete; use GROUP_ROUND_ROBIN or a CANCEL one", field=f"{field}.limit_strategy"
+        )
+    return ConcurrencyRule(
+        expression=wire.expression,
+        max_runs=wire.max_runs if wire.HasField("max_runs") else 1,
+        strategy=strategy,
+        name=wire.name,
+        is_tenant_scoped=wire.is_tenant_scoped,
+        max_runs_expression=wire.max_runs_expression,
+    )
+
+
+def _rate_limit_use(wire: CreateTaskRateLimit) -> RateLimitUse:
+    """Static limits arrive with a limit expression of -1, which means nothing (grpc specification 12.5)."""
+    window = wire.duration if wire.HasField("duration") else RateLimitDuration.MINUTE
+    return RateLimitUse(
+        key="" if wire.key_expr else wire.key,
+        key_expression=wire.key_expr,
+        units=wire.units if wire.HasField("units") else 1,
+        units_expression=wire.units_expr,
+        limit_expression=wire.limit_values_expr if wire.key_expr else "",
+        window_us=WINDOW_US[window],
     )
 
 

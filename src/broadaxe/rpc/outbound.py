@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from broadaxe.core.decision import CancelAttempt, Progress
 from broadaxe.core.lifecycle import RunStatus
-from broadaxe.engine.sessions import Assignment, Outgoing
+from broadaxe.engine.sessions import Assignment, BatchAssignment, Outgoing
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
 
@@ -36,7 +36,30 @@ def timestamp(at_us: int) -> Timestamp:
 
 
 def assigned_action(tenant_id: str, item: Outgoing) -> pb.AssignedAction:
-    return _cancel(tenant_id, item) if isinstance(item, CancelAttempt) else _start(tenant_id, item)
+    match item:
+        case CancelAttempt():
+            return _cancel(tenant_id, item)
+        case BatchAssignment():
+            return _start_batch(tenant_id, item)
+        case _:
+            return _start(tenant_id, item)
+
+
+def _start_batch(tenant_id: str, item: BatchAssignment) -> pb.AssignedAction:
+    batch = item.batch
+    size = len(batch.items)
+    return pb.AssignedAction(
+        tenant_id=tenant_id,
+        action_id=batch.action_id,
+        action_type=pb.START_BATCH,
+        action_payload=item.payload,
+        batch_id=batch.batch_id,
+        batch_size=size,
+        batch_key=batch.key,
+        batch_start_payload=pb.BatchStartPayload(
+            trigger_reason=batch.reason, trigger_time=timestamp(batch.at_us), expected_size=size
+        ),
+    )
 
 
 def _start(tenant_id: str, item: Assignment) -> pb.AssignedAction:

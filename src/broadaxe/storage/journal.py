@@ -27,10 +27,10 @@ Column = Sequence[object]
 _astuple = msgspec.structs.astuple
 _json = msgspec.json.encode
 
-_NEW_RUN_COLUMNS: Final = 19
-_RUN_COLUMNS: Final = 4
-_NEW_TASK_COLUMNS: Final = 23
-_TASK_COLUMNS: Final = 16
+_NEW_RUN_COLUMNS: Final = 22
+_RUN_COLUMNS: Final = 5
+_NEW_TASK_COLUMNS: Final = 25
+_TASK_COLUMNS: Final = 18
 _TASK_EVENT_COLUMNS: Final = 8
 
 #: Set on every journal connection. The statement is planned once: its arrays are small beside the tables, and the only
@@ -134,6 +134,11 @@ class Journal:
             await connection.execute(
                 statement("journal/insert_events"), tenant_id, *_columns(map(_astuple, writes.events), 7)
             )
+        if writes.rate_limits:
+            columns = _columns(map(_astuple, writes.rate_limits), 6)
+            await connection.execute(statement("journal/put_rate_limits"), tenant_id, *columns)
+        if writes.deleted_rate_limits:
+            await connection.execute(statement("journal/delete_rate_limits"), tenant_id, writes.deleted_rate_limits)
         if writes.archived_outputs:
             await connection.execute(statement("journal/archive_outputs"), tenant_id, writes.archived_outputs)
 
@@ -146,13 +151,15 @@ def _is_plain(writes: Writes) -> bool:
         or writes.events
         or writes.archived_outputs
         or writes.replaced_outputs
+        or writes.rate_limits
+        or writes.deleted_rate_limits
     )
 
 
 def _new_run_rows(runs: Iterable[NewRun]) -> Iterable[tuple[object, ...]]:
     for run in runs:
         state: RunState = run.state
-        yield (*_astuple(run.row), state.status, state.started_at_us, state.finished_at_us, run.input)
+        yield (*_astuple(run.row), *_astuple(state)[1:], run.input)
 
 
 def _new_task_rows(tasks: Iterable[NewTask]) -> Iterable[tuple[object, ...]]:

@@ -14,7 +14,16 @@ import asyncpg
 import msgspec
 
 from broadaxe.core.commands import LabelValue
-from broadaxe.core.decision import RunRow, RunState, TaskRow, TaskState, VersionRow, WorkerRow, WorkflowRow
+from broadaxe.core.decision import (
+    RateLimitRow,
+    RunRow,
+    RunState,
+    TaskRow,
+    TaskState,
+    VersionRow,
+    WorkerRow,
+    WorkflowRow,
+)
 from broadaxe.core.definition import WorkflowDefinition
 from broadaxe.core.lifecycle import RunStatus, TaskStatus
 from broadaxe.core.tenant import Loaded, LoadedRun, Missing
@@ -33,6 +42,7 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int) -> Loaded:
         workflows = await connection.fetch(statement("loader/workflows"), tenant_id)
         versions = await connection.fetch(statement("loader/versions"), tenant_id)
         workers = await connection.fetch(statement("loader/workers"), tenant_id, now)
+        limits = await connection.fetch(statement("loader/rate_limits"), tenant_id)
         runs = await connection.fetch(statement("loader/live_runs"), tenant_id)
         tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id)
         # Whatever ran at some time may have spawned children, and may be asked for the same ones again.
@@ -43,6 +53,7 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int) -> Loaded:
         tuple(map(_version, versions)),
         tuple(map(_worker, workers)),
         _runs(runs, tasks, children),
+        tuple(RateLimitRow(*row) for row in limits),
     )
 
 

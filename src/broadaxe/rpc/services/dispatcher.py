@@ -64,6 +64,7 @@ class DispatcherService:
             unary(path("Heartbeat"), pb.HeartbeatRequest, pb.HeartbeatResponse, self.heartbeat),
             unary(path("Unsubscribe"), pb.WorkerUnsubscribeRequest, pb.WorkerUnsubscribeResponse, self.unsubscribe),
             unary(path("SendStepActionEvent"), pb.StepActionEvent, pb.ActionEventResponse, self.report),
+            unary(path("SendBatchActionEvent"), pb.BatchActionEvent, pb.ActionEventResponse, self.report_batch),
             unary(
                 path("UpsertWorkerLabels"), pb.UpsertWorkerLabelsRequest, pb.UpsertWorkerLabelsResponse, self.put_labels
             ),
@@ -167,6 +168,14 @@ class DispatcherService:
         command = _report(request)
         if command is not None:
             await self._engine.submit(tenant_id, command)
+        return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
+
+    async def report_batch(self, request: pb.BatchActionEvent, call: Call) -> pb.ActionEventResponse:
+        """One outcome for many attempts; each is taken like a report of its own (grpc specification 4.7)."""
+        tenant_id = call.principal.tenant_id
+        if request.items:
+            commands = [_item_report(request, item) for item in request.items]
+            await asyncio.gather(*(self._engine.submit(tenant_id, command) for command in commands))
         return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
 
     async def refresh_timeout(self, request: pb.RefreshTimeoutRequest, call: Call) -> pb.RefreshTimeoutResponse:
@@ -286,14 +295,21 @@ class DispatcherService:
 
 def _report(request: pb.StepActionEvent) -> ReportAttempt | None:
     """The report as a command; None for one that says nothing (ACKNOWLEDGED)."""
-    task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
-    retry_count = request.retry_count if request.HasField("retry_count") else None
     if request.event_type == pb.STEP_EVENT_TYPE_ACKNOWLEDGED:
+        inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
         return None
-    outcome = _OUTCOMES.get(request.event_type)
+    return _item_report(request, request)
+
+
+def _item_report(
+    event: pb.StepActionEvent | pb.BatchActionEvent, item: pb.StepActionEvent | pb.BatchActionEventItem
+) -> ReportAttempt:
+    task_id = inbound.uuid_text(item.task_run_external_id, field="task_run_external_id")
+    retry_count = item.retry_count if item.HasField("retry_count") else None
+    outcome = _OUTCOMES.get(event.event_type)
     if outcome is None:
-        raise InvalidArgument(f"{request.event_type} is not a report this version knows", field="event_type")
-    payload = request.event_payload
+        raise InvalidArgument(f"{event.event_type} is not a report this version knows", field="event_type")
+    payload = item.event_payload
     if outcome is Outcome.COMPLETED:
         payload = payload if payload not in ("", "null") else "{}"
         problem = inbound.output_problem(payload)
@@ -306,8 +322,8 @@ def _report(request: pb.StepActionEvent) -> ReportAttempt | None:
         retry_count,
         outcome,
         payload,
-        is_retryable=not request.should_not_retry,
-        retry_after_us=max(0, request.retry_after_ms) * US_PER_MS if request.HasField("retry_after_ms") else None,
+        is_retryable=not item.should_not_retry,
+        retry_after_us=max(0, item.retry_after_ms) * US_PER_MS if item.HasField("retry_after_ms") else None,
     )
 
 

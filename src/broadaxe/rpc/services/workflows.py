@@ -1,13 +1,14 @@
-"""`WorkflowService`: triggers. Source: grpc specification 9."""
+"""`WorkflowService`: triggers and rate limits. Source: grpc specification 9."""
 
 from __future__ import annotations
 
-from broadaxe.core.commands import Reply, TriggerRuns
+from broadaxe.core.commands import PauseRateLimit, PutRateLimit, Reply, TriggerRuns
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.engine.engine import Engine
 from broadaxe.errors import InvalidArgument
-from broadaxe.rpc import inbound
+from broadaxe.rpc import inbound, outbound
 from broadaxe.rpc._gen import workflows_pb2 as pb
+from broadaxe.rpc._gen.admin_pb2 import RateLimitDuration
 from broadaxe.rpc._gen.triggers_pb2 import TriggerWorkflowRequest
 from broadaxe.rpc.transport import Call, Method, unary
 
@@ -24,6 +25,15 @@ class WorkflowService:
                 pb.BulkTriggerWorkflowRequest,
                 pb.BulkTriggerWorkflowResponse,
                 self.bulk_trigger,
+            ),
+            unary(
+                "/WorkflowService/PutRateLimit", pb.PutRateLimitRequest, pb.PutRateLimitResponse, self.put_rate_limit
+            ),
+            unary(
+                "/WorkflowService/PauseRateLimit",
+                pb.PauseRateLimitRequest,
+                pb.PauseRateLimitResponse,
+                self.pause_rate_limit,
             ),
         ]
 
@@ -43,6 +53,17 @@ class WorkflowService:
         )
         run_ids = _run_ids(await self._engine.submit(call.principal.tenant_id, TriggerRuns(requests)))
         return pb.BulkTriggerWorkflowResponse(workflow_run_ids=run_ids)
+
+    async def put_rate_limit(self, request: pb.PutRateLimitRequest, call: Call) -> pb.PutRateLimitResponse:
+        window_us = inbound.WINDOW_US.get(request.duration, inbound.WINDOW_US[RateLimitDuration.MINUTE])
+        await self._engine.submit(call.principal.tenant_id, PutRateLimit(request.key, request.limit, window_us))
+        return pb.PutRateLimitResponse()
+
+    async def pause_rate_limit(self, request: pb.PauseRateLimitRequest, call: Call) -> pb.PauseRateLimitResponse:
+        until_us = request.paused_until.ToMicroseconds()
+        in_force_us = await self._engine.submit(call.principal.tenant_id, PauseRateLimit(request.key, until_us))
+        assert isinstance(in_force_us, int)
+        return pb.PauseRateLimitResponse(paused_until=outbound.timestamp(in_force_us))
 
 
 def _run_ids(reply: Reply) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ select
     coalesce(h.event_count, t.event_count) as event_count, broadaxe.to_us(t.queued_at) as queued_at_us,
     broadaxe.to_us(t.assigned_at) as assigned_at_us,
     broadaxe.to_us(coalesce(t.started_at, h.started_at)) as started_at_us,
-    broadaxe.to_us(t.finished_at) as finished_at_us, broadaxe.to_us(t.due_at) as due_at_us, null::text as output, t.error
+    broadaxe.to_us(t.finished_at) as finished_at_us, broadaxe.to_us(t.due_at) as due_at_us, null::text as output, t.error, t.concurrency_held,
+    t.batch_id::text
 from (
     select s.* from broadaxe.run as r
     join broadaxe.task as s on s.tenant_id = r.tenant_id and s.id = r.id

@@ -1,0 +1,90 @@
+"""Which worker takes a task: eligibility, labels, sticky rules, turns (sections 2.5 to 2.7).
+
+Labels filter and rank also when a sticky strategy is set. `required` defaults to false. A label whose value has the
+wrong type for the comparison is not met, whatever the comparator.
+
+Cost: O(workers of the action), less where the first in turn will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import eq, ge, gt, le, lt, ne
+from typing import Final
+
+from broadaxe.core.commands import LabelValue
+from broadaxe.core.definition import Comparator, LabelRequirement
+from broadaxe.core.model import Worker
+from broadaxe.core.queues import ActionQueue, Shape
+
+#: A worker takes new tasks while its last heartbeat is at most this old. Clients send one every 4 s; the margin keeps a
+#: single late one from stopping assignment (grpc specification 4.4).
+HEARTBEAT_FRESH_US: Final = 10_000_000
+
+_ORDERING: Final[dict[Comparator, Callable[[int, int], bool]]] = {
+    Comparator.GREATER_THAN: gt,
+    Comparator.GREATER_THAN_OR_EQUAL: ge,
+    Comparator.LESS_THAN: lt,
+    Comparator.LESS_THAN_OR_EQUAL: le,
+}
+
+
+def pick_worker(queue: ActionQueue, shape: Shape, now_us: int) -> Worker | None:
+    """The worker that may take the next task of `shape`, None when there is none."""
+    labels, sticky_worker = shape.key.labels, shape.key.sticky_worker
+    if sticky_worker is not None:
+        for worker in queue.workers:
+            if worker.id == sticky_worker and _can_take(worker, shape, now_us) and score(worker, labels) is not None:
+                return worker
+        if shape.key.is_hard:
+            return None
+    if not labels:
+        return next((worker for worker in queue.in_turn() if _can_take(worker, shape, now_us)), None)
+    best: Worker | None = None
+    best_score = 0
+    for worker in queue.in_turn():
+        if not _can_take(worker, shape, now_us):
+            continue
+        found = score(worker, labels)
+        if found is not None and (best is None or found > best_score):
+            best, best_score = worker, found
+    return best
+
+
+def is_schedulable(worker: Worker, now_us: int) -> bool:
+    """Connected, not paused, and heard of lately (section 2.5)."""
+    heartbeat = worker.last_heartbeat_at_us
+    return (
+        worker.session is not None
+        and not worker.is_paused
+        and heartbeat is not None
+        and now_us - heartbeat <= HEARTBEAT_FRESH_US
+    )
+
+
+def score(worker: Worker, labels: tuple[LabelRequirement, ...]) -> int | None:
+    """Sum of the weights of met labels; None when a required one is not met."""
+    total = 0
+    for label in labels:
+        if is_met(worker.labels.get(label.key), label):
+            total += label.weight
+        elif label.required:
+            return None
+    return total
+
+
+def is_met(value: LabelValue | None, label: LabelRequirement) -> bool:
+    """Whether a worker's `value` ⟨comparator⟩ the desired value holds."""
+    if value is None or type(value) is not type(label.value):
+        return False
+    if label.comparator is Comparator.EQUAL:
+        return bool(eq(value, label.value))
+    if label.comparator is Comparator.NOT_EQUAL:
+        return bool(ne(value, label.value))
+    if not isinstance(value, int) or not isinstance(label.value, int):
+        return False
+    return _ORDERING[label.comparator](value, label.value)
+
+
+def _can_take(worker: Worker, shape: Shape, now_us: int) -> bool:
+    return is_schedulable(worker, now_us) and worker.has_room_for(shape.slots)

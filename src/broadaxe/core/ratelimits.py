@@ -1,0 +1,131 @@
+"""Rate limits: fixed windows with a lazy full refill (section 4.2), exact to the microsecond.
+
+A limit's window starts at the first use after the last one ran out. Units are taken when a task is assigned and in the
+same commit, never otherwise; a task under several limits takes all or none. A static key that was never put lets
+nobody through until it is.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from broadaxe.core.decision import RateLimitRow
+from broadaxe.core.queues import Lane, LimitNeeds
+from broadaxe.core.state import State
+
+
+class Limit:
+    """A key's bucket, and the lanes that wait for it."""
+
+    __slots__ = (
+        "is_touched",
+        "key",
+        "lanes",
+        "last_refill_us",
+        "limit",
+        "paused_until_us",
+        "put_at_us",
+        "value",
+        "window_us",
+    )
+
+    def __init__(self, row: RateLimitRow) -> None:
+        self.key = row.key
+        self.limit = row.limit
+        self.value = row.value
+        self.window_us = row.window_us
+        self.last_refill_us = row.last_refill_us
+        self.paused_until_us = row.paused_until_us
+        self.put_at_us = 0
+        self.is_touched = False
+        self.lanes: set[Lane] = set()
+
+    def row(self) -> RateLimitRow:
+        return RateLimitRow(self.key, self.limit, self.value, self.window_us, self.last_refill_us, self.paused_until_us)
+
+    def refill(self, now_us: int) -> None:
+        if now_us - self.last_refill_us >= self.window_us:
+            self.value = self.limit
+            self.last_refill_us = now_us
+
+
+class Denial(NamedTuple):
+    """Why a lane must wait: the limit that lacks units, and until when (None: until the limit is put or changed)."""
+
+    key: str
+    wanted: int
+    left: int
+    until_us: int | None
+
+
+def denial(state: State, needs: LimitNeeds, now_us: int) -> Denial | None:
+    """None when every limit has the units wanted."""
+    for key, units in needs:
+        limit = state.limits.get(key)
+        if limit is None:
+            return Denial(key, units, 0, None)
+        limit.refill(now_us)
+        if limit.paused_until_us is not None and limit.paused_until_us > now_us:
+            return Denial(key, units, limit.value, limit.paused_until_us)
+        if limit.value < units:
+            until_us = limit.last_refill_us + limit.window_us if units <= limit.limit else None
+            return Denial(key, units, limit.value, until_us)
+    return None
+
+
+def consume(state: State, needs: LimitNeeds) -> None:
+    """Takes the units; `denial` must just have said None."""
+    for key, units in needs:
+        limit = state.limits[key]
+        limit.value -= units
+        state.ledger.touch_limit(limit)
+
+
+def put(state: State, key: str, limit: int, window_us: int, now_us: int) -> None:
+    """Creates or changes a limit. Raising it adds no units before the next refill; lowering it takes some away."""
+    found = state.limits.get(key)
+    if found is None:
+        found = state.limits[key] = Limit(RateLimitRow(key, limit, limit, window_us, now_us, None))
+    else:
+        found.limit, found.window_us = limit, window_us
+        found.value = min(found.value, limit)
+    found.put_at_us = now_us
+    state.ledger.touch_limit(found)
+    wake(state, found)
+
+
+def put_dynamic(state: State, key: str, limit: int, window_us: int, now_us: int) -> None:
+    """What a task's own expression says of a key. Of those at the same instant the lower limit and the longer window
+    win; a negative limit changes nothing."""
+    if limit < 0:
+        return
+    found = state.limits.get(key)
+    if found is not None and found.put_at_us == now_us:
+        limit, window_us = min(limit, found.limit), max(window_us, found.window_us)
+    if found is None or (found.limit, found.window_us) != (limit, window_us):
+        put(state, key, limit, window_us, now_us)
+    found = state.limits[key]
+    found.put_at_us = now_us
+
+
+def pause(state: State, key: str, until_us: int, now_us: int) -> int:
+    """Gives no units out until then; an earlier instant never shortens a pause. Returns the instant in force."""
+    limit = state.limits[key]
+    limit.paused_until_us = max(limit.paused_until_us or 0, until_us)
+    state.ledger.touch_limit(limit)
+    return limit.paused_until_us
+
+
+def wait_for(state: State, lane: Lane, reason: Denial) -> None:
+    """Remembers that `lane` waits for the key, for when it is put or changed."""
+    limit = state.limits.get(reason.key)
+    waiting = state.lanes_without_limit.setdefault(reason.key, set()) if limit is None else limit.lanes
+    waiting.add(lane)
+
+
+def wake(state: State, limit: Limit) -> None:
+    """The limit has changed: lanes that wait for it are looked at again."""
+    lanes = limit.lanes | state.lanes_without_limit.pop(limit.key, set())
+    limit.lanes = set()
+    for lane in lanes:
+        state.unpark(lane)
