@@ -122,6 +122,28 @@ describe("asking", () => {
     expect(screen.getByRole("button", { name: "Ask" })).toBeTruthy();
   });
 
+  it("says that it is still at work when nothing has come for a while, and no longer once something comes", async () => {
+    await ask();
+    stream().say("token", { offset: 0, text: "With " });
+    const waiting = () => screen.queryByText(/^Still working/);
+    expect(waiting()).toBeNull();
+    vi.useFakeTimers();
+    try {
+      stream().say("token", { offset: 5, text: "pip" });
+      act(() => vi.advanceTimersByTime(7_900));
+      expect(waiting()).toBeNull();
+      act(() => vi.advanceTimersByTime(200));
+      expect(waiting()).not.toBeNull();
+      stream().say("token", { offset: 8, text: " or" });
+      expect(waiting()).toBeNull();
+      stream().say("result", COMPLETE);
+      act(() => vi.advanceTimersByTime(60_000));
+      expect(waiting()).toBeNull();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it("says why there is no answer", async () => {
     await ask();
     stream().say("error", { message: "https://e.org/ answered with HTTP 404." });

@@ -1,4 +1,4 @@
-import { useMemo } from "react";
+import { useEffect, useMemo, useState } from "react";
 import Markdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import { citationOf, linkCitations } from "../chat/citations";
@@ -7,8 +7,12 @@ import { safeLink, type Citation } from "../services/wire";
 import { AxeIcon } from "./icons";
 import { StepProgress } from "./StepProgress";
 
+/** Longer than a model pauses between two words; the engine needs about half a minute to miss a worker. */
+const QUIET_AFTER_MS = 8_000;
+
 /** One question and its answer, however far it is. */
 export function Answer({ turn, dashboardUrl }: { turn: Turn; dashboardUrl: string }) {
+  const quiet = useQuiet(turn);
   return (
     <article className="turn" aria-busy={turn.status === "running"}>
       <div className="question">
@@ -37,6 +41,11 @@ export function Answer({ turn, dashboardUrl }: { turn: Turn; dashboardUrl: strin
           )}
           {turn.extractive && <p className="label">Quoted passages, no language model</p>}
           {turn.text !== "" && <AnswerText text={turn.text} citations={turn.citations} writing={turn.status === "running"} />}
+          {quiet && turn.notice === "" && (
+            <p className="notice" role="status">
+              Still working… Should the worker be lost, another one takes over within a minute, by itself.
+            </p>
+          )}
           {turn.error !== null && (
             <p className="error" role="alert">
               {turn.error}
@@ -49,6 +58,17 @@ export function Answer({ turn, dashboardUrl }: { turn: Turn; dashboardUrl: strin
       </div>
     </article>
   );
+}
+
+/** Whether an unfinished answer has had no news for a while. Every piece of news makes a new turn. */
+function useQuiet(turn: Turn): boolean {
+  const [quietTurn, setQuietTurn] = useState<Turn | null>(null);
+  useEffect(() => {
+    if (turn.status !== "running") return;
+    const timer = setTimeout(() => setQuietTurn(turn), QUIET_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [turn]);
+  return quietTurn === turn;
 }
 
 function AnswerText({ text, citations, writing }: { text: string; citations: Citation[]; writing: boolean }) {
