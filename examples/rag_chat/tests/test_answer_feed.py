@@ -71,3 +71,11 @@ def test_the_end_of_a_run_is_told_in_words() -> None:
     stopped = result_of(RunView(Outcome.CANCELLED, {}), "Half an ans")
     assert (stopped.status, stopped.message) == (Outcome.CANCELLED, "Half an ans")
     assert result_of(RunView(Outcome.COMPLETE, {}), "").status is Outcome.FAILED
+
+
+def test_a_stopped_answer_keeps_the_passages_it_refers_to() -> None:
+    passage = {"index": 1, "title": "Install", "heading": "", "url": "http://e.org/i", "quote": "pip", "text": "all"}
+    reasons = {"status": "writing", "method": "words", "passages": [passage]}
+    view = RunView(Outcome.CANCELLED, {"reason_docs": TaskView(reasons, None)})
+    assert [citation.url for citation in result_of(view, "With pip [1]").citations] == ["http://e.org/i"]
+    assert result_of(view, "").citations == []

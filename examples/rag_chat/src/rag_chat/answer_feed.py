@@ -354,7 +354,9 @@ def result_of(view: RunView, text: str) -> Result:
             # A task that nobody started in time is cancelled by the engine as well; then there is a reason.
             reason = _reason(view)
             message = text or reason or "The run was cancelled."
-            return Result(status=Outcome.CANCELLED, message=message, error=reason)
+            # What was written may refer to passages; they stay reachable.
+            citations = _found(view) if text else []
+            return Result(status=Outcome.CANCELLED, message=message, citations=citations, error=reason)
         case _:
             return _failure(_reason(view) or "The run failed without telling why.")
 
@@ -363,6 +365,12 @@ def _reason(view: RunView) -> str | None:
     """Why a run ended without an answer; a task that failed knows better than those given up because of it."""
     tasks = sorted(view.tasks.values(), key=lambda task: not task.failed)
     return next((task.error for task in tasks if task.error), None)
+
+
+def _found(view: RunView) -> list[Citation]:
+    """The passages an answer was to rest on, as far as the run came."""
+    task = view.tasks.get(Step.REASON_DOCS)
+    return [] if task is None or task.output is None else _passages(task.output) or []
 
 
 def _passages(output: Mapping[str, object]) -> list[Citation] | None:
