@@ -111,6 +111,10 @@ test-browser: setup ## The chat and the dashboard in a real browser, against a r
 bench: $(STAMPS)/packages ## Measure latency, throughput and CPU per task; prints a table
 	@$(PY) bench/run.py $(BENCH_ARGS)
 
+.PHONY: bench-backlog
+bench-backlog: $(STAMPS)/packages ## Measure fan-out, chains, many keys and a backlog; prints a table
+	@$(PY) bench/backlog.py $(BENCH_ARGS)
+
 # Upkeep -------------------------------------------------------------------------------------------------------------
 
 .PHONY: format

@@ -127,6 +127,10 @@ class LeanClient:
         )
         if on_failure is not None:
             request.on_failure_task.CopyFrom(_task_opts(name, on_failure))
+        return await self.put_definition(request)
+
+    async def put_definition(self, request: admin_pb2.CreateWorkflowVersionRequest) -> WorkflowIds:
+        """Declares a workflow as given, for definitions that `put_workflow` has no arguments for."""
         answer = await self._put_workflow(request)
         return WorkflowIds(version_id=answer.id, workflow_id=answer.workflow_id)
 
