@@ -55,14 +55,18 @@ def picture(tenant: Tenant, workers: set[str] | None = None) -> dict[str, Any]:
     forgotten).
     """
     state = tenant._state
-    waiting: dict[str, list[tuple[int, int | None, str]]] = {}
+    waiting: dict[Any, list[tuple[int | None, str]]] = {}
     for queue in state.queues.values():
-        entries = [task for level in reversed(queue._levels) for task in level if not task.is_buried]
-        if entries:
-            keys = [(-task.queue_priority, task.queued_at_us, task.id) for task in entries]
-            assert [key[:2] for key in keys] == sorted(key[:2] for key in keys), "priority, then arrival"
-            # Whoever arrived in the same microsecond has no order a load must keep.
-            waiting[queue.action_id] = sorted(keys, key=lambda key: (key[0], key[1] or 0, key[2]))
+        for shape in queue.shapes.values():
+            for lane in shape.lanes.values():
+                for priority, level in lane._levels.items():
+                    for fairness_key, line in level.items():
+                        tasks = [entry.task for entry in line if entry.task is not None]
+                        assert sorted(task.queued_at_us or 0 for task in tasks) == [task.queued_at_us for task in tasks]
+                        if tasks:
+                            # Whoever arrived in the same microsecond has no order a load must keep.
+                            place = (queue.action_id, shape.key, lane.limits, priority, fairness_key)
+                            waiting[place] = sorted((task.queued_at_us, task.id) for task in tasks)
     return {
         "workflows": {
             name: (workflow.id, workflow.latest.id if workflow.latest else None, workflow.description)

@@ -244,7 +244,7 @@ def same(loaded: Tenant, live: Tenant) -> None:
         assert theirs[part] == expected, part
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(5))
 async def test_a_tenant_thrown_away_at_any_step_comes_back_the_same(pool: asyncpg.Pool, seed: int) -> None:
     life = await begin(pool, seed)
     for _ in range(STEPS):
@@ -269,7 +269,7 @@ async def test_a_tenant_thrown_away_at_any_step_comes_back_the_same(pool: asyncp
     assert gaps == 0
 
 
-@pytest.mark.parametrize("seed", range(100, 103))
+@pytest.mark.parametrize("seed", range(100, 102))
 async def test_what_was_not_committed_did_not_happen(pool: asyncpg.Pool, seed: int) -> None:
     life = await begin(pool, seed)
     await worker(life, "s:a", "s:b", "s:c", slots={"default": 3, "gpu": 1})
@@ -369,23 +369,19 @@ async def test_a_name_is_free_again_in_the_batch_that_deletes_it(pool: asyncpg.P
 # The fence -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
+async def test_an_older_epoch_writes_nothing(pool: asyncpg.Pool) -> None:
+    life = await begin(pool)
+    assert await take_lease(pool, life.tenant_id) == 2
+    before = await contents(pool)
+    for command in (
         TriggerRuns((RunRequest(workflow_name="dag", input="{}"),)),
         PutWorkflow(SPECS[1]),
         PushEvents((EventRequest(key="key", payload="{}"),)),
         RegisterWorker("w", ("s:a",), {"default": 1}),
-    ],
-    ids=lambda command: type(command).__name__,
-)
-async def test_an_older_epoch_writes_nothing(pool: asyncpg.Pool, command: Command) -> None:
-    life = await begin(pool)
-    assert await take_lease(pool, life.tenant_id) == 2
-    before = await contents(pool)
-    with pytest.raises(LeaseLost):
-        await life.do(command)
-    assert await contents(pool) == before
+    ):
+        with pytest.raises(LeaseLost):
+            await life.do(command)
+        assert await contents(pool) == before, command
 
 
 async def test_another_node_shuts_this_one_out_once_the_lease_ran_out(pool: asyncpg.Pool) -> None:
