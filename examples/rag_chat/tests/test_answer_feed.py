@@ -55,7 +55,15 @@ def test_steps_told_twice_are_kept_once_and_attempts_apart() -> None:
     finished = started.model_copy(update={"phase": "finished"})
     for chunk in (started, started, again, finished, finished.model_copy(update={"attempt": 2})):
         state.apply(chunk)
-    assert [(step.phase, step.attempt) for step in state.steps] == [("started", 1), ("started", 2), ("finished", 1)]
+    told = [(step.phase, step.attempt) for step in state.steps if step.step is Step.LOAD_DOCS]
+    assert told == [("started", 1), ("started", 2), ("finished", 1)]
+
+
+def test_a_step_nobody_heard_ending_has_ended_when_a_later_one_speaks_and_stays_in_its_place() -> None:
+    state = AnswerState()
+    state.apply(StepChunk(step=Step.LOAD_DOCS, phase="finished", attempt=1, status="making sense"))
+    state.apply(StepChunk(step=Step.START, phase="finished", attempt=1, status="reading"))
+    assert [(step.step, step.status) for step in state.steps] == [("start", "reading"), ("load_docs", "making sense")]
 
 
 def test_the_end_of_a_run_is_told_in_words() -> None:

@@ -161,8 +161,8 @@ async def test_a_finished_answer_is_told_again_in_full(client: httpx.AsyncClient
     run.end(Outcome.COMPLETE, start={"status": "reading"}, generate_response=ANSWER)
     await Watcher(client, accepted["messageId"]).to_the_end()
     events = await Watcher(client, accepted["messageId"]).to_the_end()
-    assert [event["type"] for event in events] == ["step", "step", "result"]
-    assert events[1]["payload"]["message"] == "With pip [1]."
+    assert [event["type"] for event in events] == ["step", "step", "step", "result"]
+    assert events[2]["payload"]["message"] == "With pip [1]."
 
 
 async def test_steps_the_stream_lost_are_read_from_the_run(client: httpx.AsyncClient, run: ScriptedRun) -> None:

@@ -51,6 +51,8 @@ SAVE_EVERY_S = 1.0
 RUN_UNKNOWN_LOOKS_MAX = 10
 ANSWER_TIME_S_MAX = 3_600.0
 STEPS_MAX = 100
+# Their end says nothing beyond itself; that of reason_docs brings the passages, and is waited for.
+STEPS_WITHOUT_NEWS = (Step.START, Step.LOAD_DOCS)
 ENGINE_GONE_NOTICE = "The engine does not answer just now. The question is safe; the answer continues when it is back."
 
 CHUNKS: TypeAdapter[Chunk] = TypeAdapter(Chunk)
@@ -91,13 +93,18 @@ class AnswerState:
         self.version += 1
 
     def add_step(self, chunk: StepChunk) -> None:
-        """Steps may be told twice, by the stream and by the run's details; a step ends once, whatever the attempt."""
+        """Keep a step, in its place, once: it may be told by the stream and by the run's details; it ends only once."""
+        for earlier in STEPS_WITHOUT_NEWS:
+            if list(Step).index(earlier) >= list(Step).index(chunk.step):
+                break
+            # The steps run one after the other, so whoever hears of a later one knows that this one has ended.
+            self._keep(StepChunk(step=earlier, phase="finished", attempt=1, status=STATUS_AFTER[earlier]))
+        self._keep(chunk)
 
+    def _keep(self, chunk: StepChunk) -> None:
         def same(known: StepChunk) -> bool:
-            attempt_matters = chunk.phase != "finished"
-            return (known.step, known.phase) == (chunk.step, chunk.phase) and (
-                not attempt_matters or known.attempt == chunk.attempt
-            )
+            same_attempt = chunk.phase == "finished" or known.attempt == chunk.attempt
+            return same_attempt and (known.step, known.phase) == (chunk.step, chunk.phase)
 
         if len(self.steps) < STEPS_MAX and not any(same(known) for known in self.steps):
             self.steps.append(chunk)
