@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -24,6 +24,9 @@ from lean_client import LeanClient  # noqa: E402 the path to it has only now bee
 from wirekit import EngineProcess, Rest, Stage, StartWorker, WorkerProcess  # noqa: E402
 
 T = TypeVar("T")
+
+#: The program of the workflows about flow control.
+FLOW: Final = "programs.flow_worker"
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -64,6 +67,19 @@ def gallery(shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest
     """The shared worker's id. Its workflows have no namespace."""
     with _worker(shared_engine, stage, tmp_path_factory.mktemp("gallery"), "gallery") as worker_id:
         yield worker_id
+
+
+@pytest.fixture(scope="session")
+def _flow(shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("flow")
+    with _worker(shared_engine, stage, directory, "flow", program=FLOW) as worker_id:
+        yield worker_id
+
+
+@pytest.fixture
+def flow(engine: EngineProcess, _flow: str) -> Hatchet:
+    """A client of the shared engine, with a worker of 100 slots there to serve the workflows about flow control."""
+    return engine.client()
 
 
 @pytest.fixture(scope="session")
@@ -146,9 +162,12 @@ async def start_worker(shared_engine: EngineProcess, stage: Stage, tmp_path: Pat
             slots: int = 100,
             labels: Mapping[str, str] | None = None,
             engine: EngineProcess | None = None,
+            program: str = "gallery",
         ) -> tuple[WorkerProcess, str]:
             host = engine or shared_engine
-            worker = WorkerProcess(host, stage, tmp_path, name=name, namespace=namespace, slots=slots, labels=labels)
+            worker = WorkerProcess(
+                host, stage, tmp_path, name=name, namespace=namespace, slots=slots, labels=labels, program=program
+            )
             dispose: Callable[[], Awaitable[None]] = worker.dispose
             ends.push_async_callback(dispose)
             async with Rest(host.url, host.token, host.client().tenant_id) as rest:

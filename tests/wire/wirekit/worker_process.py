@@ -21,7 +21,7 @@ END_WITHIN_S: Final = 30.0
 
 
 class WorkerProcess:
-    """`gallery`: one worker that offers every workflow the tests use, under a namespace."""
+    """One worker that offers the workflows of `program` (a module beside `gallery`), under a namespace."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class WorkerProcess:
         namespace: str = "",
         slots: int = 100,
         labels: Mapping[str, str] | None = None,
+        program: str = "gallery",
     ) -> None:
         self.name = name if not namespace else f"{namespace}_{name}"
         """As the engine knows it."""
@@ -43,7 +44,7 @@ class WorkerProcess:
             arguments += ["--label", f"{key}={value}"]
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gallery", *arguments],
+                [sys.executable, "-m", program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -107,6 +108,7 @@ class StartWorker(Protocol):
         slots: int = 100,
         labels: Mapping[str, str] | None = None,
         engine: EngineProcess | None = None,
+        program: str = "gallery",
     ) -> tuple[WorkerProcess, str]: ...
 
 
