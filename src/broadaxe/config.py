@@ -43,6 +43,7 @@ class Settings:
     log_level: str = "info"
     log_format: str = "auto"
     require_login: bool = True
+    priority_across_tasks: bool = False
     extra_databases: tuple[str, ...] = ()
 
     @property
@@ -201,5 +202,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("log_level", f"how much to log: {', '.join(LOG_LEVELS)}", _one_of(LOG_LEVELS)),
     Setting("log_format", "console, json, or auto: console on a terminal", _one_of(LOG_FORMATS)),
     Setting("require_login", "whether the dashboard asks for a password", _flag),
+    Setting(
+        "priority_across_tasks",
+        "whether the most urgent run goes first also among different tasks of one worker, not only within a task",
+        _flag,
+    ),
     Setting("extra_databases", "further databases to create on the embedded server, separated by commas", _names),
 )

@@ -33,6 +33,7 @@ Ready = Callable[["App"], Awaitable[None]]
 @click.command(short_help="Run an engine for development, PostgreSQL included.")
 @options.data_dir
 @options.listening
+@options.choosing
 @click.option("--env-file", metavar="FILE", help="Once ready, write what SDKs need into FILE as KEY=value lines.")
 @click.option(
     "--extra-database",
@@ -47,7 +48,7 @@ Ready = Callable[["App"], Awaitable[None]]
 )
 @options.database_url
 @options.logging_flags
-def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ...], **given: str | None) -> None:
+def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ...], **given: str | bool | None) -> None:
     """Run an engine for development: gRPC, REST, dashboard and a private PostgreSQL, in one process.
 
     Creates a tenant, a user and a token, and prints what an SDK needs to connect. The data stays in the data
@@ -111,9 +112,10 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
 @click.command(short_help="Run an engine on your own PostgreSQL.")
 @options.database_url
 @options.listening
+@options.choosing
 @options.logging_flags
 @options.data_dir
-def serve(**given: str | None) -> None:
+def serve(**given: str | bool | None) -> None:
     """Run an engine on your own PostgreSQL. Run one engine per database in this version.
 
     The schema must be up to date: run `broadaxe migrate` first. A fresh database has no tenant and nobody to log in:

@@ -13,7 +13,7 @@ import click
 
 from broadaxe.config import Settings, load
 
-__all__ = ["data_dir", "database_url", "listening", "logging_flags", "settings_from"]
+__all__ = ["choosing", "data_dir", "database_url", "listening", "logging_flags", "settings_from"]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -38,6 +38,16 @@ def database_url(command: Decorated) -> Decorated:
         "--database-url",
         metavar="URL",
         help="A PostgreSQL (15 or newer) of your own instead of the embedded one. [BROADAXE_DATABASE_URL]",
+    )(command)
+
+
+def choosing(command: Decorated) -> Decorated:
+    """`--priority-across-tasks`."""
+    return click.option(
+        "--priority-across-tasks",
+        is_flag=True,
+        default=None,
+        help="The most urgent run goes first also among different tasks of one worker.",
     )(command)
 
 

@@ -113,6 +113,10 @@ def _begin(state: State, task: Task, worker: Worker, now_us: int) -> StartAttemp
     task.assigned_at_us = now_us
     task.started_at_us = None
     worker.running[task.id] = task
+    if len(worker.turns) > 1:
+        action_id = task.definition.action_id
+        worker.turns.pop(action_id, None)
+        worker.turns[action_id] = None
     _set_due(state, task, now_us + task.definition.execution_timeout_us)
     ledger = state.ledger
     ledger.touch_task(task)

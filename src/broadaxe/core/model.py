@@ -234,13 +234,16 @@ class Task:
 class Worker:
     __slots__ = (
         "actions", "created_at_us", "free", "id", "is_paused", "is_touched", "labels", "last_heartbeat_at_us",
-        "listening_since_us", "name", "running", "runtime", "session", "silent_at_us", "slots", "updated_at_us",
+        "listening_since_us", "name", "running", "runtime", "session", "silent_at_us", "slots", "turns",
+        "updated_at_us",
     )  # fmt: skip
 
     def __init__(self, row: WorkerRow) -> None:
         self.id = row.id
         self.name = row.name
         self.actions = row.actions
+        self.turns: dict[str, None] = dict.fromkeys(row.actions)
+        """Its actions, the one it was given a task of last at the end: whose turn is next when something is free."""
         self.slots = row.slots
         self.free = dict(row.slots)
         self.labels: dict[str, LabelValue] = dict(row.labels)

@@ -82,9 +82,9 @@ class State:
         self.hot[queue.action_id] = queue
 
     def heat_worker(self, worker: Worker) -> None:
-        """The worker may take something again. O(actions of the worker)."""
+        """The worker may take something again; its queues are looked at in turn. O(actions of the worker)."""
         queues, hot = self.queues, self.hot
-        for action_id in worker.actions:
+        for action_id in worker.turns:
             queue = queues.get(action_id)
             if queue is not None and len(queue):
                 queue.unblock()

@@ -103,8 +103,10 @@ class Missing(msgspec.Struct, frozen=True):
 class Tenant:
     __slots__ = ("_state",)
 
-    def __init__(self, new_id: Callable[[], str]) -> None:
+    def __init__(self, new_id: Callable[[], str], *, prioritise_across_queues: bool = False) -> None:
+        """`prioritise_across_queues`: the most urgent task goes first also among different tasks of one worker."""
         self._state = State(new_id)
+        self._state.prioritise_across_queues = prioritise_across_queues
 
     # Reading -------------------------------------------------------------------------------------------------------
 
