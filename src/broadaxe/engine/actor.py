@@ -38,6 +38,17 @@ class Commits(Protocol):
     async def commit(self, writes: Writes) -> None: ...
 
 
+class Undecided(Exception):
+    """The actor broke before it came to the command: whatever the command is, it can be submitted again.
+
+    Never leaves the engine; `reason` is what its caller is told in the end.
+    """
+
+    def __init__(self, reason: BroadaxeError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 class TenantActor:
     def __init__(
         self,
@@ -69,11 +80,14 @@ class TenantActor:
     def submit(self, command: Command, *, is_own: bool = False) -> asyncio.Future[Reply]:
         """A future of the reply, resolved after the commit. Raises Unavailable or ResourceExhausted at once.
 
+        When the actor breaks, the future of a command that was being decided raises the error, since nobody can tell
+        whether its commit arrived; that of one that still waited raises Undecided, and so does a call from then on.
+
         What the engine tells of its own accord (`is_own`) is bounded by its streams and attempts and always taken: a
         closed stream that is not heard of would be sent attempts for ever.
         """
         if self._broken is not None:
-            raise self._broken
+            raise Undecided(self._broken)
         if self._is_stopping:
             raise Unavailable("the engine is shutting down")
         if len(self._inbox) >= INBOX_MAX and not is_own:
@@ -167,7 +181,10 @@ class TenantActor:
         if self._broken is None:
             self._broken = error
             self._on_broken(self)
-        for _, future in [*(batch or ()), *self._inbox]:
+        for _, future in batch or ():
             if not future.done():
                 future.set_exception(error)
+        for _, future in self._inbox:
+            if not future.done():
+                future.set_exception(Undecided(error))
         self._inbox.clear()

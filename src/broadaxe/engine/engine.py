@@ -19,7 +19,21 @@ import msgspec
 import structlog
 
 from broadaxe.cluster.leases import LEASE_TTL_S, Leases
-from broadaxe.core.commands import CloseStream, Command, FailDelivery, OpenStream, Reply
+from broadaxe.core.commands import (
+    CancelTasks,
+    CloseStream,
+    Command,
+    FailDelivery,
+    Heartbeat,
+    OpenStream,
+    PauseWorker,
+    PutWorkerLabels,
+    PutWorkflow,
+    ReleaseSlot,
+    Reply,
+    ReportAttempt,
+    UnregisterWorker,
+)
 from broadaxe.core.decision import (
     CancelAttempt,
     Decision,
@@ -31,7 +45,7 @@ from broadaxe.core.decision import (
 )
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.tenant import Missing, Tenant
-from broadaxe.engine.actor import TenantActor
+from broadaxe.engine.actor import TenantActor, Undecided
 from broadaxe.engine.clock import Clock, SystemClock
 from broadaxe.engine.sessions import Assignment, BatchAssignment, WorkerSession
 from broadaxe.engine.subscriptions import (
@@ -51,6 +65,9 @@ from broadaxe.storage.reads import Reads
 from broadaxe.storage.statements import statement
 
 ACTIVATION_RETRY_S: Final = 1.0
+#: How long a command waits for its tenant to be loaded anew, and how often it looks.
+HOLD_S: Final = 20.0
+HOLD_STEP_S: Final = 0.1
 RECENT_TASKS_MAX: Final = 20_000
 
 _log = structlog.get_logger(__name__)
@@ -67,12 +84,14 @@ class Engine:
         clock: Clock | None = None,
         observe: Callable[[str, Decision], None] | None = None,
         lease_ttl_s: float = LEASE_TTL_S,
+        prioritise_across_queues: bool = False,
     ) -> None:
         self._journal_pool = journal_pool
         self._pool = pool
         self._reads = Reads(pool)
         self._clock = clock or SystemClock()
         self._observe = observe
+        self._prioritise_across_queues = prioritise_across_queues
         self._leases = Leases(pool, node_id, address, self._lease_lost, lease_ttl_s)
         self._tenants: dict[str, _ActiveTenant] = {}
         self._activating: dict[str, asyncio.Task[_ActiveTenant]] = {}
@@ -116,11 +135,32 @@ class Engine:
     # Commands ------------------------------------------------------------------------------------------------------
 
     async def submit(self, tenant_id: str, command: Command) -> Reply:
-        """The reply, after the commit that contains the command. Raises the command's error, or Unavailable."""
-        active = self._tenants.get(tenant_id)
-        if active is None:
-            active = await self._activate(tenant_id)
-        return await active.actor.submit(command)
+        """The reply, after the commit that contains the command. Raises the command's error, or Unavailable.
+
+        While the tenant is loaded anew the command is held, up to `HOLD_S`, as long as deciding it again cannot do
+        anything twice. Clients stand Unavailable badly: the Python SDK closes its connection on the first one, and
+        forgets every other report that was under way on it.
+        """
+        give_up_at_s = asyncio.get_running_loop().time() + HOLD_S
+        error: BroadaxeError
+        while True:
+            try:
+                active = await self._activate(tenant_id)
+            except Unavailable as unavailable:
+                error = unavailable
+            else:
+                try:
+                    return await active.actor.submit(command)
+                except Undecided as undecided:
+                    error = undecided.reason
+                except Unavailable as unavailable:
+                    # The tenant broke while it decided the command, which may have been committed.
+                    if not _is_repeatable(command):
+                        raise
+                    error = unavailable
+            if self._is_stopping or asyncio.get_running_loop().time() >= give_up_at_s:
+                raise error
+            await asyncio.sleep(HOLD_STEP_S)
 
     # Workers -------------------------------------------------------------------------------------------------------
 
@@ -252,7 +292,10 @@ class Engine:
                 return
             except BroadaxeError as error:
                 _log.info("a tenant is not activated yet", tenant=tenant_id, reason=str(error))
-                await asyncio.sleep(ACTIVATION_RETRY_S)
+            except Exception:
+                # Whatever it is, a tenant with work to do must not be given up.
+                _log.exception("a tenant could not be activated; it is tried again", tenant=tenant_id)
+            await asyncio.sleep(ACTIVATION_RETRY_S)
 
     async def _load(self, tenant_id: str) -> _ActiveTenant:
         try:
@@ -261,9 +304,10 @@ class Engine:
             loaded = await load_live(self._pool, tenant_id, now_us)
         except asyncpg.ForeignKeyViolationError:
             raise NotFound(f"there is no tenant {tenant_id}") from None
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            # The last of them is how a connection that dies at just the wrong moment shows.
             raise Unavailable(f"the tenant cannot be loaded from the database: {error}") from error
-        tenant = Tenant(new_id)
+        tenant = Tenant(new_id, prioritise_across_queues=self._prioritise_across_queues)
         tenant.adopt(loaded, now_us)
         journal = Journal(self._journal_pool, tenant_id, self._leases.node_id, epoch)
         payloads = Payloads(self._pool, tenant_id)
@@ -366,7 +410,7 @@ class Engine:
 
     async def _tell(self, tenant_id: str, command: Command) -> None:
         """Submits a command nobody waits for. If it is lost with the process, recovery comes to the same end."""
-        with contextlib.suppress(BroadaxeError):
+        with contextlib.suppress(BroadaxeError, Undecided):
             active = await self._activate(tenant_id)
             await active.actor.submit(command, is_own=True)
 
@@ -374,6 +418,28 @@ class Engine:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _is_repeatable(command: Command) -> bool:
+    """Whether deciding the command twice comes to the same as once."""
+    match command:
+        case ReportAttempt(retry_count=retry_count):
+            return retry_count is not None
+        case (
+            Heartbeat()
+            | OpenStream()
+            | CloseStream()
+            | UnregisterWorker()
+            | PutWorkerLabels()
+            | PauseWorker()
+            | PutWorkflow()
+            | ReleaseSlot()
+            | CancelTasks()
+            | FailDelivery()
+        ):
+            return True
+        case _:
+            return False
 
 
 class _ActiveTenant:
