@@ -140,6 +140,32 @@ async def test_replaying_one_task_of_a_dag_runs_it_and_what_follows(
     assert (await reference.aio_result())["d"]["letter"] == "ABAC"
 
 
+async def test_replaying_a_dag_runs_all_of_it(hatchet: Hatchet, rest: Rest, stage: Stage, key: str) -> None:
+    """The first time round a side fails; replayed, everything runs again, on_failure included."""
+    diamond = hatchet.stubs.workflow(name="diamond", input_validator=Cue)
+    stage.open(key, "b")
+    stage.open(key, "c")
+    reference = await diamond.aio_run(Cue(key=key, fail=True), wait_for_result=False)
+    with pytest.raises(FailedTaskRunExceptionGroup):
+        await reference.aio_result()
+    before = await rest.tasks(reference.workflow_run_id)
+    assert len(await rest.replay(reference.workflow_run_id)) == 5
+    for name in ("a", "b", "c", "mend"):
+        await stage.heard(key, name, count=2)
+    await rest.until_status(reference.workflow_run_id, "FAILED")
+    after = await rest.tasks(reference.workflow_run_id)
+    assert {name: row["taskExternalId"] for name, row in after.items()} == {
+        name: row["taskExternalId"] for name, row in before.items()
+    }
+    assert {name: (row["status"], row["retryCount"]) for name, row in after.items()} == {
+        "a": ("COMPLETED", 1),
+        "b": ("FAILED", 1),
+        "c": ("COMPLETED", 1),
+        "d": ("CANCELLED", 1),
+        "mend-on-failure": ("COMPLETED", 1),
+    }
+
+
 async def test_replaying_a_running_run_does_nothing(hatchet: Hatchet, rest: Rest, stage: Stage, key: str) -> None:
     hold = hatchet.stubs.workflow(name="hold", input_validator=Cue)
     reference = await hold.aio_run(Cue(key=key), wait_for_result=False)

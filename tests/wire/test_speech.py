@@ -54,6 +54,22 @@ async def test_a_reference_streams_what_happens_to_its_run(hatchet: Hatchet, sta
     assert seen[-1].type is StepRunEventType.STEP_RUN_EVENT_TYPE_COMPLETED
 
 
+async def test_runs_can_be_followed_by_their_metadata(hatchet: Hatchet, stage: Stage, key: str) -> None:
+    speak = hatchet.stubs.workflow(name="speak", input_validator=Cue)
+    await speak.aio_run(Cue(key=key, n=2), wait_for_result=False, additional_metadata={"call": key})
+    await speak.aio_run(Cue(key=f"{key}-other", n=2), wait_for_result=False, additional_metadata={"call": "other"})
+    stage.open(f"{key}-other", "first")
+    await stage.heard(f"{key}-other", "spoke")
+    heard = []
+    async for event in hatchet.listener.stream_by_additional_metadata("call", key):
+        stage.open(key, "first")
+        stage.open(key, "last")
+        if event.type is StepRunEventType.STEP_RUN_EVENT_TYPE_STREAM and event.payload != "probe":
+            heard.append(event.payload)
+    stage.open(f"{key}-other", "last")
+    assert heard == ["chunk 0", "chunk 1", "the end"]
+
+
 async def test_a_tasks_log_can_be_read_and_searched(hatchet: Hatchet, rest: Rest, key: str) -> None:
     log = hatchet.stubs.workflow(name="log", input_validator=Cue)
     reference = await log.aio_run(Cue(key=key, n=10_001, text=key), wait_for_result=False)

@@ -30,7 +30,9 @@ def free_port() -> int:
 class EngineProcess:
     """Keeps its ports and its data over restarts, as an engine in production does."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, database_url: str | None = None) -> None:
+        """Without `database_url` the engine brings its own database along."""
+        self._database_url = database_url
         self._data = directory / "data"
         self._env_file = directory / "engine.env"
         self._log_path = directory / "engine.log"
@@ -44,6 +46,8 @@ class EngineProcess:
         self._env_file.unlink(missing_ok=True)
         arguments = ["dev", "--data-dir", str(self._data), "--env-file", str(self._env_file)]
         arguments += ["--grpc-port", str(self._grpc_port), "--http-port", str(self._http_port)]
+        if self._database_url is not None:
+            arguments += ["--database-url", self._database_url]
         self._process = self._spawn(arguments)
         deadline = time.monotonic() + START_WITHIN_S
         # The file is the command's own signal that it is ready; it comes in one piece.
@@ -82,7 +86,7 @@ class EngineProcess:
 
     async def dispose(self) -> None:
         """Ends everything and removes the data."""
-        if self._process is None and self._data.exists():
+        if self._process is None and self._data.exists() and self._database_url is None:
             # A killed engine leaves its database running; one that starts and stops in order takes it down.
             await self.start()
         if self._process is not None:
