@@ -87,7 +87,7 @@ types: $(STAMPS)/packages ## Strict type checking
 .PHONY: test-python
 test-python: $(STAMPS)/packages ## The engine's Python tests, in parallel
 	$(call say,"engine tests")
-	@$(PY) -m pytest -n auto -q tests $(PYTEST_ARGS)
+	@$(PY) -m pytest -n auto -q tests --ignore tests/browser $(PYTEST_ARGS)
 
 .PHONY: test-web
 test-web: $(PAGES) ## The pages' own checks and unit tests
@@ -105,6 +105,7 @@ test-example: $(STAMPS)/packages ## The RAG chat's backend tests
 test-browser: setup ## The chat and the dashboard in a real browser, against a real engine
 	@scripts/require_chromium.sh
 	$(call say,"browser tests")
+	@$(PY) -m pytest -q tests/browser $(PYTEST_ARGS)
 	@cd $(CHAT) && RAG_CHAT_TEST_CHROMIUM="$${BROADAXE_CHROMIUM:-}" $(abspath $(PY)) -m pytest -q -m e2e $(PYTEST_ARGS)
 
 .PHONY: bench

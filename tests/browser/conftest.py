@@ -1,0 +1,89 @@
+"""Fixtures of the browser tests: the built dashboard in a real Chromium, over a real engine with a real SDK worker.
+
+Engine, worker and stage are those of the wire tests. Tests wait for what a reader would see; a page is never reloaded
+to see it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+from hatchet_sdk import Hatchet
+from playwright.async_api import Page, async_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "wire")]
+
+from wirekit import EngineProcess, Rest, Stage, WorkerProcess  # noqa: E402 the path to it has only now been laid
+
+T = TypeVar("T")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    built = ROOT / "web" / "dashboard" / "dist" / "index.html"
+    assert built.exists(), "the dashboard is not built; run `make setup`"
+    engine = EngineProcess(tmp_path_factory.mktemp("engine"))
+    _run(engine.start())
+    yield engine
+    _run(engine.dispose())
+
+
+@pytest.fixture(scope="session")
+def hatchet(engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hatchet]:
+    """A client of the engine, with a worker of two slots there to serve it."""
+    worker = WorkerProcess(engine, stage, tmp_path_factory.mktemp("worker"), name="gallery", slots=2)
+
+    async def ready() -> None:
+        async with Rest(engine.url, engine.token, engine.client().tenant_id) as rest:
+            await worker.ready(rest)
+
+    try:
+        _run(ready())
+        yield engine.client()
+    finally:
+        _run(worker.dispose())
+
+
+@pytest.fixture
+def key() -> str:
+    """Whose signals these are."""
+    return f"k{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def page(engine: EngineProcess) -> AsyncIterator[Page]:
+    """A fresh browser. The test fails if the page's own code did."""
+    named = os.environ.get("BROADAXE_CHROMIUM")
+    chromium = named or next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert chromium, "no browser: install Chromium, or name one in BROADAXE_CHROMIUM"
+    mistakes: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = await browser.new_context(base_url=engine.url, viewport={"width": 1280, "height": 900})
+        opened = await context.new_page()
+        opened.set_default_timeout(20_000)
+        opened.on("pageerror", lambda error: mistakes.append(str(error)))
+        yield opened
+        await browser.close()
+    assert mistakes == []
