@@ -6,6 +6,7 @@ import gc
 
 import pytest
 
+from broadaxe.core.affinity import HEARTBEAT_FRESH_US
 from broadaxe.core.commands import (
     CancelTasks,
     CloseStream,
@@ -23,7 +24,6 @@ from broadaxe.core.commands import (
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.core.model import Run, Task
-from broadaxe.core.affinity import HEARTBEAT_FRESH_US
 from broadaxe.errors import FailedPrecondition, InvalidArgument, NotFound
 from tests.core.world import World, task
 

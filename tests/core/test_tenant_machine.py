@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from broadaxe.core.affinity import is_schedulable
 from broadaxe.core.attempts import INTERNAL_RETRIES_MAX
 from broadaxe.core.commands import (
     CancelTasks,
@@ -43,7 +44,6 @@ from broadaxe.core.decision import Decision, RunFinished, StartAttempt
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus, run_status
-from broadaxe.core.affinity import is_schedulable
 from broadaxe.core.timers import AlarmKind, is_valid
 from broadaxe.errors import BroadaxeError
 from tests.core.world import World
