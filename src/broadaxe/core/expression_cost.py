@@ -13,7 +13,7 @@ How it works: `work` is bounded from above by walking the tree once with one num
 are whole trees, counted in elements plus blocks of 16 characters; a unit of work is about 100 ns on a small machine.
 A loop over a value of size n is worth n turns on elements of size 1 plus one turn on an element of size n: every
 bound below is a convex polynomial of the element's size, so no other way of dividing n among the turns costs more
-than that sum. The bound grows with the size, so the largest power of two that stays below `WORK_MAX` is found once,
+than that sum. The bound grows with the size, so the largest size that stays below `WORK_MAX` is found once,
 when the expression is compiled; what is left at evaluation is one comparison.
 
 Invariants: pure and deterministic; sizes never under-count; an expression that reads a variable as a whole is given
@@ -121,15 +121,18 @@ def loop_nesting(tree: Node) -> int:
 
 
 def size_max_of(tree: Node) -> int:
-    """The largest size of variables on which the expression stays below `WORK_MAX`; 0 if there is none."""
-    allowed, refused = -1, SIZE_MAX_EXPONENT + 1
+    """The largest size of variables on which the expression stays below `WORK_MAX`; 0 if there is none.
+
+    Found to within a quarter of a power of two.
+    """
+    allowed, refused = -1, 4 * SIZE_MAX_EXPONENT + 1
     while refused - allowed > 1:
-        exponent = (allowed + refused) // 2
-        if _bound(tree, {}, 2.0**exponent, inner=False)[1] <= WORK_MAX:
-            allowed = exponent
+        quarters = (allowed + refused) // 2
+        if _bound(tree, {}, 2.0 ** (quarters / 4), inner=False)[1] <= WORK_MAX:
+            allowed = quarters
         else:
-            refused = exponent
-    return 0 if allowed < 0 else 2**allowed
+            refused = quarters
+    return 0 if allowed < 0 else int(2.0 ** (allowed / 4))
 
 
 # --- reading the tree -------------------------------------------------------------------------------------------------
@@ -269,10 +272,10 @@ def _bound(node: Node, scope: Mapping[str, float], variables_size: float, *, inn
         case Constant():
             return node.size, 0.0
         case Identifier():
-            return scope.get(node.name, variables_size), 1.0
+            return scope.get(node.name, variables_size), 0.25
         case Select():
             size, work = _bound(node.operand, scope, variables_size, inner=inner)
-            return size, work + 1.0
+            return size, work + 0.5
         case Aggregate():
             parts = [_bound(element, scope, variables_size, inner=inner) for element in node.elements]
             return 1.0 + sum(size for size, _ in parts), 1.0 + sum(work for _, work in parts)
@@ -311,7 +314,7 @@ def _call_bound(call: Call, sizes: list[float]) -> tuple[float, float]:
         case "matches", [text, pattern]:
             return 1.0, 64.0 * text * pattern + _pattern_work(call.arguments[1])
         case name, _ if name in _SCALARS:
-            return 1.0, total
+            return 1.0, 0.5 * total
         case _:
             return total, total
 

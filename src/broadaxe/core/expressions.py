@@ -39,6 +39,9 @@ Which implementation. Two compiled ones with wheels were compared on 160 express
                                     2.27), macOS, Windows
     wheel, installed                17 MB, 50 MB                  1.8 MB, 6 MB and a command line's dependencies
 
+Through this module, which hands over only what is read, a short expression is evaluated in 15 to 25 us whatever else
+the payload holds, and compiled in 0.1 to 1.5 ms, the bound on its work included.
+
 The first is chosen for fidelity (the check and even its messages are the reference's) and because it survives hostile
 input. Its own weak spots are guarded here: JSON nested 10,000 deep overflows its stack, a lone surrogate makes it
 lose the error, integers beyond 64 bits fail expressions that never read them, regular expressions from the payload
@@ -81,8 +84,8 @@ RESULT_LENGTH_MAX: Final = 4_096
 JSON_DEPTH_MAX: Final = 200
 #: Compiled programs kept; one takes about 4 KB.
 PROGRAMS_MAX: Final = 4_096
-#: An expression is refused if it cannot be run on variables of even this size (about a kilobyte).
-USEFUL_SIZE_MIN: Final = 64
+#: An expression is refused if it cannot be run on variables of even this size (a hundred characters).
+USEFUL_SIZE_MIN: Final = 8
 
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
