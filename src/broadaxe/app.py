@@ -131,6 +131,7 @@ class App:
             address=settings.grpc_address,
             clock=clock,
             observe=observer(metrics),
+            prioritise_across_queues=settings.priority_across_tasks,
         )
         reads = Reads(pool)
         open_account_id = None
