@@ -1,0 +1,139 @@
+"""An engine on a real database, and the two ways to hold its journal up: a lock, and the loss of its connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from broadaxe.core.commands import (
+    Accepted,
+    Outcome,
+    PutWorkflow,
+    RegisterWorker,
+    ReportAttempt,
+    RunRequest,
+    TriggerRuns,
+)
+from broadaxe.core.decision import Decision
+from broadaxe.core.definition import TaskSpec, WorkflowSpec
+from broadaxe.engine.clock import Clock
+from broadaxe.engine.engine import Engine
+from broadaxe.engine.sessions import Assignment, WorkerSession
+from broadaxe.storage.journal import CONNECTION_SETTINGS
+from tests.core.world import task
+from tests.storage.ground import NODE, make_tenant
+
+PATIENCE_S = 20.0
+
+
+class ManualClock:
+    """Stands until it is moved."""
+
+    def __init__(self, now_us: int) -> None:
+        self.us = now_us
+
+    def now_us(self) -> int:
+        return self.us
+
+
+class House:
+    """One engine with its tenant."""
+
+    def __init__(self, engine: Engine, tenant_id: str, pool: asyncpg.Pool) -> None:
+        self.engine = engine
+        self.tenant_id = tenant_id
+        self.pool = pool
+
+    async def put(self, *tasks: TaskSpec, name: str = "flow") -> None:
+        spec = WorkflowSpec(name=name, tasks=tasks or (task("a"),))
+        await self.engine.submit(self.tenant_id, PutWorkflow(spec))
+
+    async def worker(self, *actions: str, slots: int = 100) -> str:
+        command = RegisterWorker("worker", actions or ("flow:a",), {"default": slots})
+        worker_id = await self.engine.submit(self.tenant_id, command)
+        assert isinstance(worker_id, str)
+        return worker_id
+
+    async def session(self, *actions: str, slots: int = 100) -> WorkerSession:
+        return await self.engine.open_session(self.tenant_id, await self.worker(*actions, slots=slots))
+
+    async def trigger(self, run_input: str = "{}", metadata: str | None = None) -> str:
+        request = RunRequest(workflow_name="flow", input=run_input, additional_metadata=metadata)
+        reply = await self.engine.submit(self.tenant_id, TriggerRuns((request,)))
+        assert isinstance(reply, tuple)
+        (run_id,) = reply
+        assert isinstance(run_id, str)
+        return run_id
+
+    async def report(self, task_id: str, outcome: Outcome, payload: str = "", retry_count: int | None = None) -> bool:
+        reply = await self.engine.submit(self.tenant_id, ReportAttempt(task_id, retry_count, outcome, payload))
+        assert isinstance(reply, Accepted)
+        return reply.is_current
+
+    async def count(self, table: str) -> int:
+        count: int = await self.pool.fetchval(f"select count(*) from broadaxe.{table}")
+        return count
+
+    @asynccontextmanager
+    async def held_journal(self) -> AsyncIterator[None]:
+        """Commits wait inside: the lease row they check is locked."""
+        connection = await self.pool.acquire()
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("select 1 from broadaxe.lease for update")
+        try:
+            yield
+        finally:
+            await transaction.rollback()
+            await self.pool.release(connection)
+
+    async def journal_waits(self) -> list[int]:
+        """Returns the server processes of commits that wait for the lock, once there are any."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                rows = await self.pool.fetch(
+                    "select pid from pg_stat_activity where datname = current_database() "
+                    "and application_name = 'broadaxe journal' and wait_event_type = 'Lock'"
+                )
+                if rows:
+                    return [row["pid"] for row in rows]
+
+    async def cut_off(self, pids: list[int]) -> None:
+        for pid in pids:
+            await self.pool.execute("select pg_terminate_backend($1)", pid)
+
+
+@asynccontextmanager
+async def house(
+    database: str,
+    pool: asyncpg.Pool,
+    *,
+    tenant_id: str | None = None,
+    node_id: str = NODE,
+    clock: Clock | None = None,
+    observe: Callable[[str, Decision], None] | None = None,
+) -> AsyncIterator[House]:
+    settings = {name: str(value) for name, value in CONNECTION_SETTINGS.items()}
+    tenant_id = tenant_id or await make_tenant(pool)
+    async with asyncpg.create_pool(database, min_size=1, max_size=2, server_settings=settings) as journal_pool:
+        engine = Engine(
+            journal_pool=journal_pool, pool=pool, node_id=node_id, address="here:7077", clock=clock, observe=observe
+        )
+        await engine.start()
+        try:
+            yield House(engine, tenant_id, pool)
+        finally:
+            await engine.stop()
+
+
+async def assigned(session: WorkerSession) -> Assignment:
+    item = await asyncio.wait_for(session.next(), PATIENCE_S)
+    assert isinstance(item, Assignment)
+    return item
+
+
+def nothing_waits(session: WorkerSession) -> bool:
+    return not session._items

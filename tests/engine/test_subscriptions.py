@@ -1,0 +1,280 @@
+"""The hub: waiters, chunks in order, gaps that are waited for, look-ups that fail."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from broadaxe.core.decision import Progress, RunFinished, RunStarted, TaskProgressed, TaskResult
+from broadaxe.core.lifecycle import RunStatus, TaskStatus
+from broadaxe.engine import subscriptions
+from broadaxe.engine.subscriptions import EventSubscription, Hub, LiveKind, RunOutcome, metadata_has
+
+PATIENCE_S = 10.0
+
+
+class Tables:
+    """What a look-up finds. Every answer waits for the gate and counts."""
+
+    def __init__(self) -> None:
+        self.finished: dict[str, RunOutcome] = {}
+        self.live: set[str] = set()
+        self.asked: list[list[str]] = []
+        self.failures = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.reached = asyncio.Event()
+
+    async def look_up(self, run_ids: list[str]) -> list[RunOutcome]:
+        self.asked.append(sorted(run_ids))
+        found = [self.finished[run_id] for run_id in run_ids if run_id in self.finished]
+        self.reached.set()
+        await self.gate.wait()
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("the database is away")
+        return found
+
+    def hub(self) -> Hub:
+        return Hub(self.look_up, self.live.__contains__, lambda: 7)
+
+
+def outcome(run_id: str) -> RunOutcome:
+    return RunOutcome(run_id, RunStatus.COMPLETED, ())
+
+
+def finished(run_id: str, metadata: str | None = None) -> RunFinished:
+    results = (TaskResult(f"task of {run_id}", "a", TaskStatus.COMPLETED, None),)
+    return RunFinished(run_id, RunStatus.COMPLETED, False, metadata, results, 1)
+
+
+def progressed(task_id: str, progress: Progress) -> TaskProgressed:
+    return TaskProgressed("run", task_id, progress, 0, 0, "", 1, None)
+
+
+def texts(subscription: EventSubscription) -> list[str]:
+    """Chunks delivered so far."""
+    told = [event.payload for event in subscription._events if event.kind is LiveKind.CHUNK]
+    subscription._events.clear()
+    return told
+
+
+# Results -------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_unknown_run_is_waited_for_until_it_finishes() -> None:
+    tables = Tables()
+    hub = tables.hub()
+    results = hub.results()
+    results.add("later")
+    await asyncio.wait_for(tables.reached.wait(), PATIENCE_S)
+    hub.deliver(outcome("later"))
+    assert await asyncio.wait_for(results.next(), PATIENCE_S) == outcome("later")
+    assert not hub.has_waiter("later")
+
+
+async def test_a_live_run_is_not_looked_up() -> None:
+    tables = Tables()
+    tables.live.add("run")
+    hub = tables.hub()
+    results = hub.results()
+    results.add("run")
+    hub.deliver(outcome("run"))
+    assert await results.next() == outcome("run")
+    assert tables.asked == []
+
+
+async def test_who_asks_while_a_look_up_is_under_way_is_looked_up_again() -> None:
+    tables = Tables()
+    hub = tables.hub()
+    early, late = hub.results(), hub.results()
+    tables.gate.clear()
+    early.add("run")
+    await asyncio.wait_for(tables.reached.wait(), PATIENCE_S)
+    # The look-up has seen nothing; the run finishes and is told to nobody but `early`; then `late` asks.
+    tables.finished["run"] = outcome("run")
+    hub.deliver(outcome("run"))
+    late.add("run")
+    tables.gate.set()
+    assert await asyncio.wait_for(late.next(), PATIENCE_S) == outcome("run")
+    assert await asyncio.wait_for(early.next(), PATIENCE_S) == outcome("run")
+    assert tables.asked == [["run"], ["run"]]
+
+
+async def test_a_failed_look_up_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "LOOK_UP_RETRY_S", 0.0)
+    tables = Tables()
+    tables.failures = 3
+    tables.finished["run"] = outcome("run")
+    hub = tables.hub()
+    results = hub.results()
+    results.add("run")
+    assert await asyncio.wait_for(results.next(), PATIENCE_S) == outcome("run")
+    assert len(tables.asked) == 4
+    await hub.close()
+
+
+async def test_what_was_never_told_is_found_when_looked_for_again() -> None:
+    tables = Tables()
+    tables.live |= {"lost", "live", "watched", "tagged"}
+    hub = tables.hub()
+    results, run = hub.results(), hub.watch_run("watched")
+    tagged = hub.watch_metadata("k", "v", ["tagged", "live"])
+    results.add("lost")
+    results.add("live")
+    tables.live = {"live"}
+    hub._is_live = tables.live.__contains__
+    tables.finished = {run_id: outcome(run_id) for run_id in ("lost", "watched", "tagged")}
+    hub.look_again()
+    assert await asyncio.wait_for(results.next(), PATIENCE_S) == outcome("lost")
+    last = await asyncio.wait_for(run.next(), PATIENCE_S)
+    assert (last.kind, last.is_last, last.at_us) == (LiveKind.FINISHED, True, 7)
+    end = await asyncio.wait_for(tagged.next(), PATIENCE_S)
+    assert (end.run_id, end.is_last) == ("tagged", False)
+    assert tables.asked == [["lost", "tagged", "watched"]]
+    assert results.awaited == {"live"}
+
+
+async def test_a_closed_subscription_waits_for_nothing() -> None:
+    hub = Tables().hub()
+    results = hub.results()
+    results.add("run")
+    results.close()
+    results.add("other")
+    assert await results.next() is None
+    assert not hub.has_waiter("run")
+    assert not hub.has_waiter("other")
+
+
+# Chunks --------------------------------------------------------------------------------------------------------------
+
+
+async def test_chunks_come_in_the_order_of_their_index() -> None:
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    for index in (2, 1, 0, 4, 3, 5):
+        hub.chunk("run", "t", str(index), index, 1, None)
+    assert texts(live) == ["0", "1", "2", "3", "4", "5"]
+    assert hub._orders["t"].timer is None
+
+
+async def test_chunks_without_an_index_pass_at_once() -> None:
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    hub.chunk("run", "t", "held", 1, 1, None)
+    hub.chunk("run", "t", "now", None, 1, None)
+    assert texts(live) == ["now"]
+
+
+async def test_a_gap_is_waited_for_and_then_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "GAP_WAIT_S", 0.0)
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    hub.chunk("run", "t", "2", 2, 1, None)
+    hub.chunk("run", "t", "1", 1, 1, None)
+    assert texts(live) == []
+    assert (await asyncio.wait_for(live.next(), PATIENCE_S)).payload == "1"
+    assert (await asyncio.wait_for(live.next(), PATIENCE_S)).payload == "2"
+    hub.chunk("run", "t", "3", 3, 1, None)
+    hub.chunk("run", "t", "0 after all", 0, 1, None)
+    assert texts(live) == ["3", "0 after all"]
+
+
+async def test_the_end_of_a_task_lets_held_chunks_out_before_it_is_told() -> None:
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    hub.chunk("run", "t", "1", 1, 1, None)
+    hub.progressed(progressed("t", Progress.COMPLETED))
+    assert [event.kind for event in live._events] == [LiveKind.CHUNK, LiveKind.PROGRESS]
+    assert hub._orders == {}
+
+
+async def test_another_attempt_starts_its_stream_anew() -> None:
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    hub.chunk("run", "t", "first", 0, 1, None)
+    hub.progressed(progressed("t", Progress.FAILED))
+    hub.chunk("run", "t", "again 0", 0, 1, None)
+    hub.chunk("run", "t", "again 1", 1, 1, None)
+    assert texts(live) == ["first", "again 0", "again 1"]
+
+
+async def test_a_flood_of_early_chunks_is_bounded_and_stays_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "HELD_CHUNKS_MAX", 3)
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    for index in range(1, 10):
+        hub.chunk("run", "t", str(index), index, 1, None)
+        assert len(hub._orders["t"].held) <= 3
+    assert texts(live) == [str(index) for index in range(1, 10)]
+
+
+async def test_nothing_of_a_finished_run_stays() -> None:
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    hub.chunk("run", "task of run", "late", 9, 1, None)
+    hub.run_finished(finished("run"))
+    assert [event.kind for event in live._events] == [LiveKind.CHUNK, LiveKind.FINISHED]
+    assert hub._orders == {}
+    assert not hub.is_watched("run")
+
+
+async def test_a_slow_reader_loses_chunks_but_never_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "EVENTS_BUFFERED_MAX", 5)
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    for index in range(20):
+        hub.chunk("run", "t", str(index), index, 1, None)
+    hub.run_finished(finished("run"))
+    assert live.lost == 15
+    assert [event.kind for event in live._events] == [LiveKind.CHUNK] * 5 + [LiveKind.FINISHED]
+
+
+# Watchers ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_run_that_appears_is_announced_to_its_followers() -> None:
+    hub = Tables().hub()
+    one, other = hub.watch_run("run"), hub.watch_run("other")
+    hub.run_started(RunStarted("run", None))
+    assert (one.appeared.is_set(), other.appeared.is_set()) == (True, False)
+
+
+async def test_metadata_watchers_end_with_their_last_run() -> None:
+    hub = Tables().hub()
+    live = hub.watch_metadata("k", "v", ["one"])
+    hub.run_started(RunStarted("two", '{"k":"v"}'))
+    hub.run_started(RunStarted("three", '{"k":"other"}'))
+    hub.run_finished(finished("three", '{"k":"other"}'))
+    hub.run_finished(finished("one", '{"k":"v"}'))
+    hub.run_finished(finished("two", '{"k":"v"}'))
+    assert [(event.run_id, event.is_last) for event in live._events] == [("one", False), ("two", True)]
+
+
+async def test_who_stops_watching_is_told_nothing() -> None:
+    hub = Tables().hub()
+    one, tagged = hub.watch_run("run"), hub.watch_metadata("k", "v", [])
+    hub.unwatch(one)
+    hub.unwatch(tagged)
+    hub.chunk("run", "t", "x", None, 1, '{"k":"v"}')
+    assert not one._events
+    assert not tagged._events
+    assert not hub.is_watched("run")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "matches"),
+    [
+        (None, False),
+        ("", False),
+        ("{}", False),
+        ('{"k":"1"}', True),
+        ('{"k":1}', True),
+        ('{"k":"11"}', False),
+        ('{"x":"1"}', False),
+        ('{"k":null}', False),
+    ],
+)
+def test_metadata_is_compared_as_text(metadata: str | None, matches: bool) -> None:
+    assert metadata_has(metadata, "k", "1") is matches
