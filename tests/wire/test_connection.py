@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import timedelta
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
 from gallery.cue import Cue
-from hatchet_sdk import (
-    ClientConfig,
-    ConcurrencyExpression,
-    ConcurrencyLimitStrategy,
-    DesiredWorkerLabel,
-    Hatchet,
-    RateLimit,
-    StickyStrategy,
-)
+from hatchet_sdk import ClientConfig, DefaultFilter, Hatchet, SleepCondition, TTLBasedIdempotencyConfig
 from hatchet_sdk.config import ClientTLSConfig, TenacityConfig
 from lean_client import LeanClient, Task
 from wirekit import EngineProcess
@@ -138,20 +131,17 @@ async def test_an_input_that_is_no_object_is_refused(lean: LeanClient, key: str,
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-LIMIT = ConcurrencyExpression(
-    expression="input.key", max_runs=1, limit_strategy=ConcurrencyLimitStrategy.GROUP_ROUND_ROBIN
-)
-
-
 @pytest.mark.parametrize(
     ("field", "workflow_options", "task_options"),
     [
         ("cron_triggers", {"on_crons": ["* * * * *"]}, {}),
-        ("concurrency", {"concurrency": LIMIT}, {}),
-        ("sticky", {"sticky": StickyStrategy.SOFT}, {}),
-        ("tasks[0].concurrency", {}, {"concurrency": [LIMIT]}),
-        ("tasks[0].rate_limits", {}, {"rate_limits": [RateLimit(static_key="mail", units=1)]}),
-        ("tasks[0].worker_labels", {}, {"desired_worker_labels": {"gpu": DesiredWorkerLabel(value="yes")}}),
+        ("default_filters", {"default_filters": [DefaultFilter(expression="true", scope="all")]}, {}),
+        (
+            "idempotency",
+            {"idempotency": TTLBasedIdempotencyConfig(key_expression="input.key", ttl=timedelta(hours=1))},
+            {},
+        ),
+        ("tasks[0].conditions", {}, {"wait_for": [SleepCondition(timedelta(seconds=1))]}),
     ],
 )
 async def test_what_is_not_offered_yet_is_refused_by_name(

@@ -59,6 +59,12 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
         await ctx.aio_refresh_timeout(timedelta(seconds=2))
         await gate(cue, "never")
 
+    @hatchet.task(name="tough", input_validator=Cue, retries=10, execution_timeout=timedelta(seconds=5))
+    async def tough(cue: Cue, ctx: Context) -> dict[str, int]:
+        """Gets there in the end, whatever happens to its reports."""
+        await tell(cue, "attempt", n=cue.n, retry_count=ctx.retry_count)
+        return {"n": cue.n}
+
     guarded = hatchet.workflow(name="guarded", input_validator=Cue)
 
     @guarded.task(name="work")
@@ -73,4 +79,4 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
         await tell(cue, "rescue", errors=ctx.task_run_errors)
         return {"rescued": None if error is None else error.exc}
 
-    return [always_fails, fails_until, backs_off, waits_long, gives_up, too_slow, asks_for_time, guarded]
+    return [always_fails, fails_until, backs_off, waits_long, gives_up, too_slow, asks_for_time, tough, guarded]
