@@ -85,6 +85,7 @@ def test_a_whole_run_starts_at_its_roots_and_keeps_its_ids() -> None:
     assert world.statuses(run_id) == {"a": COMPLETED, "b": COMPLETED, "c": COMPLETED, "d": COMPLETED, "oops": SKIPPED}
     assert world.runs[run_id].status is RunStatus.COMPLETED
     assert all(world.tasks[task_id].retry_count == 1 for task_id in before.values())
+    assert {world.tasks[before[name]].queue_priority for name in "abcd"} == {RETRY_PRIORITY}
 
 
 def test_one_task_replays_with_its_descendants_and_the_others_keep_their_outputs() -> None:
