@@ -155,6 +155,20 @@ async def test_child_that_never_starts_ends_the_run_with_its_last_words(
     assert not psutil.pid_exists(good.pid)
 
 
+async def test_child_that_needs_a_persons_hand_is_not_tried_again_and_only_its_latest_words_are_told(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "wrong.log").write_text("the words of an earlier start\n")
+    wrong = Marked(tmp_path, "wrong", "import sys; print('choose another port', file=sys.stderr); sys.exit(2)")
+    lines = Lines()
+    with pytest.raises(Unavailable) as failure:
+        await supervised(Supervisor([[wrong.child]], tmp_path / "logs", lines), nothing)
+    assert "choose another port" in failure.value.message
+    assert "earlier start" not in failure.value.message
+    assert lines.said == []
+
+
 @pytest.fixture
 def orphan(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A child of a supervisor that was killed: it runs, and the record names it."""

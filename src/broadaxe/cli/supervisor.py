@@ -31,6 +31,7 @@ BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_MAX_S: Final = 10.0
 HEALTHY_AFTER_S: Final = 30.0  # A child that lived this long starts its backoff afresh.
 FIRST_STARTS_MAX: Final = 3
+TO_BE_CORRECTED: Final = 2  # The exit code of a mistake that only a person can correct; trying again is of no use.
 READY_TIMEOUT_S: Final = 90.0
 POLL_S: Final = 0.1
 LOG_BYTES_MAX: Final = 10_000_000
@@ -55,6 +56,8 @@ class _Running:
     child: Child
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
+    log_start_bytes: int = 0
+    """Where in the log file the latest start begins."""
     was_ready: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -120,11 +123,8 @@ class Supervisor:
                 )
                 running.was_ready.set()
             code = await self._end_of(running)
-            if not running.was_ready.is_set() and running.starts >= FIRST_STARTS_MAX:
-                raise Unavailable(
-                    f"{name} does not start ({_ending(code)}). The end of {self.log_path(running.child)}:\n"
-                    + _tail(self.log_path(running.child))
-                )
+            if not running.was_ready.is_set() and (code == TO_BE_CORRECTED or running.starts >= FIRST_STARTS_MAX):
+                raise Unavailable(f"{name} does not start ({_ending(code)}). {self._last_words(running)}")
             if time.monotonic() - started >= HEALTHY_AFTER_S:
                 backoff_s = BACKOFF_FIRST_S
             self._say(name, f"{_ending(code)}; starting it again in {backoff_s:g} s")
@@ -137,6 +137,7 @@ class Supervisor:
             if log.stat().st_size > LOG_BYTES_MAX:
                 log.replace(log.with_suffix(".log.1"))
         with log.open("ab") as sink:
+            running.log_start_bytes = sink.tell()
             running.process = subprocess.Popen(
                 list(running.child.command),
                 stdin=subprocess.DEVNULL,
@@ -160,11 +161,14 @@ class Supervisor:
                     self._say(running.child.name, f"is not ready after {READY_TIMEOUT_S:.0f} s; see its log")
                     return False
                 raise Unavailable(
-                    f"{running.child.name} is not ready after {READY_TIMEOUT_S:.0f} s. "
-                    f"The end of {self.log_path(running.child)}:\n" + _tail(self.log_path(running.child))
+                    f"{running.child.name} is not ready after {READY_TIMEOUT_S:.0f} s. {self._last_words(running)}"
                 )
             await asyncio.sleep(POLL_S)
         return running.process is not None and running.process.poll() is None
+
+    def _last_words(self, running: _Running) -> str:
+        log = self.log_path(running.child)
+        return f"The end of {log}:\n{_tail(log, running.log_start_bytes)}"
 
     async def _end_of(self, running: _Running) -> int:
         process = running.process
@@ -251,10 +255,11 @@ def _ending(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
-def _tail(path: Path, lines_max: int = 12) -> str:
+def _tail(path: Path, start_bytes: int, lines_max: int = 12) -> str:
+    """The end of a log, of what was written from `start_bytes` on: earlier starts would only mislead."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 8192))
+            file.seek(max(start_bytes, path.stat().st_size - 8192))
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return "    (no log)"
