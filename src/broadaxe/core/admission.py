@@ -141,6 +141,18 @@ def batch_group(state: State, task: Task, queue: ActionQueue) -> BatchGroup:
     return group
 
 
+def gather_again(state: State, task: Task) -> None:
+    """After a load: the item is back in its group; nothing is taken or told again. Whatever was left of the interval
+    is not known any more, so it counts from the arrival of the group's first item."""
+    group = batch_group(state, task, state.queue(task.definition.action_id))
+    group.add(task)
+    assert task.due_at_us is not None
+    arrived_at_us = task.due_at_us - task.definition.schedule_timeout_us
+    if group.flush_at_us is None or arrived_at_us + group.rule.interval_us < group.flush_at_us:
+        _start_interval(state, group, arrived_at_us)
+    _check_ripe(state, group)
+
+
 def _gather(state: State, task: Task, queue: ActionQueue, now_us: int) -> None:
     group = batch_group(state, task, queue)
     if group.flush_at_us is None and not group.is_over:

@@ -390,6 +390,8 @@ def _leave_batch(state: State, task: Task, batch: Batch) -> None:
         if batch.group.reason_to_flush() is not None:
             queue.ripe[batch.group.id] = batch.group
             state.heat(queue)
+        elif not batch.group.running and not batch.group.count and batch.group.flush_at_us is None:
+            state.batch_groups.pop(batch.group.id, None)
 
 
 def _set_due(state: State, task: Task, due_at_us: int) -> None:

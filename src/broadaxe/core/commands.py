@@ -130,6 +130,7 @@ class Outcome(StrEnum):
 class ReportAttempt(msgspec.Struct, frozen=True):
     """A worker's word on an attempt. `retry_count` None means the current attempt. Reply: `Accepted`.
 
+    An attempt that runs in a batch is named by `batch_id` instead: clients know a batch's items, not their attempts.
     `payload` is the output (JSON text, already normalised) for COMPLETED, the error text for FAILED.
     """
 
@@ -139,6 +140,7 @@ class ReportAttempt(msgspec.Struct, frozen=True):
     payload: str = ""
     is_retryable: bool = True
     retry_after_us: int | None = None
+    batch_id: str | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True):

@@ -227,8 +227,15 @@ class Task:
             self.output,
             self.error,
             self.held,
-            None if self.batch is None else self.batch.id,
+            self._batch_id(),
         )
+
+    def _batch_id(self) -> str | None:
+        """The batch it runs in. An item that still gathers is marked with its own id: its rate-limit units are taken,
+        so after a load it goes back to its group and not to the queue before it."""
+        if self.batch is not None:
+            return self.batch.id
+        return None if self.gathering is None else self.id
 
 
 class Worker:

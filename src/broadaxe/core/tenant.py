@@ -250,14 +250,18 @@ class Tenant:
             fleet.adopt(state, worker)
         for limit_row in loaded.rate_limits:
             state.limits.setdefault(limit_row.key, ratelimits.Limit(limit_row))
-        live: list[tuple[Task, int]] = []
+        live: list[tuple[Task, TaskState]] = []
         for loaded_run in loaded.runs:
             if loaded_run.row.id not in state.runs:
                 live += self._adopt_run(loaded_run)
         live.sort(key=lambda pair: (pair[0].queued_at_us or 0, pair[0].id))
-        for task, held in live:
-            concurrency.restore(state, task, held)
-            if task.status is TaskStatus.QUEUED and concurrency.enter(state, task):
+        for task, task_state in live:
+            concurrency.restore(state, task, task_state.concurrency_held)
+            if task.status is not TaskStatus.QUEUED:
+                continue
+            if task_state.batch_id is not None:
+                admission.gather_again(state, task)
+            elif concurrency.enter(state, task):
                 attempts.make_ready(state, task)
         for worker in workers:
             fleet.resume(state, worker, now_us)
@@ -293,7 +297,7 @@ class Tenant:
     # Commands ------------------------------------------------------------------------------------------------------
 
     def _report(self, command: ReportAttempt, now_us: int) -> Accepted:
-        task = self._current(command.task_id, command.retry_count)
+        task = self._current(command.task_id, command.retry_count, command.batch_id)
         if task is None:
             return Accepted(is_current=False)
         state = self._state
@@ -319,11 +323,14 @@ class Tenant:
         dag.settle_task(state, task, now_us)
         return Accepted(is_current=True)
 
-    def _current(self, task_id: str, retry_count: int | None) -> Task | None:
-        """The fence: the task if it runs and `retry_count` is its current attempt."""
+    def _current(self, task_id: str, retry_count: int | None, batch_id: str | None = None) -> Task | None:
+        """The fence: the task if it runs and `retry_count`, or the batch, is its current attempt."""
         task = self._state.tasks.get(task_id)
         if task is None or task.status is not TaskStatus.RUNNING:
             return None
+        if batch_id is not None and task.batch is not None:
+            # A task goes into a batch once per attempt, so the batch names the attempt.
+            return task if task.batch.id == batch_id else None
         return task if retry_count is None or retry_count == task.retry_count else None
 
     def _running(self, task_id: str) -> Task:
@@ -417,8 +424,8 @@ class Tenant:
 
     # Loading -------------------------------------------------------------------------------------------------------
 
-    def _adopt_run(self, loaded: LoadedRun) -> list[tuple[Task, int]]:
-        """Puts a loaded run into memory; returns its live tasks with the number of concurrency slots they held."""
+    def _adopt_run(self, loaded: LoadedRun) -> list[tuple[Task, TaskState]]:
+        """Puts a loaded run into memory; returns its live tasks as they were."""
         state = self._state
         version = state.versions.get(loaded.row.version_id)
         if version is None:
@@ -434,7 +441,7 @@ class Tenant:
         state.add_run(run)
         concurrency.restore(state, run, loaded.state.concurrency_held)
         positions = {definition.id: position for position, definition in enumerate(version.definitions)}
-        live: list[tuple[Task, int]] = []
+        live: list[tuple[Task, TaskState]] = []
         for row, task_state in loaded.tasks:
             task = Task(row.id, run, positions[row.definition_id], task_state.status, row.created_at_us)
             _restore(state, task, task_state)
@@ -442,7 +449,7 @@ class Tenant:
             if task.due_at_us is not None:
                 state.timers.arm(task.due_at_us, AlarmKind.TASK_DUE, task)
             if not task.is_terminal:
-                live.append((task, task_state.concurrency_held))
+                live.append((task, task_state))
             if task.status is TaskStatus.RUNNING and task.worker is not None and not task.slot_released:
                 task.worker.running[task.id] = task
                 if task_state.batch_id is None:

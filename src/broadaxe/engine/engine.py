@@ -423,8 +423,8 @@ class Engine:
 def _is_repeatable(command: Command) -> bool:
     """Whether deciding the command twice comes to the same as once."""
     match command:
-        case ReportAttempt(retry_count=retry_count):
-            return retry_count is not None
+        case ReportAttempt(retry_count=retry_count, batch_id=batch_id):
+            return retry_count is not None or batch_id is not None
         case (
             Heartbeat()
             | OpenStream()

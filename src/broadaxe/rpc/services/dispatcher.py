@@ -171,10 +171,15 @@ class DispatcherService:
         return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
 
     async def report_batch(self, request: pb.BatchActionEvent, call: Call) -> pb.ActionEventResponse:
-        """One outcome for many attempts; each is taken like a report of its own (grpc specification 4.7)."""
+        """One outcome for many attempts; each is taken like a report of its own (grpc specification 4.7).
+
+        The batch is what tells a present report from a late one: its start carries no retry counts, so clients send
+        none that mean anything.
+        """
         tenant_id = call.principal.tenant_id
         if request.items:
-            commands = [_item_report(request, item) for item in request.items]
+            batch_id = inbound.uuid_text(request.batch_id, field="batch_id") if request.batch_id else None
+            commands = [_item_report(request, item, batch_id) for item in request.items]
             await asyncio.gather(*(self._engine.submit(tenant_id, command) for command in commands))
         return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
 
@@ -302,7 +307,9 @@ def _report(request: pb.StepActionEvent) -> ReportAttempt | None:
 
 
 def _item_report(
-    event: pb.StepActionEvent | pb.BatchActionEvent, item: pb.StepActionEvent | pb.BatchActionEventItem
+    event: pb.StepActionEvent | pb.BatchActionEvent,
+    item: pb.StepActionEvent | pb.BatchActionEventItem,
+    batch_id: str | None = None,
 ) -> ReportAttempt:
     task_id = inbound.uuid_text(item.task_run_external_id, field="task_run_external_id")
     retry_count = item.retry_count if item.HasField("retry_count") else None
@@ -314,7 +321,7 @@ def _item_report(
         payload = payload if payload not in ("", "null") else "{}"
         problem = inbound.output_problem(payload)
         if problem is not None:
-            return ReportAttempt(task_id, retry_count, Outcome.FAILED, problem)
+            return ReportAttempt(task_id, retry_count, Outcome.FAILED, problem, batch_id=batch_id)
     elif outcome is Outcome.FAILED:
         payload = payload.replace("\x00", "\N{REPLACEMENT CHARACTER}") or "the task failed without saying why"
     return ReportAttempt(
@@ -324,6 +331,7 @@ def _item_report(
         payload,
         is_retryable=not item.should_not_retry,
         retry_after_us=max(0, item.retry_after_ms) * US_PER_MS if item.HasField("retry_after_ms") else None,
+        batch_id=batch_id,
     )
 
 
