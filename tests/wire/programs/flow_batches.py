@@ -12,7 +12,6 @@ from hatchet_sdk import Context, Hatchet, NonRetryableException
 from hatchet_sdk.rate_limit import RateLimit, RateLimitDuration
 from hatchet_sdk.runnables.types import TaskDefaults
 from hatchet_sdk.runnables.workflow import BaseWorkflow
-
 from programs.flow_cue import Flow
 
 NEVER = timedelta(hours=1)

@@ -7,7 +7,6 @@ from typing import Any
 
 from hatchet_sdk import ConcurrencyExpression, ConcurrencyLimitStrategy, Context, Hatchet
 from hatchet_sdk.runnables.workflow import BaseWorkflow
-
 from programs.flow_cue import Flow, held
 
 LONG = timedelta(minutes=5)

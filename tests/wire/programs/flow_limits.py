@@ -8,7 +8,6 @@ from typing import Any
 from hatchet_sdk import Context, Hatchet
 from hatchet_sdk.rate_limit import RateLimit, RateLimitDuration
 from hatchet_sdk.runnables.workflow import BaseWorkflow
-
 from programs.flow_cue import Flow, brief
 
 MINUTE = RateLimitDuration.MINUTE

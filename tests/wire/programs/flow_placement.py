@@ -10,7 +10,6 @@ from hatchet_sdk import Context, Hatchet
 from hatchet_sdk.runnables.workflow import BaseWorkflow
 from hatchet_sdk.types.labels import DesiredWorkerLabel, WorkerLabelComparator
 from hatchet_sdk.types.sticky import StickyStrategy
-
 from programs.flow_cue import Flow, brief, held
 
 LONG = timedelta(minutes=5)

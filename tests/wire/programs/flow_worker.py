@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from hatchet_sdk import Hatchet
-
 from programs import flow_batches, flow_concurrency, flow_limits, flow_placement
 
 
