@@ -82,7 +82,7 @@ class Link(asyncio.Protocol):
         self._is_flush_due = False
         self._is_closing = False
         self._read_at = 0.0
-        self._has_asked = False
+        self._asked_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -107,7 +107,7 @@ class Link(asyncio.Protocol):
             return
         self._read_at = self.loop.time()
         self._timer = self.loop.call_later(HANDSHAKE_S, self._on_handshake_late)
-        self.flush()
+        # Our SETTINGS wait for the client's first bytes, which come at once, in case it turns out to be a browser.
 
     def data_received(self, data: bytes) -> None:
         if self._is_closing:
@@ -276,13 +276,14 @@ class Link(asyncio.Protocol):
     def _on_quiet_check(self) -> None:
         """One timer per connection, moved on when there was traffic: nothing is done per frame but noting the time."""
         now = self.loop.time()
-        if self._has_asked and now - self._read_at >= KEEPALIVE_TIMEOUT_S:
+        if self._asked_at is not None and self._read_at < self._asked_at:
             log.debug("a client does not answer pings", peer=self.peer)
             self.abort()
             return
+        self._asked_at = None
         due_in_s = KEEPALIVE_S - (now - self._read_at)
-        self._has_asked = due_in_s <= 0
-        if self._has_asked:
+        if due_in_s <= 0:
+            self._asked_at = now
             self.connection.ping(b"broadaxe")
             self.flush()
             due_in_s = KEEPALIVE_TIMEOUT_S
