@@ -83,6 +83,24 @@ def flow(engine: EngineProcess, _flow: str) -> Hatchet:
 
 
 @pytest.fixture(scope="session")
+def _twins(
+    shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
+    directory = tmp_path_factory.mktemp("twins")
+    with (
+        _worker(shared_engine, stage, directory, "one", namespace="twins", slots=5, program=FLOW) as one,
+        _worker(shared_engine, stage, directory, "two", namespace="twins", slots=5, program=FLOW) as two,
+    ):
+        yield one, two
+
+
+@pytest.fixture
+def twins(engine: EngineProcess, _twins: tuple[str, str]) -> tuple[Hatchet, frozenset[str]]:
+    """A client in a namespace with two alike workers for the workflows about flow control, and the workers' ids."""
+    return engine.client("twins"), frozenset(_twins)
+
+
+@pytest.fixture(scope="session")
 def _single(shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("single")
     with _worker(shared_engine, stage, directory, "worker", namespace="single", slots=1) as worker_id:

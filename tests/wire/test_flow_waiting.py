@@ -58,9 +58,8 @@ async def test_waiting_tasks_survive_the_engine_and_limits_are_kept(
     async with Rest(own_engine.url, own_engine.token, client.tenant_id) as rest:
         at = {name: Scene(client, rest, stage, own_key) for name, own_key in scenes.items()}
         # What was taken of the minute is still taken, no more and no less.
-        late = await start(
-            client, "flow-per-user", Flow(key=scenes["rate limit"], n=9, user=f"rate-{scenes['rate limit']}")
-        )
+        own_key = scenes["rate limit"]
+        late = await start(client, "flow-per-user", Flow(key=own_key, n=9, user=f"rate-{own_key}"))
         third, fourth = await start_many(client, "flow-batch-limited", limited[2:])
         await until_event(rest, fourth.workflow_run_id, "REQUEUED_RATE_LIMIT")
         assert await rest.finished(third.workflow_run_id, within_s=40) == "COMPLETED"
