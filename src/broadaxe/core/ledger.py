@@ -65,6 +65,9 @@ class Ledger:
         if not limit.is_touched:
             limit.is_touched = True
             self._limits.append(limit)
+            if limit.key in self._deleted_limits:
+                # Deleted and put again in one batch: the journal deletes after it puts.
+                self._deleted_limits.remove(limit.key)
 
     def forget_limit(self, limit: Limit) -> None:
         if limit in self._limits:
