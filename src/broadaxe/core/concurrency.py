@@ -24,6 +24,10 @@ from broadaxe.core.state import State
 Holder: TypeAlias = Task | Run
 #: (what the rule belongs to, its place there, key)
 GroupId: TypeAlias = tuple[str, str, str]
+#: (age, order within one instant): of a task the instant it was queued, of a run the one it was created. It is in the
+#: rows, so a load ranks everyone as before.
+Arrival: TypeAlias = tuple[int, int]
+Rank: TypeAlias = tuple[int, Arrival]
 
 _DEAD_MIN: Final = 1024
 
@@ -33,14 +37,14 @@ class Entry:
 
     __slots__ = ("arrival", "group", "holder", "is_filled", "priority")
 
-    def __init__(self, holder: Holder, group: Group, priority: int, arrival: int) -> None:
+    def __init__(self, holder: Holder, group: Group, priority: int, arrival: Arrival) -> None:
         self.holder: Holder | None = holder
         self.group = group
         self.priority = priority
         self.arrival = arrival
         self.is_filled = False
 
-    def rank(self) -> tuple[int, int]:
+    def rank(self) -> Rank:
         """First in, by priority."""
         return -self.priority, self.arrival
 
@@ -51,14 +55,16 @@ class Verdict(NamedTuple):
 
 
 class Group:
-    __slots__ = ("_dead", "_queue", "filled", "id", "max_runs", "strategy")
+    __slots__ = ("_dead", "_queue", "filled", "id", "max_runs", "strategy", "told_by")
 
     def __init__(self, group_id: GroupId, strategy: LimitStrategy) -> None:
         self.id = group_id
         self.strategy = strategy
         self.max_runs = 0
+        self.told_by: Arrival = (0, 0)
+        """Who said the present `max_runs` and `strategy`."""
         self.filled: dict[Entry, None] = {}
-        self._queue: list[tuple[tuple[int, int], Entry]] = []
+        self._queue: list[tuple[Rank, Entry]] = []
         self._dead = 0
 
     def push(self, entry: Entry) -> None:
@@ -99,7 +105,8 @@ class Group:
         waiting = self._waiting()
         if not waiting:
             return Verdict([], [])
-        everyone = sorted([*self.filled, *waiting], key=lambda entry: (-entry.priority, -entry.arrival))
+        newest_first = sorted([*self.filled, *waiting], key=lambda entry: entry.arrival, reverse=True)
+        everyone = sorted(newest_first, key=lambda entry: -entry.priority)
         keep = set(everyone[: max(0, self.max_runs)])
         losers = [entry for entry in everyone if entry not in keep]
         admitted = sorted((entry for entry in waiting if entry in keep), key=Entry.rank)
@@ -181,7 +188,11 @@ def leave(state: State, holder: Holder) -> None:
     if waiting is not None:
         holder.waiting_entry = None
         waiting.holder = None
-        waiting.group.bury()
+        if waiting.is_filled:
+            # Its slot was just decided, and the same decision brought its holder to an end.
+            waiting.group.filled.pop(waiting, None)
+        else:
+            waiting.group.bury()
         _touch(state, waiting.group)
     for entry in holder.entries:
         entry.holder = None
@@ -202,8 +213,9 @@ def restore(state: State, holder: Holder, held: int) -> None:
         rules, groups = version.rules_of(holder.position), keys.tasks[holder.position].groups
         scope = holder.definition.name
     for place in range(min(held, len(groups))):
-        group = _group(state, version.id, scope, place, rules[place], groups[place])
-        entry = Entry(holder, group, _priority(holder), _next_arrival(state))
+        arrival = _arrival(state, holder)
+        group = _group(state, version.id, scope, place, rules[place], groups[place], arrival)
+        entry = Entry(holder, group, _priority(holder), arrival)
         group._fill(entry)
         holder.entries = (*holder.entries, entry)
         holder.held += 1
@@ -215,20 +227,30 @@ def _wait(
 ) -> None:
     version = holder.version if isinstance(holder, Run) else holder.run.version
     place = holder.held
-    group = _group(state, version.id, scope, place, rules[place], groups[place])
-    entry = Entry(holder, group, _priority(holder), _next_arrival(state))
+    arrival = _arrival(state, holder)
+    group = _group(state, version.id, scope, place, rules[place], groups[place], arrival)
+    entry = Entry(holder, group, _priority(holder), arrival)
     holder.waiting_entry = entry
     group.push(entry)
     _touch(state, group)
 
 
-def _group(state: State, version_id: str, scope: str, place: int, rule: ConcurrencyRule, wanted: GroupKey) -> Group:
-    """The group of `wanted` under a rule. The newest word on `max_runs` counts."""
+def _group(
+    state: State,
+    version_id: str,
+    scope: str,
+    place: int,
+    rule: ConcurrencyRule,
+    wanted: GroupKey,
+    arrival: Arrival,
+) -> Group:
+    """The group of `wanted` under a rule. The newest comer's word on `max_runs` and the strategy counts."""
     group_id = ("", rule.name, wanted.key) if rule.is_tenant_scoped else (version_id, f"{scope}/{place}", wanted.key)
     group = state.groups.get(group_id)
     if group is None:
         group = state.groups[group_id] = Group(group_id, rule.strategy)
-    group.max_runs = wanted.max_runs
+    if arrival > group.told_by:
+        group.max_runs, group.strategy, group.told_by = wanted.max_runs, rule.strategy, arrival
     return group
 
 
@@ -240,6 +262,7 @@ def _priority(holder: Holder) -> int:
     return holder.row.priority if isinstance(holder, Run) else holder.queue_priority
 
 
-def _next_arrival(state: State) -> int:
+def _arrival(state: State, holder: Holder) -> Arrival:
     state.arrivals += 1
-    return state.arrivals
+    age_us = holder.row.created_at_us if isinstance(holder, Run) else holder.queued_at_us
+    return age_us or 0, state.arrivals
