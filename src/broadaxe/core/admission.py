@@ -107,7 +107,7 @@ def _assign_from(state: State, shape: Shape, now_us: int) -> bool:
             _park(state, lane, reason)
             continue
         if lane.limits:
-            ratelimits.consume(state, lane.limits)
+            ratelimits.consume(state, lane.limits, now_us)
         shape.take(lane)
         if worker is None:
             _gather(state, task, shape.queue, now_us)
@@ -125,8 +125,8 @@ def ripen(state: State, group: BatchGroup) -> None:
     group.is_over = True
     if group.count:
         _check_ripe(state, group)
-    elif not group.running:
-        state.batch_groups.pop(group.id, None)
+    else:
+        state.tidy_batch_group(group)
 
 
 def batch_group(state: State, task: Task, queue: ActionQueue) -> BatchGroup:
@@ -146,8 +146,7 @@ def gather_again(state: State, task: Task) -> None:
     is not known any more, so it counts from the arrival of the group's first item."""
     group = batch_group(state, task, state.queue(task.definition.action_id))
     group.add(task)
-    assert task.due_at_us is not None
-    arrived_at_us = task.due_at_us - task.definition.schedule_timeout_us
+    arrived_at_us = attempts.ready_since_us(task)
     if group.flush_at_us is None or arrived_at_us + group.rule.interval_us < group.flush_at_us:
         _start_interval(state, group, arrived_at_us)
     _check_ripe(state, group)
@@ -211,7 +210,7 @@ def _start_interval(state: State, group: BatchGroup, now_us: int) -> None:
 
 
 def _park(state: State, lane: Lane, reason: ratelimits.Denial) -> None:
-    ratelimits.wait_for(state, lane, reason)
+    state.wait_for_limit(lane, reason.key)
     state.park(lane, reason.until_us)
 
 

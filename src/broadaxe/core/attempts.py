@@ -68,6 +68,12 @@ def make_ready(state: State, task: Task) -> None:
     state.heat(queue)
 
 
+def ready_since_us(task: Task) -> int:
+    """When a queued task began its present wait: its deadline says so."""
+    assert task.due_at_us is not None
+    return task.due_at_us - task.definition.schedule_timeout_us
+
+
 def restart_schedule_timeout(state: State, task: Task, now_us: int) -> None:
     """The clock starts anew when a task moves on from a concurrency queue (section 1.12)."""
     _set_due(state, task, now_us + task.definition.schedule_timeout_us)
@@ -344,10 +350,11 @@ def _give_up(state: State, task: Task, now_us: int) -> None:
 def _end(state: State, task: Task, now_us: int) -> None:
     _free_units(state, task)
     _stop_confirming(state, task)
-    if task.waiting is not None:
-        task.waiting.lane.shape.queue.bury(task)
+    state.leave_queue(task)
     if task.gathering is not None:
-        task.gathering.group.remove(task)
+        group = task.gathering.group
+        group.remove(task)
+        state.tidy_batch_group(group)
     concurrency.leave(state, task)
     if task.started_at_us is None and task.status is TaskStatus.COMPLETED:
         task.started_at_us = task.assigned_at_us
@@ -390,8 +397,8 @@ def _leave_batch(state: State, task: Task, batch: Batch) -> None:
         if batch.group.reason_to_flush() is not None:
             queue.ripe[batch.group.id] = batch.group
             state.heat(queue)
-        elif not batch.group.running and not batch.group.count and batch.group.flush_at_us is None:
-            state.batch_groups.pop(batch.group.id, None)
+        else:
+            state.tidy_batch_group(batch.group)
 
 
 def _set_due(state: State, task: Task, due_at_us: int) -> None:

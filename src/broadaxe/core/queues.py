@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from broadaxe.core.batching import BatchGroup
 
 _DEAD_MIN: Final = 1024
+_READY_MIN: Final = 64
 
 #: (rate limit key, units) of every limit a task is under.
 LimitNeeds: TypeAlias = tuple[tuple[str, int], ...]
@@ -64,13 +65,17 @@ class Waiting:
 class Lane:
     """Waiting tasks of one shape under the same rate limits."""
 
-    __slots__ = ("_dead", "_levels", "_living", "limits", "parked_until_us", "shape")
+    __slots__ = ("_dead", "_levels", "_living", "limits", "parked_until_us", "place", "shape", "waits_for")
 
     def __init__(self, shape: Shape, limits: LimitNeeds) -> None:
         self.shape = shape
         self.limits = limits
         self.parked_until_us: int | None = None
         """While set, the lane is not looked at; the alarm of that instant or a new limit ends it."""
+        self.waits_for: str | None = None
+        """The key of the rate limit it is parked for."""
+        self.place: Order | None = None
+        """Where its shape has it in line, None while it is in none."""
         self._levels: dict[int, OrderedDict[str | None, deque[Waiting]]] = {}
         self._living = 0
         self._dead = 0
@@ -143,39 +148,54 @@ class Shape:
         self.slots = dict(key.slots)
         self.lanes: dict[LimitNeeds, Lane] = {}
         self.is_blocked = False
-        # Lanes by the order of their heads. An entry may be outdated, but never later than its lane's true place.
+        # Lanes by the order of their heads. Only an entry that agrees with its lane's `place` counts.
         self._ready: list[tuple[Order, int, Lane]] = []
         self._pushes = 0
 
     def announce(self, lane: Lane) -> None:
-        """The lane has a new head, or may go on."""
-        head = lane.head()
-        if head is not None and lane.parked_until_us is None:
+        """The lane may have a new head, or may go on."""
+        head = lane.head() if lane.parked_until_us is None else None
+        if head is None:
+            lane.place = None
+        elif lane.place != head[0]:
+            lane.place = head[0]
             self._pushes += 1
             heapq.heappush(self._ready, (head[0], self._pushes, lane))
+            if len(self._ready) > _READY_MIN and len(self._ready) > 4 * len(self.lanes):
+                self._renew()
 
     def peek(self) -> tuple[Order, Lane, Task] | None:
         """The task to go first among lanes that are not parked."""
         ready = self._ready
         while ready:
             order, _, lane = ready[0]
-            head = lane.head() if lane.parked_until_us is None else None
-            if head is not None and head[0] == order:
-                return order, lane, head[1]
+            if lane.place == order:
+                head = lane.head() if lane.parked_until_us is None else None
+                if head is not None and head[0] == order:
+                    return order, lane, head[1]
+                lane.place = None
             heapq.heappop(ready)
-            if head is not None and head[0] > order:
+            if lane.place is None:
                 self.announce(lane)
+                ready = self._ready
         return None
 
     def take(self, lane: Lane) -> None:
         """Removes what `peek` has just returned."""
         heapq.heappop(self._ready)
+        lane.place = None
         head = lane.head()
         assert head is not None
         head[1].waiting = None
         lane.pop_head()
         self.announce(lane)
         self.queue.left(lane)
+
+    def _renew(self) -> None:
+        """Drops outdated entries, so that a long-lived lane does not leave a trail of them."""
+        self._ready = [(lane.place, number, lane) for number, lane in enumerate(self.lanes.values()) if lane.place]
+        heapq.heapify(self._ready)
+        self._pushes = len(self._ready)
 
 
 class ActionQueue:
@@ -225,10 +245,15 @@ class ActionQueue:
         waiting = task.waiting
         if waiting is None:
             return
+        lane = waiting.lane
+        was_first = lane.place is not None and lane.place[1] == waiting.arrival
         waiting.task = None
         task.waiting = None
-        waiting.lane.bury()
-        self.left(waiting.lane)
+        lane.bury()
+        if was_first:
+            # The next in turn may be of an older arrival than the one that goes.
+            lane.shape.announce(lane)
+        self.left(lane)
 
     def left(self, lane: Lane) -> None:
         """A task has left `lane`."""
@@ -239,9 +264,11 @@ class ActionQueue:
         """Forgets what is empty by now; a parked lane is looked at again when its time comes."""
         if not len(lane) and lane.parked_until_us is None:
             shape = lane.shape
-            shape.lanes.pop(lane.limits, None)
-            if not shape.lanes:
-                self.shapes.pop(shape.key, None)
+            # Another lane may have taken its place since; the same goes for its shape.
+            if shape.lanes.get(lane.limits) is lane:
+                del shape.lanes[lane.limits]
+            if not shape.lanes and self.shapes.get(shape.key) is shape:
+                del self.shapes[shape.key]
 
     def open_shapes(self) -> list[Shape]:
         """Shapes that somebody waits in and that are not blocked, the most urgent first."""

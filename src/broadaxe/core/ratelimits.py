@@ -38,15 +38,24 @@ class Limit:
         self.paused_until_us = row.paused_until_us
         self.put_at_us = 0
         self.is_touched = False
-        self.lanes: set[Lane] = set()
+        self.lanes: dict[Lane, None] = {}
 
     def row(self) -> RateLimitRow:
         return RateLimitRow(self.key, self.limit, self.value, self.window_us, self.last_refill_us, self.paused_until_us)
 
-    def refill(self, now_us: int) -> None:
-        if now_us - self.last_refill_us >= self.window_us:
+    def is_over(self, now_us: int) -> bool:
+        """Whether the window has run out: the next use starts a new one."""
+        return now_us - self.last_refill_us >= self.window_us
+
+    def units_left(self, now_us: int) -> int:
+        """What a use now would find."""
+        return self.limit if self.is_over(now_us) else self.value
+
+    def take(self, units: int, now_us: int) -> None:
+        if self.is_over(now_us):
             self.value = self.limit
             self.last_refill_us = now_us
+        self.value -= units
 
 
 class Denial(NamedTuple):
@@ -59,25 +68,25 @@ class Denial(NamedTuple):
 
 
 def denial(state: State, needs: LimitNeeds, now_us: int) -> Denial | None:
-    """None when every limit has the units wanted."""
+    """None when every limit has the units wanted. A refusal is no use: it starts no window and changes nothing."""
     for key, units in needs:
         limit = state.limits.get(key)
         if limit is None:
             return Denial(key, units, 0, None)
-        limit.refill(now_us)
+        left = limit.units_left(now_us)
         if limit.paused_until_us is not None and limit.paused_until_us > now_us:
-            return Denial(key, units, limit.value, limit.paused_until_us)
-        if limit.value < units:
+            return Denial(key, units, left, limit.paused_until_us)
+        if left < units:
             until_us = limit.last_refill_us + limit.window_us if units <= limit.limit else None
-            return Denial(key, units, limit.value, until_us)
+            return Denial(key, units, left, until_us)
     return None
 
 
-def consume(state: State, needs: LimitNeeds) -> None:
+def consume(state: State, needs: LimitNeeds, now_us: int) -> None:
     """Takes the units; `denial` must just have said None."""
     for key, units in needs:
         limit = state.limits[key]
-        limit.value -= units
+        limit.take(units, now_us)
         state.ledger.touch_limit(limit)
 
 
@@ -116,16 +125,15 @@ def pause(state: State, key: str, until_us: int, now_us: int) -> int:
     return limit.paused_until_us
 
 
-def wait_for(state: State, lane: Lane, reason: Denial) -> None:
-    """Remembers that `lane` waits for the key, for when it is put or changed."""
-    limit = state.limits.get(reason.key)
-    waiting = state.lanes_without_limit.setdefault(reason.key, set()) if limit is None else limit.lanes
-    waiting.add(lane)
+def forget(state: State, limit: Limit) -> None:
+    """The limit is deleted; whoever waits for it waits until it is put again."""
+    del state.limits[limit.key]
+    for lane in list(limit.lanes):
+        state.wait_for_limit(lane, limit.key)
+    state.ledger.forget_limit(limit)
 
 
 def wake(state: State, limit: Limit) -> None:
     """The limit has changed: lanes that wait for it are looked at again."""
-    lanes = limit.lanes | state.lanes_without_limit.pop(limit.key, set())
-    limit.lanes = set()
-    for lane in lanes:
+    for lane in state.lanes_of_limit(limit.key):
         state.unpark(lane)

@@ -60,7 +60,7 @@ class State:
         """Batches that run, by id."""
         self.arrivals = 0
         self.limits: dict[str, Limit] = {}
-        self.lanes_without_limit: dict[str, set[Lane]] = {}
+        self.lanes_without_limit: dict[str, dict[Lane, None]] = {}
         """Lanes that wait for a rate limit nobody has put yet, by its key."""
         self.prioritise_across_queues = False
         """Whether the most urgent task goes first also among different tasks of one worker."""
@@ -101,12 +101,52 @@ class State:
             if lane.parked_until_us != FOR_EVER_US:
                 self.timers.disarm()
             lane.parked_until_us = None
+        self._stop_waiting(lane)
         queue = lane.shape.queue
         if len(lane):
             lane.shape.announce(lane)
             self.heat(queue)
         else:
             queue.tidy(lane)
+
+    def leave_queue(self, task: Task) -> None:
+        """A waiting task leaves from where it stands. A parked lane that is empty then is not kept for its alarm."""
+        if task.waiting is not None:
+            lane = task.waiting.lane
+            lane.shape.queue.bury(task)
+            if not len(lane) and lane.parked_until_us is not None:
+                self.unpark(lane)
+
+    def tidy_batch_group(self, group: BatchGroup) -> None:
+        """Forgets a group that nothing is left of: no item, no batch that runs, no interval that still counts."""
+        if not group.count and not group.running and group.flush_at_us is None:
+            self.batch_groups.pop(group.id, None)
+            group.shape.queue.ripe.pop(group.id, None)
+
+    def wait_for_limit(self, lane: Lane, key: str) -> None:
+        """Remembers that `lane` waits for the key, for when it is put or changed."""
+        lane.waits_for = key
+        limit = self.limits.get(key)
+        waiting = self.lanes_without_limit.setdefault(key, {}) if limit is None else limit.lanes
+        waiting[lane] = None
+
+    def lanes_of_limit(self, key: str) -> list[Lane]:
+        """The lanes that wait for the key, whether there is such a limit or not."""
+        limit = self.limits.get(key)
+        return [*(() if limit is None else limit.lanes), *self.lanes_without_limit.get(key, ())]
+
+    def _stop_waiting(self, lane: Lane) -> None:
+        if lane.waits_for is None:
+            return
+        limit = self.limits.get(lane.waits_for)
+        if limit is not None:
+            limit.lanes.pop(lane, None)
+        waiting = self.lanes_without_limit.get(lane.waits_for)
+        if waiting is not None:
+            waiting.pop(lane, None)
+            if not waiting:
+                del self.lanes_without_limit[lane.waits_for]
+        lane.waits_for = None
 
     def add_run(self, run: Run) -> None:
         self.runs[run.id] = run

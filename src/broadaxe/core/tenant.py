@@ -255,14 +255,17 @@ class Tenant:
             if loaded_run.row.id not in state.runs:
                 live += self._adopt_run(loaded_run)
         live.sort(key=lambda pair: (pair[0].queued_at_us or 0, pair[0].id))
+        ready: list[tuple[Task, TaskState]] = []
         for task, task_state in live:
             concurrency.restore(state, task, task_state.concurrency_held)
-            if task.status is not TaskStatus.QUEUED:
-                continue
-            if task_state.batch_id is not None:
-                admission.gather_again(state, task)
-            elif concurrency.enter(state, task):
+            if task.status is TaskStatus.QUEUED and concurrency.enter(state, task):
+                ready.append((task, task_state))
+        ready.sort(key=lambda pair: attempts.ready_since_us(pair[0]))
+        for task, task_state in ready:
+            if task_state.batch_id is None:
                 attempts.make_ready(state, task)
+            else:
+                admission.gather_again(state, task)
         for worker in workers:
             fleet.resume(state, worker, now_us)
 
@@ -385,11 +388,10 @@ class Tenant:
 
     def _delete_rate_limit(self, key: str) -> None:
         state = self._state
-        limit = state.limits.pop(key, None)
+        limit = state.limits.get(key)
         if limit is None:
             raise NotFound(f"there is no rate limit {key!r}", field="key")
-        state.lanes_without_limit.setdefault(key, set()).update(limit.lanes)
-        state.ledger.forget_limit(limit)
+        ratelimits.forget(state, limit)
 
     def _put_workflow(self, command: PutWorkflow, now_us: int) -> PutWorkflowReply:
         state = self._state
