@@ -246,3 +246,32 @@ async def test_a_run_cancelled_in_the_group_leaves_no_trace(flow: Hatchet, rest:
     stage.open(key)
     await asyncio.gather(holder.aio_result(), waiting[4].aio_result())
     assert numbers(stage, key) == [1, 6]
+
+
+@pytest.mark.parametrize(("name", "survivor"), [("flow-keeps-newest", 4), ("flow-keeps-oldest", 1)])
+async def test_one_may_wait_and_the_others_are_cancelled(
+    flow: Hatchet, rest: Rest, stage: Stage, key: str, name: str, survivor: int
+) -> None:
+    references = await start_many(flow, name, [Flow(key=key, n=n, user=key) for n in range(5)])
+    await stage.heard(key, "started")
+    statuses = [await rest.status(reference.workflow_run_id) for reference in references]
+    assert statuses == ["RUNNING", *("QUEUED" if n == survivor else "CANCELLED" for n in range(1, 5))]
+    stage.open(key)
+    await asyncio.gather(references[0].aio_result(), references[survivor].aio_result())
+    assert numbers(stage, key) == [0, survivor]
+
+
+async def test_workflows_can_share_a_limit_that_the_newest_run_sets(
+    flow: Hatchet, rest: Rest, stage: Stage, key: str
+) -> None:
+    first = await start(flow, "flow-shared-1", Flow(key=key, n=1, user=key))
+    await stage.heard(key, "started")
+    second = await start(flow, "flow-shared-2", Flow(key=key, n=2, user=key))
+    assert await rest.status(second.workflow_run_id) == "QUEUED"
+    # It says two, so one of those who wait has room, the first to come.
+    third = await start(flow, "flow-shared-1", Flow(key=key, n=3, user=key, limit=2))
+    await stage.heard(key, "started", count=2)
+    assert numbers(stage, key) == [1, 2]
+    assert await rest.status(third.workflow_run_id) == "QUEUED"
+    stage.open(key)
+    await asyncio.gather(*(reference.aio_result() for reference in (first, second, third)))

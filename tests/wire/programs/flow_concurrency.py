@@ -38,6 +38,18 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
     offer("flow-fair", [_limit("input.user", 100)])
     offer("flow-backs-off", [_limit("input.user", 1)], retries=1, backoff_factor=2, backoff_max_seconds=2)
 
+    offer("flow-keeps-newest", [_limit("input.user", 1, "CANCEL_QUEUED_EXCEPT_NEWEST")])
+    offer("flow-keeps-oldest", [_limit("input.user", 1, "CANCEL_QUEUED_EXCEPT_OLDEST")])
+    shared = ConcurrencyExpression(
+        expression="input.user",
+        max_runs="input.limit",
+        limit_strategy=ConcurrencyLimitStrategy.GROUP_ROUND_ROBIN,
+        name="flow-shared",
+        is_tenant_scoped=True,
+    )
+    offer("flow-shared-1", [shared])
+    offer("flow-shared-2", [shared])
+
     for name, strategy in (("flow-chain", "GROUP_ROUND_ROBIN"), ("flow-chain-in-progress", "CANCEL_IN_PROGRESS")):
         chain = hatchet.workflow(name=name, input_validator=Flow, concurrency=_limit("input.user", 1, strategy))
 
