@@ -30,7 +30,7 @@ from broadaxe.rest.app import create_http_app, readdress
 from broadaxe.rest.context import HttpSettings
 from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.server import HttpServer
-from broadaxe.rpc.grpcio_carrier import GrpcioCarrier
+from broadaxe.rpc.http2.carrier import Http2Carrier
 from broadaxe.rpc.services.admin import AdminService
 from broadaxe.rpc.services.dispatcher import DispatcherService
 from broadaxe.rpc.services.events import EventsService
@@ -154,7 +154,7 @@ class App:
         http_port = await http.start(http_app, settings.host, settings.http_port)
         stack.push_async_callback(http.stop)
         await engine.start()
-        carrier = GrpcioCarrier(
+        carrier = Http2Carrier(
             [
                 *DispatcherService(engine, reads, clock).methods(),
                 *AdminService(engine, reads).methods(),

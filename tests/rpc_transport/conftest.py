@@ -1,4 +1,4 @@
-"""A real carrier on a real port, and a real grpc.aio channel to it. Every test runs over every carrier."""
+"""A real carrier on a real port, and a real grpc.aio channel to it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import grpc
 import grpc.aio
 import pytest
 
-from broadaxe.rpc.grpcio_carrier import GrpcioCarrier
 from broadaxe.rpc.http2.carrier import Http2Carrier
 from broadaxe.rpc.transport import Authenticate, Metadata, Method, Principal
 
@@ -23,17 +21,9 @@ async def let_everyone_in(_: Metadata) -> Principal:
     return PRINCIPAL
 
 
-AnyCarrier: TypeAlias = GrpcioCarrier | Http2Carrier
-
-
-@pytest.fixture(params=[Http2Carrier, GrpcioCarrier], ids=["http2", "grpcio"])
-def carrier_type(request: pytest.FixtureRequest) -> type[AnyCarrier]:
-    return request.param
-
-
 @dataclass(frozen=True, slots=True)
 class Served:
-    carrier: AnyCarrier
+    carrier: Http2Carrier
     port: int
     channel: grpc.aio.Channel
 
@@ -42,11 +32,11 @@ Serve = Callable[..., Awaitable[Served]]
 
 
 @pytest.fixture
-async def serve(carrier_type: type[AnyCarrier]) -> AsyncIterator[Serve]:
+async def serve() -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def start(*methods: Method, authenticate: Authenticate = let_everyone_in) -> Served:
-            carrier = carrier_type(methods, authenticate, "127.0.0.1", 0)
+            carrier = Http2Carrier(methods, authenticate, "127.0.0.1", 0)
             port = await carrier.start()
             stack.push_async_callback(carrier.stop, 0.0)
             channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")

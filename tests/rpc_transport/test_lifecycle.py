@@ -21,6 +21,7 @@ from broadaxe.rpc._gen.dispatcher_pb2 import (
     WorkerListenRequest,
     WorkflowRunEvent,
 )
+from broadaxe.rpc.http2.carrier import Http2Carrier
 from broadaxe.rpc.transport import Call, Metadata, Principal, Send, bidi, server_stream, unary, until_draining
 
 VERSION = "/Dispatcher/GetVersion"
@@ -216,44 +217,44 @@ async def test_new_call_after_the_stop_is_unavailable(serve) -> None:
     assert await open_call(served.channel, VERSION).code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_stop_may_come_twice_and_before_start(carrier_type) -> None:
-    carrier = carrier_type(Waiting().methods(), _let_in, "127.0.0.1", 0)
+async def test_stop_may_come_twice_and_before_start() -> None:
+    carrier = Http2Carrier(Waiting().methods(), _let_in, "127.0.0.1", 0)
     await carrier.stop(grace_s=1)
     await carrier.start()
     await asyncio.gather(carrier.stop(grace_s=1), carrier.stop(grace_s=1))
     await carrier.stop(grace_s=1)
 
 
-async def test_taken_port_is_named(carrier_type) -> None:
+async def test_taken_port_is_named() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"port {port}: the port is taken"):
-            await carrier_type((), _let_in, "127.0.0.1", port).start()
+            await Http2Carrier((), _let_in, "127.0.0.1", port).start()
 
 
-async def test_port_of_another_engine_is_taken_too(serve, carrier_type) -> None:
+async def test_port_of_another_engine_is_taken_too(serve) -> None:
     served = await serve(*Waiting().methods())
     with pytest.raises(ConfigurationError, match="the port is taken"):
-        await carrier_type((), _let_in, "127.0.0.1", served.port).start()
+        await Http2Carrier((), _let_in, "127.0.0.1", served.port).start()
 
 
-async def test_address_of_another_machine_is_named(carrier_type) -> None:
+async def test_address_of_another_machine_is_named() -> None:
     with pytest.raises(ConfigurationError, match="not an address of this machine"):
-        await carrier_type((), _let_in, "192.0.2.1", 0).start()
+        await Http2Carrier((), _let_in, "192.0.2.1", 0).start()
 
 
-async def test_ipv6_loopback_is_served(carrier_type) -> None:
-    carrier = carrier_type(Waiting().methods(), _let_in, "::1", 0)
+async def test_ipv6_loopback_is_served() -> None:
+    carrier = Http2Carrier(Waiting().methods(), _let_in, "::1", 0)
     assert await carrier.start() > 0
     await carrier.stop(grace_s=1)
 
 
-def test_two_methods_for_one_path_are_refused(carrier_type) -> None:
+def test_two_methods_for_one_path_are_refused() -> None:
     methods = Waiting().methods()
     with pytest.raises(ValueError, match="/Dispatcher/GetVersion"):
-        carrier_type((*methods, methods[0]), _let_in, "127.0.0.1", 0)
+        Http2Carrier((*methods, methods[0]), _let_in, "127.0.0.1", 0)
 
 
 async def _let_in(_: Metadata) -> Principal:

@@ -1,15 +1,7 @@
-"""The carrier on grpcio's asyncio server.
+"""A carrier on grpcio's asyncio server: what `carrier.py` compares ours with. No part of the product.
 
-Owns one listening port, the translation between grpcio's calls and `transport.Call`, and an orderly stop. Refuses:
-knowing any service, parsing any message (grpcio hands over bytes), deciding which error means what (`statuses` does).
-
-Invariants beyond those of `transport`:
-
-- every call that reached us ends with a status. grpcio sends none when a handler raises `asyncio.CancelledError`
-  without having been cancelled by the client, and the caller would wait for ever; such a call ends with UNAVAILABLE.
-- calls are refused before handlers are told to drain. In the other order a client whose stream just ended would find
-  the door still open and come back at once, again and again.
-- two processes never share a port: SO_REUSEPORT is off, so a second engine fails to start instead of stealing calls.
+It keeps the promises of `broadaxe.rpc.transport`, passed the tests of `tests/rpc_transport` while the engine ran on it,
+and is configured as the engine configured it, so the comparison is with the real alternative and not with a toy.
 """
 
 from __future__ import annotations
