@@ -44,6 +44,7 @@ from broadaxe.core.decision import (
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
+from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.tenant import Loaded, LoadedRun, Missing, Tenant
 
 #: 1 January 2026, noon, UTC.
@@ -66,9 +67,9 @@ class Ids:
 
 
 class World:
-    def __init__(self, now_us: int = START_US) -> None:
+    def __init__(self, now_us: int = START_US, hot_tasks_max: int = HOT_TASKS_MAX) -> None:
         self.now_us = now_us
-        self.tenant = Tenant(Ids(self))
+        self.tenant = Tenant(Ids(self), hot_tasks_max=hot_tasks_max)
         self.sessions = 0
         self.beating: dict[str, None] = {}
         """Workers that `advance` keeps alive with a heartbeat every 4 s."""
@@ -106,6 +107,10 @@ class World:
         self.decisions.append(decision)
         self._write(decision.writes)
         self.finishes += [effect for effect in decision.effects if isinstance(effect, RunFinished)]
+        wanted = self.tenant.wanted()
+        if wanted:
+            self.tenant.thaw(self.read(wanted))
+            self.settle()
         return decision
 
     def advance(self, by_s: float) -> None:

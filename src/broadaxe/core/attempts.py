@@ -14,7 +14,7 @@ from typing import Final
 from broadaxe.core import concurrency
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
 from broadaxe.core.decision import CancelAttempt, Progress, StartAttempt, StartBatch, TaskProgressed
-from broadaxe.core.definition import Sticky
+from broadaxe.core.definition import LabelRequirement, Sticky, TaskDefinition
 from broadaxe.core.durations import DURATION_US_MAX, US_PER_MS, US_PER_S, format_duration
 from broadaxe.core.keys import fairness_key
 from broadaxe.core.lifecycle import Signal, TaskEventType, TaskStatus, next_status
@@ -59,12 +59,11 @@ def make_ready(state: State, task: Task) -> None:
     sticky = run.version.definition.sticky
     worker_id = None if sticky is None else _sticky_worker(task)
     labels = definition.labels if run.labels is None else run.labels
-    shape = GATHERS
-    if definition.batch is None:
-        is_hard = worker_id is not None and sticky is Sticky.HARD
-        shape = ShapeKey(tuple(sorted(definition.slots.items())), labels, worker_id, is_hard)
+    shape = shape_of(definition, labels, worker_id, worker_id is not None and sticky is Sticky.HARD)
     queue = state.queue(definition.action_id)
-    queue.push(task, shape, limits)
+    lane = queue.push(task, shape, limits)
+    if lane.hot > state.hot_tasks_max:
+        state.freezable.append(task)
     state.heat(queue)
 
 
@@ -72,6 +71,15 @@ def ready_since_us(task: Task) -> int:
     """When a queued task began its present wait: its deadline says so."""
     assert task.due_at_us is not None
     return task.due_at_us - task.definition.schedule_timeout_us
+
+
+def shape_of(
+    definition: TaskDefinition, labels: tuple[LabelRequirement, ...], sticky_worker: str | None, is_hard: bool
+) -> ShapeKey:
+    """What a task needs of a worker."""
+    if definition.batch is not None:
+        return GATHERS
+    return ShapeKey(tuple(sorted(definition.slots.items())), labels, sticky_worker, is_hard)
 
 
 def restart_schedule_timeout(state: State, task: Task, now_us: int) -> None:

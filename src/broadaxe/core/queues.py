@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _DEAD_MIN: Final = 1024
 _READY_MIN: Final = 64
+ID_BYTES: Final = 16
 
 #: (rate limit key, units) of every limit a task is under.
 LimitNeeds: TypeAlias = tuple[tuple[str, int], ...]
@@ -62,10 +63,65 @@ class Waiting:
         self.lane = lane
 
 
+class Chunk:
+    """Tasks that wait in a line but are not in memory: their ids in order, 16 bytes each (`backlog.py`)."""
+
+    __slots__ = ("arrival", "due_at_us", "ids", "is_wanted", "lane", "priority")
+
+    def __init__(self, lane: Lane, priority: int, arrival: int) -> None:
+        self.lane = lane
+        self.priority = priority
+        self.arrival = arrival
+        """Arrival of the first; the others follow it."""
+        self.ids = bytearray()
+        self.due_at_us: int | None = None
+        """The earliest schedule timeout among them; None once it is being read back."""
+        self.is_wanted = False
+
+    def __len__(self) -> int:
+        return len(self.ids) // ID_BYTES
+
+
+class Line:
+    """Tasks of one priority and one key in order: those in memory, then chunks, then what joined behind the chunks."""
+
+    __slots__ = ("back", "chunks", "front")
+
+    def __init__(self) -> None:
+        self.front: deque[Waiting] = deque()
+        self.chunks: deque[Chunk] = deque()
+        self.back: deque[Waiting] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self.front or self.chunks or self.back)
+
+    def __iter__(self) -> Iterator[Waiting]:
+        """The places that are in memory."""
+        yield from self.front
+        yield from self.back
+
+    def append(self, waiting: Waiting) -> None:
+        (self.back if self.chunks else self.front).append(waiting)
+
+    def head(self) -> tuple[Waiting | None, int]:
+        """The first living place and how many dead ones were dropped before it. None while a chunk is first, or at the
+        end."""
+        dropped = 0
+        while self.front and self.front[0].task is None:
+            self.front.popleft()
+            dropped += 1
+        return (self.front[0] if self.front else None), dropped
+
+    def sweep(self) -> None:
+        """Drops all dead places."""
+        self.front = deque(waiting for waiting in self.front if waiting.task is not None)
+        self.back = deque(waiting for waiting in self.back if waiting.task is not None)
+
+
 class Lane:
     """Waiting tasks of one shape under the same rate limits."""
 
-    __slots__ = ("_dead", "_levels", "_living", "limits", "parked_until_us", "place", "shape", "waits_for")
+    __slots__ = ("_dead", "_levels", "_living", "cold", "limits", "parked_until_us", "place", "shape", "waits_for")
 
     def __init__(self, shape: Shape, limits: LimitNeeds) -> None:
         self.shape = shape
@@ -76,49 +132,83 @@ class Lane:
         """The key of the rate limit it is parked for."""
         self.place: Order | None = None
         """Where its shape has it in line, None while it is in none."""
-        self._levels: dict[int, OrderedDict[str | None, deque[Waiting]]] = {}
+        self._levels: dict[int, OrderedDict[str | None, Line]] = {}
         self._living = 0
         self._dead = 0
+        self.cold = 0
+        """How many of the living are in chunks."""
 
     def __len__(self) -> int:
         return self._living
 
+    @property
+    def hot(self) -> int:
+        """Waiting tasks that are in memory."""
+        return self._living - self.cold
+
     def push(self, waiting: Waiting, task: Task) -> None:
-        level = self._levels.get(task.queue_priority)
-        if level is None:
-            level = self._levels[task.queue_priority] = OrderedDict()
-        line = level.get(task.fairness_key)
-        if line is None:
-            line = level[task.fairness_key] = deque()
-        line.append(waiting)
+        self.line(task.queue_priority, task.fairness_key).append(waiting)
         self._living += 1
 
+    def line(self, priority: int, key: str | None = None) -> Line:
+        """The line of a key within a priority, made if there is none."""
+        level = self._levels.get(priority)
+        if level is None:
+            level = self._levels[priority] = OrderedDict()
+        line = level.get(key)
+        if line is None:
+            line = level[key] = Line()
+        return line
+
+    def cold_lines(self) -> Iterator[Line]:
+        """Lines that have chunks."""
+        for level in self._levels.values():
+            line = level.get(None)
+            if line is not None and line.chunks:
+                yield line
+
+    def append_chunk(self, chunk: Chunk) -> None:
+        """Tasks that were never in memory take their place at the end of their line."""
+        self.line(chunk.priority).chunks.append(chunk)
+        self._living += len(chunk)
+        self.cold += len(chunk)
+
+    def replace_chunk(self, chunk: Chunk, waitings: list[Waiting]) -> None:
+        """Tasks of `chunk`, the first of its line, are in memory again; those missing here have ended meanwhile."""
+        line = self.line(chunk.priority)
+        line.chunks.remove(chunk)
+        line.front.extend(waitings)
+        if not line.chunks:
+            line.front.extend(line.back)
+            line.back.clear()
+        self.cold -= len(chunk)
+        self._living -= len(chunk) - len(waitings)
+
     def bury(self) -> None:
-        """One entry has died where it stands."""
+        """One place has died where it stands."""
         self._living -= 1
         self._dead += 1
         if self._dead > _DEAD_MIN and self._dead > self._living:
             for level in self._levels.values():
                 for key, line in list(level.items()):
-                    living = deque(waiting for waiting in line if waiting.task is not None)
-                    if living:
-                        level[key] = living
-                    else:
+                    line.sweep()
+                    if not line:
                         del level[key]
             self._dead = 0
 
     def head(self) -> tuple[Order, Task] | None:
+        """The task to go next. None also while that one is not in memory; it is being read back then."""
         for priority in range(RETRY_PRIORITY, 0, -1):
             level = self._levels.get(priority)
             while level:
                 key, line = next(iter(level.items()))
-                while line and line[0].task is None:
-                    line.popleft()
-                    self._dead -= 1
+                first, dropped = line.head()
+                self._dead -= dropped
+                if first is not None:
+                    assert first.task is not None
+                    return (-priority, first.arrival), first.task
                 if line:
-                    task = line[0].task
-                    assert task is not None
-                    return (-priority, line[0].arrival), task
+                    return None
                 del level[key]
         return None
 
@@ -128,7 +218,7 @@ class Lane:
             level = self._levels.get(priority)
             if level:
                 key, line = next(iter(level.items()))
-                line.popleft()
+                line.front.popleft()
                 self._living -= 1
                 if line:
                     level.move_to_end(key)
@@ -225,20 +315,35 @@ class ActionQueue:
         """Tasks and ripe batch groups that wait."""
         return self._waiting + len(self.ripe)
 
-    def push(self, task: Task, shape_key: ShapeKey, limits: LimitNeeds) -> None:
+    def next_arrival(self, count: int = 1) -> int:
+        """The arrival number of the next task, the first of `count`."""
+        self._arrivals += count
+        return self._arrivals - count + 1
+
+    def lane(self, shape_key: ShapeKey, limits: LimitNeeds = ()) -> Lane:
+        """The lane for these needs, made if there is none."""
         shape = self.shapes.get(shape_key)
         if shape is None:
             shape = self.shapes[shape_key] = Shape(self, shape_key)
         lane = shape.lanes.get(limits)
         if lane is None:
             lane = shape.lanes[limits] = Lane(shape, limits)
-        self._arrivals += 1
-        waiting = task.waiting = Waiting(task, self._arrivals, lane)
+        return lane
+
+    def count(self, change: int) -> None:
+        """So many more wait, without having been pushed."""
+        self._waiting += change
+
+    def push(self, task: Task, shape_key: ShapeKey, limits: LimitNeeds) -> Lane:
+        lane = self.lane(shape_key, limits)
+        shape = lane.shape
+        waiting = task.waiting = Waiting(task, self.next_arrival(), lane)
         lane.push(waiting, task)
         self._waiting += 1
         head = lane.head()
         if head is not None and head[1] is task:
             shape.announce(lane)
+        return lane
 
     def bury(self, task: Task) -> None:
         """The waiting `task` leaves from where it stands."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from broadaxe.core.batching import Batch, BatchGroup
 from broadaxe.core.ledger import Ledger
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
-from broadaxe.core.queues import ActionQueue, Lane
+from broadaxe.core.queues import ActionQueue, Chunk, Lane
 from broadaxe.core.timers import AlarmKind, Timers
 
 if TYPE_CHECKING:
@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 #: Later than every instant there is.
 FOR_EVER_US: Final = 1 << 62
 
+HOT_TASKS_MAX: Final = 20_000
+
 
 class State:
     __slots__ = (
         "arrivals",
         "batch_groups",
         "batches",
+        "cold_lanes",
         "finished",
+        "freezable",
         "groups",
         "hot",
+        "hot_tasks_max",
         "lanes_without_limit",
         "ledger",
         "limits",
@@ -38,6 +43,7 @@ class State:
         "timers",
         "undecided",
         "versions",
+        "wanted",
         "workers",
         "workflows",
         "workflows_by_name",
@@ -58,6 +64,13 @@ class State:
         self.batch_groups: dict[tuple[str, str], BatchGroup] = {}
         self.batches: dict[str, Batch] = {}
         """Batches that run, by id."""
+        self.hot_tasks_max = HOT_TASKS_MAX
+        """Waiting tasks of a lane that stay in memory; what comes behind them is only remembered by its id."""
+        self.freezable: list[Task] = []
+        """Tasks that joined a long lane in this batch."""
+        self.cold_lanes: dict[Lane, None] = {}
+        self.wanted: list[Chunk] = []
+        """Chunks whose tasks shall be read back."""
         self.arrivals = 0
         self.limits: dict[str, Limit] = {}
         self.lanes_without_limit: dict[str, dict[Lane, None]] = {}

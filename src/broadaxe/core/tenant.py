@@ -18,7 +18,8 @@ from typing import assert_never
 
 import msgspec
 
-from broadaxe.core import admission, attempts, concurrency, dag, fleet, ratelimits, triggers
+from broadaxe.core import admission, attempts, backlog, concurrency, dag, fleet, ratelimits, triggers
+from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
 from broadaxe.core.commands import (
     Accepted,
@@ -62,8 +63,8 @@ from broadaxe.core.definition import LabelRequirement, checksum, normalise
 from broadaxe.core.keys import RunKeys
 from broadaxe.core.lifecycle import TERMINAL_RUN, TaskStatus
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
-from broadaxe.core.queues import Lane
-from broadaxe.core.state import State
+from broadaxe.core.queues import Chunk, Lane
+from broadaxe.core.state import HOT_TASKS_MAX, State
 from broadaxe.core.timers import AlarmKind, Subject
 from broadaxe.errors import Internal, InvalidArgument, NotFound
 
@@ -88,6 +89,7 @@ class Loaded(msgspec.Struct, frozen=True):
     workers: tuple[WorkerRow, ...] = ()
     runs: tuple[LoadedRun, ...] = ()
     rate_limits: tuple[RateLimitRow, ...] = ()
+    cold: tuple[ColdTasks, ...] = ()
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -103,9 +105,17 @@ class Missing(msgspec.Struct, frozen=True):
 class Tenant:
     __slots__ = ("_state",)
 
-    def __init__(self, new_id: Callable[[], str], *, prioritise_across_queues: bool = False) -> None:
-        """`prioritise_across_queues`: the most urgent task goes first also among different tasks of one worker."""
+    def __init__(
+        self,
+        new_id: Callable[[], str],
+        *,
+        prioritise_across_queues: bool = False,
+        hot_tasks_max: int = HOT_TASKS_MAX,
+    ) -> None:
+        """`prioritise_across_queues`: the most urgent task goes first also among different tasks of one worker.
+        `hot_tasks_max`: how many waiting tasks of a lane are kept in memory."""
         self._state = State(new_id)
+        self._state.hot_tasks_max = hot_tasks_max
         self._state.prioritise_across_queues = prioritise_across_queues
 
     # Reading -------------------------------------------------------------------------------------------------------
@@ -145,6 +155,8 @@ class Tenant:
         match command:
             case TriggerRuns(requests):
                 return Missing(tasks=frozenset(triggers.parents_of(requests) - state.tasks.keys()))
+            case CancelTasks(ids) if state.cold_lanes:
+                return Missing(tasks=frozenset(i for i in ids if i not in state.tasks and i not in state.runs))
             case ReplayTasks(ids):
                 return Missing(tasks=frozenset(i for i in ids if i not in state.tasks and i not in state.runs))
             case (
@@ -225,7 +237,27 @@ class Tenant:
         admission.settle(state, now_us)
         decision = state.ledger.drain()
         state.forget_finished()
+        backlog.freeze(state)
+        backlog.want(state)
         return decision
+
+    def wanted(self) -> Missing:
+        """Tasks of the backlog that shall be read back now, before they are needed. Hand them to `thaw`."""
+        return Missing(tasks=backlog.wanted_ids(self._state))
+
+    def thaw(self, loaded: Loaded) -> None:
+        """Takes back in what `wanted` named; then `settle`."""
+        by_id = {loaded_run.row.id: loaded_run for loaded_run in loaded.runs}
+        self._adopt_versions(loaded)
+
+        def adopt_run(task_id: str) -> Task | None:
+            found = by_id.get(task_id)
+            if found is None or found.state.status in TERMINAL_RUN or task_id in self._state.runs:
+                return None
+            task = self._adopt_run(found)[0][0]
+            return task if task.status is TaskStatus.QUEUED else None
+
+        backlog.thaw(self._state, adopt_run)
 
     def adopt(self, loaded: Loaded, now_us: int) -> None:
         """Takes in what was read from the tables: at the start everything live, later whatever `missing` named.
@@ -237,14 +269,7 @@ class Tenant:
             workflow = state.workflows[row.id] = Workflow(row)
             if row.deleted_at_us is None:
                 state.workflows_by_name[row.name] = workflow
-        for version_row in loaded.versions:
-            if version_row.id in state.versions:
-                continue
-            version = Version(version_row, state.workflows[version_row.workflow_id])
-            state.versions[version.id] = version
-            latest = version.workflow.latest
-            if latest is None or version.ordinal > latest.ordinal:
-                version.workflow.latest = version
+        self._adopt_versions(loaded)
         workers = [Worker(row) for row in loaded.workers if row.id not in state.workers]
         for worker in workers:
             fleet.adopt(state, worker)
@@ -266,13 +291,33 @@ class Tenant:
                 attempts.make_ready(state, task)
             else:
                 admission.gather_again(state, task)
+        if loaded.cold:
+            definitions = {
+                definition.id: definition for version in state.versions.values() for definition in version.definitions
+            }
+            backlog.place(state, loaded.cold, definitions)
         for worker in workers:
             fleet.resume(state, worker, now_us)
+
+    def _adopt_versions(self, loaded: Loaded) -> None:
+        state = self._state
+        for row in loaded.versions:
+            if row.id in state.versions:
+                continue
+            version = Version(row, state.workflows[row.workflow_id])
+            state.versions[version.id] = version
+            latest = version.workflow.latest
+            if latest is None or version.ordinal > latest.ordinal:
+                version.workflow.latest = version
 
     def _ring(self, kind: AlarmKind, subject: Subject, now_us: int) -> None:
         state = self._state
         if isinstance(subject, Lane):
             state.unpark(subject)
+            return
+        if isinstance(subject, Chunk):
+            subject.due_at_us = None
+            backlog.demand(state, subject)
             return
         if isinstance(subject, BatchGroup):
             admission.ripen(state, subject)

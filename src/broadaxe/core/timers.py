@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from broadaxe.core.batching import BatchGroup
 from broadaxe.core.model import Task, Worker
-from broadaxe.core.queues import Lane
+from broadaxe.core.queues import Chunk, Lane
 
 _STALE_MIN: Final = 1024
 
@@ -30,9 +30,11 @@ class AlarmKind(IntEnum):
     """The rate limit that parked a lane has units again."""
     BATCH_INTERVAL = 4
     """A batch group has waited long enough for more items."""
+    CHUNK_DUE = 5
+    """The first schedule timeout among tasks that are not in memory."""
 
 
-Subject: TypeAlias = Task | Worker | Lane | BatchGroup
+Subject: TypeAlias = Task | Worker | Lane | BatchGroup | Chunk
 Alarm: TypeAlias = tuple[int, int, AlarmKind, Subject]
 
 
@@ -96,6 +98,10 @@ def _parked(subject: Subject) -> int | None:
     return subject.parked_until_us if isinstance(subject, Lane) else None
 
 
+def _chunk(subject: Subject) -> int | None:
+    return subject.due_at_us if isinstance(subject, Chunk) else None
+
+
 def _flush(subject: Subject) -> int | None:
     return subject.flush_at_us if isinstance(subject, BatchGroup) else None
 
@@ -106,6 +112,7 @@ _DEADLINE: Final[dict[AlarmKind, Callable[[Subject], int | None]]] = {
     AlarmKind.WORKER_SILENT: _silent,
     AlarmKind.LIMIT_REFILLED: _parked,
     AlarmKind.BATCH_INTERVAL: _flush,
+    AlarmKind.CHUNK_DUE: _chunk,
 }
 
 

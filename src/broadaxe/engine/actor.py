@@ -165,6 +165,10 @@ class TenantActor:
         batch.clear()
         if decision.effects or decision.writes:
             await self._release(decision)
+        wanted = tenant.wanted()
+        if wanted:
+            tenant.thaw(await self._load_missing(wanted))
+            self._wake.set()
 
     async def _adopt_missing(self, commands: list[Command]) -> None:
         tasks: set[str] = set()

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import msgspec
 
+from broadaxe.core.backlog import CHUNK_TASKS_MAX, ColdTasks
 from broadaxe.core.commands import LabelValue
 from broadaxe.core.decision import (
     RateLimitRow,
@@ -26,8 +27,12 @@ from broadaxe.core.decision import (
 )
 from broadaxe.core.definition import WorkflowDefinition
 from broadaxe.core.lifecycle import RunStatus, TaskStatus
+from broadaxe.core.queues import ID_BYTES
+from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.tenant import Loaded, LoadedRun, Missing
 from broadaxe.storage.statements import statement
+
+BACKLOG_PAGE_ROWS: Final = 5_000
 
 _RUN_ROW_FIELDS = len(RunRow.__struct_fields__)
 _TASK_ROW_FIELDS = len(TaskRow.__struct_fields__)
@@ -35,26 +40,60 @@ _RUN_STATUS = {status.value: status for status in RunStatus}
 _TASK_STATUS = {status.value: status for status in TaskStatus}
 
 
-async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int) -> Loaded:
-    """Definitions, workers and every run that has not finished."""
+async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max: int = HOT_TASKS_MAX) -> Loaded:
+    """Definitions, workers and every run that has not finished. Of a backlog longer than `waiting_max` only the ids."""
     now = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_us)
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         workflows = await connection.fetch(statement("loader/workflows"), tenant_id)
         versions = await connection.fetch(statement("loader/versions"), tenant_id)
         workers = await connection.fetch(statement("loader/workers"), tenant_id, now)
         limits = await connection.fetch(statement("loader/rate_limits"), tenant_id)
-        runs = await connection.fetch(statement("loader/live_runs"), tenant_id)
-        tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id)
+        waiting = await connection.fetchval(statement("loader/backlog_count"), tenant_id, waiting_max + 1)
+        is_long = waiting > waiting_max
+        runs = await connection.fetch(statement("loader/live_runs"), tenant_id, is_long)
+        tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id, is_long)
         # Whatever ran at some time may have spawned children, and may be asked for the same ones again.
         parents = [row["id"] for row in tasks if row["assigned_at_us"] is not None or row["retry_count"] > 0]
         children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, parents)
+        cold = await _backlog(connection, tenant_id) if is_long else ()
     return Loaded(
         tuple(WorkflowRow(*row) for row in workflows),
         tuple(map(_version, versions)),
         tuple(map(_worker, workers)),
         _runs(runs, tasks, children),
         tuple(RateLimitRow(*row) for row in limits),
+        cold,
     )
+
+
+async def _backlog(connection: Any, tenant_id: str) -> tuple[ColdTasks, ...]:
+    """The backlog in chunks per queue and priority, each in queue order. Never more than a page of rows in memory."""
+    open_: dict[tuple[str, int], _OpenChunk] = {}
+    closed: list[ColdTasks] = []
+    rows = connection.cursor(statement("loader/backlog"), tenant_id, prefetch=BACKLOG_PAGE_ROWS)
+    async for definition_id, priority, task_id, due_at_us in rows:
+        line = (definition_id, priority)
+        chunk = open_.get(line)
+        if chunk is None:
+            chunk = open_[line] = _OpenChunk(due_at_us)
+        chunk.ids += task_id
+        chunk.due_at_us = min(chunk.due_at_us, due_at_us)
+        if len(chunk.ids) == CHUNK_TASKS_MAX * ID_BYTES:
+            closed.append(chunk.close(*line))
+            del open_[line]
+    closed += (chunk.close(*line) for line, chunk in open_.items())
+    return tuple(closed)
+
+
+class _OpenChunk:
+    __slots__ = ("due_at_us", "ids")
+
+    def __init__(self, due_at_us: int) -> None:
+        self.ids = bytearray()
+        self.due_at_us = due_at_us
+
+    def close(self, definition_id: str, priority: int) -> ColdTasks:
+        return ColdTasks(definition_id, priority, bytes(self.ids), self.due_at_us)
 
 
 async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> Loaded:

@@ -1,4 +1,5 @@
--- Every run that has not finished, oldest first. Called by storage/loader.py at activation; rides run_live.
+-- Every run that has not finished, oldest first; with $2 without the backlog that is read apart (backlog.sql). Called
+-- by storage/loader.py at activation; rides run_live and task_pkey.
 select
     r.id::text, r.workflow_id::text, r.workflow_version_id::text as version_id, r.is_dag, r.display_name,
     r.priority, r.additional_metadata::text, r.parent_run_id::text, r.parent_task_id::text, r.child_index, r.child_key,
@@ -6,5 +7,15 @@ select
     broadaxe.to_us(r.created_at) as created_at_us, r.desired_labels::text, r.keys::text, r.status::text, broadaxe.to_us(r.started_at) as started_at_us,
     broadaxe.to_us(r.finished_at) as finished_at_us, r.concurrency_held
 from broadaxe.run as r
-where r.tenant_id = $1 and r.finished_at is null
+where
+    r.tenant_id = $1 and r.finished_at is null
+    and not (
+        $2::boolean and r.status = 'QUEUED' and not r.is_dag and r.keys is null and r.desired_labels is null
+        and r.desired_worker_id is null
+        and exists (
+            select 1
+            from broadaxe.task as w
+            where w.tenant_id = r.tenant_id and w.id = r.id and w.status = 'QUEUED' and w.retry_count = 0 and w.batch_id is null
+        )
+    )
 order by r.id

@@ -1,4 +1,4 @@
--- All tasks of the runs that have not finished. A start is history only until the task's next change, so for running
+-- All tasks of the runs that have not finished; with $2 without the backlog that is read apart (backlog.sql). A start is history only until the task's next change, so for running
 -- tasks the history is asked. Called by storage/loader.py at activation; rides run_live, task_pkey and task_by_run.
 select
     t.id::text, t.run_id::text, t.workflow_id::text, t.definition_id::text, t.name, t.action_id, t.display_name,
@@ -12,7 +12,12 @@ select
 from (
     select s.* from broadaxe.run as r
     join broadaxe.task as s on s.tenant_id = r.tenant_id and s.id = r.id
-    where r.tenant_id = $1 and r.finished_at is null and not r.is_dag
+    where
+        r.tenant_id = $1 and r.finished_at is null and not r.is_dag
+        and not (
+            $2::boolean and r.status = 'QUEUED' and r.keys is null and r.desired_labels is null
+            and r.desired_worker_id is null and s.status = 'QUEUED' and s.retry_count = 0 and s.batch_id is null
+        )
     union all
     select m.* from broadaxe.run as r
     join broadaxe.task as m on m.tenant_id = r.tenant_id and m.run_id = r.id and m.id <> m.run_id

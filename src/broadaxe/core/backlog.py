@@ -1,0 +1,178 @@
+"""A long backlog, of which only the front is in memory.
+
+A lane keeps its first `hot_tasks_max` waiting tasks as objects. What joins behind them is frozen with the batch that
+made it: a chunk in the line remembers the ids, 16 bytes a task, and the earliest schedule timeout among them. The rows
+are all in the tables, so nothing is lost by forgetting them. Chunks are read back (thawed), first come first, before
+the front runs out or when their first timeout is due; the tasks take exactly the places they had. So a million waiting
+tasks cost a few dozen megabytes, and order, priority and timeouts stay what they are.
+
+Only tasks that are nothing but waiting are frozen: the single task of a run, in its first attempt, with no concurrency
+slot, rate limit, label or worker of its own. A command that names a frozen task has it adopted first
+(`Tenant.missing`); its id in the chunk is then skipped when the chunk thaws.
+
+Cost: freezing and thawing are O(1) per task amortised, plus one pass over the lane's front per chunk thawed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from broadaxe.core import attempts
+from broadaxe.core.definition import TaskDefinition
+from broadaxe.core.lifecycle import TaskStatus
+from broadaxe.core.model import Task
+from broadaxe.core.queues import ID_BYTES, Chunk, Lane, Waiting
+from broadaxe.core.state import State
+from broadaxe.core.timers import AlarmKind
+
+CHUNK_TASKS_MAX: Final = 1_000
+#: Chunks read back at a time.
+THAW_CHUNKS_MAX: Final = 4
+
+
+class ColdTasks(msgspec.Struct, frozen=True, gc=False):
+    """Waiting tasks that were never in memory, as the loader read them: ids in queue order, 16 bytes each."""
+
+    definition_id: str
+    priority: int
+    ids: bytes
+    due_at_us: int
+
+
+def freeze(state: State) -> None:
+    """Forgets tasks that joined a long lane. Call after their rows were handed over for the commit."""
+    by_line: dict[tuple[Lane, int], list[Task]] = defaultdict(list)
+    for task in state.freezable:
+        if task.waiting is not None and _is_plain(task):
+            by_line[task.waiting.lane, task.queue_priority].append(task)
+    state.freezable.clear()
+    for (lane, priority), tasks in by_line.items():
+        _freeze_line(state, lane, priority, tasks)
+
+
+def want(state: State) -> None:
+    """Notes the chunks that shall be read back because the front before them is getting short."""
+    for lane in list(state.cold_lanes):
+        if not lane.cold:
+            del state.cold_lanes[lane]
+            continue
+        for line in lane.cold_lines():
+            if len(line.front) <= state.hot_tasks_max // 4:
+                demand(state, line.chunks[0])
+
+
+def demand(state: State, chunk: Chunk) -> None:
+    """The chunk shall be read back, and every one before it."""
+    for earlier in list(chunk.lane.line(chunk.priority).chunks):
+        _demand(state, earlier)
+        if earlier is chunk:
+            return
+
+
+def _demand(state: State, chunk: Chunk) -> None:
+    if not chunk.is_wanted:
+        chunk.is_wanted = True
+        state.wanted.append(chunk)
+
+
+def wanted_ids(state: State) -> frozenset[str]:
+    """Ids of the tasks to read back next."""
+    return frozenset(task_id for chunk in state.wanted[:THAW_CHUNKS_MAX] for task_id in _ids(chunk))
+
+
+def thaw(state: State, adopt_run: Callable[[str], Task | None]) -> None:
+    """Puts tasks back into their places. `adopt_run` brings one into memory by its id; None if it no longer waits."""
+    chunks = state.wanted[:THAW_CHUNKS_MAX]
+    del state.wanted[:THAW_CHUNKS_MAX]
+    for chunk in chunks:
+        lane = chunk.lane
+        if chunk.due_at_us is not None:
+            chunk.due_at_us = None
+            state.timers.disarm()
+        waitings: list[Waiting] = []
+        for offset, task_id in enumerate(_ids(chunk)):
+            task = None if task_id in state.tasks else adopt_run(task_id)
+            if task is not None:
+                task.waiting = Waiting(task, chunk.arrival + offset, lane)
+                waitings.append(task.waiting)
+        lane.replace_chunk(chunk, waitings)
+        queue = lane.shape.queue
+        queue.count(len(waitings) - len(chunk))
+        lane.shape.announce(lane)
+        state.heat(queue)
+        queue.tidy(lane)
+
+
+def place(state: State, cold: Iterable[ColdTasks], definitions: Mapping[str, TaskDefinition]) -> None:
+    """After a load: the backlog takes its places without having been in memory."""
+    for tasks in cold:
+        definition = definitions[tasks.definition_id]
+        queue = state.queue(definition.action_id)
+        lane = queue.lane(attempts.shape_of(definition, definition.labels, None, False))
+        count = len(tasks.ids) // ID_BYTES
+        chunk = Chunk(lane, tasks.priority, queue.next_arrival(count))
+        chunk.ids += tasks.ids
+        lane.append_chunk(chunk)
+        queue.count(count)
+        state.cold_lanes[lane] = None
+        _arm(state, chunk, tasks.due_at_us)
+        state.heat(queue)
+
+
+def _freeze_line(state: State, lane: Lane, priority: int, tasks: list[Task]) -> None:
+    """Freezes those of `tasks` that stand at the very end of their line."""
+    line = lane.line(priority)
+    end = line.back if line.chunks else line.front
+    if line.chunks and len(line.back) != len(tasks):
+        return  # somebody who cannot be frozen stands between the chunks and these
+    frozen: list[tuple[Task, int]] = []
+    while tasks and lane.hot > state.hot_tasks_max and end and end[-1] is tasks[-1].waiting:
+        lane.cold += 1
+        frozen.append((tasks.pop(), end.pop().arrival))
+    for task, arrival in reversed(frozen):
+        chunk = line.chunks[-1] if line.chunks else None
+        if chunk is None or chunk.is_wanted or len(chunk) >= CHUNK_TASKS_MAX:
+            chunk = Chunk(lane, priority, arrival)
+            line.chunks.append(chunk)
+        chunk.ids += UUID(task.id).bytes
+        due_at_us = task.due_at_us
+        assert due_at_us is not None
+        if chunk.due_at_us is None or due_at_us < chunk.due_at_us:
+            _arm(state, chunk, due_at_us)
+        task.due_at_us = task.waiting = None
+        state.timers.disarm()
+        del state.tasks[task.id]
+        del state.runs[task.run.id]
+    if frozen:
+        state.cold_lanes[lane] = None
+
+
+def _is_plain(task: Task) -> bool:
+    run = task.run
+    return (
+        task.status is TaskStatus.QUEUED
+        and not run.version.is_dag
+        and task.retry_count == 0
+        and not task.was_requeued
+        and run.keys is None
+        and run.labels is None
+        and run.row.desired_worker_id is None
+    )
+
+
+def _arm(state: State, chunk: Chunk, due_at_us: int) -> None:
+    was_armed = chunk.due_at_us is not None
+    chunk.due_at_us = due_at_us
+    if was_armed:
+        state.timers.disarm()
+    state.timers.arm(due_at_us, AlarmKind.CHUNK_DUE, chunk)
+
+
+def _ids(chunk: Chunk) -> Iterable[str]:
+    ids = bytes(chunk.ids)
+    return (str(UUID(bytes=ids[start : start + ID_BYTES])) for start in range(0, len(ids), ID_BYTES))
