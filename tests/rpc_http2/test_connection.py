@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -569,11 +570,22 @@ def test_frames_that_go_with_work_are_never_a_flood() -> None:
     assert not peer.connection.has_ended
 
 
-def test_rapid_resets_end_the_connection() -> None:
+@pytest.mark.parametrize(
+    "calling_off",
+    [
+        lambda number: frames.rst_stream(number, ErrorCode.CANCEL),
+        lambda number: frames.window_update(number, 0),
+        lambda number: frames.window_update(number, frames.WINDOW_MAX),
+        lambda number: headers(number, REQUEST),
+        lambda number: data(number, b"", ended=True) + data(number, b"more"),
+    ],
+    ids=["by the client", "window by nothing", "window too large", "second headers", "data after the end"],
+)
+def test_rapid_resets_end_the_connection_whoever_sends_them(calling_off: Callable[[int], bytes]) -> None:
     peer = Peer(Limits(concurrent_streams_max=100))
     number = 1
     while not peer.connection.has_ended:
-        peer.tell(headers(number) + frames.rst_stream(number, ErrorCode.CANCEL))
+        peer.tell(headers(number) + calling_off(number))
         number += 2
         assert number < 1_000, "a flood is let through"
     assert int.from_bytes(peer.hear()[-1].payload[4:8], "big") == ErrorCode.ENHANCE_YOUR_CALM

@@ -753,7 +753,8 @@ class Connection:
             self._write_reset(stream.id, ErrorCode.NO_ERROR)
 
     def _fail(self, stream: Stream, code: ErrorCode) -> None:
-        self._charge()
+        # A client that makes us reset its streams gets no further than one that resets them itself.
+        self._charge_reset()
         self._forget(stream)
         self._write_reset(stream.id, code)
         self._events.append(StreamEnded(stream, code))
