@@ -116,6 +116,17 @@ bench: $(STAMPS)/packages ## Measure latency, throughput and CPU per task; print
 bench-backlog: $(STAMPS)/packages ## Measure fan-out, chains, many keys and a backlog; prints a table
 	@$(PY) bench/backlog.py $(BENCH_ARGS)
 
+# The peers live in an environment of their own, made on demand. `make test` never comes here.
+.venv-peers/.installed: bench/peers/requirements.txt
+	$(call say,"installing the peers into .venv-peers")
+	@scripts/make_venv.sh .venv-peers $(PYTHON)
+	@.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install -r bench/peers/requirements.txt
+	@touch $@
+
+.PHONY: bench-peers
+bench-peers: $(STAMPS)/packages .venv-peers/.installed ## Measure Broadaxe beside other task systems; needs redis-server
+	@$(PY) bench/peers/run.py $(PEERS_ARGS)
+
 # Upkeep -------------------------------------------------------------------------------------------------------------
 
 .PHONY: format
@@ -145,6 +156,6 @@ dist: setup ## Build the wheel, dashboard and docs included
 
 .PHONY: clean
 clean: ## Remove what was built or cached; keeps .broadaxe, where the data is
-	@rm -rf $(VENV) dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules
+	@rm -rf $(VENV) .venv-peers dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(CHAT)/.mypy_cache $(CHAT)/.pytest_cache
