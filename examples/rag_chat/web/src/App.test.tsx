@@ -32,6 +32,7 @@ interface Call {
 
 let calls: Call[] = [];
 let kept: unknown[] = [];
+let held: Promise<void> = Promise.resolve();
 let refusal: { status: number; message: string } | null = null;
 
 function answer(path: string): [number, unknown] {
@@ -47,6 +48,7 @@ function answer(path: string): [number, unknown] {
 beforeEach(() => {
   calls = [];
   kept = [];
+  held = Promise.resolve();
   refusal = null;
   Stream.opened = [];
   localStorage.clear();
@@ -54,6 +56,7 @@ beforeEach(() => {
   vi.stubGlobal("EventSource", Stream);
   vi.stubGlobal("fetch", async (path: string, init?: RequestInit) => {
     calls.push({ path, method: init?.method ?? "GET", body: init?.body === undefined ? null : JSON.parse(String(init.body)) });
+    if (path.startsWith("/conversations/")) await held;
     const [status, body] = answer(path);
     return new Response(JSON.stringify(body), { status });
   });
@@ -178,6 +181,24 @@ describe("a reload", () => {
     render(<App />);
     expect((await screen.findByTestId("answer")).textContent).toBe("With pip 1.");
     expect(Stream.opened).toHaveLength(0);
+  });
+
+  it("lets nothing be asked before the kept conversation is there, which would wipe it out", async () => {
+    let arrive = () => {};
+    held = new Promise((resolve) => (arrive = resolve));
+    kept = [question, { ...question, messageId: "m0", role: "assistant", content: "With pip [1].", runId: "run-7", result: COMPLETE }];
+    render(<App />);
+    await screen.findByDisplayValue("https://e.org/docs/");
+    await userEvent.type(screen.getByLabelText("Your question"), "And then?{Enter}");
+    expect(calls.some((call) => call.method === "POST")).toBe(false);
+    act(arrive);
+    await screen.findByTestId("answer");
+    await userEvent.type(screen.getByLabelText("Your question"), "{Enter}");
+    await waitFor(() => expect(Stream.opened).toHaveLength(1));
+    expect(calls.find((call) => call.method === "POST")?.body).toMatchObject({
+      messages: [{ content: "How?" }, { content: "With pip [1]." }, { role: "user", content: "And then?" }],
+    });
+    expect(screen.getByText("And then?", { selector: ".question p" })).toBeTruthy();
   });
 
   it("goes on watching an answer that is still being written", async () => {

@@ -7,7 +7,7 @@ import { AxeIcon } from "./components/icons";
 const NEAR_END_PX = 160;
 
 export function App() {
-  const { config, turns, busy, problem, ask, stop, startOver } = useChat();
+  const { config, turns, loaded, busy, problem, ask, stop, startOver } = useChat();
   const end = useRef<HTMLDivElement>(null);
   const asked = turns.length;
   const written = turns.at(-1)?.text.length ?? 0;
@@ -54,7 +54,7 @@ export function App() {
             {problem}
           </p>
         )}
-        <Composer config={config} busy={busy} onAsk={ask} onStop={stop} />
+        <Composer config={config} loaded={loaded} busy={busy} onAsk={ask} onStop={stop} />
       </footer>
     </div>
   );

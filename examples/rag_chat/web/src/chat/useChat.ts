@@ -37,6 +37,8 @@ const sentenceOf = (error: unknown): string => (error instanceof EdgeError ? err
 export interface Chat {
   config: Config | null;
   turns: Turn[];
+  /** Whether the kept conversation is here, or cannot be had. Before that nothing can be asked: it would be lost. */
+  loaded: boolean;
   busy: boolean;
   problem: string | null;
   ask: (question: string, url: string, model: string | null) => Promise<boolean>;
@@ -47,6 +49,7 @@ export interface Chat {
 export function useChat(): Chat {
   const [config, setConfig] = useState<Config | null>(null);
   const [turns, setTurns] = useState<Turn[]>([]);
+  const [loaded, setLoaded] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const conversationId = useRef<string>("");
   const unwatch = useRef<() => void>(() => undefined);
@@ -66,10 +69,10 @@ export function useChat(): Chat {
   useEffect(() => {
     let current = true;
     conversationId.current = keptConversationId();
-    fetchConfig()
+    const configured = fetchConfig()
       .then((found) => current && setConfig(found))
       .catch((error: unknown) => current && setProblem(sentenceOf(error)));
-    fetchConversation(conversationId.current)
+    const remembered = fetchConversation(conversationId.current)
       .then((messages) => {
         if (!current) return;
         const kept = turnsOf(messages);
@@ -79,6 +82,7 @@ export function useChat(): Chat {
         if (running?.messageId != null) watch(running.messageId);
       })
       .catch((error: unknown) => current && setProblem(sentenceOf(error)));
+    void Promise.all([configured, remembered]).then(() => current && setLoaded(true));
     return () => {
       current = false;
       unwatch.current();
@@ -130,5 +134,5 @@ export function useChat(): Chat {
     setProblem(null);
   }, []);
 
-  return { config, turns, busy: running !== undefined, problem, ask, stop, startOver };
+  return { config, turns, loaded, busy: running !== undefined, problem, ask, stop, startOver };
 }

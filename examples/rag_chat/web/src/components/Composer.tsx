@@ -7,19 +7,20 @@ const URL_KEY = "rag-chat.url";
 
 interface Props {
   config: Config | null;
+  loaded: boolean;
   busy: boolean;
   onAsk: (question: string, url: string, model: string | null) => Promise<boolean>;
   onStop: () => Promise<void>;
 }
 
 /** Where to look, what to ask, and the button that asks or stops. */
-export function Composer({ config, busy, onAsk, onStop }: Props) {
+export function Composer({ config, loaded, busy, onAsk, onStop }: Props) {
   const [typedUrl, setTypedUrl] = useState<string | null>(() => sessionStorage.getItem(URL_KEY));
   const [question, setQuestion] = useState("");
   const [model, setModel] = useState<string | null>(null);
   const box = useRef<HTMLTextAreaElement>(null);
   const url = typedUrl ?? config?.defaultUrl ?? "";
-  const ready = question.trim() !== "" && url.trim() !== "" && !busy;
+  const ready = question.trim() !== "" && url.trim() !== "" && loaded && !busy;
 
   useEffect(() => {
     const area = box.current;
@@ -58,6 +59,7 @@ export function Composer({ config, busy, onAsk, onStop }: Props) {
           type="url"
           inputMode="url"
           required
+          readOnly={!loaded}
           spellCheck={false}
           autoComplete="off"
           placeholder="https://example.org/docs/"
