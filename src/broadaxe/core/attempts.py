@@ -122,7 +122,7 @@ def assign_batch(state: State, batch: Batch, items: list[Task], reason: str, now
 
 def _begin(state: State, task: Task, worker: Worker, now_us: int) -> StartAttempt:
     _move(task, Signal.ASSIGN)
-    task.worker = worker
+    task.worker, task.worker_id = worker, worker.id
     task.slot_released = False
     task.assigned_at_us = now_us
     task.started_at_us = None
@@ -333,7 +333,7 @@ def _retry(state: State, task: Task, now_us: int, delay_us: int, event_type: Tas
     _stop_confirming(state, task)
     concurrency.leave(state, task)
     task.retry_count += 1
-    task.worker = None
+    task.worker = task.worker_id = None
     task.slot_released = False
     task.assigned_at_us = task.started_at_us = None
     state.ledger.touch_task(task)
@@ -378,8 +378,8 @@ def _sticky_worker(task: Task) -> str | None:
     run = task.run
     for position in run.version.parents[task.position]:
         parent = run.tasks[position]
-        if parent is not None and parent.worker is not None:
-            return parent.worker.id
+        if parent is not None and parent.worker_id is not None:
+            return parent.worker_id
     return run.row.desired_worker_id
 
 

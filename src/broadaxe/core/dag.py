@@ -110,7 +110,7 @@ def _reset(state: State, task: Task, now_us: int) -> None:
     task.status = after
     task.retry_count += 1
     task.app_retry_count = task.internal_retry_count = 0
-    task.worker = None
+    task.worker = task.worker_id = None
     task.slot_released = False
     task.assigned_at_us = task.started_at_us = task.finished_at_us = task.queued_at_us = None
     task.error = task.output = None

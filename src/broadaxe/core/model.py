@@ -146,7 +146,7 @@ class Task:
         "due_at_us", "entries", "error", "event_count", "fairness_key", "finished_at_us", "gathering", "held", "id",
         "internal_retry_count", "is_new", "is_touched", "output", "position", "queue_priority", "queued_at_us",
         "retry_count", "run", "slot_released", "started_at_us", "status", "waiting", "waiting_entry", "was_limited",
-        "was_requeued", "worker",
+        "was_requeued", "worker", "worker_id",
     )  # fmt: skip
 
     def __init__(self, task_id: str, run: Run, position: int, status: TaskStatus, created_at_us: int) -> None:
@@ -161,6 +161,8 @@ class Task:
         self.internal_retry_count = 0
         self.queue_priority: int = run.row.priority
         self.worker: Worker | None = None
+        self.worker_id: str | None = None
+        """The worker of the latest attempt, also when it is not in memory any more."""
         self.slot_released = False
         self.event_count = 0
         self.queued_at_us: int | None = None
@@ -216,7 +218,7 @@ class Task:
             self.app_retry_count,
             self.internal_retry_count,
             self.queue_priority,
-            None if self.worker is None else self.worker.id,
+            self.worker_id,
             self.slot_released,
             self.event_count,
             self.queued_at_us,

@@ -531,6 +531,7 @@ def _restore(state: State, task: Task, loaded: TaskState) -> None:
     task.app_retry_count = loaded.app_retry_count
     task.internal_retry_count = loaded.internal_retry_count
     task.queue_priority = loaded.queue_priority
+    task.worker_id = loaded.worker_id
     task.worker = None if loaded.worker_id is None else state.workers.get(loaded.worker_id)
     task.slot_released = loaded.slot_released
     task.event_count = loaded.event_count
