@@ -83,6 +83,19 @@ def flow(engine: EngineProcess, _flow: str) -> Hatchet:
 
 
 @pytest.fixture(scope="session")
+def _narrow(shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("narrow")
+    with _worker(shared_engine, stage, directory, "flow", namespace="narrow", slots=1, program=FLOW) as worker_id:
+        yield worker_id
+
+
+@pytest.fixture
+def narrow(engine: EngineProcess, _narrow: str) -> tuple[Hatchet, str]:
+    """A client in a namespace whose only worker for the workflows about flow control has one slot, and its id."""
+    return engine.client("narrow"), _narrow
+
+
+@pytest.fixture(scope="session")
 def _twins(
     shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, str]]:

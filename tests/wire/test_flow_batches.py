@@ -9,9 +9,7 @@ from hatchet_sdk import Hatchet
 from hatchet_sdk.exceptions import FailedTaskRunExceptionGroup
 from programs.flow_cue import Flow
 from programs.flow_places import start, start_many, until_event
-from wirekit import EngineProcess, Rest, Stage, StartWorker
-
-FLOW = "programs.flow_worker"
+from wirekit import Rest, Stage
 
 
 def invocations(stage: Stage, key: str) -> list[list[int]]:
@@ -105,12 +103,9 @@ async def test_a_cancelled_item_leaves_the_others_running(flow: Hatchet, rest: R
     assert await rest.status(references[1].workflow_run_id) == "CANCELLED"
 
 
-async def test_a_batch_uses_one_slot(
-    engine: EngineProcess, start_worker: StartWorker, rest: Rest, stage: Stage, key: str
-) -> None:
+async def test_a_batch_uses_one_slot(narrow: tuple[Hatchet, str], rest: Rest, stage: Stage, key: str) -> None:
     """A worker of one unit runs a batch of three, and the next batch once that has ended."""
-    _, worker_id = await start_worker(engine=engine, namespace=key, slots=1, program=FLOW)
-    client = engine.client(key)
+    client, worker_id = narrow
     first = await start_many(client, "flow-batch", [Flow(key=key, n=n, user=key, way="first") for n in range(3)])
     await stage.heard(key, "invoked")
     second = await start_many(client, "flow-batch", [Flow(key=key, n=n, user=key) for n in range(3, 6)])

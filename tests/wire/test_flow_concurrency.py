@@ -10,9 +10,7 @@ from hatchet_sdk import Hatchet
 from hatchet_sdk.exceptions import FailedTaskRunExceptionGroup
 from programs.flow_cue import Flow
 from programs.flow_places import start, start_many, until_event
-from wirekit import EngineProcess, Rest, Stage, StartWorker
-
-FLOW = "programs.flow_worker"
+from wirekit import Rest, Stage
 
 
 def numbers(stage: Stage, key: str, what: str = "started") -> list[int]:
@@ -170,13 +168,10 @@ async def test_a_key_that_cannot_be_had_fails_the_run_at_once(
     assert stage.told(key) == []
 
 
-async def test_waiting_for_a_worker_counts(
-    engine: EngineProcess, start_worker: StartWorker, rest: Rest, stage: Stage, key: str
-) -> None:
-    """The worker is full, so the key's only slot is held by a run that waits for it; no other run gets the slot, even
-    of more priority, though an uncontested key does go ahead."""
-    await start_worker(engine=engine, namespace=key, slots=1, program=FLOW)
-    client = engine.client(key)
+async def test_waiting_for_a_worker_counts(narrow: tuple[Hatchet, str], rest: Rest, stage: Stage, key: str) -> None:
+    """The worker is full, so the key's only slot is held by a run that waits for it; no other run gets the slot, not
+    even one of more priority."""
+    client, _ = narrow
     busy = await start(client, "flow-hold", Flow(key=key, n=0, way="busy"))
     await stage.heard(key, "started")
     first = await start(client, "flow-turns", Flow(key=key, n=1, user=key))
@@ -222,11 +217,10 @@ async def test_a_number_is_a_limit_for_all(flow: Hatchet, rest: Rest, stage: Sta
 
 
 async def test_a_flood_on_one_key_delays_another_by_one_turn(
-    engine: EngineProcess, start_worker: StartWorker, stage: Stage, key: str
+    narrow: tuple[Hatchet, str], stage: Stage, key: str
 ) -> None:
     """The key's own limit is far from reached; what is scarce is the worker's only unit."""
-    await start_worker(engine=engine, namespace=key, slots=1, program=FLOW)
-    client = engine.client(key)
+    client, _ = narrow
     references = [await start(client, "flow-hold", Flow(key=key, n=-1))]
     await stage.heard(key, "started")
     references += await start_many(client, "flow-fair", [Flow(key=key, n=n, user="flood") for n in range(30)])

@@ -47,11 +47,8 @@ async def test_a_wide_task_takes_its_units_of_one_worker(
     await asyncio.gather(wide.aio_result(), *(reference.aio_result() for reference in waiting))
 
 
-async def test_a_retry_goes_before_every_priority(
-    engine: EngineProcess, start_worker: StartWorker, stage: Stage, key: str
-) -> None:
-    await start_worker(engine=engine, namespace=key, slots=1, program=FLOW)
-    client = engine.client(key)
+async def test_a_retry_goes_before_every_priority(narrow: tuple[Hatchet, str], stage: Stage, key: str) -> None:
+    client, _ = narrow
     references = [await start(client, "flow-hold", Flow(key=key, n=0, fails=1))]
     await stage.heard(key, "started")
     for priority in (1, 3, 2):
@@ -73,17 +70,6 @@ async def test_a_task_waits_for_a_worker_with_its_label(
     assert (await reference.aio_result())["flow-labelled"]["worker_id"] == right
     types = await rest.event_types(reference.workflow_run_id)
     assert types == ["QUEUED", "REQUEUED_NO_WORKER", "ASSIGNED", "SENT_TO_WORKER", "STARTED", "FINISHED"]
-
-
-async def test_a_label_put_at_run_time_makes_a_worker_fit(
-    engine: EngineProcess, start_worker: StartWorker, rest: Rest, stage: Stage, key: str
-) -> None:
-    _, worker_id = await start_worker(engine=engine, namespace=key, program=FLOW)
-    client = engine.client(key)
-    reference = await start(client, "flow-labelled", Flow(key=key, n=1))
-    await until_event(rest, reference.workflow_run_id, "REQUEUED_NO_WORKER")
-    await (await start(client, "flow-relabel", Flow(key=key, text="gpu"))).aio_result()
-    assert (await reference.aio_result())["flow-labelled"]["worker_id"] == worker_id
 
 
 async def test_weights_choose_among_workers_and_ties_take_turns(
