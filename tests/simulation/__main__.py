@@ -1,0 +1,62 @@
+"""`python -m tests.simulation --seeds N [--seed K]`: many lives in parallel processes, and what the broken ones did."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.simulation.seeds import STEPS, Outcome, live
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=300, help="how many lives")
+    parser.add_argument("--seed", type=int, help="only this one; its trace is printed if it breaks")
+    parser.add_argument("--first", type=int, default=0, help="where to start counting")
+    parser.add_argument("--steps", type=int, default=STEPS, help="steps of a life before everything is drained")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--stop", type=int, default=3, help="give up after this many broken seeds")
+    arguments = parser.parse_args()
+    began = time.perf_counter()
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    outcomes: list[Outcome] = []
+    broken = 0
+    if arguments.seed is not None:
+        outcomes = [live(arguments.seed, arguments.steps)]
+        broken = _report(outcomes)
+    else:
+        with ProcessPoolExecutor(arguments.jobs) as pool:
+            chunks = [seeds[start : start + 10] for start in range(0, len(seeds), 10)]
+            for found in pool.map(_chunk, chunks, [arguments.steps] * len(chunks)):
+                outcomes += found
+                broken += _report(found)
+                if broken >= arguments.stop:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    break
+    took_s = time.perf_counter() - began
+    steps = sum(outcome.steps for outcome in outcomes)
+    commands = sum(outcome.commands for outcome in outcomes)
+    crashes = sum(outcome.crashes for outcome in outcomes)
+    print(
+        f"{len(outcomes)} seeds, {steps} steps, {commands} commands, {crashes} crashes in {took_s:.1f} s: "
+        f"{steps / took_s:.0f} steps/s, {commands / took_s:.0f} commands/s; {broken} broken"
+    )
+    return 1 if broken else 0
+
+
+def _chunk(seeds: range, steps: int) -> list[Outcome]:
+    return [live(seed, steps) for seed in seeds]
+
+
+def _report(outcomes: list[Outcome]) -> int:
+    broken = [outcome for outcome in outcomes if outcome.broken is not None]
+    for outcome in broken:
+        print(outcome.broken, file=sys.stderr)
+    return len(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,631 @@
+"""Independent books of a tenant: kept from committed rows and released effects alone, and held against every promise.
+
+Nothing here asks the core what it thinks: keys are computed from the declarations, slots from task states, units from
+what was started. `observe` is called after every commit and raises `Broken` with the promise that was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from broadaxe.core.commands import LabelValue
+from broadaxe.core.decision import Decision, Effect, RateLimitRow, RunFinished, StartAttempt, StartBatch, TaskState
+from broadaxe.core.definition import Comparator, ConcurrencyRule, LabelRequirement, LimitStrategy, Sticky, TaskDefinition
+from broadaxe.core.durations import US_PER_S
+from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus, run_status
+from tests.simulation.chances import Payload, number_of, string_of
+from tests.simulation.tables import Tables
+
+FRESH_US = 10 * US_PER_S
+
+GroupId = tuple[str, ...]
+Lane = tuple[object, ...]
+
+
+class Broken(AssertionError):
+    """A promise was broken."""
+
+
+def hold(promise: bool, *what: object) -> None:
+    if not promise:
+        raise Broken(" ".join(map(str, what)))
+
+
+@dataclass(slots=True)
+class TaskWords:
+    """What a task's declarations come to for one run."""
+
+    groups: list[tuple[GroupId, int]] = field(default_factory=list)
+    limits: Counter[str] = field(default_factory=Counter)
+    dynamic: set[str] = field(default_factory=set)
+    batch: str = "default"
+    turn: str | None = None
+    """The key by which it takes turns."""
+    fails: bool = False
+
+
+@dataclass(slots=True)
+class RunWords:
+    shared: list[tuple[GroupId, int]]
+    tasks: list[TaskWords]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A task that waits for nothing but a worker and rate limits, since then."""
+
+    retry_count: int
+    priority: int
+    at_us: int
+    sequence: int
+    lane: Lane
+    turn: str | None
+
+    @property
+    def arrival(self) -> tuple[int, int]:
+        return self.at_us, self.sequence
+
+
+class Books:
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.definitions: dict[str, tuple[str, int, TaskDefinition]] = {}
+        self.words: dict[str, RunWords] = {}
+        self.caps: dict[GroupId, set[int]] = defaultdict(set)
+        self.strategies: dict[GroupId, LimitStrategy] = {}
+        self.listening: set[str] = set()
+        self.sent: set[tuple[str, int]] = set()
+        self.ready: dict[str, Ready] = {}
+        self.gathered: dict[str, tuple[int, int]] = {}
+        """Task id -> (retry count, when it gathered), of items in a batch group."""
+        self.flushed: dict[tuple[str, str], int] = {}
+        """When each batch group last sent a batch."""
+        self.limits: dict[str, RateLimitRow] = {}
+        self.passed: dict[tuple[Lane, int], dict[str | None, Counter[str | None]]] = {}
+        self.finished: set[str] = set()
+        self.waits: dict[tuple[GroupId, str], tuple[int, int]] = {}
+        self.sequence = 0
+
+    # After a crash -------------------------------------------------------------------------------------------------
+
+    def forget_memory(self) -> None:
+        """The engine's memory is gone: what was only there no longer counts."""
+        self.listening.clear()
+        self.passed.clear()
+        # Among those of the same instant, any order is as good after a load.
+        self.ready = {
+            task_id: Ready(known.retry_count, known.priority, known.at_us, 0, known.lane, known.turn)
+            for task_id, known in self.ready.items()
+        }
+
+    # After a commit ------------------------------------------------------------------------------------------------
+
+    def observe(self, decision: Decision, now_us: int, *, replayed: set[str], limits_told: set[str]) -> None:
+        """`replayed` are runs that a replay of this batch was accepted for; `limits_told` keys put, paused or deleted."""
+        self.sequence += 1
+        writes = decision.writes
+        for version in writes.versions:
+            tasks = version.definition.tasks
+            on_failure = version.definition.on_failure
+            for position, definition in enumerate(tasks if on_failure is None else (*tasks, on_failure)):
+                self.definitions[definition.id] = (version.id, position, definition)
+        for new_run in writes.new_runs:
+            self.words[new_run.row.id] = self._words(new_run.row.id, new_run.input)
+        for worker in writes.workers:
+            (self.listening.add if worker.is_listening else self.listening.discard)(worker.id)
+
+        starts = list(_attempts(decision.effects))
+        self._check_attempts(starts)
+        self._check_ends(decision, replayed)
+        live = [self.tables.tasks[i] for run_id in self.tables.live for i in self.tables.tasks_of[run_id]]
+        live = [task for task in live if task.status not in TERMINAL]
+        used = self._check_units(live)
+        filled = self._check_groups(live)
+        self._check_admissions(filled)
+        entered = self._gather(decision, now_us)
+        self._check_consumption(decision, [*self._singles(decision.effects), *entered], now_us, limits_told)
+        before, self.ready = self.ready, self._ready(live, now_us)
+        services = [*self._singles(decision.effects), *entered]
+        self._check_order(before, services, now_us)
+        self._check_turns(before, services)
+        self._check_idleness(used, filled, live, now_us)
+        self.limits = dict(self.tables.limits)
+
+    def _check_attempts(self, starts: list[StartAttempt]) -> None:
+        for start in starts:
+            attempt = start.task_id, start.retry_count
+            hold(attempt not in self.sent, "attempt sent twice", attempt)
+            self.sent.add(attempt)
+            row = self.tables.tasks[start.task_id]
+            hold(row.retry_count >= start.retry_count, "an attempt ahead of its row", attempt)
+            hold(start.worker_id in self.listening, "sent to a worker that does not listen", attempt)
+
+    def _check_ends(self, decision: Decision, replayed: set[str]) -> None:
+        ended = Counter(effect.run_id for effect in decision.effects if isinstance(effect, RunFinished))
+        changed = [*(new.state for new in decision.writes.new_runs), *decision.writes.runs]
+        for run in changed:
+            is_over = run.finished_at_us is not None
+            was_over = run.id in self.finished
+            hold(not was_over or run.id in replayed, "a finished run changed without a replay", run.id, run.status)
+            if is_over:
+                hold(ended[run.id] >= 1, "a run ended and nobody was told", run.id)
+                self.finished.add(run.id)
+            else:
+                self.finished.discard(run.id)
+        for run_id, times in ended.items():
+            hold(times == 1 or run_id in replayed, "a run ended twice", run_id)
+        touched = {run.id for run in changed}
+        touched |= {self.tables.task_rows[task.id].run_id for task in decision.writes.tasks}
+        for run_id in touched:
+            run = self.tables.runs[run_id]
+            derived = run_status(self._statuses(run_id))
+            if derived is RunStatus.QUEUED and self.tables.run_rows[run_id].is_dag:
+                hold(run.status not in TERMINAL_RUN, "a run ended while its tasks wait", run_id, run.status)
+            else:
+                hold(run.status is derived, "run status", run_id, run.status, "derived", derived)
+
+    def _statuses(self, run_id: str) -> list[TaskStatus | None]:
+        statuses: list[TaskStatus | None] = [None] * len(self.words[run_id].tasks)
+        for task_id in self.tables.tasks_of[run_id]:
+            statuses[self._position(task_id)] = self.tables.tasks[task_id].status
+        return statuses
+
+    def _check_units(self, live: list[TaskState]) -> dict[str, Counter[str]]:
+        used: dict[str, Counter[str]] = defaultdict(Counter)
+        batches: dict[str, str] = {}
+        for task in live:
+            if task.status is not TaskStatus.RUNNING or task.worker_id is None or task.slot_released:
+                continue
+            if task.batch_id is None:
+                used[task.worker_id].update(self._definition(task.id).slots)
+            elif task.batch_id not in batches:
+                batches[task.batch_id] = task.worker_id
+                used[task.worker_id]["default"] += 1
+            else:
+                hold(batches[task.batch_id] == task.worker_id, "a batch on two workers", task.batch_id)
+        for worker_id, units in used.items():
+            slots = self.tables.workers[worker_id].slots
+            hold(all(slots.get(kind, 0) >= count for kind, count in units.items()), "too many units", worker_id, units)
+        return used
+
+    # Concurrency ---------------------------------------------------------------------------------------------------
+
+    def _check_groups(self, live: list[TaskState]) -> Counter[GroupId]:
+        """How many slots of each group are held, counted from rows."""
+        filled: Counter[GroupId] = Counter()
+        for run_id in self.tables.live:
+            for group_id, _ in self.words[run_id].shared[: self.tables.runs[run_id].concurrency_held]:
+                filled[group_id] += 1
+        for task in live:
+            words, run_id = self._task_words(task.id), self.tables.task_rows[task.id].run_id
+            for group_id, _ in words.groups[: task.concurrency_held]:
+                filled[group_id] += 1
+            if task.status is TaskStatus.RUNNING:
+                hold(task.concurrency_held == len(words.groups), "runs without its slots", task.id)
+                if not self._is_on_failure(task.id):
+                    held = self.tables.runs[run_id].concurrency_held
+                    hold(held == len(self.words[run_id].shared), "runs without its run's slots", task.id)
+            if task.status in (TaskStatus.BACKOFF, TaskStatus.WAITING):
+                hold(task.concurrency_held == 0, "holds a slot while it does not compete", task.id, task.status)
+        for group_id, count in filled.items():
+            hold(count <= max(0, *self.caps[group_id]), "concurrency exceeded", group_id, count, self.caps[group_id])
+        return filled
+
+    def _check_admissions(self, filled: Counter[GroupId]) -> None:
+        """Nobody was admitted past one who waits since earlier or more urgently."""
+        waits: dict[tuple[GroupId, str], tuple[int, int]] = {}
+        admitted: list[tuple[GroupId, tuple[int, int]]] = []
+        for holder_id, group_id, rank in self._waiting():
+            waits[group_id, holder_id] = rank
+        for (group_id, holder_id), rank in self.waits.items():
+            if (group_id, holder_id) not in waits and self._holds(holder_id, group_id):
+                admitted.append((group_id, rank))
+        for group_id, rank in admitted:
+            if self.strategies[group_id] is not LimitStrategy.GROUP_ROUND_ROBIN:
+                continue
+            for (other_id, waiting_id), waiting in waits.items():
+                if other_id == group_id and self.waits.get((other_id, waiting_id)) == waiting:
+                    hold(waiting >= rank, "admitted out of turn", group_id, rank, "before", waiting_id, waiting)
+        self.waits = waits
+
+    def _waiting(self) -> Iterable[tuple[str, GroupId, tuple[int, int]]]:
+        """(holder, group, (minus priority, age)) of everyone who waits for a slot."""
+        for run_id in self.tables.live:
+            words, run = self.words[run_id], self.tables.runs[run_id]
+            is_held_back = False
+            for task_id in self.tables.tasks_of[run_id]:
+                task = self.tables.tasks[task_id]
+                if task.status is not TaskStatus.QUEUED:
+                    continue
+                if run.concurrency_held < len(words.shared) and not self._is_on_failure(task_id):
+                    is_held_back = True
+                    continue
+                groups = self._task_words(task_id).groups
+                if task.concurrency_held < len(groups):
+                    rank = -task.queue_priority, task.queued_at_us or 0
+                    yield task_id, groups[task.concurrency_held][0], rank
+            if is_held_back:
+                row = self.tables.run_rows[run_id]
+                yield f"run {run_id}", words.shared[run.concurrency_held][0], (-row.priority, row.created_at_us)
+
+    def _holds(self, holder_id: str, group_id: GroupId) -> bool:
+        if holder_id.startswith("run "):
+            run = self.tables.runs[holder_id[4:]]
+            return group_id in [known for known, _ in self.words[run.id].shared[: run.concurrency_held]]
+        task = self.tables.tasks[holder_id]
+        return group_id in [known for known, _ in self._task_words(holder_id).groups[: task.concurrency_held]]
+
+    # Rate limits ---------------------------------------------------------------------------------------------------
+
+    def _check_consumption(self, decision: Decision, consumers: list[str], now_us: int, told: set[str]) -> None:
+        told = set(told)
+        for new_task in decision.writes.new_tasks:
+            told |= self._task_words(new_task.row.id).dynamic
+        consumed: Counter[str] = Counter()
+        uses: set[str] = set()
+        for task_id in consumers:
+            for key, units in self._task_words(task_id).limits.items():
+                consumed[key] += units
+                uses.add(key)
+        for key in {*self.limits, *self.tables.limits, *uses}:
+            before, after = self.limits.get(key), self.tables.limits.get(key)
+            if key in told:
+                hold(after is None or 0 <= after.value <= after.limit, "bucket", after)
+                continue
+            if key not in uses:
+                hold(before == after, "a limit nobody used changed", before, after)
+                continue
+            hold(before is not None and after is not None, "units taken of a limit that is not there", key)
+            assert before is not None and after is not None
+            hold((before.paused_until_us or 0) <= now_us, "units taken of a paused limit", key)
+            value, refilled_us = before.value, before.last_refill_us
+            if now_us - refilled_us >= before.window_us:
+                value, refilled_us = before.limit, now_us
+            value -= consumed[key]
+            hold(value >= 0, "rate limit exceeded", key, before, consumed[key])
+            hold((after.value, after.last_refill_us) == (value, refilled_us), "bucket", after, value, refilled_us)
+
+    def _has_units(self, task_id: str, now_us: int) -> bool:
+        for key, units in self._task_words(task_id).limits.items():
+            row = self.tables.limits.get(key)
+            if row is None or (row.paused_until_us or 0) > now_us:
+                return False
+            if (row.limit if now_us - row.last_refill_us >= row.window_us else row.value) < units:
+                return False
+        return True
+
+    # Order ---------------------------------------------------------------------------------------------------------
+
+    def _singles(self, effects: list[Effect]) -> list[str]:
+        """Tasks that were taken from their action's queue by a start."""
+        return [effect.task_id for effect in effects if isinstance(effect, StartAttempt)]
+
+    def _gather(self, decision: Decision, now_us: int) -> list[str]:
+        """Batch items that left their action's queue for their group, in order."""
+        entered: list[str] = []
+        for batch in decision.effects:
+            if isinstance(batch, StartBatch):
+                self._check_flush(batch, decision)
+                self.flushed[self._batch_group(batch.items[0].task_id)] = now_us
+        for entry in decision.writes.task_events:
+            if entry.type is TaskEventType.WAITING_FOR_BATCH:
+                known = self.gathered.get(entry.task_id)
+                hold(known is None or known[0] != entry.retry_count, "gathered twice", entry.task_id)
+                self.gathered[entry.task_id] = (entry.retry_count, now_us)
+                entered.append(entry.task_id)
+        for task_id, (retry_count, _) in list(self.gathered.items()):
+            task = self.tables.tasks[task_id]
+            if task.status is not TaskStatus.QUEUED or task.retry_count != retry_count:
+                del self.gathered[task_id]
+        return entered
+
+    def _check_flush(self, batch: StartBatch, decision: Decision) -> None:
+        first = batch.items[0]
+        rule = self._definition(first.task_id).batch
+        assert rule is not None
+        hold(1 <= len(batch.items) <= rule.max_size, "batch size", len(batch.items), rule)
+        hold(len({item.definition_id for item in batch.items}) == 1, "mixed definitions in a batch")
+        hold({self._task_words(item.task_id).batch for item in batch.items} == {batch.key}, "mixed keys in a batch")
+        ranks = [rank for item in batch.items if (rank := self._gathered_rank(item.task_id)) is not None]
+        changed = {task.id for task in decision.writes.tasks}
+        for task_id in self.gathered:
+            rank = self._gathered_rank(task_id)
+            if rank is not None and ranks and task_id not in changed:
+                is_same = self._batch_group(task_id) == self._batch_group(first.task_id)
+                hold(not is_same or rank >= max(ranks), "batch out of order", task_id)
+
+    def _gathered_rank(self, task_id: str) -> tuple[int, int] | None:
+        known = self.gathered.get(task_id)
+        return None if known is None else (-self.tables.tasks[task_id].queue_priority, known[1])
+
+    def _batch_group(self, task_id: str) -> tuple[str, str]:
+        return self.tables.task_rows[task_id].definition_id, self._task_words(task_id).batch
+
+    def _ready(self, live: list[TaskState], now_us: int) -> dict[str, Ready]:
+        ready: dict[str, Ready] = {}
+        for task in live:
+            if task.status is not TaskStatus.QUEUED or task.id in self.gathered:
+                continue
+            run_id = self.tables.task_rows[task.id].run_id
+            words = self._task_words(task.id)
+            if task.concurrency_held < len(words.groups):
+                continue
+            is_exempt = self._is_on_failure(task.id)
+            if not is_exempt and self.tables.runs[run_id].concurrency_held < len(self.words[run_id].shared):
+                continue
+            known = self.ready.get(task.id)
+            if known is None or known.retry_count != task.retry_count:
+                known = Ready(
+                    task.retry_count, task.queue_priority, now_us, self.sequence, self._lane(task.id), words.turn
+                )
+            ready[task.id] = known
+        return ready
+
+    def _check_order(self, before: Mapping[str, Ready], services: list[str], now_us: int) -> None:
+        for task_id in services:
+            row = self.tables.tasks[task_id]
+            if row.status not in (TaskStatus.RUNNING, TaskStatus.QUEUED):
+                continue
+            words, lane = self._task_words(task_id), self._lane(task_id)
+            known = before.get(task_id)
+            if known is None or known.retry_count != row.retry_count:
+                known = Ready(row.retry_count, row.queue_priority, now_us, self.sequence, lane, words.turn)
+            for other_id, other in before.items():
+                if other_id not in self.ready or self.ready[other_id] != other or other_id == task_id:
+                    continue
+                if other.lane != known.lane or other.priority < known.priority:
+                    continue
+                hold(other.priority == known.priority, "priority", task_id, known, "before", other_id, other)
+                if other.turn == known.turn:
+                    hold(other.arrival >= known.arrival, "order", task_id, known, "before", other_id, other)
+
+    def _check_turns(self, before: Mapping[str, Ready], services: list[str]) -> None:
+        """While a key waits, another key has at most one turn."""
+        served = set(services)
+        waiting: dict[tuple[Lane, int], Counter[str | None]] = defaultdict(Counter)
+        for task_id, known in before.items():
+            stayed = self.ready.get(task_id)
+            if (stayed is not None and stayed == known) or task_id in served:
+                waiting[known.lane, known.priority][known.turn] += 1
+        for level in list(self.passed):
+            if level not in waiting:
+                del self.passed[level]
+        for level, keys in waiting.items():
+            counts = self.passed.setdefault(level, {})
+            for key in list(counts):
+                if key not in keys:
+                    del counts[key]
+        for task_id in services:
+            known = before.get(task_id)
+            if known is None:
+                row = self.tables.tasks[task_id]
+                level, key = (self._lane(task_id), row.queue_priority), self._task_words(task_id).turn
+            else:
+                level, key = (known.lane, known.priority), known.turn
+            keys = waiting.get(level)
+            if keys is None:
+                continue
+            if known is not None:
+                keys[key] -= 1
+            counts = self.passed.setdefault(level, {})
+            counts.pop(key, None)
+            for other, left in keys.items():
+                if other != key and left > 0:
+                    turns = counts.setdefault(other, Counter())
+                    turns[key] += 1
+                    hold(turns[key] <= 1, f"key {other!r} was passed over by {key!r} {turns[key]} times", level)
+
+    def _lane(self, task_id: str) -> Lane:
+        """What a task shares with those it must not overtake: its queue, what it needs of a worker, its limits."""
+        definition = self._definition(task_id)
+        limits = frozenset(self._task_words(task_id).limits.items())
+        if definition.batch is not None:
+            return definition.action_id, "batch", limits
+        sticky, is_hard = self._sticky(task_id)
+        slots = frozenset(definition.slots.items())
+        return definition.action_id, slots, self._labels(task_id), sticky, is_hard, limits
+
+    # Idleness ------------------------------------------------------------------------------------------------------
+
+    def _check_idleness(
+        self, used: Mapping[str, Counter[str]], filled: Counter[GroupId], live: list[TaskState], now_us: int
+    ) -> None:
+        for holder_id, group_id, _ in self._waiting():
+            hold(filled[group_id] >= min(self.caps[group_id]), "waits for a free slot", holder_id, group_id)
+        lanes: dict[Lane, str] = {known.lane: task_id for task_id, known in self.ready.items()}
+        for task_id in lanes.values():
+            if not self._has_units(task_id, now_us):
+                continue
+            definition = self._definition(task_id)
+            hold(definition.batch is None, "an item does not gather", task_id)
+            for worker_id in self.listening:
+                hold(
+                    not self._could_take(worker_id, task_id, definition.slots, self._labels(task_id), used, now_us),
+                    "waits beside a free worker",
+                    task_id,
+                    worker_id,
+                )
+        self._check_idle_batches(used, live, now_us)
+
+    def _check_idle_batches(self, used: Mapping[str, Counter[str]], live: list[TaskState], now_us: int) -> None:
+        groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for task_id in self.gathered:
+            groups[self._batch_group(task_id)].append(task_id)
+        running: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for task in live:
+            if task.status is TaskStatus.RUNNING and task.batch_id is not None and not task.slot_released:
+                running[self._batch_group(task.id)].add(task.batch_id)
+        for group, task_ids in groups.items():
+            definition = self._definition(task_ids[0])
+            rule = definition.batch
+            assert rule is not None
+            hold(len(running[group]) <= rule.group_max_runs, "too many batches", group)
+            oldest_us = min(self.gathered[task_id][1] for task_id in task_ids)
+            since_us = max(oldest_us, self.flushed.get(group, 0))
+            is_ripe = len(task_ids) >= rule.max_size or now_us - since_us >= rule.interval_us
+            if not is_ripe or len(running[group]) >= rule.group_max_runs:
+                continue
+            for worker_id in self.listening:
+                can = self._could_take(worker_id, task_ids[0], {"default": 1}, definition.labels, used, now_us, True)
+                hold(not can, "a ripe batch waits beside a free worker", group, task_ids, worker_id)
+
+    def _could_take(
+        self,
+        worker_id: str,
+        task_id: str,
+        slots: Mapping[str, int],
+        labels: tuple[LabelRequirement, ...],
+        used: Mapping[str, Counter[str]],
+        now_us: int,
+        is_batch: bool = False,
+    ) -> bool:
+        worker = self.tables.workers[worker_id]
+        if worker.is_paused or self._definition(task_id).action_id not in worker.actions:
+            return False
+        if worker.last_heartbeat_at_us is None or now_us - worker.last_heartbeat_at_us > FRESH_US:
+            return False
+        taken = used.get(worker_id, Counter())
+        if any(worker.slots.get(kind, 0) - taken[kind] < units for kind, units in slots.items()):
+            return False
+        if any(label.required and not _is_met(worker.labels.get(label.key), label) for label in labels):
+            return False
+        sticky, is_hard = (None, False) if is_batch else self._sticky(task_id)
+        return not is_hard or sticky == worker_id
+
+    # Looking up ----------------------------------------------------------------------------------------------------
+
+    def _definition(self, task_id: str) -> TaskDefinition:
+        return self.definitions[self.tables.task_rows[task_id].definition_id][2]
+
+    def _position(self, task_id: str) -> int:
+        return self.definitions[self.tables.task_rows[task_id].definition_id][1]
+
+    def _task_words(self, task_id: str) -> TaskWords:
+        return self.words[self.tables.task_rows[task_id].run_id].tasks[self._position(task_id)]
+
+    def _is_on_failure(self, task_id: str) -> bool:
+        version_id, position, _ = self.definitions[self.tables.task_rows[task_id].definition_id]
+        return position == len(self.tables.versions[version_id].definition.tasks)
+
+    def _labels(self, task_id: str) -> tuple[LabelRequirement, ...]:
+        row = self.tables.run_rows[self.tables.task_rows[task_id].run_id]
+        if row.desired_labels is None:
+            return self._definition(task_id).labels
+        return msgspec.json.decode(row.desired_labels, type=tuple[LabelRequirement, ...])
+
+    def _sticky(self, task_id: str) -> tuple[str | None, bool]:
+        """The worker it belongs to, and whether it may go nowhere else."""
+        task_row = self.tables.task_rows[task_id]
+        run = self.tables.run_rows[task_row.run_id]
+        workflow = self.tables.versions[run.version_id].definition
+        if workflow.sticky is None:
+            return None, False
+        by_name = {self.tables.task_rows[i].name: i for i in self.tables.tasks_of[run.id]}
+        worker_id = run.desired_worker_id
+        for parent in self._definition(task_id).parents:
+            ran_on = self.tables.tasks[by_name[parent]].worker_id if parent in by_name else None
+            if ran_on is not None:
+                worker_id = ran_on
+                break
+        return worker_id, worker_id is not None and workflow.sticky is Sticky.HARD
+
+    # Words ---------------------------------------------------------------------------------------------------------
+
+    def _words(self, run_id: str, input_text: str) -> RunWords:
+        row = self.tables.run_rows[run_id]
+        workflow = self.tables.versions[row.version_id].definition
+        run_input: Payload = msgspec.json.decode(input_text, type=dict[str, Any])
+        metadata: Payload = msgspec.json.decode(row.additional_metadata or "{}", type=dict[str, Any])
+        shared = self._groups(workflow.concurrency, row.version_id, "workflow", 0, run_input, metadata)
+        tasks: list[TaskWords] = []
+        definitions = workflow.tasks if workflow.on_failure is None else (*workflow.tasks, workflow.on_failure)
+        for definition in definitions:
+            words = TaskWords()
+            offset = 0 if row.is_dag else len(workflow.concurrency)
+            own = self._groups(definition.concurrency, row.version_id, definition.name, offset, run_input, metadata)
+            words.fails = own is None or (shared is None and definition is not workflow.on_failure)
+            for use in definition.rate_limits:
+                key = string_of(use.key_expression, run_input, metadata) if use.key_expression else use.key
+                units = number_of(use.units_expression, run_input, metadata) if use.units_expression else use.units
+                limit = number_of(use.limit_expression, run_input, metadata) if use.key_expression else 0
+                if key is None or units is None or limit is None:
+                    words.fails = True
+                    continue
+                words.limits[key] += units
+                if use.key_expression:
+                    words.dynamic.add(key)
+            if definition.batch is not None and definition.batch.group_key_expression:
+                batch = string_of(definition.batch.group_key_expression, run_input, metadata)
+                words.fails = words.fails or batch is None
+                words.batch = batch or "default"
+            counted = workflow.concurrency if definition is not workflow.on_failure else ()
+            turns = [*zip(counted, shared or (), strict=False), *zip(definition.concurrency, own or (), strict=False)]
+            for rule, (group_id, _) in turns:
+                if rule.strategy is LimitStrategy.GROUP_ROUND_ROBIN:
+                    words.turn = group_id[-1]
+            words.groups = [*(() if row.is_dag else shared or ()), *(own or ())]
+            if words.fails:
+                words.limits, words.dynamic, words.groups = Counter(), set(), []
+            tasks.append(words)
+        return RunWords(list(shared or ()) if row.is_dag else [], tasks)
+
+    def _groups(
+        self,
+        rules: tuple[ConcurrencyRule, ...],
+        version_id: str,
+        scope: str,
+        offset: int,
+        run_input: Payload,
+        metadata: Payload,
+    ) -> list[tuple[GroupId, int]] | None:
+        groups: list[tuple[GroupId, int]] = []
+        for place, rule in enumerate(rules):
+            key = string_of(rule.expression, run_input, metadata)
+            cap = rule.max_runs
+            if rule.max_runs_expression:
+                said = number_of(rule.max_runs_expression, run_input, metadata)
+                if said is None:
+                    return None
+                cap = said
+            if key is None:
+                return None
+            group_id = ("tenant", rule.name, key)
+            if not rule.is_tenant_scoped:
+                group_id = (version_id, scope, str(place + offset), key)
+            groups.append((group_id, cap))
+        for (group_id, cap), rule in zip(groups, rules, strict=True):
+            self.caps[group_id].add(cap)
+            self.strategies[group_id] = rule.strategy
+        return groups
+
+
+def _attempts(effects: Iterable[Effect]) -> Iterable[StartAttempt]:
+    for effect in effects:
+        if isinstance(effect, StartAttempt):
+            yield effect
+        elif isinstance(effect, StartBatch):
+            yield from effect.items
+
+
+def _is_met(value: LabelValue | None, label: LabelRequirement) -> bool:
+    wanted = label.value
+    if value is None or isinstance(value, str) != isinstance(wanted, str):
+        return False
+    match label.comparator:
+        case Comparator.EQUAL:
+            return value == wanted
+        case Comparator.NOT_EQUAL:
+            return value != wanted
+    if isinstance(value, str) or isinstance(wanted, str):
+        return False
+    return {
+        Comparator.GREATER_THAN: value > wanted,
+        Comparator.GREATER_THAN_OR_EQUAL: value >= wanted,
+        Comparator.LESS_THAN: value < wanted,
+        Comparator.LESS_THAN_OR_EQUAL: value <= wanted,
+    }[label.comparator]

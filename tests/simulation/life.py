@@ -1,0 +1,508 @@
+"""One simulated life: a tenant, its store, its workers and its users, all moved by one seed.
+
+Every step decides a small batch of random commands at a random instant and commits it, unless the engine crashes
+before the commit, after it, or half-way through telling the world; then memory is dropped and loaded again. After
+every commit the books are checked. At the end the world is healed and everything acknowledged must come to its end.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from broadaxe.core.commands import (
+    Accepted,
+    CancelTasks,
+    CloseStream,
+    Command,
+    DeleteRateLimit,
+    DeleteWorkflow,
+    EventRequest,
+    FailDelivery,
+    Heartbeat,
+    OpenStream,
+    Outcome,
+    PauseRateLimit,
+    PauseWorker,
+    PushEvents,
+    PutRateLimit,
+    PutWorkerLabels,
+    PutWorkflow,
+    RefreshTimeout,
+    RegisterWorker,
+    ReleaseSlot,
+    ReplayTasks,
+    Reply,
+    ReportAttempt,
+    TriggerRuns,
+    UnregisterWorker,
+)
+from broadaxe.core.decision import CancelAttempt, Decision, Effect, StartAttempt, StartBatch
+from broadaxe.core.durations import US_PER_S
+from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, TaskStatus
+from broadaxe.core.tenant import Missing, Tenant
+from broadaxe.errors import BroadaxeError
+from tests.simulation.books import Books, hold
+from tests.simulation.chances import ACTIONS, NAMES, STATIC_LIMITS, Chances
+from tests.simulation.memory import check_empty, check_timers, compare, picture
+from tests.simulation.tables import Store, Tables
+
+#: 1 January 2026, noon, UTC.
+START_US = 1_767_268_800 * US_PER_S
+BEAT_US = 4 * US_PER_S
+DRAIN_TURNS_MAX = 4_000
+SETTLES_MAX = 20
+
+
+class Crash(Enum):
+    """Where the engine dies in a step."""
+
+    NOWHERE = auto()
+    BEFORE_COMMIT = auto()
+    AFTER_COMMIT = auto()
+    """Nothing was told to anybody."""
+    WHILE_TELLING = auto()
+    """Some effects went out."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """A worker process, as it is outside of the engine."""
+
+    id: str
+    session: int | None = None
+    """The stream it listens on."""
+    opened: int = 0
+    """The newest stream the engine was told of; a broken connection may go unnoticed there."""
+    is_alive: bool = True
+    heard_at_us: int = 0
+    attempts: list[tuple[str, int]] = field(default_factory=list)
+    """What it was sent and has not reported the end of."""
+
+
+class Life:
+    def __init__(self, seed: int, make_store: Callable[[Tables], Store] | None = None) -> None:
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.chances = Chances(self.random)
+        self.tables = Tables()
+        self.store: Store = self.tables if make_store is None else make_store(self.tables)
+        self.books = Books(self.tables)
+        self.now_us = START_US
+        self.ids = 0
+        self.sessions = 0
+        self.tenant = Tenant(self.new_id)
+        self.peers: dict[str, Peer] = {}
+        self.attempts: list[tuple[str, int]] = []
+        """Every attempt anybody was ever sent."""
+        self.acknowledged: set[str] = set()
+        self.undelivered: list[tuple[str, int]] = []
+        self.trace: deque[str] = deque(maxlen=40)
+        self.steps = 0
+        self.commands = 0
+        self.crashes = 0
+        self.across_queues = self.random.random() < 0.15
+        self.tenant._state.prioritise_across_queues = self.across_queues
+
+    def new_id(self) -> str:
+        self.ids += 1
+        digits = f"{self.now_us // 1000:012x}70008000{self.ids:012x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    # The whole life ------------------------------------------------------------------------------------------------
+
+    def live(self, steps: int) -> None:
+        self.act([PutWorkflow(self.chances.workflow(name)) for name in self.random.sample(NAMES, 2)])
+        for _ in range(steps):
+            self.step()
+        self.drain()
+        self.depart()
+
+    def step(self) -> None:
+        chance = self.random
+        crash = chance.choices(list(Crash), (94, 2, 2, 2))[0]
+        self.pass_time()
+        commands = self.heartbeats()
+        commands += [command for _ in range(chance.choice((0, 1, 1, 2, 3, 6))) if (command := self.command())]
+        self.act(commands, crash)
+        if chance.random() < 0.1:
+            self.send_stale_report()
+        if chance.random() < 0.1:
+            check_timers(self.tenant)
+
+    def pass_time(self) -> None:
+        chance = self.random
+        due_us = self.tenant.next_due_us() or self.now_us
+        match chance.randint(0, 11):
+            case 0 | 1 | 2:
+                pass
+            case 3 | 4:
+                self.now_us = max(self.now_us, due_us)
+            case 5:
+                self.now_us = max(self.now_us, due_us - 1)
+            case 6:
+                self.now_us = max(self.now_us, due_us + 1)
+            case 7:
+                self.now_us += 1
+            case 8 | 9:
+                self.now_us += chance.choice((1_000, 200_000, US_PER_S))
+            case 10:
+                self.now_us += chance.choice((3, 6, 11)) * US_PER_S
+            case _:
+                self.now_us += chance.choice((0, 31, 70, 400)) * US_PER_S
+
+    # Deciding and committing ---------------------------------------------------------------------------------------
+
+    def act(self, commands: list[Command], crash: Crash = Crash.NOWHERE) -> list[Reply | BroadaxeError]:
+        """One batch, as the actor makes it; afterwards whatever is due at the same instant."""
+        self.steps += 1
+        self.commands += len(commands)
+        self.trace.append(f"step {self.steps} +{self.now_us - START_US}us {crash.name} {commands}")
+        before = picture(self.tenant) if crash is Crash.BEFORE_COMMIT else None
+        self.read_missing(commands)
+        replies: list[Reply | BroadaxeError] = []
+        for place, command in enumerate(commands):
+            expected = self.is_current(command) if place == 0 else None
+            try:
+                reply = self.tenant.apply(command, self.now_us)
+            except BroadaxeError as error:
+                replies.append(error)
+                continue
+            hold(expected is None or not isinstance(reply, Accepted) or reply.is_current is expected, "fence", command)
+            replies.append(reply)
+        decision = self.tenant.settle(self.now_us)
+        if before is not None:
+            self.load(before)
+            return []
+        self.commit(decision, commands, replies)
+        if crash is Crash.NOWHERE or crash is Crash.WHILE_TELLING:
+            self.heed(commands, replies)
+        effects = decision.effects
+        if crash is Crash.WHILE_TELLING:
+            effects = effects[: self.random.randint(0, len(effects))]
+        if crash is not Crash.AFTER_COMMIT:
+            self.tell(effects)
+        if crash is not Crash.NOWHERE:
+            self.load(picture(self.tenant))
+            return replies
+        for _ in range(SETTLES_MAX):
+            due_us = self.tenant.next_due_us()
+            if due_us is None or due_us > self.now_us:
+                break
+            decision = self.tenant.settle(self.now_us)
+            self.commit(decision, [], [])
+            self.tell(decision.effects)
+        else:
+            hold(False, "settling does not come to rest")
+        return replies
+
+    def read_missing(self, commands: list[Command]) -> None:
+        tasks: set[str] = set()
+        workers: set[str] = set()
+        for command in commands:
+            missing = self.tenant.missing(command)
+            tasks |= missing.tasks
+            workers |= missing.workers
+        if tasks or workers:
+            self.tenant.adopt(self.store.load_missing(Missing(frozenset(tasks), frozenset(workers))), self.now_us)
+
+    def commit(self, decision: Decision, commands: list[Command], replies: list[Reply | BroadaxeError]) -> None:
+        if decision.writes:
+            self.tables.commit(decision.writes)
+            if self.store is not self.tables:
+                self.store.commit(decision.writes)
+        replayed: set[str] = set()
+        told: set[str] = set()
+        for command, reply in zip(commands, replies, strict=True):
+            if isinstance(command, ReplayTasks) and isinstance(reply, tuple):
+                replayed |= {self.tables.task_rows[i].run_id for i in reply if isinstance(i, str)}
+            if isinstance(command, PutRateLimit | DeleteRateLimit | PauseRateLimit):
+                told.add(command.key)
+        self.books.observe(decision, self.now_us, replayed=replayed, limits_told=told)
+        self.check_deadlines()
+
+    def check_deadlines(self) -> None:
+        """The tenant wakes up no later than the first deadline its rows carry."""
+        tables = self.tables
+        deadlines = [
+            task.due_at_us
+            for run_id in tables.live
+            for task_id in tables.tasks_of[run_id]
+            if (task := tables.tasks[task_id]).due_at_us is not None and task.status not in TERMINAL
+        ]
+        if deadlines:
+            due_us = self.tenant.next_due_us()
+            first_us = min(at_us for at_us in deadlines if at_us is not None)
+            hold(due_us is not None and due_us <= first_us, "sleeps past a deadline", due_us, first_us)
+        for run_id in self.acknowledged:
+            hold(run_id in tables.runs, "an acknowledged run is lost", run_id)
+
+    def load(self, before: dict[str, object]) -> None:
+        """The engine comes back from what was committed; its workers have lost their streams."""
+        self.crashes += 1
+        self.tenant = Tenant(self.new_id)
+        self.tenant._state.prioritise_across_queues = self.across_queues
+        self.tenant.adopt(self.store.load_live(self.now_us), self.now_us)
+        compare(before, picture(self.tenant))
+        self.books.forget_memory()
+        self.undelivered.clear()
+        for peer in self.peers.values():
+            peer.session = None
+        self.act([])
+        for peer in list(self.peers.values()):
+            if peer.is_alive and self.random.random() < 0.8:
+                self.act([self.open(peer)])
+
+    # The world's side ----------------------------------------------------------------------------------------------
+
+    def heed(self, commands: list[Command], replies: list[Reply | BroadaxeError]) -> None:
+        """What callers learn."""
+        for command, reply in zip(commands, replies, strict=True):
+            match command, reply:
+                case TriggerRuns(), tuple():
+                    self.acknowledged |= {str(run_id) for run_id in reply}
+                case PushEvents(), tuple():
+                    self.acknowledged |= {i for event in reply if not isinstance(event, str) for i in event.run_ids}
+                case RegisterWorker(), str():
+                    self.peers[reply] = Peer(reply, heard_at_us=self.now_us)
+
+    def tell(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case StartAttempt():
+                    self.deliver(effect)
+                case StartBatch():
+                    for item in effect.items:
+                        self.deliver(item)
+                case CancelAttempt():
+                    peer = self.peers.get(effect.worker_id)
+                    attempt = effect.task_id, effect.retry_count
+                    if peer is not None and attempt in peer.attempts and self.random.random() < 0.8:
+                        peer.attempts.remove(attempt)
+
+    def deliver(self, start: StartAttempt) -> None:
+        attempt = start.task_id, start.retry_count
+        peer = self.peers.get(start.worker_id)
+        hold(peer is not None and peer.opened == start.session, "sent on a stream that is not the newest", attempt)
+        assert peer is not None
+        self.attempts.append(attempt)
+        if peer.session != start.session:
+            return
+        match self.random.randint(0, 49):
+            case 0:
+                pass  # Written to a dead connection; nobody will ever hear of it.
+            case 1:
+                self.undelivered.append(attempt)
+            case _:
+                peer.attempts.append(attempt)
+
+    def is_current(self, command: Command) -> bool | None:
+        """Whether a report must be accepted, from the rows."""
+        if not isinstance(command, ReportAttempt):
+            return None
+        task = self.tables.tasks.get(command.task_id)
+        if task is None or task.status is not TaskStatus.RUNNING:
+            return False
+        return command.retry_count is None or command.retry_count == task.retry_count
+
+    def send_stale_report(self) -> None:
+        """A report about an attempt that is over changes nothing at all."""
+        if not self.attempts:
+            return
+        task_id, retry_count = self.random.choice(self.attempts)
+        outcome = self.random.choice(list(Outcome))
+        command = ReportAttempt(task_id, retry_count, outcome, "{}")
+        if self.is_current(command) is False:
+            reply = self.tenant.apply(command, self.now_us)
+            decision = self.tenant.settle(self.now_us)
+            hold(reply == Accepted(is_current=False), "a stale report was accepted", command)
+            hold(not decision.writes and not decision.effects, "a stale report changed something", command, decision)
+
+    def heartbeats(self) -> list[Command]:
+        """Living workers beat every 4 s; now and then one is late."""
+        beats: list[Command] = []
+        for peer in self.peers.values():
+            is_due = self.now_us - peer.heard_at_us >= BEAT_US
+            if peer.is_alive and peer.session is not None and is_due and self.random.random() < 0.9:
+                peer.heard_at_us = self.now_us
+                beats.append(Heartbeat(peer.id))
+        return beats
+
+    def open(self, peer: Peer) -> OpenStream:
+        self.sessions += 1
+        if peer.session is not None and self.random.random() < 0.5:
+            # What was on its way on the old stream never arrived.
+            peer.attempts = [attempt for attempt in peer.attempts if self.random.random() < 0.5]
+        peer.session = peer.opened = self.sessions
+        peer.heard_at_us = self.now_us
+        return OpenStream(peer.id, self.sessions)
+
+    # Choosing commands ---------------------------------------------------------------------------------------------
+
+    def command(self) -> Command | None:
+        chance, chances = self.random, self.chances
+        roll = chance.randint(0, 99)
+        if roll < 28:
+            names = chance.choices(NAMES[:2] if chance.random() < 0.8 else NAMES, k=chance.choice((1, 1, 2, 4)))
+            workers = list(self.peers)
+            return TriggerRuns(tuple(chances.request(name, self.parent(), workers) for name in names))
+        if roll < 31:
+            payload, priority = chances.payload(), chance.choice((None, 3))
+            return PushEvents((EventRequest(key="key", payload=payload, priority=priority),))
+        if roll < 35:
+            return PutWorkflow(chances.workflow(chance.choice(NAMES)))
+        if roll < 36 and self.tables.workflows:
+            return DeleteWorkflow(chance.choice(list(self.tables.workflows))) if chance.random() < 0.3 else None
+        if roll < 42:
+            return self.limit_command()
+        if roll < 47 and len(self.peers) < 30:
+            actions = tuple(chance.sample(ACTIONS, chance.randint(1, 3)))
+            return RegisterWorker("worker", actions, chances.worker_slots(), chances.worker_labels())
+        if roll < 60:
+            return self.worker_command()
+        if roll < 92:
+            return self.report()
+        return self.user_command()
+
+    def parent(self) -> str | None:
+        if self.attempts and self.random.random() < 0.1:
+            return self.random.choice(self.attempts)[0]
+        return None
+
+    def limit_command(self) -> Command:
+        chance = self.random
+        key = chance.choice((*STATIC_LIMITS, *self.tables.limits))
+        match chance.randint(0, 5):
+            case 0:
+                return DeleteRateLimit(key)
+            case 1:
+                return PauseRateLimit(key, self.now_us + chance.choice((0, 1, 10)) * US_PER_S)
+            case _:
+                return PutRateLimit(key, chance.choice((0, 1, 2, 3, 10)), chance.choice((1, 10, 60)) * US_PER_S)
+
+    def worker_command(self) -> Command | None:
+        chance = self.random
+        if not self.peers:
+            return None
+        peer = chance.choice(list(self.peers.values()))
+        if peer.session is None and peer.is_alive and chance.random() < 0.9:
+            return self.open(peer)
+        match chance.randint(0, 9):
+            case 0 | 1:
+                return self.open(peer)
+            case 2:
+                session, peer.session = peer.session, None
+                return CloseStream(peer.id, session or 0)
+            case 3:
+                return CloseStream(peer.id, (peer.session or 1) - 1)
+            case 4:
+                return PauseWorker(peer.id, True)
+            case 5:
+                return PauseWorker(peer.id, False)
+            case 6:
+                return PutWorkerLabels(peer.id, self.chances.worker_labels())
+            case 7:
+                peer.session = None
+                return UnregisterWorker(peer.id)
+            case 8:
+                # Killed: nothing is heard of it any more, its stream breaks.
+                peer.is_alive = False
+                peer.attempts.clear()
+                session, peer.session = peer.session, None
+                return CloseStream(peer.id, session) if session is not None and chance.random() < 0.7 else None
+            case _:
+                peer.heard_at_us = self.now_us
+                return Heartbeat(peer.id)
+
+    def report(self) -> Command | None:
+        chance = self.random
+        if self.undelivered and chance.random() < 0.8:
+            task_id, retry_count = self.undelivered.pop()
+            return FailDelivery(task_id, retry_count, "the stream was gone")
+        busy = [peer for peer in self.peers.values() if peer.attempts]
+        if self.attempts and (not busy or chance.random() < 0.15):
+            task_id, retry_count = chance.choice(self.attempts)
+            outcome = chance.choice(list(Outcome))
+            return ReportAttempt(task_id, chance.choice((retry_count, retry_count, None)), outcome, "{}")
+        if not busy:
+            return None
+        peer = chance.choice(busy)
+        attempt = chance.choice(peer.attempts)
+        task_id, retry_count = attempt
+        match chance.randint(0, 19):
+            case 0 | 1 | 2 | 3 | 4:
+                return ReportAttempt(task_id, retry_count, Outcome.STARTED)
+            case 5:
+                return ReleaseSlot(task_id)
+            case 6:
+                return RefreshTimeout(task_id, chance.choice((1, US_PER_S, 100 * US_PER_S)))
+            case 7:
+                # The report is lost on its way, for good.
+                peer.attempts.remove(attempt)
+                return None
+        if chance.random() < 0.9:
+            peer.attempts.remove(attempt)  # Else it will be told twice.
+        match chance.randint(0, 9):
+            case 0:
+                return ReportAttempt(task_id, retry_count, Outcome.CANCELLED)
+            case 1 | 2 | 3:
+                after_us = chance.choice((None, None, 0, US_PER_S))
+                return ReportAttempt(task_id, retry_count, Outcome.FAILED, "broke", chance.random() < 0.8, after_us)
+            case _:
+                return ReportAttempt(task_id, retry_count, Outcome.COMPLETED, '{"by":"worker"}')
+
+    def user_command(self) -> Command | None:
+        chance = self.random
+        tasks = list(self.tables.tasks)
+        if not tasks:
+            return None
+        task_id = chance.choice(tasks[-30:])
+        chosen = self.tables.task_rows[task_id].run_id if chance.random() < 0.5 else task_id
+        return CancelTasks((chosen,)) if chance.random() < 0.5 else ReplayTasks((chosen,))
+
+    # The end -------------------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Healthy workers do whatever they are sent, and the clock runs: everything ends."""
+        for _ in range(3):
+            labels = self.chances.worker_labels()
+            (worker_id,) = self.act([RegisterWorker("healthy", ACTIONS, {"default": 20, "gpu": 20}, labels)])
+            assert isinstance(worker_id, str)
+            self.act([self.open(self.peers[worker_id])])
+        for _ in range(DRAIN_TURNS_MAX):
+            if not self.tables.live:
+                break
+            done = [attempt for peer in self.peers.values() for attempt in peer.attempts]
+            for peer in self.peers.values():
+                peer.attempts.clear()
+            self.act([ReportAttempt(task_id, retry, Outcome.COMPLETED, "{}") for task_id, retry in done])
+            if not done:
+                due_us = self.tenant.next_due_us()
+                assert due_us is not None
+                self.now_us = max(self.now_us, due_us)
+                self.act(self.heartbeats())
+        hold(not self.tables.live, "runs do not end", list(self.tables.live))
+        for run_id, run in self.tables.runs.items():
+            hold(run.status in TERMINAL_RUN, "a run without an end", run_id, run.status)
+            statuses = self.books._statuses(run_id)
+            hold(all(status in TERMINAL for status in statuses), "a task without an end", run_id, statuses)
+
+    def depart(self) -> None:
+        """All workers go; what is left in memory is what a tenant at rest may hold."""
+        for peer in self.peers.values():
+            self.act([CloseStream(peer.id, peer.opened)])
+            peer.session = None
+            peer.is_alive = False
+        for _ in range(SETTLES_MAX * 10):
+            due_us = self.tenant.next_due_us()
+            if due_us is None:
+                break
+            self.now_us = max(self.now_us, due_us)
+            self.act([])
+        else:
+            hold(False, "a tenant at rest keeps waking up")
+        check_empty(self.tenant)
+        hold(not self.tenant._state.workers, "workers left in memory")

@@ -1,0 +1,137 @@
+"""A tenant's memory as a value: what a crash must bring back, and what must be gone when everything has ended.
+
+Knows the inside of `Tenant`, because these promises are about memory. Not in the picture: streams, the clocks of
+silence and confirmation, and where lanes are parked, which a load restarts on purpose; when a run started, which is
+derived when it ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from broadaxe.core.batching import BatchGroup
+from broadaxe.core.concurrency import Entry, Group
+from broadaxe.core.lifecycle import TaskStatus
+from broadaxe.core.model import Run, Task
+from broadaxe.core.queues import Lane
+from broadaxe.core.tenant import Tenant
+from broadaxe.core.timers import AlarmKind, is_valid
+from tests.simulation.books import hold
+
+
+def picture(tenant: Tenant) -> dict[str, Any]:
+    """Everything about a tenant that decides what it does next, in a form that can be compared."""
+    state = tenant._state
+    return {
+        "workflows": {
+            name: (workflow.id, workflow.latest.id if workflow.latest else None)
+            for name, workflow in state.workflows_by_name.items()
+        },
+        "runs": {
+            run.id: (
+                run.status,
+                run.finished_at_us,
+                run.held,
+                [None if task is None else task.id for task in run.tasks],
+                sorted(run.held_back),
+                run.keys,
+                run.labels,
+            )
+            for run in state.runs.values()
+        },
+        "tasks": {
+            task.id: (msgspec.structs.replace(task.state(), output=None), dict(task.children or {}))
+            for task in state.tasks.values()
+        },
+        "groups": {
+            group.id: (
+                group.strategy,
+                sorted(map(_holder, group.filled)),
+                sorted(map(_holder, _waiting(group))),
+            )
+            for group in state.groups.values()
+            if not group.is_empty()
+        },
+        "lanes": {
+            (action_id, shape.key, lane.limits): sorted(_in_lane(lane))
+            for action_id, queue in state.queues.items()
+            for shape in queue.shapes.values()
+            for lane in shape.lanes.values()
+            if len(lane)
+        },
+        "gatherings": {
+            group.id: (sorted(_gathered(group)), sorted(group.running))
+            for group in state.batch_groups.values()
+            if group.count or group.running
+        },
+        "batches": {batch.id: (sorted(batch.live), batch.worker.id) for batch in state.batches.values()},
+        "workers": {
+            worker.id: (dict(worker.free), sorted(worker.running), dict(worker.labels), worker.is_paused)
+            for worker in state.workers.values()
+        },
+        "limits": {limit.key: limit.row() for limit in state.limits.values()},
+    }
+
+
+def compare(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """A load may bring back workers that memory had forgotten; everything else is the same."""
+    for name, was in before.items():
+        now = after[name]
+        for key in {*was, *now}:
+            if name == "workers" and key not in was:
+                continue
+            hold(was.get(key) == now.get(key), "after a crash", name, key, "was", was.get(key), "is", now.get(key))
+
+
+def check_timers(tenant: Tenant) -> None:
+    """Every deadline that somebody carries is armed."""
+    state = tenant._state
+    armed = {(alarm[2], id(alarm[3])) for alarm in state.timers._heap if is_valid(alarm)}
+    for task in state.tasks.values():
+        must = task.status in (TaskStatus.QUEUED, TaskStatus.BACKOFF, TaskStatus.RUNNING)
+        hold((task.due_at_us is not None) is must, "a deadline", task.id, task.status, task.due_at_us)
+        hold(not must or (AlarmKind.TASK_DUE, id(task)) in armed, "an alarm for", task.id)
+
+
+def check_empty(tenant: Tenant) -> None:
+    """Nothing is left of runs that have ended."""
+    state = tenant._state
+    left = {
+        "runs": state.runs,
+        "tasks": state.tasks,
+        "groups": state.groups,
+        "undecided groups": state.undecided,
+        "batches": state.batches,
+        "batch groups": state.batch_groups,
+        "hot queues": state.hot,
+        "shapes": [shape.key for queue in state.queues.values() for shape in queue.shapes.values()],
+        "ripe groups": [group for queue in state.queues.values() for group in queue.ripe],
+        "waiting": [queue.action_id for queue in state.queues.values() if len(queue)],
+        "lanes without limit": state.lanes_without_limit,
+        "lanes of limits": [limit.key for limit in state.limits.values() if limit.lanes],
+        "workers' attempts": [worker.id for worker in state.workers.values() if worker.running],
+        "workers' units": [worker.id for worker in state.workers.values() if worker.free != worker.slots],
+    }
+    for name, found in left.items():
+        hold(not found, "left in memory:", name, found)
+
+
+def _holder(entry: Entry) -> str:
+    holder = entry.holder
+    assert isinstance(holder, Task | Run)
+    return f"{type(holder).__name__} {holder.id}"
+
+
+def _waiting(group: Group) -> list[Entry]:
+    return group._waiting()
+
+
+def _in_lane(lane: Lane) -> list[str]:
+    lines = (line for level in lane._levels.values() for line in level.values())
+    return [waiting.task.id for line in lines for waiting in line if waiting.task is not None]
+
+
+def _gathered(group: BatchGroup) -> list[str]:
+    return [gathering.task.id for _, _, gathering in group._items if gathering.task is not None]

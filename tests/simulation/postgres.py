@@ -1,0 +1,71 @@
+"""The real journal and loader as a store, each load held against the tables in memory.
+
+A life is synchronous; it runs in a thread of its own and reaches the loop that has the connections from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+
+from broadaxe.core.decision import Writes
+from broadaxe.core.tenant import Loaded, Missing
+from broadaxe.storage.journal import Journal
+from broadaxe.storage.loader import load_live, load_missing
+from tests.simulation.books import hold
+from tests.simulation.tables import Tables
+
+T = TypeVar("T")
+
+#: Columns of type jsonb, whose text comes back in another form.
+_JSON_FIELDS = ("additional_metadata", "keys", "desired_labels")
+
+
+class Postgres:
+    def __init__(
+        self, pool: asyncpg.Pool, loop: asyncio.AbstractEventLoop, tenant_id: str, journal: Journal, tables: Tables
+    ) -> None:
+        self._pool = pool
+        self._loop = loop
+        self._tenant_id = tenant_id
+        self._journal = journal
+        self._tables = tables
+        self.loads = 0
+
+    def commit(self, writes: Writes) -> None:
+        self._wait(self._journal.commit(writes))
+
+    def load_live(self, now_us: int) -> Loaded:
+        return self._same(
+            self._wait(load_live(self._pool, self._tenant_id, now_us)), self._tables.load_live(now_us), "load_live"
+        )
+
+    def load_missing(self, missing: Missing) -> Loaded:
+        found = self._wait(load_missing(self._pool, self._tenant_id, missing))
+        return self._same(found, self._tables.load_missing(missing), "load_missing")
+
+    def _same(self, real: Loaded, model: Loaded, name: str) -> Loaded:
+        self.loads += 1
+        for kind in Loaded.__struct_fields__:
+            found, expected = _plain(getattr(real, kind)), _plain(getattr(model, kind))
+            hold(len(found) == len(expected), "the database and its model differ:", name, kind, found, expected)
+            for row, model_row in zip(found, expected, strict=True):
+                hold(row == model_row, "the database and its model differ:", name, kind, row, model_row)
+        return real
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+
+def _plain(rows: tuple[object, ...]) -> list[Any]:
+    plain: list[Any] = msgspec.to_builtins(rows)
+    for loaded in plain:
+        row = loaded.get("row")
+        for name in _JSON_FIELDS if row else ():
+            if row[name] is not None:
+                row[name] = msgspec.json.decode(row[name])
+    return sorted(plain, key=lambda row: str(row.get("id") or row.get("key") or row["row"]["id"]))

@@ -1,0 +1,45 @@
+"""Running a seed: what came of it, and for a broken one the story that leads there."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.simulation.life import START_US, Life
+from tests.simulation.tables import Store, Tables
+
+#: Steps of a life before everything is drained.
+STEPS = 120
+_SHOWN_STEPS = 8
+_SHOWN_LENGTH = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    seed: int
+    steps: int
+    commands: int
+    crashes: int
+    broken: str | None
+    """The broken promise with a short trace, None when all held."""
+
+
+def live(seed: int, steps: int = STEPS, make_store: Callable[[Tables], Store] | None = None) -> Outcome:
+    life = Life(seed, make_store)
+    broken: str | None = None
+    try:
+        life.live(steps)
+    except Exception as error:
+        broken = _story(life, error)
+    return Outcome(seed, life.steps, life.commands, life.crashes, broken)
+
+
+def _story(life: Life, error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    where = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    steps = "\n".join(f"    {step[:_SHOWN_LENGTH]}" for step in list(life.trace)[-_SHOWN_STEPS:])
+    return (
+        f"seed {life.seed} broke at step {life.steps}, +{life.now_us - START_US}us: {type(error).__name__}: {error}\n"
+        f"  at {where}\n  the last steps:\n{steps}\n  again: make simulate SEED={life.seed}"
+    )

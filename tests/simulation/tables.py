@@ -1,0 +1,216 @@
+"""The tables of one tenant, in memory: written from `Writes` and read back as the loader does, both as the SQL says.
+
+Owns nothing but rows. It refuses what the schema's constraints refuse. The differential test holds it against the real
+journal and loader, so that thousands of simulated lives need no database and still mean something.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+
+from broadaxe.core.decision import (
+    EventRow,
+    RateLimitRow,
+    RunRow,
+    RunState,
+    TaskEventRow,
+    TaskRow,
+    TaskState,
+    VersionRow,
+    WorkerRow,
+    WorkflowRow,
+    Writes,
+)
+from broadaxe.core.durations import US_PER_S
+from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, TaskEventType, TaskStatus
+from broadaxe.core.tenant import Loaded, LoadedRun, Missing
+
+DAY_US = 86_400 * US_PER_S
+_replace = msgspec.structs.replace
+
+
+class Store(Protocol):
+    """What a tenant is kept in."""
+
+    def commit(self, writes: Writes) -> None: ...
+
+    def load_live(self, now_us: int) -> Loaded: ...
+
+    def load_missing(self, missing: Missing) -> Loaded: ...
+
+
+class Tables:
+    def __init__(self) -> None:
+        self.workflows: dict[str, WorkflowRow] = {}
+        self.versions: dict[str, VersionRow] = {}
+        self.workers: dict[str, WorkerRow] = {}
+        self.run_rows: dict[str, RunRow] = {}
+        self.runs: dict[str, RunState] = {}
+        self.task_rows: dict[str, TaskRow] = {}
+        self.tasks: dict[str, TaskState] = {}
+        self.tasks_of: dict[str, list[str]] = defaultdict(list)
+        self.history: dict[str, list[TaskEventRow]] = defaultdict(list)
+        self.children_of: dict[str, list[str]] = defaultdict(list)
+        self.pushed: dict[str, EventRow] = {}
+        self.limits: dict[str, RateLimitRow] = {}
+        self.outputs: dict[tuple[str, int], str] = {}
+        self.live: dict[str, None] = {}
+        """Ids of runs that have not finished."""
+
+    # Writing, in the order of `storage/journal.py` -----------------------------------------------------------------
+
+    def commit(self, writes: Writes) -> None:
+        for workflow in writes.workflows:
+            self.workflows[workflow.id] = workflow
+        names = [row.name for row in self.workflows.values() if row.deleted_at_us is None]
+        assert len(names) == len(set(names)), "workflow_by_name is unique"
+        for version in writes.versions:
+            assert version.id not in self.versions
+            self.versions[version.id] = version
+        for worker in writes.workers:
+            known = self.workers.get(worker.id)
+            if known is not None:
+                # What is fixed at registration stays.
+                worker = _replace(
+                    worker, name=known.name, actions=known.actions, slots=known.slots, runtime=known.runtime
+                )
+            self.workers[worker.id] = worker
+        for event in writes.events:
+            self.pushed[event.id] = event
+        for limit in writes.rate_limits:
+            assert limit.limit >= 0 and limit.window_us > 0
+            self.limits[limit.key] = limit
+        for key in writes.deleted_rate_limits:
+            self.limits.pop(key, None)
+        for task_id in writes.archived_outputs:
+            assert self.tasks[task_id].output is not None, "only a stored output can be archived"
+        self._commit_runs(writes)
+        for replaced in writes.replaced_outputs:
+            self.outputs[replaced.task_id, replaced.retry_count] = replaced.output
+
+    def _commit_runs(self, writes: Writes) -> None:
+        for new_run in writes.new_runs:
+            assert new_run.row.id not in self.run_rows, "a run is made once"
+            self.run_rows[new_run.row.id] = new_run.row
+            self._put_run(new_run.state)
+            if new_run.row.parent_task_id is not None:
+                self.children_of[new_run.row.parent_task_id].append(new_run.row.id)
+        for run in writes.runs:
+            assert run.id in self.runs, "a run is made before it changes"
+            self._put_run(run)
+        for new_task in writes.new_tasks:
+            assert new_task.row.id not in self.task_rows, "a task is made once"
+            self.task_rows[new_task.row.id] = new_task.row
+            self.tasks_of[new_task.row.run_id].append(new_task.row.id)
+            self._put_task(new_task.state)
+        for task in writes.tasks:
+            assert task.id in self.tasks, "a task is made before it changes"
+            self._put_task(task)
+        for entry in writes.task_events:
+            history = self.history[entry.task_id]
+            assert entry.seq == len(history) + 1, f"history of {entry.task_id} has a gap"
+            history.append(entry)
+
+    def _put_run(self, run: RunState) -> None:
+        assert (run.finished_at_us is not None) is (run.status in TERMINAL_RUN)
+        self.runs[run.id] = run
+        if run.finished_at_us is None:
+            self.live[run.id] = None
+        else:
+            self.live.pop(run.id, None)
+
+    def _put_task(self, task: TaskState) -> None:
+        assert (task.finished_at_us is not None) is (task.status in TERMINAL)
+        assert task.output is None or task.status in (TaskStatus.COMPLETED, TaskStatus.SKIPPED)
+        assert task.status is not TaskStatus.RUNNING or task.assigned_at_us is not None
+        assert 1 <= task.queue_priority <= 4
+        self.tasks[task.id] = task
+        if task.output is not None:
+            self.outputs[task.id, task.retry_count] = task.output
+
+    # Reading, as `storage/loader.py` -------------------------------------------------------------------------------
+
+    def load_live(self, now_us: int) -> Loaded:
+        live = sorted(self.live)
+        newest: dict[str, VersionRow] = {}
+        for version in self.versions.values():
+            known = newest.get(version.workflow_id)
+            if known is None or version.ordinal > known.ordinal:
+                newest[version.workflow_id] = version
+        used = {self.run_rows[run_id].version_id for run_id in live} | {version.id for version in newest.values()}
+        referred = {
+            self.tasks[task_id].worker_id
+            for run_id in live
+            for task_id in self.tasks_of[run_id]
+            if self.tasks[task_id].finished_at_us is None
+        }
+        workers = [
+            row
+            for row in self.workers.values()
+            if row.updated_at_us > now_us - DAY_US or row.id in referred
+        ]
+        return Loaded(
+            workflows=tuple(sorted(self.workflows.values(), key=lambda row: row.id)),
+            versions=tuple(
+                sorted((self.versions[i] for i in used), key=lambda version: (version.workflow_id, version.ordinal))
+            ),
+            workers=tuple(sorted(workers, key=lambda row: row.id)),
+            runs=tuple(self._run(run_id, may_have_spawned=_has_run) for run_id in live),
+            rate_limits=tuple(self.limits[key] for key in sorted(self.limits)),
+        )
+
+    def load_missing(self, missing: Missing) -> Loaded:
+        run_ids = {i for i in missing.tasks if i in self.run_rows}
+        run_ids |= {self.task_rows[i].run_id for i in missing.tasks if i in self.task_rows}
+        versions = {self.run_rows[run_id].version_id for run_id in run_ids}
+        return Loaded(
+            versions=tuple(self.versions[i] for i in sorted(versions)),
+            workers=tuple(self.workers[i] for i in sorted(missing.workers) if i in self.workers),
+            runs=tuple(self._run(run_id, may_have_spawned=lambda _: True) for run_id in sorted(run_ids)),
+        )
+
+    def _run(self, run_id: str, may_have_spawned: _Predicate) -> LoadedRun:
+        task_ids = sorted(self.tasks_of[run_id])
+        children = [
+            (parent, _child_key(self.run_rows[child]), child)
+            for parent in task_ids
+            if may_have_spawned(self.tasks[parent])
+            for child in self.children_of[parent]
+        ]
+        return LoadedRun(
+            self.run_rows[run_id],
+            self.runs[run_id],
+            tuple((self.task_rows[i], self._task(i)) for i in task_ids),
+            tuple(sorted(children, key=lambda child: child[2])),
+        )
+
+    def _task(self, task_id: str) -> TaskState:
+        """The row without its output; of a running task, what only its history says is added."""
+        task = _replace(self.tasks[task_id], output=None)
+        if task.status is not TaskStatus.RUNNING:
+            return task
+        history = self.history[task_id]
+        started_at_us = task.started_at_us
+        if started_at_us is None:
+            started_at_us = max(_starts(history, task.retry_count), default=None)
+        return _replace(task, event_count=len(history), started_at_us=started_at_us)
+
+
+class _Predicate(Protocol):
+    def __call__(self, task: TaskState, /) -> bool: ...
+
+
+def _has_run(task: TaskState) -> bool:
+    return task.assigned_at_us is not None or task.retry_count > 0
+
+
+def _child_key(row: RunRow) -> str:
+    return row.child_key or str(row.child_index or 0)
+
+
+def _starts(history: Iterable[TaskEventRow], retry_count: int) -> Iterable[int]:
+    return (e.at_us for e in history if e.type is TaskEventType.STARTED and e.retry_count == retry_count)

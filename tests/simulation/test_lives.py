@@ -1,0 +1,83 @@
+"""Hundreds of simulated lives in memory, a few on the real database. See `life.py`; `make simulate` runs more."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import asyncpg
+import pytest
+
+from tests.simulation.books import Broken
+from tests.simulation.life import Crash, Life
+from tests.simulation.postgres import Postgres
+from tests.simulation.seeds import Outcome, live
+from tests.simulation.tables import Store, Tables
+from tests.storage.ground import make_journal, make_tenant
+
+LIVES = 300
+LIVES_PER_TEST = 15
+
+
+@pytest.mark.parametrize("first", range(0, LIVES, LIVES_PER_TEST))
+def test_every_promise_holds_through_random_lives(first: int) -> None:
+    for seed in range(first, first + LIVES_PER_TEST):
+        outcome = live(seed)
+        assert outcome.broken is None, outcome.broken
+
+
+@pytest.mark.parametrize("seed", [3, 7, 11, 20])
+async def test_the_same_life_on_the_real_database(pool: asyncpg.Pool, seed: int) -> None:
+    """Each load is compared with the model of the tables, and each loaded tenant with the one before."""
+    tenant_id = await make_tenant(pool)
+    journal = await make_journal(pool, tenant_id)
+    loop = asyncio.get_running_loop()
+    stores: list[Postgres] = []
+
+    def make_store(tables: Tables) -> Store:
+        stores.append(Postgres(pool, loop, tenant_id, journal, tables))
+        return stores[0]
+
+    outcome: Outcome = await asyncio.to_thread(live, seed, 60, make_store)
+    assert outcome.broken is None, outcome.broken
+    assert stores[0].loads > 0
+    finished = await pool.fetchval("select count(*) from broadaxe.run where finished_at is not null")
+    assert finished == await pool.fetchval("select count(*) from broadaxe.run") > 0
+
+
+def test_a_seed_lives_the_same_life_twice() -> None:
+    first, second = Life(5), Life(5)
+    for life in (first, second):
+        life.live(60)
+    assert first.tables.history == second.tables.history
+    assert first.tables.tasks == second.tables.tasks
+    assert (first.steps, first.commands, first.crashes) == (second.steps, second.commands, second.crashes)
+
+
+def test_the_books_notice_a_lost_batch() -> None:
+    """The checks can fail: a commit that is forgotten breaks a promise at the latest when memory is loaded again."""
+    life = Life(1)
+    commit, left = life.tables.commit, 30
+
+    def forgets_one(writes: object) -> None:
+        nonlocal left
+        left -= 1
+        if left != 0:
+            commit(writes)  # type: ignore[arg-type]
+
+    life.tables.commit = forgets_one  # type: ignore[assignment, method-assign]
+    with pytest.raises((Broken, AssertionError, KeyError)):
+        life.live(100)
+
+
+def test_the_books_notice_units_given_twice() -> None:
+    life = Life(2)
+    while not any(worker.running for worker in life.tenant._state.workers.values()):
+        life.step()
+    for worker in life.tenant._state.workers.values():
+        worker.free = {kind: units + 50 for kind, units in worker.slots.items()}
+    life.random = random.Random(0)
+    with pytest.raises(Broken):
+        for _ in range(200):
+            life.step()
+            life.act([], Crash.AFTER_COMMIT)
