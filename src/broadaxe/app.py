@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import ssl
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from broadaxe.rest.app import create_http_app, readdress
 from broadaxe.rest.context import HttpSettings
 from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.server import HttpServer
-from broadaxe.rpc.http2.carrier import Http2Carrier
+from broadaxe.rpc.http2.carrier import Http2Carrier, server_tls_context
 from broadaxe.rpc.services.admin import AdminService
 from broadaxe.rpc.services.dispatcher import DispatcherService
 from broadaxe.rpc.services.events import EventsService
@@ -164,6 +165,7 @@ class App:
             self._authenticate,
             settings.host,
             settings.grpc_port,
+            tls=_tls(settings),
         )
         stack.push_async_callback(carrier.stop, GRPC_GRACE_S)
         grpc_port = await carrier.start()
@@ -291,6 +293,18 @@ async def _keep_partitions(pool: asyncpg.Pool) -> None:
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """How gRPC is encrypted; None for plaintext."""
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if certificate is None and key is None and settings.tls_client_ca is None:
+        return None
+    if certificate is None or key is None:
+        raise ConfigurationError(
+            "TLS needs both --tls-certificate and --tls-key (and --tls-client-ca for mTLS)", field="--tls-certificate"
+        )
+    return server_tls_context(certificate, key, settings.tls_client_ca)
 
 
 def _node_id(settings: Settings) -> str:

@@ -42,6 +42,9 @@ class Settings:
     public_grpc: str | None = None
     log_level: str = "info"
     log_format: str = "auto"
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
     require_login: bool = True
     priority_across_tasks: bool = False
     extra_databases: tuple[str, ...] = ()
@@ -187,13 +190,13 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _directory(text: str) -> Path:
+def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
 SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("database_url", "PostgreSQL 15 or newer to use; without it, dev brings its own", _database_url),
-    Setting("data_dir", "where the embedded PostgreSQL and the state of dev live", _directory),
+    Setting("data_dir", "where the embedded PostgreSQL and the state of dev live", _path),
     Setting("host", "address to listen on", _host),
     Setting("grpc_port", "port for SDKs; 0 picks a free one", _port),
     Setting("http_port", "port for the REST API and the dashboard; 0 picks a free one", _port),
@@ -201,6 +204,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("public_grpc", "host:port of gRPC as clients see it; it is written into tokens", _public_grpc),
     Setting("log_level", f"how much to log: {', '.join(LOG_LEVELS)}", _one_of(LOG_LEVELS)),
     Setting("log_format", "console, json, or auto: console on a terminal", _one_of(LOG_FORMATS)),
+    Setting("tls_certificate", "PEM file with the gRPC server's certificate chain; turns TLS on for gRPC", _path),
+    Setting("tls_key", "PEM file with the private key of that certificate", _path),
+    Setting("tls_client_ca", "PEM file with the authorities whose client certificates gRPC demands (mTLS)", _path),
     Setting("require_login", "whether the dashboard asks for a password", _flag),
     Setting(
         "priority_across_tasks",

@@ -34,6 +34,7 @@ Ready = Callable[["App"], Awaitable[None]]
 @options.data_dir
 @options.listening
 @options.choosing
+@options.tls
 @click.option("--env-file", metavar="FILE", help="Once ready, write what SDKs need into FILE as KEY=value lines.")
 @click.option(
     "--extra-database",
@@ -113,6 +114,7 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
 @options.database_url
 @options.listening
 @options.choosing
+@options.tls
 @options.logging_flags
 @options.data_dir
 def serve(**given: str | bool | None) -> None:

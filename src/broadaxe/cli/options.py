@@ -13,7 +13,7 @@ import click
 
 from broadaxe.config import Settings, load
 
-__all__ = ["choosing", "data_dir", "database_url", "listening", "logging_flags", "settings_from"]
+__all__ = ["choosing", "data_dir", "database_url", "listening", "logging_flags", "settings_from", "tls"]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -49,6 +49,17 @@ def choosing(command: Decorated) -> Decorated:
         default=None,
         help="The most urgent run goes first also among different tasks of one worker.",
     )(command)
+
+
+def tls(command: Decorated) -> Decorated:
+    """`--tls-certificate`, `--tls-key`, `--tls-client-ca`."""
+    for option in (
+        click.option("--tls-client-ca", metavar="FILE", help="Demand gRPC client certificates of these authorities."),
+        click.option("--tls-key", metavar="FILE", help="Private key of the certificate (PEM)."),
+        click.option("--tls-certificate", metavar="FILE", help="Serve gRPC over TLS with this certificate (PEM)."),
+    ):
+        command = option(command)
+    return command
 
 
 def listening(command: Decorated) -> Decorated:

@@ -27,6 +27,7 @@ from broadaxe.errors import Unavailable
 __all__ = ["Child", "Supervisor"]
 
 STOP_PATIENCE_S: Final = 20.0
+GROUP_PATIENCE_S: Final = 2.0
 BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_MAX_S: Final = 10.0
 HEALTHY_AFTER_S: Final = 30.0  # A child that lived this long starts its backoff afresh.
@@ -176,8 +177,7 @@ class Supervisor:
         while process.poll() is None:  # noqa: ASYNC110 - the kernel tells us by the exit status, not by an Event
             await asyncio.sleep(POLL_S)
         code = process.returncode
-        # What the child itself started must not outlive it and hold a port.
-        _signal_group(process.pid, signal.SIGKILL)
+        await _end_group(process.pid)
         return code
 
     async def _stop_all(self) -> None:
@@ -200,7 +200,7 @@ class Supervisor:
             await asyncio.sleep(0.02)
         else:
             self._say(running.child.name, "stopped")
-        _signal_group(process.pid, signal.SIGKILL)
+        await _end_group(process.pid)
 
     # Children of a supervisor that was killed ---------------------------------------------------------------------
 
@@ -239,6 +239,26 @@ class Supervisor:
             for process in stubborn:
                 _signal_group(process.pid, signal.SIGKILL)
         self._record.unlink(missing_ok=True)
+
+
+async def _end_group(leader_pid: int) -> None:
+    """End what a child that is gone had started: it must not outlive it and hold a port.
+
+    It gets a moment for itself, because Python's resource tracker is one of them and takes shared memory back then.
+    """
+    _signal_group(leader_pid, signal.SIGTERM)
+    deadline = time.monotonic() + GROUP_PATIENCE_S
+    while _is_group_alive(leader_pid) and time.monotonic() < deadline:
+        await asyncio.sleep(POLL_S)
+    _signal_group(leader_pid, signal.SIGKILL)
+
+
+def _is_group_alive(leader_pid: int) -> bool:
+    try:
+        os.killpg(leader_pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _signal_group(leader_pid: int, number: signal.Signals) -> None:
