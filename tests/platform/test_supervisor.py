@@ -169,6 +169,32 @@ async def test_child_that_needs_a_persons_hand_is_not_tried_again_and_only_its_l
     assert lines.said == []
 
 
+async def test_what_a_killed_child_had_started_may_clean_up_before_it_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACKOFF_FIRST_S", 0.01)
+    cleaned = tmp_path / "cleaned"
+    helper = (
+        "import pathlib, signal, sys\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path({str(cleaned)!r}).touch(), sys.exit(0)))\n"
+        "print('up', flush=True)\n"
+        "while True: signal.pause()\n"
+    )
+    start = (
+        "import subprocess, sys\n"
+        f"subprocess.Popen([sys.executable, '-c', {helper!r}], stdout=subprocess.PIPE).stdout.readline()\n"
+    )
+    parent = Marked(tmp_path, "parent", start + OBEDIENT)
+    lines = Lines()
+
+    async def kill(_stop: asyncio.Event) -> None:
+        os.kill(parent.pid, signal.SIGKILL)
+        await lines.wait_for("parent: ready again")
+
+    await supervised(Supervisor([[parent.child]], tmp_path / "logs", lines), kill)
+    assert cleaned.exists()
+
+
 @pytest.fixture
 def orphan(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A child of a supervisor that was killed: it runs, and the record names it."""

@@ -248,7 +248,7 @@ async def _end_group(leader_pid: int) -> None:
     """
     _signal_group(leader_pid, signal.SIGTERM)
     deadline = time.monotonic() + GROUP_PATIENCE_S
-    while _is_group_alive(leader_pid) and time.monotonic() < deadline:
+    while _is_group_alive(leader_pid) and time.monotonic() < deadline:  # noqa: ASYNC110 - the kernel has no Event for it
         await asyncio.sleep(POLL_S)
     _signal_group(leader_pid, signal.SIGKILL)
 
