@@ -43,7 +43,7 @@ async def test_unknown_api_paths_are_json_whatever_the_method(site: Site) -> Non
         ("GET", "/api/v1/nothing"),
         ("POST", "/api/nothing"),
         ("GET", "/api"),
-        ("GET", f"{site.tenant}/rate-limits"),
+        ("GET", f"{site.tenant}/slack"),
         ("GET", f"{site.stable}/filters"),
         ("GET", f"{site.tenant}/workflows/crons"),
     ):

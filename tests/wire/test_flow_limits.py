@@ -161,3 +161,11 @@ async def test_a_paused_limit_lets_nobody_through_until_then(flow: Hatchet, rest
     await reference.aio_result()
     assert await assigned_at_s(rest, reference.workflow_run_id) >= until.timestamp() - ROUNDING_S
     assert "REQUEUED_RATE_LIMIT" in await rest.event_types(reference.workflow_run_id)
+
+
+async def test_limits_are_listed_with_what_they_have_left(hatchet: Hatchet, key: str) -> None:
+    await hatchet.rate_limits.aio_put(f"{key}:a", 7, RateLimitDuration.MINUTE)
+    await hatchet.rate_limits.aio_put(f"{key}:b", 3, RateLimitDuration.HOUR)
+    listed = (await hatchet.rate_limits.aio_list(search=key)).rows or []
+    mine = {limit.key: (limit.limit_value, limit.value, limit.window) for limit in listed}
+    assert mine == {f"{key}:a": (7, 7, "1m0s"), f"{key}:b": (3, 3, "1h0m0s")}

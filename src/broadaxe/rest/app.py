@@ -26,7 +26,7 @@ from broadaxe.rest.dashboard_site import DashboardSite
 from broadaxe.rest.docs_site import DocsSite
 from broadaxe.rest.gate import Gate
 from broadaxe.rest.metrics import Metrics
-from broadaxe.rest.routers import counts, events, logs, people, runs, server, tasks, tokens, workers, workflows
+from broadaxe.rest.routers import counts, events, limits, logs, people, runs, server, tasks, tokens, workers, workflows
 from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.reads import Reads
@@ -48,6 +48,7 @@ _ROUTERS: Final = (
     workflows.routes,
     workers.routes,
     events.routes,
+    limits.routes,
 )
 
 

@@ -519,6 +519,21 @@ class EventList(Wire):
     rows: list[Event]
 
 
+class RateLimit(Wire):
+    key: str
+    tenant_id: str
+    limit_value: int
+    value: int
+    window: str
+    last_refill: Instant
+    paused_until: Instant | None = None
+
+
+class RateLimitList(Wire):
+    pagination: Pagination
+    rows: list[RateLimit]
+
+
 class EventKeys(Wire):
     rows: list[str]
 

@@ -34,6 +34,7 @@ __all__ = [
     "LogBucket",
     "LogFilter",
     "LogRecord",
+    "RateLimitRecord",
     "Reads",
     "RunFilter",
     "RunRecord",
@@ -109,6 +110,17 @@ class RunResult(msgspec.Struct, frozen=True):
     id: str
     status: RunStatus
     tasks: tuple[TaskResultRow, ...]
+
+
+class RateLimitRecord(msgspec.Struct, frozen=True, gc=False):
+    """A rate limit with the units it has left now."""
+
+    key: str
+    limit: int
+    value: int
+    window_us: int
+    last_refill_at: datetime
+    paused_until: datetime | None
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, gc=False):
@@ -339,6 +351,24 @@ class Reads:
         """Waiting tasks per action."""
         rows = await self._pool.fetch(statement("reads/queue_counts"), tenant_id, QUEUES_MAX)
         return {row["action_id"]: row["tasks"] for row in rows}
+
+    async def rate_limits_page(
+        self, tenant_id: str, search: str, order: str, *, limit: int, offset: int
+    ) -> tuple[list[RateLimitRecord], int]:
+        """Rate limits whose key contains `search`, and how many there are. `order` is a field and a direction."""
+        rows = await self._pool.fetch(statement("reads/rate_limits"), tenant_id, search, order, limit, offset)
+        records = [
+            RateLimitRecord(
+                row["key"],
+                row["limit_value"],
+                row["value"],
+                row["window_us"],
+                row["last_refill_at"],
+                row["paused_until"],
+            )
+            for row in rows
+        ]
+        return records, rows[0]["total"] if rows else 0
 
     # Logs -------------------------------------------------------------------------------------------------------
 
