@@ -16,9 +16,8 @@ Cost: freezing and thawing are O(1) per task amortised, plus one pass over the l
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
-from uuid import UUID
 
 import msgspec
 
@@ -139,7 +138,7 @@ def _freeze_line(state: State, lane: Lane, priority: int, tasks: list[Task]) -> 
         if chunk is None or chunk.is_wanted or len(chunk) >= CHUNK_TASKS_MAX:
             chunk = Chunk(lane, priority, arrival)
             line.chunks.append(chunk)
-        chunk.ids += UUID(task.id).bytes
+        chunk.ids += bytes.fromhex(task.id.replace("-", ""))
         due_at_us = task.due_at_us
         assert due_at_us is not None
         if chunk.due_at_us is None or due_at_us < chunk.due_at_us:
@@ -173,6 +172,8 @@ def _arm(state: State, chunk: Chunk, due_at_us: int) -> None:
     state.timers.arm(due_at_us, AlarmKind.CHUNK_DUE, chunk)
 
 
-def _ids(chunk: Chunk) -> Iterable[str]:
-    ids = bytes(chunk.ids)
-    return (str(UUID(bytes=ids[start : start + ID_BYTES])) for start in range(0, len(ids), ID_BYTES))
+def _ids(chunk: Chunk) -> Iterator[str]:
+    digits = chunk.ids.hex()
+    for start in range(0, len(digits), 2 * ID_BYTES):
+        d = digits[start : start + 2 * ID_BYTES]
+        yield f"{d[:8]}-{d[8:12]}-{d[12:16]}-{d[16:20]}-{d[20:]}"
