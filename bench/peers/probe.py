@@ -67,8 +67,8 @@ class Peer(Protocol):
 class Throughput:
     tasks: int
     elapsed_s: float
-    cpu_s: float
-    """Of all processes together: driver, service, worker."""
+    cpu_s: dict[str, float]
+    """By role: driver, worker, and whatever the service is made of. Together they are all processes there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +131,16 @@ class Stamps:
             await asyncio.sleep(poll_s)
 
 
-def cpu_s() -> float:
-    """CPU seconds used so far by this process and by those named in PEERS_PIDS, their children included."""
-    seen: dict[int, psutil.Process] = {}
-    for pid in (os.getpid(), *(int(pid) for pid in os.environ["PEERS_PIDS"].split(","))):
-        process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            seen[each.pid] = each
+def cpu_s() -> dict[str, float]:
+    """CPU seconds used so far by this process and by those named in PEERS_PIDS (`role=pid,...`), with children."""
+    roles = [role.split("=") for role in os.environ["PEERS_PIDS"].split(",")]
+    return {role: _tree_cpu_s(int(pid)) for role, pid in (*roles, ("driver", str(os.getpid())))}
+
+
+def _tree_cpu_s(pid: int) -> float:
+    root = psutil.Process(pid)
     total = 0.0
-    for process in seen.values():
+    for process in (root, *root.children(recursive=True)):
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:
@@ -230,7 +231,8 @@ class Probe:
             return None
         await self._drain(indices, 0.005)
         elapsed_s = time.monotonic() - before
-        return Throughput(len(indices), elapsed_s, cpu_s() - cpu_before_s)
+        used_s = {role: after_s - cpu_before_s[role] for role, after_s in cpu_s().items()}
+        return Throughput(len(indices), elapsed_s, used_s)
 
     async def _enqueue_singly(self, indices: Sequence[int]) -> None:
         remaining = iter(indices)

@@ -54,7 +54,7 @@ REDIS_EVERY_COMMAND: Final = ("--save", "", "--appendonly", "yes", "--appendfsyn
 class Service:
     """What a system needs to run, ready for use."""
 
-    pids: tuple[int, ...]
+    pids: dict[str, int]
     env: dict[str, str]
     ready_after_s: float
 
@@ -85,7 +85,7 @@ async def postgres(folder: Path) -> AsyncIterator[Service]:
     started = time.perf_counter()
     async with await EmbeddedPostgres.start(folder / "postgres") as server:
         ready_after_s = time.perf_counter() - started
-        yield Service((server.pid,), {"PEERS_POSTGRES": server.dsn}, ready_after_s)
+        yield Service({"postgres": server.pid}, {"PEERS_POSTGRES": server.dsn}, ready_after_s)
 
 
 def redis(settings: tuple[str, ...]) -> Start:
@@ -99,7 +99,7 @@ def redis(settings: tuple[str, ...]) -> Start:
                 if server.returncode is not None:
                     raise SystemExit(f"redis-server ended with code {server.returncode}")
                 await asyncio.sleep(0.002)
-            yield Service((server.pid,), {"PEERS_REDIS": str(socket)}, time.perf_counter() - started)
+            yield Service({"redis": server.pid}, {"PEERS_REDIS": str(socket)}, time.perf_counter() - started)
 
     return start
 
@@ -134,7 +134,7 @@ async def broadaxe(folder: Path) -> AsyncIterator[Service]:
         password = (data / "postgres" / "password").read_text().strip()
         env["PEERS_POSTGRES"] = f"postgresql://broadaxe:{quote(password)}@/broadaxe?host={quote(pidfile[4])}"
         env["PEERS_UNFINISHED"] = "select count(*) from broadaxe.run where finished_at is null"
-        yield Service((engine.pid, int(pidfile[0])), env, ready_after_s)
+        yield Service({"engine": engine.pid, "postgres": int(pidfile[0])}, env, ready_after_s)
 
 
 SYSTEMS: Final = (
@@ -198,7 +198,8 @@ async def measure(system: System, folder: Path, scale: float) -> dict[str, Any]:
         env = system.env | service.env
         env |= {"PEERS_STAMPS": str(folder / "stamps"), "PEERS_READY": str(folder / "ready")}
         async with process([*program, "worker"], env, folder) as worker:
-            env["PEERS_PIDS"] = ",".join(str(pid) for pid in (*service.pids, worker.pid))
+            roles = {**service.pids, "worker": worker.pid}
+            env["PEERS_PIDS"] = ",".join(f"{role}={pid}" for role, pid in roles.items())
             driver = await asyncio.create_subprocess_exec(
                 *program, "drive", "--tasks", str(max(1, int(system.tasks * scale))),
                 env=os.environ | env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
@@ -260,7 +261,7 @@ def rate(answers: dict[str, Any], how: str) -> float | None:
 
 
 def cpu_per_thousand(answers: dict[str, Any], how: str) -> float | None:
-    return answers[how]["cpu_s"] / answers[how]["tasks"] * 1000 if answers[how] else None
+    return sum(answers[how]["cpu_s"].values()) / answers[how]["tasks"] * 1000 if answers[how] else None
 
 
 FIGURES: Final = (
@@ -303,6 +304,24 @@ def tables(results: dict[str, list[dict[str, Any]]], systems: Iterable[System]) 
         without = [system.title for system in systems if system.name not in medians]
         if without:
             lines += ["", f"Not offered by: {'; '.join(without)}."]
+    return "\n".join(lines)
+
+
+def cpu_by_role(results: dict[str, list[dict[str, Any]]], systems: Iterable[System]) -> str:
+    """Where the CPU time of the single enqueues went."""
+    roles = ("driver", "engine", "redis", "postgres", "worker")
+    lines = ["", "**CPU per 1,000 tasks by process, single enqueues** (s, medians)", ""]
+    lines += [f"| system | {' | '.join(roles)} |", "|---|" + "--:|" * len(roles)]
+    for system in systems:
+        row = f"| {system.title} |"
+        for role in roles:
+            values = [
+                each["singles"]["cpu_s"][role] / each["singles"]["tasks"] * 1000
+                for each in results[system.name]
+                if role in each["singles"]["cpu_s"]
+            ]
+            row += f" {number(statistics.median(values))} |" if values else " |"
+        lines.append(row)
     return "\n".join(lines)
 
 
@@ -354,6 +373,7 @@ def main() -> None:
     results = asyncio.run(run(systems, given.rounds, given.scale))
     print(f"\n{where}; {given.rounds} rounds in {time.monotonic() - started:.0f} s")
     print(tables(results, systems))
+    print(cpu_by_role(results, systems))
     print("\n**What survives a crash**, of the tasks that were accepted: `kill -9` of the service / loss of power\n")
     print("| system | survives |\n|---|---|")
     for system in systems:

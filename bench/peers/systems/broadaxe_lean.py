@@ -1,4 +1,7 @@
-"""Broadaxe with the bench's lean client on both sides: the same wire as the SDK's, without the SDK's own weight."""
+"""Broadaxe with the bench's lean client on both sides: the SDK's wire, without the SDK's own weight.
+
+A task costs its worker one call: unlike the SDK it does not also report that it has started, which the protocol allows.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ def work() -> None:
         async with client() as connection:
             await connection.put_workflow("noop", [Task("noop")])
             probe.say_ready()
-            await connection.run_noop_worker(["noop:noop"], 200, report_started=True, on_received=received)
+            await connection.run_noop_worker(["noop:noop"], 200, on_received=received)
 
     uvloop.run(run())
 
