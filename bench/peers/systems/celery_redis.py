@@ -80,7 +80,7 @@ def work() -> None:
         "threads",
         "--concurrency",
         "8",
-    )  # Quicker than its default, processes, when tasks are this short.
+    )  # Quicker than processes for tasks this short
     app.worker_main(["worker", *pool, "--loglevel", "WARNING", "--without-gossip", "--without-mingle"])
 
 
