@@ -158,7 +158,9 @@ def test_a_bomb_is_refused_before_it_has_unfolded() -> None:
     assert caught.value.code is Code.RESOURCE_EXHAUSTED
 
 
-@pytest.mark.parametrize("broken", [b"", b"nonsense", gzip.compress(b"message", mtime=0)[:-4], zlib.compress(b"message")])
+@pytest.mark.parametrize(
+    "broken", [b"", b"nonsense", gzip.compress(b"message", mtime=0)[:-4], zlib.compress(b"message")]
+)
 def test_a_message_that_is_not_gzip_is_refused(broken: bytes) -> None:
     with pytest.raises(RpcError) as caught:
         grpc.decompress(broken, "gzip")
