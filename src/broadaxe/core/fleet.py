@@ -85,7 +85,7 @@ def open_stream(state: State, worker: Worker, session: int, now_us: int) -> None
     """
     if worker.session is not None and session < worker.session:
         return
-    if worker.session is not None and session > worker.session:
+    if session != worker.session:
         _doubt_deliveries(state, worker, now_us)
     worker.session = session
     worker.listening_since_us = now_us
