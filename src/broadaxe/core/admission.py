@@ -6,6 +6,8 @@ be assigned. Each pass only looks at groups and queues that something happened t
 
 from __future__ import annotations
 
+import heapq
+
 from broadaxe.core import affinity, attempts, concurrency, dag, ratelimits
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
 from broadaxe.core.definition import LimitStrategy
@@ -82,41 +84,51 @@ def _next_queue(state: State) -> ActionQueue:
 
 def _urgency(queue: ActionQueue) -> int:
     shapes = queue.open_shapes()
-    found = shapes[0].peek() if shapes else None
-    return 0 if found is None else found[0][0]
+    return shapes[0][0][0] if shapes else 0
 
 
 def _assign_one(state: State, queue: ActionQueue, now_us: int) -> bool:
+    """Gives one task of the queue away. The first in order that can go goes."""
     if queue.ripe and not queue.are_batches_blocked and _flush_one(state, queue, now_us):
         return True
-    return any(_assign_from(state, shape, now_us) for shape in queue.open_shapes())
-
-
-def _assign_from(state: State, shape: Shape, now_us: int) -> bool:
-    while (found := shape.peek()) is not None:
-        _, lane, task = found
-        gathers = shape.key.gathers
-        worker = None if gathers else affinity.pick_worker(shape.queue, shape, now_us)
-        if worker is None and not gathers:
-            shape.is_blocked = True
-            _note_no_worker(state, task, now_us)
-            return False
-        reason = ratelimits.denial(state, lane.limits, now_us) if lane.limits else None
-        if reason is not None:
-            _note_limited(state, task, reason, now_us)
-            _park(state, lane, reason)
-            continue
-        if lane.limits:
-            ratelimits.consume(state, lane.limits, now_us)
-        shape.take(lane)
-        if worker is None:
-            _gather(state, task, shape.queue, now_us)
-        else:
-            shape.queue.had_its_turn(worker)
-            attempts.assign(state, task, worker, now_us)
-            dag.settle_task(state, task, now_us)
-        return True
+    shapes = queue.open_shapes()
+    while shapes:
+        _, number, shape = heapq.heappop(shapes)
+        if _assign_first(state, shape, now_us):
+            return True
+        # Its first lane may have been parked: the next may stand behind another shape's.
+        found = None if shape.is_blocked else shape.peek()
+        if found is not None:
+            heapq.heappush(shapes, (found[0], number, shape))
     return False
+
+
+def _assign_first(state: State, shape: Shape, now_us: int) -> bool:
+    """Gives the first task of the shape away. If that cannot be, blocks the shape or parks the task's lane."""
+    found = shape.peek()
+    assert found is not None
+    _, lane, task = found
+    gathers = shape.key.gathers
+    worker = None if gathers else affinity.pick_worker(shape.queue, shape, now_us)
+    if worker is None and not gathers:
+        shape.is_blocked = True
+        _note_no_worker(state, task, now_us)
+        return False
+    reason = ratelimits.denial(state, lane.limits, now_us) if lane.limits else None
+    if reason is not None:
+        _note_limited(state, task, reason, now_us)
+        _park(state, lane, reason)
+        return False
+    if lane.limits:
+        ratelimits.consume(state, lane.limits, now_us)
+    shape.take(lane)
+    if worker is None:
+        _gather(state, task, shape.queue, now_us)
+    else:
+        shape.queue.had_its_turn(worker)
+        attempts.assign(state, task, worker, now_us)
+        dag.settle_task(state, task, now_us)
+    return True
 
 
 def ripen(state: State, group: BatchGroup) -> None:

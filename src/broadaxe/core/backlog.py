@@ -93,14 +93,16 @@ def thaw(state: State, adopt_run: Callable[[str], Task | None]) -> None:
         if chunk.due_at_us is not None:
             chunk.due_at_us = None
             state.timers.disarm()
+        turn = lane.shape.queue.turn(chunk.priority, None)
         waitings: list[Waiting] = []
         for offset, task_id in enumerate(_ids(chunk)):
             task = None if task_id in state.tasks else adopt_run(task_id)
             if task is not None:
-                task.waiting = Waiting(task, chunk.arrival + offset, lane)
+                task.waiting = Waiting(task, chunk.arrival + offset, lane, turn)
                 waitings.append(task.waiting)
         lane.replace_chunk(chunk, waitings)
         queue = lane.shape.queue
+        queue.joined(turn, len(waitings))
         queue.count(len(waitings) - len(chunk))
         lane.shape.announce(lane)
         state.heat(queue)
@@ -148,6 +150,8 @@ def _freeze_line(state: State, lane: Lane, priority: int, tasks: list[Task]) -> 
         del state.tasks[task.id]
         del state.runs[task.run.id]
     if frozen:
+        queue = lane.shape.queue
+        queue.joined(queue.turn(priority, None), -len(frozen))
         state.cold_lanes[lane] = None
 
 

@@ -8,20 +8,25 @@ needs splits its queue twice, so that a task which cannot go holds up only those
 
 - A *shape* is blocked as a whole while no worker fits it, until a worker changes.
 - A *lane* is parked as a whole while its rate limits lack units, until they refill.
-- Inside a level the keys of a `GROUP_ROUND_ROBIN` strategy take turns, so a flood on one key delays another key by at
-  most one task's turn. Tasks without a key share one.
+- Inside a level the keys of a `GROUP_ROUND_ROBIN` strategy take turns, whatever shapes and lanes their tasks are in,
+  so a flood on one key delays another key by at most one task's turn. Tasks without a key share one.
+
+Turns: a queue counts the tasks it has given away, and each key remembers the count of its last one; the least goes
+first. A key that comes anew starts with the present count, behind everyone who waits already. The memory of a key only
+ever grows, so an order that was written down is never later than the true one, and is corrected when it surfaces.
+While a key has no rival its turns are not noted, so many lanes without keys cost nothing.
 
 A task that leaves other than by assignment (a cancel, a timeout) leaves a dead entry behind, which is dropped when it
 surfaces or when the dead outnumber the living; it does not keep the task in memory.
 
-Cost: entering, leaving and taking are O(log lanes) amortised; looking for work is O(open shapes). None grows with the
-backlog.
+Cost: entering, leaving and taking are O(log lanes + log keys) amortised, and O(open lanes of the key) for a key that
+has rivals; looking for work is O(open shapes). None grows with the backlog.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -37,8 +42,8 @@ ID_BYTES: Final = 16
 
 #: (rate limit key, units) of every limit a task is under.
 LimitNeeds: TypeAlias = tuple[tuple[str, int], ...]
-#: (minus priority, arrival): smaller goes first.
-Order: TypeAlias = tuple[int, int]
+#: (minus priority, last turn of the key, arrival): smaller goes first.
+Order: TypeAlias = tuple[int, int, int]
 
 
 class ShapeKey(NamedTuple):
@@ -52,15 +57,29 @@ class ShapeKey(NamedTuple):
     """Items of a batch task: they need no worker yet, only their rate limits."""
 
 
+class Turn:
+    """A key's place among the keys of a queue, within one priority."""
+
+    __slots__ = ("id", "last", "waiting")
+
+    def __init__(self, turn_id: tuple[int, str | None], last: int) -> None:
+        self.id = turn_id
+        self.last = last
+        """How many tasks the queue had given away after the key's last one, or when the key came."""
+        self.waiting = 0
+        """Tasks in memory that wait under the key."""
+
+
 class Waiting:
     """One stay of a task in a queue. `task` is None once it has left."""
 
-    __slots__ = ("arrival", "lane", "task")
+    __slots__ = ("arrival", "lane", "task", "turn")
 
-    def __init__(self, task: Task, arrival: int, lane: Lane) -> None:
+    def __init__(self, task: Task, arrival: int, lane: Lane, turn: Turn) -> None:
         self.task: Task | None = task
         self.arrival = arrival
         self.lane = lane
+        self.turn = turn
 
 
 class Chunk:
@@ -85,9 +104,10 @@ class Chunk:
 class Line:
     """Tasks of one priority and one key in order: those in memory, then chunks, then what joined behind the chunks."""
 
-    __slots__ = ("back", "chunks", "front")
+    __slots__ = ("back", "chunks", "front", "turn")
 
-    def __init__(self) -> None:
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
         self.front: deque[Waiting] = deque()
         self.chunks: deque[Chunk] = deque()
         self.back: deque[Waiting] = deque()
@@ -112,10 +132,50 @@ class Line:
             dropped += 1
         return (self.front[0] if self.front else None), dropped
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """The order among the lines of a level, by the first; there must be one."""
+        return self.turn.last, (self.front[0] if self.front else self.chunks[0]).arrival
+
     def sweep(self) -> None:
         """Drops all dead places."""
         self.front = deque(waiting for waiting in self.front if waiting.task is not None)
         self.back = deque(waiting for waiting in self.back if waiting.task is not None)
+
+
+class Level(dict[str | None, Line]):
+    """The lines of one priority by key, with an order that may be outdated. Every line has one entry in it."""
+
+    __slots__ = ("order",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: list[tuple[int, int, str | None]] = []
+
+    def first(self) -> tuple[Line | None, int]:
+        """The line whose turn it is, and how many dead places were dropped on the way."""
+        dropped = 0
+        while self.order:
+            last, arrival, key = self.order[0]
+            line = self[key]
+            dropped += line.head()[1]
+            if not line:
+                heapq.heappop(self.order)
+                del self[key]
+            elif line.place == (last, arrival):
+                return line, dropped
+            else:
+                heapq.heapreplace(self.order, (*line.place, key))
+        return None, dropped
+
+    def sweep(self) -> None:
+        """Drops all dead places, and the lines that had nothing else."""
+        for key, line in list(self.items()):
+            line.sweep()
+            if not line:
+                del self[key]
+        self.order = [(*line.place, key) for key, line in self.items()]
+        heapq.heapify(self.order)
 
 
 class Lane:
@@ -132,7 +192,7 @@ class Lane:
         """The key of the rate limit it is parked for."""
         self.place: Order | None = None
         """Where its shape has it in line, None while it is in none."""
-        self._levels: dict[int, OrderedDict[str | None, Line]] = {}
+        self._levels: dict[int, Level] = {}
         self._living = 0
         self._dead = 0
         self.cold = 0
@@ -147,18 +207,29 @@ class Lane:
         return self._living - self.cold
 
     def push(self, waiting: Waiting, task: Task) -> None:
-        self.line(task.queue_priority, task.fairness_key).append(waiting)
+        self._join(task.queue_priority, task.fairness_key, waiting.turn, waiting)
         self._living += 1
 
-    def line(self, priority: int, key: str | None = None) -> Line:
-        """The line of a key within a priority, made if there is none."""
+    def _join(self, priority: int, key: str | None, turn: Turn, place: Waiting | Chunk) -> None:
         level = self._levels.get(priority)
         if level is None:
-            level = self._levels[priority] = OrderedDict()
+            level = self._levels[priority] = Level()
         line = level.get(key)
+        is_new = line is None
         if line is None:
-            line = level[key] = Line()
-        return line
+            line = level[key] = Line(turn)
+        # A line whose places have all died may still be there with the turn of a key that was forgotten.
+        line.turn = turn
+        if isinstance(place, Chunk):
+            line.chunks.append(place)
+        else:
+            line.append(place)
+        if is_new:
+            heapq.heappush(level.order, (*line.place, key))
+
+    def line(self, priority: int) -> Line:
+        """The line of tasks without a key within a priority; there must be one."""
+        return self._levels[priority][None]
 
     def cold_lines(self) -> Iterator[Line]:
         """Lines that have chunks."""
@@ -169,7 +240,7 @@ class Lane:
 
     def append_chunk(self, chunk: Chunk) -> None:
         """Tasks that were never in memory take their place at the end of their line."""
-        self.line(chunk.priority).chunks.append(chunk)
+        self._join(chunk.priority, None, self.shape.queue.turn(chunk.priority, None), chunk)
         self._living += len(chunk)
         self.cold += len(chunk)
 
@@ -190,41 +261,38 @@ class Lane:
         self._dead += 1
         if self._dead > _DEAD_MIN and self._dead > self._living:
             for level in self._levels.values():
-                for key, line in list(level.items()):
-                    line.sweep()
-                    if not line:
-                        del level[key]
+                level.sweep()
             self._dead = 0
 
     def head(self) -> tuple[Order, Task] | None:
         """The task to go next. None also while that one is not in memory; it is being read back then."""
         for priority in range(RETRY_PRIORITY, 0, -1):
             level = self._levels.get(priority)
-            while level:
-                key, line = next(iter(level.items()))
-                first, dropped = line.head()
-                self._dead -= dropped
-                if first is not None:
-                    assert first.task is not None
-                    return (-priority, first.arrival), first.task
-                if line:
+            if level is None:
+                continue
+            line, dropped = level.first()
+            self._dead -= dropped
+            if line is not None:
+                first = line.head()[0]
+                if first is None:
                     return None
-                del level[key]
+                assert first.task is not None
+                return (-priority, *line.place), first.task
         return None
 
-    def pop_head(self) -> None:
-        """Removes what `head` has just returned; the next key has its turn."""
+    def pop_head(self) -> Waiting:
+        """Removes what `head` has just returned."""
         for priority in range(RETRY_PRIORITY, 0, -1):
             level = self._levels.get(priority)
-            if level:
-                key, line = next(iter(level.items()))
-                line.front.popleft()
+            line = None if level is None else level.first()[0]
+            if level is not None and line is not None:
                 self._living -= 1
-                if line:
-                    level.move_to_end(key)
-                else:
+                waiting = line.front.popleft()
+                if not line:
+                    _, _, key = heapq.heappop(level.order)
                     del level[key]
-                return
+                return waiting
+        raise AssertionError("there was a head")
 
 
 class Shape:
@@ -274,12 +342,12 @@ class Shape:
         """Removes what `peek` has just returned."""
         heapq.heappop(self._ready)
         lane.place = None
-        head = lane.head()
-        assert head is not None
-        head[1].waiting = None
-        lane.pop_head()
+        waiting = lane.pop_head()
+        assert waiting.task is not None
+        waiting.task.waiting = None
+        self.queue.had_turn(waiting.turn)
         self.announce(lane)
-        self.queue.left(lane)
+        self.queue.left(waiting)
 
     def _renew(self) -> None:
         """Drops outdated entries, so that a long-lived lane does not leave a trail of them."""
@@ -291,7 +359,10 @@ class Shape:
 class ActionQueue:
     __slots__ = (
         "_arrivals",
+        "_given",
         "_next_worker",
+        "_rivals",
+        "_turns",
         "_waiting",
         "action_id",
         "are_batches_blocked",
@@ -308,6 +379,9 @@ class ActionQueue:
         """Batch groups that wait for a worker."""
         self.are_batches_blocked = False
         self._arrivals = 0
+        self._given = 0
+        self._turns: dict[tuple[int, str | None], Turn] = {}
+        self._rivals = [0] * (RETRY_PRIORITY + 1)
         self._waiting = 0
         self._next_worker = 0
 
@@ -337,7 +411,9 @@ class ActionQueue:
     def push(self, task: Task, shape_key: ShapeKey, limits: LimitNeeds) -> Lane:
         lane = self.lane(shape_key, limits)
         shape = lane.shape
-        waiting = task.waiting = Waiting(task, self.next_arrival(), lane)
+        turn = self.turn(task.queue_priority, task.fairness_key)
+        self.joined(turn)
+        waiting = task.waiting = Waiting(task, self.next_arrival(), lane, turn)
         lane.push(waiting, task)
         self._waiting += 1
         head = lane.head()
@@ -350,20 +426,36 @@ class ActionQueue:
         waiting = task.waiting
         if waiting is None:
             return
-        lane = waiting.lane
-        was_first = lane.place is not None and lane.place[1] == waiting.arrival
         waiting.task = None
         task.waiting = None
-        lane.bury()
-        if was_first:
-            # The next in turn may be of an older arrival than the one that goes.
-            lane.shape.announce(lane)
-        self.left(lane)
+        waiting.lane.bury()
+        self.left(waiting)
 
-    def left(self, lane: Lane) -> None:
-        """A task has left `lane`."""
+    def turn(self, priority: int, key: str | None) -> Turn:
+        """The key's turn; a key that comes anew stands behind those who wait already."""
+        turn = self._turns.get((priority, key))
+        if turn is None:
+            turn = self._turns[priority, key] = Turn((priority, key), self._given)
+        return turn
+
+    def had_turn(self, turn: Turn) -> None:
+        self._given += 1
+        if self._rivals[turn.id[0]] > 1:
+            turn.last = self._given
+
+    def joined(self, turn: Turn, count: int = 1) -> None:
+        """So many more wait in memory under a key (less than none: they are remembered elsewhere, or gone)."""
+        had_any = turn.waiting > 0
+        turn.waiting += count
+        self._rivals[turn.id[0]] += (turn.waiting > 0) - had_any
+        if not turn.waiting and turn.id[1] is not None and self._turns.get(turn.id) is turn:
+            del self._turns[turn.id]
+
+    def left(self, waiting: Waiting) -> None:
+        """A task has left its lane. A key that nobody waits under is forgotten."""
         self._waiting -= 1
-        self.tidy(lane)
+        self.joined(waiting.turn, -1)
+        self.tidy(waiting.lane)
 
     def tidy(self, lane: Lane) -> None:
         """Forgets what is empty by now; a parked lane is looked at again when its time comes."""
@@ -375,12 +467,15 @@ class ActionQueue:
             if not shape.lanes and self.shapes.get(shape.key) is shape:
                 del self.shapes[shape.key]
 
-    def open_shapes(self) -> list[Shape]:
-        """Shapes that somebody waits in and that are not blocked, the most urgent first."""
-        open_ = [(found[0], shape) for shape in self.shapes.values() if (found := _peek_open(shape)) is not None]
-        if len(open_) > 1:
-            open_.sort(key=lambda pair: pair[0])
-        return [shape for _, shape in open_]
+    def open_shapes(self) -> list[tuple[Order, int, Shape]]:
+        """A heap of the shapes that somebody waits in and that are not blocked, by the order of their first task."""
+        heap = [
+            (found[0], number, shape)
+            for number, shape in enumerate(self.shapes.values())
+            if not shape.is_blocked and (found := shape.peek()) is not None
+        ]
+        heapq.heapify(heap)
+        return heap
 
     def unblock(self) -> None:
         """A worker has changed: every shape is looked at again."""
@@ -396,7 +491,3 @@ class ActionQueue:
 
     def had_its_turn(self, worker: Worker) -> None:
         self._next_worker = (self.workers.index(worker) + 1) % len(self.workers)
-
-
-def _peek_open(shape: Shape) -> tuple[Order, Lane, Task] | None:
-    return None if shape.is_blocked else shape.peek()
