@@ -15,12 +15,20 @@ import msgspec
 
 from broadaxe.core.commands import LabelValue
 from broadaxe.core.decision import Decision, Effect, RateLimitRow, RunFinished, StartAttempt, StartBatch, TaskState
-from broadaxe.core.definition import Comparator, ConcurrencyRule, LabelRequirement, LimitStrategy, Sticky, TaskDefinition
+from broadaxe.core.definition import (
+    Comparator,
+    ConcurrencyRule,
+    LabelRequirement,
+    LimitStrategy,
+    Sticky,
+    TaskDefinition,
+)
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus, run_status
 from tests.simulation.chances import Payload, number_of, string_of
 from tests.simulation.tables import Tables
 
+CONFIRM_US = 5 * US_PER_S
 FRESH_US = 10 * US_PER_S
 
 GroupId = tuple[str, ...]
@@ -86,16 +94,32 @@ class Books:
         self.flushed: dict[tuple[str, str], int] = {}
         """When each batch group last sent a batch."""
         self.limits: dict[str, RateLimitRow] = {}
-        self.passed: dict[tuple[Lane, int], dict[str | None, Counter[str | None]]] = {}
+        self.passed: dict[tuple[str, int, str | None], Counter[str | None]] = {}
+        """(action, priority, key that waits) -> turns of other keys meanwhile."""
+        self.doubted: dict[tuple[str, int], int] = {}
+        """Attempt -> since when the stream it was sent on is gone."""
         self.finished: set[str] = set()
         self.waits: dict[tuple[GroupId, str], tuple[int, int]] = {}
         self.sequence = 0
+        self.streams: dict[str, int | None] = {}
+        """Since when each worker has its present stream."""
+        self.heard_before: set[str] = set()
+        self.used: Mapping[str, Counter[str]] = {}
+        self.has_backlog = False
+        """Whether some tasks may wait without being in memory: other lanes go on while they are read back."""
+        self.keeps_order = True
+        """Whether first come is still first served. A backlog that was not in memory keeps its order only until a load
+        or until one of it is named: then queues of different workflows mix anew."""
 
     # After a crash -------------------------------------------------------------------------------------------------
 
-    def forget_memory(self) -> None:
+    def forget_memory(self, now_us: int) -> None:
         """The engine's memory is gone: what was only there no longer counts."""
+        self.doubted.clear()
+        for worker_id in self.tables.workers:
+            self._doubt(worker_id, now_us)
         self.listening.clear()
+        self.heard_before.clear()
         self.passed.clear()
         # Among those of the same instant, any order is as good after a load.
         self.ready = {
@@ -105,8 +129,19 @@ class Books:
 
     # After a commit ------------------------------------------------------------------------------------------------
 
-    def observe(self, decision: Decision, now_us: int, *, replayed: set[str], limits_told: set[str]) -> None:
-        """`replayed` are runs that a replay of this batch was accepted for; `limits_told` keys put, paused or deleted."""
+    def observe(
+        self,
+        decision: Decision,
+        now_us: int,
+        *,
+        replayed: set[str],
+        limits_told: set[str],
+        is_at_rest: bool,
+        rang: bool,
+    ) -> None:
+        """`replayed` are runs that a replay of this batch was accepted for; `limits_told` keys put, paused or deleted;
+        `is_at_rest` says that nothing of the backlog is being read back, `rang` that deadlines were due, so that units
+        became free between one assignment and the next."""
         self.sequence += 1
         writes = decision.writes
         for version in writes.versions:
@@ -117,10 +152,13 @@ class Books:
         for new_run in writes.new_runs:
             self.words[new_run.row.id] = self._words(new_run.row.id, new_run.input)
         for worker in writes.workers:
+            if self.streams.get(worker.id) != worker.listening_since_us:
+                self.streams[worker.id] = worker.listening_since_us
+                self._doubt(worker.id, now_us)
             (self.listening.add if worker.is_listening else self.listening.discard)(worker.id)
 
         starts = list(_attempts(decision.effects))
-        self._check_attempts(starts)
+        self._check_attempts(starts, now_us)
         self._check_ends(decision, replayed)
         live = [self.tables.tasks[i] for run_id in self.tables.live for i in self.tables.tasks_of[run_id]]
         live = [task for task in live if task.status not in TERMINAL]
@@ -130,13 +168,15 @@ class Books:
         entered = self._gather(decision, now_us)
         self._check_consumption(decision, [*self._singles(decision.effects), *entered], now_us, limits_told)
         before, self.ready = self.ready, self._ready(live, now_us)
-        services = [*self._singles(decision.effects), *entered]
-        self._check_order(before, services, now_us)
-        self._check_turns(before, services)
-        self._check_idleness(used, filled, live, now_us)
+        self._check_order(before, starts, used, now_us, rang)
+        self._check_doubts(live, now_us)
+        self._check_choices(starts, used, now_us)
+        self.used = used
+        if is_at_rest:
+            self._check_idleness(used, filled, live, now_us)
         self.limits = dict(self.tables.limits)
 
-    def _check_attempts(self, starts: list[StartAttempt]) -> None:
+    def _check_attempts(self, starts: list[StartAttempt], now_us: int) -> None:
         for start in starts:
             attempt = start.task_id, start.retry_count
             hold(attempt not in self.sent, "attempt sent twice", attempt)
@@ -144,6 +184,37 @@ class Books:
             row = self.tables.tasks[start.task_id]
             hold(row.retry_count >= start.retry_count, "an attempt ahead of its row", attempt)
             hold(start.worker_id in self.listening, "sent to a worker that does not listen", attempt)
+            worker = self.tables.workers[start.worker_id]
+            hold(not worker.is_paused, "sent to a paused worker", attempt)
+            hold(start.action_id in worker.actions, "sent to a worker that does not know the task", attempt)
+            hold(now_us - (worker.last_heartbeat_at_us or 0) <= FRESH_US, "sent to a silent worker", attempt)
+            is_batch = self._definition(start.task_id).batch is not None
+            sticky, is_hard = (None, False) if is_batch else self._sticky(start.task_id)
+            hold(not is_hard or sticky == start.worker_id, "sent past its sticky worker", attempt)
+            labels = self._definition(start.task_id).labels if is_batch else self._labels(start.task_id)
+            hold(_score(worker.labels, labels) is not None, "a required label is not met", attempt)
+
+    def _check_choices(self, starts: list[StartAttempt], used: Mapping[str, Counter[str]], now_us: int) -> None:
+        """No worker that would have been better, and had room before as it has now, was passed by."""
+        for start in starts:
+            definition = self._definition(start.task_id)
+            if definition.batch is not None:
+                continue
+            labels, (sticky, _) = self._labels(start.task_id), self._sticky(start.task_id)
+            chosen = _score(self.tables.workers[start.worker_id].labels, labels)
+            assert chosen is not None
+            if start.worker_id == sticky:
+                continue
+            for worker_id in self.heard_before & self.listening - {start.worker_id}:
+                idle = all(
+                    self._could_take(worker_id, start.task_id, definition.slots, labels, units, now_us)
+                    for units in (self.used, used)
+                )
+                if idle:
+                    score = _score(self.tables.workers[worker_id].labels, labels)
+                    hold(worker_id != sticky, "its sticky worker was free", start.task_id, worker_id)
+                    hold(score is None or score <= chosen, "a better worker was free", start.task_id, worker_id)
+        self.heard_before = set(self.listening)
 
     def _check_ends(self, decision: Decision, replayed: set[str]) -> None:
         ended = Counter(effect.run_id for effect in decision.effects if isinstance(effect, RunFinished))
@@ -192,6 +263,29 @@ class Books:
             slots = self.tables.workers[worker_id].slots
             hold(all(slots.get(kind, 0) >= count for kind, count in units.items()), "too many units", worker_id, units)
         return used
+
+    def _doubt(self, worker_id: str, now_us: int) -> None:
+        """The stream is another one: what was sent on the old one may never have arrived."""
+        for run_id in self.tables.live:
+            for task_id in self.tables.tasks_of[run_id]:
+                task = self.tables.tasks[task_id]
+                attempt = task_id, task.retry_count
+                if task.status is TaskStatus.RUNNING and task.worker_id == worker_id and attempt in self.sent:
+                    self.doubted.setdefault(attempt, now_us)
+
+    def _check_doubts(self, live: list[TaskState], now_us: int) -> None:
+        """An attempt that may never have arrived is confirmed or given to another soon."""
+        running = {(t.id, t.retry_count) for t in live if t.status is TaskStatus.RUNNING and not t.slot_released}
+        for attempt, since_us in list(self.doubted.items()):
+            task_id, retry_count = attempt
+            has_started = any(
+                entry.type is TaskEventType.STARTED and entry.retry_count == retry_count
+                for entry in self.tables.history[task_id]
+            )
+            if attempt not in running or has_started:
+                del self.doubted[attempt]
+            else:
+                hold(now_us - since_us < CONFIRM_US, "an attempt that may be lost is not sent again", attempt)
 
     # Concurrency ---------------------------------------------------------------------------------------------------
 
@@ -366,59 +460,60 @@ class Books:
             ready[task.id] = known
         return ready
 
-    def _check_order(self, before: Mapping[str, Ready], services: list[str], now_us: int) -> None:
-        for task_id in services:
-            row = self.tables.tasks[task_id]
-            if row.status not in (TaskStatus.RUNNING, TaskStatus.QUEUED):
+    def _check_order(
+        self,
+        before: Mapping[str, Ready],
+        starts: list[StartAttempt],
+        used: Mapping[str, Counter[str]],
+        now_us: int,
+        rang: bool,
+    ) -> None:
+        """Whoever was started did not overtake one that could have gone in its place; while a key waits that could
+        have gone, another key of the same priority has at most one turn."""
+        stayed = {
+            task_id: known
+            for task_id, known in before.items()
+            if self.ready.get(task_id) == known and self._definition(task_id).batch is None
+        }
+        waiting = {(self._definition(i).action_id, known.priority, known.turn) for i, known in stayed.items()}
+        self.passed = {level: turns for level, turns in self.passed.items() if level in waiting}
+        for start in starts:
+            row, definition = self.tables.tasks[start.task_id], self._definition(start.task_id)
+            is_over = row.status is not TaskStatus.RUNNING or row.retry_count != start.retry_count
+            if is_over or definition.batch is not None:
                 continue
-            words, lane = self._task_words(task_id), self._lane(task_id)
-            known = before.get(task_id)
-            if known is None or known.retry_count != row.retry_count:
-                known = Ready(row.retry_count, row.queue_priority, now_us, self.sequence, lane, words.turn)
-            for other_id, other in before.items():
-                if other_id not in self.ready or self.ready[other_id] != other or other_id == task_id:
+            turn = self._task_words(start.task_id).turn
+            known = before.get(start.task_id)
+            if known is None or known.retry_count != start.retry_count:
+                lane = self._lane(start.task_id)
+                known = Ready(row.retry_count, row.queue_priority, now_us, self.sequence, lane, turn)
+            self.passed.pop((definition.action_id, known.priority, turn), None)
+            passed: set[str | None] = set()
+            for other_id, other in stayed.items():
+                if other.priority < known.priority or self._definition(other_id).action_id != definition.action_id:
                     continue
-                if other.lane != known.lane or other.priority < known.priority:
+                if other.lane != known.lane and (
+                    rang or self.has_backlog or not self._fits_instead(other_id, start, used, now_us)
+                ):
                     continue
-                hold(other.priority == known.priority, "priority", task_id, known, "before", other_id, other)
-                if other.turn == known.turn:
-                    hold(other.arrival >= known.arrival, "order", task_id, known, "before", other_id, other)
+                hold(other.priority == known.priority, "priority", start.task_id, known, "before", other_id, other)
+                if other.turn != turn:
+                    passed.add(other.turn)
+                elif self.keeps_order:
+                    hold(other.arrival >= known.arrival, "order", start.task_id, known, "before", other_id, other)
+            for key in passed:
+                turns = self.passed.setdefault((definition.action_id, known.priority, key), Counter())
+                turns[turn] += 1
+                hold(turns[turn] <= 1, f"{key!r} was passed over by {turn!r} {turns[turn]} times", start.task_id)
 
-    def _check_turns(self, before: Mapping[str, Ready], services: list[str]) -> None:
-        """While a key waits, another key has at most one turn."""
-        served = set(services)
-        waiting: dict[tuple[Lane, int], Counter[str | None]] = defaultdict(Counter)
-        for task_id, known in before.items():
-            stayed = self.ready.get(task_id)
-            if (stayed is not None and stayed == known) or task_id in served:
-                waiting[known.lane, known.priority][known.turn] += 1
-        for level in list(self.passed):
-            if level not in waiting:
-                del self.passed[level]
-        for level, keys in waiting.items():
-            counts = self.passed.setdefault(level, {})
-            for key in list(counts):
-                if key not in keys:
-                    del counts[key]
-        for task_id in services:
-            known = before.get(task_id)
-            if known is None:
-                row = self.tables.tasks[task_id]
-                level, key = (self._lane(task_id), row.queue_priority), self._task_words(task_id).turn
-            else:
-                level, key = (known.lane, known.priority), known.turn
-            keys = waiting.get(level)
-            if keys is None:
-                continue
-            if known is not None:
-                keys[key] -= 1
-            counts = self.passed.setdefault(level, {})
-            counts.pop(key, None)
-            for other, left in keys.items():
-                if other != key and left > 0:
-                    turns = counts.setdefault(other, Counter())
-                    turns[key] += 1
-                    hold(turns[key] <= 1, f"key {other!r} was passed over by {key!r} {turns[key]} times", level)
+    def _fits_instead(self, task_id: str, start: StartAttempt, used: Mapping[str, Counter[str]], now_us: int) -> bool:
+        """Whether the worker could have taken this task in place of the one it was given."""
+        taken = Counter(used.get(start.worker_id, Counter()))
+        taken.subtract(self._definition(start.task_id).slots)
+        slots, labels = self._definition(task_id).slots, self._labels(task_id)
+        return self._has_units(task_id, now_us) and self._could_take(
+            start.worker_id, task_id, slots, labels, {start.worker_id: taken}, now_us
+        )
 
     def _lane(self, task_id: str) -> Lane:
         """What a task shares with those it must not overtake: its queue, what it needs of a worker, its limits."""
@@ -610,6 +705,16 @@ def _attempts(effects: Iterable[Effect]) -> Iterable[StartAttempt]:
             yield effect
         elif isinstance(effect, StartBatch):
             yield from effect.items
+
+
+def _score(labels: Mapping[str, LabelValue], wanted: Iterable[LabelRequirement]) -> int | None:
+    total = 0
+    for label in wanted:
+        if _is_met(labels.get(label.key), label):
+            total += label.weight
+        elif label.required:
+            return None
+    return total
 
 
 def _is_met(value: LabelValue | None, label: LabelRequirement) -> bool:

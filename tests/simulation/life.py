@@ -43,18 +43,19 @@ from broadaxe.core.commands import (
 from broadaxe.core.decision import CancelAttempt, Decision, Effect, StartAttempt, StartBatch
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, TaskStatus
+from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.tenant import Missing, Tenant
 from broadaxe.errors import BroadaxeError
 from tests.simulation.books import Books, hold
 from tests.simulation.chances import ACTIONS, NAMES, STATIC_LIMITS, Chances
-from tests.simulation.memory import check_empty, check_timers, compare, picture
+from tests.simulation.memory import check_empty, check_timers, compare, demand_all, picture
 from tests.simulation.tables import Store, Tables
 
 #: 1 January 2026, noon, UTC.
 START_US = 1_767_268_800 * US_PER_S
 BEAT_US = 4 * US_PER_S
 DRAIN_TURNS_MAX = 4_000
-SETTLES_MAX = 20
+SETTLES_MAX = 200
 
 
 class Crash(Enum):
@@ -94,7 +95,10 @@ class Life:
         self.now_us = START_US
         self.ids = 0
         self.sessions = 0
-        self.tenant = Tenant(self.new_id)
+        self.across_queues = self.random.random() < 0.15
+        self.hot_tasks_max = self.random.choice((HOT_TASKS_MAX, HOT_TASKS_MAX, 0, 1, 4))
+        self.books.has_backlog = self.hot_tasks_max < HOT_TASKS_MAX
+        self.tenant = self.new_tenant()
         self.peers: dict[str, Peer] = {}
         self.attempts: list[tuple[str, int]] = []
         """Every attempt anybody was ever sent."""
@@ -104,13 +108,14 @@ class Life:
         self.steps = 0
         self.commands = 0
         self.crashes = 0
-        self.across_queues = self.random.random() < 0.15
-        self.tenant._state.prioritise_across_queues = self.across_queues
 
     def new_id(self) -> str:
         self.ids += 1
         digits = f"{self.now_us // 1000:012x}70008000{self.ids:012x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    def new_tenant(self) -> Tenant:
+        return Tenant(self.new_id, prioritise_across_queues=self.across_queues, hot_tasks_max=self.hot_tasks_max)
 
     # The whole life ------------------------------------------------------------------------------------------------
 
@@ -161,7 +166,7 @@ class Life:
         self.steps += 1
         self.commands += len(commands)
         self.trace.append(f"step {self.steps} +{self.now_us - START_US}us {crash.name} {commands}")
-        before = picture(self.tenant) if crash is Crash.BEFORE_COMMIT else None
+        before = self.picture_of(self.tenant) if crash is Crash.BEFORE_COMMIT else None
         self.read_missing(commands)
         replies: list[Reply | BroadaxeError] = []
         for place, command in enumerate(commands):
@@ -173,11 +178,12 @@ class Life:
                 continue
             hold(expected is None or not isinstance(reply, Accepted) or reply.is_current is expected, "fence", command)
             replies.append(reply)
+        rang = self.is_due()
         decision = self.tenant.settle(self.now_us)
         if before is not None:
             self.load(before)
             return []
-        self.commit(decision, commands, replies)
+        self.commit(decision, commands, replies, rang)
         if crash is Crash.NOWHERE or crash is Crash.WHILE_TELLING:
             self.heed(commands, replies)
         effects = decision.effects
@@ -186,14 +192,18 @@ class Life:
         if crash is not Crash.AFTER_COMMIT:
             self.tell(effects)
         if crash is not Crash.NOWHERE:
-            self.load(picture(self.tenant))
+            self.load(self.picture_of(self.tenant))
             return replies
         for _ in range(SETTLES_MAX):
+            wanted = self.tenant.wanted()
             due_us = self.tenant.next_due_us()
-            if due_us is None or due_us > self.now_us:
+            if wanted:
+                self.tenant.thaw(self.store.load_missing(wanted))
+            elif due_us is None or due_us > self.now_us:
                 break
+            rang = self.is_due()
             decision = self.tenant.settle(self.now_us)
-            self.commit(decision, [], [])
+            self.commit(decision, [], [], rang)
             self.tell(decision.effects)
         else:
             hold(False, "settling does not come to rest")
@@ -207,9 +217,17 @@ class Life:
             tasks |= missing.tasks
             workers |= missing.workers
         if tasks or workers:
+            # One of the backlog that is named joins its line anew.
+            self.books.keeps_order = self.books.keeps_order and not self.tenant._state.cold_lanes
             self.tenant.adopt(self.store.load_missing(Missing(frozenset(tasks), frozenset(workers))), self.now_us)
 
-    def commit(self, decision: Decision, commands: list[Command], replies: list[Reply | BroadaxeError]) -> None:
+    def is_due(self) -> bool:
+        due_us = self.tenant.next_due_us()
+        return due_us is not None and due_us <= self.now_us
+
+    def commit(
+        self, decision: Decision, commands: list[Command], replies: list[Reply | BroadaxeError], rang: bool
+    ) -> None:
         if decision.writes:
             self.tables.commit(decision.writes)
             if self.store is not self.tables:
@@ -221,7 +239,8 @@ class Life:
                 replayed |= {self.tables.task_rows[i].run_id for i in reply if isinstance(i, str)}
             if isinstance(command, PutRateLimit | DeleteRateLimit | PauseRateLimit):
                 told.add(command.key)
-        self.books.observe(decision, self.now_us, replayed=replayed, limits_told=told)
+        is_at_rest = not self.tenant.wanted()
+        self.books.observe(decision, self.now_us, replayed=replayed, limits_told=told, is_at_rest=is_at_rest, rang=rang)
         self.check_deadlines()
 
     def check_deadlines(self) -> None:
@@ -236,18 +255,21 @@ class Life:
         if deadlines:
             due_us = self.tenant.next_due_us()
             first_us = min(at_us for at_us in deadlines if at_us is not None)
-            hold(due_us is not None and due_us <= first_us, "sleeps past a deadline", due_us, first_us)
+            is_awake = bool(self.tenant.wanted()) or (due_us is not None and due_us <= first_us)
+            hold(is_awake, "sleeps past a deadline", due_us, first_us)
         for run_id in self.acknowledged:
             hold(run_id in tables.runs, "an acknowledged run is lost", run_id)
 
     def load(self, before: dict[str, object]) -> None:
         """The engine comes back from what was committed; its workers have lost their streams."""
         self.crashes += 1
-        self.tenant = Tenant(self.new_id)
-        self.tenant._state.prioritise_across_queues = self.across_queues
-        self.tenant.adopt(self.store.load_live(self.now_us), self.now_us)
-        compare(before, picture(self.tenant))
-        self.books.forget_memory()
+        loaded = self.store.load_live(self.now_us, self.hot_tasks_max)
+        twin, self.tenant = self.new_tenant(), self.new_tenant()
+        twin.adopt(loaded, self.now_us)
+        compare(before, self.picture_of(twin))
+        self.tenant.adopt(loaded, self.now_us)
+        self.books.forget_memory(self.now_us)
+        self.books.keeps_order = self.hot_tasks_max == HOT_TASKS_MAX
         self.undelivered.clear()
         for peer in self.peers.values():
             peer.session = None
@@ -255,6 +277,13 @@ class Life:
         for peer in list(self.peers.values()):
             if peer.is_alive and self.random.random() < 0.8:
                 self.act([self.open(peer)])
+
+    def picture_of(self, tenant: Tenant) -> dict[str, object]:
+        """With all of its backlog in memory."""
+        demand_all(tenant)
+        while wanted := tenant.wanted():
+            tenant.thaw(self.store.load_missing(wanted))
+        return picture(tenant)
 
     # The world's side ----------------------------------------------------------------------------------------------
 
@@ -496,7 +525,7 @@ class Life:
             self.act([CloseStream(peer.id, peer.opened)])
             peer.session = None
             peer.is_alive = False
-        for _ in range(SETTLES_MAX * 10):
+        for _ in range(SETTLES_MAX):
             due_us = self.tenant.next_due_us()
             if due_us is None:
                 break

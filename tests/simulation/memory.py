@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from broadaxe.core.backlog import demand
 from broadaxe.core.batching import BatchGroup
 from broadaxe.core.concurrency import Entry, Group
 from broadaxe.core.lifecycle import TaskStatus
@@ -75,6 +76,14 @@ def picture(tenant: Tenant) -> dict[str, Any]:
     }
 
 
+def demand_all(tenant: Tenant) -> None:
+    """The whole backlog shall be read back."""
+    state = tenant._state
+    for lane in state.cold_lanes:
+        for line in lane.cold_lines():
+            demand(state, line.chunks[-1])
+
+
 def compare(before: dict[str, Any], after: dict[str, Any]) -> None:
     """A load may bring back workers that memory had forgotten; everything else is the same."""
     for name, was in before.items():
@@ -109,6 +118,9 @@ def check_empty(tenant: Tenant) -> None:
         "shapes": [shape.key for queue in state.queues.values() for shape in queue.shapes.values()],
         "ripe groups": [group for queue in state.queues.values() for group in queue.ripe],
         "waiting": [queue.action_id for queue in state.queues.values() if len(queue)],
+        "cold lanes": [lane for lane in state.cold_lanes if lane.cold],
+        "wanted chunks": state.wanted,
+        "freezable tasks": state.freezable,
         "lanes without limit": state.lanes_without_limit,
         "lanes of limits": [limit.key for limit in state.limits.values() if limit.lanes],
         "workers' attempts": [worker.id for worker in state.workers.values() if worker.running],

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 
+from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.decision import Writes
 from broadaxe.core.tenant import Loaded, Missing
 from broadaxe.storage.journal import Journal
@@ -39,10 +40,9 @@ class Postgres:
     def commit(self, writes: Writes) -> None:
         self._wait(self._journal.commit(writes))
 
-    def load_live(self, now_us: int) -> Loaded:
-        return self._same(
-            self._wait(load_live(self._pool, self._tenant_id, now_us)), self._tables.load_live(now_us), "load_live"
-        )
+    def load_live(self, now_us: int, waiting_max: int) -> Loaded:
+        found = self._wait(load_live(self._pool, self._tenant_id, now_us, waiting_max))
+        return self._same(found, self._tables.load_live(now_us, waiting_max), "load_live")
 
     def load_missing(self, missing: Missing) -> Loaded:
         found = self._wait(load_missing(self._pool, self._tenant_id, missing))
@@ -68,4 +68,9 @@ def _plain(rows: tuple[object, ...]) -> list[Any]:
         for name in _JSON_FIELDS if row else ():
             if row[name] is not None:
                 row[name] = msgspec.json.decode(row[name])
-    return sorted(plain, key=lambda row: str(row.get("id") or row.get("key") or row["row"]["id"]))
+    # The order in which versions and rate limits come is the database's to choose; that of cold tasks is not.
+    return plain if rows and isinstance(rows[0], ColdTasks) else sorted(plain, key=_id)
+
+
+def _id(row: dict[str, Any]) -> str:
+    return str(row.get("id") or row.get("key") or row["row"]["id"])

@@ -6,11 +6,15 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from broadaxe.core import backlog
+from broadaxe.storage import loader
 from tests.simulation.life import START_US, Life
 from tests.simulation.tables import Store, Tables
 
 #: Steps of a life before everything is drained.
 STEPS = 120
+#: Tasks in a chunk of backlog.
+CHUNK_TASKS = 3
 _SHOWN_STEPS = 8
 _SHOWN_LENGTH = 1_500
 
@@ -28,10 +32,17 @@ class Outcome:
 def live(seed: int, steps: int = STEPS, make_store: Callable[[Tables], Store] | None = None) -> Outcome:
     life = Life(seed, make_store)
     broken: str | None = None
+    chunk, thawed = backlog.CHUNK_TASKS_MAX, backlog.THAW_CHUNKS_MAX
     try:
+        # Small, so that the backlogs of a short life have several.
+        backlog.CHUNK_TASKS_MAX, backlog.THAW_CHUNKS_MAX = CHUNK_TASKS, 2  # type: ignore[misc]
+        loader.CHUNK_TASKS_MAX = CHUNK_TASKS  # type: ignore[misc]
         life.live(steps)
     except Exception as error:
         broken = _story(life, error)
+    finally:
+        backlog.CHUNK_TASKS_MAX, backlog.THAW_CHUNKS_MAX = chunk, thawed  # type: ignore[misc]
+        loader.CHUNK_TASKS_MAX = chunk  # type: ignore[misc]
     return Outcome(seed, life.steps, life.commands, life.crashes, broken)
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol
+from uuid import UUID
 
 import msgspec
 
+from broadaxe.core import backlog
+from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.decision import (
     EventRow,
     RateLimitRow,
@@ -26,7 +29,7 @@ from broadaxe.core.decision import (
     Writes,
 )
 from broadaxe.core.durations import US_PER_S
-from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, TaskEventType, TaskStatus
+from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
 from broadaxe.core.tenant import Loaded, LoadedRun, Missing
 
 DAY_US = 86_400 * US_PER_S
@@ -38,7 +41,7 @@ class Store(Protocol):
 
     def commit(self, writes: Writes) -> None: ...
 
-    def load_live(self, now_us: int) -> Loaded: ...
+    def load_live(self, now_us: int, waiting_max: int) -> Loaded: ...
 
     def load_missing(self, missing: Missing) -> Loaded: ...
 
@@ -134,8 +137,11 @@ class Tables:
 
     # Reading, as `storage/loader.py` -------------------------------------------------------------------------------
 
-    def load_live(self, now_us: int) -> Loaded:
+    def load_live(self, now_us: int, waiting_max: int) -> Loaded:
         live = sorted(self.live)
+        waiting = [run_id for run_id in live if self._only_waits(run_id)]
+        is_long = len(waiting) > waiting_max
+        hot = sorted(set(live) - set(waiting)) if is_long else live
         newest: dict[str, VersionRow] = {}
         for version in self.versions.values():
             known = newest.get(version.workflow_id)
@@ -148,19 +154,16 @@ class Tables:
             for task_id in self.tasks_of[run_id]
             if self.tasks[task_id].finished_at_us is None
         }
-        workers = [
-            row
-            for row in self.workers.values()
-            if row.updated_at_us > now_us - DAY_US or row.id in referred
-        ]
+        workers = [row for row in self.workers.values() if row.updated_at_us > now_us - DAY_US or row.id in referred]
         return Loaded(
             workflows=tuple(sorted(self.workflows.values(), key=lambda row: row.id)),
             versions=tuple(
                 sorted((self.versions[i] for i in used), key=lambda version: (version.workflow_id, version.ordinal))
             ),
             workers=tuple(sorted(workers, key=lambda row: row.id)),
-            runs=tuple(self._run(run_id, may_have_spawned=_has_run) for run_id in live),
+            runs=tuple(self._run(run_id, may_have_spawned=_has_run) for run_id in hot),
             rate_limits=tuple(self.limits[key] for key in sorted(self.limits)),
+            cold=self._cold(waiting) if is_long else (),
         )
 
     def load_missing(self, missing: Missing) -> Loaded:
@@ -172,6 +175,30 @@ class Tables:
             workers=tuple(self.workers[i] for i in sorted(missing.workers) if i in self.workers),
             runs=tuple(self._run(run_id, may_have_spawned=lambda _: True) for run_id in sorted(run_ids)),
         )
+
+    def _only_waits(self, run_id: str) -> bool:
+        row = self.run_rows[run_id]
+        if row.is_dag or row.keys or row.desired_labels or row.desired_worker_id:
+            return False
+        task = self.tasks[run_id]
+        return (
+            self.runs[run_id].status is RunStatus.QUEUED
+            and task.status is TaskStatus.QUEUED
+            and task.retry_count == 0
+            and task.batch_id is None
+        )
+
+    def _cold(self, run_ids: list[str]) -> tuple[ColdTasks, ...]:
+        """Chunks of ids per queue and priority, as they fill up, then what is left."""
+        open_: dict[tuple[str, int], list[TaskState]] = {}
+        closed: list[ColdTasks] = []
+        for task in sorted((self.tasks[i] for i in run_ids), key=lambda task: (task.queued_at_us or 0, task.id)):
+            line = self.task_rows[task.id].definition_id, task.queue_priority
+            open_.setdefault(line, []).append(task)
+            if len(open_[line]) == backlog.CHUNK_TASKS_MAX:
+                closed.append(_close(line, open_.pop(line)))
+        closed += (_close(line, tasks) for line, tasks in open_.items())
+        return tuple(closed)
 
     def _run(self, run_id: str, may_have_spawned: _Predicate) -> LoadedRun:
         task_ids = sorted(self.tasks_of[run_id])
@@ -202,6 +229,11 @@ class Tables:
 
 class _Predicate(Protocol):
     def __call__(self, task: TaskState, /) -> bool: ...
+
+
+def _close(line: tuple[str, int], tasks: list[TaskState]) -> ColdTasks:
+    due_at_us = min(task.due_at_us for task in tasks if task.due_at_us is not None)
+    return ColdTasks(*line, b"".join(UUID(task.id).bytes for task in tasks), due_at_us)
 
 
 def _has_run(task: TaskState) -> bool:
