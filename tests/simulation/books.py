@@ -170,8 +170,9 @@ class Books:
         before, self.ready = self.ready, self._ready(live, now_us)
         self._check_order(before, starts, used, now_us, rang)
         self._check_doubts(live, now_us)
-        self._check_choices(starts, used, now_us)
-        self.used = used
+        if not rang:
+            self._check_choices(starts, used, now_us)
+        self.used, self.heard_before = used, set(self.listening)
         if is_at_rest:
             self._check_idleness(used, filled, live, now_us)
         self.limits = dict(self.tables.limits)
@@ -214,7 +215,6 @@ class Books:
                     score = _score(self.tables.workers[worker_id].labels, labels)
                     hold(worker_id != sticky, "its sticky worker was free", start.task_id, worker_id)
                     hold(score is None or score <= chosen, "a better worker was free", start.task_id, worker_id)
-        self.heard_before = set(self.listening)
 
     def _check_ends(self, decision: Decision, replayed: set[str]) -> None:
         ended = Counter(effect.run_id for effect in decision.effects if isinstance(effect, RunFinished))
