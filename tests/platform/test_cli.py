@@ -150,3 +150,14 @@ def test_env_file_in_an_impossible_place_is_refused_before_the_start(tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="--env-file"):
         env_file.check_writable(tmp_path / "file" / "engine.env")
+
+
+def test_trying_whether_the_env_file_can_be_written_never_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for the file reads it in the instant it is there."""
+    moved: list[Path] = []
+    monkeypatch.setattr(Path, "replace", lambda self, target: moved.append(target))
+    env_file.check_writable(tmp_path / "engine.env")
+    assert moved == []
+    assert list(tmp_path.iterdir()) == []

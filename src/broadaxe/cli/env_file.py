@@ -24,11 +24,7 @@ def write(path: Path, values: Mapping[str, str]) -> None:
         if "\n" in value or "\r" in value:
             raise ConfigurationError(f"the value of {name} has a line break and cannot go into {path}", field=name)
     text = "".join(f"{name}={value}\n" for name, value in values.items())
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
-        file.write(text)
-    new.replace(path)
+    _write_beside(path, text).replace(path)
 
 
 def read(path: Path) -> dict[str, str] | None:
@@ -48,7 +44,16 @@ def check_writable(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        write(path, {})
-        path.unlink()
+        # Tried beside it: whoever waits for the file takes its appearance for readiness.
+        _write_beside(path, "").unlink()
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}; see --env-file", field="--env-file") from None
+
+
+def _write_beside(path: Path, text: str) -> Path:
+    """A file for the owner alone, next to `path` so that it can be moved there in one step."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+        file.write(text)
+    return new
