@@ -285,6 +285,32 @@ FIGURES: Final = (
 )
 
 
+SUMMARY: Final = (
+    ("start p50", "ms", "start latency p50"),
+    ("start p95", "ms", "start latency p95"),
+    ("round trip p50", "ms", "round trip to the result p50"),
+    ("singles", "tasks/s", "no-op tasks, single enqueues"),
+    ("bulk", "tasks/s", "no-op tasks, bulk enqueue"),
+    ("CPU, singles", "s per 1,000", "CPU per 1,000 tasks, single enqueues"),
+    ("CPU, bulk", "s per 1,000", "CPU per 1,000 tasks, bulk enqueue"),
+    ("first task", "s", "first task running, from nothing"),
+)
+
+
+def summary(results: dict[str, list[dict[str, Any]]], systems: Iterable[System]) -> str:
+    """All medians on one page; the least and the greatest are in the tables that follow."""
+    by_title = {figure.title: figure for figure in FIGURES}
+    lines = ["", "| system | " + " | ".join(f"{short}, {unit}" for short, unit, _ in SUMMARY) + " |"]
+    lines.append("|---|" + "--:|" * len(SUMMARY))
+    for system in systems:
+        row = f"| {system.title} |"
+        for _, _, title in SUMMARY:
+            values = [value for each in results[system.name] if (value := by_title[title].of_round(each)) is not None]
+            row += f" {number(statistics.median(values))} |" if values else " - |"
+        lines.append(row)
+    return "\n".join(lines)
+
+
 def tables(results: dict[str, list[dict[str, Any]]], systems: Iterable[System]) -> str:
     systems = tuple(systems)
     compared_to = [name for name in OURS_NAMES if name in results]
@@ -380,6 +406,7 @@ def main() -> None:
     results = asyncio.run(run(systems, given.rounds, given.scale))
     rounds = [len(measured) for measured in results.values()]
     print(f"\n{where}; {min(rounds)} to {max(rounds)} rounds in {time.monotonic() - started:.0f} s")
+    print(summary(results, systems))
     print(tables(results, systems))
     print(cpu_by_role(results, systems))
     print("\n**Lost when the power goes**, of the tasks that were accepted, by each system's documentation\n")
