@@ -105,6 +105,8 @@ class Books:
         """Since when each worker has its present stream."""
         self.heard_before: set[str] = set()
         self.used: Mapping[str, Counter[str]] = {}
+        self.across_queues = False
+        """Whether the most urgent task goes first also among different tasks of one worker."""
         self.has_backlog = False
         """Whether some tasks may wait without being in memory: other lanes go on while they are read back."""
         self.keeps_order = True
@@ -490,13 +492,16 @@ class Books:
             self.passed.pop((definition.action_id, known.priority, turn), None)
             passed: set[str | None] = set()
             for other_id, other in stayed.items():
-                if other.priority < known.priority or self._definition(other_id).action_id != definition.action_id:
+                is_same_queue = self._definition(other_id).action_id == definition.action_id
+                if other.priority < known.priority or not (is_same_queue or self.across_queues):
                     continue
                 if other.lane != known.lane and (
                     rang or self.has_backlog or not self._fits_instead(other_id, start, used, now_us)
                 ):
                     continue
                 hold(other.priority == known.priority, "priority", start.task_id, known, "before", other_id, other)
+                if not is_same_queue:
+                    continue
                 if other.turn != turn:
                     passed.add(other.turn)
                 elif self.keeps_order:

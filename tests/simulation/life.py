@@ -97,6 +97,7 @@ class Life:
         self.sessions = 0
         self.across_queues = self.random.random() < 0.15
         self.hot_tasks_max = self.random.choice((HOT_TASKS_MAX, HOT_TASKS_MAX, 0, 1, 4))
+        self.books.across_queues = self.across_queues
         self.books.has_backlog = self.hot_tasks_max < HOT_TASKS_MAX
         self.tenant = self.new_tenant()
         self.peers: dict[str, Peer] = {}

@@ -88,7 +88,7 @@ def _urgency(queue: ActionQueue) -> int:
 
 
 def _assign_one(state: State, queue: ActionQueue, now_us: int) -> bool:
-    """Gives one task of the queue away. The first in order that can go goes."""
+    """Gives one task of the queue away, the first in order that can go. True when the queue must be looked at again."""
     if queue.ripe and not queue.are_batches_blocked and _flush_one(state, queue, now_us):
         return True
     shapes = queue.open_shapes()
@@ -100,6 +100,8 @@ def _assign_one(state: State, queue: ActionQueue, now_us: int) -> bool:
         found = None if shape.is_blocked else shape.peek()
         if found is not None:
             heapq.heappush(shapes, (found[0], number, shape))
+        if shapes and state.prioritise_across_queues:
+            return True  # What comes next here may be less urgent than another queue's first.
     return False
 
 
