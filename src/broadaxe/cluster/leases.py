@@ -83,7 +83,7 @@ class Leases:
                 rows = await self._pool.fetch(
                     statement("leases/renew"), list(held), list(held.values()), self._node_id, self._ttl_s
                 )
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 _log.warning("leases could not be renewed", error=str(error))
                 continue
             renewed = {str(row["tenant_id"]) for row in rows}
