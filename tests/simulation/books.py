@@ -14,7 +14,16 @@ from typing import Any
 import msgspec
 
 from broadaxe.core.commands import LabelValue
-from broadaxe.core.decision import Decision, Effect, RateLimitRow, RunFinished, StartAttempt, StartBatch, TaskState
+from broadaxe.core.decision import (
+    Decision,
+    Effect,
+    RateLimitRow,
+    RunFinished,
+    StartAttempt,
+    StartBatch,
+    TaskState,
+    WorkflowRow,
+)
 from broadaxe.core.definition import (
     Comparator,
     ConcurrencyRule,
@@ -161,6 +170,7 @@ class Books:
 
         starts = list(_attempts(decision.effects))
         self._check_attempts(starts, now_us)
+        self._check_pauses(decision)
         self._check_ends(decision, replayed)
         live = [self.tables.tasks[i] for run_id in self.tables.live for i in self.tables.tasks_of[run_id]]
         live = [task for task in live if task.status not in TERMINAL]
@@ -176,6 +186,7 @@ class Books:
             self._check_choices(starts, used, now_us)
         self.used, self.heard_before = used, set(self.listening)
         if is_at_rest:
+            self._check_ages(live, now_us)
             self._check_idleness(used, filled, live, now_us)
         self.limits = dict(self.tables.limits)
 
@@ -185,6 +196,7 @@ class Books:
             hold(attempt not in self.sent, "attempt sent twice", attempt)
             self.sent.add(attempt)
             row = self.tables.tasks[start.task_id]
+            hold(self._workflow(start.task_id).paused_at_us is None, "sent while its workflow is paused", attempt)
             hold(row.retry_count >= start.retry_count, "an attempt ahead of its row", attempt)
             hold(start.worker_id in self.listening, "sent to a worker that does not listen", attempt)
             worker = self.tables.workers[start.worker_id]
@@ -196,6 +208,35 @@ class Books:
             hold(not is_hard or sticky == start.worker_id, "sent past its sticky worker", attempt)
             labels = self._definition(start.task_id).labels if is_batch else self._labels(start.task_id)
             hold(_score(worker.labels, labels) is not None, "a required label is not met", attempt)
+
+    def _check_pauses(self, decision: Decision) -> None:
+        """No schedule timeout runs while a workflow is paused, and everyone has a whole one afterwards."""
+        for entry in decision.writes.task_events:
+            if entry.type is TaskEventType.SCHEDULING_TIMED_OUT:
+                workflow = self._workflow(entry.task_id)
+                hold(workflow.paused_at_us is None, "timed out in the queue while paused", entry.task_id)
+                waited_us = entry.at_us - (workflow.unpaused_at_us or 0)
+                limit_us = self._definition(entry.task_id).schedule_timeout_us
+                hold(waited_us >= limit_us, "timed out too soon after a pause", entry.task_id, waited_us)
+
+    def _check_ages(self, live: list[TaskState], now_us: int) -> None:
+        """Nobody waits on when the pause's time to live, or the schedule timeout, is over."""
+        for task in live:
+            if task.status is TaskStatus.QUEUED:
+                hold(self.deadline_us(task.id) > now_us, "waits past its deadline", task.id)
+
+    def deadline_us(self, task_id: str) -> int:
+        """When the task's present wait or run must end, from the rows."""
+        task, workflow = self.tables.tasks[task_id], self._workflow(task_id)
+        assert task.due_at_us is not None
+        if task.status is not TaskStatus.QUEUED:
+            return task.due_at_us
+        if workflow.paused_at_us is not None:
+            return self.tables.task_rows[task_id].created_at_us + (workflow.paused_queue_ttl_us or 0)
+        if workflow.unpaused_at_us is not None:
+            fresh_us = workflow.unpaused_at_us + self._definition(task_id).schedule_timeout_us
+            return max(task.due_at_us, fresh_us)
+        return task.due_at_us
 
     def _check_choices(self, starts: list[StartAttempt], used: Mapping[str, Counter[str]], now_us: int) -> None:
         """No worker that would have been better, and had room before as it has now, was passed by."""
@@ -475,7 +516,9 @@ class Books:
         stayed = {
             task_id: known
             for task_id, known in before.items()
-            if self.ready.get(task_id) == known and self._definition(task_id).batch is None
+            if self.ready.get(task_id) == known
+            and self._definition(task_id).batch is None
+            and self._workflow(task_id).paused_at_us is None
         }
         waiting = {(self._definition(i).action_id, known.priority, known.turn) for i, known in stayed.items()}
         self.passed = {level: turns for level, turns in self.passed.items() if level in waiting}
@@ -522,13 +565,13 @@ class Books:
 
     def _lane(self, task_id: str) -> Lane:
         """What a task shares with those it must not overtake: its queue, what it needs of a worker, its limits."""
-        definition = self._definition(task_id)
+        definition, workflow_id = self._definition(task_id), self.tables.task_rows[task_id].workflow_id
         limits = frozenset(self._task_words(task_id).limits.items())
         if definition.batch is not None:
-            return definition.action_id, "batch", limits
+            return definition.action_id, workflow_id, "batch", limits
         sticky, is_hard = self._sticky(task_id)
         slots = frozenset(definition.slots.items())
-        return definition.action_id, slots, self._labels(task_id), sticky, is_hard, limits
+        return definition.action_id, workflow_id, slots, self._labels(task_id), sticky, is_hard, limits
 
     # Idleness ------------------------------------------------------------------------------------------------------
 
@@ -539,7 +582,7 @@ class Books:
             hold(filled[group_id] >= min(self.caps[group_id]), "waits for a free slot", holder_id, group_id)
         lanes: dict[Lane, str] = {known.lane: task_id for task_id, known in self.ready.items()}
         for task_id in lanes.values():
-            if not self._has_units(task_id, now_us):
+            if self._workflow(task_id).paused_at_us is not None or not self._has_units(task_id, now_us):
                 continue
             definition = self._definition(task_id)
             hold(definition.batch is None, "an item does not gather", task_id)
@@ -568,7 +611,8 @@ class Books:
             oldest_us = min(self.gathered[task_id][1] for task_id in task_ids)
             since_us = max(oldest_us, self.flushed.get(group, 0))
             is_ripe = len(task_ids) >= rule.max_size or now_us - since_us >= rule.interval_us
-            if not is_ripe or len(running[group]) >= rule.group_max_runs:
+            is_paused = self._workflow(task_ids[0]).paused_at_us is not None
+            if is_paused or not is_ripe or len(running[group]) >= rule.group_max_runs:
                 continue
             for worker_id in self.listening:
                 can = self._could_take(worker_id, task_ids[0], {"default": 1}, definition.labels, used, now_us, True)
@@ -601,6 +645,9 @@ class Books:
 
     def _definition(self, task_id: str) -> TaskDefinition:
         return self.definitions[self.tables.task_rows[task_id].definition_id][2]
+
+    def _workflow(self, task_id: str) -> WorkflowRow:
+        return self.tables.workflows[self.tables.task_rows[task_id].workflow_id]
 
     def _position(self, task_id: str) -> int:
         return self.definitions[self.tables.task_rows[task_id].definition_id][1]

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from broadaxe.core.commands import LabelValue, RunRequest
+from broadaxe.core.commands import LabelValue, PauseWorkflow, RunRequest, UnpauseWorkflow, WhilePaused
 from broadaxe.core.definition import (
     BatchRule,
     Comparator,
@@ -58,6 +58,7 @@ class Chances:
         self.batches = random_.choice((0.0, 0.1, 0.4))
         self.labels = random_.choice((0.0, 0.0, 0.3))
         self.sticky = random_.choice((0.0, 0.0, 0.4))
+        self.pauses = random_.choice((0.0, 0.0, 1.0))
         self.dags = random_.choice((0.0, 0.4, 0.8))
         self.strategies = random_.sample(list(LimitStrategy), random_.randint(1, 5))
 
@@ -159,6 +160,13 @@ class Chances:
             )
             for _ in range(chance.choice((1, 1, 2)))
         )
+
+    def pause(self, workflow_id: str) -> PauseWorkflow | UnpauseWorkflow:
+        chance = self.random
+        if self.at(0.5):
+            return UnpauseWorkflow(workflow_id)
+        ttl_us = chance.choice((1, 3, 60, 3_600)) * US_PER_S
+        return PauseWorkflow(workflow_id, ttl_us, chance.choice(list(WhilePaused)), chance.choice(list(WhilePaused)))
 
     # Triggers and workers --------------------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ from broadaxe.core.commands import (
     Reply,
     ReportAttempt,
     TriggerRuns,
+    UnpauseWorkflow,
     UnregisterWorker,
 )
 from broadaxe.core.decision import CancelAttempt, Decision, Effect, StartAttempt, StartBatch
@@ -248,14 +249,14 @@ class Life:
         """The tenant wakes up no later than the first deadline its rows carry."""
         tables = self.tables
         deadlines = [
-            task.due_at_us
+            self.books.deadline_us(task_id)
             for run_id in tables.live
             for task_id in tables.tasks_of[run_id]
             if (task := tables.tasks[task_id]).due_at_us is not None and task.status not in TERMINAL
         ]
         if deadlines:
             due_us = self.tenant.next_due_us()
-            first_us = min(at_us for at_us in deadlines if at_us is not None)
+            first_us = min(deadlines)
             is_awake = bool(self.tenant.wanted()) or (due_us is not None and due_us <= first_us)
             hold(is_awake, "sleeps past a deadline", due_us, first_us)
         for run_id in self.acknowledged:
@@ -386,6 +387,8 @@ class Life:
             return PutWorkflow(chances.workflow(chance.choice(NAMES)))
         if roll < 36 and self.tables.workflows:
             return DeleteWorkflow(chance.choice(list(self.tables.workflows))) if chance.random() < 0.3 else None
+        if roll < 38 and self.tables.workflows and chance.random() < chances.pauses:
+            return chances.pause(chance.choice(list(self.tables.workflows)))
         if roll < 42:
             return self.limit_command()
         if roll < 47 and len(self.peers) < 30:
@@ -502,6 +505,10 @@ class Life:
             (worker_id,) = self.act([RegisterWorker("healthy", ACTIONS, {"default": 20, "gpu": 20}, labels)])
             assert isinstance(worker_id, str)
             self.act([self.open(self.peers[worker_id])])
+        for workflow in list(self.tables.workflows.values()):
+            # The tasks of those that stay paused grow too old.
+            if workflow.deleted_at_us is None and self.random.random() < 0.7:
+                self.act([UnpauseWorkflow(workflow.id)])
         for _ in range(DRAIN_TURNS_MAX):
             if not self.tables.live:
                 break

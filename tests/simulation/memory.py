@@ -27,7 +27,7 @@ def picture(tenant: Tenant) -> dict[str, Any]:
     state = tenant._state
     return {
         "workflows": {
-            name: (workflow.id, workflow.latest.id if workflow.latest else None)
+            name: (workflow.id, workflow.latest.id if workflow.latest else None, workflow.row())
             for name, workflow in state.workflows_by_name.items()
         },
         "runs": {
@@ -43,7 +43,7 @@ def picture(tenant: Tenant) -> dict[str, Any]:
             for run in state.runs.values()
         },
         "tasks": {
-            task.id: (msgspec.structs.replace(task.state(), output=None), dict(task.children or {}))
+            task.id: (msgspec.structs.replace(task.state(), output=None), task.deadline_us, dict(task.children or {}))
             for task in state.tasks.values()
         },
         "groups": {
@@ -56,7 +56,7 @@ def picture(tenant: Tenant) -> dict[str, Any]:
             if not group.is_empty()
         },
         "lanes": {
-            (action_id, shape.key, lane.limits): sorted(_in_lane(lane))
+            (action_id, shape.key.workflow.id, shape.key[1:], lane.limits): sorted(_in_lane(lane))
             for action_id, queue in state.queues.items()
             for shape in queue.shapes.values()
             for lane in shape.lanes.values()

@@ -68,6 +68,9 @@ class Tables:
 
     def commit(self, writes: Writes) -> None:
         for workflow in writes.workflows:
+            said = workflow.paused_queue_ttl_us, workflow.paused_crons, workflow.paused_schedules
+            assert all((word is None) is (workflow.paused_at_us is None) for word in said), "workflow_pause_is_whole"
+            assert workflow.paused_queue_ttl_us is None or workflow.paused_queue_ttl_us > 0
             self.workflows[workflow.id] = workflow
         names = [row.name for row in self.workflows.values() if row.deleted_at_us is None]
         assert len(names) == len(set(names)), "workflow_by_name is unique"
@@ -190,11 +193,12 @@ class Tables:
 
     def _cold(self, run_ids: list[str]) -> tuple[ColdTasks, ...]:
         """Chunks of ids per queue and priority, as they fill up, then what is left."""
-        open_: dict[tuple[str, int], list[TaskState]] = {}
+        open_: dict[tuple[str, int], list[tuple[TaskState, TaskRow]]] = {}
         closed: list[ColdTasks] = []
         for task in sorted((self.tasks[i] for i in run_ids), key=lambda task: (task.queued_at_us or 0, task.id)):
-            line = self.task_rows[task.id].definition_id, task.queue_priority
-            open_.setdefault(line, []).append(task)
+            row = self.task_rows[task.id]
+            line = row.definition_id, task.queue_priority
+            open_.setdefault(line, []).append((task, row))
             if len(open_[line]) == backlog.CHUNK_TASKS_MAX:
                 closed.append(_close(line, open_.pop(line)))
         closed += (_close(line, tasks) for line, tasks in open_.items())
@@ -231,9 +235,10 @@ class _Predicate(Protocol):
     def __call__(self, task: TaskState, /) -> bool: ...
 
 
-def _close(line: tuple[str, int], tasks: list[TaskState]) -> ColdTasks:
-    due_at_us = min(task.due_at_us for task in tasks if task.due_at_us is not None)
-    return ColdTasks(*line, b"".join(UUID(task.id).bytes for task in tasks), due_at_us)
+def _close(line: tuple[str, int], tasks: list[tuple[TaskState, TaskRow]]) -> ColdTasks:
+    due_at_us = min(task.due_at_us for task, _ in tasks if task.due_at_us is not None)
+    created_at_us = min(row.created_at_us for _, row in tasks)
+    return ColdTasks(*line, b"".join(UUID(task.id).bytes for task, _ in tasks), created_at_us, due_at_us)
 
 
 def _has_run(task: TaskState) -> bool:

@@ -65,11 +65,12 @@ def picture(tenant: Tenant, workers: set[str] | None = None) -> dict[str, Any]:
                         assert sorted(task.queued_at_us or 0 for task in tasks) == [task.queued_at_us for task in tasks]
                         if tasks:
                             # Whoever arrived in the same microsecond has no order a load must keep.
-                            place = (queue.action_id, shape.key, lane.limits, priority, fairness_key)
+                            needs = (shape.key.workflow.id, shape.key[1:], lane.limits)
+                            place = (queue.action_id, *needs, priority, fairness_key)
                             waiting[place] = sorted((task.queued_at_us, task.id) for task in tasks)
     return {
         "workflows": {
-            name: (workflow.id, workflow.latest.id if workflow.latest else None, workflow.description)
+            name: (workflow.row(), workflow.latest.id if workflow.latest else None)
             for name, workflow in state.workflows_by_name.items()
         },
         "runs": {
@@ -104,9 +105,9 @@ def picture(tenant: Tenant, workers: set[str] | None = None) -> dict[str, Any]:
             if workers is None or worker.id in workers
         },
         "deadlines": sorted(
-            (task.due_at_us, task.id)
+            (task.deadline_us, task.id)
             for task in state.tasks.values()
-            if task.status not in (TaskStatus.WAITING,) and task.due_at_us is not None
+            if task.status not in (TaskStatus.WAITING,) and task.deadline_us is not None
         ),
     }
 

@@ -150,7 +150,8 @@ def batch_group(state: State, task: Task, queue: ActionQueue) -> BatchGroup:
     group_id = (definition.id, DEFAULT_BATCH if keys is None else keys.tasks[task.position].batch)
     group = state.batch_groups.get(group_id)
     if group is None:
-        shape = Shape(queue, ShapeKey(tuple(UNITS.items()), definition.labels, None, False))
+        key = ShapeKey(task.run.version.workflow, tuple(UNITS.items()), definition.labels, None, False)
+        shape = Shape(queue, key)
         group = state.batch_groups[group_id] = BatchGroup(group_id, shape, definition.batch)
     return group
 
@@ -188,6 +189,8 @@ def _flush_one(state: State, queue: ActionQueue, now_us: int) -> bool:
         head = group.head()
         if reason is None or head is None:
             del queue.ripe[group.id]
+            continue
+        if group.shape.key.workflow.pause is not None:
             continue
         worker = affinity.pick_worker(queue, group.shape, now_us)
         if worker is None:

@@ -18,7 +18,7 @@ from broadaxe.core.definition import LabelRequirement, Sticky, TaskDefinition
 from broadaxe.core.durations import DURATION_US_MAX, US_PER_MS, US_PER_S, format_duration
 from broadaxe.core.keys import fairness_key
 from broadaxe.core.lifecycle import Signal, TaskEventType, TaskStatus, next_status
-from broadaxe.core.model import RETRY_PRIORITY, Task, Worker
+from broadaxe.core.model import RETRY_PRIORITY, Task, Worker, Workflow
 from broadaxe.core.queues import LimitNeeds, ShapeKey
 from broadaxe.core.state import State
 from broadaxe.core.timers import AlarmKind
@@ -29,9 +29,6 @@ DELIVERY_BACKOFF_MIN_US: Final = 100 * US_PER_MS
 DELIVERY_BACKOFF_MAX_US: Final = 5 * US_PER_S
 #: How long a worker may take to say it started an attempt that was sent on a stream now gone.
 CONFIRM_US: Final = 5 * US_PER_S
-
-#: The shape of batch items on their way to their group.
-GATHERS: Final = ShapeKey((), (), None, False, gathers=True)
 
 SKIPPED_OUTPUT: Final = '{"skipped": true}'
 
@@ -59,7 +56,8 @@ def make_ready(state: State, task: Task) -> None:
     sticky = run.version.definition.sticky
     worker_id = None if sticky is None else _sticky_worker(task)
     labels = definition.labels if run.labels is None else run.labels
-    shape = shape_of(definition, labels, worker_id, worker_id is not None and sticky is Sticky.HARD)
+    is_hard = worker_id is not None and sticky is Sticky.HARD
+    shape = shape_of(run.version.workflow, definition, labels, worker_id, is_hard)
     queue = state.queue(definition.action_id)
     lane = queue.push(task, shape, limits)
     if lane.hot > state.hot_tasks_max:
@@ -68,18 +66,22 @@ def make_ready(state: State, task: Task) -> None:
 
 
 def ready_since_us(task: Task) -> int:
-    """When a queued task began its present wait: its deadline says so."""
+    """When a queued task began its present wait: what its row says of its deadline tells."""
     assert task.due_at_us is not None
     return task.due_at_us - task.definition.schedule_timeout_us
 
 
 def shape_of(
-    definition: TaskDefinition, labels: tuple[LabelRequirement, ...], sticky_worker: str | None, is_hard: bool
+    workflow: Workflow,
+    definition: TaskDefinition,
+    labels: tuple[LabelRequirement, ...],
+    sticky_worker: str | None,
+    is_hard: bool,
 ) -> ShapeKey:
-    """What a task needs of a worker."""
+    """What a task needs of a worker; items of a batch task are on their way to their group and need nothing yet."""
     if definition.batch is not None:
-        return GATHERS
-    return ShapeKey(tuple(sorted(definition.slots.items())), labels, sticky_worker, is_hard)
+        return ShapeKey(workflow, (), (), None, False, gathers=True)
+    return ShapeKey(workflow, tuple(sorted(definition.slots.items())), labels, sticky_worker, is_hard)
 
 
 def restart_schedule_timeout(state: State, task: Task, now_us: int) -> None:
@@ -256,7 +258,13 @@ def cancel(
 
 
 def time_out_in_queue(state: State, task: Task, now_us: int) -> None:
-    """The schedule timeout passed: a cancellation by another name (section 1.12)."""
+    """The schedule timeout passed: a cancellation by another name (section 1.12). Or, while the workflow is paused,
+    the task has grown too old."""
+    pause = task.run.version.workflow.pause
+    if pause is not None:
+        limit = format_duration(pause.queue_ttl_us)
+        cancel(state, task, f"older than the queue TTL of {limit} while its workflow was paused", now_us)
+        return
     limit = format_duration(task.definition.schedule_timeout_us)
     reason = f"no worker took the task within its schedule timeout of {limit}"
     cancel(state, task, reason, now_us, TaskEventType.SCHEDULING_TIMED_OUT)
@@ -410,13 +418,17 @@ def _leave_batch(state: State, task: Task, batch: Batch) -> None:
 
 
 def _set_due(state: State, task: Task, due_at_us: int) -> None:
-    if task.due_at_us == due_at_us:
+    was_paused = task.run.version.workflow.was_paused
+    # What a pause has moved is armed for another instant than the row says.
+    if task.due_at_us == due_at_us and not was_paused:
         return
     was_armed = task.due_at_us is not None
     task.due_at_us = due_at_us
     if was_armed:
         state.timers.disarm()
-    state.timers.arm(due_at_us, AlarmKind.TASK_DUE, task)
+    deadline_us = task.deadline_us if was_paused else due_at_us
+    assert deadline_us is not None
+    state.timers.arm(deadline_us, AlarmKind.TASK_DUE, task)
 
 
 def _stop_confirming(state: State, task: Task) -> None:

@@ -1,8 +1,8 @@
 """A long backlog, of which only the front is in memory.
 
 A lane keeps its first `hot_tasks_max` waiting tasks as objects. What joins behind them is frozen with the batch that
-made it: a chunk in the line remembers the ids, 16 bytes a task, and the earliest schedule timeout among them. The rows
-are all in the tables, so nothing is lost by forgetting them. Chunks are read back (thawed), first come first, before
+made it: a chunk in the line remembers the ids, 16 bytes a task, and when the first of them is due. The rows are all in
+the tables, so nothing is lost by forgetting them. Chunks are read back (thawed), first come first, before
 the front runs out or when their first timeout is due; the tasks take exactly the places they had. So a million waiting
 tasks cost a few dozen megabytes, and order, priority and timeouts stay what they are.
 
@@ -24,7 +24,7 @@ import msgspec
 from broadaxe.core import attempts
 from broadaxe.core.definition import TaskDefinition
 from broadaxe.core.lifecycle import TaskStatus
-from broadaxe.core.model import Task
+from broadaxe.core.model import Task, Workflow
 from broadaxe.core.queues import ID_BYTES, Chunk, Lane, Waiting
 from broadaxe.core.state import State
 from broadaxe.core.timers import AlarmKind
@@ -40,7 +40,10 @@ class ColdTasks(msgspec.Struct, frozen=True, gc=False):
     definition_id: str
     priority: int
     ids: bytes
+    created_at_us: int
+    """When the oldest of them was made."""
     due_at_us: int
+    """The earliest deadline in their rows."""
 
 
 def freeze(state: State) -> None:
@@ -79,6 +82,16 @@ def _demand(state: State, chunk: Chunk) -> None:
         state.wanted.append(chunk)
 
 
+def rearm(state: State, workflow: Workflow) -> None:
+    """The deadlines of the workflow's tasks have changed, those of the frozen ones too. O(chunks)."""
+    for lane in state.cold_lanes:
+        if lane.shape.key.workflow is workflow:
+            for chunk in (chunk for line in lane.cold_lines() for chunk in line.chunks):
+                if chunk.due_at_us is not None:
+                    state.timers.disarm()
+                    _arm(state, chunk)
+
+
 def wanted_ids(state: State) -> frozenset[str]:
     """Ids of the tasks to read back next."""
     return frozenset(task_id for chunk in state.wanted[:THAW_CHUNKS_MAX] for task_id in _ids(chunk))
@@ -109,19 +122,19 @@ def thaw(state: State, adopt_run: Callable[[str], Task | None]) -> None:
         queue.tidy(lane)
 
 
-def place(state: State, cold: Iterable[ColdTasks], definitions: Mapping[str, TaskDefinition]) -> None:
+def place(state: State, cold: Iterable[ColdTasks], definitions: Mapping[str, tuple[Workflow, TaskDefinition]]) -> None:
     """After a load: the backlog takes its places without having been in memory."""
     for tasks in cold:
-        definition = definitions[tasks.definition_id]
+        workflow, definition = definitions[tasks.definition_id]
         queue = state.queue(definition.action_id)
-        lane = queue.lane(attempts.shape_of(definition, definition.labels, None, False))
+        lane = queue.lane(attempts.shape_of(workflow, definition, definition.labels, None, False))
         count = len(tasks.ids) // ID_BYTES
         chunk = Chunk(lane, tasks.priority, queue.next_arrival(count))
-        chunk.ids += tasks.ids
+        chunk.append(tasks.ids, tasks.created_at_us, tasks.due_at_us, definition.schedule_timeout_us)
         lane.append_chunk(chunk)
         queue.count(count)
         state.cold_lanes[lane] = None
-        _arm(state, chunk, tasks.due_at_us)
+        _arm(state, chunk)
         state.heat(queue)
 
 
@@ -140,11 +153,14 @@ def _freeze_line(state: State, lane: Lane, priority: int, tasks: list[Task]) -> 
         if chunk is None or chunk.is_wanted or len(chunk) >= CHUNK_TASKS_MAX:
             chunk = Chunk(lane, priority, arrival)
             line.chunks.append(chunk)
-        chunk.ids += bytes.fromhex(task.id.replace("-", ""))
-        due_at_us = task.due_at_us
-        assert due_at_us is not None
-        if chunk.due_at_us is None or due_at_us < chunk.due_at_us:
-            _arm(state, chunk, due_at_us)
+        assert task.due_at_us is not None
+        was_due_us = chunk.deadline_us
+        id_bytes = bytes.fromhex(task.id.replace("-", ""))
+        chunk.append(id_bytes, task.created_at_us, task.due_at_us, task.definition.schedule_timeout_us)
+        if chunk.deadline_us != was_due_us:
+            if was_due_us is not None:
+                state.timers.disarm()
+            _arm(state, chunk)
         task.due_at_us = task.waiting = None
         state.timers.disarm()
         del state.tasks[task.id]
@@ -168,12 +184,10 @@ def _is_plain(task: Task) -> bool:
     )
 
 
-def _arm(state: State, chunk: Chunk, due_at_us: int) -> None:
-    was_armed = chunk.due_at_us is not None
-    chunk.due_at_us = due_at_us
-    if was_armed:
-        state.timers.disarm()
-    state.timers.arm(due_at_us, AlarmKind.CHUNK_DUE, chunk)
+def _arm(state: State, chunk: Chunk) -> None:
+    deadline_us = chunk.deadline_us
+    assert deadline_us is not None
+    state.timers.arm(deadline_us, AlarmKind.CHUNK_DUE, chunk)
 
 
 def _ids(chunk: Chunk) -> Iterator[str]:

@@ -29,6 +29,32 @@ class PutWorkflowReply(msgspec.Struct, frozen=True):
     created_at_us: int
 
 
+class WhilePaused(StrEnum):
+    """What becomes of a run that comes due by itself (cron, schedule) while its workflow is paused."""
+
+    DROP = "DROP"
+    """It is not made, then or later."""
+    QUEUE = "QUEUE"
+    """It is made and waits like every other."""
+
+
+class PauseWorkflow(msgspec.Struct, frozen=True):
+    """Nothing of the workflow is given to workers until it is unpaused (semantics 5.11). Pausing a paused workflow
+    replaces what was said before. A task older than `queue_ttl_us` is cancelled. Reply: None. NotFound if absent."""
+
+    workflow_id: str
+    queue_ttl_us: int
+    crons: WhilePaused
+    schedules: WhilePaused
+
+
+class UnpauseWorkflow(msgspec.Struct, frozen=True):
+    """What waited goes on, with fresh schedule timeouts. One that is not paused stays as it is. Reply: None.
+    NotFound if absent."""
+
+    workflow_id: str
+
+
 class DeleteWorkflow(msgspec.Struct, frozen=True):
     """Forgets the name; history and live runs stay. Reply: None. NotFound if absent."""
 
@@ -206,6 +232,8 @@ class PauseRateLimit(msgspec.Struct, frozen=True):
 Command = (
     PutWorkflow
     | DeleteWorkflow
+    | PauseWorkflow
+    | UnpauseWorkflow
     | RegisterWorker
     | OpenStream
     | CloseStream

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from broadaxe.core.commands import LabelValue
+from broadaxe.core.commands import LabelValue, WhilePaused
 from broadaxe.core.definition import WorkflowDefinition
 from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
 
@@ -26,6 +26,13 @@ class WorkflowRow(msgspec.Struct, frozen=True, gc=False):
     created_at_us: int
     updated_at_us: int
     deleted_at_us: int | None
+    paused_at_us: int | None = None
+    """Since when it is paused; the three that follow are set exactly while it is."""
+    paused_queue_ttl_us: int | None = None
+    paused_crons: WhilePaused | None = None
+    paused_schedules: WhilePaused | None = None
+    unpaused_at_us: int | None = None
+    """When it was last unpaused."""
 
 
 class VersionRow(msgspec.Struct, frozen=True):

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from broadaxe.core.commands import LabelValue
+import msgspec
+
+from broadaxe.core.commands import LabelValue, WhilePaused
 from broadaxe.core.decision import RunRow, RunState, TaskRow, TaskState, VersionRow, WorkerRow, WorkflowRow
 from broadaxe.core.definition import ConcurrencyRule, LabelRequirement, TaskDefinition, WorkflowDefinition
 from broadaxe.core.lifecycle import TERMINAL, RunStatus, TaskStatus
@@ -82,8 +84,21 @@ class Version:
         return own if self.is_dag else self.definition.concurrency + own
 
 
+class Pause(msgspec.Struct, frozen=True, gc=False):
+    """How a workflow is paused (semantics 5.11)."""
+
+    since_us: int
+    queue_ttl_us: int
+    """The age at which a waiting task is cancelled, counted from the task's creation."""
+    crons: WhilePaused
+    schedules: WhilePaused
+
+
 class Workflow:
-    __slots__ = ("created_at_us", "deleted_at_us", "description", "id", "latest", "name", "updated_at_us")
+    __slots__ = (
+        "created_at_us", "deleted_at_us", "description", "id", "latest", "name", "pause", "unpaused_at_us",
+        "updated_at_us", "was_paused",
+    )  # fmt: skip
 
     def __init__(self, row: WorkflowRow) -> None:
         self.id = row.id
@@ -93,11 +108,39 @@ class Workflow:
         self.updated_at_us = row.updated_at_us
         self.deleted_at_us = row.deleted_at_us
         self.latest: Version | None = None
+        self.pause: Pause | None = None
+        if row.paused_at_us is not None:
+            ttl_us, crons, schedules = row.paused_queue_ttl_us, row.paused_crons, row.paused_schedules
+            assert ttl_us is not None and crons is not None and schedules is not None
+            self.pause = Pause(row.paused_at_us, ttl_us, crons, schedules)
+        self.unpaused_at_us = row.unpaused_at_us
+        self.was_paused = self.pause is not None or self.unpaused_at_us is not None
+        """It is paused, or was at some time; else no deadline of its tasks is other than the row says."""
 
     def row(self) -> WorkflowRow:
+        pause = self.pause
         return WorkflowRow(
-            self.id, self.name, self.description, self.created_at_us, self.updated_at_us, self.deleted_at_us
+            self.id,
+            self.name,
+            self.description,
+            self.created_at_us,
+            self.updated_at_us,
+            self.deleted_at_us,
+            None if pause is None else pause.since_us,
+            None if pause is None else pause.queue_ttl_us,
+            None if pause is None else pause.crons,
+            None if pause is None else pause.schedules,
+            self.unpaused_at_us,
         )
+
+    def queue_deadline_us(self, created_at_us: int, due_at_us: int, schedule_timeout_us: int) -> int:
+        """When a queued task is given up whose row says `due_at_us`. While the workflow is paused its age counts; every
+        task that waited when it was unpaused has a whole schedule timeout from then on."""
+        if self.pause is not None:
+            return created_at_us + self.pause.queue_ttl_us
+        if self.unpaused_at_us is None:
+            return due_at_us
+        return max(due_at_us, self.unpaused_at_us + schedule_timeout_us)
 
 
 class Run:
@@ -196,6 +239,16 @@ class Task:
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def deadline_us(self) -> int | None:
+        """When its present wait or run ends by itself: `due_at_us`, as the row has it, unless a pause says otherwise.
+        So pausing and unpausing write nothing per task."""
+        due_at_us = self.due_at_us
+        workflow = self.run.version.workflow
+        if due_at_us is None or not workflow.was_paused or self.status is not TaskStatus.QUEUED:
+            return due_at_us
+        return workflow.queue_deadline_us(self.created_at_us, due_at_us, self.definition.schedule_timeout_us)
 
     def row(self) -> TaskRow:
         version = self.run.version

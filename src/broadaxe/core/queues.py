@@ -6,7 +6,8 @@ needs splits its queue twice, so that a task which cannot go holds up only those
     queue (action)  ->  shapes (units, labels, sticky worker)  ->  lanes (rate limits)  ->  levels (priority)
                                                                                               -> keys (fairness)
 
-- A *shape* is blocked as a whole while no worker fits it, until a worker changes.
+- A *shape* is blocked as a whole while no worker fits it, until a worker changes. It also says whose tasks these are:
+  the shapes of a paused workflow are not looked at.
 - A *lane* is parked as a whole while its rate limits lack units, until they refill.
 - Inside a level the keys of a `GROUP_ROUND_ROBIN` strategy take turns, whatever shapes and lanes their tasks are in,
   so a flood on one key delays another key by at most one task's turn. Tasks without a key share one.
@@ -31,7 +32,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from broadaxe.core.definition import LabelRequirement
-from broadaxe.core.model import RETRY_PRIORITY, Task, Worker
+from broadaxe.core.model import RETRY_PRIORITY, Task, Worker, Workflow
 
 if TYPE_CHECKING:
     from broadaxe.core.batching import BatchGroup
@@ -47,8 +48,9 @@ Order: TypeAlias = tuple[int, int, int]
 
 
 class ShapeKey(NamedTuple):
-    """What a task needs of a worker."""
+    """What a task needs of a worker, and the workflow it belongs to."""
 
+    workflow: Workflow
     slots: tuple[tuple[str, int], ...]
     labels: tuple[LabelRequirement, ...]
     sticky_worker: str | None
@@ -85,7 +87,9 @@ class Waiting:
 class Chunk:
     """Tasks that wait in a line but are not in memory: their ids in order, 16 bytes each (`backlog.py`)."""
 
-    __slots__ = ("arrival", "due_at_us", "ids", "is_wanted", "lane", "priority")
+    __slots__ = (
+        "arrival", "created_at_us", "due_at_us", "ids", "is_wanted", "lane", "priority", "schedule_timeout_us",
+    )  # fmt: skip
 
     def __init__(self, lane: Lane, priority: int, arrival: int) -> None:
         self.lane = lane
@@ -94,11 +98,34 @@ class Chunk:
         """Arrival of the first; the others follow it."""
         self.ids = bytearray()
         self.due_at_us: int | None = None
-        """The earliest schedule timeout among them; None once it is being read back."""
+        """The earliest schedule timeout among them, as their rows say; None once it is being read back."""
+        self.created_at_us = 0
+        """When the oldest of them was made."""
+        self.schedule_timeout_us = 0
+        """The shortest schedule timeout that one of them has."""
         self.is_wanted = False
 
     def __len__(self) -> int:
         return len(self.ids) // ID_BYTES
+
+    def append(self, ids: bytes, created_at_us: int, due_at_us: int, schedule_timeout_us: int) -> None:
+        """Tasks join at the end; their earliest creation, schedule timeout and deadline are given."""
+        self.ids += ids
+        if self.due_at_us is None:
+            self.created_at_us, self.due_at_us = created_at_us, due_at_us
+            self.schedule_timeout_us = schedule_timeout_us
+        else:
+            self.created_at_us = min(self.created_at_us, created_at_us)
+            self.due_at_us = min(self.due_at_us, due_at_us)
+            self.schedule_timeout_us = min(self.schedule_timeout_us, schedule_timeout_us)
+
+    @property
+    def deadline_us(self) -> int | None:
+        """No later than the first deadline among its tasks; None once it is being read back."""
+        if self.due_at_us is None:
+            return None
+        workflow = self.lane.shape.key.workflow
+        return workflow.queue_deadline_us(self.created_at_us, self.due_at_us, self.schedule_timeout_us)
 
 
 class Line:
@@ -468,11 +495,12 @@ class ActionQueue:
                 del self.shapes[shape.key]
 
     def open_shapes(self) -> list[tuple[Order, int, Shape]]:
-        """A heap of the shapes that somebody waits in and that are not blocked, by the order of their first task."""
+        """A heap of the shapes that somebody waits in and that are neither blocked nor paused, by the order of their
+        first task."""
         heap = [
             (found[0], number, shape)
             for number, shape in enumerate(self.shapes.values())
-            if not shape.is_blocked and (found := shape.peek()) is not None
+            if not shape.is_blocked and shape.key.workflow.pause is None and (found := shape.peek()) is not None
         ]
         heapq.heapify(heap)
         return heap

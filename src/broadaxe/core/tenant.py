@@ -18,7 +18,7 @@ from typing import assert_never
 
 import msgspec
 
-from broadaxe.core import admission, attempts, backlog, concurrency, dag, fleet, ratelimits, triggers
+from broadaxe.core import admission, attempts, backlog, concurrency, dag, fleet, pausing, ratelimits, triggers
 from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
 from broadaxe.core.commands import (
@@ -34,6 +34,7 @@ from broadaxe.core.commands import (
     Outcome,
     PauseRateLimit,
     PauseWorker,
+    PauseWorkflow,
     PushEvents,
     PutRateLimit,
     PutWorkerLabels,
@@ -46,6 +47,7 @@ from broadaxe.core.commands import (
     Reply,
     ReportAttempt,
     TriggerRuns,
+    UnpauseWorkflow,
     UnregisterWorker,
 )
 from broadaxe.core.decision import (
@@ -188,6 +190,10 @@ class Tenant:
                 return self._put_workflow(command, now_us)
             case DeleteWorkflow(workflow_id):
                 self._delete_workflow(workflow_id, now_us)
+            case PauseWorkflow():
+                pausing.pause(state, command, now_us)
+            case UnpauseWorkflow(workflow_id):
+                pausing.unpause(state, workflow_id, now_us)
             case RegisterWorker():
                 return fleet.register(state, command, now_us)
             case OpenStream(worker_id, session):
@@ -293,7 +299,9 @@ class Tenant:
                 admission.gather_again(state, task)
         if loaded.cold:
             definitions = {
-                definition.id: definition for version in state.versions.values() for definition in version.definitions
+                definition.id: (version.workflow, definition)
+                for version in state.versions.values()
+                for definition in version.definitions
             }
             backlog.place(state, loaded.cold, definitions)
         for worker in workers:
@@ -493,8 +501,9 @@ class Tenant:
             task = Task(row.id, run, positions[row.definition_id], task_state.status, row.created_at_us)
             _restore(state, task, task_state)
             state.add_task(task)
-            if task.due_at_us is not None:
-                state.timers.arm(task.due_at_us, AlarmKind.TASK_DUE, task)
+            deadline_us = task.deadline_us
+            if deadline_us is not None:
+                state.timers.arm(deadline_us, AlarmKind.TASK_DUE, task)
             if not task.is_terminal:
                 live.append((task, task_state))
             if task.status is TaskStatus.RUNNING and task.worker is not None and not task.slot_released:

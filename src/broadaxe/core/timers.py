@@ -21,7 +21,7 @@ _STALE_MIN: Final = 1024
 
 class AlarmKind(IntEnum):
     TASK_DUE = 0
-    """The deadline of the task's status: schedule timeout, end of backoff, execution timeout."""
+    """The deadline of the task's status: schedule timeout or pause, end of backoff, execution timeout."""
     DELIVERY_UNCONFIRMED = 1
     """The stream an attempt was sent on is gone and the worker never said it started."""
     WORKER_SILENT = 2
@@ -31,7 +31,7 @@ class AlarmKind(IntEnum):
     BATCH_INTERVAL = 4
     """A batch group has waited long enough for more items."""
     CHUNK_DUE = 5
-    """The first schedule timeout among tasks that are not in memory."""
+    """The first deadline among tasks that are not in memory."""
 
 
 Subject: TypeAlias = Task | Worker | Lane | BatchGroup | Chunk
@@ -83,7 +83,7 @@ class Timers:
 
 
 def _task_due(subject: Subject) -> int | None:
-    return subject.due_at_us if isinstance(subject, Task) else None
+    return subject.deadline_us if isinstance(subject, Task) else None
 
 
 def _unconfirmed(subject: Subject) -> int | None:
@@ -99,7 +99,7 @@ def _parked(subject: Subject) -> int | None:
 
 
 def _chunk(subject: Subject) -> int | None:
-    return subject.due_at_us if isinstance(subject, Chunk) else None
+    return subject.deadline_us if isinstance(subject, Chunk) else None
 
 
 def _flush(subject: Subject) -> int | None:

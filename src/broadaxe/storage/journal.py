@@ -103,7 +103,7 @@ class Journal:
         tenant_id = self._fence[0]
         if writes.workflows:
             await connection.execute(
-                statement("journal/put_workflows"), tenant_id, *_columns(map(_astuple, writes.workflows), 6)
+                statement("journal/put_workflows"), tenant_id, *_columns(map(_astuple, writes.workflows), 11)
             )
         if writes.versions:
             rows = [

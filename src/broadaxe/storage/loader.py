@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from broadaxe.core.backlog import CHUNK_TASKS_MAX, ColdTasks
-from broadaxe.core.commands import LabelValue
+from broadaxe.core.commands import LabelValue, WhilePaused
 from broadaxe.core.decision import (
     RateLimitRow,
     RunRow,
@@ -57,7 +57,7 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max
         children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, parents)
         cold = await _backlog(connection, tenant_id) if is_long else ()
     return Loaded(
-        tuple(WorkflowRow(*row) for row in workflows),
+        tuple(map(_workflow, workflows)),
         tuple(map(_version, versions)),
         tuple(map(_worker, workers)),
         _runs(runs, tasks, children),
@@ -71,12 +71,13 @@ async def _backlog(connection: Any, tenant_id: str) -> tuple[ColdTasks, ...]:
     open_: dict[tuple[str, int], _OpenChunk] = {}
     closed: list[ColdTasks] = []
     rows = connection.cursor(statement("loader/backlog"), tenant_id, prefetch=BACKLOG_PAGE_ROWS)
-    async for definition_id, priority, task_id, due_at_us in rows:
+    async for definition_id, priority, task_id, created_at_us, due_at_us in rows:
         line = (definition_id, priority)
         chunk = open_.get(line)
         if chunk is None:
-            chunk = open_[line] = _OpenChunk(due_at_us)
+            chunk = open_[line] = _OpenChunk(created_at_us, due_at_us)
         chunk.ids += task_id
+        chunk.created_at_us = min(chunk.created_at_us, created_at_us)
         chunk.due_at_us = min(chunk.due_at_us, due_at_us)
         if len(chunk.ids) == CHUNK_TASKS_MAX * ID_BYTES:
             closed.append(chunk.close(*line))
@@ -86,14 +87,15 @@ async def _backlog(connection: Any, tenant_id: str) -> tuple[ColdTasks, ...]:
 
 
 class _OpenChunk:
-    __slots__ = ("due_at_us", "ids")
+    __slots__ = ("created_at_us", "due_at_us", "ids")
 
-    def __init__(self, due_at_us: int) -> None:
+    def __init__(self, created_at_us: int, due_at_us: int) -> None:
         self.ids = bytearray()
+        self.created_at_us = created_at_us
         self.due_at_us = due_at_us
 
     def close(self, definition_id: str, priority: int) -> ColdTasks:
-        return ColdTasks(definition_id, priority, bytes(self.ids), self.due_at_us)
+        return ColdTasks(definition_id, priority, bytes(self.ids), self.created_at_us, self.due_at_us)
 
 
 async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> Loaded:
@@ -111,6 +113,23 @@ async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> 
         versions=tuple(map(_version, versions)),
         workers=tuple(map(_worker, workers)),
         runs=_runs(runs, tasks, children),
+    )
+
+
+def _workflow(row: Any) -> WorkflowRow:
+    crons, schedules = row["paused_crons"], row["paused_schedules"]
+    return WorkflowRow(
+        row["id"],
+        row["name"],
+        row["description"],
+        row["created_at_us"],
+        row["updated_at_us"],
+        row["deleted_at_us"],
+        row["paused_at_us"],
+        row["paused_queue_ttl_us"],
+        None if crons is None else WhilePaused(crons),
+        None if schedules is None else WhilePaused(schedules),
+        row["unpaused_at_us"],
     )
 
 

@@ -1,6 +1,8 @@
 -- The tasks that are nothing but waiting, in queue order, as little of each as core/backlog.py remembers. Called by
 -- storage/loader.py at activation when there are too many for memory; read with a cursor.
-select t.definition_id::text, t.queue_priority, uuid_send(t.id) as id, broadaxe.to_us(t.due_at) as due_at_us
+select
+    t.definition_id::text, t.queue_priority, uuid_send(t.id) as id, broadaxe.to_us(t.created_at) as created_at_us,
+    broadaxe.to_us(t.due_at) as due_at_us
 from broadaxe.run as r
 join broadaxe.task as t on t.tenant_id = r.tenant_id and t.id = r.id
 where
