@@ -37,6 +37,7 @@ from broadaxe.rpc.services.dispatcher import DispatcherService
 from broadaxe.rpc.services.events import EventsService
 from broadaxe.rpc.services.workflows import WorkflowService
 from broadaxe.rpc.transport import Metadata, Principal
+from broadaxe.secret_keys import key_from_file
 from broadaxe.storage import accounts, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.embedded import EmbeddedPostgres
@@ -50,6 +51,8 @@ JOURNAL_CONNECTIONS_MAX: Final = 8
 READ_CONNECTIONS_MAX: Final = 10
 #: How often partitions are made ahead; they are made for days, so nothing depends on the exact moment.
 PARTITIONS_EVERY_S: Final = 6 * 3600.0
+
+SECRET_KEY_FILE: Final = "secret.key"
 
 DEV_TENANT_NAME: Final = "Development"
 DEV_TENANT_SLUG: Final = "dev"
@@ -149,6 +152,7 @@ class App:
                 grpc_address=settings.grpc_address,
                 open_account_id=None if settings.require_login else open_account_id,
                 is_cookie_secure=settings.http_url.startswith("https://"),
+                secret_keys=_secret_keys(settings),
             ),
         )
         stack.push_async_callback(engine.stop)
@@ -305,6 +309,13 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
             "TLS needs both --tls-certificate and --tls-key (and --tls-client-ca for mTLS)", field="--tls-certificate"
         )
     return server_tls_context(certificate, key, settings.tls_client_ca)
+
+
+def _secret_keys(settings: Settings) -> tuple[bytes, ...]:
+    """Those given; an engine that brings its own database keeps one beside it. None means that it keeps no secrets."""
+    if settings.secret_key or not settings.embedded:
+        return settings.secret_key
+    return (key_from_file(settings.data_dir / SECRET_KEY_FILE),)
 
 
 def _node_id(settings: Settings) -> str:

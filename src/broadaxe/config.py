@@ -8,6 +8,7 @@ valid once the object exists, and a test shows that every variable is in the doc
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from broadaxe.errors import ConfigurationError
+from broadaxe.secret_keys import parse_key
 
 __all__ = ["SETTINGS", "Setting", "Settings", "load"]
 
@@ -48,6 +50,7 @@ class Settings:
     require_login: bool = True
     priority_across_tasks: bool = False
     extra_databases: tuple[str, ...] = ()
+    secret_key: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
 
     @property
     def embedded(self) -> bool:
@@ -82,6 +85,8 @@ class Setting:
     field: str
     help: str
     parse: Callable[[str], object]
+    has_flag: bool = True
+    """False for secrets: a command line can be read by every process of the machine."""
 
     @property
     def variable(self) -> str:
@@ -174,6 +179,10 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
+def _keys(text: str) -> tuple[bytes, ...]:
+    return tuple(parse_key(part) for part in text.split(",") if part.strip())
+
+
 def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.lower() not in choices:
@@ -214,4 +223,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         _flag,
     ),
     Setting("extra_databases", "further databases to create on the embedded server, separated by commas", _names),
+    Setting(
+        "secret_key",
+        "32 random bytes in base64 that the secrets of webhooks are sealed with; older keys may follow, after commas",
+        _keys,
+        has_flag=False,
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import fields
 from pathlib import Path
 
@@ -51,16 +52,25 @@ def test_every_variable_is_in_the_documentation(setting: Setting) -> None:
         ("BROADAXE_LOG_LEVEL", "loud"),
         ("BROADAXE_REQUIRE_LOGIN", "perhaps"),
         ("BROADAXE_EXTRA_DATABASES", "ok,Not Ok"),
+        ("BROADAXE_SECRET_KEY", "c2hvcnQ="),
     ],
 )
 def test_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:
-    with pytest.raises(ConfigurationError, match=variable):
+    with pytest.raises(ConfigurationError, match=variable) as refused:
         load({variable: value})
+    assert variable != "BROADAXE_SECRET_KEY" or value not in str(refused.value)
 
 
 def test_wrong_flag_is_refused_by_the_name_of_the_flag() -> None:
     with pytest.raises(ConfigurationError, match="--grpc-port"):
         load({}, {"grpc_port": "x"})
+
+
+def test_a_secret_key_is_never_shown() -> None:
+    key = base64.b64encode(bytes(32)).decode()
+    settings = load({"BROADAXE_SECRET_KEY": f"{key}, {key}"})
+    assert settings.secret_key == (bytes(32), bytes(32))
+    assert "secret_key" not in repr(settings)
 
 
 def test_addresses_for_clients_are_reachable_ones() -> None:

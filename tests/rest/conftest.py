@@ -18,6 +18,7 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
+from fastapi import FastAPI
 
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.definition import TaskSpec, WorkflowDefinition, WorkflowSpec, normalise
@@ -189,6 +190,7 @@ class Site:
     client: httpx.AsyncClient
     """Sends the token."""
     anonymous: httpx.AsyncClient
+    app: FastAPI
 
     @property
     def tenant(self) -> str:
@@ -228,7 +230,7 @@ async def serve(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Serve]:
         bearer = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {issued.token}"})
         anonymous = httpx.AsyncClient(base_url=url)
         clients.extend((bearer, anonymous))
-        return Site(url, engine, Seeds(pool, tenant.id), owner, issued.token, bearer, anonymous)
+        return Site(url, engine, Seeds(pool, tenant.id), owner, issued.token, bearer, anonymous, app)
 
     yield start
     for client in clients:

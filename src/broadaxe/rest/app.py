@@ -26,11 +26,26 @@ from broadaxe.rest.dashboard_site import DashboardSite
 from broadaxe.rest.docs_site import DocsSite
 from broadaxe.rest.gate import Gate
 from broadaxe.rest.metrics import Metrics
-from broadaxe.rest.routers import counts, events, limits, logs, people, runs, server, tasks, tokens, workers, workflows
+from broadaxe.rest.routers import (
+    counts,
+    events,
+    limits,
+    logs,
+    people,
+    runs,
+    server,
+    tasks,
+    tokens,
+    webhooks,
+    workers,
+    workflows,
+)
 from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.tokens import TokenVerifier
+from broadaxe.storage.vault import Vault
+from broadaxe.storage.webhooks import Webhooks
 
 __all__ = ["create_http_app", "readdress"]
 
@@ -49,6 +64,7 @@ _ROUTERS: Final = (
     workers.routes,
     events.routes,
     limits.routes,
+    webhooks.routes,
 )
 
 
@@ -71,8 +87,11 @@ def create_http_app(
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    app.state.context = Context(pool, engine, verifier, settings, Reads(pool), Catalogue(pool))
+    app.state.context = Context(
+        pool, engine, verifier, settings, Reads(pool), Catalogue(pool), Webhooks(pool, Vault(settings.secret_keys))
+    )
     app.state.attempts = Attempts()
+    app.state.webhook_door = webhooks.Door()
     for routes in _ROUTERS:
         app.include_router(routes)
     docs = DocsSite(settings.docs_dir)
@@ -133,6 +152,8 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problem = error.errors()[0]
     place = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
+    # The choice among several shapes of a body is part of the place, as the value that made it: HMAC in HMAC.auth.
+    place = [part for part in place if not part.isupper()]
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "json_invalid":
         return refusal(400, f"the body is not valid JSON: {problem.get('ctx', {}).get('error', message)}")

@@ -5,7 +5,7 @@ Owns nothing. The engine is reached through `EnginePort` only, so that this pack
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Protocol, cast
 
@@ -16,6 +16,7 @@ from broadaxe.core.commands import Command, Reply
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.tokens import TokenVerifier
+from broadaxe.storage.webhooks import Webhooks
 
 __all__ = ["Context", "ContextDep", "EnginePort", "HttpSettings"]
 
@@ -49,6 +50,8 @@ class HttpSettings:
     docs_dir: Path | None = None
     """Where the documentation is; None looks in the checkout, then in the package."""
     body_bytes_max: int = 6 * 1024 * 1024
+    secret_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    """What secrets of webhooks are sealed with; the first seals, all of them open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Context:
     settings: HttpSettings
     reads: Reads
     catalogue: Catalogue
+    webhooks: Webhooks
 
 
 def _context(request: Request) -> Context:

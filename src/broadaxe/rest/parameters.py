@@ -27,6 +27,7 @@ __all__ = [
     "InputInstant",
     "Limit",
     "Offset",
+    "has_nul",
     "json_text",
     "metadata_pairs",
     "page_of",
@@ -116,11 +117,16 @@ def json_text(value: object, *, field: str) -> str:
         raise InvalidArgument(
             "the value has a number that is not finite, a broken character, or is nested too deeply", field=field
         ) from None
-    if _NUL_IN_JSON.search(text):
+    if has_nul(text):
         raise InvalidArgument("the value has a NUL character (\\u0000), which cannot be stored", field=field)
     if size_bytes > JSON_BYTES_MAX:
         raise InvalidArgument(f"the value is larger than {JSON_BYTES_MAX} bytes", field=field)
     return text
+
+
+def has_nul(json_text: str) -> bool:
+    """Whether some string in this JSON text has a NUL character."""
+    return "\\u0000" in json_text and _NUL_IN_JSON.search(json_text) is not None
 
 
 def page_of(offset: int, limit: int, total: int, *, stops: bool = True) -> Pagination:

@@ -21,6 +21,7 @@ from broadaxe.rest import wire
 from broadaxe.storage import accounts, tokens
 from broadaxe.storage.catalogue import VersionRecord, WorkerRecord, WorkflowRecord, tasks_of
 from broadaxe.storage.reads import EventRecord, HistoryEntry, LogRecord, RunRecord, TaskRecord
+from broadaxe.storage.webhooks import WebhookRecord
 
 Definitions = Mapping[str, WorkflowDefinition]
 
@@ -313,6 +314,22 @@ def event(record: EventRecord) -> wire.Event:
         scope=record.scope,
         seen_at=record.seen_at,
         triggered_runs=[wire.TriggeredRun(workflow_run_id=run.run_id) for run in record.runs],
+    )
+
+
+def webhook(record: WebhookRecord) -> wire.Webhook:
+    return wire.Webhook.model_validate(
+        {
+            "metadata": metadata(record.id, record.created_at, record.updated_at),
+            "tenant_id": record.tenant_id,
+            "name": record.name,
+            "source_name": record.source,
+            "event_key_expression": record.event_key_expression,
+            "scope_expression": record.scope_expression,
+            "static_payload": None if record.static_payload is None else json_object(record.static_payload),
+            "auth_type": record.proof,
+            "return_event_as_response_payload": record.returns_event,
+        }
     )
 
 

@@ -519,6 +519,46 @@ class EventList(Wire):
     rows: list[Event]
 
 
+class Webhook(Wire):
+    metadata: Metadata
+    tenant_id: str
+    name: str
+    source_name: Literal["GENERIC", "GITHUB", "STRIPE", "SLACK", "LINEAR", "SVIX"]
+    event_key_expression: str
+    scope_expression: str | None = None
+    static_payload: JsonObject | None = None
+    auth_type: Literal["BASIC", "API_KEY", "HMAC"]
+    return_event_as_response_payload: bool
+
+
+class WebhookList(Wire):
+    rows: list[Webhook]
+
+
+class WebhookFailure(Wire):
+    """A request that a webhook refused, and why."""
+
+    webhook_name: str
+    reason: Literal["PROOF", "MALFORMED_PROOF", "BODY", "EVENT_KEY", "SCOPE", "SECRET"]
+    message: str
+    at: Instant
+
+
+class WebhookFailureList(Wire):
+    rows: list[WebhookFailure]
+
+
+class WebhookAnswer(Wire):
+    message: str = "ok"
+    event: Event
+
+
+class WebhookChallenge(Wire):
+    """Slack's question whether an address is meant for it, sent back."""
+
+    challenge: str
+
+
 class RateLimit(Wire):
     key: str
     tenant_id: str

@@ -33,7 +33,7 @@ class EngineProcess:
     def __init__(self, directory: Path, database_url: str | None = None) -> None:
         """Without `database_url` the engine brings its own database along."""
         self._database_url = database_url
-        self._data = directory / "data"
+        self.data_dir = directory / "data"
         self._env_file = directory / "engine.env"
         self._log_path = directory / "engine.log"
         self._grpc_port = free_port()
@@ -44,7 +44,7 @@ class EngineProcess:
 
     async def start(self) -> None:
         self._env_file.unlink(missing_ok=True)
-        arguments = ["dev", "--data-dir", str(self._data), "--env-file", str(self._env_file)]
+        arguments = ["dev", "--data-dir", str(self.data_dir), "--env-file", str(self._env_file)]
         arguments += ["--grpc-port", str(self._grpc_port), "--http-port", str(self._http_port)]
         if self._database_url is not None:
             arguments += ["--database-url", self._database_url]
@@ -86,12 +86,12 @@ class EngineProcess:
 
     async def dispose(self) -> None:
         """Ends everything and removes the data."""
-        if self._process is None and self._data.exists() and self._database_url is None:
+        if self._process is None and self.data_dir.exists() and self._database_url is None:
             # A killed engine leaves its database running; one that starts and stops in order takes it down.
             await self.start()
         if self._process is not None:
             await self.stop()
-        shutil.rmtree(self._data, ignore_errors=True)
+        shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def log(self) -> str:
         return self._log_path.read_text(errors="replace")[-20_000:] if self._log_path.exists() else ""

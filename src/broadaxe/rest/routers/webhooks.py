@@ -1,0 +1,390 @@
+"""Incoming webhooks: managing them, and the public door through which their senders push events.
+
+The door is open to strangers. What a request costs before its sender is known is bounded: a bucket per webhook, the
+size of the body, one look-up by index, one signature. Refusals are kept for people to see, at most `FAILURES_PER_S`
+of each webhook. Source: behaviour specification 5.8, REST specification 4.11 and 7.10.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Annotated, Final, Literal, cast
+
+import msgspec
+from fastapi import Path, Query, Request, Response
+from pydantic import AfterValidator, BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from broadaxe.core.commands import EventRequest, PushedEvent, PushEvents
+from broadaxe.core.expressions import Environment
+from broadaxe.core.expressions import check as check_expression
+from broadaxe.errors import BroadaxeError, Internal, InvalidArgument, ResourceExhausted, Unauthenticated, Unavailable
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.bursts import Bursts
+from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.identity import MemberScope, ViewerScope, missing
+from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Limit, Offset, PathId, has_nul, json_text
+from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.webhook_intake import Reason, Refused, challenge_of, evaluated, payload_of
+from broadaxe.rest.webhook_proofs import (
+    Algorithm,
+    ApiKeyProof,
+    BasicProof,
+    Encoding,
+    HmacProof,
+    MalformedProof,
+    NotProven,
+    Proof,
+    Source,
+    check,
+    svix_key,
+)
+from broadaxe.storage.webhooks import WebhookRecord
+
+RATE_PER_S: Final = 50.0
+BURST: Final = 100
+FAILURES_PER_S: Final = 1.0
+FAILURES_BURST: Final = 20
+BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+STATIC_PAYLOAD_BYTES_MAX: Final = 64 * 1024
+NAME_LENGTH_MAX: Final = 255
+SECRET_LENGTH_MAX: Final = 4_096
+HEADER_NAME_LENGTH_MAX: Final = 200
+
+_log = logging.getLogger(__name__)
+
+routes = router("webhooks")
+
+
+def _printable(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("write a name of printable characters")
+    return text
+
+
+def _header_name(text: str) -> str:
+    # RFC 9110, 5.1: what a header may be called.
+    if not all(letter.isascii() and (letter.isalnum() or letter in "!#$%&'*+-.^_`|~") for letter in text):
+        raise ValueError("this is not the name of a header")
+    return text
+
+
+HeaderName = Annotated[str, Field(min_length=1, max_length=HEADER_NAME_LENGTH_MAX), AfterValidator(_header_name)]
+Secret = Annotated[str, Field(min_length=1, max_length=SECRET_LENGTH_MAX)]
+#: Names may have a slash, which arrives decoded.
+NamePath = Annotated[str, Path(max_length=NAME_LENGTH_MAX)]
+
+
+class BasicAuth(Body):
+    username: Secret
+    password: Secret
+
+
+class ApiKeyAuth(Body):
+    header_name: HeaderName
+    api_key: Secret
+
+
+class HmacAuth(Body):
+    algorithm: Algorithm
+    encoding: Encoding
+    signature_header_name: HeaderName
+    signing_secret: Secret
+
+
+class _NewWebhook(Body):
+    source_name: Source
+    name: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX), AfterValidator(_printable)]
+    event_key_expression: str
+    scope_expression: str | None = None
+    static_payload: dict[str, object] | None = None
+    return_event_as_response_payload: bool | None = None
+
+
+class NewBasicWebhook(_NewWebhook):
+    auth_type: Literal["BASIC"]
+    auth: BasicAuth
+
+    def proof(self) -> Proof:
+        if ":" in self.auth.username:
+            raise InvalidArgument("a user name for HTTP basic credentials has no colon", field="auth.username")
+        return BasicProof(self.auth.username, self.auth.password)
+
+
+class NewApiKeyWebhook(_NewWebhook):
+    auth_type: Literal["API_KEY"]
+    auth: ApiKeyAuth
+
+    def proof(self) -> Proof:
+        return ApiKeyProof(self.auth.header_name, self.auth.api_key)
+
+
+class NewHmacWebhook(_NewWebhook):
+    auth_type: Literal["HMAC"]
+    auth: HmacAuth
+
+    def proof(self) -> Proof:
+        auth = self.auth
+        if self.source_name == "SVIX":
+            try:
+                svix_key(auth.signing_secret)
+            except ValueError as error:
+                raise InvalidArgument(str(error), field="auth.signingSecret") from None
+        return HmacProof(auth.algorithm, auth.encoding, auth.signature_header_name, auth.signing_secret)
+
+
+NewWebhook = Annotated[NewBasicWebhook | NewApiKeyWebhook | NewHmacWebhook, Field(discriminator="auth_type")]
+
+
+class WebhookChange(Body):
+    """How senders prove themselves cannot be changed; make a new webhook for that."""
+
+    event_key_expression: str | None = None
+    scope_expression: str | None = None
+    static_payload: dict[str, object] | None = None
+    return_event_as_response_payload: bool | None = None
+
+
+class WebhookListQuery(BaseModel):
+    offset: Offset = 0
+    limit: Limit = 1_000
+    source_names: list[Source] | None = Field(default=None, alias="sourceNames")
+    webhook_names: list[str] | None = Field(default=None, alias="webhookNames", max_length=LIST_VALUES_MAX)
+
+
+class FailureListQuery(BaseModel):
+    offset: Offset = 0
+    limit: Limit = 100
+    webhook_names: list[str] | None = Field(default=None, alias="webhookNames", max_length=LIST_VALUES_MAX)
+
+
+class Door:
+    """What the public door counts, per webhook and process."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.requests = Bursts(rate_per_s=RATE_PER_S, burst=BURST, clock=clock)
+        self.failures = Bursts(rate_per_s=FAILURES_PER_S, burst=FAILURES_BURST, clock=clock)
+
+
+# Managing -----------------------------------------------------------------------------------------------------------
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/webhooks")
+async def list_webhooks(
+    scope: ViewerScope, context: ContextDep, query: Annotated[WebhookListQuery, Query()]
+) -> wire.WebhookList:
+    """Webhooks, newest first. Their secrets are never shown."""
+    records = await context.webhooks.page(
+        scope.tenant_id,
+        sources=query.source_names or None,
+        names=query.webhook_names or None,
+        limit=query.limit,
+        offset=query.offset,
+    )
+    return wire.WebhookList(rows=[presentation.webhook(record) for record in records])
+
+
+@routes.post(f"{STABLE}/tenants/{{tenant}}/webhooks")
+async def create_webhook(body: NewWebhook, scope: MemberScope, context: ContextDep) -> wire.Webhook:
+    """Its address is `…/webhooks/{name}`; whoever can prove themselves there may push events."""
+    _check_expressions(body.event_key_expression, body.scope_expression)
+    returns_event = body.return_event_as_response_payload
+    record = await context.webhooks.create(
+        scope.tenant_id,
+        name=body.name,
+        source=body.source_name,
+        proof=body.auth_type,
+        secret=msgspec.json.encode(body.proof()).decode(),
+        event_key_expression=body.event_key_expression,
+        scope_expression=body.scope_expression,
+        static_payload=_static_payload(body.static_payload),
+        returns_event=True if returns_event is None else returns_event,
+    )
+    return presentation.webhook(record)
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/webhook-failures")
+async def list_webhook_failures(
+    scope: ViewerScope, context: ContextDep, query: Annotated[FailureListQuery, Query()]
+) -> wire.WebhookFailureList:
+    """The latest requests that webhooks refused, newest first; up to a hundred of each."""
+    records = await context.webhooks.failures(
+        scope.tenant_id, names=query.webhook_names or None, limit=query.limit, offset=query.offset
+    )
+    return wire.WebhookFailureList(
+        rows=[
+            wire.WebhookFailure(
+                webhook_name=record.webhook_name,
+                reason=cast(Reason, record.reason),
+                message=record.message,
+                at=record.at,
+            )
+            for record in records
+        ]
+    )
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/webhooks/{{webhook:path}}")
+async def get_webhook(webhook: NamePath, scope: ViewerScope, context: ContextDep) -> wire.Webhook:
+    return presentation.webhook(_found(await context.webhooks.get(scope.tenant_id, webhook), webhook))
+
+
+@routes.patch(f"{STABLE}/tenants/{{tenant}}/webhooks/{{webhook:path}}")
+async def change_webhook(
+    webhook: NamePath, body: WebhookChange, scope: MemberScope, context: ContextDep
+) -> wire.Webhook:
+    """Changes what is given; an empty scope expression removes it."""
+    _check_expressions(body.event_key_expression, body.scope_expression)
+    record = await context.webhooks.change(
+        scope.tenant_id,
+        webhook,
+        event_key_expression=body.event_key_expression,
+        scope_expression=body.scope_expression,
+        static_payload=_static_payload(body.static_payload),
+        returns_event=body.return_event_as_response_payload,
+    )
+    return presentation.webhook(_found(record, webhook))
+
+
+@routes.delete(f"{STABLE}/tenants/{{tenant}}/webhooks/{{webhook:path}}")
+async def delete_webhook(webhook: NamePath, scope: MemberScope, context: ContextDep) -> wire.Webhook:
+    """Answers what was deleted."""
+    return presentation.webhook(_found(await context.webhooks.delete(scope.tenant_id, webhook), webhook))
+
+
+# The door -----------------------------------------------------------------------------------------------------------
+
+
+@routes.post(
+    f"{STABLE}/tenants/{{tenant}}/webhooks/{{webhook:path}}",
+    response_model=wire.WebhookAnswer | wire.WebhookChallenge,
+    responses={
+        204: {"description": "Taken; this webhook does not return its events."},
+        413: {"model": wire.ApiErrors, "description": "The body is too large."},
+        429: {"model": wire.ApiErrors, "description": "Too many requests to this webhook; wait."},
+    },
+    openapi_extra={
+        "requestBody": {
+            "content": {
+                "application/json": {"schema": {"type": "object"}},
+                "application/x-www-form-urlencoded": {"schema": {"type": "object"}},
+            },
+        }
+    },
+)
+async def receive(
+    webhook: NamePath, tenant: PathId, request: Request, context: ContextDep
+) -> wire.WebhookAnswer | wire.WebhookChallenge | Response:
+    """Pushes an event, if the request proves itself as the webhook wants it. Takes no token."""
+    door = cast(Door, request.app.state.webhook_door)
+    if not door.requests.take((tenant, webhook)):
+        raise ResourceExhausted(f"more than {RATE_PER_S:g} requests per second for this webhook; wait")
+    record = await context.webhooks.get(tenant, webhook)
+    if record is None:
+        # 400 by the protocol, in the same words for a tenant that is not there.
+        raise InvalidArgument("there is no such webhook", field="webhook")
+    body = await _body(request)
+    content_type = request.headers.get("content-type", "")
+    challenge = challenge_of(record.source, content_type, body)
+    if challenge is not None:
+        return wire.WebhookChallenge(challenge=challenge)
+    headers = _headers(request)
+    try:
+        _check_proof(context, record, headers, body)
+        event = _event(record, content_type, headers, body)
+    except Refused as refused:
+        if door.failures.take((tenant, webhook)):
+            await context.webhooks.record_failure(record, refused.reason, refused.message)
+        raise _error_of(refused) from None
+    (pushed,) = cast(tuple[object, ...], await context.engine.submit(tenant, PushEvents((event,))))
+    if not record.returns_event:
+        return Response(status_code=204)
+    if not isinstance(pushed, PushedEvent):
+        raise Internal(f"the engine answered {type(pushed).__name__} where an event was due")
+    stored = await context.reads.event([tenant], pushed.event_id)
+    if stored is None:
+        raise Unavailable("the event is stored, but cannot be read just now")
+    return wire.WebhookAnswer(event=presentation.event(stored))
+
+
+def _check_proof(context: Context, record: WebhookRecord, headers: dict[str, str], body: bytes) -> None:
+    try:
+        proof = msgspec.json.decode(context.webhooks.secret_of(record), type=Proof)
+    except Unavailable as error:
+        _log.warning("the webhook %r of tenant %s cannot check its senders: %s", record.name, record.tenant_id, error)
+        raise Refused("SECRET", error.message) from None
+    try:
+        check(proof, record.source, headers, body, now_s=time.time())
+    except NotProven as error:
+        raise Refused("PROOF", str(error)) from None
+    except MalformedProof as error:
+        raise Refused("MALFORMED_PROOF", str(error)) from None
+
+
+def _event(record: WebhookRecord, content_type: str, headers: dict[str, str], body: bytes) -> EventRequest:
+    payload = payload_of(record.source, content_type, body, record.static_payload)
+    if has_nul(payload):
+        raise Refused("BODY", "the body has a NUL character, which cannot be stored")
+    value = msgspec.json.decode(payload)
+    key = evaluated(record.event_key_expression, value, headers, reason="EVENT_KEY")
+    if not key:
+        raise Refused("EVENT_KEY", f"the event key expression {record.event_key_expression!r} gives an empty text")
+    scope = None
+    if record.scope_expression is not None:
+        scope = evaluated(record.scope_expression, value, headers, reason="SCOPE")
+    return EventRequest(key=key, payload=payload, scope=scope)
+
+
+def _error_of(refused: Refused) -> BroadaxeError:
+    match refused.reason:
+        case "PROOF":
+            return Unauthenticated(refused.message)
+        case "SECRET":
+            # Senders try again after a 503, and by then somebody may have put the key back.
+            return Unavailable("this webhook cannot check its senders just now; its owner has been told why")
+        case _:
+            return InvalidArgument(refused.message)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """By lower-cased name, the first value of each."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers.setdefault(name.lower(), value)
+    return headers
+
+
+async def _body(request: Request) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > BODY_BYTES_MAX:
+            raise HTTPException(413, f"the request body is larger than {BODY_BYTES_MAX} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _check_expressions(event_key: str | None, scope: str | None) -> None:
+    if event_key is not None:
+        check_expression(event_key, Environment.WEBHOOK, field="eventKeyExpression")
+    if scope:
+        check_expression(scope, Environment.WEBHOOK, field="scopeExpression")
+
+
+def _static_payload(value: dict[str, object] | None) -> str | None:
+    if value is None:
+        return None
+    text = json_text(value, field="staticPayload")
+    if len(text) > STATIC_PAYLOAD_BYTES_MAX:
+        raise InvalidArgument(
+            f"the static payload is larger than {STATIC_PAYLOAD_BYTES_MAX} bytes", field="staticPayload"
+        )
+    return text
+
+
+def _found(record: WebhookRecord | None, name: str) -> WebhookRecord:
+    if record is None:
+        raise missing("webhook", name)
+    return record

@@ -1,0 +1,171 @@
+"""Incoming webhooks as they are stored: their settings, their sealed secrets, and their latest refusals.
+
+Owns the rows and their bounds: at most `WEBHOOKS_MAX` per tenant, and `FAILURES_KEPT` refusals per webhook, whoever
+knocks. Refuses names that are taken. Knows nothing of requests: the secret is a text that `rest/` reads, and it leaves
+the database sealed (`vault.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from broadaxe.errors import AlreadyExists, FailedPrecondition
+from broadaxe.storage.ids import new_id
+from broadaxe.storage.statements import statement
+from broadaxe.storage.vault import Vault
+
+__all__ = ["WebhookFailure", "WebhookRecord", "Webhooks"]
+
+WEBHOOKS_MAX: Final = 1_000
+FAILURES_KEPT: Final = 100
+MESSAGE_LENGTH_MAX: Final = 1_000
+
+
+class WebhookRecord(msgspec.Struct, frozen=True):
+    """A webhook. `proof` is BASIC, API_KEY or HMAC; `secret` is sealed."""
+
+    tenant_id: str
+    id: str
+    name: str
+    source: str
+    proof: str
+    secret: bytes
+    event_key_expression: str
+    scope_expression: str | None
+    static_payload: str | None
+    returns_event: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class WebhookFailure(msgspec.Struct, frozen=True, gc=False):
+    """A request that a webhook refused."""
+
+    webhook_name: str
+    reason: str
+    message: str
+    at: datetime
+
+
+class Webhooks:
+    def __init__(self, pool: asyncpg.Pool, vault: Vault) -> None:
+        self._pool = pool
+        self._vault = vault
+
+    async def create(
+        self,
+        tenant_id: str,
+        *,
+        name: str,
+        source: str,
+        proof: str,
+        secret: str,
+        event_key_expression: str,
+        scope_expression: str | None,
+        static_payload: str | None,
+        returns_event: bool,
+    ) -> WebhookRecord:
+        """AlreadyExists for a taken name, FailedPrecondition at the tenant's bound or without a key to seal with."""
+        webhook_id = new_id()
+        row = await self._pool.fetchrow(
+            statement("webhooks/insert"),
+            tenant_id,
+            webhook_id,
+            name,
+            source,
+            proof,
+            self._vault.seal(secret, place=_place(tenant_id, webhook_id)),
+            event_key_expression,
+            scope_expression or None,
+            static_payload,
+            WEBHOOKS_MAX,
+            returns_event,
+        )
+        assert row is not None, "the statement answers one row always"
+        if row["id"] is not None:
+            return _webhook(row)
+        if row["webhooks"] >= WEBHOOKS_MAX:
+            raise FailedPrecondition(f"the tenant has {WEBHOOKS_MAX} webhooks, which is the most; delete one first")
+        raise AlreadyExists(f"there is a webhook named {name!r} already; choose another name", field="name")
+
+    async def get(self, tenant_id: str, name: str) -> WebhookRecord | None:
+        row = await self._pool.fetchrow(statement("webhooks/by_name"), tenant_id, name)
+        return None if row is None else _webhook(row)
+
+    async def page(
+        self, tenant_id: str, *, sources: Sequence[str] | None, names: Sequence[str] | None, limit: int, offset: int
+    ) -> list[WebhookRecord]:
+        """Webhooks, newest first; None means no filter."""
+        rows = await self._pool.fetch(statement("webhooks/list"), tenant_id, sources, names, limit, offset)
+        return [_webhook(row) for row in rows]
+
+    async def change(
+        self,
+        tenant_id: str,
+        name: str,
+        *,
+        event_key_expression: str | None,
+        scope_expression: str | None,
+        static_payload: str | None,
+        returns_event: bool | None,
+    ) -> WebhookRecord | None:
+        """None keeps a value; an empty scope expression clears it. None when there is no such webhook."""
+        row = await self._pool.fetchrow(
+            statement("webhooks/update"),
+            tenant_id,
+            name,
+            event_key_expression,
+            scope_expression,
+            static_payload,
+            returns_event,
+        )
+        return None if row is None else _webhook(row)
+
+    async def delete(self, tenant_id: str, name: str) -> WebhookRecord | None:
+        """What was deleted; None when there was no such webhook."""
+        row = await self._pool.fetchrow(statement("webhooks/delete"), tenant_id, name)
+        return None if row is None else _webhook(row)
+
+    def secret_of(self, record: WebhookRecord) -> str:
+        """Unavailable when this engine cannot open it."""
+        return self._vault.open(record.secret, place=_place(record.tenant_id, record.id))
+
+    async def record_failure(self, record: WebhookRecord, reason: str, message: str) -> None:
+        """Keeps it among the latest `FAILURES_KEPT` of the webhook."""
+        kept = message.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MESSAGE_LENGTH_MAX]
+        await self._pool.execute(
+            statement("webhooks/record_failure"), record.tenant_id, record.id, reason, kept, FAILURES_KEPT
+        )
+
+    async def failures(
+        self, tenant_id: str, *, names: Sequence[str] | None, limit: int, offset: int
+    ) -> list[WebhookFailure]:
+        """Refused requests, newest first."""
+        rows = await self._pool.fetch(statement("webhooks/failures"), tenant_id, names, limit, offset)
+        return [WebhookFailure(row["name"], row["reason"], row["message"], row["at"]) for row in rows]
+
+
+def _place(tenant_id: str, webhook_id: str) -> str:
+    return f"webhook {tenant_id} {webhook_id}"
+
+
+def _webhook(row: asyncpg.Record) -> WebhookRecord:
+    return WebhookRecord(
+        tenant_id=str(row["tenant_id"]),
+        id=str(row["id"]),
+        name=row["name"],
+        source=row["source"],
+        proof=row["proof"],
+        secret=row["secret"],
+        event_key_expression=row["event_key_expression"],
+        scope_expression=row["scope_expression"],
+        static_payload=row["static_payload"],
+        returns_event=row["returns_event"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
