@@ -8,6 +8,7 @@ tests match on; messages are for people and may change. The docstring of a leaf 
     |-- InvalidArgument        what was sent cannot be right, whoever sends it and whenever
     |-- NotFound               the thing named does not exist, or not for this tenant
     |-- AlreadyExists          the thing to be created is there already
+    |   `-- IdempotencyCollision   a run that exists holds the key of the run to be created
     |-- FailedPrecondition     right in itself, but not in the present state
     |   `-- Conflict           somebody else changed it first; read again and retry
     |-- Unauthenticated        we do not know who is calling
@@ -39,6 +40,7 @@ __all__ = [
     "Conflict",
     "DeadlineExceeded",
     "FailedPrecondition",
+    "IdempotencyCollision",
     "Internal",
     "InvalidArgument",
     "LeaseLost",
@@ -98,6 +100,32 @@ class AlreadyExists(BroadaxeError):
     """It exists already."""
 
     code = "ALREADY_EXISTS"
+
+
+class IdempotencyCollision(AlreadyExists):
+    """Another run holds the idempotency key."""
+
+    code = "IDEMPOTENCY_COLLISION"
+
+    started: tuple[str, ...]
+    """Ids of the runs of the same request that did start, in request order."""
+    collisions: tuple[tuple[str, str], ...]
+    """(existing run, the id the refused run would have had)."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        started: tuple[str, ...] = (),
+        collisions: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(message, field=field)
+        self.started = started
+        self.collisions = collisions
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_collision, (self.message, self.field, self.started, self.collisions))
 
 
 class FailedPrecondition(BroadaxeError):
@@ -189,6 +217,12 @@ def all_error_types() -> tuple[type[BroadaxeError], ...]:
             found.append(child)
             pending.append(child)
     return tuple(found)
+
+
+def _rebuild_collision(
+    message: str, field: str | None, started: tuple[str, ...], collisions: tuple[tuple[str, str], ...]
+) -> IdempotencyCollision:
+    return IdempotencyCollision(message, field=field, started=started, collisions=collisions)
 
 
 def _rebuild(error_type: type[BroadaxeError], message: str, field: str | None) -> BroadaxeError:

@@ -28,8 +28,10 @@ from broadaxe.core.commands import (
 )
 from broadaxe.core.decision import (
     CancelAttempt,
+    ClaimRow,
     Decision,
     EventRow,
+    ExpressionFailureRow,
     RunFinished,
     RunRow,
     RunState,
@@ -41,11 +43,12 @@ from broadaxe.core.decision import (
     WorkerRow,
     Writes,
 )
-from broadaxe.core.definition import TaskSpec, WorkflowSpec
+from broadaxe.core.definition import IdempotencyRule, TaskSpec, WorkflowSpec
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.tenant import Loaded, LoadedRun, Missing, Tenant
+from broadaxe.errors import IdempotencyCollision
 
 #: 1 January 2026, noon, UTC.
 START_US = 1_767_268_800 * US_PER_S
@@ -85,6 +88,8 @@ class World:
         self.outputs: dict[tuple[str, int], str] = {}
         """Every output an attempt ever had, by (task id, retry count)."""
         self.finishes: list[RunFinished] = []
+        self.claims: dict[bytes, ClaimRow] = {}
+        self.failures: list[ExpressionFailureRow] = []
 
     # Driving -------------------------------------------------------------------------------------------------------
 
@@ -139,6 +144,7 @@ class World:
         on_failure: TaskSpec | None = None,
         event_triggers: tuple[str, ...] = (),
         default_priority: int | None = None,
+        idempotency: IdempotencyRule | None = None,
     ) -> PutWorkflowReply:
         spec = WorkflowSpec(
             name=name,
@@ -146,6 +152,7 @@ class World:
             on_failure=on_failure,
             event_triggers=event_triggers,
             default_priority=default_priority,
+            idempotency=idempotency,
         )
         reply = self.do(PutWorkflow(spec))
         assert isinstance(reply, PutWorkflowReply)
@@ -185,7 +192,10 @@ class World:
             child_index=child_index,
             child_key=child_key,
         )
-        (run_id,) = self.do(TriggerRuns((request,)))  # type: ignore[misc]
+        reply = self.do(TriggerRuns((request,)))
+        if isinstance(reply, IdempotencyCollision):
+            raise reply
+        (run_id,) = reply  # type: ignore[misc]
         assert isinstance(run_id, str)
         return run_id
 
@@ -302,6 +312,11 @@ class World:
             self.workers[row.id] = row
         for event in writes.events:
             self.pushed[event.id] = event
+        for claim in writes.claims:
+            self.claims[claim.digest] = claim
+        for digest in writes.released_claims:
+            self.claims.pop(digest, None)
+        self.failures += writes.expression_failures
         for new_run in writes.new_runs:
             assert new_run.row.id not in self.run_rows, "a run is made once"
             self.run_rows[new_run.row.id] = new_run.row

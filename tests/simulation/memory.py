@@ -73,6 +73,7 @@ def picture(tenant: Tenant) -> dict[str, Any]:
             for worker in state.workers.values()
         },
         "limits": {limit.key: limit.row() for limit in state.limits.values()},
+        "claims": dict(state.claims.items()),
     }
 
 
@@ -123,6 +124,7 @@ def check_empty(tenant: Tenant) -> None:
         "freezable tasks": state.freezable,
         "lanes without limit": state.lanes_without_limit,
         "lanes of limits": [limit.key for limit in state.limits.values() if limit.lanes],
+        "claims": dict(state.claims.items()),
         "workers' attempts": [worker.id for worker in state.workers.values() if worker.running],
         "workers' units": [worker.id for worker in state.workers.values() if worker.free != worker.slots],
     }

@@ -15,7 +15,9 @@ import msgspec
 
 from broadaxe.core import backlog
 from broadaxe.core.backlog import ColdTasks
+from broadaxe.core.claims import pack
 from broadaxe.core.decision import (
+    ClaimRow,
     EventRow,
     RateLimitRow,
     RunRow,
@@ -60,6 +62,7 @@ class Tables:
         self.children_of: dict[str, list[str]] = defaultdict(list)
         self.pushed: dict[str, EventRow] = {}
         self.limits: dict[str, RateLimitRow] = {}
+        self.claims: dict[bytes, ClaimRow] = {}
         self.outputs: dict[tuple[str, int], str] = {}
         self.live: dict[str, None] = {}
         """Ids of runs that have not finished."""
@@ -92,6 +95,10 @@ class Tables:
             self.limits[limit.key] = limit
         for key in writes.deleted_rate_limits:
             self.limits.pop(key, None)
+        for claim in writes.claims:
+            self.claims[claim.digest] = claim
+        for digest in writes.released_claims:
+            self.claims.pop(digest, None)
         for task_id in writes.archived_outputs:
             assert self.tasks[task_id].output is not None, "only a stored output can be archived"
         self._commit_runs(writes)
@@ -167,6 +174,7 @@ class Tables:
             runs=tuple(self._run(run_id, may_have_spawned=_has_run) for run_id in hot),
             rate_limits=tuple(self.limits[key] for key in sorted(self.limits)),
             cold=self._cold(waiting) if is_long else (),
+            claims={claim.digest: pack(claim.run_id, claim.expires_at_us) for claim in self.claims.values()},
         )
 
     def load_missing(self, missing: Missing) -> Loaded:

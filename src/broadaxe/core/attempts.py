@@ -493,4 +493,5 @@ def _start_effect(task: Task, worker: Worker) -> StartAttempt:
         task.created_at_us,
         parents,
         errors,
+        row.filter_payload,
     )

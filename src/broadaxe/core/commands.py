@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from broadaxe.core.definition import LabelRequirement, WorkflowSpec
+from broadaxe.errors import IdempotencyCollision
 
 LabelValue = str | int
 
@@ -121,7 +122,11 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TriggerRuns(msgspec.Struct, frozen=True):
-    """Creates runs; all or none. Reply: tuple of run ids in request order."""
+    """Creates runs; all or none. Reply: tuple of run ids in request order.
+
+    Idempotency keys that other runs hold are the exception: the rest are created, and the reply is the error that says
+    so, `IdempotencyCollision`.
+    """
 
     requests: tuple[RunRequest, ...]
 
@@ -132,6 +137,8 @@ class EventRequest(msgspec.Struct, frozen=True, kw_only=True):
     additional_metadata: str | None = None
     priority: int | None = None
     scope: str | None = None
+    triggering_webhook_name: str | None = None
+    """The webhook it came in by."""
 
 
 class PushEvents(msgspec.Struct, frozen=True):
@@ -254,4 +261,6 @@ Command = (
     | PauseRateLimit
 )
 
-Reply = None | str | int | tuple[str, ...] | tuple[PushedEvent, ...] | PutWorkflowReply | Accepted
+Reply = (
+    None | str | int | tuple[str, ...] | tuple[PushedEvent, ...] | PutWorkflowReply | Accepted | IdempotencyCollision
+)

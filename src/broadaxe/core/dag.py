@@ -10,7 +10,7 @@ Cost: O(children) per ended task, plus O(tasks of the run) when a DAG task ends 
 
 from __future__ import annotations
 
-from broadaxe.core import attempts, concurrency, ratelimits
+from broadaxe.core import attempts, concurrency, idempotency, ratelimits
 from broadaxe.core.decision import RunFinished, TaskResult
 from broadaxe.core.keys import TaskKeys
 from broadaxe.core.lifecycle import (
@@ -212,6 +212,8 @@ def _set_status(state: State, run: Run, status: RunStatus, now_us: int) -> None:
         started = [task.started_at_us for task in run.existing() if task.started_at_us is not None]
         run.started_at_us = min(started, default=None)
         run.status = status
+        if run.row.idempotency_key is not None:
+            idempotency.release(state, run)
         state.finished[run.id] = run
         state.ledger.touch_run(run)
         state.ledger.emit(

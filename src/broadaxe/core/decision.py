@@ -82,6 +82,11 @@ class RunRow(msgspec.Struct, frozen=True, gc=False):
     """JSON of the label requirements given with the trigger."""
     keys: str | None = None
     """JSON of what its expressions said (`keys.RunKeys`)."""
+    idempotency_key: str | None = None
+    filter_id: str | None = None
+    """The event filter that let its event through."""
+    filter_payload: str | None = None
+    """What that filter's payload was then: JSON of an object."""
 
 
 class RateLimitRow(msgspec.Struct, frozen=True, gc=False):
@@ -171,6 +176,34 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
     scope: str | None
     priority: int | None
     seen_at_us: int
+    triggering_webhook_name: str | None = None
+
+
+class ClaimRow(msgspec.Struct, frozen=True, gc=False):
+    """A run's hold on an idempotency key, which is known by its digest (`claims.digest_of`)."""
+
+    digest: bytes
+    run_id: str
+    expires_at_us: int
+
+
+class FailureSource(StrEnum):
+    """Whose expression it was that gave no usable answer where nobody waits to be told."""
+
+    FILTER = "FILTER"
+    IDEMPOTENCY_KEY = "IDEMPOTENCY_KEY"
+    WEBHOOK = "WEBHOOK"
+
+
+class ExpressionFailureRow(msgspec.Struct, frozen=True, gc=False):
+    """An expression that failed, for people to find. `workflow_id` and `event_id` say where, when known."""
+
+    id: str
+    source: FailureSource
+    message: str
+    workflow_id: str | None
+    event_id: str | None
+    at_us: int
 
 
 class ReplacedOutput(msgspec.Struct, frozen=True, gc=False):
@@ -198,10 +231,13 @@ class Writes(msgspec.Struct):
     replaced_outputs: list[ReplacedOutput]
     rate_limits: list[RateLimitRow]
     deleted_rate_limits: list[str]
+    claims: list[ClaimRow]
+    released_claims: list[bytes]
+    expression_failures: list[ExpressionFailureRow]
 
     @classmethod
     def empty(cls) -> Writes:
-        return cls([], [], [], [], [], [], [], [], [], [], [], [], [])
+        return cls(*([] for _ in cls.__struct_fields__))
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__struct_fields__)
@@ -236,6 +272,8 @@ class StartAttempt(msgspec.Struct, frozen=True, gc=False):
     """(task name, task id) of every task of the run that has an output so far."""
     errors: tuple[tuple[str, str], ...]
     """(task name, error text) of failed tasks; only for the on-failure task."""
+    filter_payload: str | None = None
+    """JSON of the payload of the event filter that started the run."""
 
 
 class StartBatch(msgspec.Struct, frozen=True):

@@ -35,6 +35,8 @@ DEFAULT_SLOTS: Final = {"default": 1}
 BATCH_SIZE_MAX: Final = 100_000
 LABELS_MAX: Final = 100
 RULES_MAX: Final = 32
+#: Longest time a run may hold its idempotency key: ten years.
+CLAIM_TTL_US_MAX: Final = 3_650 * 86_400 * US_PER_S
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]+")
 
@@ -101,6 +103,23 @@ class BatchRule(msgspec.Struct, frozen=True, kw_only=True):
     broadcast_output: bool = False
 
 
+class ClaimMethod(StrEnum):
+    """How long a run holds its idempotency key (section 5.9)."""
+
+    TTL = "TTL"
+    """For a fixed time from its trigger."""
+    STATUS = "STATUS"
+    """Until the run has ended, and for a fixed time at most."""
+
+
+class IdempotencyRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Triggers that give the same key make one run for as long as it holds the key."""
+
+    expression: str
+    ttl_us: int
+    method: ClaimMethod = ClaimMethod.TTL
+
+
 class Sticky(StrEnum):
     SOFT = "SOFT"
     HARD = "HARD"
@@ -137,6 +156,7 @@ class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True):
     input_json_schema: str | None = None
     sticky: Sticky | None = None
     concurrency: tuple[ConcurrencyRule, ...] = ()
+    idempotency: IdempotencyRule | None = None
 
 
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,6 +201,7 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
     input_json_schema: str | None = None
     sticky: Sticky | None = None
     concurrency: tuple[ConcurrencyRule, ...] = ()
+    idempotency: IdempotencyRule | None = None
 
     @property
     def is_dag(self) -> bool:
@@ -218,6 +239,7 @@ def normalise(spec: WorkflowSpec, new_id: Callable[[], str]) -> WorkflowDefiniti
         input_json_schema=spec.input_json_schema,
         sticky=spec.sticky,
         concurrency=_check_concurrency(spec.concurrency, "concurrency"),
+        idempotency=_check_idempotency(spec.idempotency, "idempotency"),
     )
 
 
@@ -233,7 +255,7 @@ def checksum(definition: WorkflowDefinition) -> str:
             del task["slots"]
         _drop_empty(task, "labels", "concurrency", "rate_limits", "batch")
     plain["event_triggers"] = sorted(plain["event_triggers"])
-    _drop_empty(plain, "sticky", "concurrency")
+    _drop_empty(plain, "sticky", "concurrency", "idempotency")
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 
@@ -360,6 +382,18 @@ def _check_concurrency(rules: tuple[ConcurrencyRule, ...], field: str) -> tuple[
         if rule.is_tenant_scoped and not rule.name:
             raise InvalidArgument("a rule shared across the tenant needs a name", field=f"{at}.name")
     return rules
+
+
+def _check_idempotency(rule: IdempotencyRule | None, field: str) -> IdempotencyRule | None:
+    if rule is None:
+        return None
+    check(rule.expression, Environment.IDEMPOTENCY, field=f"{field}.expression")
+    if not US_PER_MS <= rule.ttl_us <= CLAIM_TTL_US_MAX:
+        raise InvalidArgument(
+            f"must be between 1 and {CLAIM_TTL_US_MAX // US_PER_MS}, not {rule.ttl_us // US_PER_MS}",
+            field=f"{field}.ttl_ms",
+        )
+    return rule
 
 
 def _check_rate_limits(uses: tuple[RateLimitUse, ...], field: str) -> tuple[RateLimitUse, ...]:

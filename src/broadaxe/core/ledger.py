@@ -6,12 +6,15 @@ batch, which is what lets the journal write with one statement per kind of row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from broadaxe.core.claims import expires_at_us, run_id_of
 from broadaxe.core.decision import (
+    ClaimRow,
     Decision,
     Effect,
     EventRow,
+    ExpressionFailureRow,
     NewRun,
     NewTask,
     ReplacedOutput,
@@ -25,11 +28,15 @@ from broadaxe.core.model import Run, Task, Worker, Workflow
 if TYPE_CHECKING:
     from broadaxe.core.ratelimits import Limit
 
+#: Failed expressions that one batch records.
+FAILURES_MAX: Final = 100
+
 
 class Ledger:
     __slots__ = (
-        "_archived_outputs", "_deleted_limits", "_effects", "_events", "_limits", "_new_runs", "_replaced_outputs",
-        "_runs", "_task_events", "_tasks", "_versions", "_workers", "_workflows",
+        "_archived_outputs", "_claims", "_deleted_limits", "_effects", "_events", "_failures", "_limits",
+        "_new_runs", "_replaced_outputs", "_runs", "_task_events", "_tasks", "_versions", "_workers",
+        "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -46,6 +53,8 @@ class Ledger:
         self._tasks: list[Task] = []
         self._task_events: list[TaskEventRow] = []
         self._events: list[EventRow] = []
+        self._claims: dict[bytes, bytes | None] = {}
+        self._failures: list[ExpressionFailureRow] = []
         self._archived_outputs: list[str] = []
         self._replaced_outputs: list[ReplacedOutput] = []
         self._effects: list[Effect] = []
@@ -90,6 +99,15 @@ class Ledger:
 
     def add_event(self, row: EventRow) -> None:
         self._events.append(row)
+
+    def touch_claim(self, digest: bytes, packed: bytes | None) -> None:
+        """The claim as it stands now (`claims.pack`), None when it ended."""
+        self._claims[digest] = packed
+
+    def add_failure(self, row: ExpressionFailureRow) -> None:
+        """One batch keeps the first `FAILURES_MAX`: an expression that fails tends to fail every time."""
+        if len(self._failures) < FAILURES_MAX:
+            self._failures.append(row)
 
     def archive_output(self, task: Task) -> None:
         """Call before the task's output and retry count change."""
@@ -157,6 +175,12 @@ class Ledger:
         writes.events = self._events
         writes.archived_outputs = self._archived_outputs
         writes.replaced_outputs = self._replaced_outputs
+        for digest, packed in self._claims.items():
+            if packed is None:
+                writes.released_claims.append(digest)
+            else:
+                writes.claims.append(ClaimRow(digest, run_id_of(packed), expires_at_us(packed)))
+        writes.expression_failures = self._failures
         decision = Decision(writes, self._effects)
         self._clear()
         return decision

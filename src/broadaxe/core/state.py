@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from broadaxe.core.batching import Batch, BatchGroup
+from broadaxe.core.claims import Claims
 from broadaxe.core.ledger import Ledger
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
 from broadaxe.core.queues import ActionQueue, Chunk, Lane
@@ -26,6 +27,7 @@ class State:
         "arrivals",
         "batch_groups",
         "batches",
+        "claims",
         "cold_lanes",
         "finished",
         "freezable",
@@ -77,6 +79,8 @@ class State:
         """Lanes that wait for a rate limit nobody has put yet, by its key."""
         self.prioritise_across_queues = False
         """Whether the most urgent task goes first also among different tasks of one worker."""
+        self.claims = Claims()
+        """Who holds which idempotency key."""
         self.timers = Timers()
         self.ledger = Ledger()
         self.hot: dict[str, ActionQueue] = {}

@@ -18,9 +18,21 @@ from typing import assert_never
 
 import msgspec
 
-from broadaxe.core import admission, attempts, backlog, concurrency, dag, fleet, pausing, ratelimits, triggers
+from broadaxe.core import (
+    admission,
+    attempts,
+    backlog,
+    concurrency,
+    dag,
+    fleet,
+    idempotency,
+    pausing,
+    ratelimits,
+    triggers,
+)
 from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
+from broadaxe.core.claims import Claims
 from broadaxe.core.commands import (
     Accepted,
     CancelTasks,
@@ -92,6 +104,8 @@ class Loaded(msgspec.Struct, frozen=True):
     runs: tuple[LoadedRun, ...] = ()
     rate_limits: tuple[RateLimitRow, ...] = ()
     cold: tuple[ColdTasks, ...] = ()
+    claims: dict[bytes, bytes] = {}
+    """Packed claims (`claims.pack`) by the digest of their key."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -281,6 +295,8 @@ class Tenant:
             fleet.adopt(state, worker)
         for limit_row in loaded.rate_limits:
             state.limits.setdefault(limit_row.key, ratelimits.Limit(limit_row))
+        if loaded.claims:
+            idempotency.adopt(state, loaded.claims)
         live: list[tuple[Task, TaskState]] = []
         for loaded_run in loaded.runs:
             if loaded_run.row.id not in state.runs:
@@ -329,6 +345,9 @@ class Tenant:
             return
         if isinstance(subject, BatchGroup):
             admission.ripen(state, subject)
+            return
+        if isinstance(subject, Claims):
+            idempotency.sweep(state, now_us)
             return
         if isinstance(subject, Worker):
             fleet.check_silence(state, subject, now_us)

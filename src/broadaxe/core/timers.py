@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Final, TypeAlias
 
 from broadaxe.core.batching import BatchGroup
+from broadaxe.core.claims import Claims
 from broadaxe.core.model import Task, Worker
 from broadaxe.core.queues import Chunk, Lane
 
@@ -32,9 +33,11 @@ class AlarmKind(IntEnum):
     """A batch group has waited long enough for more items."""
     CHUNK_DUE = 5
     """The first deadline among tasks that are not in memory."""
+    CLAIMS_EXPIRE = 6
+    """The time of some idempotency keys is over."""
 
 
-Subject: TypeAlias = Task | Worker | Lane | BatchGroup | Chunk
+Subject: TypeAlias = Task | Worker | Lane | BatchGroup | Chunk | Claims
 Alarm: TypeAlias = tuple[int, int, AlarmKind, Subject]
 
 
@@ -106,6 +109,10 @@ def _flush(subject: Subject) -> int | None:
     return subject.flush_at_us if isinstance(subject, BatchGroup) else None
 
 
+def _sweep(subject: Subject) -> int | None:
+    return subject.sweep_at_us if isinstance(subject, Claims) else None
+
+
 _DEADLINE: Final[dict[AlarmKind, Callable[[Subject], int | None]]] = {
     AlarmKind.TASK_DUE: _task_due,
     AlarmKind.DELIVERY_UNCONFIRMED: _unconfirmed,
@@ -113,6 +120,7 @@ _DEADLINE: Final[dict[AlarmKind, Callable[[Subject], int | None]]] = {
     AlarmKind.LIMIT_REFILLED: _parked,
     AlarmKind.BATCH_INTERVAL: _flush,
     AlarmKind.CHUNK_DUE: _chunk,
+    AlarmKind.CLAIMS_EXPIRE: _sweep,
 }
 
 

@@ -1,6 +1,7 @@
 """Where runs come from: requests, children of tasks, events. Owns child deduplication and metadata inheritance.
 
-A request is checked whole before anything is made, so a refused one changes nothing.
+A request is checked whole before anything is made, so a refused one changes nothing. What only the moment can tell is
+whether a run's idempotency key is free: `create`, the one way a run comes to be, gives the run, or why there is none.
 
 Source: semantics 5.1 to 5.4, grpc specification 9.3.
 """
@@ -12,27 +13,95 @@ from typing import Any, Final
 
 import msgspec
 
-from broadaxe.core import dag
+from broadaxe.core import dag, idempotency
 from broadaxe.core.commands import EventRequest, PushedEvent, RunRequest
-from broadaxe.core.decision import EventRow, RunRow, RunStarted
+from broadaxe.core.decision import EventRow, ExpressionFailureRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority, event_key_matches
+from broadaxe.core.expressions import Failure
 from broadaxe.core.keys import evaluate
 from broadaxe.core.model import Run, Task, Version, display_name
 from broadaxe.core.state import State
-from broadaxe.errors import InvalidArgument
+from broadaxe.errors import IdempotencyCollision, InvalidArgument, ResourceExhausted
 
 #: Runs or events in one request.
 BULK_MAX: Final = 1000
+#: Length of a recorded failure of an expression.
+FAILURE_CHARS_MAX: Final = 2_000
+
+_TOO_MANY_KEYS: Final = f"the tenant's runs hold {idempotency.CLAIMS_MAX} idempotency keys, the most allowed"
 
 _RESERVED: Final = "hatchet__"
 #: Reserved keys that an event passes on to its runs: where the event was pushed from.
 _EVENT_KEEPS: Final = ("hatchet__source_workflow_run_id", "hatchet__source_step_run_id")
 
 
-def trigger(state: State, requests: Sequence[RunRequest], now_us: int) -> tuple[str, ...]:
-    """Run ids in request order; a child that exists already is returned instead of made."""
-    _check(state, requests)
-    return tuple(_trigger_one(state, request, now_us) for request in requests)
+class Collision(msgspec.Struct, frozen=True, gc=False):
+    """No run came to be: another one holds its idempotency key. `run_id` is the id it would have had."""
+
+    existing_run_id: str
+    run_id: str
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """No run came to be: its idempotency key could not be had. It has been recorded for people to find."""
+
+    message: str
+
+
+def trigger(state: State, requests: Sequence[RunRequest], now_us: int) -> tuple[str, ...] | IdempotencyCollision:
+    """Run ids in request order; a child that exists already is returned instead of made.
+
+    When keys collide, the error that says so, which is told after the commit of the runs that were made.
+    """
+    keys = _check(state, requests)
+    run_ids: list[str] = []
+    collisions: list[tuple[str, str]] = []
+    for position, request in enumerate(requests):
+        made = _trigger_one(state, request, keys.get(position) if keys else None, now_us)
+        if isinstance(made, Collision):
+            collisions.append((made.existing_run_id, made.run_id))
+        else:
+            run_ids.append(made)
+    if collisions:
+        message = f"run {collisions[0][0]} holds the idempotency key" if len(requests) == 1 else None
+        return IdempotencyCollision(message, started=tuple(run_ids), collisions=tuple(collisions))
+    return tuple(run_ids)
+
+
+def create(
+    state: State,
+    version: Version,
+    request: RunRequest,
+    metadata: str | None,
+    now_us: int,
+    *,
+    parent: Task | None = None,
+    event: EventRow | None = None,
+) -> Run | Collision | Refusal:
+    """Makes the run, unless its idempotency key is held or cannot be had.
+
+    For runs that nobody waits to be told about; whoever does is better told by `trigger`, which checks first.
+    `metadata` is the run's, whatever `request` says.
+    """
+    key: str | None = None
+    rule = version.definition.idempotency
+    if rule is not None:
+        found = idempotency.key_of(rule, request.input, metadata)
+        if isinstance(found, Failure) or idempotency.is_full(state):
+            message = found.message if isinstance(found, Failure) else _TOO_MANY_KEYS
+            event_id = None if event is None else event.id
+            record_failure(state, FailureSource.IDEMPOTENCY_KEY, message, version.workflow.id, event_id, now_us)
+            return Refusal(message)
+        key = found
+    return _create(state, version, request, parent, event, metadata, key, now_us)
+
+
+def record_failure(
+    state: State, source: FailureSource, message: str, workflow_id: str | None, event_id: str | None, now_us: int
+) -> None:
+    """Remembers that an expression failed where nobody waits to be told."""
+    row = ExpressionFailureRow(state.new_id(), source, message[:FAILURE_CHARS_MAX], workflow_id, event_id, now_us)
+    state.ledger.add_failure(row)
 
 
 def push(state: State, events: Sequence[EventRequest], now_us: int) -> tuple[PushedEvent, ...]:
@@ -50,12 +119,16 @@ def parents_of(requests: Iterable[RunRequest]) -> set[str]:
     return {request.parent_task_id for request in requests if request.parent_task_id}
 
 
-def _check(state: State, requests: Sequence[RunRequest]) -> None:
+def _check(state: State, requests: Sequence[RunRequest]) -> dict[int, str] | None:
+    """Refuses what cannot be; the idempotency keys by position, None when no workflow asks for any."""
     unknown: dict[str, None] = {}
+    has_keys = False
     for position, request in enumerate(requests):
         workflow = state.workflows_by_name.get(request.workflow_name)
         if workflow is None or workflow.latest is None:
             unknown[request.workflow_name] = None
+        elif workflow.latest.definition.idempotency is not None:
+            has_keys = True
         if request.priority is not None:
             check_priority(request.priority, field=f"workflows[{position}].priority")
         if request.parent_task_id and request.parent_task_id not in state.tasks:
@@ -69,23 +142,60 @@ def _check(state: State, requests: Sequence[RunRequest]) -> None:
             f"no workflow is registered as {names}; start a worker that registers it, or check the namespace",
             field="name",
         )
+    return _keys(state, requests) if has_keys else None
 
 
-def _trigger_one(state: State, request: RunRequest, now_us: int) -> str:
+def _keys(state: State, requests: Sequence[RunRequest]) -> dict[int, str]:
+    keys: dict[int, str] = {}
+    for position, request in enumerate(requests):
+        rule = _latest(state, request).definition.idempotency
+        if rule is None:
+            continue
+        metadata = request.additional_metadata
+        if request.parent_task_id:
+            parent = state.tasks[request.parent_task_id]
+            if _existing_child(parent, request) is not None:
+                continue
+            metadata = _child_metadata(parent, metadata)
+        key = idempotency.key_of(rule, request.input, metadata)
+        if isinstance(key, Failure):
+            raise InvalidArgument(key.message, field=f"workflows[{position}].input")
+        keys[position] = key
+    if len(state.claims) + len(keys) > idempotency.CLAIMS_MAX:
+        raise ResourceExhausted(_TOO_MANY_KEYS)
+    return keys
+
+
+def _latest(state: State, request: RunRequest) -> Version:
     version = state.workflows_by_name[request.workflow_name].latest
     assert version is not None
+    return version
+
+
+def _child_key(request: RunRequest) -> str:
+    return request.child_key or str(request.child_index or 0)
+
+
+def _existing_child(parent: Task, request: RunRequest) -> str | None:
+    return None if parent.children is None else parent.children.get(_child_key(request))
+
+
+def _trigger_one(state: State, request: RunRequest, key: str | None, now_us: int) -> str | Collision:
+    version = _latest(state, request)
     parent = state.tasks[request.parent_task_id] if request.parent_task_id else None
-    if parent is None:
-        return _create(state, version, request, None, None, request.additional_metadata, now_us).id
-    key = request.child_key or str(request.child_index or 0)
-    if parent.children is None:
-        parent.children = {}
-    existing = parent.children.get(key)
-    if existing is not None:
-        return existing
-    metadata = _child_metadata(parent, request.additional_metadata)
-    run = _create(state, version, request, parent, None, metadata, now_us)
-    parent.children[key] = run.id
+    metadata = request.additional_metadata
+    if parent is not None:
+        existing = _existing_child(parent, request)
+        if existing is not None:
+            return existing
+        metadata = _child_metadata(parent, metadata)
+    run = _create(state, version, request, parent, None, metadata, key, now_us)
+    if isinstance(run, Collision):
+        return run
+    if parent is not None:
+        if parent.children is None:
+            parent.children = {}
+        parent.children[_child_key(request)] = run.id
     return run.id
 
 
@@ -96,9 +206,16 @@ def _create(
     parent: Task | None,
     event: EventRow | None,
     metadata: str | None,
+    key: str | None,
     now_us: int,
-) -> Run:
+) -> Run | Collision:
+    """The run, or who holds `key`, its idempotency key."""
     run_id = state.new_id()
+    rule = version.definition.idempotency
+    if rule is not None and key is not None:
+        holder = idempotency.claim(state, rule, key, run_id, now_us)
+        if holder is not None:
+            return Collision(holder, run_id)
     keys = evaluate(version, run_id, request.input, metadata)
     row = RunRow(
         id=run_id,
@@ -121,6 +238,7 @@ def _create(
         created_at_us=now_us,
         desired_labels=None if request.desired_labels is None else msgspec.json.encode(request.desired_labels).decode(),
         keys=None if keys is None else msgspec.json.encode(keys).decode(),
+        idempotency_key=key,
     )
     run = Run(row, version)
     run.keys, run.labels = keys, request.desired_labels
@@ -134,7 +252,14 @@ def _create(
 
 def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
     row = EventRow(
-        state.new_id(), event.key, event.payload, event.additional_metadata, event.scope, event.priority, now_us
+        state.new_id(),
+        event.key,
+        event.payload,
+        event.additional_metadata,
+        event.scope,
+        event.priority,
+        now_us,
+        event.triggering_webhook_name,
     )
     state.ledger.add_event(row)
     run_ids: list[str] = []
@@ -145,7 +270,9 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
         for pattern in version.definition.event_triggers:
             if event_key_matches(pattern, event.key):
                 request = RunRequest(workflow_name=workflow.name, input=event.payload, priority=event.priority)
-                run_ids.append(_create(state, version, request, None, row, _event_metadata(row), now_us).id)
+                run = create(state, version, request, _event_metadata(row), now_us, event=row)
+                if isinstance(run, Run):
+                    run_ids.append(run.id)
     return PushedEvent(row.id, now_us, tuple(run_ids))
 
 

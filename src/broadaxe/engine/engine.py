@@ -467,9 +467,10 @@ def _payload(attempt: StartAttempt, run_input: str, outputs: dict[str, str]) -> 
     if attempt.errors:
         errors = ',"step_run_errors":{' + ",".join(f"{_quote(n)}:{_quote(e)}" for n, e in attempt.errors) + "}"
     cause = "event" if attempt.triggering_event_id else "manual"
+    chosen = attempt.filter_payload or "null"
     return (
         f'{{"input":{run_input},"parents":{{{parents}}},"triggered_by":"{cause}",'
-        f'"triggers":{{"filter_payload":null}},"user_data":{{}},"overrides":{{}}{errors}}}'
+        f'"triggers":{{"filter_payload":{chosen}}},"user_data":{{}},"overrides":{{}}{errors}}}'
     )
 
 

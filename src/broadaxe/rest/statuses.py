@@ -26,6 +26,7 @@ STATUS_BY_ERROR: Mapping[type[errors.BroadaxeError], int] = MappingProxyType(
         errors.NotFound: 404,
         # Clients know 400 for whatever is refused for its content, duplicates and states included.
         errors.AlreadyExists: 400,
+        errors.IdempotencyCollision: 400,
         errors.FailedPrecondition: 400,
         errors.Conflict: 409,
         # The protocol has these two the other way round: the login page tolerates nothing but 403 for "not logged in",

@@ -15,8 +15,10 @@ import msgspec
 from broadaxe.core.commands import LabelValue, RunRequest
 from broadaxe.core.definition import (
     BatchRule,
+    ClaimMethod,
     Comparator,
     ConcurrencyRule,
+    IdempotencyRule,
     LabelRequirement,
     LimitStrategy,
     RateLimitUse,
@@ -32,6 +34,8 @@ from broadaxe.rpc._gen.admin_pb2 import (
     CreateTaskOpts,
     CreateTaskRateLimit,
     CreateWorkflowVersionRequest,
+    IdempotencyConfig,
+    IdempotencyMethod,
     RateLimitDuration,
     StickyStrategy,
     TaskBatchConfig,
@@ -53,6 +57,9 @@ WINDOW_US: Final = {
     RateLimitDuration.MONTH: 30 * 86_400 * US_PER_S,
     RateLimitDuration.YEAR: 365 * 86_400 * US_PER_S,
 }
+
+#: Keys and scopes: what fits into an entry of an index.
+TEXT_BYTES_MAX: Final = 2_000
 
 _ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _json_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -85,6 +92,15 @@ def json_object(text: str, *, field: str) -> str:
 def metadata_object(text: str, *, field: str = "additional_metadata") -> str | None:
     """Like `json_object`, with None for an empty object."""
     return None if text in ("", "{}") else json_object(text, field=field)
+
+
+def plain_text(text: str, *, field: str) -> str:
+    """A short text that is stored and looked up: no NUL, at most `TEXT_BYTES_MAX` bytes."""
+    if "\x00" in text:
+        raise InvalidArgument("contains a NUL character, which cannot be stored", field=field)
+    if len(text) > TEXT_BYTES_MAX or len(text.encode()) > TEXT_BYTES_MAX:
+        raise InvalidArgument(f"longer than {TEXT_BYTES_MAX} bytes", field=field)
+    return text
 
 
 def output_problem(text: str) -> str | None:
@@ -125,7 +141,7 @@ def run_request(wire: TriggerWorkflowRequest, *, field: str = "") -> RunRequest:
         priority=wire.priority if wire.HasField("priority") else None,
         parent_task_id=uuid_text(parent, field=f"{field}parent_task_run_external_id") if parent else None,
         child_index=wire.child_index if wire.HasField("child_index") else None,
-        child_key=wire.child_key or None,
+        child_key=plain_text(wire.child_key, field=f"{field}child_key") or None,
         desired_worker_id=uuid_text(worker, field=f"{field}desired_worker_id") if worker else None,
         desired_labels=_label_requirements(wire.desired_worker_labels) if wire.desired_worker_labels else None,
     )
@@ -136,7 +152,6 @@ def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
     for name, is_used in (
         ("cron_triggers", bool(wire.cron_triggers)),
         ("default_filters", bool(wire.default_filters)),
-        ("idempotency", wire.HasField("idempotency")),
     ):
         if is_used:
             raise _not_yet(name.replace("_", " "), name)
@@ -162,6 +177,7 @@ def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
                 [*wire.concurrency_arr, *([wire.concurrency] if wire.HasField("concurrency") else [])]
             )
         ),
+        idempotency=_idempotency_rule(wire.idempotency) if wire.HasField("idempotency") else None,
     )
 
 
@@ -207,6 +223,11 @@ def _batch_rule(wire: TaskBatchConfig) -> BatchRule:
         group_max_runs=wire.batch_group_max_runs if wire.HasField("batch_group_max_runs") else 100,
         broadcast_output=wire.broadcast_output,
     )
+
+
+def _idempotency_rule(wire: IdempotencyConfig) -> IdempotencyRule:
+    method = ClaimMethod(IdempotencyMethod.Name(wire.method))
+    return IdempotencyRule(expression=wire.expression, ttl_us=wire.ttl_ms * US_PER_MS, method=method)
 
 
 def _label_requirements(wire: Mapping[str, DesiredWorkerLabels]) -> tuple[LabelRequirement, ...]:

@@ -37,6 +37,7 @@ CODE_BY_ERROR: Mapping[type[errors.BroadaxeError], Code] = MappingProxyType(
         errors.InvalidArgument: Code.INVALID_ARGUMENT,
         errors.NotFound: Code.NOT_FOUND,
         errors.AlreadyExists: Code.ALREADY_EXISTS,
+        errors.IdempotencyCollision: Code.ALREADY_EXISTS,
         errors.FailedPrecondition: Code.FAILED_PRECONDITION,
         # The code gRPC keeps for a lost race.
         errors.Conflict: Code.ABORTED,
@@ -69,6 +70,8 @@ def status_of(error: BaseException) -> RpcError:
     match next(_leaves(error)):
         case RpcError() as foreseen:
             return foreseen
+        case errors.IdempotencyCollision() as collision if collision.collisions:
+            return idempotency_collision(*collision.collisions[0])
         case errors.BroadaxeError() as foreseen:
             return RpcError(_code_of(type(foreseen)), str(foreseen))
         case other:  # pragma: no cover

@@ -27,11 +27,14 @@ Column = Sequence[object]
 _astuple = msgspec.structs.astuple
 _json = msgspec.json.encode
 
-_NEW_RUN_COLUMNS: Final = 22
+_NEW_RUN_COLUMNS: Final = 25
 _RUN_COLUMNS: Final = 5
 _NEW_TASK_COLUMNS: Final = 25
 _TASK_COLUMNS: Final = 18
 _TASK_EVENT_COLUMNS: Final = 8
+
+#: Failed expressions kept per tenant, the newest.
+FAILURES_KEPT_MAX: Final = 1_000
 
 #: Set on every journal connection. The statement is planned once: its arrays are small beside the tables, and the only
 #: good plan is nested loops over primary keys, whatever the statistics say on a young database.
@@ -132,13 +135,23 @@ class Journal:
             await connection.execute(statement("journal/put_workers"), tenant_id, *_columns(workers, 12))
         if writes.events:
             await connection.execute(
-                statement("journal/insert_events"), tenant_id, *_columns(map(_astuple, writes.events), 7)
+                statement("journal/insert_events"), tenant_id, *_columns(map(_astuple, writes.events), 8)
             )
         if writes.rate_limits:
             columns = _columns(map(_astuple, writes.rate_limits), 6)
             await connection.execute(statement("journal/put_rate_limits"), tenant_id, *columns)
         if writes.deleted_rate_limits:
             await connection.execute(statement("journal/delete_rate_limits"), tenant_id, writes.deleted_rate_limits)
+        if writes.claims:
+            await connection.execute(
+                statement("journal/put_claims"), tenant_id, *_columns(map(_astuple, writes.claims), 3)
+            )
+        if writes.released_claims:
+            await connection.execute(statement("journal/release_claims"), tenant_id, writes.released_claims)
+        if writes.expression_failures:
+            columns = _columns(map(_astuple, writes.expression_failures), 6)
+            await connection.execute(statement("journal/insert_expression_failures"), tenant_id, *columns)
+            await connection.execute(statement("journal/trim_expression_failures"), tenant_id, FAILURES_KEPT_MAX)
         if writes.archived_outputs:
             await connection.execute(statement("journal/archive_outputs"), tenant_id, writes.archived_outputs)
 
@@ -153,6 +166,9 @@ def _is_plain(writes: Writes) -> bool:
         or writes.replaced_outputs
         or writes.rate_limits
         or writes.deleted_rate_limits
+        or writes.claims
+        or writes.released_claims
+        or writes.expression_failures
     )
 
 

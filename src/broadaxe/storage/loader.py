@@ -6,7 +6,7 @@ Owns reading rows back as the types the journal wrote. Decides nothing. All of o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max
         versions = await connection.fetch(statement("loader/versions"), tenant_id)
         workers = await connection.fetch(statement("loader/workers"), tenant_id, now)
         limits = await connection.fetch(statement("loader/rate_limits"), tenant_id)
+        claims = {digest: packed async for digest, packed in _claims(connection, tenant_id)}
         waiting = await connection.fetchval(statement("loader/backlog_count"), tenant_id, waiting_max + 1)
         is_long = waiting > waiting_max
         runs = await connection.fetch(statement("loader/live_runs"), tenant_id, is_long)
@@ -63,7 +64,15 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max
         _runs(runs, tasks, children),
         tuple(RateLimitRow(*row) for row in limits),
         cold,
+        claims,
     )
+
+
+async def _claims(connection: Any, tenant_id: str) -> AsyncIterator[tuple[bytes, bytes]]:
+    """Packed claims by digest, never more than a page of rows in memory beside them."""
+    rows = connection.cursor(statement("loader/idempotency_claims"), tenant_id, prefetch=BACKLOG_PAGE_ROWS)
+    async for digest, packed in rows:
+        yield digest, packed
 
 
 async def _backlog(connection: Any, tenant_id: str) -> tuple[ColdTasks, ...]:

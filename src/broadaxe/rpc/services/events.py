@@ -99,11 +99,11 @@ class EventsService:
 
 def _event_request(wire: pb.PushEventRequest, field: str) -> EventRequest:
     return EventRequest(
-        key=wire.key,
+        key=inbound.plain_text(wire.key, field=f"{field}key"),
         payload=inbound.json_object(wire.payload, field=f"{field}payload"),
         additional_metadata=inbound.metadata_object(wire.additional_metadata, field=f"{field}additional_metadata"),
         priority=wire.priority if wire.HasField("priority") else None,
-        scope=wire.scope if wire.HasField("scope") else None,
+        scope=inbound.plain_text(wire.scope, field=f"{field}scope") if wire.HasField("scope") else None,
     )
 
 

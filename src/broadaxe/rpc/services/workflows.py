@@ -5,11 +5,12 @@ from __future__ import annotations
 from broadaxe.core.commands import PauseRateLimit, PutRateLimit, Reply, TriggerRuns
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.engine.engine import Engine
-from broadaxe.errors import InvalidArgument
+from broadaxe.errors import IdempotencyCollision, InvalidArgument
 from broadaxe.rpc import inbound, outbound
 from broadaxe.rpc._gen import workflows_pb2 as pb
 from broadaxe.rpc._gen.admin_pb2 import RateLimitDuration
 from broadaxe.rpc._gen.triggers_pb2 import TriggerWorkflowRequest
+from broadaxe.rpc.statuses import bulk_idempotency_collision
 from broadaxe.rpc.transport import Call, Method, unary
 
 
@@ -51,7 +52,10 @@ class WorkflowService:
             inbound.run_request(item, field=f"workflows[{position}].")
             for position, item in enumerate(request.workflows)
         )
-        run_ids = _run_ids(await self._engine.submit(call.principal.tenant_id, TriggerRuns(requests)))
+        try:
+            run_ids = _run_ids(await self._engine.submit(call.principal.tenant_id, TriggerRuns(requests)))
+        except IdempotencyCollision as collision:
+            raise bulk_idempotency_collision(collision.started, collision.collisions) from None
         return pb.BulkTriggerWorkflowResponse(workflow_run_ids=run_ids)
 
     async def put_rate_limit(self, request: pb.PutRateLimitRequest, call: Call) -> pb.PutRateLimitResponse:

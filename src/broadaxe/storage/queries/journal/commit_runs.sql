@@ -8,23 +8,26 @@ inserted_runs as (
     insert into broadaxe.run (
         tenant_id, id, workflow_id, workflow_version_id, is_dag, display_name, priority, additional_metadata,
         parent_run_id, parent_task_id, child_index, child_key, desired_worker_id, triggering_event_id,
-        triggering_event_key, created_at, desired_labels, keys, status, started_at, finished_at, concurrency_held, input
+        triggering_event_key, created_at, desired_labels, keys, idempotency_key, filter_id, filter_payload,
+        status, started_at, finished_at, concurrency_held, input
     )
     select
         $1, n.id, n.workflow_id, n.version_id, n.is_dag, n.display_name, n.priority, n.additional_metadata::jsonb,
         n.parent_run_id, n.parent_task_id, n.child_index, n.child_key, n.desired_worker_id, n.triggering_event_id,
         n.triggering_event_key, broadaxe.from_us(n.created_at), n.desired_labels::jsonb, n.keys::jsonb,
+        n.idempotency_key, n.filter_id, n.filter_payload,
         n.status::broadaxe.run_status, broadaxe.from_us(n.started_at), broadaxe.from_us(n.finished_at),
         n.concurrency_held, n.input
     from fence, unnest(
         $4::uuid[], $5::uuid[], $6::uuid[], $7::boolean[], $8::text[], $9::smallint[], $10::text[],
         $11::uuid[], $12::uuid[], $13::integer[], $14::text[], $15::uuid[], $16::uuid[],
-        $17::text[], $18::bigint[], $19::text[], $20::text[], $21::text[], $22::bigint[], $23::bigint[], $24::smallint[],
-        $25::text[]
+        $17::text[], $18::bigint[], $19::text[], $20::text[], $21::text[], $22::uuid[], $23::text[],
+        $24::text[], $25::bigint[], $26::bigint[], $27::smallint[], $28::text[]
     ) as n (
         id, workflow_id, version_id, is_dag, display_name, priority, additional_metadata,
         parent_run_id, parent_task_id, child_index, child_key, desired_worker_id, triggering_event_id,
-        triggering_event_key, created_at, desired_labels, keys, status, started_at, finished_at, concurrency_held, input
+        triggering_event_key, created_at, desired_labels, keys, idempotency_key, filter_id, filter_payload,
+        status, started_at, finished_at, concurrency_held, input
     )
 ),
 updated_runs as (
@@ -35,7 +38,7 @@ updated_runs as (
         concurrency_held = n.concurrency_held
     from
         fence,
-        unnest($26::uuid[], $27::text[], $28::bigint[], $29::bigint[], $30::smallint[])
+        unnest($29::uuid[], $30::text[], $31::bigint[], $32::bigint[], $33::smallint[])
             as n (id, status, started_at, finished_at, concurrency_held)
     where r.tenant_id = $1 and r.id = n.id
     returning 1
@@ -55,10 +58,10 @@ inserted_tasks as (
         broadaxe.from_us(n.started_at), broadaxe.from_us(n.finished_at), broadaxe.from_us(n.due_at), n.output, n.error,
         n.concurrency_held, n.batch_id
     from fence, unnest(
-        $31::uuid[], $32::uuid[], $33::uuid[], $34::uuid[], $35::text[], $36::text[], $37::text[], $38::bigint[],
-        $39::text[], $40::integer[], $41::integer[], $42::integer[], $43::smallint[], $44::uuid[], $45::boolean[],
-        $46::integer[], $47::bigint[], $48::bigint[], $49::bigint[], $50::bigint[], $51::bigint[], $52::text[],
-        $53::text[], $54::smallint[], $55::uuid[]
+        $34::uuid[], $35::uuid[], $36::uuid[], $37::uuid[], $38::text[], $39::text[], $40::text[], $41::bigint[],
+        $42::text[], $43::integer[], $44::integer[], $45::integer[], $46::smallint[], $47::uuid[], $48::boolean[],
+        $49::integer[], $50::bigint[], $51::bigint[], $52::bigint[], $53::bigint[], $54::bigint[], $55::text[],
+        $56::text[], $57::smallint[], $58::uuid[]
     ) as n (
         id, run_id, workflow_id, definition_id, name, action_id, display_name, created_at,
         status, retry_count, app_retry_count, internal_retry_count, queue_priority, worker_id, slot_released,
@@ -86,9 +89,9 @@ updated_tasks as (
         concurrency_held = n.concurrency_held,
         batch_id = n.batch_id
     from fence, unnest(
-        $56::uuid[], $57::text[], $58::integer[], $59::integer[], $60::integer[], $61::smallint[], $62::uuid[],
-        $63::boolean[], $64::integer[], $65::bigint[], $66::bigint[], $67::bigint[], $68::bigint[], $69::bigint[],
-        $70::text[], $71::text[], $72::smallint[], $73::uuid[]
+        $59::uuid[], $60::text[], $61::integer[], $62::integer[], $63::integer[], $64::smallint[], $65::uuid[],
+        $66::boolean[], $67::integer[], $68::bigint[], $69::bigint[], $70::bigint[], $71::bigint[], $72::bigint[],
+        $73::text[], $74::text[], $75::smallint[], $76::uuid[]
     ) as n (
         id, status, retry_count, app_retry_count, internal_retry_count, queue_priority, worker_id,
         slot_released, event_count, queued_at, assigned_at, started_at, finished_at, due_at, output, error,
@@ -103,7 +106,7 @@ inserted_task_events as (
         $1, n.task_id, n.seq, n.type::broadaxe.task_event_type, broadaxe.from_us(n.at), n.retry_count, n.worker_id,
         n.message, n.error
     from fence, unnest(
-        $74::uuid[], $75::integer[], $76::text[], $77::bigint[], $78::integer[], $79::uuid[], $80::text[], $81::text[]
+        $77::uuid[], $78::integer[], $79::text[], $80::bigint[], $81::integer[], $82::uuid[], $83::text[], $84::text[]
     ) as n (task_id, seq, type, at, retry_count, worker_id, message, error)
 )
 select
