@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 VENV := .venv
+SDK_047 := .venv-sdk-0.47
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 CHAT := examples/rag_chat
@@ -25,7 +26,7 @@ help: ## List the targets
 # Getting ready ------------------------------------------------------------------------------------------------------
 
 .PHONY: setup
-setup: $(STAMPS)/packages $(PAGES) ## Prepare .venv and the web pages; the second time takes a second
+setup: $(STAMPS)/packages $(SDK_047)/.installed $(PAGES) ## Prepare .venv and the web pages; the second time takes a second
 	@echo "Ready. Start the demo with: make demo"
 
 $(STAMPS)/venv: scripts/make_venv.sh
@@ -41,6 +42,14 @@ $(STAMPS)/requirements: requirements/dev.txt | $(STAMPS)/venv
 $(STAMPS)/packages: pyproject.toml $(CHAT)/pyproject.toml $(STAMPS)/requirements
 	$(call say,"installing broadaxe and the chat from this checkout")
 	@$(PIP) install --no-deps --no-build-isolation --editable . --editable $(CHAT)
+	@touch $@
+
+# The SDK of 2025 needs other versions of packages than the SDK of today, so it lives apart. Only tests and one example
+# use it.
+$(SDK_047)/.installed: requirements/sdk-0.47.txt scripts/make_venv.sh
+	$(call say,"installing hatchet-sdk 0.47.1 into $(SDK_047)")
+	@scripts/make_venv.sh $(SDK_047) $(PYTHON)
+	@$(SDK_047)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
 	@touch $@
 
 $(STAMPS)/node: scripts/ensure_node.sh requirements/node.txt | $(STAMPS)/venv
@@ -85,7 +94,7 @@ types: $(STAMPS)/packages ## Strict type checking
 	@cd $(CHAT) && $(abspath $(VENV))/bin/mypy
 
 .PHONY: test-python
-test-python: $(STAMPS)/packages ## The engine's Python tests, in parallel
+test-python: $(STAMPS)/packages $(SDK_047)/.installed ## The engine's Python tests, in parallel
 	$(call say,"engine tests")
 	@$(PY) -m pytest -n auto -q tests --ignore tests/browser $(PYTEST_ARGS)
 
@@ -154,6 +163,7 @@ requirements: ## Compile the pinned requirements (needs uv); COMPILE_ARGS=--upgr
 	@$(COMPILE) pyproject.toml $(CHAT)/pyproject.toml --group dev --group $(CHAT)/pyproject.toml:dev \
 		-c requirements/base.txt -o requirements/dev.txt
 	@$(COMPILE) requirements/node.in -o requirements/node.txt
+	@$(COMPILE) requirements/sdk-0.47.in -o requirements/sdk-0.47.txt
 
 .PHONY: dist
 dist: setup ## Build the wheel, dashboard and docs included
@@ -161,6 +171,6 @@ dist: setup ## Build the wheel, dashboard and docs included
 
 .PHONY: clean
 clean: ## Remove what was built or cached; keeps .broadaxe, where the data is
-	@rm -rf $(VENV) .venv-peers dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules
+	@rm -rf $(VENV) $(SDK_047) .venv-peers dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(CHAT)/.mypy_cache $(CHAT)/.pytest_cache

@@ -464,6 +464,13 @@ def _start_effect(task: Task, worker: Worker) -> StartAttempt:
             for other in run.existing()
             if other.status in (TaskStatus.COMPLETED, TaskStatus.SKIPPED)
         )
+        if version.spellings:
+            done = {task_id for _, task_id in parents}
+            parents += tuple(
+                (spelling, other.id)
+                for spelling, position in version.spellings
+                if (other := run.tasks[position]) is not None and other.id in done
+            )
         if task.position == version.on_failure_position:
             errors = tuple(
                 (other.definition.name, other.error or "")

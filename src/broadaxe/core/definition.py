@@ -126,11 +126,13 @@ class Sticky(StrEnum):
 
 
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as declared on the wire. Empty timeouts mean the default."""
+    """A task as declared on the wire. Empty timeouts mean the default. `spellings` are further names under which other
+    tasks look for its output."""
 
     name: str
     action_id: str
     parents: tuple[str, ...] = ()
+    spellings: tuple[str, ...] = ()
     execution_timeout: str = ""
     schedule_timeout: str = ""
     retries: int = 0
@@ -176,6 +178,7 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: tuple[ConcurrencyRule, ...] = ()
     rate_limits: tuple[RateLimitUse, ...] = ()
     batch: BatchRule | None = None
+    spellings: tuple[str, ...] = ()
 
     def backoff_us(self, app_retry_count: int) -> int:
         """Delay before application retry number `app_retry_count` (1, 2, …); 0 without a factor."""
@@ -253,7 +256,7 @@ def checksum(definition: WorkflowDefinition) -> str:
         task["parents"] = sorted(task["parents"])
         if task["slots"] == DEFAULT_SLOTS:
             del task["slots"]
-        _drop_empty(task, "labels", "concurrency", "rate_limits", "batch")
+        _drop_empty(task, "labels", "concurrency", "rate_limits", "batch", "spellings")
     plain["event_triggers"] = sorted(plain["event_triggers"])
     _drop_empty(plain, "sticky", "concurrency", "idempotency")
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
@@ -345,6 +348,7 @@ def _normalise_task(task: TaskSpec, field: str, new_id: Callable[[], str]) -> Ta
         concurrency=_check_concurrency(task.concurrency, f"{field}.concurrency"),
         rate_limits=_check_rate_limits(task.rate_limits, f"{field}.rate_limits"),
         batch=_check_batch(task.batch, f"{field}.batch"),
+        spellings=task.spellings,
     )
 
 

@@ -44,6 +44,7 @@ class Version:
         "on_failure_position",
         "ordinal",
         "parents",
+        "spellings",
         "workflow",
     )
 
@@ -66,6 +67,10 @@ class Version:
             for parent in parents:
                 children[parent].append(index)
         self.children: tuple[tuple[int, ...], ...] = tuple(tuple(indexes) for indexes in children)
+        self.spellings: tuple[tuple[str, int], ...] = tuple(
+            (spelling, index) for index, task in enumerate(tasks) for spelling in task.spellings
+        )
+        """Further names of tasks, under which other tasks look for their outputs."""
 
         self.has_expressions = bool(row.definition.concurrency) or any(
             definition.concurrency

@@ -43,7 +43,7 @@ from broadaxe.rpc._gen.admin_pb2 import (
 from broadaxe.rpc._gen.dispatcher_pb2 import WorkerLabels
 from broadaxe.rpc._gen.triggers_pb2 import DesiredWorkerLabels, TriggerWorkflowRequest, WorkerLabelComparator
 
-_STICKY: Final = {StickyStrategy.SOFT: Sticky.SOFT, StickyStrategy.HARD: Sticky.HARD}
+STICKY: Final = {StickyStrategy.SOFT: Sticky.SOFT, StickyStrategy.HARD: Sticky.HARD}
 _STRATEGY: Final = {ConcurrencyLimitStrategy.Value(strategy.value): strategy for strategy in LimitStrategy}
 _COMPARATOR: Final = {WorkerLabelComparator.Value(comparator.value): comparator for comparator in Comparator}
 
@@ -143,7 +143,7 @@ def run_request(wire: TriggerWorkflowRequest, *, field: str = "") -> RunRequest:
         child_index=wire.child_index if wire.HasField("child_index") else None,
         child_key=plain_text(wire.child_key, field=f"{field}child_key") or None,
         desired_worker_id=uuid_text(worker, field=f"{field}desired_worker_id") if worker else None,
-        desired_labels=_label_requirements(wire.desired_worker_labels) if wire.desired_worker_labels else None,
+        desired_labels=label_requirements(wire.desired_worker_labels) if wire.desired_worker_labels else None,
     )
 
 
@@ -154,7 +154,7 @@ def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
         ("default_filters", bool(wire.default_filters)),
     ):
         if is_used:
-            raise _not_yet(name.replace("_", " "), name)
+            raise not_yet(name.replace("_", " "), name)
     schema: str | None = None
     if wire.input_json_schema:
         try:
@@ -170,7 +170,7 @@ def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
         event_triggers=tuple(wire.event_triggers),
         default_priority=wire.default_priority if wire.HasField("default_priority") else None,
         input_json_schema=schema,
-        sticky=_STICKY[wire.sticky] if wire.HasField("sticky") else None,
+        sticky=STICKY[wire.sticky] if wire.HasField("sticky") else None,
         concurrency=tuple(
             _concurrency_rule(rule, f"concurrency[{position}]")
             for position, rule in enumerate(
@@ -193,7 +193,7 @@ def _task_spec(wire: CreateTaskOpts, field: str) -> TaskSpec:
         ),
     ):
         if is_used:
-            raise _not_yet({"is_durable": "durable tasks"}.get(name, name.replace("_", " ")), f"{field}.{name}")
+            raise not_yet({"is_durable": "durable tasks"}.get(name, name.replace("_", " ")), f"{field}.{name}")
     return TaskSpec(
         name=wire.readable_id,
         action_id=wire.action,
@@ -204,12 +204,12 @@ def _task_spec(wire: CreateTaskOpts, field: str) -> TaskSpec:
         backoff_factor=wire.backoff_factor if wire.HasField("backoff_factor") else None,
         backoff_max_s=wire.backoff_max_seconds if wire.HasField("backoff_max_seconds") else None,
         slots=dict(wire.slot_requests),
-        labels=_label_requirements(wire.worker_labels),
+        labels=label_requirements(wire.worker_labels),
         concurrency=tuple(
             _concurrency_rule(rule, f"{field}.concurrency[{position}]")
             for position, rule in enumerate(wire.concurrency)
         ),
-        rate_limits=tuple(map(_rate_limit_use, wire.rate_limits)),
+        rate_limits=tuple(map(rate_limit_use, wire.rate_limits)),
         batch=_batch_rule(wire.batch) if wire.HasField("batch") else None,
     )
 
@@ -230,7 +230,7 @@ def _idempotency_rule(wire: IdempotencyConfig) -> IdempotencyRule:
     return IdempotencyRule(expression=wire.expression, ttl_us=wire.ttl_ms * US_PER_MS, method=method)
 
 
-def _label_requirements(wire: Mapping[str, DesiredWorkerLabels]) -> tuple[LabelRequirement, ...]:
+def label_requirements(wire: Mapping[str, DesiredWorkerLabels]) -> tuple[LabelRequirement, ...]:
     return tuple(
         LabelRequirement(
             key=key,
@@ -243,23 +243,25 @@ def _label_requirements(wire: Mapping[str, DesiredWorkerLabels]) -> tuple[LabelR
     )
 
 
-def _concurrency_rule(wire: Concurrency, field: str) -> ConcurrencyRule:
-    strategy = _STRATEGY.get(wire.limit_strategy)
+def limit_strategy(wire: ConcurrencyLimitStrategy, field: str) -> LimitStrategy:
+    strategy = _STRATEGY.get(wire)
     if strategy is None:
-        raise InvalidArgument(
-            "this strategy is obsolete; use GROUP_ROUND_ROBIN or a CANCEL one", field=f"{field}.limit_strategy"
-        )
+        raise InvalidArgument("this strategy is obsolete; use GROUP_ROUND_ROBIN or a CANCEL one", field=field)
+    return strategy
+
+
+def _concurrency_rule(wire: Concurrency, field: str) -> ConcurrencyRule:
     return ConcurrencyRule(
         expression=wire.expression,
         max_runs=wire.max_runs if wire.HasField("max_runs") else 1,
-        strategy=strategy,
+        strategy=limit_strategy(wire.limit_strategy, f"{field}.limit_strategy"),
         name=wire.name,
         is_tenant_scoped=wire.is_tenant_scoped,
         max_runs_expression=wire.max_runs_expression,
     )
 
 
-def _rate_limit_use(wire: CreateTaskRateLimit) -> RateLimitUse:
+def rate_limit_use(wire: CreateTaskRateLimit) -> RateLimitUse:
     """Static limits arrive with a limit expression of -1, which means nothing (grpc specification 12.5)."""
     window = wire.duration if wire.HasField("duration") else RateLimitDuration.MINUTE
     return RateLimitUse(
@@ -272,5 +274,5 @@ def _rate_limit_use(wire: CreateTaskRateLimit) -> RateLimitUse:
     )
 
 
-def _not_yet(feature: str, field: str) -> InvalidArgument:
+def not_yet(feature: str, field: str) -> InvalidArgument:
     return InvalidArgument(f"this version of Broadaxe does not offer {feature} yet; remove it", field=field)

@@ -34,7 +34,10 @@ class WorkerProcess:
         slots: int = 100,
         labels: Mapping[str, str] | None = None,
         program: str = "gallery",
+        python: str = sys.executable,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`python` and `environment` are for workers that need another SDK than the tests do."""
         self.name = name if not namespace else f"{namespace}_{name}"
         """As the engine knows it."""
         self._engine = engine
@@ -44,13 +47,13 @@ class WorkerProcess:
             arguments += ["--label", f"{key}={value}"]
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", program, *arguments],
+                [python, "-m", program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 # The SDK reads .env files of the directory it is started in.
                 cwd=directory,
-                env=engine.worker_environment(namespace)
+                env=dict(environment or engine.worker_environment(namespace))
                 | {"WIRE_STAGE_PORT": str(stage.port), "PYTHONPATH": str(HOME)},
                 start_new_session=True,
             )

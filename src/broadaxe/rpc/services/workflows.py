@@ -1,12 +1,19 @@
-"""`WorkflowService`: triggers and rate limits. Source: grpc specification 9."""
+"""`WorkflowService`: triggers, rate limits, and definitions of the SDKs of 2025. Source: grpc specification 9."""
 
 from __future__ import annotations
 
-from broadaxe.core.commands import PauseRateLimit, PutRateLimit, Reply, TriggerRuns
+from broadaxe.core.commands import (
+    PauseRateLimit,
+    PutRateLimit,
+    PutWorkflow,
+    PutWorkflowReply,
+    Reply,
+    TriggerRuns,
+)
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.engine.engine import Engine
 from broadaxe.errors import IdempotencyCollision, InvalidArgument
-from broadaxe.rpc import inbound, outbound
+from broadaxe.rpc import inbound, inbound_v0, outbound
 from broadaxe.rpc._gen import workflows_pb2 as pb
 from broadaxe.rpc._gen.admin_pb2 import RateLimitDuration
 from broadaxe.rpc._gen.triggers_pb2 import TriggerWorkflowRequest
@@ -20,6 +27,7 @@ class WorkflowService:
 
     def methods(self) -> list[Method]:
         return [
+            unary("/WorkflowService/PutWorkflow", pb.PutWorkflowRequest, pb.WorkflowVersion, self.put_workflow),
             unary("/WorkflowService/TriggerWorkflow", TriggerWorkflowRequest, pb.TriggerWorkflowResponse, self.trigger),
             unary(
                 "/WorkflowService/BulkTriggerWorkflow",
@@ -37,6 +45,21 @@ class WorkflowService:
                 self.pause_rate_limit,
             ),
         ]
+
+    async def put_workflow(self, request: pb.PutWorkflowRequest, call: Call) -> pb.WorkflowVersion:
+        """A definition in the old form. The answer is complete, though no SDK is known to read it."""
+        spec = inbound_v0.workflow_spec(request.opts)
+        reply = await self._engine.submit(call.principal.tenant_id, PutWorkflow(spec))
+        assert isinstance(reply, PutWorkflowReply)
+        put_at = outbound.timestamp(reply.created_at_us)
+        return pb.WorkflowVersion(
+            id=reply.version_id,
+            created_at=put_at,
+            updated_at=put_at,
+            version=request.opts.version,
+            order=reply.ordinal,
+            workflow_id=reply.workflow_id,
+        )
 
     async def trigger(self, request: TriggerWorkflowRequest, call: Call) -> pb.TriggerWorkflowResponse:
         command = TriggerRuns((inbound.run_request(request),))
