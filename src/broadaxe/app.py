@@ -156,8 +156,10 @@ class App:
             ),
         )
         stack.push_async_callback(engine.stop)
-        http_port = await http.start(http_app, settings.host, settings.http_port)
-        stack.push_async_callback(http.stop)
+        http_port = settings.http_port
+        if settings.serve_http:
+            http_port = await http.start(http_app, settings.host, settings.http_port)
+            stack.push_async_callback(http.stop)
         await engine.start()
         carrier = Http2Carrier(
             [

@@ -47,6 +47,7 @@ class Settings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
+    serve_http: bool = True
     require_login: bool = True
     priority_across_tasks: bool = False
     extra_databases: tuple[str, ...] = ()
@@ -99,16 +100,23 @@ class Setting:
         return "--" + self.field.replace("_", "-")
 
 
-def load(environment: Mapping[str, str], given: Mapping[str, object] | None = None) -> Settings:
+def load(
+    environment: Mapping[str, str],
+    given: Mapping[str, object] | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> Settings:
     """Settings from the environment, with what was given on the command line (None = not given) on top.
 
-    Raises ConfigurationError that names the variable or flag and says what a valid value looks like.
+    `flags` has the flags of a command that does not use the usual ones, by field. Raises ConfigurationError that names
+    the variable or flag and says what a valid value looks like.
     """
     values: dict[str, object] = {}
     for setting in SETTINGS:
         on_command_line = (given or {}).get(setting.field)
         if on_command_line is not None:
-            values[setting.field] = _parsed(setting, setting.flag, _as_text(on_command_line))
+            values[setting.field] = _parsed(
+                setting, (flags or {}).get(setting.field, setting.flag), _as_text(on_command_line)
+            )
         elif (text := environment.get(setting.variable, "").strip()) != "":
             values[setting.field] = _parsed(setting, setting.variable, text)
     return Settings(**values)  # type: ignore[arg-type]
@@ -216,6 +224,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("tls_certificate", "PEM file with the gRPC server's certificate chain; turns TLS on for gRPC", _path),
     Setting("tls_key", "PEM file with the private key of that certificate", _path),
     Setting("tls_client_ca", "PEM file with the authorities whose client certificates gRPC demands (mTLS)", _path),
+    Setting(
+        "serve_http",
+        "whether to serve the REST API and the dashboard at all; without them only gRPC",
+        _flag,
+        has_flag=False,
+    ),
     Setting("require_login", "whether the dashboard asks for a password", _flag),
     Setting(
         "priority_across_tasks",

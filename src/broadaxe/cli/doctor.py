@@ -172,7 +172,7 @@ async def _database(dsn: str) -> AsyncIterator[Finding]:
 
 
 def _port(settings: Settings, number: int, purpose: str, flag: str) -> Finding:
-    from broadaxe.cli.engine import engine_pid
+    from broadaxe.cli.data_dir_lock import engine_pid
     from broadaxe.cli.ports import WantedPort, claim, holder_of
 
     subject = f"port {number} ({purpose})"

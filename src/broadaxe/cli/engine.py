@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 import click
 
 from broadaxe.cli import options
+from broadaxe.cli.data_dir_lock import only_engine
 from broadaxe.config import Settings
 from broadaxe.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from broadaxe.app import App
 
-__all__ = ["dev", "engine_pid", "serve"]
+__all__ = ["dev", "serve"]
 
 Ready = Callable[["App"], Awaitable[None]]
 
@@ -143,22 +144,6 @@ def serve(**given: str | bool | None) -> None:
     _run(settings, announce, exclusive=False)
 
 
-def engine_pid(data_dir: Path) -> int | None:
-    """The process id of the `broadaxe dev` that runs on a data directory, or None."""
-    import fcntl
-
-    path = data_dir / "engine.lock"
-    try:
-        with path.open("r+", encoding="ascii") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read(20) or 0)
-    except (OSError, ValueError):
-        return None
-    return None
-
-
 def _run(settings: Settings, announce: Ready, *, exclusive: bool) -> None:
     # Until the event loop takes over, there is nothing to stop in order.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -176,35 +161,6 @@ def _run(settings: Settings, announce: Ready, *, exclusive: bool) -> None:
         ],
     )
     settings = replace(settings, grpc_port=grpc_port, http_port=http_port)
-    with _only_engine(settings.data_dir) if exclusive else contextlib.nullcontext():
+    with only_engine(settings.data_dir) if exclusive else contextlib.nullcontext():
         code = run_until_signal(settings, announce)
     raise SystemExit(code)
-
-
-@contextlib.contextmanager
-def _only_engine(data_dir: Path) -> Iterator[None]:
-    """Hold the data directory; the kernel lets go of it when this process dies, whatever it dies of."""
-    import fcntl
-
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        file = (data_dir / "engine.lock").open("a+", encoding="ascii")
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot use {data_dir} as data directory: {error.strerror}; choose another with --data-dir",
-            field="--data-dir",
-        ) from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigurationError(
-                f"an engine (process {engine_pid(data_dir) or 'unknown'}) already runs on {data_dir}; "
-                "stop it, or choose another directory with --data-dir",
-                field="--data-dir",
-            ) from None
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
-        yield

@@ -1,16 +1,20 @@
 """One engine in this process, from start to the signal that stops it.
 
 SIGTERM and the first Ctrl-C stop in order and end with exit code 0, also while the engine is still starting; a second
-Ctrl-C ends at once.
+Ctrl-C ends at once. An engine that belongs to another program ends in the same way when its standard input closes,
+which happens whatever that program dies of; the terminal's Ctrl-C it leaves to that program, which still needs it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import sys
+import threading
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,20 +25,30 @@ if TYPE_CHECKING:
 
 __all__ = ["run_until_signal"]
 
+STDIN_BYTES: Final = 4096
 
-def run_until_signal(settings: Settings, announce: Callable[[App], Awaitable[None]]) -> int:
-    """Start an engine, call `announce` once it is ready, stop it on a signal. Returns the exit code."""
+
+def run_until_signal(
+    settings: Settings, announce: Callable[[App], Awaitable[None]], *, heed_stdin: bool = False
+) -> int:
+    """Start an engine, call `announce` once it is ready, stop it on a signal. Returns the exit code.
+
+    With `heed_stdin` the end of standard input stops it too, and Ctrl-C does so only if standard input is a terminal.
+    """
     try:
         import uvloop
     except ImportError:
-        return asyncio.run(_until_signal(settings, announce))
+        return asyncio.run(_until_signal(settings, announce, heed_stdin))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_until_signal(settings, announce))
+        return runner.run(_until_signal(settings, announce, heed_stdin))
 
 
-async def _until_signal(settings: Settings, announce: Callable[[App], Awaitable[None]]) -> int:
+async def _until_signal(settings: Settings, announce: Callable[[App], Awaitable[None]], heed_stdin: bool) -> int:
     stop = asyncio.Event()
-    _stop_on_signals(stop)
+    is_owned = heed_stdin and not sys.stdin.isatty()
+    _stop_on_signals(stop, (signal.SIGTERM,) if is_owned else (signal.SIGINT, signal.SIGTERM))
+    if heed_stdin:
+        _stop_with_stdin(stop)
     # Imported here because it takes a while, and a signal during that while shall be heeded.
     from broadaxe.app import App
 
@@ -57,15 +71,30 @@ async def _until_signal(settings: Settings, announce: Callable[[App], Awaitable[
     return 0
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
+def _stop_on_signals(stop: asyncio.Event, numbers: tuple[signal.Signals, ...]) -> None:
     def heed(number: signal.Signals) -> None:
         if stop.is_set() and number is signal.SIGINT:
             click.echo("broadaxe: stopped at once", err=True)
             os._exit(130)
-        if not stop.is_set():
+        if not stop.is_set() and signal.SIGINT in numbers:
             click.echo("broadaxe: stopping (Ctrl-C again to stop at once)", err=True)
         stop.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         loop.add_signal_handler(number, heed, number)
+
+
+def _stop_with_stdin(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def read_to_the_end() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(sys.stdin.fileno(), STDIN_BYTES):
+                pass
+        # The loop may be gone: the engine can end for other reasons too.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(stop.set)
+
+    # A thread, because standard input can be anything: a pipe, a terminal, a file, which event loops treat differently.
+    threading.Thread(target=read_to_the_end, name="stdin", daemon=True).start()

@@ -8,18 +8,20 @@ imported inside the commands, so that `broadaxe --help` answers at once.
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import click
 
 from broadaxe.cli.demo import demo
 from broadaxe.cli.doctor import doctor
+from broadaxe.cli.embedded import embedded
 from broadaxe.cli.engine import dev, serve
 from broadaxe.cli.migrate import migrate
 from broadaxe.cli.tenant import tenant
 from broadaxe.cli.token import token
 from broadaxe.errors import BroadaxeError, ConfigurationError
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "main", "main_embedded"]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -50,9 +52,18 @@ for command in (dev, serve, demo, tenant, token, migrate, doctor):
 
 
 def main() -> None:
-    """The entry point of the console script."""
+    """The entry point of the console script `broadaxe`."""
+    _run(cli)
+
+
+def main_embedded() -> None:
+    """The entry point of the console script `broadaxe-embedded`."""
+    _run(embedded)
+
+
+def _run(command: click.Command) -> NoReturn:
     try:
-        code = cli.main(standalone_mode=False)
+        code = command.main(standalone_mode=False)
     except click.exceptions.Exit as end:
         code = end.exit_code
     except click.Abort:

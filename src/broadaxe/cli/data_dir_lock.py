@@ -1,0 +1,70 @@
+"""One engine per data directory.
+
+Owns the lock file in that directory. The kernel lets go of the lock when its holder dies, whatever it dies of, so there
+is nothing to clean up after a kill. Refuses to guess whether the other engine is still needed: it only names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from broadaxe.errors import ConfigurationError
+
+__all__ = ["engine_pid", "only_engine"]
+
+LOOK_EVERY_S: Final = 0.05
+
+
+def engine_pid(data_dir: Path) -> int | None:
+    """The process id of the engine that holds a data directory, or None."""
+    path = data_dir / "engine.lock"
+    try:
+        with path.open("r+", encoding="ascii") as file:
+            return None if _lock(file) else int(file.read(20) or 0)
+    except (OSError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def only_engine(data_dir: Path, flag: str = "--data-dir", *, patience_s: float = 0.0) -> Iterator[None]:
+    """Hold the data directory, made when missing. Another engine gets `patience_s` to leave.
+
+    Raises ConfigurationError that names the holder and `flag`, with which another directory is chosen.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        file = (data_dir / "engine.lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot use {data_dir} as data directory: {error.strerror}; choose another with {flag}", field=flag
+        ) from None
+    with file:
+        deadline = time.monotonic() + patience_s
+        while not _lock(file):
+            if time.monotonic() >= deadline:
+                raise ConfigurationError(
+                    f"an engine (process {engine_pid(data_dir) or 'unknown'}) already runs on {data_dir}; "
+                    f"stop it, or choose another directory with {flag}",
+                    field=flag,
+                )
+            time.sleep(LOOK_EVERY_S)
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _lock(file: IO[str]) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

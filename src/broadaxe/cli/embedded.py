@@ -1,0 +1,166 @@
+"""`broadaxe-embedded`: an engine that belongs to the program which started it.
+
+The official SDKs can start an engine themselves: they run a program, wait until it has written a handshake file, and
+close its standard input (or just die) when they are done. This is that program. Owns its options, which are written
+with one dash and whose names the SDKs fix, and the handshake. What an engine consists of is `broadaxe.app`'s business.
+
+Invariants: the handshake file appears complete or not at all, and only once workers can connect; the engine listens on
+this machine only; it ends, in order, when its standard input closes, however its owner died. Between two owners that
+follow each other closely it waits for the first one's engine to leave.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from broadaxe.config import Settings, load
+from broadaxe.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from broadaxe.app import App
+
+__all__ = ["embedded"]
+
+#: What the flags of these settings are called here, where SDKs chose the names.
+FLAGS: Final = {
+    "database_url": "-database-url",
+    "data_dir": "-postgres-data-dir",
+    "grpc_port": "-grpc-port",
+    "http_port": "-api-port",
+    "log_level": "-log-level",
+}
+#: How long the engine of an earlier owner may take to leave the data directory.
+HANDOVER_S: Final = 15.0
+#: The levels that SDKs know beyond ours.
+LEVELS: Final = {"trace": "debug", "warn": "warning", "fatal": "error", "panic": "error"}
+
+
+@click.command(
+    "broadaxe-embedded",
+    context_settings={"help_option_names": ["-h", "-help", "--help"], "max_content_width": 100},
+    short_help="Run an engine that belongs to the program which starts it.",
+)
+@click.option(
+    "-handshake-file",
+    "--handshake-file",
+    metavar="PATH",
+    required=True,
+    help="Once ready, write how to connect into this file, as JSON.",
+)
+@click.option(
+    "-postgres-data-dir",
+    "--postgres-data-dir",
+    metavar="DIR",
+    help="Where the data lives; created when missing. [default: .broadaxe; BROADAXE_DATA_DIR]",
+)
+@click.option("-database-url", "--database-url", metavar="URL", help="A PostgreSQL of your own instead.")
+@click.option("-no-migrations", "--no-migrations", is_flag=True, help="Leave that PostgreSQL's schema as it is.")
+@click.option("-grpc-port", "--grpc-port", metavar="PORT", help="SDKs and workers. [default: any free one]")
+@click.option("-api-port", "--api-port", metavar="PORT", help="REST API and dashboard. [default: any free one]")
+@click.option("-no-api", "--no-api", is_flag=True, help="Serve gRPC only.")
+@click.option("-log-level", "--log-level", metavar="LEVEL", help="debug, info, warn or error. [default: warn]")
+@click.option("-rabbitmq-url", "--rabbitmq-url", metavar="URL", help="Refused: there is no message broker.")
+def embedded(
+    handshake_file: str,
+    postgres_data_dir: str | None,
+    database_url: str | None,
+    no_migrations: bool,
+    grpc_port: str | None,
+    api_port: str | None,
+    no_api: bool,
+    log_level: str | None,
+    rabbitmq_url: str | None,
+) -> None:
+    """Run an engine for the program that starts this one. Meant for SDKs: HATCHET_CLIENT_EMBEDDED_BINARY_PATH names it.
+
+    Ends when its standard input closes, and on SIGTERM. By hand, end it with Ctrl-D.
+
+    \b
+    Example:
+      broadaxe-embedded -handshake-file /tmp/handshake.json -postgres-data-dir /tmp/data
+    """
+    if rabbitmq_url is not None:
+        raise ConfigurationError(
+            "-rabbitmq-url: Broadaxe uses no message broker, PostgreSQL is all it needs; leave this option out",
+            field="-rabbitmq-url",
+        )
+    given = {
+        "database_url": database_url,
+        "data_dir": postgres_data_dir,
+        "grpc_port": grpc_port or "0",
+        "http_port": api_port or "0",
+        "log_level": LEVELS.get(log_level.lower(), log_level) if log_level else "warning",
+        "host": "127.0.0.1",
+        "require_login": False,
+        "serve_http": not no_api,
+    }
+    _run(load(os.environ, given, FLAGS), Path(handshake_file), run_migrations=not no_migrations)
+
+
+def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
+    from broadaxe import logs
+    from broadaxe.cli import appearing_file
+    from broadaxe.cli.data_dir_lock import only_engine
+    from broadaxe.cli.engine_process import run_until_signal
+    from broadaxe.cli.ports import WantedPort, claim
+
+    # Until the event loop takes over, there is nothing to stop in order. Ctrl-C is for the program that started us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if not sys.stdin.isatty():
+        # A handler that does nothing: an ignored signal is inherited by children, and PostgreSQL is stopped by this one.
+        signal.signal(signal.SIGINT, lambda *_: None)
+    logs.configure(settings.log_level, settings.log_format)
+    appearing_file.check_writable(handshake, "-handshake-file")
+    grpc_port, http_port = claim(
+        settings.host,
+        [WantedPort(settings.grpc_port, "gRPC", "-grpc-port"), WantedPort(settings.http_port, "HTTP", "-api-port")],
+    )
+    settings = replace(settings, grpc_port=grpc_port, http_port=http_port, data_dir=_state_dir(settings))
+
+    async def announce(app: App) -> None:
+        credentials = await app.bootstrap_dev()
+        connection = {
+            "token": credentials.token,
+            "tenant_id": credentials.tenant_id,
+            "grpc_address": app.grpc_address,
+            "api_url": app.http_url if settings.serve_http else "",
+        }
+        appearing_file.write(handshake, json.dumps(connection))
+
+    with only_engine(settings.data_dir, "-postgres-data-dir", patience_s=HANDOVER_S):
+        if settings.database_url is not None and run_migrations:
+            _migrate(settings.database_url)
+        code = run_until_signal(settings, announce, heed_stdin=True)
+    raise SystemExit(code)
+
+
+def _state_dir(settings: Settings) -> Path:
+    """Where the token and the lock live: for each database of the user's a place of its own."""
+    if settings.database_url is None:
+        return settings.data_dir
+    name = hashlib.sha256(settings.database_url.encode()).hexdigest()[:16]
+    return settings.data_dir / "databases" / name
+
+
+def _migrate(database_url: str) -> None:
+    import asyncio
+
+    import asyncpg
+
+    from broadaxe.storage.migrate import migrate
+
+    try:
+        asyncio.run(migrate(database_url))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise ConfigurationError(
+            f"-database-url: the database does not answer: {error}", field="-database-url"
+        ) from None
