@@ -116,7 +116,7 @@ def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
     # Until the event loop takes over, there is nothing to stop in order. Ctrl-C is for the program that started us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if not sys.stdin.isatty():
-        # A handler that does nothing: an ignored signal is inherited by children, and PostgreSQL is stopped by this one.
+        # A handler that does nothing: children inherit an ignored signal, and PostgreSQL is stopped by this one.
         signal.signal(signal.SIGINT, lambda *_: None)
     logs.configure(settings.log_level, settings.log_format)
     appearing_file.check_writable(handshake, "-handshake-file")
