@@ -260,7 +260,7 @@ def test_a_queue_ttl_out_of_bounds_is_refused(ttl_us: int) -> None:
     workflow_id = world.put(task("a")).workflow_id
     with pytest.raises(InvalidArgument) as refused:
         world.do(PauseWorkflow(workflow_id, ttl_us, WhilePaused.QUEUE, WhilePaused.QUEUE))
-    assert refused.value.field == "pausedWorkflowQueueTTL"
+    assert refused.value.field == "pause.pausedWorkflowQueueTTL"
     assert world.tenant._state.workflows[workflow_id].pause is None
 
 

@@ -5,10 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from hatchet_sdk.clients.rest.models.v1_cancelled_tasks import V1CancelledTasks
 from hatchet_sdk.clients.rest.models.v1_workflow_run_details import V1WorkflowRunDetails
+from hatchet_sdk.clients.rest.models.workflow import Workflow
 
-from broadaxe.core.commands import CancelTasks, Command, DeleteWorkflow, PauseWorker, ReplayTasks, Reply, TriggerRuns
+from broadaxe.core.commands import (
+    CancelTasks,
+    Command,
+    DeleteWorkflow,
+    PauseWorker,
+    PauseWorkflow,
+    ReplayTasks,
+    Reply,
+    TriggerRuns,
+    UnpauseWorkflow,
+    WhilePaused,
+)
+from broadaxe.core.durations import US_PER_S
 from broadaxe.errors import NotFound
 from broadaxe.storage.ids import new_id
 
@@ -126,9 +140,82 @@ async def test_pausing_a_worker_and_deleting_a_workflow_reach_the_engine(site: S
     deleted = await site.client.delete(f"/api/v1/workflows/{made[0]}")
     assert (deleted.status_code, deleted.content) == (204, b"")
     assert [command for _, command in site.engine.commands] == [PauseWorker(worker_id, True), DeleteWorkflow(made[0])]
-    paused = await site.client.patch(f"/api/v1/workflows/{made[0]}", json={"pause": {"action": "pause"}})
-    assert paused.status_code == 400
-    assert "not available yet" in paused.json()["message"]
+
+
+async def test_pausing_a_workflow_reaches_the_engine_and_shows(site: Site) -> None:
+    workflow_id, _, _ = await site.seeds.single()
+
+    async def apply(command: Command) -> Reply:
+        if isinstance(command, PauseWorkflow):
+            await site.seeds.pool.execute(
+                "update broadaxe.workflow set paused_at = now(), paused_queue_ttl_us = $1, paused_crons = $2,"
+                " paused_schedules = $3",
+                command.queue_ttl_us,
+                command.crons,
+                command.schedules,
+            )
+        return None
+
+    site.engine.answer = apply
+    words = {"pausedWorkflowCronRunQueueBehavior": "DROP", "pausedWorkflowScheduledRunQueueBehavior": "QUEUE"}
+    answer = await site.client.patch(
+        f"/api/v1/workflows/{workflow_id}",
+        json={"pause": {"action": "pause", "pausedWorkflowQueueTTL": "7d"} | words},
+    )
+    assert answer.status_code == 200, answer.text
+    shown = Workflow.from_dict(answer.json())
+    assert shown is not None
+    assert shown.is_paused is True
+    assert {key: answer.json()[key] for key in words} == words
+    (listed,) = (await site.client.get(f"{site.tenant}/workflows")).json()["rows"]
+    assert {key: listed[key] for key in ("isPaused", *words)} == words | {"isPaused": True}
+    await site.client.patch(f"/api/v1/workflows/{workflow_id}", json={"pause": {"action": "unpause"}})
+    assert [command for _, command in site.engine.commands] == [
+        PauseWorkflow(workflow_id, 7 * 86_400 * US_PER_S, WhilePaused.DROP, WhilePaused.QUEUE),
+        UnpauseWorkflow(workflow_id),
+    ]
+
+
+async def test_old_clients_pause_with_a_flag(site: Site) -> None:
+    workflow_id, _, _ = await site.seeds.single()
+    url = f"/api/v1/workflows/{workflow_id}"
+    for body in ({"isPaused": False}, {}, {"isPaused": None}):
+        answer = await site.client.patch(url, json=body)
+        assert (answer.status_code, answer.json()["isPaused"]) == (200, False)
+    assert site.engine.commands == [], "it was not paused before"
+    await site.client.patch(url, json={"isPaused": True})
+    thirty_days_us = 30 * 86_400 * US_PER_S
+    assert [command for _, command in site.engine.commands] == [
+        PauseWorkflow(workflow_id, thirty_days_us, WhilePaused.QUEUE, WhilePaused.QUEUE)
+    ]
+
+
+_WHOLE = {
+    "action": "pause",
+    "pausedWorkflowCronRunQueueBehavior": "DROP",
+    "pausedWorkflowScheduledRunQueueBehavior": "QUEUE",
+    "pausedWorkflowQueueTTL": "1h",
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"action": "stop"}, "pause.action"),
+        ({"pausedWorkflowCronRunQueueBehavior": None}, "pause.pausedWorkflowCronRunQueueBehavior"),
+        ({"pausedWorkflowScheduledRunQueueBehavior": None}, "pause.pausedWorkflowScheduledRunQueueBehavior"),
+        ({"pausedWorkflowScheduledRunQueueBehavior": "KEEP"}, "pause.pausedWorkflowScheduledRunQueueBehavior"),
+        ({"pausedWorkflowQueueTTL": None}, "pause.pausedWorkflowQueueTTL"),
+        ({"pausedWorkflowQueueTTL": "soon"}, "pause.pausedWorkflowQueueTTL"),
+        ({"pausedWorkflowQueueTTL": 60}, "pause.pausedWorkflowQueueTTL"),
+    ],
+    ids=["action", "no-crons", "no-schedules", "unknown-behaviour", "no-ttl", "odd-ttl", "number-as-ttl"],
+)
+async def test_a_pause_that_is_not_whole_names_what_is_wrong(site: Site, wrong: dict[str, object], field: str) -> None:
+    workflow_id, _, _ = await site.seeds.single()
+    answer = await site.client.patch(f"/api/v1/workflows/{workflow_id}", json={"pause": _WHOLE | wrong})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
+    assert site.engine.commands == []
 
 
 async def test_a_nul_in_a_text_is_a_bad_request_not_a_crash(site: Site) -> None:

@@ -27,7 +27,7 @@ def pause(state: State, command: PauseWorkflow, now_us: int) -> None:
     """InvalidArgument for a TTL that is not positive, or longer than durations can be."""
     workflow = _find(state, command.workflow_id)
     if not 0 < command.queue_ttl_us <= DURATION_US_MAX:
-        raise InvalidArgument("the queue TTL must be longer than nothing", field="pausedWorkflowQueueTTL")
+        raise InvalidArgument("the queue TTL must be longer than nothing", field="pause.pausedWorkflowQueueTTL")
     since_us = now_us if workflow.pause is None else workflow.pause.since_us
     workflow.pause = Pause(since_us, command.queue_ttl_us, command.crons, command.schedules)
     workflow.was_paused = True

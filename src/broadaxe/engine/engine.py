@@ -27,11 +27,13 @@ from broadaxe.core.commands import (
     Heartbeat,
     OpenStream,
     PauseWorker,
+    PauseWorkflow,
     PutWorkerLabels,
     PutWorkflow,
     ReleaseSlot,
     Reply,
     ReportAttempt,
+    UnpauseWorkflow,
     UnregisterWorker,
 )
 from broadaxe.core.decision import (
@@ -432,6 +434,8 @@ def _is_repeatable(command: Command) -> bool:
             | UnregisterWorker()
             | PutWorkerLabels()
             | PauseWorker()
+            | PauseWorkflow()
+            | UnpauseWorkflow()
             | PutWorkflow()
             | ReleaseSlot()
             | CancelTasks()

@@ -221,6 +221,9 @@ def workflow(record: WorkflowRecord, latest: VersionRecord | None = None) -> wir
         name=record.name,
         tenant_id=record.tenant_id,
         description=record.description or None,
+        is_paused=record.is_paused,
+        paused_workflow_cron_run_queue_behavior=record.paused_crons,
+        paused_workflow_scheduled_run_queue_behavior=record.paused_schedules,
         versions=versions,
     )
 

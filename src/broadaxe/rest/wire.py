@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from broadaxe.core.commands import WhilePaused
 from broadaxe.core.lifecycle import RunStatus, TaskEventType
 
 JsonObject = dict[str, object]
@@ -394,6 +395,8 @@ class Workflow(Wire):
     tenant_id: str
     description: str | None = None
     is_paused: bool = False
+    paused_workflow_cron_run_queue_behavior: WhilePaused | None = None
+    paused_workflow_scheduled_run_queue_behavior: WhilePaused | None = None
     versions: list[WorkflowVersionMeta] | None = None
 
 

@@ -14,7 +14,7 @@ from typing import Final, Literal
 import asyncpg
 import msgspec
 
-from broadaxe.core.commands import LabelValue
+from broadaxe.core.commands import LabelValue, WhilePaused
 from broadaxe.core.definition import TaskDefinition, WorkflowDefinition
 from broadaxe.storage.statements import statement
 
@@ -39,6 +39,10 @@ class WorkflowRecord(msgspec.Struct, frozen=True, gc=False):
     description: str
     created_at: datetime
     updated_at: datetime
+    is_paused: bool
+    paused_crons: WhilePaused | None
+    """These two are set while it is paused."""
+    paused_schedules: WhilePaused | None
 
 
 class VersionRecord(msgspec.Struct, frozen=True):
@@ -218,6 +222,9 @@ def _workflow(row: asyncpg.Record) -> WorkflowRecord:
         description=row["description"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        is_paused=row["is_paused"],
+        paused_crons=None if row["paused_crons"] is None else WhilePaused(row["paused_crons"]),
+        paused_schedules=None if row["paused_schedules"] is None else WhilePaused(row["paused_schedules"]),
     )
 
 

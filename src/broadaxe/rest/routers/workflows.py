@@ -1,24 +1,46 @@
-"""Workflows and their versions."""
+"""Workflows and their versions; pausing and deleting them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import Query, Response
+from pydantic import Field
 
-from broadaxe.core.commands import DeleteWorkflow
-from broadaxe.errors import Unimplemented
+from broadaxe.core.commands import DeleteWorkflow, PauseWorkflow, UnpauseWorkflow, WhilePaused
+from broadaxe.core.durations import US_PER_S, parse_duration
+from broadaxe.errors import InvalidArgument
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
-from broadaxe.rest.parameters import Id, Limit, Offset, PathId, page_of
+from broadaxe.rest.parameters import Body, Id, Limit, Offset, PathId, page_of
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.catalogue import WorkflowRecord
 
 NAME_LENGTH_MAX: Final = 1_000
 
+#: For clients that can only say "paused": what waits is kept for 30 days (and what comes due meanwhile waits too).
+DEFAULT_QUEUE_TTL_US: Final = 30 * 86_400 * US_PER_S
+
 routes = router("workflows")
+
+
+class WorkflowPause(Body):
+    """`action` says which; pausing needs the three that follow."""
+
+    action: Literal["pause", "unpause"]
+    paused_workflow_cron_run_queue_behavior: WhilePaused | None = None
+    paused_workflow_scheduled_run_queue_behavior: WhilePaused | None = None
+    paused_workflow_queue_ttl: str | None = Field(
+        default=None, alias="pausedWorkflowQueueTTL", examples=["90s", "1h30m", "7d"]
+    )
+
+
+class WorkflowChange(Body):
+    pause: WorkflowPause | None = None
+    is_paused: bool | None = None
+    """What clients before 1.0 send instead."""
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/workflows")
@@ -56,10 +78,18 @@ async def get_version(
 
 
 @routes.patch(f"{API}/workflows/{{workflow}}")
-async def change_workflow(workflow: PathId, caller: CallerDep, context: ContextDep) -> wire.Workflow:
-    """Pausing workflows is not available in this version."""
-    await _workflow(context, caller.tenant_ids, workflow)
-    raise Unimplemented("pausing a workflow is not available yet; pause its workers instead")
+async def change_workflow(
+    body: WorkflowChange, workflow: PathId, caller: CallerDep, context: ContextDep
+) -> wire.Workflow:
+    """Pauses a workflow or lets it go on. While paused, runs are made and wait; those that run go on. A task that was
+    made longer than `pausedWorkflowQueueTTL` ago (a duration like 90s, 1h30m or 7d) is cancelled."""
+    record = await _workflow(context, caller.tenant_ids, workflow)
+    caller.require(record.tenant_id, Role.MEMBER)
+    command = _change(body, record)
+    if command is not None:
+        await context.engine.submit(record.tenant_id, command)
+        record = await _workflow(context, [record.tenant_id], workflow)
+    return presentation.workflow(record, await context.catalogue.version(record.tenant_id, record.id))
 
 
 @routes.delete(f"{API}/workflows/{{workflow}}", status_code=204)
@@ -69,6 +99,34 @@ async def delete_workflow(workflow: PathId, caller: CallerDep, context: ContextD
     caller.require(record.tenant_id, Role.MEMBER)
     await context.engine.submit(record.tenant_id, DeleteWorkflow(record.id))
     return Response(status_code=204)
+
+
+def _change(body: WorkflowChange, record: WorkflowRecord) -> PauseWorkflow | UnpauseWorkflow | None:
+    pause = body.pause
+    if pause is None:
+        if body.is_paused is None or body.is_paused is record.is_paused:
+            return None
+        if not body.is_paused:
+            return UnpauseWorkflow(record.id)
+        return PauseWorkflow(record.id, DEFAULT_QUEUE_TTL_US, WhilePaused.QUEUE, WhilePaused.QUEUE)
+    if pause.action == "unpause":
+        return UnpauseWorkflow(record.id)
+    crons, schedules = (
+        pause.paused_workflow_cron_run_queue_behavior,
+        pause.paused_workflow_scheduled_run_queue_behavior,
+    )
+    if crons is None:
+        raise _unsaid("pausedWorkflowCronRunQueueBehavior", "DROP or QUEUE")
+    if schedules is None:
+        raise _unsaid("pausedWorkflowScheduledRunQueueBehavior", "DROP or QUEUE")
+    if pause.paused_workflow_queue_ttl is None:
+        raise _unsaid("pausedWorkflowQueueTTL", "a duration like 24h")
+    ttl_us = parse_duration(pause.paused_workflow_queue_ttl, field="pause.pausedWorkflowQueueTTL")
+    return PauseWorkflow(record.id, ttl_us, crons, schedules)
+
+
+def _unsaid(name: str, values: str) -> InvalidArgument:
+    return InvalidArgument(f"pausing a workflow needs {name}: {values}", field=f"pause.{name}")
 
 
 async def _workflow(context: Context, tenant_ids: list[str], workflow_id: str) -> WorkflowRecord:
