@@ -33,6 +33,9 @@ class Rest:
         answer = await self._http.patch(f"/api/v1/workers/{worker_id}", json={"isPaused": is_paused})
         answer.raise_for_status()
 
+    async def workflow(self, workflow_id: str) -> dict[str, Any]:
+        return await self._get(f"/api/v1/workflows/{workflow_id}")
+
     async def run(self, run_id: str) -> dict[str, Any]:
         """`{"run": …, "tasks": […], …}`"""
         return await self._get(f"{STABLE}/workflow-runs/{run_id}")
