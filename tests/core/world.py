@@ -32,6 +32,7 @@ from broadaxe.core.decision import (
     Decision,
     EventRow,
     ExpressionFailureRow,
+    FilterRow,
     RunFinished,
     RunRow,
     RunState,
@@ -43,7 +44,7 @@ from broadaxe.core.decision import (
     WorkerRow,
     Writes,
 )
-from broadaxe.core.definition import IdempotencyRule, TaskSpec, WorkflowSpec
+from broadaxe.core.definition import FilterSpec, IdempotencyRule, TaskSpec, WorkflowSpec
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX
@@ -89,6 +90,7 @@ class World:
         """Every output an attempt ever had, by (task id, retry count)."""
         self.finishes: list[RunFinished] = []
         self.claims: dict[bytes, ClaimRow] = {}
+        self.filters: dict[str, FilterRow] = {}
         self.failures: list[ExpressionFailureRow] = []
 
     # Driving -------------------------------------------------------------------------------------------------------
@@ -145,6 +147,7 @@ class World:
         event_triggers: tuple[str, ...] = (),
         default_priority: int | None = None,
         idempotency: IdempotencyRule | None = None,
+        default_filters: tuple[FilterSpec, ...] = (),
     ) -> PutWorkflowReply:
         spec = WorkflowSpec(
             name=name,
@@ -153,6 +156,7 @@ class World:
             event_triggers=event_triggers,
             default_priority=default_priority,
             idempotency=idempotency,
+            default_filters=default_filters,
         )
         reply = self.do(PutWorkflow(spec))
         assert isinstance(reply, PutWorkflowReply)
@@ -312,6 +316,10 @@ class World:
             self.workers[row.id] = row
         for event in writes.events:
             self.pushed[event.id] = event
+        for filter_ in writes.filters:
+            self.filters[filter_.id] = filter_
+        for filter_id in writes.deleted_filters:
+            del self.filters[filter_id]
         for claim in writes.claims:
             self.claims[claim.digest] = claim
         for digest in writes.released_claims:

@@ -74,6 +74,11 @@ def picture(tenant: Tenant) -> dict[str, Any]:
         },
         "limits": {limit.key: limit.row() for limit in state.limits.values()},
         "claims": dict(state.claims.items()),
+        "filters": {filter_.id: filter_.row() for filter_ in state.filters.values()},
+        "filters of workflows": {
+            workflow.id: {scope: list(chosen) for scope, chosen in workflow.filters.items()}
+            for workflow in state.workflows.values()
+        },
     }
 
 

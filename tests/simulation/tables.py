@@ -19,6 +19,8 @@ from broadaxe.core.claims import pack
 from broadaxe.core.decision import (
     ClaimRow,
     EventRow,
+    ExpressionFailureRow,
+    FilterRow,
     RateLimitRow,
     RunRow,
     RunState,
@@ -63,6 +65,8 @@ class Tables:
         self.pushed: dict[str, EventRow] = {}
         self.limits: dict[str, RateLimitRow] = {}
         self.claims: dict[bytes, ClaimRow] = {}
+        self.filters: dict[str, FilterRow] = {}
+        self.failures: list[ExpressionFailureRow] = []
         self.outputs: dict[tuple[str, int], str] = {}
         self.live: dict[str, None] = {}
         """Ids of runs that have not finished."""
@@ -95,6 +99,11 @@ class Tables:
             self.limits[limit.key] = limit
         for key in writes.deleted_rate_limits:
             self.limits.pop(key, None)
+        for filter_ in writes.filters:
+            self.filters[filter_.id] = filter_
+        for filter_id in writes.deleted_filters:
+            self.filters.pop(filter_id, None)
+        self.failures += writes.expression_failures
         for claim in writes.claims:
             self.claims[claim.digest] = claim
         for digest in writes.released_claims:
@@ -174,6 +183,7 @@ class Tables:
             runs=tuple(self._run(run_id, may_have_spawned=_has_run) for run_id in hot),
             rate_limits=tuple(self.limits[key] for key in sorted(self.limits)),
             cold=self._cold(waiting) if is_long else (),
+            filters=tuple(self.filters[key] for key in sorted(self.filters)),
             claims={claim.digest: pack(claim.run_id, claim.expires_at_us) for claim in self.claims.values()},
         )
 

@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 import pytest
 from gallery.cue import Cue
-from hatchet_sdk import ClientConfig, DefaultFilter, Hatchet, SleepCondition
+from hatchet_sdk import ClientConfig, Hatchet, SleepCondition
 from hatchet_sdk.config import ClientTLSConfig, TenacityConfig
 from lean_client import LeanClient, Task
 from wirekit import EngineProcess
@@ -135,7 +135,6 @@ async def test_an_input_that_is_no_object_is_refused(lean: LeanClient, key: str,
     ("field", "workflow_options", "task_options"),
     [
         ("cron_triggers", {"on_crons": ["* * * * *"]}, {}),
-        ("default_filters", {"default_filters": [DefaultFilter(expression="true", scope="all")]}, {}),
         ("tasks[0].conditions", {}, {"wait_for": [SleepCondition(timedelta(seconds=1))]}),
     ],
 )

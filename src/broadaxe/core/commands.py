@@ -153,6 +153,30 @@ class PushedEvent(msgspec.Struct, frozen=True):
     run_ids: tuple[str, ...]
 
 
+class CreateFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Makes an event filter. `payload` is a JSON object text. Reply: its id. NotFound for an unknown workflow."""
+
+    workflow_id: str
+    scope: str
+    expression: str
+    payload: str = "{}"
+
+
+class ChangeFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes what is not None. Reply: None. NotFound if absent."""
+
+    filter_id: str
+    scope: str | None = None
+    expression: str | None = None
+    payload: str | None = None
+
+
+class DeleteFilter(msgspec.Struct, frozen=True):
+    """Forgets an event filter, declared or not. Reply: None. NotFound if absent."""
+
+    filter_id: str
+
+
 class Outcome(StrEnum):
     STARTED = "STARTED"
     COMPLETED = "COMPLETED"
@@ -250,6 +274,9 @@ Command = (
     | PauseWorker
     | TriggerRuns
     | PushEvents
+    | CreateFilter
+    | ChangeFilter
+    | DeleteFilter
     | ReportAttempt
     | RefreshTimeout
     | ReleaseSlot

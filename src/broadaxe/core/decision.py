@@ -179,6 +179,19 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
     triggering_webhook_name: str | None = None
 
 
+class FilterRow(msgspec.Struct, frozen=True, gc=False):
+    """An event filter. `payload` is a JSON object text."""
+
+    id: str
+    workflow_id: str
+    scope: str
+    expression: str
+    payload: str
+    is_declared: bool
+    created_at_us: int
+    updated_at_us: int
+
+
 class ClaimRow(msgspec.Struct, frozen=True, gc=False):
     """A run's hold on an idempotency key, which is known by its digest (`claims.digest_of`)."""
 
@@ -192,7 +205,6 @@ class FailureSource(StrEnum):
 
     FILTER = "FILTER"
     IDEMPOTENCY_KEY = "IDEMPOTENCY_KEY"
-    WEBHOOK = "WEBHOOK"
 
 
 class ExpressionFailureRow(msgspec.Struct, frozen=True, gc=False):
@@ -231,6 +243,8 @@ class Writes(msgspec.Struct):
     replaced_outputs: list[ReplacedOutput]
     rate_limits: list[RateLimitRow]
     deleted_rate_limits: list[str]
+    filters: list[FilterRow]
+    deleted_filters: list[str]
     claims: list[ClaimRow]
     released_claims: list[bytes]
     expression_failures: list[ExpressionFailureRow]

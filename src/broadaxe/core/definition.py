@@ -120,6 +120,14 @@ class IdempotencyRule(msgspec.Struct, frozen=True, kw_only=True):
     method: ClaimMethod = ClaimMethod.TTL
 
 
+class FilterSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An event filter declared with its workflow (section 5.5). `payload` is a JSON object text."""
+
+    expression: str
+    scope: str
+    payload: str = "{}"
+
+
 class Sticky(StrEnum):
     SOFT = "SOFT"
     HARD = "HARD"
@@ -159,6 +167,8 @@ class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True):
     sticky: Sticky | None = None
     concurrency: tuple[ConcurrencyRule, ...] = ()
     idempotency: IdempotencyRule | None = None
+    default_filters: tuple[FilterSpec, ...] = ()
+    """They belong to the workflow, not to the version."""
 
 
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):

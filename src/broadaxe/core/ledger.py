@@ -23,7 +23,7 @@ from broadaxe.core.decision import (
     Writes,
 )
 from broadaxe.core.lifecycle import TaskEventType
-from broadaxe.core.model import Run, Task, Worker, Workflow
+from broadaxe.core.model import Filter, Run, Task, Worker, Workflow
 
 if TYPE_CHECKING:
     from broadaxe.core.ratelimits import Limit
@@ -34,9 +34,9 @@ FAILURES_MAX: Final = 100
 
 class Ledger:
     __slots__ = (
-        "_archived_outputs", "_claims", "_deleted_limits", "_effects", "_events", "_failures", "_limits",
-        "_new_runs", "_replaced_outputs", "_runs", "_task_events", "_tasks", "_versions", "_workers",
-        "_workflows",
+        "_archived_outputs", "_claims", "_deleted_filters", "_deleted_limits", "_effects", "_events",
+        "_failures", "_filters", "_limits", "_new_runs", "_replaced_outputs", "_runs", "_task_events", "_tasks",
+        "_versions", "_workers", "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -53,6 +53,8 @@ class Ledger:
         self._tasks: list[Task] = []
         self._task_events: list[TaskEventRow] = []
         self._events: list[EventRow] = []
+        self._filters: list[Filter] = []
+        self._deleted_filters: list[str] = []
         self._claims: dict[bytes, bytes | None] = {}
         self._failures: list[ExpressionFailureRow] = []
         self._archived_outputs: list[str] = []
@@ -99,6 +101,15 @@ class Ledger:
 
     def add_event(self, row: EventRow) -> None:
         self._events.append(row)
+
+    def touch_filter(self, filter_: Filter) -> None:
+        if not filter_.is_touched:
+            filter_.is_touched = True
+            self._filters.append(filter_)
+
+    def forget_filter(self, filter_: Filter) -> None:
+        """Its id never comes back, so the journal may delete after it puts."""
+        self._deleted_filters.append(filter_.id)
 
     def touch_claim(self, digest: bytes, packed: bytes | None) -> None:
         """The claim as it stands now (`claims.pack`), None when it ended."""
@@ -175,6 +186,10 @@ class Ledger:
         writes.events = self._events
         writes.archived_outputs = self._archived_outputs
         writes.replaced_outputs = self._replaced_outputs
+        for filter_ in self._filters:
+            filter_.is_touched = False
+            writes.filters.append(filter_.row())
+        writes.deleted_filters = self._deleted_filters
         for digest, packed in self._claims.items():
             if packed is None:
                 writes.released_claims.append(digest)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from broadaxe.core.commands import LabelValue, WhilePaused
-from broadaxe.core.decision import RunRow, RunState, TaskRow, TaskState, VersionRow, WorkerRow, WorkflowRow
+from broadaxe.core.decision import FilterRow, RunRow, RunState, TaskRow, TaskState, VersionRow, WorkerRow, WorkflowRow
 from broadaxe.core.definition import ConcurrencyRule, LabelRequirement, TaskDefinition, WorkflowDefinition
 from broadaxe.core.lifecycle import TERMINAL, RunStatus, TaskStatus
 
@@ -101,7 +101,7 @@ class Pause(msgspec.Struct, frozen=True, gc=False):
 
 class Workflow:
     __slots__ = (
-        "created_at_us", "deleted_at_us", "description", "id", "latest", "name", "pause", "unpaused_at_us",
+        "created_at_us", "deleted_at_us", "description", "filters", "id", "latest", "name", "pause", "unpaused_at_us",
         "updated_at_us", "was_paused",
     )  # fmt: skip
 
@@ -113,6 +113,8 @@ class Workflow:
         self.updated_at_us = row.updated_at_us
         self.deleted_at_us = row.deleted_at_us
         self.latest: Version | None = None
+        self.filters: dict[str, dict[str, Filter]] = {}
+        """Its event filters by scope and id."""
         self.pause: Pause | None = None
         if row.paused_at_us is not None:
             ttl_us, crons, schedules = row.paused_queue_ttl_us, row.paused_crons, row.paused_schedules
@@ -146,6 +148,38 @@ class Workflow:
         if self.unpaused_at_us is None:
             return due_at_us
         return max(due_at_us, self.unpaused_at_us + schedule_timeout_us)
+
+
+class Filter:
+    """An event filter of a workflow."""
+
+    __slots__ = (
+        "created_at_us", "expression", "id", "is_declared", "is_touched", "payload", "scope", "updated_at_us",
+        "workflow",
+    )  # fmt: skip
+
+    def __init__(self, row: FilterRow, workflow: Workflow) -> None:
+        self.id = row.id
+        self.workflow = workflow
+        self.scope = row.scope
+        self.expression = row.expression
+        self.payload = row.payload
+        self.is_declared = row.is_declared
+        self.created_at_us = row.created_at_us
+        self.updated_at_us = row.updated_at_us
+        self.is_touched = False
+
+    def row(self) -> FilterRow:
+        return FilterRow(
+            self.id,
+            self.workflow.id,
+            self.scope,
+            self.expression,
+            self.payload,
+            self.is_declared,
+            self.created_at_us,
+            self.updated_at_us,
+        )
 
 
 class Run:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from broadaxe.core.batching import Batch, BatchGroup
 from broadaxe.core.claims import Claims
+from broadaxe.core.decision import ExpressionFailureRow, FailureSource
 from broadaxe.core.ledger import Ledger
-from broadaxe.core.model import Run, Task, Version, Worker, Workflow
+from broadaxe.core.model import Filter, Run, Task, Version, Worker, Workflow
 from broadaxe.core.queues import ActionQueue, Chunk, Lane
 from broadaxe.core.timers import AlarmKind, Timers
 
@@ -21,6 +22,9 @@ FOR_EVER_US: Final = 1 << 62
 
 HOT_TASKS_MAX: Final = 20_000
 
+#: Length of a recorded failure of an expression.
+FAILURE_CHARS_MAX: Final = 2_000
+
 
 class State:
     __slots__ = (
@@ -29,6 +33,7 @@ class State:
         "batches",
         "claims",
         "cold_lanes",
+        "filters",
         "finished",
         "freezable",
         "groups",
@@ -79,6 +84,7 @@ class State:
         """Lanes that wait for a rate limit nobody has put yet, by its key."""
         self.prioritise_across_queues = False
         """Whether the most urgent task goes first also among different tasks of one worker."""
+        self.filters: dict[str, Filter] = {}
         self.claims = Claims()
         """Who holds which idempotency key."""
         self.timers = Timers()
@@ -164,6 +170,26 @@ class State:
             if not waiting:
                 del self.lanes_without_limit[lane.waits_for]
         lane.waits_for = None
+
+    def record_failure(
+        self,
+        source: FailureSource,
+        message: str,
+        now_us: int,
+        *,
+        workflow_id: str | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        """Remembers that an expression failed where nobody waits to be told."""
+        row = ExpressionFailureRow(
+            self.new_id(),
+            source,
+            message.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:FAILURE_CHARS_MAX],
+            workflow_id,
+            event_id,
+            now_us,
+        )
+        self.ledger.add_failure(row)
 
     def add_run(self, run: Run) -> None:
         self.runs[run.id] = run

@@ -24,6 +24,7 @@ from broadaxe.core import (
     backlog,
     concurrency,
     dag,
+    filters,
     fleet,
     idempotency,
     pausing,
@@ -36,8 +37,11 @@ from broadaxe.core.claims import Claims
 from broadaxe.core.commands import (
     Accepted,
     CancelTasks,
+    ChangeFilter,
     CloseStream,
     Command,
+    CreateFilter,
+    DeleteFilter,
     DeleteRateLimit,
     DeleteWorkflow,
     FailDelivery,
@@ -64,6 +68,7 @@ from broadaxe.core.commands import (
 )
 from broadaxe.core.decision import (
     Decision,
+    FilterRow,
     RateLimitRow,
     RunRow,
     RunState,
@@ -104,6 +109,7 @@ class Loaded(msgspec.Struct, frozen=True):
     runs: tuple[LoadedRun, ...] = ()
     rate_limits: tuple[RateLimitRow, ...] = ()
     cold: tuple[ColdTasks, ...] = ()
+    filters: tuple[FilterRow, ...] = ()
     claims: dict[bytes, bytes] = {}
     """Packed claims (`claims.pack`) by the digest of their key."""
 
@@ -198,6 +204,12 @@ class Tenant:
                 return triggers.trigger(state, requests, now_us)
             case PushEvents(events):
                 return triggers.push(state, events, now_us)
+            case CreateFilter(workflow_id=workflow_id, scope=scope, expression=expression, payload=payload):
+                return filters.create(state, workflow_id, scope, expression, payload, now_us)
+            case ChangeFilter():
+                filters.change(state, command.filter_id, command.scope, command.expression, command.payload, now_us)
+            case DeleteFilter(filter_id):
+                filters.delete(state, filter_id)
             case Heartbeat(worker_id):
                 fleet.heartbeat(state, fleet.find(state, worker_id), now_us)
             case PutWorkflow():
@@ -295,6 +307,7 @@ class Tenant:
             fleet.adopt(state, worker)
         for limit_row in loaded.rate_limits:
             state.limits.setdefault(limit_row.key, ratelimits.Limit(limit_row))
+        filters.adopt(state, loaded.filters)
         if loaded.claims:
             idempotency.adopt(state, loaded.claims)
         live: list[tuple[Task, TaskState]] = []
@@ -468,10 +481,12 @@ class Tenant:
     def _put_workflow(self, command: PutWorkflow, now_us: int) -> PutWorkflowReply:
         state = self._state
         definition = normalise(command.spec, state.new_id)
+        filters.check_declared(command.spec.default_filters)
         digest = checksum(definition)
         workflow = state.workflows_by_name.get(definition.name)
         latest = None if workflow is None else workflow.latest
         if workflow is not None and latest is not None and latest.checksum == digest:
+            filters.declare(state, workflow, command.spec.default_filters, now_us)
             return PutWorkflowReply(workflow.id, latest.id, latest.ordinal, workflow.updated_at_us)
         if workflow is None:
             workflow = Workflow(
@@ -485,6 +500,7 @@ class Tenant:
         version = workflow.latest = state.versions[row.id] = Version(row, workflow)
         state.ledger.touch_workflow(workflow)
         state.ledger.add_version(row)
+        filters.declare(state, workflow, command.spec.default_filters, now_us)
         return PutWorkflowReply(workflow.id, version.id, ordinal, now_us)
 
     def _delete_workflow(self, workflow_id: str, now_us: int) -> None:
@@ -494,6 +510,7 @@ class Tenant:
             raise NotFound(f"there is no workflow {workflow_id}", field="workflow")
         workflow.deleted_at_us = workflow.updated_at_us = now_us
         del state.workflows_by_name[workflow.name]
+        filters.forget_all(state, workflow)
         state.ledger.touch_workflow(workflow)
 
     # Loading -------------------------------------------------------------------------------------------------------

@@ -13,20 +13,20 @@ from typing import Any, Final
 
 import msgspec
 
-from broadaxe.core import dag, idempotency
+from broadaxe.core import dag, filters, idempotency
 from broadaxe.core.commands import EventRequest, PushedEvent, RunRequest
-from broadaxe.core.decision import EventRow, ExpressionFailureRow, FailureSource, RunRow, RunStarted
+from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority, event_key_matches
 from broadaxe.core.expressions import Failure
 from broadaxe.core.keys import evaluate
-from broadaxe.core.model import Run, Task, Version, display_name
+from broadaxe.core.model import Filter, Run, Task, Version, display_name
 from broadaxe.core.state import State
 from broadaxe.errors import IdempotencyCollision, InvalidArgument, ResourceExhausted
 
 #: Runs or events in one request.
 BULK_MAX: Final = 1000
-#: Length of a recorded failure of an expression.
-FAILURE_CHARS_MAX: Final = 2_000
+#: Size of an event's key and of its scope: what fits into an entry of an index.
+EVENT_TEXT_BYTES_MAX: Final = 2_000
 
 _TOO_MANY_KEYS: Final = f"the tenant's runs hold {idempotency.CLAIMS_MAX} idempotency keys, the most allowed"
 
@@ -77,11 +77,12 @@ def create(
     *,
     parent: Task | None = None,
     event: EventRow | None = None,
+    chosen: Filter | None = None,
 ) -> Run | Collision | Refusal:
     """Makes the run, unless its idempotency key is held or cannot be had.
 
     For runs that nobody waits to be told about; whoever does is better told by `trigger`, which checks first.
-    `metadata` is the run's, whatever `request` says.
+    `metadata` is the run's, whatever `request` says; `chosen` is the filter that let its event through.
     """
     key: str | None = None
     rule = version.definition.idempotency
@@ -89,26 +90,26 @@ def create(
         found = idempotency.key_of(rule, request.input, metadata)
         if isinstance(found, Failure) or idempotency.is_full(state):
             message = found.message if isinstance(found, Failure) else _TOO_MANY_KEYS
-            event_id = None if event is None else event.id
-            record_failure(state, FailureSource.IDEMPOTENCY_KEY, message, version.workflow.id, event_id, now_us)
+            state.record_failure(
+                FailureSource.IDEMPOTENCY_KEY,
+                message,
+                now_us,
+                workflow_id=version.workflow.id,
+                event_id=None if event is None else event.id,
+            )
             return Refusal(message)
         key = found
-    return _create(state, version, request, parent, event, metadata, key, now_us)
-
-
-def record_failure(
-    state: State, source: FailureSource, message: str, workflow_id: str | None, event_id: str | None, now_us: int
-) -> None:
-    """Remembers that an expression failed where nobody waits to be told."""
-    row = ExpressionFailureRow(state.new_id(), source, message[:FAILURE_CHARS_MAX], workflow_id, event_id, now_us)
-    state.ledger.add_failure(row)
+    return _create(state, version, request, parent, event, metadata, key, now_us, chosen)
 
 
 def push(state: State, events: Sequence[EventRequest], now_us: int) -> tuple[PushedEvent, ...]:
-    """Stores events, and starts one run per matching (workflow, pattern), latest versions only."""
+    """Stores events, and starts one run per matching (workflow, pattern) and filter, latest versions only."""
     for position, event in enumerate(events):
         if not event.key:
             raise InvalidArgument("an event needs a key", field=f"events[{position}].key")
+        for field, text in (("key", event.key), ("scope", event.scope)):
+            if text is not None and len(text.encode()) > EVENT_TEXT_BYTES_MAX:
+                raise InvalidArgument(f"longer than {EVENT_TEXT_BYTES_MAX} bytes", field=f"events[{position}].{field}")
         if event.priority is not None:
             check_priority(event.priority, field=f"events[{position}].priority")
     return tuple(_push_one(state, event, now_us) for event in events)
@@ -208,6 +209,7 @@ def _create(
     metadata: str | None,
     key: str | None,
     now_us: int,
+    chosen: Filter | None = None,
 ) -> Run | Collision:
     """The run, or who holds `key`, its idempotency key."""
     run_id = state.new_id()
@@ -239,6 +241,8 @@ def _create(
         desired_labels=None if request.desired_labels is None else msgspec.json.encode(request.desired_labels).decode(),
         keys=None if keys is None else msgspec.json.encode(keys).decode(),
         idempotency_key=key,
+        filter_id=None if chosen is None else chosen.id,
+        filter_payload=None if chosen is None else chosen.payload,
     )
     run = Run(row, version)
     run.keys, run.labels = keys, request.desired_labels
@@ -267,10 +271,13 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
         version = workflow.latest
         if version is None:
             continue
-        for pattern in version.definition.event_triggers:
-            if event_key_matches(pattern, event.key):
-                request = RunRequest(workflow_name=workflow.name, input=event.payload, priority=event.priority)
-                run = create(state, version, request, _event_metadata(row), now_us, event=row)
+        matches = sum(event_key_matches(pattern, event.key) for pattern in version.definition.event_triggers)
+        if not matches:
+            continue
+        request = RunRequest(workflow_name=workflow.name, input=event.payload, priority=event.priority)
+        for chosen in filters.admitted(state, workflow, row, now_us):
+            for _ in range(matches):
+                run = create(state, version, request, _event_metadata(row), now_us, event=row, chosen=chosen)
                 if isinstance(run, Run):
                     run_ids.append(run.id)
     return PushedEvent(row.id, now_us, tuple(run_ids))

@@ -18,6 +18,7 @@ from broadaxe.core.definition import (
     ClaimMethod,
     Comparator,
     ConcurrencyRule,
+    FilterSpec,
     IdempotencyRule,
     LabelRequirement,
     LimitStrategy,
@@ -34,6 +35,7 @@ from broadaxe.rpc._gen.admin_pb2 import (
     CreateTaskOpts,
     CreateTaskRateLimit,
     CreateWorkflowVersionRequest,
+    DefaultFilter,
     IdempotencyConfig,
     IdempotencyMethod,
     RateLimitDuration,
@@ -149,10 +151,7 @@ def run_request(wire: TriggerWorkflowRequest, *, field: str = "") -> RunRequest:
 
 def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
     """A v1 definition. What this version does not offer is refused, never dropped (grpc specification 12.1)."""
-    for name, is_used in (
-        ("cron_triggers", bool(wire.cron_triggers)),
-        ("default_filters", bool(wire.default_filters)),
-    ):
+    for name, is_used in (("cron_triggers", bool(wire.cron_triggers)),):
         if is_used:
             raise not_yet(name.replace("_", " "), name)
     schema: str | None = None
@@ -178,6 +177,10 @@ def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
             )
         ),
         idempotency=_idempotency_rule(wire.idempotency) if wire.HasField("idempotency") else None,
+        default_filters=tuple(
+            _filter_spec(declared, f"default_filters[{position}].")
+            for position, declared in enumerate(wire.default_filters)
+        ),
     )
 
 
@@ -223,6 +226,16 @@ def _batch_rule(wire: TaskBatchConfig) -> BatchRule:
         group_max_runs=wire.batch_group_max_runs if wire.HasField("batch_group_max_runs") else 100,
         broadcast_output=wire.broadcast_output,
     )
+
+
+def _filter_spec(wire: DefaultFilter, field: str) -> FilterSpec:
+    payload = "{}"
+    if wire.payload:
+        try:
+            payload = json_object(wire.payload.decode(), field=f"{field}payload")
+        except UnicodeDecodeError:
+            raise InvalidArgument("not UTF-8 text", field=f"{field}payload") from None
+    return FilterSpec(expression=wire.expression, scope=plain_text(wire.scope, field=f"{field}scope"), payload=payload)
 
 
 def _idempotency_rule(wire: IdempotencyConfig) -> IdempotencyRule:

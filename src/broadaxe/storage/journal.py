@@ -142,6 +142,12 @@ class Journal:
             await connection.execute(statement("journal/put_rate_limits"), tenant_id, *columns)
         if writes.deleted_rate_limits:
             await connection.execute(statement("journal/delete_rate_limits"), tenant_id, writes.deleted_rate_limits)
+        if writes.filters:
+            await connection.execute(
+                statement("journal/put_filters"), tenant_id, *_columns(map(_astuple, writes.filters), 8)
+            )
+        if writes.deleted_filters:
+            await connection.execute(statement("journal/delete_filters"), tenant_id, writes.deleted_filters)
         if writes.claims:
             await connection.execute(
                 statement("journal/put_claims"), tenant_id, *_columns(map(_astuple, writes.claims), 3)
@@ -166,6 +172,8 @@ def _is_plain(writes: Writes) -> bool:
         or writes.replaced_outputs
         or writes.rate_limits
         or writes.deleted_rate_limits
+        or writes.filters
+        or writes.deleted_filters
         or writes.claims
         or writes.released_claims
         or writes.expression_failures

@@ -16,6 +16,7 @@ import msgspec
 from broadaxe.core.backlog import CHUNK_TASKS_MAX, ColdTasks
 from broadaxe.core.commands import LabelValue, WhilePaused
 from broadaxe.core.decision import (
+    FilterRow,
     RateLimitRow,
     RunRow,
     RunState,
@@ -48,6 +49,7 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max
         versions = await connection.fetch(statement("loader/versions"), tenant_id)
         workers = await connection.fetch(statement("loader/workers"), tenant_id, now)
         limits = await connection.fetch(statement("loader/rate_limits"), tenant_id)
+        filters = await connection.fetch(statement("loader/filters"), tenant_id)
         claims = {digest: packed async for digest, packed in _claims(connection, tenant_id)}
         waiting = await connection.fetchval(statement("loader/backlog_count"), tenant_id, waiting_max + 1)
         is_long = waiting > waiting_max
@@ -64,6 +66,7 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max
         _runs(runs, tasks, children),
         tuple(RateLimitRow(*row) for row in limits),
         cold,
+        tuple(FilterRow(*row) for row in filters),
         claims,
     )
 
