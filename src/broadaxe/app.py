@@ -2,7 +2,7 @@
 
 Start order: Postgres, migrations, pools, HTTP (answers `live`), engine, gRPC (workers may come), `ready`. Stop order:
 gRPC first, so that streams end with OK and what they had not sent goes back to the queue; then HTTP, engine (commits
-what it accepted, gives its leases back), logs, pools, Postgres.
+what it accepted, gives its leases back), logs and spans, pools, Postgres.
 """
 
 from __future__ import annotations
@@ -35,21 +35,23 @@ from broadaxe.rpc.http2.carrier import Http2Carrier, server_tls_context
 from broadaxe.rpc.services.admin import AdminService
 from broadaxe.rpc.services.dispatcher import DispatcherService
 from broadaxe.rpc.services.events import EventsService
+from broadaxe.rpc.services.traces import TraceService
 from broadaxe.rpc.services.workflows import WorkflowService
 from broadaxe.rpc.transport import Metadata, Principal
 from broadaxe.secret_keys import key_from_file
-from broadaxe.storage import accounts, tokens
+from broadaxe.storage import accounts, retention, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.journal import CONNECTION_SETTINGS
 from broadaxe.storage.logs import LogStore
 from broadaxe.storage.migrate import ensure_partitions, migrate, pending
 from broadaxe.storage.reads import POOL_SETTINGS, Reads
+from broadaxe.storage.spans import SpanStore
 
 GRPC_GRACE_S: Final = 5.0
 JOURNAL_CONNECTIONS_MAX: Final = 8
 READ_CONNECTIONS_MAX: Final = 10
-#: How often partitions are made ahead; they are made for days, so nothing depends on the exact moment.
+#: How often partitions are made ahead and old ones dropped; both go by days, so nothing depends on the exact moment.
 PARTITIONS_EVERY_S: Final = 6 * 3600.0
 
 SECRET_KEY_FILE: Final = "secret.key"
@@ -124,7 +126,12 @@ class App:
         logs = LogStore(pool)
         logs.start()
         stack.push_async_callback(logs.stop)
-        stack.push_async_callback(_cancelled, asyncio.create_task(_keep_partitions(pool), name="partitions"))
+        spans = SpanStore(pool)
+        spans.start()
+        stack.push_async_callback(spans.stop)
+        stack.push_async_callback(
+            _cancelled, asyncio.create_task(_keep_partitions(pool, settings.retention_days), name="partitions")
+        )
 
         clock = SystemClock()
         metrics = Metrics()
@@ -167,6 +174,7 @@ class App:
                 *AdminService(engine, reads).methods(),
                 *WorkflowService(engine).methods(),
                 *EventsService(engine, logs).methods(),
+                *TraceService(spans).methods(),
             ],
             self._authenticate,
             settings.host,
@@ -285,14 +293,18 @@ async def _check_schema(dsn: str) -> None:
         )
 
 
-async def _keep_partitions(pool: asyncpg.Pool) -> None:
+async def _keep_partitions(pool: asyncpg.Pool, retention_days: int) -> None:
     while True:
         try:
             made = await ensure_partitions(pool, datetime.now(UTC))
             if made:
                 _log.debug("made partitions", count=made)
+            if retention_days:
+                gone = await retention.enforce(pool, datetime.now(UTC), retention_days)
+                if gone:
+                    _log.info("old history was dropped", partitions=gone)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            _log.warning("partitions could not be made", error=str(error))
+            _log.warning("partitions could not be made or dropped", error=str(error))
         await asyncio.sleep(PARTITIONS_EVERY_S)
 
 

@@ -24,6 +24,8 @@ __all__ = ["SETTINGS", "Setting", "Settings", "load"]
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_GRPC_PORT: Final = 7077
 DEFAULT_HTTP_PORT: Final = 8080
+DEFAULT_RETENTION_DAYS: Final = 30
+RETENTION_DAYS_MAX: Final = 36_500
 DEFAULT_DATA_DIR: Final = Path(".broadaxe")
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -50,6 +52,8 @@ class Settings:
     serve_http: bool = True
     require_login: bool = True
     priority_across_tasks: bool = False
+    retention_days: int = DEFAULT_RETENTION_DAYS
+    """How long finished runs, events, log lines and spans are kept; 0 is for ever."""
     extra_databases: tuple[str, ...] = ()
     secret_key: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
 
@@ -138,6 +142,12 @@ def _as_text(value: object) -> str:
 def _port(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
         raise ValueError(f"{text!r} is no port; use 1 to 65535, or 0 for any free one")
+    return int(text)
+
+
+def _days(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > RETENTION_DAYS_MAX:
+        raise ValueError(f"{text!r} is no number of days; use 1 to {RETENTION_DAYS_MAX}, or 0 for ever")
     return int(text)
 
 
@@ -236,6 +246,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "whether the most urgent run goes first also among different tasks of one worker, not only within a task",
         _flag,
     ),
+    Setting("retention_days", "days that finished runs and their history are kept; 0 keeps them for ever", _days),
     Setting("extra_databases", "further databases to create on the embedded server, separated by commas", _names),
     Setting(
         "secret_key",

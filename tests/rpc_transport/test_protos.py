@@ -10,8 +10,9 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from hatchet_sdk.contracts import dispatcher_pb2, events_pb2, workflows_pb2
 from hatchet_sdk.contracts.v1 import dispatcher_pb2 as v1_dispatcher_pb2
 from hatchet_sdk.contracts.v1 import workflows_pb2 as v1_workflows_pb2
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from broadaxe.rpc._gen import admin_pb2, durable_pb2
+from broadaxe.rpc._gen import admin_pb2, durable_pb2, otlp_pb2
 from broadaxe.rpc._gen import dispatcher_pb2 as our_dispatcher_pb2
 from broadaxe.rpc._gen import events_pb2 as our_events_pb2
 from broadaxe.rpc._gen import workflows_pb2 as our_workflows_pb2
@@ -60,6 +61,19 @@ def test_service_reads_and_writes_what_the_official_sdk_does(official, ours, ser
         differences += _differences(method.input_type, mine[name].input_type, seen)
         differences += _differences(method.output_type, mine[name].output_type, seen)
     assert differences == []
+
+
+#: Fields of OTLP that only its profiles use, which travel over another service.
+OF_PROFILES = ("key_strindex", "string_value_strindex", "entity_refs")
+
+
+def test_spans_are_read_as_opentelemetry_writes_them() -> None:
+    official = trace_service_pb2.DESCRIPTOR.services_by_name["TraceService"].methods_by_name["Export"]
+    ours = otlp_pb2.DESCRIPTOR.services_by_name["TraceService"].methods_by_name["Export"]
+    seen: set[str] = set()
+    differences = _differences(official.input_type, ours.input_type, seen)
+    differences += _differences(official.output_type, ours.output_type, seen)
+    assert [found for found in differences if not any(f".{name} = " in found for name in OF_PROFILES)] == []
 
 
 def _differences(official: Descriptor, ours: Descriptor, seen: set[str]) -> list[str]:

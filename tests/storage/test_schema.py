@@ -16,7 +16,7 @@ from broadaxe.storage.migrate import ensure_partitions, migrate, pending
 from tests.storage.ground import contents
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PARTITIONED = ("run", "task", "task_event", "event", "log_line")
+PARTITIONED = ("run", "task", "task_event", "event", "log_line", "span")
 PUT_EVENT = (
     "insert into broadaxe.event (tenant_id, id, key, payload, seen_at) "
     "values (gen_random_uuid(), $1, 'k', '{}', now()) "

@@ -42,13 +42,22 @@ def database_url(command: Decorated) -> Decorated:
 
 
 def choosing(command: Decorated) -> Decorated:
-    """`--priority-across-tasks`."""
-    return click.option(
-        "--priority-across-tasks",
-        is_flag=True,
-        default=None,
-        help="The most urgent run goes first also among different tasks of one worker.",
-    )(command)
+    """`--priority-across-tasks`, `--retention-days`."""
+    for option in (
+        click.option(
+            "--retention-days",
+            metavar="DAYS",
+            help="Days that finished runs and their history are kept; 0 keeps them for ever. [default: 30]",
+        ),
+        click.option(
+            "--priority-across-tasks",
+            is_flag=True,
+            default=None,
+            help="The most urgent run goes first also among different tasks of one worker.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def tls(command: Decorated) -> Decorated:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broadaxe.core import dag, filters, idempotency
+from broadaxe.core import dag, filters, idempotency, tracing
 from broadaxe.core.commands import EventRequest, PushedEvent, RunRequest
 from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority, event_key_matches
@@ -284,12 +284,13 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
 
 
 def _child_metadata(parent: Task, own: str | None) -> str:
-    """The parent's keys that are not reserved, the child's own over them, and where the child came from."""
+    """The parent's keys that are not reserved, the child's own over them, where the child came from, and its trace."""
     inherited = _decode(parent.run.row.additional_metadata)
     metadata = {key: value for key, value in inherited.items() if not key.startswith(_RESERVED)}
     metadata |= _decode(own)
     metadata["hatchet__parent_workflow_run_id"] = parent.run.id
     metadata["hatchet__parent_step_run_id"] = parent.id
+    tracing.pass_on(metadata, parent.run.id, parent.id, parent.retry_count)
     return msgspec.json.encode(metadata).decode()
 
 

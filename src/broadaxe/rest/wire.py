@@ -315,9 +315,30 @@ class TaskTimingList(Wire):
     rows: list[TaskTiming]
 
 
+class Span(Wire):
+    """`trace_id` has 32 hex digits, span ids 16. `created_at` is the span's start."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None = None
+    span_name: str
+    span_kind: Literal["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
+    service_name: str
+    status_code: Literal["UNSET", "OK", "ERROR"]
+    status_message: str | None = None
+    duration_ns: int
+    created_at: Instant
+    retry_count: int
+    resource_attributes: dict[str, str] | None = None
+    span_attributes: dict[str, str] | None = None
+    scope_name: str | None = None
+    scope_version: str | None = None
+
+
 class SpanList(Wire):
     pagination: Pagination
-    rows: list[JsonObject]
+    retry_counts: list[int]
+    rows: list[Span]
 
 
 # Logs ---------------------------------------------------------------------------------------------------------------

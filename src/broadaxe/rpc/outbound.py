@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from broadaxe.core.decision import CancelAttempt, Progress
 from broadaxe.core.lifecycle import RunStatus
+from broadaxe.core.tracing import attempt_metadata
 from broadaxe.engine.sessions import Assignment, BatchAssignment, Outgoing
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
@@ -81,9 +82,10 @@ def _start(tenant_id: str, item: Assignment) -> pb.AssignedAction:
         workflow_id=attempt.workflow_id,
         workflow_version_id=attempt.version_id,
         task_inserted_at=timestamp(attempt.created_at_us),
+        additional_metadata=attempt_metadata(
+            attempt.additional_metadata, attempt.run_id, attempt.task_id, attempt.retry_count
+        ),
     )
-    if attempt.additional_metadata:
-        action.additional_metadata = attempt.additional_metadata
     if attempt.parent_run_id:
         action.parent_workflow_run_id = attempt.parent_run_id
         action.child_workflow_index = attempt.child_index or 0

@@ -39,6 +39,7 @@ __all__ = [
     "RunFilter",
     "RunRecord",
     "RunResult",
+    "SpanRecord",
     "TaskRecord",
     "TaskResultRow",
 ]
@@ -52,6 +53,10 @@ QUEUES_MAX: Final = 1_000
 EVENT_KEYS_MAX: Final = 1_000
 RUNS_OF_EVENTS_MAX: Final = 5_000
 
+#: Spans of a trace that were sent before the run was made are still found when they are younger than this.
+TRACE_BEFORE_RUN: Final = timedelta(days=1)
+
+_texts: Final = msgspec.json.Decoder(dict[str, str])
 _LIVE_RUN: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 
 
@@ -144,6 +149,26 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
     message: str
     metadata: str | None
     created_at: datetime
+
+
+class SpanRecord(msgspec.Struct, frozen=True):
+    """A span a client sent; `trace_id` with 32 hex digits, span ids with 16, kinds and codes by their OTLP numbers."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    retry_count: int
+    name: str
+    kind: int
+    service_name: str
+    status_code: int
+    status_message: str
+    started_at: datetime
+    duration_ns: int
+    attributes: dict[str, str]
+    resource_attributes: dict[str, str]
+    scope_name: str
+    scope_version: str
 
 
 class EventRun(msgspec.Struct, frozen=True, gc=False):
@@ -369,6 +394,14 @@ class Reads:
             for row in rows
         ]
         return records, rows[0]["total"] if rows else 0
+
+    # Traces -----------------------------------------------------------------------------------------------------
+
+    async def spans(self, tenant_id: str, trace_id: str, run_id: str, *, limit: int) -> list[SpanRecord]:
+        """Spans that clients sent of the trace (32 hex digits) or about the run, by their start, each told once."""
+        floor = id_floor(id_time(run_id) - TRACE_BEFORE_RUN)
+        rows = await self._pool.fetch(statement("reads/spans"), tenant_id, trace_id, run_id, floor, limit)
+        return list({(row["trace_id"], row["span_id"]): _span(row) for row in rows}.values())
 
     # Logs -------------------------------------------------------------------------------------------------------
 
@@ -728,6 +761,27 @@ def _log_line(row: asyncpg.Record) -> LogRecord:
         message=row["message"],
         metadata=row["metadata"],
         created_at=row["created_at"],
+    )
+
+
+def _span(row: asyncpg.Record) -> SpanRecord:
+    parent: bytes | None = row["parent_span_id"]
+    return SpanRecord(
+        trace_id=row["trace_id"].hex,
+        span_id=row["span_id"].hex(),
+        parent_span_id=None if parent is None else parent.hex(),
+        retry_count=row["retry_count"],
+        name=row["name"],
+        kind=row["kind"],
+        service_name=row["service_name"],
+        status_code=row["status_code"],
+        status_message=row["status_message"],
+        started_at=row["started_at"],
+        duration_ns=row["duration_ns"],
+        attributes=_texts.decode(row["attributes"]),
+        resource_attributes=_texts.decode(row["resource_attributes"]),
+        scope_name=row["scope_name"],
+        scope_version=row["scope_version"],
     )
 
 

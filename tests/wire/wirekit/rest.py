@@ -85,6 +85,9 @@ class Rest:
     async def logs(self, task_id: str, **query: str) -> list[dict[str, Any]]:
         return await self._rows(f"{STABLE}/tasks/{task_id}/logs", **query)
 
+    async def spans(self, run_id: str) -> list[dict[str, Any]]:
+        return await self._rows(f"{STABLE}/tenants/{self._tenant}/traces", run_external_id=run_id)
+
     async def user_events(self) -> list[dict[str, Any]]:
         return await self._rows(f"{STABLE}/tenants/{self._tenant}/events")
 

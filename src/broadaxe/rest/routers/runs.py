@@ -221,16 +221,6 @@ async def list_dag_tasks(
     return answer
 
 
-@routes.get(f"{STABLE}/tenants/{{tenant}}/traces")
-async def list_traces(
-    scope: ViewerScope, context: ContextDep, run_external_id: Annotated[Id, Query()]
-) -> wire.SpanList:
-    """No spans are recorded in this version."""
-    if not await context.reads.runs_by_id([scope.tenant_id], [run_external_id]):
-        raise missing("run", run_external_id)
-    return wire.SpanList(pagination=wire.Pagination(), rows=[])
-
-
 # Acting -------------------------------------------------------------------------------------------------------------
 
 

@@ -47,7 +47,7 @@ async def meta(context: ContextDep) -> wire.Meta:
         allow_invites=False,
         allow_create_tenant=settings.allows_tenant_creation,
         allow_change_password=True,
-        observability_enabled=False,
+        observability_enabled=True,
         prometheus_server_enabled=False,
         auth_disabled=True if is_open else None,
         auth_disabled_token=settings.open_token if is_open else None,

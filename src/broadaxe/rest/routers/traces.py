@@ -1,0 +1,72 @@
+"""Traces: the spans of a run, its children's and those that clients sent, in one list."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from fastapi import Query
+
+from broadaxe.core.tracing import trace_of
+from broadaxe.rest import wire
+from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.identity import ViewerScope, missing
+from broadaxe.rest.parameters import Id
+from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.traces import engine_spans, sent_span
+from broadaxe.storage.reads import RunFilter, RunRecord
+
+SPANS_MAX: Final = 10_000
+#: Runs whose engine spans one answer shows: the run, its children, their children and so on.
+RUNS_MAX: Final = 200
+_AHEAD: Final = timedelta(days=1)
+
+routes = router("traces")
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/traces")
+async def list_traces(
+    scope: ViewerScope, context: ContextDep, run_external_id: Annotated[Id, Query()]
+) -> wire.SpanList:
+    """The spans of a run's trace, oldest first: the engine's of the run and of the runs it spawned, and the clients'.
+
+    At most 10000 spans, and the engine's of at most 200 runs.
+    """
+    reads = context.reads
+    run = await reads.run([scope.tenant_id], run_external_id, with_payloads=False)
+    if run is None:
+        raise missing("run", run_external_id)
+    spans = []
+    triggered: dict[str, str] = {}
+    for member in await _family(context, run):
+        entries = await reads.run_events(scope.tenant_id, [task.id for task in member.tasks])
+        spans += engine_spans(member, entries)
+        caller = trace_of(member.id, member.additional_metadata).parent_span_id
+        if caller is not None and member is not run:
+            triggered[caller] = member.id
+    trace_id = trace_of(run.id, run.additional_metadata).trace_id
+    sent = await reads.spans(scope.tenant_id, trace_id, run.id, limit=SPANS_MAX)
+    spans += (sent_span(span, triggered.get(span.span_id)) for span in sent)
+    spans = sorted(spans, key=lambda span: span.created_at)[:SPANS_MAX]
+    return wire.SpanList(
+        pagination=wire.Pagination(current_page=1, next_page=1, num_pages=1),
+        retry_counts=sorted({span.retry_count for span in spans}),
+        rows=spans,
+    )
+
+
+async def _family(context: Context, run: RunRecord) -> list[RunRecord]:
+    """The run and the runs it spawned, level by level, up to `RUNS_MAX`."""
+    family = [run]
+    for member in family:
+        for task in member.tasks:
+            if task.spawned_children and len(family) < RUNS_MAX:
+                spawned = RunFilter(
+                    tenant_id=member.tenant_id,
+                    since=task.created_at,
+                    until=datetime.now(UTC) + _AHEAD,
+                    parent_task_id=task.id,
+                )
+                limit = RUNS_MAX - len(family)
+                family += await context.reads.runs_page(spawned, limit=limit, offset=0, with_payloads=False)
+    return family

@@ -1,0 +1,18 @@
+-- Spans that clients sent of a trace, or that name the run, oldest start first. Called by Reads.spans.
+-- Rides span_by_trace and span_by_run within the partitions from $4 on. $1 tenant, $2 trace, $3 run, $4 smallest id,
+-- $5 limit.
+with found as (
+    (select * from broadaxe.span s where s.tenant_id = $1 and s.trace_id = $2 and s.id >= $4 order by s.started_at limit $5)
+    union all
+    (
+        select * from broadaxe.span s
+        where s.tenant_id = $1 and s.run_id = $3 and s.id >= $4 and s.trace_id <> $2
+        order by s.started_at limit $5
+    )
+)
+select
+    trace_id, span_id, parent_span_id, run_id, retry_count, name, kind, service_name, status_code, status_message,
+    started_at, duration_ns, attributes, resource_attributes, scope_name, scope_version
+from found
+order by started_at, id
+limit $5

@@ -1,0 +1,38 @@
+"""The end of history: day partitions older than the retention are dropped.
+
+A run that still lives is kept whatever its age, with its tasks, their history and the children it may ask for again;
+`broadaxe.drop_day` moves them aside first. Log lines, events and spans go with their day. Refuses to delete rows one by
+one, except those few that were moved aside and are over by now. Safe to run in several processes at once, and to be
+interrupted: each partition is a transaction of its own, and what was not done is found again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+import asyncpg
+import structlog
+
+from broadaxe.storage.statements import statement
+
+__all__ = ["enforce"]
+
+_log = structlog.get_logger(__name__)
+
+
+async def enforce(pool: asyncpg.Pool, now: datetime, retention_days: int) -> list[str]:
+    """Drops every day that ended `retention_days` ago or earlier; returns the partitions that are gone.
+
+    A partition that somebody reads for long is left for the next time, and what is newer with it: order matters.
+    """
+    first_kept = now.date() - timedelta(days=retention_days)
+    gone: list[str] = []
+    for row in await pool.fetch(statement("retention/expired_days"), first_kept):
+        try:
+            await pool.execute(statement("retention/drop_day"), row["parent"], row["day"])
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            _log.info("a day of old history is in use; it is dropped later", table=row["parent"], day=str(row["day"]))
+            return gone
+        gone.append(f"{row['parent']}_{row['day']:%Y%m%d}")
+    await pool.execute(statement("retention/delete_leftovers"), datetime.combine(first_kept, time(), tzinfo=now.tzinfo))
+    return gone

@@ -1,0 +1,118 @@
+"""The engine's own spans, put together from the history of a run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from hatchet_sdk.clients.rest.models.otel_span_list import OtelSpanList
+
+from broadaxe.core.definition import TaskSpec
+from broadaxe.core.tracing import attempt_span_id, queued_span_id, run_span_id
+from broadaxe.storage.ids import new_id
+from tests.rest.conftest import Site
+
+
+async def _spans(site: Site, run_id: str) -> list[dict[str, Any]]:
+    answer = await site.client.get(f"{site.stable}/traces", params={"run_external_id": run_id})
+    assert answer.status_code == 200, answer.text
+    assert OtelSpanList.from_dict(answer.json()) is not None
+    rows: list[dict[str, Any]] = answer.json()["rows"]
+    return rows
+
+
+async def test_each_attempt_has_a_wait_and_a_work_span(site: Site) -> None:
+    made = await site.seeds.single()
+    run_id = await site.seeds.run(made, status="COMPLETED", task={"status": "COMPLETED", "retry_count": 2})
+    await site.seeds.history(
+        run_id,
+        ("QUEUED", 0),
+        ("ASSIGNED", 0),
+        ("SENT_TO_WORKER", 0),
+        ("STARTED", 0),
+        ("FAILED", 0, {"error": "broken"}),
+        ("RETRYING", 1, {"message": "retry 1 of 2"}),
+        ("QUEUED", 1),
+        ("SENT_TO_WORKER", 1),
+        ("REASSIGNED", 2, {"message": "its worker is lost"}),
+        ("QUEUED", 2),
+        ("SENT_TO_WORKER", 2),
+        ("STARTED", 2),
+        ("FINISHED", 2),
+    )
+    rows = await _spans(site, run_id)
+    told = [(r["spanName"].rpartition(".")[2], r["retryCount"], r["durationNs"] / 1e9, r["statusCode"]) for r in rows]
+    assert told == [
+        ("workflow_run", 0, 0, "OK"),
+        ("queued", 0, 2, "OK"),
+        ("start_step_run", 0, 1, "ERROR"),
+        ("queued", 1, 1, "OK"),
+        ("start_step_run", 1, 1, "ERROR"),
+        ("queued", 2, 1, "OK"),
+        ("start_step_run", 2, 1, "OK"),
+    ]
+    assert [row.get("statusMessage") for row in rows if row["statusCode"] == "ERROR"] == [
+        "broken",
+        "its worker is lost",
+    ]
+    assert {row["traceId"] for row in rows} == {run_id.replace("-", "")}
+    assert rows[0]["spanId"] == run_span_id(run_id)
+    assert rows[1]["spanId"] == queued_span_id(run_id, 0)
+    assert rows[6]["spanId"] == attempt_span_id(run_id, 2)
+    assert {row["parentSpanId"] for row in rows[1:]} == {run_span_id(run_id)}
+    assert "parentSpanId" not in rows[0]
+    attributes = rows[6]["spanAttributes"]
+    assert attributes["hatchet.step_run_id"] == attributes["hatchet.workflow_run_id"] == run_id
+    assert (attributes["hatchet.step_name"], attributes["hatchet.retry_count"]) == ("greet", "2")
+
+
+async def test_what_is_under_way_has_no_span_and_what_never_ran_no_work_span(site: Site) -> None:
+    made = await site.seeds.workflow(
+        "pair", tuple(TaskSpec(name=name, action_id=f"pair:{name}") for name in ("runs", "expires"))
+    )
+    run_id = await site.seeds.run(made, status="RUNNING")
+    runs = await site.seeds.task(made, run_id, "runs", status="RUNNING")
+    await site.seeds.history(runs, ("QUEUED", 0), ("SENT_TO_WORKER", 0), ("STARTED", 0))
+    expires = await site.seeds.task(made, run_id, "expires", status="CANCELLED")
+    await site.seeds.history(expires, ("QUEUED", 0), ("SCHEDULING_TIMED_OUT", 0, {"message": "nobody came"}))
+    rows = await _spans(site, run_id)
+    told = {(row["spanName"].rpartition(".")[2], row["spanAttributes"].get("hatchet.step_name")) for row in rows}
+    assert told == {("workflow_run", None), ("queued", "runs"), ("queued", "expires")}
+    expired = next(row for row in rows if row["spanAttributes"].get("hatchet.step_name") == "expires")
+    assert (expired["statusCode"], expired["statusMessage"]) == ("ERROR", "nobody came")
+
+
+async def test_children_and_the_event_belong_to_the_trace(site: Site) -> None:
+    made = await site.seeds.single()
+    event_id = await site.seeds.event("order:created")
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    metadata = {
+        "hatchet__event_id": event_id,
+        "hatchet__event_key": "order:created",
+        "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
+    }
+    run_id = await site.seeds.run(made, status="RUNNING", metadata=metadata, task={"status": "RUNNING"})
+    child_id = await site.seeds.run(
+        made,
+        parent_run_id=run_id,
+        parent_task_id=run_id,
+        metadata={"traceparent": f"00-{trace}-{attempt_span_id(run_id, 0)}-01"},
+        created_at=site.seeds.now + timedelta(seconds=3),
+        task={},
+    )
+    rows = await _spans(site, run_id)
+    assert {row["traceId"] for row in rows} == {trace}
+    by_run = {
+        (row["spanName"].rpartition(".")[2], row["spanAttributes"]["hatchet.workflow_run_id"]): row for row in rows
+    }
+    assert set(by_run) == {("event_emitted", run_id), ("workflow_run", run_id), ("workflow_run", child_id)}
+    assert by_run["workflow_run", run_id]["parentSpanId"] == "00f067aa0ba902b7"
+    assert by_run["event_emitted", run_id]["spanAttributes"]["hatchet.event_key"] == "order:created"
+    assert by_run["workflow_run", child_id]["parentSpanId"] == attempt_span_id(run_id, 0)
+
+
+async def test_an_unknown_run_has_no_trace(site: Site) -> None:
+    answer = await site.client.get(f"{site.stable}/traces", params={"run_external_id": new_id()})
+    assert answer.status_code == 404
+    answer = await site.client.get(f"{site.stable}/traces", params={"run_external_id": "nonsense"})
+    assert answer.status_code == 400
