@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from broadaxe.core.calendar import PAGE_SCHEDULES_MAX, SchedulePage
 from broadaxe.core.commands import (
     Accepted,
     Command,
@@ -29,6 +30,7 @@ from broadaxe.core.commands import (
 from broadaxe.core.decision import (
     CancelAttempt,
     ClaimRow,
+    CronRow,
     Decision,
     EventRow,
     ExpressionFailureRow,
@@ -36,12 +38,14 @@ from broadaxe.core.decision import (
     RunFinished,
     RunRow,
     RunState,
+    ScheduleRow,
     StartAttempt,
     TaskEventRow,
     TaskRow,
     TaskState,
     VersionRow,
     WorkerRow,
+    WorkflowRow,
     Writes,
 )
 from broadaxe.core.definition import FilterSpec, IdempotencyRule, TaskSpec, WorkflowSpec
@@ -78,6 +82,7 @@ class World:
         self.beating: dict[str, None] = {}
         """Workers that `advance` keeps alive with a heartbeat every 4 s."""
         self.decisions: list[Decision] = []
+        self.workflows: dict[str, WorkflowRow] = {}
         self.versions: dict[str, VersionRow] = {}
         self.run_rows: dict[str, RunRow] = {}
         self.runs: dict[str, RunState] = {}
@@ -92,6 +97,8 @@ class World:
         self.claims: dict[bytes, ClaimRow] = {}
         self.filters: dict[str, FilterRow] = {}
         self.failures: list[ExpressionFailureRow] = []
+        self.crons: dict[str, CronRow] = {}
+        self.schedules: dict[str, ScheduleRow] = {}
 
     # Driving -------------------------------------------------------------------------------------------------------
 
@@ -148,6 +155,8 @@ class World:
         default_priority: int | None = None,
         idempotency: IdempotencyRule | None = None,
         default_filters: tuple[FilterSpec, ...] = (),
+        cron_triggers: tuple[str, ...] = (),
+        cron_input: str | None = None,
     ) -> PutWorkflowReply:
         spec = WorkflowSpec(
             name=name,
@@ -157,6 +166,8 @@ class World:
             default_priority=default_priority,
             idempotency=idempotency,
             default_filters=default_filters,
+            cron_triggers=cron_triggers,
+            cron_input=cron_input,
         )
         reply = self.do(PutWorkflow(spec))
         assert isinstance(reply, PutWorkflowReply)
@@ -292,15 +303,35 @@ class World:
             versions=tuple(self.versions[self.run_rows[i].version_id] for i in sorted(run_ids)),
             workers=tuple(self.workers[i] for i in sorted(missing.workers) if i in self.workers),
             runs=tuple(map(self._read_run, sorted(run_ids))),
+            schedules=tuple(self.schedules[i] for i in sorted(missing.schedules) if i in self.schedules),
+            schedule_page=None if missing.schedules_after is None else self._page(missing.schedules_after),
         )
+
+    def restart(self) -> None:
+        """The engine dies and comes back: workflows, crons and schedules from their rows. (Runs stay behind.)"""
+        self.tenant = Tenant(Ids(self))
+        page = self._page((-1 << 60, ""))
+        loaded = Loaded(
+            workflows=tuple(self.workflows.values()),
+            versions=tuple(self.versions.values()),
+            crons=tuple(self.crons.values()),
+            schedule_page=page,
+        )
+        self.tenant.adopt(loaded, self.now_us)
+        self.settle()
+
+    def _page(self, after: tuple[int, str]) -> SchedulePage:
+        rows = sorted(self.schedules.values(), key=lambda row: (row.trigger_at_us, row.id))
+        rows = [row for row in rows if (row.trigger_at_us, row.id) > after]
+        return SchedulePage(tuple(rows[:PAGE_SCHEDULES_MAX]), len(rows) <= PAGE_SCHEDULES_MAX)
 
     def _read_run(self, run_id: str) -> LoadedRun:
         tasks = [row for row in self.task_rows.values() if row.run_id == run_id]
         members = {row.id for row in tasks}
         children = [
-            (row.parent_task_id, row.child_key or str(row.child_index or 0), row.id)
+            (row.parent_task_id, row.child_key or str(row.child_index), row.id)
             for row in self.run_rows.values()
-            if row.parent_task_id in members
+            if row.parent_task_id in members and (row.child_key or row.child_index is not None)
         ]
         return LoadedRun(
             self.run_rows[run_id],
@@ -310,6 +341,9 @@ class World:
         )
 
     def _write(self, writes: Writes) -> None:
+        for workflow in writes.workflows:
+            self.workflows[workflow.id] = workflow
+        self._write_calendar(writes)
         for version in writes.versions:
             self.versions[version.id] = version
         for row in writes.workers:
@@ -347,6 +381,22 @@ class World:
             history.append(entry)
         for replaced in writes.replaced_outputs:
             self.outputs[replaced.task_id, replaced.retry_count] = replaced.output
+
+    def _write_calendar(self, writes: Writes) -> None:
+        for cron_id in writes.deleted_crons:
+            self.crons.pop(cron_id, None)
+        for cron in writes.crons:
+            self.crons[cron.id] = cron
+        for tick in writes.cron_ticks:
+            self.crons[tick.cron_id] = msgspec.structs.replace(self.crons[tick.cron_id], last_tick_us=tick.at_us)
+        for schedule in writes.schedules:
+            self.schedules[schedule.id] = schedule
+        for schedule_id in writes.deleted_schedules:
+            self.schedules.pop(schedule_id, None)
+        for workflow_id in writes.cleared_workflows:
+            gone = [row.id for row in self.schedules.values() if row.workflow_id == workflow_id]
+            for schedule_id in gone:
+                del self.schedules[schedule_id]
 
     def _put_task(self, task: TaskState) -> None:
         self.tasks[task.id] = task

@@ -134,7 +134,6 @@ async def test_an_input_that_is_no_object_is_refused(lean: LeanClient, key: str,
 @pytest.mark.parametrize(
     ("field", "workflow_options", "task_options"),
     [
-        ("cron_triggers", {"on_crons": ["* * * * *"]}, {}),
         ("tasks[0].conditions", {}, {"wait_for": [SleepCondition(timedelta(seconds=1))]}),
     ],
 )

@@ -260,6 +260,82 @@ class PauseRateLimit(msgspec.Struct, frozen=True):
     until_us: int
 
 
+class CreateCron(msgspec.Struct, frozen=True, kw_only=True):
+    """A cron made by a person or program. Reply: its id. NotFound for an unknown workflow, AlreadyExists for the same
+    workflow, name and expression."""
+
+    workflow_name: str
+    name: str
+    expression: str
+    input: str
+    additional_metadata: str | None = None
+    priority: int | None = None
+
+
+class ChangeCron(msgspec.Struct, frozen=True):
+    """Enables or disables a cron. Reply: None. NotFound if absent."""
+
+    cron_id: str
+    is_enabled: bool | None
+
+
+class DeleteCron(msgspec.Struct, frozen=True):
+    """A declared one comes back when its workflow is registered again. Reply: None. NotFound if absent."""
+
+    cron_id: str
+
+
+class RunCron(msgspec.Struct, frozen=True):
+    """A run of the cron now, beside its ticks. Reply: the run id. NotFound if absent."""
+
+    cron_id: str
+
+
+class ScheduleRuns(msgspec.Struct, frozen=True, kw_only=True):
+    """One run at each instant; past ones at once. Reply: `Scheduled`. NotFound for an unknown workflow."""
+
+    workflow_name: str
+    at_us: tuple[int, ...]
+    input: str
+    additional_metadata: str | None = None
+    priority: int | None = None
+    parent_run_id: str | None = None
+    parent_task_id: str | None = None
+    child_index: int | None = None
+    child_key: str | None = None
+
+
+class Scheduled(msgspec.Struct, frozen=True):
+    """Ids of the schedules made, in request order, and the version they belong to for now."""
+
+    version_id: str
+    ordinal: int
+    label: str
+    workflow_id: str
+    created_at_us: int
+    updated_at_us: int
+    schedule_ids: tuple[str, ...]
+
+
+class MoveSchedules(msgspec.Struct, frozen=True):
+    """Other instants for schedules that have not been triggered. Reply: tuple of the ids it moved."""
+
+    moves: tuple[tuple[str, int], ...]
+    """(schedule id, instant in microseconds)"""
+
+
+class DeleteSchedules(msgspec.Struct, frozen=True):
+    """Reply: tuple of the ids it deleted; unknown and triggered ones are not among them."""
+
+    ids: tuple[str, ...]
+
+
+class RunSchedule(msgspec.Struct, frozen=True):
+    """Triggers a schedule now instead of at its instant. Reply: the run id. NotFound if absent or triggered."""
+
+    schedule_id: str
+
+
 Command = (
     PutWorkflow
     | DeleteWorkflow
@@ -286,8 +362,24 @@ Command = (
     | PutRateLimit
     | DeleteRateLimit
     | PauseRateLimit
+    | CreateCron
+    | ChangeCron
+    | DeleteCron
+    | RunCron
+    | ScheduleRuns
+    | MoveSchedules
+    | DeleteSchedules
+    | RunSchedule
 )
 
 Reply = (
-    None | str | int | tuple[str, ...] | tuple[PushedEvent, ...] | PutWorkflowReply | Accepted | IdempotencyCollision
+    None
+    | str
+    | int
+    | tuple[str, ...]
+    | tuple[PushedEvent, ...]
+    | PutWorkflowReply
+    | Accepted
+    | IdempotencyCollision
+    | Scheduled
 )

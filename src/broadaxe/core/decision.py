@@ -100,6 +100,48 @@ class RateLimitRow(msgspec.Struct, frozen=True, gc=False):
     paused_until_us: int | None
 
 
+class CronRow(msgspec.Struct, frozen=True, gc=False):
+    """A cron. A declared one comes from its workflow's definition and has no name. Without a priority its runs have
+    their workflow's."""
+
+    id: str
+    workflow_id: str
+    expression: str
+    name: str | None
+    is_declared: bool
+    input: str
+    additional_metadata: str | None
+    priority: int | None
+    is_enabled: bool
+    last_tick_us: int | None
+    created_at_us: int
+    updated_at_us: int
+
+
+class CronTick(msgspec.Struct, frozen=True, gc=False):
+    """A tick that came. Written with its run, so that it never comes again."""
+
+    cron_id: str
+    at_us: int
+
+
+class ScheduleRow(msgspec.Struct, frozen=True, gc=False):
+    """A run that is to be made at one instant. The parent is the task that scheduled it."""
+
+    id: str
+    workflow_id: str
+    trigger_at_us: int
+    input: str
+    additional_metadata: str | None
+    priority: int | None
+    parent_run_id: str | None
+    parent_task_id: str | None
+    child_index: int | None
+    child_key: str | None
+    created_at_us: int
+    updated_at_us: int
+
+
 class RunState(msgspec.Struct, frozen=True, gc=False):
     """Everything about a run that changes."""
 
@@ -228,7 +270,8 @@ class ReplacedOutput(msgspec.Struct, frozen=True, gc=False):
 
 class Writes(msgspec.Struct):
     """One batch for the journal: a list per kind of row. `archived_outputs` are ids of tasks whose stored output moves
-    to their history before the row is cleared (a replay)."""
+    to their history before the row is cleared (a replay); `cleared_workflows` are ids of workflows that lose all their
+    schedules."""
 
     workflows: list[WorkflowRow]
     versions: list[VersionRow]
@@ -248,6 +291,12 @@ class Writes(msgspec.Struct):
     claims: list[ClaimRow]
     released_claims: list[bytes]
     expression_failures: list[ExpressionFailureRow]
+    crons: list[CronRow]
+    cron_ticks: list[CronTick]
+    deleted_crons: list[str]
+    schedules: list[ScheduleRow]
+    deleted_schedules: list[str]
+    cleared_workflows: list[str]
 
     @classmethod
     def empty(cls) -> Writes:

@@ -20,6 +20,7 @@ from typing import Final
 
 import msgspec
 
+from broadaxe.core.cron import CronExpression
 from broadaxe.core.durations import US_PER_MS, US_PER_S, parse_duration
 from broadaxe.core.expressions import Environment, check
 from broadaxe.errors import InvalidArgument
@@ -37,6 +38,7 @@ LABELS_MAX: Final = 100
 RULES_MAX: Final = 32
 #: Longest time a run may hold its idempotency key: ten years.
 CLAIM_TTL_US_MAX: Final = 3_650 * 86_400 * US_PER_S
+CRONS_MAX: Final = 1_000
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]+")
 
@@ -169,6 +171,9 @@ class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: IdempotencyRule | None = None
     default_filters: tuple[FilterSpec, ...] = ()
     """They belong to the workflow, not to the version."""
+    cron_triggers: tuple[str, ...] = ()
+    cron_input: str | None = None
+    """JSON object text that its crons give their runs; None for ``{}``."""
 
 
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,6 +220,8 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
     sticky: Sticky | None = None
     concurrency: tuple[ConcurrencyRule, ...] = ()
     idempotency: IdempotencyRule | None = None
+    cron_triggers: tuple[str, ...] = ()
+    cron_input: str | None = None
 
     @property
     def is_dag(self) -> bool:
@@ -234,6 +241,10 @@ def normalise(spec: WorkflowSpec, new_id: Callable[[], str]) -> WorkflowDefiniti
     for position, key in enumerate(spec.event_triggers):
         if not key:
             raise InvalidArgument("an event key must not be empty", field=f"event_triggers[{position}]")
+    if len(spec.cron_triggers) > CRONS_MAX:
+        raise InvalidArgument(f"a workflow may have at most {CRONS_MAX} crons", field="cron_triggers")
+    for position, expression in enumerate(spec.cron_triggers):
+        CronExpression(expression, field=f"cron_triggers[{position}]")
     ordered = _in_topological_order(spec.tasks)
     if spec.on_failure is not None:
         if spec.on_failure.parents:
@@ -253,6 +264,8 @@ def normalise(spec: WorkflowSpec, new_id: Callable[[], str]) -> WorkflowDefiniti
         sticky=spec.sticky,
         concurrency=_check_concurrency(spec.concurrency, "concurrency"),
         idempotency=_check_idempotency(spec.idempotency, "idempotency"),
+        cron_triggers=tuple(dict.fromkeys(spec.cron_triggers)),
+        cron_input=spec.cron_input if spec.cron_triggers else None,
     )
 
 
@@ -268,7 +281,8 @@ def checksum(definition: WorkflowDefinition) -> str:
             del task["slots"]
         _drop_empty(task, "labels", "concurrency", "rate_limits", "batch", "spellings")
     plain["event_triggers"] = sorted(plain["event_triggers"])
-    _drop_empty(plain, "sticky", "concurrency", "idempotency")
+    plain["cron_triggers"] = sorted(plain["cron_triggers"])
+    _drop_empty(plain, "sticky", "concurrency", "idempotency", "cron_triggers", "cron_input")
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 

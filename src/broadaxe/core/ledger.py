@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from broadaxe.core.claims import expires_at_us, run_id_of
 from broadaxe.core.decision import (
     ClaimRow,
+    CronTick,
     Decision,
     Effect,
     EventRow,
@@ -18,6 +19,7 @@ from broadaxe.core.decision import (
     NewRun,
     NewTask,
     ReplacedOutput,
+    ScheduleRow,
     TaskEventRow,
     VersionRow,
     Writes,
@@ -26,6 +28,7 @@ from broadaxe.core.lifecycle import TaskEventType
 from broadaxe.core.model import Filter, Run, Task, Worker, Workflow
 
 if TYPE_CHECKING:
+    from broadaxe.core.calendar import Cron
     from broadaxe.core.ratelimits import Limit
 
 #: Failed expressions that one batch records.
@@ -34,9 +37,10 @@ FAILURES_MAX: Final = 100
 
 class Ledger:
     __slots__ = (
-        "_archived_outputs", "_claims", "_deleted_filters", "_deleted_limits", "_effects", "_events",
-        "_failures", "_filters", "_limits", "_new_runs", "_replaced_outputs", "_runs", "_task_events", "_tasks",
-        "_versions", "_workers", "_workflows",
+        "_archived_outputs", "_claims", "_cleared_workflows", "_cron_ticks", "_crons", "_deleted_crons",
+        "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_events", "_failures", "_filters",
+        "_limits", "_new_runs", "_replaced_outputs", "_runs", "_schedules", "_task_events", "_tasks", "_versions",
+        "_workers", "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -59,6 +63,12 @@ class Ledger:
         self._failures: list[ExpressionFailureRow] = []
         self._archived_outputs: list[str] = []
         self._replaced_outputs: list[ReplacedOutput] = []
+        self._crons: dict[str, Cron] = {}
+        self._cron_ticks: dict[str, CronTick] = {}
+        self._deleted_crons: list[str] = []
+        self._schedules: dict[str, ScheduleRow] = {}
+        self._deleted_schedules: list[str] = []
+        self._cleared_workflows: list[str] = []
         self._effects: list[Effect] = []
 
     def touch_workflow(self, workflow: Workflow) -> None:
@@ -84,6 +94,29 @@ class Ledger:
         if limit in self._limits:
             self._limits.remove(limit)
         self._deleted_limits.append(limit.key)
+
+    def touch_cron(self, cron: Cron) -> None:
+        self._crons[cron.id] = cron
+
+    def tick_cron(self, tick: CronTick) -> None:
+        """Of several ticks the last one is what is remembered."""
+        self._cron_ticks[tick.cron_id] = tick
+
+    def delete_cron(self, cron_id: str) -> None:
+        self._crons.pop(cron_id, None)
+        self._cron_ticks.pop(cron_id, None)
+        self._deleted_crons.append(cron_id)
+
+    def put_schedule(self, row: ScheduleRow) -> None:
+        self._schedules[row.id] = row
+
+    def delete_schedule(self, schedule_id: str) -> None:
+        self._schedules.pop(schedule_id, None)
+        self._deleted_schedules.append(schedule_id)
+
+    def clear_schedules(self, workflow_id: str) -> None:
+        """All of the workflow's, also those that are not in memory."""
+        self._cleared_workflows.append(workflow_id)
 
     def add_run(self, run: Run, run_input: str) -> None:
         run.is_touched = True
@@ -168,6 +201,12 @@ class Ledger:
             limit.is_touched = False
             writes.rate_limits.append(limit.row())
         writes.deleted_rate_limits = self._deleted_limits
+        writes.crons = [cron.row() for cron in self._crons.values()]
+        writes.cron_ticks = list(self._cron_ticks.values())
+        writes.deleted_crons = self._deleted_crons
+        writes.schedules = list(self._schedules.values())
+        writes.deleted_schedules = self._deleted_schedules
+        writes.cleared_workflows = self._cleared_workflows
         for run, run_input in self._new_runs:
             run.is_touched = False
             writes.new_runs.append(NewRun(run.row, run.state(), run_input))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from broadaxe.core.batching import Batch, BatchGroup
+from broadaxe.core.calendar import Calendar
 from broadaxe.core.claims import Claims
 from broadaxe.core.decision import ExpressionFailureRow, FailureSource
 from broadaxe.core.ledger import Ledger
@@ -31,6 +32,7 @@ class State:
         "arrivals",
         "batch_groups",
         "batches",
+        "calendar",
         "claims",
         "cold_lanes",
         "filters",
@@ -87,6 +89,7 @@ class State:
         self.filters: dict[str, Filter] = {}
         self.claims = Claims()
         """Who holds which idempotency key."""
+        self.calendar = Calendar()
         self.timers = Timers()
         self.ledger = Ledger()
         self.hot: dict[str, ActionQueue] = {}

@@ -25,6 +25,7 @@ from broadaxe.core import (
     concurrency,
     dag,
     filters,
+    firing,
     fleet,
     idempotency,
     pausing,
@@ -33,19 +34,25 @@ from broadaxe.core import (
 )
 from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
+from broadaxe.core.calendar import Cron, Schedule, ScheduleKey, SchedulePage
 from broadaxe.core.claims import Claims
 from broadaxe.core.commands import (
     Accepted,
     CancelTasks,
+    ChangeCron,
     ChangeFilter,
     CloseStream,
     Command,
+    CreateCron,
     CreateFilter,
+    DeleteCron,
     DeleteFilter,
     DeleteRateLimit,
+    DeleteSchedules,
     DeleteWorkflow,
     FailDelivery,
     Heartbeat,
+    MoveSchedules,
     OpenStream,
     Outcome,
     PauseRateLimit,
@@ -62,16 +69,21 @@ from broadaxe.core.commands import (
     ReplayTasks,
     Reply,
     ReportAttempt,
+    RunCron,
+    RunSchedule,
+    ScheduleRuns,
     TriggerRuns,
     UnpauseWorkflow,
     UnregisterWorker,
 )
 from broadaxe.core.decision import (
+    CronRow,
     Decision,
     FilterRow,
     RateLimitRow,
     RunRow,
     RunState,
+    ScheduleRow,
     TaskRow,
     TaskState,
     VersionRow,
@@ -112,16 +124,31 @@ class Loaded(msgspec.Struct, frozen=True):
     filters: tuple[FilterRow, ...] = ()
     claims: dict[bytes, bytes] = {}
     """Packed claims (`claims.pack`) by the digest of their key."""
+    crons: tuple[CronRow, ...] = ()
+    schedules: tuple[ScheduleRow, ...] = ()
+    """Those that were asked for by id."""
+    schedule_page: SchedulePage | None = None
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """Ids a command names that are not in memory. `tasks` may hold run ids and task ids alike."""
+    """What has to be read: ids that are not in memory, and the key after which the next schedules are wanted. `tasks`
+    may hold run ids and task ids alike."""
 
     tasks: frozenset[str] = frozenset()
     workers: frozenset[str] = frozenset()
+    schedules: frozenset[str] = frozenset()
+    schedules_after: ScheduleKey | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.tasks or self.workers)
+        return bool(self.tasks or self.workers or self.schedules or self.schedules_after)
+
+    def __or__(self, other: Missing) -> Missing:
+        return Missing(
+            self.tasks | other.tasks,
+            self.workers | other.workers,
+            self.schedules | other.schedules,
+            self.schedules_after or other.schedules_after,
+        )
 
 
 class Tenant:
@@ -189,6 +216,12 @@ class Tenant:
                 | PauseWorker(worker_id)
             ) if worker_id not in state.workers:
                 return Missing(workers=frozenset((worker_id,)))
+            case MoveSchedules(moves):
+                return Missing(schedules=frozenset(i for i, _ in moves if i not in state.calendar.schedules))
+            case DeleteSchedules(ids):
+                return Missing(schedules=frozenset(i for i in ids if i not in state.calendar.schedules))
+            case RunSchedule(schedule_id) if schedule_id not in state.calendar.schedules:
+                return Missing(schedules=frozenset((schedule_id,)))
             case _:
                 return Missing()
 
@@ -250,6 +283,22 @@ class Tenant:
                 if key not in state.limits:
                     raise NotFound(f"there is no rate limit {key!r}", field="key")
                 return ratelimits.pause(state, key, until_us, now_us)
+            case CreateCron():
+                return firing.create_cron(state, command, now_us)
+            case ChangeCron(cron_id, is_enabled):
+                firing.change_cron(state, cron_id, is_enabled, now_us)
+            case DeleteCron(cron_id):
+                firing.delete_cron(state, cron_id)
+            case RunCron(cron_id):
+                return firing.run_cron(state, cron_id, now_us)
+            case ScheduleRuns():
+                return firing.schedule(state, command, now_us)
+            case MoveSchedules(moves):
+                return firing.move(state, moves, now_us)
+            case DeleteSchedules(ids):
+                return firing.delete(state, ids)
+            case RunSchedule(schedule_id):
+                return firing.run_schedule(state, schedule_id, now_us)
             case FailDelivery(task_id, retry_count, reason):
                 task = self._current(task_id, retry_count)
                 if task is not None:
@@ -271,11 +320,13 @@ class Tenant:
         state.forget_finished()
         backlog.freeze(state)
         backlog.want(state)
+        firing.trim(state)
         return decision
 
     def wanted(self) -> Missing:
-        """Tasks of the backlog that shall be read back now, before they are needed. Hand them to `thaw`."""
-        return Missing(tasks=backlog.wanted_ids(self._state))
+        """Tasks of the backlog and schedules that shall be read now, before they are needed. Hand them to `thaw`."""
+        state = self._state
+        return Missing(tasks=backlog.wanted_ids(state), schedules_after=firing.wanted_after(state))
 
     def thaw(self, loaded: Loaded) -> None:
         """Takes back in what `wanted` named; then `settle`."""
@@ -290,6 +341,8 @@ class Tenant:
             return task if task.status is TaskStatus.QUEUED else None
 
         backlog.thaw(self._state, adopt_run)
+        if loaded.schedule_page is not None:
+            firing.adopt_page(self._state, loaded.schedule_page)
 
     def adopt(self, loaded: Loaded, now_us: int) -> None:
         """Takes in what was read from the tables: at the start everything live, later whatever `missing` named.
@@ -335,6 +388,10 @@ class Tenant:
             backlog.place(state, loaded.cold, definitions)
         for worker in workers:
             fleet.resume(state, worker, now_us)
+        firing.adopt_crons(state, loaded.crons, now_us)
+        firing.adopt_schedules(state, loaded.schedules)
+        if loaded.schedule_page is not None:
+            firing.adopt_page(state, loaded.schedule_page)
 
     def _adopt_versions(self, loaded: Loaded) -> None:
         state = self._state
@@ -355,6 +412,12 @@ class Tenant:
         if isinstance(subject, Chunk):
             subject.due_at_us = None
             backlog.demand(state, subject)
+            return
+        if isinstance(subject, Cron):
+            firing.tick(state, subject, now_us)
+            return
+        if isinstance(subject, Schedule):
+            firing.fire(state, subject, now_us)
             return
         if isinstance(subject, BatchGroup):
             admission.ripen(state, subject)
@@ -485,8 +548,12 @@ class Tenant:
         digest = checksum(definition)
         workflow = state.workflows_by_name.get(definition.name)
         latest = None if workflow is None else workflow.latest
+        if definition.cron_triggers:
+            firing.check_declared(state, workflow, definition.cron_triggers, definition.cron_input)
         if workflow is not None and latest is not None and latest.checksum == digest:
             filters.declare(state, workflow, command.spec.default_filters, now_us)
+            if definition.cron_triggers:
+                firing.declare(state, latest, now_us)
             return PutWorkflowReply(workflow.id, latest.id, latest.ordinal, workflow.updated_at_us)
         if workflow is None:
             workflow = Workflow(
@@ -501,6 +568,7 @@ class Tenant:
         state.ledger.touch_workflow(workflow)
         state.ledger.add_version(row)
         filters.declare(state, workflow, command.spec.default_filters, now_us)
+        firing.declare(state, version, now_us)
         return PutWorkflowReply(workflow.id, version.id, ordinal, now_us)
 
     def _delete_workflow(self, workflow_id: str, now_us: int) -> None:
@@ -512,6 +580,7 @@ class Tenant:
         del state.workflows_by_name[workflow.name]
         filters.forget_all(state, workflow)
         state.ledger.touch_workflow(workflow)
+        firing.forget_workflow(state, workflow)
 
     # Loading -------------------------------------------------------------------------------------------------------
 

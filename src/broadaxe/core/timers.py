@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Final, TypeAlias
 
 from broadaxe.core.batching import BatchGroup
+from broadaxe.core.calendar import Cron, Schedule
 from broadaxe.core.claims import Claims
 from broadaxe.core.model import Task, Worker
 from broadaxe.core.queues import Chunk, Lane
@@ -35,9 +36,13 @@ class AlarmKind(IntEnum):
     """The first deadline among tasks that are not in memory."""
     CLAIMS_EXPIRE = 6
     """The time of some idempotency keys is over."""
+    CRON_DUE = 7
+    """The cron's next tick."""
+    SCHEDULE_DUE = 8
+    """The instant of a schedule."""
 
 
-Subject: TypeAlias = Task | Worker | Lane | BatchGroup | Chunk | Claims
+Subject: TypeAlias = Task | Worker | Lane | BatchGroup | Chunk | Claims | Cron | Schedule
 Alarm: TypeAlias = tuple[int, int, AlarmKind, Subject]
 
 
@@ -113,6 +118,14 @@ def _sweep(subject: Subject) -> int | None:
     return subject.sweep_at_us if isinstance(subject, Claims) else None
 
 
+def _tick(subject: Subject) -> int | None:
+    return subject.next_tick_us if isinstance(subject, Cron) else None
+
+
+def _instant(subject: Subject) -> int | None:
+    return subject.due_at_us if isinstance(subject, Schedule) else None
+
+
 _DEADLINE: Final[dict[AlarmKind, Callable[[Subject], int | None]]] = {
     AlarmKind.TASK_DUE: _task_due,
     AlarmKind.DELIVERY_UNCONFIRMED: _unconfirmed,
@@ -121,6 +134,8 @@ _DEADLINE: Final[dict[AlarmKind, Callable[[Subject], int | None]]] = {
     AlarmKind.BATCH_INTERVAL: _flush,
     AlarmKind.CHUNK_DUE: _chunk,
     AlarmKind.CLAIMS_EXPIRE: _sweep,
+    AlarmKind.CRON_DUE: _tick,
+    AlarmKind.SCHEDULE_DUE: _instant,
 }
 
 

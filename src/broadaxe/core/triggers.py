@@ -232,7 +232,7 @@ def _create(
         additional_metadata=metadata,
         parent_run_id=None if parent is None else parent.run.id,
         parent_task_id=None if parent is None else parent.id,
-        child_index=None if parent is None else request.child_index,
+        child_index=None if parent is None else request.child_index or 0,
         child_key=None if parent is None else request.child_key or None,
         desired_worker_id=request.desired_worker_id,
         triggering_event_id=None if event is None else event.id,

@@ -171,15 +171,12 @@ class TenantActor:
             self._wake.set()
 
     async def _adopt_missing(self, commands: list[Command]) -> None:
-        tasks: set[str] = set()
-        workers: set[str] = set()
+        missing = Missing()
         for command in commands:
-            missing = self.tenant.missing(command)
-            tasks |= missing.tasks
-            workers |= missing.workers
-        if tasks or workers:
-            loaded = await self._load_missing(Missing(frozenset(tasks), frozenset(workers)))
-            self.tenant.adopt(loaded, self._clock.now_us())
+            if found := self.tenant.missing(command):
+                missing |= found
+        if missing:
+            self.tenant.adopt(await self._load_missing(missing), self._clock.now_us())
 
     def _break(self, error: BroadaxeError, batch: list[tuple[Command, asyncio.Future[Reply]]] | None = None) -> None:
         if self._broken is None:

@@ -107,8 +107,9 @@ class Engine:
     # Life ----------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Activates every tenant that has runs to go on with; one that is held elsewhere is tried until it is free."""
-        rows = await self._pool.fetch(statement("loader/tenants_with_live_runs"))
+        """Activates every tenant that has something to go on with, runs, crons or schedules; one that is held elsewhere
+        is tried until it is free."""
+        rows = await self._pool.fetch(statement("loader/tenants_with_work"))
         for row in rows:
             self._spawn(self._activate_in_time(str(row["tenant_id"])))
         self._is_ready = True

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from broadaxe.core.commands import LabelValue, RunRequest
+from broadaxe.core.commands import LabelValue, RunRequest, ScheduleRuns
 from broadaxe.core.definition import (
     BatchRule,
     ClaimMethod,
@@ -44,6 +44,7 @@ from broadaxe.rpc._gen.admin_pb2 import (
 )
 from broadaxe.rpc._gen.dispatcher_pb2 import WorkerLabels
 from broadaxe.rpc._gen.triggers_pb2 import DesiredWorkerLabels, TriggerWorkflowRequest, WorkerLabelComparator
+from broadaxe.rpc._gen.workflows_pb2 import ScheduleWorkflowRequest
 
 STICKY: Final = {StickyStrategy.SOFT: Sticky.SOFT, StickyStrategy.HARD: Sticky.HARD}
 _STRATEGY: Final = {ConcurrencyLimitStrategy.Value(strategy.value): strategy for strategy in LimitStrategy}
@@ -149,11 +150,33 @@ def run_request(wire: TriggerWorkflowRequest, *, field: str = "") -> RunRequest:
     )
 
 
+def schedule_runs(wire: ScheduleWorkflowRequest) -> ScheduleRuns:
+    """Schedules of one workflow. A parent is named whole: its run, its task and the child's index."""
+    if not wire.name:
+        raise InvalidArgument("name the workflow to schedule", field="name")
+    parent_run = parent_task = None
+    if wire.parent_id:
+        if not wire.parent_task_run_external_id or not wire.HasField("child_index"):
+            raise InvalidArgument(
+                "a parent run comes with parent_task_run_external_id and child_index", field="parent_id"
+            )
+        parent_run = uuid_text(wire.parent_id, field="parent_id")
+        parent_task = uuid_text(wire.parent_task_run_external_id, field="parent_task_run_external_id")
+    return ScheduleRuns(
+        workflow_name=wire.name,
+        at_us=tuple(at.ToMicroseconds() for at in wire.schedules),
+        input=json_object(wire.input, field="input"),
+        additional_metadata=metadata_object(wire.additional_metadata),
+        priority=wire.priority if wire.HasField("priority") else None,
+        parent_run_id=parent_run,
+        parent_task_id=parent_task,
+        child_index=None if parent_run is None else wire.child_index,
+        child_key=None if parent_run is None else wire.child_key or None,
+    )
+
+
 def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
     """A v1 definition. What this version does not offer is refused, never dropped (grpc specification 12.1)."""
-    for name, is_used in (("cron_triggers", bool(wire.cron_triggers)),):
-        if is_used:
-            raise not_yet(name.replace("_", " "), name)
     schema: str | None = None
     if wire.input_json_schema:
         try:
@@ -181,6 +204,8 @@ def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
             _filter_spec(declared, f"default_filters[{position}].")
             for position, declared in enumerate(wire.default_filters)
         ),
+        cron_triggers=tuple(wire.cron_triggers),
+        cron_input=json_object(wire.cron_input, field="cron_input") if wire.HasField("cron_input") else None,
     )
 
 

@@ -25,8 +25,6 @@ from broadaxe.rpc._gen.workflows_pb2 import CreateWorkflowStepOpts, CreateWorkfl
 
 def workflow_spec(wire: CreateWorkflowVersionOpts) -> WorkflowSpec:
     """A v0 definition; the steps of all its jobs are tasks of one workflow. Scheduled triggers have no meaning."""
-    if wire.cron_triggers:
-        raise inbound.not_yet("cron triggers", "opts.cron_triggers")
     steps = [
         _task_spec(step, wire.schedule_timeout, f"opts.jobs[{place}].steps[{position}]")
         for place, job in enumerate(wire.jobs)
@@ -45,6 +43,8 @@ def workflow_spec(wire: CreateWorkflowVersionOpts) -> WorkflowSpec:
         default_priority=wire.default_priority if wire.HasField("default_priority") else None,
         sticky=inbound.STICKY[wire.sticky] if wire.HasField("sticky") else None,
         concurrency=(_concurrency_rule(wire.concurrency),) if wire.HasField("concurrency") else (),
+        cron_triggers=tuple(wire.cron_triggers),
+        cron_input=inbound.json_object(wire.cron_input, field="opts.cron_input") if wire.cron_input else None,
     )
 
 

@@ -160,6 +160,26 @@ class Journal:
             await connection.execute(statement("journal/trim_expression_failures"), tenant_id, FAILURES_KEPT_MAX)
         if writes.archived_outputs:
             await connection.execute(statement("journal/archive_outputs"), tenant_id, writes.archived_outputs)
+        await self._commit_calendar(connection, writes)
+
+    async def _commit_calendar(self, connection: Any, writes: Writes) -> None:
+        tenant_id = self._fence[0]
+        if writes.deleted_crons:
+            # Before the others: one with the same name and expression may take its place.
+            await connection.execute(statement("journal/delete_crons"), tenant_id, writes.deleted_crons)
+        if writes.crons:
+            columns = _columns(map(_astuple, writes.crons), 12)
+            await connection.execute(statement("journal/put_crons"), tenant_id, *columns)
+        if writes.cron_ticks:
+            columns = _columns(map(_astuple, writes.cron_ticks), 2)
+            await connection.execute(statement("journal/tick_crons"), tenant_id, *columns)
+        if writes.schedules:
+            columns = _columns(map(_astuple, writes.schedules), 12)
+            await connection.execute(statement("journal/put_schedules"), tenant_id, *columns)
+        if writes.deleted_schedules:
+            await connection.execute(statement("journal/delete_schedules"), tenant_id, writes.deleted_schedules)
+        if writes.cleared_workflows:
+            await connection.execute(statement("journal/clear_schedules"), tenant_id, writes.cleared_workflows)
 
 
 def _is_plain(writes: Writes) -> bool:
@@ -177,6 +197,12 @@ def _is_plain(writes: Writes) -> bool:
         or writes.claims
         or writes.released_claims
         or writes.expression_failures
+        or writes.crons
+        or writes.cron_ticks
+        or writes.deleted_crons
+        or writes.schedules
+        or writes.deleted_schedules
+        or writes.cleared_workflows
     )
 
 

@@ -14,12 +14,21 @@ import asyncpg
 import msgspec
 
 from broadaxe.core.backlog import CHUNK_TASKS_MAX, ColdTasks
+from broadaxe.core.calendar import (
+    INSTANT_US_MIN,
+    PAGE_INPUT_BYTES_MAX,
+    PAGE_SCHEDULES_MAX,
+    ScheduleKey,
+    SchedulePage,
+)
 from broadaxe.core.commands import LabelValue, WhilePaused
 from broadaxe.core.decision import (
+    CronRow,
     FilterRow,
     RateLimitRow,
     RunRow,
     RunState,
+    ScheduleRow,
     TaskRow,
     TaskState,
     VersionRow,
@@ -34,6 +43,10 @@ from broadaxe.core.tenant import Loaded, LoadedRun, Missing
 from broadaxe.storage.statements import statement
 
 BACKLOG_PAGE_ROWS: Final = 5_000
+#: Schedules fetched at a time while a page is put together: their inputs may be large.
+SCHEDULES_FETCHED: Final = 50
+#: Before every schedule there is.
+_BEFORE_ALL: Final[ScheduleKey] = (INSTANT_US_MIN - 1, "00000000-0000-0000-0000-000000000000")
 
 _RUN_ROW_FIELDS = len(RunRow.__struct_fields__)
 _TASK_ROW_FIELDS = len(TaskRow.__struct_fields__)
@@ -59,6 +72,8 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max
         parents = [row["id"] for row in tasks if row["assigned_at_us"] is not None or row["retry_count"] > 0]
         children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, parents)
         cold = await _backlog(connection, tenant_id) if is_long else ()
+        crons = await connection.fetch(statement("loader/crons"), tenant_id)
+        page = await _schedule_page(connection, tenant_id, _BEFORE_ALL)
     return Loaded(
         tuple(map(_workflow, workflows)),
         tuple(map(_version, versions)),
@@ -68,6 +83,8 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max
         cold,
         tuple(FilterRow(*row) for row in filters),
         claims,
+        tuple(CronRow(*row) for row in crons),
+        schedule_page=page,
     )
 
 
@@ -98,6 +115,22 @@ async def _backlog(connection: Any, tenant_id: str) -> tuple[ColdTasks, ...]:
     return tuple(closed)
 
 
+async def _schedule_page(connection: Any, tenant_id: str, after: ScheduleKey) -> SchedulePage:
+    """The next schedules by instant and id: a page of them, fewer if their inputs are large."""
+    rows: list[ScheduleRow] = []
+    input_bytes = 0
+    found = connection.cursor(
+        statement("loader/schedules_after"), tenant_id, *after, PAGE_SCHEDULES_MAX + 1, prefetch=SCHEDULES_FETCHED
+    )
+    async for columns in found:
+        row = ScheduleRow(*columns)
+        input_bytes += len(row.input)
+        if len(rows) == PAGE_SCHEDULES_MAX or (rows and input_bytes > PAGE_INPUT_BYTES_MAX):
+            return SchedulePage(tuple(rows), is_last=False)
+        rows.append(row)
+    return SchedulePage(tuple(rows), is_last=True)
+
+
 class _OpenChunk:
     __slots__ = ("created_at_us", "due_at_us", "ids")
 
@@ -111,7 +144,10 @@ class _OpenChunk:
 
 
 async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> Loaded:
-    """The runs behind the ids (with their versions and children) and the workers; unknown ids give nothing."""
+    """The runs behind the ids (with their versions and children), the workers, schedules and the next page of them;
+    unknown ids give nothing."""
+    schedules: tuple[ScheduleRow, ...] = ()
+    page: SchedulePage | None = None
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         workers = await connection.fetch(statement("loader/workers_by_id"), tenant_id, list(missing.workers))
         found = await connection.fetch(statement("loader/runs_of_ids"), tenant_id, list(missing.tasks))
@@ -121,10 +157,17 @@ async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> 
         tasks = await connection.fetch(statement("loader/tasks_of_runs"), tenant_id, run_ids)
         task_ids = [row["id"] for row in tasks]
         children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, task_ids)
+        if missing.schedules:
+            named = await connection.fetch(statement("loader/schedules_by_id"), tenant_id, list(missing.schedules))
+            schedules = tuple(ScheduleRow(*row) for row in named)
+        if missing.schedules_after is not None:
+            page = await _schedule_page(connection, tenant_id, missing.schedules_after)
     return Loaded(
         versions=tuple(map(_version, versions)),
         workers=tuple(map(_worker, workers)),
         runs=_runs(runs, tasks, children),
+        schedules=schedules,
+        schedule_page=page,
     )
 
 

@@ -1,4 +1,4 @@
-"""`WorkflowService`: triggers, rate limits, and definitions of the SDKs of 2025. Source: grpc specification 9."""
+"""`WorkflowService`: triggers, schedules, rate limits, definitions of the SDKs of 2025. Source: grpc specification 9."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from broadaxe.core.commands import (
     PutWorkflow,
     PutWorkflowReply,
     Reply,
+    Scheduled,
     TriggerRuns,
 )
 from broadaxe.core.triggers import BULK_MAX
@@ -35,6 +36,7 @@ class WorkflowService:
                 pb.BulkTriggerWorkflowResponse,
                 self.bulk_trigger,
             ),
+            unary("/WorkflowService/ScheduleWorkflow", pb.ScheduleWorkflowRequest, pb.WorkflowVersion, self.schedule),
             unary(
                 "/WorkflowService/PutRateLimit", pb.PutRateLimitRequest, pb.PutRateLimitResponse, self.put_rate_limit
             ),
@@ -80,6 +82,22 @@ class WorkflowService:
         except IdempotencyCollision as collision:
             raise bulk_idempotency_collision(collision.started, collision.collisions) from None
         return pb.BulkTriggerWorkflowResponse(workflow_run_ids=run_ids)
+
+    async def schedule(self, request: pb.ScheduleWorkflowRequest, call: Call) -> pb.WorkflowVersion:
+        reply = await self._engine.submit(call.principal.tenant_id, inbound.schedule_runs(request))
+        assert isinstance(reply, Scheduled)
+        return pb.WorkflowVersion(
+            id=reply.version_id,
+            created_at=outbound.timestamp(reply.created_at_us),
+            updated_at=outbound.timestamp(reply.updated_at_us),
+            version=reply.label,
+            order=reply.ordinal,
+            workflow_id=reply.workflow_id,
+            scheduled_workflows=[
+                pb.ScheduledWorkflow(id=schedule_id, trigger_at=at)
+                for schedule_id, at in zip(reply.schedule_ids, request.schedules, strict=True)
+            ],
+        )
 
     async def put_rate_limit(self, request: pb.PutRateLimitRequest, call: Call) -> pb.PutRateLimitResponse:
         window_us = inbound.WINDOW_US.get(request.duration, inbound.WINDOW_US[RateLimitDuration.MINUTE])

@@ -1,0 +1,473 @@
+"""Runs that come by the clock: crons and schedules, how people change them, and what happens when they are due.
+
+A cron's tick makes one run, and the cron remembers the tick in the same commit, so a tick comes at most once whatever
+crashes. Ticks that nobody was there for are not made up: those while the engine was down, the cron disabled or its
+workflow paused with DROP. A tick that is found late by more than `LATE_US_MAX`, because the machine slept, counts as
+one of them. After a load the next tick is the first one after now.
+
+A schedule makes one run and is gone, in the same commit. One that is overdue, because its instant was past when it was
+made or because the engine was down, is due at once.
+
+Nobody waits for these runs: when one cannot be made (its idempotency key is held), there is no run, and the tick or
+schedule counts as done. Deleting a workflow deletes its crons and schedules.
+
+Source: semantics 5.6, 5.7, 5.11, 1.2; grpc specification 9.5; REST specification 7.13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, assert_never
+
+import msgspec
+
+from broadaxe.core import triggers
+from broadaxe.core.calendar import (
+    CRON_INPUT_BYTES_MAX,
+    CRONS_MAX,
+    INSTANT_US_MAX,
+    INSTANT_US_MIN,
+    PAGE_INPUT_BYTES_MAX,
+    PAGE_SCHEDULES_MAX,
+    Cron,
+    Schedule,
+    ScheduleKey,
+    SchedulePage,
+)
+from broadaxe.core.commands import CreateCron, RunRequest, Scheduled, ScheduleRuns, WhilePaused
+from broadaxe.core.cron import CronExpression
+from broadaxe.core.decision import CronRow, CronTick, ScheduleRow
+from broadaxe.core.definition import check_priority
+from broadaxe.core.durations import US_PER_S
+from broadaxe.core.model import Run, Version, Workflow
+from broadaxe.core.state import State
+from broadaxe.core.timers import AlarmKind
+from broadaxe.core.triggers import Collision, Refusal
+from broadaxe.errors import AlreadyExists, IdempotencyCollision, InvalidArgument, NotFound, ResourceExhausted
+
+#: A tick found later than this is lost.
+LATE_US_MAX: Final = 10 * US_PER_S
+CRON_NAME_LENGTH_MAX: Final = 255
+#: Schedules in one request, and the size of their inputs together.
+SCHEDULES_MAX: Final = 1_000
+SCHEDULES_INPUT_BYTES_MAX: Final = 64 * 1024 * 1024
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+# Crons ----------------------------------------------------------------------------------------------------------------
+
+
+def create_cron(state: State, command: CreateCron, now_us: int) -> str:
+    """The new cron's id."""
+    workflow, _ = _registered(state, command.workflow_name)
+    if not command.name or len(command.name) > CRON_NAME_LENGTH_MAX:
+        raise InvalidArgument(f"a cron needs a name of 1 to {CRON_NAME_LENGTH_MAX} characters", field="cronName")
+    expression = CronExpression(command.expression, field="cronExpression")
+    if command.priority is not None:
+        check_priority(command.priority, field="priority")
+    for cron in state.calendar.crons_of.get(workflow.id, {}).values():
+        if cron.name == command.name and cron.expression.text == expression.text:
+            raise AlreadyExists(
+                f"workflow {workflow.name!r} has a cron {command.name!r} with this expression", field="cronName"
+            )
+    _check_room(state, 1, len(command.input))
+    row = CronRow(
+        state.new_id(),
+        workflow.id,
+        expression.text,
+        command.name,
+        False,
+        command.input,
+        command.additional_metadata,
+        command.priority,
+        True,
+        None,
+        now_us,
+        now_us,
+    )
+    _add(state, Cron(row, workflow, expression), now_us)
+    return row.id
+
+
+def declare(state: State, version: Version, now_us: int) -> None:
+    """Makes the declared crons of a workflow those of its latest version. One that stays keeps its place in time."""
+    workflow, definition = version.workflow, version.definition
+    run_input = definition.cron_input or "{}"
+    known = {
+        cron.expression.text: cron
+        for cron in state.calendar.crons_of.get(workflow.id, {}).values()
+        if cron.is_declared
+    }  # fmt: skip
+    for text, cron in known.items():
+        if text not in definition.cron_triggers:
+            _drop(state, cron)
+        elif cron.input != run_input:
+            state.calendar.cron_input_bytes += len(run_input) - len(cron.input)
+            cron.input, cron.updated_at_us = run_input, now_us
+            state.ledger.touch_cron(cron)
+    for text in definition.cron_triggers:
+        if text not in known:
+            expression = CronExpression(text, field="cron_triggers")
+            row = CronRow(
+                state.new_id(), workflow.id, text, None, True, run_input, None, None, True, None, now_us, now_us
+            )
+            _add(state, Cron(row, workflow, expression), now_us)
+
+
+def check_declared(state: State, workflow: Workflow | None, expressions: Iterable[str], run_input: str | None) -> None:
+    """Refuses a definition whose crons the tenant has no room for. Changes nothing."""
+    known = {} if workflow is None else state.calendar.crons_of.get(workflow.id, {})
+    declared = {cron.expression.text for cron in known.values() if cron.is_declared}
+    new = sum(1 for text in expressions if text not in declared)
+    if new:
+        _check_room(state, new, new * len(run_input or "{}"))
+
+
+def change_cron(state: State, cron_id: str, is_enabled: bool | None, now_us: int) -> None:
+    """Enables or disables it; None changes nothing."""
+    cron = _cron(state, cron_id)
+    if is_enabled is None or is_enabled is cron.is_enabled:
+        return
+    cron.is_enabled, cron.updated_at_us = is_enabled, now_us
+    state.ledger.touch_cron(cron)
+    _arm(state, cron, now_us if is_enabled else None)
+
+
+def delete_cron(state: State, cron_id: str) -> None:
+    _drop(state, _cron(state, cron_id))
+
+
+def run_cron(state: State, cron_id: str, now_us: int) -> str:
+    """Makes a run of it now, whether or not it is enabled; the id. Its ticks go on as they would have."""
+    cron = _cron(state, cron_id)
+    return _made(_make(state, cron.workflow, cron.input, cron.priority, _cron_metadata(cron, None), now_us)).id
+
+
+def tick(state: State, cron: Cron, now_us: int) -> None:
+    """Its alarm rang."""
+    tick_us = cron.next_tick_us
+    assert tick_us is not None
+    cron.next_tick_us = None
+    if now_us - tick_us > LATE_US_MAX:
+        _arm(state, cron, now_us - LATE_US_MAX)
+        return
+    pause = cron.workflow.pause
+    if pause is None or pause.crons is WhilePaused.QUEUE:
+        cron.last_tick_us = tick_us
+        state.ledger.tick_cron(CronTick(cron.id, tick_us))
+        _make(state, cron.workflow, cron.input, cron.priority, _cron_metadata(cron, tick_us), now_us)
+    _arm(state, cron, tick_us)
+
+
+def _cron(state: State, cron_id: str) -> Cron:
+    cron = state.calendar.crons.get(cron_id)
+    if cron is None:
+        raise NotFound(f"there is no cron {cron_id}", field="cron")
+    return cron
+
+
+def _check_room(state: State, count: int, input_bytes: int) -> None:
+    calendar = state.calendar
+    if len(calendar.crons) + count > CRONS_MAX:
+        raise ResourceExhausted(f"a tenant may have at most {CRONS_MAX} crons")
+    if calendar.cron_input_bytes + input_bytes > CRON_INPUT_BYTES_MAX:
+        raise ResourceExhausted(f"the inputs of a tenant's crons may have at most {CRON_INPUT_BYTES_MAX} bytes")
+
+
+def _add(state: State, cron: Cron, now_us: int) -> None:
+    state.calendar.add_cron(cron)
+    state.ledger.touch_cron(cron)
+    _arm(state, cron, now_us)
+
+
+def _drop(state: State, cron: Cron) -> None:
+    _arm(state, cron, None)
+    state.calendar.drop_cron(cron)
+    state.ledger.delete_cron(cron.id)
+
+
+def _arm(state: State, cron: Cron, after_us: int | None) -> None:
+    """Its next tick is the first one after that instant and after the last one that came; None for no more ticks."""
+    if cron.next_tick_us is not None:
+        cron.next_tick_us = None
+        state.timers.disarm()
+    if after_us is None:
+        return
+    if cron.last_tick_us is not None:
+        # The clock may have gone back since; a tick that came does not come again.
+        after_us = max(after_us, cron.last_tick_us)
+    cron.next_tick_us = cron.expression.next_after(after_us)
+    if cron.next_tick_us is not None:
+        state.timers.arm(cron.next_tick_us, AlarmKind.CRON_DUE, cron)
+
+
+def _cron_metadata(cron: Cron, tick_us: int | None) -> str:
+    metadata: dict[str, Any] = {}
+    if cron.additional_metadata is not None:
+        metadata = msgspec.json.decode(cron.additional_metadata, type=dict[str, Any])
+    metadata["hatchet__cron_expression"] = cron.expression.text
+    metadata["hatchet__cron_name"] = cron.name or ""
+    if tick_us is not None:
+        metadata["hatchet__cron_scheduled_at"] = _instant(tick_us)
+    return msgspec.json.encode(metadata).decode()
+
+
+def _instant(at_us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=at_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+# Schedules ------------------------------------------------------------------------------------------------------------
+
+
+def schedule(state: State, command: ScheduleRuns, now_us: int) -> Scheduled:
+    """One schedule per instant, in order."""
+    workflow, version = _registered(state, command.workflow_name)
+    count = len(command.at_us)
+    if not 1 <= count <= SCHEDULES_MAX:
+        raise InvalidArgument(f"give 1 to {SCHEDULES_MAX} instants, not {count}", field="schedules")
+    if count * len(command.input) > SCHEDULES_INPUT_BYTES_MAX:
+        raise InvalidArgument(
+            f"each instant keeps a copy of the input; together they may have {SCHEDULES_INPUT_BYTES_MAX} bytes",
+            field="input",
+        )
+    if command.priority is not None:
+        check_priority(command.priority, field="priority")
+    for at_us in command.at_us:
+        check_instant(at_us)
+    ids: list[str] = []
+    for at_us in command.at_us:
+        row = ScheduleRow(
+            state.new_id(),
+            workflow.id,
+            at_us,
+            command.input,
+            command.additional_metadata,
+            command.priority,
+            command.parent_run_id,
+            command.parent_task_id,
+            command.child_index,
+            command.child_key,
+            now_us,
+            now_us,
+        )
+        ids.append(row.id)
+        _keep(state, Schedule(row))
+        state.ledger.put_schedule(row)
+    return Scheduled(
+        version.id,
+        version.ordinal,
+        version.definition.label,
+        workflow.id,
+        workflow.created_at_us,
+        workflow.updated_at_us,
+        tuple(ids),
+    )
+
+
+def move(state: State, moves: tuple[tuple[str, int], ...], now_us: int) -> tuple[str, ...]:
+    """Gives schedules another instant; the ids of those that are still there to be moved."""
+    for _, at_us in moves:
+        check_instant(at_us)
+    moved: list[str] = []
+    for schedule_id, at_us in moves:
+        found = state.calendar.schedules.get(schedule_id)
+        if found is None:
+            continue
+        _forget(state, found)
+        row = msgspec.structs.replace(found.row, trigger_at_us=at_us, updated_at_us=now_us)
+        _keep(state, Schedule(row))
+        state.ledger.put_schedule(row)
+        moved.append(schedule_id)
+    return tuple(dict.fromkeys(moved))
+
+
+def delete(state: State, ids: Iterable[str]) -> tuple[str, ...]:
+    """The ids of those that were there to be deleted."""
+    deleted: list[str] = []
+    for schedule_id in dict.fromkeys(ids):
+        found = state.calendar.schedules.get(schedule_id)
+        if found is not None:
+            _forget(state, found)
+            state.ledger.delete_schedule(schedule_id)
+            deleted.append(schedule_id)
+    return tuple(deleted)
+
+
+def run_schedule(state: State, schedule_id: str, now_us: int) -> str:
+    """Makes its run now instead of at its instant; the id."""
+    found = state.calendar.schedules.get(schedule_id)
+    if found is None:
+        raise NotFound(f"there is no schedule {schedule_id}; it may have been triggered", field="scheduled")
+    run = _made(_make_scheduled(state, found.row, now_us))
+    _forget(state, found)
+    state.ledger.delete_schedule(schedule_id)
+    return run.id
+
+
+def fire(state: State, due: Schedule, now_us: int) -> None:
+    """Its alarm rang."""
+    due.due_at_us = None
+    state.calendar.drop_schedule(due)
+    state.ledger.delete_schedule(due.row.id)
+    pause = state.workflows[due.row.workflow_id].pause
+    if pause is None or pause.schedules is WhilePaused.QUEUE:
+        _make_scheduled(state, due.row, now_us)
+
+
+def check_instant(at_us: int) -> None:
+    if not INSTANT_US_MIN <= at_us <= INSTANT_US_MAX:
+        raise InvalidArgument("the instant is out of range", field="triggerAt")
+
+
+def _make_scheduled(state: State, row: ScheduleRow, now_us: int) -> Run | Collision | Refusal:
+    run = _make(state, state.workflows[row.workflow_id], row.input, row.priority, row.additional_metadata, now_us)
+    if isinstance(run, Run) and row.parent_task_id is not None:
+        # It shows as a child of the task that scheduled it, which need not be in memory any more; the key by which
+        # children are deduplicated stays empty, because schedules are not.
+        run.row = msgspec.structs.replace(
+            run.row, parent_run_id=row.parent_run_id, parent_task_id=row.parent_task_id
+        )  # fmt: skip
+    return run
+
+
+def _keep(state: State, added: Schedule) -> None:
+    calendar = state.calendar
+    calendar.add_schedule(added)
+    if calendar.holds(added.key):
+        _arm_schedule(state, added)
+    else:
+        calendar.beyond[added.row.id] = added
+
+
+def _forget(state: State, gone: Schedule) -> None:
+    if gone.due_at_us is not None:
+        gone.due_at_us = None
+        state.timers.disarm()
+    state.calendar.drop_schedule(gone)
+
+
+def _arm_schedule(state: State, armed: Schedule) -> None:
+    armed.due_at_us = armed.row.trigger_at_us
+    state.timers.arm(armed.due_at_us, AlarmKind.SCHEDULE_DUE, armed)
+
+
+# Both -----------------------------------------------------------------------------------------------------------------
+
+
+def forget_workflow(state: State, workflow: Workflow) -> None:
+    """The workflow was deleted: nothing of it fires any more."""
+    calendar = state.calendar
+    for cron in list(calendar.crons_of.get(workflow.id, {}).values()):
+        _drop(state, cron)
+    for planned in [found for found in calendar.schedules.values() if found.row.workflow_id == workflow.id]:
+        _forget(state, planned)
+        state.ledger.delete_schedule(planned.row.id)
+    state.ledger.clear_schedules(workflow.id)
+
+
+def _registered(state: State, name: str) -> tuple[Workflow, Version]:
+    workflow = state.workflows_by_name.get(name)
+    if workflow is None or workflow.latest is None:
+        raise NotFound(
+            f"no workflow is registered as {name!r}; start a worker that registers it, or check the namespace",
+            field="name",
+        )
+    return workflow, workflow.latest
+
+
+def _make(
+    state: State, workflow: Workflow, run_input: str, priority: int | None, metadata: str | None, now_us: int
+) -> Run | Collision | Refusal:
+    """A run of the workflow's latest version."""
+    version = workflow.latest
+    assert version is not None, "what is planned goes with its workflow"
+    request = RunRequest(workflow_name=workflow.name, input=run_input, priority=priority)
+    return triggers.create(state, version, request, metadata, now_us)
+
+
+def _made(run: Run | Collision | Refusal) -> Run:
+    """For somebody who waits for the run."""
+    match run:
+        case Run():
+            return run
+        case Collision(existing_run_id, run_id):
+            raise IdempotencyCollision(
+                f"run {existing_run_id} holds the idempotency key", collisions=((existing_run_id, run_id),)
+            )
+        case Refusal(message):
+            raise InvalidArgument(message, field="input")
+        case _:
+            assert_never(run)
+
+
+# Memory ---------------------------------------------------------------------------------------------------------------
+
+
+def adopt_crons(state: State, rows: Iterable[CronRow], now_us: int) -> None:
+    """After a load: ticks go on from now."""
+    for row in rows:
+        try:
+            expression = CronExpression(row.expression, field="cron")
+        except InvalidArgument:
+            # A version that cannot read what an earlier one took has nothing to go by.
+            state.ledger.delete_cron(row.id)
+            continue
+        cron = Cron(row, state.workflows[row.workflow_id], expression)
+        state.calendar.add_cron(cron)
+        _arm(state, cron, now_us if cron.is_enabled else None)
+
+
+def adopt_schedules(state: State, rows: Iterable[ScheduleRow]) -> None:
+    """Those a command names; they leave memory again after the batch."""
+    for row in rows:
+        if row.id not in state.calendar.schedules:
+            _keep(state, Schedule(row))
+
+
+def adopt_page(state: State, page: SchedulePage) -> None:
+    """The next schedules, or after a load the first."""
+    calendar = state.calendar
+    calendar.is_changed = True
+    last = page.rows[-1] if page.rows else None
+    calendar.horizon = None if page.is_last or last is None else (last.trigger_at_us, last.id)
+    for row in page.rows:
+        if row.id not in calendar.schedules:
+            _keep(state, Schedule(row))
+
+
+def trim(state: State) -> None:
+    """Forgets schedules that do not belong into memory. Call after their rows were handed over for the commit."""
+    calendar = state.calendar
+    if not calendar.is_changed:
+        return
+    for visitor in list(calendar.beyond.values()):
+        calendar.drop_schedule(visitor)
+    if len(calendar.schedules) > 2 * PAGE_SCHEDULES_MAX or calendar.schedule_input_bytes > 2 * PAGE_INPUT_BYTES_MAX:
+        _shorten(state)
+    calendar.is_changed = False
+
+
+def wanted_after(state: State) -> ScheduleKey | None:
+    """The key behind which the next page of schedules shall be read now; None when those in memory will do."""
+    calendar = state.calendar
+    is_short = not calendar.schedules or (
+        len(calendar.schedules) <= PAGE_SCHEDULES_MAX // 4
+        and calendar.schedule_input_bytes <= PAGE_INPUT_BYTES_MAX // 4
+    )
+    return calendar.horizon if is_short else None
+
+
+def _shorten(state: State) -> None:
+    """Keeps a page of the nearest schedules, at least one."""
+    in_order = sorted(state.calendar.schedules.values(), key=lambda planned: planned.key)
+    kept = kept_bytes = 0
+    for planned in in_order[:PAGE_SCHEDULES_MAX]:
+        kept_bytes += len(planned.row.input)
+        if kept and kept_bytes > PAGE_INPUT_BYTES_MAX:
+            break
+        kept += 1
+    for planned in in_order[kept:]:
+        _forget(state, planned)
+    state.calendar.horizon = in_order[kept - 1].key
