@@ -51,6 +51,9 @@ class Postgres:
     def _same(self, real: Loaded, model: Loaded, name: str) -> Loaded:
         self.loads += 1
         for kind in Loaded.__struct_fields__:
+            if kind == "schedule_page":
+                hold(_page(real) == _page(model), "the database and its model differ:", name, kind)
+                continue
             if kind == "claims":
                 hold(real.claims == model.claims, "the database and its model differ:", name, kind)
                 continue
@@ -67,12 +70,17 @@ class Postgres:
 def _plain(rows: tuple[object, ...]) -> list[Any]:
     plain: list[Any] = msgspec.to_builtins(rows)
     for loaded in plain:
-        row = loaded.get("row")
-        for name in _JSON_FIELDS if row else ():
-            if row[name] is not None:
+        row = loaded.get("row", loaded)
+        for name in _JSON_FIELDS:
+            if row.get(name) is not None:
                 row[name] = msgspec.json.decode(row[name])
     # The order in which versions and rate limits come is the database's to choose; that of cold tasks is not.
     return plain if rows and isinstance(rows[0], ColdTasks) else sorted(plain, key=_id)
+
+
+def _page(loaded: Loaded) -> object:
+    page = loaded.schedule_page
+    return None if page is None else (page.is_last, [row.id for row in page.rows], _plain(page.rows))
 
 
 def _id(row: dict[str, Any]) -> str:

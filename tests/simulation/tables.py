@@ -13,17 +13,20 @@ from uuid import UUID
 
 import msgspec
 
-from broadaxe.core import backlog
+from broadaxe.core import backlog, calendar
 from broadaxe.core.backlog import ColdTasks
+from broadaxe.core.calendar import SchedulePage
 from broadaxe.core.claims import pack
 from broadaxe.core.decision import (
     ClaimRow,
+    CronRow,
     EventRow,
     ExpressionFailureRow,
     FilterRow,
     RateLimitRow,
     RunRow,
     RunState,
+    ScheduleRow,
     TaskEventRow,
     TaskRow,
     TaskState,
@@ -67,6 +70,8 @@ class Tables:
         self.claims: dict[bytes, ClaimRow] = {}
         self.filters: dict[str, FilterRow] = {}
         self.failures: list[ExpressionFailureRow] = []
+        self.crons: dict[str, CronRow] = {}
+        self.schedules: dict[str, ScheduleRow] = {}
         self.outputs: dict[tuple[str, int], str] = {}
         self.live: dict[str, None] = {}
         """Ids of runs that have not finished."""
@@ -108,11 +113,29 @@ class Tables:
             self.claims[claim.digest] = claim
         for digest in writes.released_claims:
             self.claims.pop(digest, None)
+        self._commit_calendar(writes)
         for task_id in writes.archived_outputs:
             assert self.tasks[task_id].output is not None, "only a stored output can be archived"
         self._commit_runs(writes)
         for replaced in writes.replaced_outputs:
             self.outputs[replaced.task_id, replaced.retry_count] = replaced.output
+
+    def _commit_calendar(self, writes: Writes) -> None:
+        for cron_id in writes.deleted_crons:
+            self.crons.pop(cron_id, None)
+        for cron in writes.crons:
+            self.crons[cron.id] = cron
+        names = {(row.workflow_id, row.expression, row.name) for row in self.crons.values()}
+        assert len(names) == len(self.crons), "workflow, expression and name of a cron are unique"
+        for tick in writes.cron_ticks:
+            self.crons[tick.cron_id] = _replace(self.crons[tick.cron_id], last_tick_us=tick.at_us)
+        for schedule in writes.schedules:
+            self.schedules[schedule.id] = schedule
+        for schedule_id in writes.deleted_schedules:
+            self.schedules.pop(schedule_id, None)
+        for row in list(self.schedules.values()):
+            if row.workflow_id in writes.cleared_workflows:
+                del self.schedules[row.id]
 
     def _commit_runs(self, writes: Writes) -> None:
         for new_run in writes.new_runs:
@@ -184,6 +207,8 @@ class Tables:
             rate_limits=tuple(self.limits[key] for key in sorted(self.limits)),
             cold=self._cold(waiting) if is_long else (),
             filters=tuple(self.filters[key] for key in sorted(self.filters)),
+            crons=tuple(self.crons[i] for i in sorted(self.crons)),
+            schedule_page=self._page((calendar.INSTANT_US_MIN - 1, "")),
             claims={claim.digest: pack(claim.run_id, claim.expires_at_us) for claim in self.claims.values()},
         )
 
@@ -195,7 +220,17 @@ class Tables:
             versions=tuple(self.versions[i] for i in sorted(versions)),
             workers=tuple(self.workers[i] for i in sorted(missing.workers) if i in self.workers),
             runs=tuple(self._run(run_id, may_have_spawned=lambda _: True) for run_id in sorted(run_ids)),
+            schedules=tuple(row for row in self._planned() if row.id in missing.schedules),
+            schedule_page=None if missing.schedules_after is None else self._page(missing.schedules_after),
         )
+
+    def _planned(self) -> list[ScheduleRow]:
+        return sorted(self.schedules.values(), key=lambda row: (row.trigger_at_us, row.id))
+
+    def _page(self, after: tuple[int, str]) -> SchedulePage:
+        rows = [row for row in self._planned() if (row.trigger_at_us, row.id) > after]
+        size = calendar.PAGE_SCHEDULES_MAX
+        return SchedulePage(tuple(rows[:size]), is_last=len(rows) <= size)
 
     def _only_waits(self, run_id: str) -> bool:
         row = self.run_rows[run_id]
@@ -229,6 +264,7 @@ class Tables:
             for parent in task_ids
             if may_have_spawned(self.tasks[parent])
             for child in self.children_of[parent]
+            if self.run_rows[child].child_index is not None or self.run_rows[child].child_key
         ]
         return LoadedRun(
             self.run_rows[run_id],
@@ -264,7 +300,7 @@ def _has_run(task: TaskState) -> bool:
 
 
 def _child_key(row: RunRow) -> str:
-    return row.child_key or str(row.child_index or 0)
+    return row.child_key or str(row.child_index)
 
 
 def _starts(history: Iterable[TaskEventRow], retry_count: int) -> Iterable[int]:

@@ -1,4 +1,4 @@
-"""`WorkflowService`: triggers, schedules, rate limits, definitions of the SDKs of 2025. Source: grpc specification 9."""
+"""`WorkflowService`: triggers, schedules, rate limits and 0.x definitions. Source: grpc specification 9."""
 
 from __future__ import annotations
 
