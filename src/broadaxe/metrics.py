@@ -7,46 +7,60 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
-from broadaxe.core.decision import Decision, StartAttempt, StartBatch
+from broadaxe.core.decision import Decision, RunFinished, StartAttempt, StartBatch
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.rest.metrics import Metrics
+
+_BY_EVENT: Final = {
+    TaskEventType.QUEUED: "queue_invocations",
+    TaskEventType.ASSIGNED: "assigned_tasks",
+    TaskEventType.RETRYING: "retried_tasks",
+    TaskEventType.REASSIGNED: "reassigned_tasks",
+    TaskEventType.SKIPPED: "skipped_tasks",
+    TaskEventType.SCHEDULING_TIMED_OUT: "scheduling_timed_out",
+    TaskEventType.REQUEUED_RATE_LIMIT: "rate_limited",
+}
+_BY_STATUS: Final = {
+    TaskStatus.COMPLETED: "succeeded_tasks",
+    TaskStatus.FAILED: "failed_tasks",
+    TaskStatus.CANCELLED: "cancelled_tasks",
+}
 
 
 def observer(metrics: Metrics) -> Callable[[str, Decision], None]:
     """A function that counts a committed batch of a tenant into `metrics`."""
-    by_event: dict[TaskEventType, Callable[[float], None]] = {
-        TaskEventType.QUEUED: metrics.queue_invocations.inc,
-        TaskEventType.ASSIGNED: metrics.assigned_tasks.inc,
-        TaskEventType.RETRYING: metrics.retried_tasks.inc,
-        TaskEventType.REASSIGNED: metrics.reassigned_tasks.inc,
-        TaskEventType.SKIPPED: metrics.skipped_tasks.inc,
-        TaskEventType.SCHEDULING_TIMED_OUT: metrics.scheduling_timed_out.inc,
-        TaskEventType.REQUEUED_RATE_LIMIT: metrics.rate_limited.inc,
-    }
-    by_status: dict[TaskStatus, Callable[[float], None]] = {
-        TaskStatus.COMPLETED: metrics.succeeded_tasks.inc,
-        TaskStatus.FAILED: metrics.failed_tasks.inc,
-        TaskStatus.CANCELLED: metrics.cancelled_tasks.inc,
-    }
 
     def observe(tenant_id: str, decision: Decision) -> None:
         writes = decision.writes
-        metrics.created_tasks.inc(len(writes.new_tasks))
+        tally = metrics.tenant(tenant_id)
+        tally.created_tasks += len(writes.new_tasks)
         for kind, count in Counter(event.type for event in writes.task_events).items():
-            if kind in by_event:
-                by_event[kind](count)
+            field = _BY_EVENT.get(kind)
+            if field is not None:
+                setattr(tally, field, getattr(tally, field) + count)
         states = [*(task.state for task in writes.new_tasks), *writes.tasks]
         for status, count in Counter(state.status for state in states).items():
-            if status in by_status:
-                by_status[status](count)
-        started = {effect.task_id for effect in decision.effects if type(effect) is StartAttempt}
-        started.update(
-            item.task_id for effect in decision.effects if type(effect) is StartBatch for item in effect.items
-        )
+            field = _BY_STATUS.get(status)
+            if field is not None:
+                setattr(tally, field, getattr(tally, field) + count)
+        started: dict[str, str] = {}
+        for effect in decision.effects:
+            match effect:
+                case StartAttempt():
+                    started[effect.task_id] = effect.workflow_name
+                case StartBatch():
+                    started |= {item.task_id: item.workflow_name for item in effect.items}
+                case RunFinished(started_at_us=started_at_us) if started_at_us is not None:
+                    duration_ms = (effect.at_us - started_at_us) / 1e3
+                    tally.workflow(effect.workflow_name).ended(effect.status, duration_ms)
         for state in states:
-            if state.id in started and state.queued_at_us is not None and state.assigned_at_us is not None:
-                metrics.queued_to_assigned.inc()
-                metrics.queued_to_assigned_time_s.observe((state.assigned_at_us - state.queued_at_us) / 1e6)
+            workflow = started.get(state.id)
+            if workflow is not None and state.queued_at_us is not None and state.assigned_at_us is not None:
+                waited_s = (state.assigned_at_us - state.queued_at_us) / 1e6
+                tally.queued_to_assigned += 1
+                tally.queued_to_assigned_s.observe(waited_s)
+                tally.workflow(workflow).queued_to_assigned_s.observe(waited_s)
 
     return observe

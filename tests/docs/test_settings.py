@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from broadaxe.config import SETTINGS, Setting, Settings
+from broadaxe.rest.gauges import queue_gauges, slot_gauges
 from broadaxe.rest.metrics import Metrics
 
 ROW = re.compile(r"^\| `([A-Z][A-Z0-9_]*)` \|(.*)\|$", re.MULTILINE)
@@ -60,4 +61,13 @@ def test_every_metric_of_ours_is_documented_under_its_exposed_name(docs: dict[st
     exposed = set(re.findall(r"^# TYPE (hatchet_\w+) ", Metrics().render().decode(), re.MULTILINE))
     # The client library exposes the time a counter was made beside the counter itself.
     exposed = {name for name in exposed if not name.endswith("_created")}
-    assert set(re.findall(r"^\| `(hatchet_\w+)` \|", docs["observability"].text, re.MULTILINE)) == exposed
+    of_tenant = {gauge.name for gauge in [*slot_gauges([]), *queue_gauges([], [])]}
+    of_tenant |= set(
+        re.findall(r"^# TYPE hatchet_tenant_(\w+) ", Metrics().render_tenant("t", []).decode(), re.MULTILINE)
+    )
+    # Those of the process are documented once.
+    shared = {name.removeprefix("hatchet_").removesuffix("_total") for name in exposed}
+    expected = exposed | {f"hatchet_tenant_{name}" for name in of_tenant - shared}
+    documented = re.findall(r"^\| `(hatchet_\w+)` \|", docs["observability"].text, re.MULTILINE)
+    assert len(documented) == len(set(documented))
+    assert set(documented) == expected

@@ -46,7 +46,7 @@ def outcome(run_id: str) -> RunOutcome:
 
 def finished(run_id: str, metadata: str | None = None) -> RunFinished:
     results = (TaskResult(f"task of {run_id}", "a", TaskStatus.COMPLETED, None),)
-    return RunFinished(run_id, RunStatus.COMPLETED, False, metadata, results, 1)
+    return RunFinished(run_id, RunStatus.COMPLETED, False, metadata, results, 1, "w", None)
 
 
 def progressed(task_id: str, progress: Progress) -> TaskProgressed:

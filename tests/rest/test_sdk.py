@@ -7,8 +7,32 @@ from typing import TYPE_CHECKING
 
 from hatchet_sdk import ClientConfig, Hatchet
 
+from broadaxe.core.commands import Command, PauseWorker
+
 if TYPE_CHECKING:
     from .conftest import Site
+
+
+async def test_the_official_client_pauses_workers_and_lists_rate_limits(site: Site) -> None:
+    async def pause(command: Command) -> None:
+        assert isinstance(command, PauseWorker)
+        change = "update broadaxe.worker set is_paused = $1 where id = $2"
+        await site.seeds.pool.execute(change, command.is_paused, command.worker_id)
+
+    site.engine.answer = pause
+    worker_id = await site.seeds.worker()
+    hatchet = Hatchet(config=ClientConfig(token=site.token))
+    assert (await hatchet.workers.aio_pause(worker_id)).status == "PAUSED"
+    assert (await hatchet.workers.aio_unpause(worker_id)).status == "ACTIVE"
+    insert = (
+        "insert into broadaxe.rate_limit (tenant_id, key, limit_value, value, window_us, last_refill_at) "
+        "values ($1, $2, 10, $3, 3600000000, now())"
+    )
+    for key, value in (("openai", 7), ("other", 1)):
+        await site.seeds.pool.execute(insert, site.seeds.tenant_id, key, value)
+    limits = (await hatchet.rate_limits.aio_list()).rows or []
+    assert [(row.key, row.limit_value, row.value) for row in limits] == [("openai", 10, 7), ("other", 10, 1)]
+    assert [row.key for row in (await hatchet.rate_limits.aio_list(search="pena")).rows or []] == ["openai"]
 
 
 async def test_the_official_client_reads_everything_it_offers(site: Site) -> None:

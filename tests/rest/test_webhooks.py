@@ -311,7 +311,7 @@ async def test_a_proven_request_becomes_an_event_and_is_answered_with_it(doors: 
     assert (event.key, event.scope) == ("hook:x", "acme")
     [sent] = pushed(doors)
     assert sent.payload == '{"n":1.10,"action":"x","big":123456789012345678901234567890,"via":"hook"}'
-    assert sent.additional_metadata is None
+    assert (sent.additional_metadata, sent.triggering_webhook_name) == (None, "hook")
     assert doors.engine.commands[0][0] == doors.seeds.tenant_id
 
 

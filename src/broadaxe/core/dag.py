@@ -224,6 +224,8 @@ def _set_status(state: State, run: Run, status: RunStatus, now_us: int) -> None:
                 run.row.additional_metadata,
                 tuple(TaskResult(t.id, t.definition.name, t.status, t.error) for t in run.existing()),
                 now_us,
+                run.version.workflow.name,
+                run.started_at_us,
             )
         )
     elif status is not run.status or run.finished_at_us is not None:

@@ -402,6 +402,8 @@ class RunFinished(msgspec.Struct, frozen=True):
     additional_metadata: str | None
     results: tuple[TaskResult, ...]
     at_us: int
+    workflow_name: str
+    started_at_us: int | None
 
 
 class RunStarted(msgspec.Struct, frozen=True, gc=False):

@@ -99,7 +99,7 @@ def create_http_app(
     docs = DocsSite(settings.docs_dir)
     reference = ApiReference(app.openapi)
     dashboard = DashboardSite(settings.dashboard_dir)
-    numbers = metrics or Metrics()
+    numbers = app.state.metrics = metrics or Metrics()
     app.add_api_route("/api/docs", reference.page, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", numbers.page, methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", docs.to_index, methods=["GET"], include_in_schema=False)

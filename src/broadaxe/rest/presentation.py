@@ -10,11 +10,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 import msgspec
 
-from broadaxe.core.definition import TaskDefinition, WorkflowDefinition
+from broadaxe.core.definition import ConcurrencyRule, LimitStrategy, Sticky, TaskDefinition, WorkflowDefinition
 from broadaxe.core.durations import format_duration
 from broadaxe.core.lifecycle import SHOWN_AS, RunStatus, TaskStatus
 from broadaxe.rest import wire
@@ -26,6 +26,17 @@ from broadaxe.storage.webhooks import WebhookRecord
 Definitions = Mapping[str, WorkflowDefinition]
 
 _LANGUAGES: Final = frozenset({"GOLANG", "PYTHON", "TYPESCRIPT", "RUBY"})
+_STICKY: Final[Mapping[Sticky, Literal["soft", "hard"]]] = {Sticky.SOFT: "soft", Sticky.HARD: "hard"}
+#: Clients know no other spellings, so each strategy is shown as the nearest of them.
+_STRATEGIES: Final[
+    Mapping[LimitStrategy, Literal["CANCEL_IN_PROGRESS", "DROP_NEWEST", "QUEUE_NEWEST", "GROUP_ROUND_ROBIN"]]
+] = {
+    LimitStrategy.CANCEL_IN_PROGRESS: "CANCEL_IN_PROGRESS",
+    LimitStrategy.GROUP_ROUND_ROBIN: "GROUP_ROUND_ROBIN",
+    LimitStrategy.CANCEL_NEWEST: "DROP_NEWEST",
+    LimitStrategy.CANCEL_QUEUED_EXCEPT_NEWEST: "QUEUE_NEWEST",
+    LimitStrategy.CANCEL_QUEUED_EXCEPT_OLDEST: "DROP_NEWEST",
+}
 #: JavaScript holds integers exactly up to here, so a number made from an id keeps this many bits.
 _NUMBER_BITS: Final = 52
 
@@ -244,9 +255,28 @@ def workflow_version(record: WorkflowRecord, version: VersionRecord) -> wire.Wor
         ),
         default_priority=definition.default_priority,
         schedule_timeout=format_duration(max(task.schedule_timeout_us for task in definition.tasks)),
-        v1_concurrency=[],
+        sticky=None if definition.sticky is None else _STICKY[definition.sticky],
+        v1_concurrency=concurrency_settings(definition),
         workflow_config=_config(definition),
         input_json_schema=json_object(definition.input_json_schema) if definition.input_json_schema else None,
+    )
+
+
+def concurrency_settings(definition: WorkflowDefinition) -> list[wire.ConcurrencySetting]:
+    """The workflow's rules, then those of its tasks."""
+    settings = [_concurrency_setting(rule, None) for rule in definition.concurrency]
+    for task in tasks_of(definition):
+        settings += [_concurrency_setting(rule, task.name) for rule in task.concurrency]
+    return settings
+
+
+def _concurrency_setting(rule: ConcurrencyRule, task_name: str | None) -> wire.ConcurrencySetting:
+    return wire.ConcurrencySetting(
+        max_runs=rule.max_runs,
+        limit_strategy=_STRATEGIES[rule.strategy],
+        expression=rule.expression,
+        scope="WORKFLOW" if task_name is None else "TASK",
+        step_readable_id=task_name,
     )
 
 

@@ -400,6 +400,44 @@ class QueueCounts(Wire):
     queues: dict[str, int]
 
 
+class ConcurrencyStat(Wire):
+    """How many tasks wait or run under each key of a concurrency rule."""
+
+    expression: str
+    type: str
+    keys: dict[str, int]
+
+
+class LiveTasks(Wire):
+    total: int = 0
+    queues: dict[str, int] = {}
+    concurrency: list[ConcurrencyStat] = []
+    oldest: Instant | None = None
+    oldest_excluding_retries: Instant | None = None
+
+
+class TaskStat(Wire):
+    queued: LiveTasks
+    running: LiveTasks
+
+
+class LegacyCounts(Wire):
+    num_queued: int = 0
+    num_running: int = 0
+    num_pending: int = 0
+
+
+class LegacyQueueCounts(Wire):
+    total: LegacyCounts
+    workflow: dict[str, LegacyCounts] = {}
+    queues: dict[str, int]
+
+
+class LegacyWorkflowCounts(Wire):
+    group_key_runs_count: int = 0
+    group_key_count: int = 0
+
+
 # Workflows ----------------------------------------------------------------------------------------------------------
 
 
@@ -438,6 +476,16 @@ class WorkflowTriggers(SnakeWire):
     crons: list[JsonObject]
 
 
+class ConcurrencySetting(Wire):
+    """A concurrency rule of a workflow, or of the task in `stepReadableId`."""
+
+    max_runs: int
+    limit_strategy: Literal["CANCEL_IN_PROGRESS", "DROP_NEWEST", "QUEUE_NEWEST", "GROUP_ROUND_ROBIN"]
+    expression: str
+    scope: Literal["WORKFLOW", "TASK"]
+    step_readable_id: str | None = None
+
+
 class WorkflowVersion(Wire):
     metadata: Metadata
     version: str
@@ -447,7 +495,8 @@ class WorkflowVersion(Wire):
     triggers: WorkflowTriggers
     default_priority: int
     schedule_timeout: str
-    v1_concurrency: list[JsonObject] = Field(serialization_alias="v1Concurrency")
+    sticky: Literal["soft", "hard"] | None = None
+    v1_concurrency: list[ConcurrencySetting] = Field(serialization_alias="v1Concurrency")
     workflow_config: JsonObject
     input_json_schema: JsonObject | None = None
 

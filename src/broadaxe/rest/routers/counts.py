@@ -1,24 +1,31 @@
-"""Counts for charts and filter chips. (Prometheus metrics are in `broadaxe.rest.metrics`.)"""
+"""Counts: for charts and filter chips, for autoscalers, and for the Prometheus of one tenant."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
-from fastapi import Query
+from fastapi import Query, Request, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.rest import wire
 from broadaxe.rest.buckets import window
 from broadaxe.rest.context import ContextDep
-from broadaxe.rest.identity import ViewerScope
-from broadaxe.rest.parameters import Id, IdList, InputInstant, TextList, metadata_pairs
+from broadaxe.rest.gauges import queue_gauges, slot_gauges
+from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.metrics import Metrics
+from broadaxe.rest.parameters import Id, IdList, InputInstant, PathId, TextList, metadata_pairs
 from broadaxe.rest.routers.route import API, STABLE, router
+from broadaxe.rest.task_stats import places_with_rules, task_stats
 from broadaxe.storage.reads import RunFilter
 
 #: A task that finishes in a chart's window was made at most this long before it.
 LONGEST_TASK: Final = timedelta(days=31)
+NAMES_MAX: Final = 1_000
+WORKERS_SHOWN_MAX: Final = 1_000
 _AHEAD: Final = timedelta(days=1)
 
 routes = router("counts")
@@ -83,3 +90,68 @@ async def count_finished(
 async def count_queued(scope: ViewerScope, context: ContextDep) -> wire.QueueCounts:
     """Waiting tasks per action."""
     return wire.QueueCounts(queues=await context.reads.queue_counts(scope.tenant_id))
+
+
+@routes.get(f"{API}/tenants/{{tenant}}/task-stats")
+async def count_live_tasks(
+    scope: ViewerScope,
+    context: ContextDep,
+    names: Annotated[
+        list[str] | None,
+        Query(alias="taskNames", max_length=NAMES_MAX, description="Repeated, or several with commas between."),
+    ] = None,
+) -> dict[str, wire.TaskStat]:
+    """Tasks that wait and run, by task name. Names that were asked for are always there."""
+    counts = await context.reads.live_task_counts(scope.tenant_id)
+    runs = await context.reads.runs_by_id([scope.tenant_id], list({count.some_run_id for count in counts}))
+    found = await context.catalogue.definitions(scope.tenant_id, {run.version_id for run in runs})
+    definitions = list(found.values())
+    live = {count.definition_id for count in counts}
+    places = {task: place for task, place in places_with_rules(definitions).items() if task in live}
+    groups = await context.reads.live_group_counts(scope.tenant_id, places) if places else []
+    wanted = [name for text in names or () for name in text.split(",") if name]
+    return task_stats(counts, groups, definitions, wanted)
+
+
+@routes.get(
+    f"{API}/tenants/{{tenant}}/prometheus-metrics",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def expose_metrics(scope: ViewerScope, context: ContextDep, request: Request) -> Response:
+    """The tenant's metrics in the format of Prometheus. Counters begin at zero with the engine."""
+    workers, _ = await context.catalogue.workers_page(
+        scope.tenant_id, statuses=("ACTIVE", "PAUSED"), labels=(), limit=WORKERS_SHOWN_MAX, offset=0
+    )
+    gauges = [
+        *slot_gauges(workers),
+        *queue_gauges(
+            await context.reads.queue_sizes(scope.tenant_id),
+            await context.reads.queue_sizes_by_metadata(scope.tenant_id),
+        ),
+    ]
+    metrics = cast(Metrics, request.app.state.metrics)
+    return Response(metrics.render_tenant(scope.tenant_id, gauges), media_type=CONTENT_TYPE_LATEST)
+
+
+@routes.get(f"{API}/tenants/{{tenant}}/queue-metrics", deprecated=True)
+async def count_queued_the_old_way(scope: ViewerScope, context: ContextDep) -> wire.LegacyQueueCounts:
+    """For old clients; ask for task-stats instead."""
+    counts = await context.reads.live_task_counts(scope.tenant_id)
+    queues: dict[str, int] = {}
+    for count in counts:
+        if not count.is_running:
+            queues[count.action_id] = queues.get(count.action_id, 0) + count.tasks
+    running = sum(count.tasks for count in counts if count.is_running)
+    total = wire.LegacyCounts(num_queued=sum(queues.values()), num_running=running)
+    return wire.LegacyQueueCounts(total=total, queues=queues)
+
+
+@routes.get(f"{API}/workflows/{{workflow}}/metrics", deprecated=True)
+async def count_groups_the_old_way(
+    workflow: PathId, caller: CallerDep, context: ContextDep
+) -> wire.LegacyWorkflowCounts:
+    """For old clients, which get zeros; ask for task-stats instead."""
+    if await context.catalogue.workflow(caller.tenant_ids, workflow) is None:
+        raise missing("workflow", workflow)
+    return wire.LegacyWorkflowCounts()

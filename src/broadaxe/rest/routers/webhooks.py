@@ -334,7 +334,7 @@ def _event(record: WebhookRecord, content_type: str, headers: dict[str, str], bo
     scope = None
     if record.scope_expression is not None:
         scope = evaluated(record.scope_expression, value, headers, reason="SCOPE")
-    return EventRequest(key=key, payload=payload, scope=scope)
+    return EventRequest(key=key, payload=payload, scope=scope, triggering_webhook_name=record.name)
 
 
 def _error_of(refused: Refused) -> BroadaxeError:
