@@ -45,6 +45,7 @@ from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.journal import CONNECTION_SETTINGS
 from broadaxe.storage.logs import LogStore
 from broadaxe.storage.migrate import ensure_partitions, migrate, pending
+from broadaxe.storage.outbox import OutboxListener
 from broadaxe.storage.reads import POOL_SETTINGS, Reads
 from broadaxe.storage.spans import SpanStore
 
@@ -168,6 +169,9 @@ class App:
             http_port = await http.start(http_app, settings.host, settings.http_port)
             stack.push_async_callback(http.stop)
         await engine.start()
+        listener = OutboxListener(dsn, engine.outbox_told, engine.outbox_unsure)
+        stack.push_async_callback(listener.stop)
+        await listener.start()
         carrier = Http2Carrier(
             [
                 *DispatcherService(engine, reads, clock).methods(),

@@ -106,6 +106,13 @@ class PauseWorker(msgspec.Struct, frozen=True):
     is_paused: bool
 
 
+class Promise(msgspec.Struct, frozen=True, gc=False):
+    """What was told to whoever asked, before the tenant heard of it: the id, and when that was."""
+
+    id: str
+    at_us: int
+
+
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One run to be created. `input` is a JSON object text; `additional_metadata` one too, or None for none."""
 
@@ -119,6 +126,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     desired_worker_id: str | None = None
     desired_labels: tuple[LabelRequirement, ...] | None = None
     """When given, they replace the labels of every task of the run."""
+    promise: Promise | None = None
 
 
 class TriggerRuns(msgspec.Struct, frozen=True):
@@ -139,6 +147,7 @@ class EventRequest(msgspec.Struct, frozen=True, kw_only=True):
     scope: str | None = None
     triggering_webhook_name: str | None = None
     """The webhook it came in by."""
+    promise: Promise | None = None
 
 
 class PushEvents(msgspec.Struct, frozen=True):
@@ -175,6 +184,23 @@ class DeleteFilter(msgspec.Struct, frozen=True):
     """Forgets an event filter, declared or not. Reply: None. NotFound if absent."""
 
     filter_id: str
+
+
+class TakeOutbox(msgspec.Struct, frozen=True):
+    """Does what committed transactions of applications left in the outbox; every request has its promise.
+
+    Each is decided for itself, and its row goes in the commit that does it. Reply: a tuple of `RefusedRequest`, one for
+    each request that cannot be done; those are put aside with the reason.
+    """
+
+    requests: tuple[RunRequest | EventRequest, ...]
+
+
+class RefusedRequest(msgspec.Struct, frozen=True, gc=False):
+    """A row of the outbox that nothing can be made of, and why."""
+
+    id: str
+    reason: str
 
 
 class Outcome(StrEnum):
@@ -353,6 +379,7 @@ Command = (
     | CreateFilter
     | ChangeFilter
     | DeleteFilter
+    | TakeOutbox
     | ReportAttempt
     | RefreshTimeout
     | ReleaseSlot
@@ -378,6 +405,7 @@ Reply = (
     | int
     | tuple[str, ...]
     | tuple[PushedEvent, ...]
+    | tuple[RefusedRequest, ...]
     | PutWorkflowReply
     | Accepted
     | IdempotencyCollision

@@ -176,8 +176,10 @@ def _bring(state: State, run: Run, position: int, status: TaskStatus, now_us: in
     task = run.tasks[position]
     is_new = task is None
     if task is None:
-        task_id = state.new_id() if run.version.is_dag else run.id
-        task = Task(task_id, run, position, status, now_us)
+        if run.version.is_dag:
+            task = Task(state.new_id(), run, position, status, now_us)
+        else:
+            task = Task(run.id, run, position, status, run.row.created_at_us)
         state.add_task(task)
     match status:
         case TaskStatus.QUEUED:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from broadaxe.core.commands import LabelValue, WhilePaused
+from broadaxe.core.commands import LabelValue, RefusedRequest, WhilePaused
 from broadaxe.core.definition import WorkflowDefinition
 from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
 
@@ -271,7 +271,7 @@ class ReplacedOutput(msgspec.Struct, frozen=True, gc=False):
 class Writes(msgspec.Struct):
     """One batch for the journal: a list per kind of row. `archived_outputs` are ids of tasks whose stored output moves
     to their history before the row is cleared (a replay); `cleared_workflows` are ids of workflows that lose all their
-    schedules."""
+    schedules; `taken` are ids of outbox rows that were dealt with, the `refused` ones among them."""
 
     workflows: list[WorkflowRow]
     versions: list[VersionRow]
@@ -297,6 +297,8 @@ class Writes(msgspec.Struct):
     schedules: list[ScheduleRow]
     deleted_schedules: list[str]
     cleared_workflows: list[str]
+    taken: list[str]
+    refused: list[RefusedRequest]
 
     @classmethod
     def empty(cls) -> Writes:

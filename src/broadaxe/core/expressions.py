@@ -58,7 +58,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
+
+import msgspec
 
 # The package ships stubs without the `py.typed` marker; the protocols below are the part of it that is used.
 from cel_expr_python import cel  # type: ignore[import-untyped]
@@ -157,6 +159,21 @@ def check(expression: str, environment: Environment, *, field: str) -> None:
     program = _compiled(expression, environment)
     if isinstance(program, _Refused):
         raise InvalidArgument(f"expression {_shown(expression)} {program.reason}", field=field)
+
+
+def variables_of(payload: str, metadata: str | None) -> dict[str, object] | Failure:
+    """`input` and `additional_metadata` from texts that are known to be JSON objects, or none.
+
+    A Failure for what is valid JSON and yet cannot be computed with: a number beyond all types, a depth beyond all
+    stacks.
+    """
+    try:
+        return {
+            "input": msgspec.json.decode(payload, type=dict[str, Any]),
+            "additional_metadata": msgspec.json.decode(metadata, type=dict[str, Any]) if metadata else {},
+        }
+    except (msgspec.MsgspecError, RecursionError) as error:
+        return Failure(f"expressions cannot read the input or metadata: {error}")
 
 
 def evaluate_string(expression: str, environment: Environment, variables: Mapping[str, object]) -> str | Failure:

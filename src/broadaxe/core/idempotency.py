@@ -19,14 +19,12 @@ Source: semantics 5.9.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from broadaxe.core.claims import digest_of, expires_at_us, pack, run_id_of
 from broadaxe.core.definition import ClaimMethod, IdempotencyRule
 from broadaxe.core.durations import US_PER_MS, US_PER_S
-from broadaxe.core.expressions import Environment, Failure, evaluate_string
+from broadaxe.core.expressions import Environment, Failure, evaluate_string, variables_of
 from broadaxe.core.model import Run
 from broadaxe.core.state import State
 from broadaxe.core.timers import AlarmKind
@@ -42,10 +40,9 @@ _SWEEP_PAUSE_US: Final = 20 * US_PER_MS
 
 def key_of(rule: IdempotencyRule, run_input: str, metadata: str | None) -> str | Failure:
     """The key a trigger with this input and metadata has."""
-    variables: dict[str, object] = {
-        "input": msgspec.json.decode(run_input, type=dict[str, Any]),
-        "additional_metadata": msgspec.json.decode(metadata, type=dict[str, Any]) if metadata else {},
-    }
+    variables = variables_of(run_input, metadata)
+    if isinstance(variables, Failure):
+        return variables
     key = evaluate_string(rule.expression, Environment.IDEMPOTENCY, variables)
     if isinstance(key, Failure):
         return key

@@ -8,12 +8,12 @@ created FAILED with the reason (section 3.1, 4.1).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from broadaxe.core.definition import BatchRule, ConcurrencyRule, LimitStrategy, RateLimitUse
-from broadaxe.core.expressions import Environment, Failure, evaluate_int, evaluate_string
+from broadaxe.core.expressions import Environment, Failure, evaluate_int, evaluate_string, variables_of
 from broadaxe.core.model import Version
 
 ResultT = TypeVar("ResultT", str, int)
@@ -62,11 +62,11 @@ def evaluate(version: Version, run_id: str, run_input: str, metadata: str | None
     """None when the version has no expressions."""
     if not version.has_expressions:
         return None
-    variables: dict[str, object] = {
-        "input": msgspec.json.decode(run_input, type=dict[str, Any]),
-        "additional_metadata": msgspec.json.decode(metadata, type=dict[str, Any]) if metadata else {},
-        "workflow_run_id": run_id,
-    }
+    variables = variables_of(run_input, metadata)
+    if isinstance(variables, Failure):
+        unread = TaskKeys(error=variables.message)
+        return RunKeys((), tuple(unread for _ in version.definitions))
+    variables["workflow_run_id"] = run_id
     shared: tuple[GroupKey, ...] = ()
     shared_error: str | None = None
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from broadaxe.core.claims import expires_at_us, run_id_of
+from broadaxe.core.commands import RefusedRequest
 from broadaxe.core.decision import (
     ClaimRow,
     CronTick,
@@ -39,8 +40,8 @@ class Ledger:
     __slots__ = (
         "_archived_outputs", "_claims", "_cleared_workflows", "_cron_ticks", "_crons", "_deleted_crons",
         "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_events", "_failures", "_filters",
-        "_limits", "_new_runs", "_replaced_outputs", "_runs", "_schedules", "_task_events", "_tasks", "_versions",
-        "_workers", "_workflows",
+        "_limits", "_new_runs", "_refused", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events",
+        "_tasks", "_versions", "_workers", "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -69,6 +70,8 @@ class Ledger:
         self._schedules: dict[str, ScheduleRow] = {}
         self._deleted_schedules: list[str] = []
         self._cleared_workflows: list[str] = []
+        self._taken: dict[str, None] = {}
+        self._refused: list[RefusedRequest] = []
         self._effects: list[Effect] = []
 
     def touch_workflow(self, workflow: Workflow) -> None:
@@ -153,6 +156,17 @@ class Ledger:
         if len(self._failures) < FAILURES_MAX:
             self._failures.append(row)
 
+    def take(self, outbox_id: str) -> bool:
+        """The row of the outbox goes with this batch; False if it does already."""
+        if outbox_id in self._taken:
+            return False
+        self._taken[outbox_id] = None
+        return True
+
+    def refuse(self, refused: RefusedRequest) -> None:
+        """A row that is taken is put aside instead of done."""
+        self._refused.append(refused)
+
     def archive_output(self, task: Task) -> None:
         """Call before the task's output and retry count change."""
         if task.output is None:
@@ -235,6 +249,8 @@ class Ledger:
             else:
                 writes.claims.append(ClaimRow(digest, run_id_of(packed), expires_at_us(packed)))
         writes.expression_failures = self._failures
+        writes.taken = list(self._taken)
+        writes.refused = self._refused
         decision = Decision(writes, self._effects)
         self._clear()
         return decision

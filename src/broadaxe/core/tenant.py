@@ -72,6 +72,7 @@ from broadaxe.core.commands import (
     RunCron,
     RunSchedule,
     ScheduleRuns,
+    TakeOutbox,
     TriggerRuns,
     UnpauseWorkflow,
     UnregisterWorker,
@@ -243,6 +244,8 @@ class Tenant:
                 filters.change(state, command.filter_id, command.scope, command.expression, command.payload, now_us)
             case DeleteFilter(filter_id):
                 filters.delete(state, filter_id)
+            case TakeOutbox(requests):
+                return triggers.take_outbox(state, requests, now_us)
             case Heartbeat(worker_id):
                 fleet.heartbeat(state, fleet.find(state, worker_id), now_us)
             case PutWorkflow():

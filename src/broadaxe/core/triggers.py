@@ -1,4 +1,5 @@
-"""Where runs come from: requests, children of tasks, events. Owns child deduplication and metadata inheritance.
+"""Where runs come from: requests, children of tasks, events, the outbox. Owns child deduplication and metadata
+inheritance.
 
 A request is checked whole before anything is made, so a refused one changes nothing. What only the moment can tell is
 whether a run's idempotency key is free: `create`, the one way a run comes to be, gives the run, or why there is none.
@@ -14,14 +15,14 @@ from typing import Any, Final
 import msgspec
 
 from broadaxe.core import dag, filters, idempotency, tracing
-from broadaxe.core.commands import EventRequest, PushedEvent, RunRequest
+from broadaxe.core.commands import EventRequest, PushedEvent, RefusedRequest, RunRequest
 from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority, event_key_matches
 from broadaxe.core.expressions import Failure
 from broadaxe.core.keys import evaluate
 from broadaxe.core.model import Filter, Run, Task, Version, display_name
 from broadaxe.core.state import State
-from broadaxe.errors import IdempotencyCollision, InvalidArgument, ResourceExhausted
+from broadaxe.errors import BroadaxeError, IdempotencyCollision, InvalidArgument, ResourceExhausted
 
 #: Runs or events in one request.
 BULK_MAX: Final = 1000
@@ -100,6 +101,29 @@ def create(
             return Refusal(message)
         key = found
     return _create(state, version, request, parent, event, metadata, key, now_us, chosen)
+
+
+def take_outbox(state: State, requests: Sequence[RunRequest | EventRequest], now_us: int) -> tuple[RefusedRequest, ...]:
+    """Does each request for itself, in order. One that was refused changes nothing and stops no other."""
+    refused: list[RefusedRequest] = []
+    for request in requests:
+        assert request.promise is not None
+        if not state.ledger.take(request.promise.id):
+            continue
+        try:
+            _check_metadata(request.additional_metadata)
+            if isinstance(request, EventRequest):
+                push(state, (request,), now_us)
+                continue
+            collision = trigger(state, (request,), now_us)
+            if not isinstance(collision, IdempotencyCollision):
+                continue
+            reason = str(collision)
+        except BroadaxeError as error:
+            reason = str(error)
+        refused.append(RefusedRequest(request.promise.id, reason))
+        state.ledger.refuse(refused[-1])
+    return tuple(refused)
 
 
 def push(state: State, events: Sequence[EventRequest], now_us: int) -> tuple[PushedEvent, ...]:
@@ -212,7 +236,7 @@ def _create(
     chosen: Filter | None = None,
 ) -> Run | Collision:
     """The run, or who holds `key`, its idempotency key."""
-    run_id = state.new_id()
+    run_id, created_at_us = _promised(state, request, now_us)
     rule = version.definition.idempotency
     if rule is not None and key is not None:
         holder = idempotency.claim(state, rule, key, run_id, now_us)
@@ -226,7 +250,7 @@ def _create(
         is_dag=version.is_dag,
         display_name=display_name(
             version.workflow.name if version.is_dag else version.definitions[0].name,
-            now_us,
+            created_at_us,
         ),
         priority=request.priority or version.definition.default_priority,
         additional_metadata=metadata,
@@ -237,7 +261,7 @@ def _create(
         desired_worker_id=request.desired_worker_id,
         triggering_event_id=None if event is None else event.id,
         triggering_event_key=None if event is None else event.key,
-        created_at_us=now_us,
+        created_at_us=created_at_us,
         desired_labels=None if request.desired_labels is None else msgspec.json.encode(request.desired_labels).decode(),
         keys=None if keys is None else msgspec.json.encode(keys).decode(),
         idempotency_key=key,
@@ -255,14 +279,15 @@ def _create(
 
 
 def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
+    event_id, seen_at_us = _promised(state, event, now_us)
     row = EventRow(
-        state.new_id(),
+        event_id,
         event.key,
         event.payload,
         event.additional_metadata,
         event.scope,
         event.priority,
-        now_us,
+        seen_at_us,
         event.triggering_webhook_name,
     )
     state.ledger.add_event(row)
@@ -280,7 +305,21 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
                 run = create(state, version, request, _event_metadata(row), now_us, event=row, chosen=chosen)
                 if isinstance(run, Run):
                     run_ids.append(run.id)
-    return PushedEvent(row.id, now_us, tuple(run_ids))
+    return PushedEvent(row.id, seen_at_us, tuple(run_ids))
+
+
+def _check_metadata(metadata: str | None) -> None:
+    """Edges do this for what comes by wire; SQL knows numbers and depths that we cannot hold."""
+    try:
+        _decode(metadata)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidArgument(f"cannot be read: {error}", field="additional_metadata") from None
+
+
+def _promised(state: State, request: RunRequest | EventRequest, now_us: int) -> tuple[str, int]:
+    """Id and birth of what is requested: those that were promised, or fresh ones. Nothing is born in the future."""
+    promise = request.promise
+    return (state.new_id(), now_us) if promise is None else (promise.id, min(promise.at_us, now_us))
 
 
 def _child_metadata(parent: Task, own: str | None) -> str:

@@ -4,7 +4,8 @@ A tenant is activated by the first command for it, or at the start if it has run
 start the actor. If an actor breaks (a failed commit, a lost lease) it is dropped with its memory, and the next command
 activates the tenant again; open worker streams stay and are announced to the new actor.
 
-Owns worker sessions and subscriptions. Edges call `submit`, `open_session`, `results`, `watch_*`, `put_chunk`.
+Owns worker sessions, subscriptions and the outbox pumps. Edges call `submit`, `open_session`, `results`, `watch_*`,
+`put_chunk`; whoever listens to the outbox calls `outbox_told` and `outbox_unsure`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from broadaxe.core.commands import (
     ReleaseSlot,
     Reply,
     ReportAttempt,
+    TakeOutbox,
     UnpauseWorkflow,
     UnregisterWorker,
 )
@@ -49,6 +51,7 @@ from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.tenant import Missing, Tenant
 from broadaxe.engine.actor import TenantActor, Undecided
 from broadaxe.engine.clock import Clock, SystemClock
+from broadaxe.engine.outbox import OutboxPump
 from broadaxe.engine.sessions import Assignment, BatchAssignment, WorkerSession
 from broadaxe.engine.subscriptions import (
     EventSubscription,
@@ -62,6 +65,7 @@ from broadaxe.errors import BroadaxeError, LeaseLost, NotFound, Unavailable
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.journal import Journal
 from broadaxe.storage.loader import load_live, load_missing
+from broadaxe.storage.outbox import DATABASE_AWAY, Outbox
 from broadaxe.storage.payloads import Payloads
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.statements import statement
@@ -95,6 +99,9 @@ class Engine:
         self._observe = observe
         self._prioritise_across_queues = prioritise_across_queues
         self._leases = Leases(pool, node_id, address, self._lease_lost, lease_ttl_s)
+        self._lease_ttl_s = lease_ttl_s
+        self._outbox = Outbox(pool)
+        self._waking: set[str] = set()
         self._tenants: dict[str, _ActiveTenant] = {}
         self._activating: dict[str, asyncio.Task[_ActiveTenant]] = {}
         self._sessions: dict[str, dict[str, WorkerSession]] = {}
@@ -129,6 +136,7 @@ class Engine:
             for session in sessions.values():
                 session.close()
         for active in list(self._tenants.values()):
+            await active.pump.close()
             await active.actor.stop()
         for hub in self._hubs.values():
             await hub.close()
@@ -164,6 +172,58 @@ class Engine:
             if self._is_stopping or asyncio.get_running_loop().time() >= give_up_at_s:
                 raise error
             await asyncio.sleep(HOLD_STEP_S)
+
+    # Outbox --------------------------------------------------------------------------------------------------------
+
+    def outbox_told(self, tenant_id: str, transaction: int) -> None:
+        """A transaction has committed that left something in the tenant's outbox. Activates the tenant if need be."""
+        active = self._tenants.get(tenant_id)
+        if active is not None:
+            active.pump.tell(transaction)
+        else:
+            self._wake(tenant_id)
+
+    def outbox_unsure(self) -> None:
+        """Transactions may have committed that nobody told of: every outbox is looked into."""
+        for active in self._tenants.values():
+            active.pump.read_everything()
+        if not self._is_stopping:
+            self._spawn(self._wake_all())
+
+    async def _wake_all(self) -> None:
+        while True:
+            try:
+                waiting = await self._outbox.tenants()
+                break
+            except DATABASE_AWAY as error:
+                _log.warning("the outbox could not be read; trying again", error=str(error))
+            await asyncio.sleep(ACTIVATION_RETRY_S)
+        for tenant_id in waiting:
+            if tenant_id not in self._tenants:
+                self._wake(tenant_id)
+
+    def _wake(self, tenant_id: str) -> None:
+        if tenant_id not in self._waking and not self._is_stopping:
+            self._waking.add(tenant_id)
+            self._spawn(self._wake_tenant(tenant_id))
+
+    async def _wake_tenant(self, tenant_id: str) -> None:
+        """Activates the tenant, which reads its outbox. One that is held elsewhere is tried once more when the lease
+        has run out: a holder that lives has been told as well, and one that died with the news has lost it by then.
+        """
+        try:
+            try:
+                await self._activate(tenant_id)
+            except Unavailable:
+                await asyncio.sleep(self._lease_ttl_s + ACTIVATION_RETRY_S)
+                await self._activate(tenant_id)
+        except NotFound:
+            # Everybody in the database may notify, also of tenants that there are not.
+            _log.debug("an unknown tenant was named for the outbox", tenant=tenant_id)
+        except Unavailable as error:
+            _log.debug("the tenant is active elsewhere", tenant=tenant_id, reason=str(error))
+        finally:
+            self._waking.discard(tenant_id)
 
     # Workers -------------------------------------------------------------------------------------------------------
 
@@ -323,8 +383,14 @@ class Engine:
             await self._release(tenant_id, active, decision)
 
         active.actor = TenantActor(tenant_id, tenant, journal, missing, release, self._clock, self._broken)
+
+        async def take(command: TakeOutbox) -> Reply:
+            return await active.actor.submit(command, is_own=True)
+
+        active.pump = OutboxPump(tenant_id, self._outbox, take)
         self._tenants[tenant_id] = active
         active.actor.start()
+        active.pump.read_everything()
         for session in self._sessions.get(tenant_id, {}).values():
             self._spawn(self._tell(tenant_id, OpenStream(session.worker_id, session.number)))
         self._hub(tenant_id).look_again()
@@ -335,6 +401,7 @@ class Engine:
         active = self._tenants.get(actor.tenant_id)
         if active is not None and active.actor is actor:
             del self._tenants[actor.tenant_id]
+            active.pump.abandon()
             if not self._is_stopping:
                 self._spawn(self._activate_in_time(actor.tenant_id))
 
@@ -448,12 +515,13 @@ def _is_repeatable(command: Command) -> bool:
 
 
 class _ActiveTenant:
-    __slots__ = ("actor", "payloads", "recent", "tenant")
+    __slots__ = ("actor", "payloads", "pump", "recent", "tenant")
 
     def __init__(self, tenant: Tenant, payloads: Payloads) -> None:
         self.tenant = tenant
         self.payloads = payloads
         self.actor: TenantActor
+        self.pump: OutboxPump
         self.recent: dict[str, None] = {}
         """Tasks that finished lately: their last log lines tend to arrive after them."""
 

@@ -66,6 +66,7 @@ TEXT_BYTES_MAX: Final = 2_000
 
 _ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _json_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_metadata: Final = msgspec.json.Decoder(dict[str, Any])
 _json_value: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -85,7 +86,7 @@ def json_object(text: str, *, field: str) -> str:
         return "{}"
     try:
         _json_object.decode(text)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidArgument(f"not a JSON object: {error}", field=field) from None
     if has_nul(text):
         raise InvalidArgument("contains a NUL character, which cannot be stored", field=field)
@@ -93,8 +94,14 @@ def json_object(text: str, *, field: str) -> str:
 
 
 def metadata_object(text: str, *, field: str = "additional_metadata") -> str | None:
-    """Like `json_object`, with None for an empty object."""
-    return None if text in ("", "{}") else json_object(text, field=field)
+    """Like `json_object`, with None for an empty object. Metadata is computed with, so its values are checked too."""
+    if text in ("", "{}"):
+        return None
+    try:
+        _metadata.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidArgument(f"not a JSON object that can be read: {error}", field=field) from None
+    return json_object(text, field=field)
 
 
 def plain_text(text: str, *, field: str) -> str:

@@ -2,7 +2,7 @@
 
 Owns how rows are written; decides nothing. The usual batch (runs, tasks, history) is one statement and so one round
 trip and one fsync; the fence is part of it. Rarer rows (definitions, workers, pushed events, archived outputs) make it
-a transaction of a few statements behind the same fence.
+a transaction of a few statements behind the same fence. What came from the outbox leaves it there: exactly once.
 
 Invariants: a commit writes all of a batch or nothing; after `LeaseLost` nothing was written; every updated row was
 there. Called by one actor at a time per tenant.
@@ -35,6 +35,8 @@ _TASK_EVENT_COLUMNS: Final = 8
 
 #: Failed expressions kept per tenant, the newest.
 FAILURES_KEPT_MAX: Final = 1_000
+#: Enqueued requests of a tenant that could not be done, kept for people to find; the newest.
+REFUSED_KEPT_MAX: Final = 10_000
 
 #: Set on every journal connection. The statement is planned once: its arrays are small beside the tables, and the only
 #: good plan is nested loops over primary keys, whatever the statistics say on a young database.
@@ -158,6 +160,14 @@ class Journal:
             columns = _columns(map(_astuple, writes.expression_failures), 6)
             await connection.execute(statement("journal/insert_expression_failures"), tenant_id, *columns)
             await connection.execute(statement("journal/trim_expression_failures"), tenant_id, FAILURES_KEPT_MAX)
+        if writes.taken:
+            gone = await connection.fetchval(
+                statement("journal/take_outbox"), tenant_id, writes.taken, *_columns(map(_astuple, writes.refused), 2)
+            )
+            if gone != len(writes.taken):
+                raise Internal(f"of {len(writes.taken)} outbox rows {gone} were there")
+            if writes.refused:
+                await connection.execute(statement("journal/trim_refused"), tenant_id, REFUSED_KEPT_MAX)
         if writes.archived_outputs:
             await connection.execute(statement("journal/archive_outputs"), tenant_id, writes.archived_outputs)
         await self._commit_calendar(connection, writes)
@@ -203,6 +213,7 @@ def _is_plain(writes: Writes) -> bool:
         or writes.schedules
         or writes.deleted_schedules
         or writes.cleared_workflows
+        or writes.taken
     )
 
 

@@ -1,0 +1,173 @@
+"""The outbox: what committed transactions of applications want done, and how the engine hears of it.
+
+The SQL functions of migration 0006 put rows there; a notification, which PostgreSQL sends if and when the transaction
+commits, names the tenant and the transaction. Owns reading the rows in pages, bounded in rows and bytes, and the one
+connection that listens. Removing rows is the journal's part (`queries/journal/take_outbox.sql`).
+
+Notifications are lost while nobody listens, so whenever the listener connects it says that anything may have happened.
+Invariants: rows of one transaction come in the order of the calls; a page is never empty while there are rows. Cost:
+one connection per engine, and a round trip every `ALIVE_EVERY_S` that tells a dead connection from a quiet one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from broadaxe.core.commands import EventRequest, Promise, RunRequest
+from broadaxe.storage.ids import is_id
+from broadaxe.storage.statements import statement
+
+__all__ = ["CHANNEL", "Outbox", "OutboxListener", "OutboxPage"]
+
+CHANNEL: Final = "broadaxe_outbox"
+PAGE_ROWS_MAX: Final = 500
+#: Of payloads and metadata; a page has more only if its first row alone has.
+PAGE_BYTES_MAX: Final = 16 * 1024 * 1024
+CONNECT_TIMEOUT_S: Final = 10.0
+ALIVE_EVERY_S: Final = 30.0
+RECONNECT_AFTER_S: Final = 0.5
+
+#: However the database fails to answer.
+DATABASE_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+_log = structlog.get_logger(__name__)
+
+
+class OutboxPage(msgspec.Struct, frozen=True):
+    """`requests` in the order they shall be done; `last` is the (transaction, position) of the last of them."""
+
+    requests: tuple[RunRequest | EventRequest, ...]
+    last: tuple[int, int]
+    is_last: bool
+    """Whether nothing that was asked for is behind it."""
+
+
+class Outbox:
+    """Reads the outbox of every tenant."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def told(self, tenant_id: str, transactions: Mapping[int, int]) -> OutboxPage:
+        """What these transactions left, each behind the position beside it."""
+        rows = await self._pool.fetch(
+            statement("outbox/told"),
+            tenant_id,
+            list(transactions.keys()),
+            list(transactions.values()),
+            PAGE_ROWS_MAX,
+            PAGE_BYTES_MAX,
+        )
+        return _page(rows)
+
+    async def waiting(self, tenant_id: str, after: tuple[int, int]) -> OutboxPage:
+        """Everything there is behind `after`."""
+        rows = await self._pool.fetch(statement("outbox/waiting"), tenant_id, *after, PAGE_ROWS_MAX, PAGE_BYTES_MAX)
+        return _page(rows)
+
+    async def tenants(self) -> list[str]:
+        """Tenants that have rows."""
+        return [row["tenant_id"] for row in await self._pool.fetch(statement("outbox/tenants"))]
+
+
+class OutboxListener:
+    """Listens until it is stopped, over any number of connections.
+
+    `on_told(tenant_id, transaction)` for every notification; `on_unsure()` whenever some may have been missed: at the
+    start, and after the connection was lost.
+    """
+
+    def __init__(self, dsn: str, on_told: Callable[[str, int], None], on_unsure: Callable[[], None]) -> None:
+        self._dsn = dsn
+        self._on_told = on_told
+        self._on_unsure = on_unsure
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns when it listens, or when the first attempt failed; then it goes on trying."""
+        listening = asyncio.Event()
+        self._task = asyncio.create_task(self._listen_for_ever(listening), name="outbox listener")
+        await listening.wait()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _listen_for_ever(self, tried: asyncio.Event) -> None:
+        while True:
+            try:
+                await self._listen(tried)
+            except DATABASE_AWAY as error:
+                _log.warning("not listening to the outbox; connecting again", error=str(error))
+            tried.set()
+            await asyncio.sleep(RECONNECT_AFTER_S)
+
+    async def _listen(self, listening: asyncio.Event) -> None:
+        """Returns when the connection is lost."""
+        connection = await asyncpg.connect(
+            self._dsn, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": "broadaxe outbox"}
+        )
+        lost = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(CHANNEL, self._heard)
+            self._on_unsure()
+            listening.set()
+            while not lost.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(lost.wait(), ALIVE_EVERY_S)
+                    break
+                await connection.execute(statement("outbox/alive"), timeout=CONNECT_TIMEOUT_S)
+            _log.warning("the connection that listens to the outbox was lost; connecting again")
+        finally:
+            connection.terminate()
+
+    def _heard(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
+        # Everybody in the database may notify: what is not exactly of our form is not ours.
+        tenant_id, _, transaction = str(payload).partition(" ")
+        is_tenant = is_id(tenant_id) and tenant_id == tenant_id.lower()
+        if is_tenant and transaction.isascii() and transaction.isdigit() and len(transaction) < 19:
+            self._on_told(tenant_id, int(transaction))
+
+
+def _page(rows: list[Any]) -> OutboxPage:
+    if not rows:
+        return OutboxPage((), (0, 0), True)
+    last, found = rows[-1], rows[0]["found"]
+    is_last = found < PAGE_ROWS_MAX and len(rows) == found
+    return OutboxPage(tuple(map(_request, rows)), (last["transaction_id"], last["position"]), is_last)
+
+
+def _request(row: Any) -> RunRequest | EventRequest:
+    promise = Promise(row["id"], row["created_at_us"])
+    if row["kind"] == "RUN":
+        return RunRequest(
+            workflow_name=row["name"],
+            input=row["payload"],
+            additional_metadata=row["additional_metadata"],
+            priority=row["priority"],
+            promise=promise,
+        )
+    return EventRequest(
+        key=row["name"],
+        payload=row["payload"],
+        additional_metadata=row["additional_metadata"],
+        priority=row["priority"],
+        scope=row["scope"],
+        promise=promise,
+    )
