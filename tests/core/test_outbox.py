@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from broadaxe.core.commands import EventRequest, Promise, RefusedRequest, RunRequest, TakeOutbox
+from broadaxe.core.commands import CreateFilter, EventRequest, Promise, RefusedRequest, RunRequest, TakeOutbox
 from broadaxe.core.decision import RunStarted, Writes
 from broadaxe.core.definition import ClaimMethod, ConcurrencyRule, IdempotencyRule, LimitStrategy
 from broadaxe.core.durations import US_PER_S
@@ -141,3 +141,21 @@ def test_a_run_whose_idempotency_key_is_held_does_not_come_to_be() -> None:
     assert promised(1) in refused[0].reason
     assert list(world.runs) == [promised(1)]
     assert writes(world).taken == [promised(1), promised(2), promised(3)]
+
+
+def test_an_event_that_filters_cannot_read_is_stored_and_starts_nothing() -> None:
+    world = World()
+    reply = world.put(task("a"), event_triggers=("order:*",))
+    world.do(CreateFilter(workflow_id=reply.workflow_id, scope="eu", expression="true"))
+    bad = EventRequest(key="order:made", payload='{"n":1e999}', scope="eu", promise=Promise(promised(1), ASKED_AT_US))
+    assert take(world, bad, event(2, scope="eu")) == ()
+    assert [row.id for row in writes(world).events] == [promised(1), promised(2)]
+    assert [failure.event_id for failure in writes(world).expression_failures] == [promised(1)]
+    assert [new.row.triggering_event_id for new in writes(world).new_runs] == [promised(2)]
+
+
+def test_an_event_key_longer_than_its_index_takes_is_refused() -> None:
+    world = World()
+    world.put(task("a"))
+    (refused,) = take(world, event(1, key="\N{AXE}" * 257))
+    assert "1024 bytes" in refused.reason

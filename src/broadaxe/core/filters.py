@@ -31,7 +31,7 @@ import msgspec
 
 from broadaxe.core.decision import EventRow, FailureSource, FilterRow
 from broadaxe.core.definition import FilterSpec
-from broadaxe.core.expressions import Environment, Failure, check, evaluate_bool
+from broadaxe.core.expressions import Environment, Failure, check, evaluate_bool, variables_of
 from broadaxe.core.model import Filter, Workflow
 from broadaxe.core.state import State
 from broadaxe.errors import InvalidArgument, NotFound, ResourceExhausted
@@ -53,12 +53,13 @@ def admitted(state: State, workflow: Workflow, event: EventRow, now_us: int) -> 
     chosen = workflow.filters.get(event.scope) if event.scope is not None else None
     if not chosen:
         return ()
-    variables: dict[str, object] = {
-        "input": _decode(event.payload),
-        "additional_metadata": _decode(event.additional_metadata or "{}"),
-        "event_id": event.id,
-        "event_key": event.key,
-    }
+    variables = variables_of(event.payload, event.additional_metadata)
+    if isinstance(variables, Failure):
+        state.record_failure(
+            FailureSource.FILTER, variables.message, now_us, workflow_id=workflow.id, event_id=event.id
+        )
+        return ()
+    variables["event_id"], variables["event_key"] = event.id, event.key
     passed: list[Filter] = []
     for filter_ in chosen.values():
         if not filter_.expression.strip():
@@ -161,6 +162,10 @@ def _check(scope: str, expression: str, payload: str, *, field: str = "") -> Non
         raise InvalidArgument(f"longer than {SCOPE_BYTES_MAX} bytes", field=f"{field}scope")
     if len(payload.encode()) > PAYLOAD_BYTES_MAX:
         raise InvalidArgument(f"larger than {PAYLOAD_BYTES_MAX} bytes", field=f"{field}payload")
+    try:
+        _decode(payload)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidArgument(f"expressions cannot read it: {error}", field=f"{field}payload") from None
     if expression.strip():
         check(expression, Environment.EVENT_FILTER, field=f"{field}expression")
 

@@ -26,6 +26,8 @@ from broadaxe.errors import BroadaxeError, IdempotencyCollision, InvalidArgument
 
 #: Runs or events in one request.
 BULK_MAX: Final = 1000
+#: What the index over keys takes in any case.
+EVENT_KEY_BYTES_MAX: Final = 1024
 #: Size of an event's key and of its scope: what fits into an entry of an index.
 EVENT_TEXT_BYTES_MAX: Final = 2_000
 
@@ -131,6 +133,8 @@ def push(state: State, events: Sequence[EventRequest], now_us: int) -> tuple[Pus
     for position, event in enumerate(events):
         if not event.key:
             raise InvalidArgument("an event needs a key", field=f"events[{position}].key")
+        if len(event.key.encode()) > EVENT_KEY_BYTES_MAX:
+            raise InvalidArgument(f"longer than {EVENT_KEY_BYTES_MAX} bytes", field=f"events[{position}].key")
         for field, text in (("key", event.key), ("scope", event.scope)):
             if text is not None and len(text.encode()) > EVENT_TEXT_BYTES_MAX:
                 raise InvalidArgument(f"longer than {EVENT_TEXT_BYTES_MAX} bytes", field=f"events[{position}].{field}")

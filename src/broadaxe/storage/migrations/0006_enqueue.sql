@@ -186,8 +186,8 @@ begin
     if coalesce(key, '') = '' then
         raise exception 'an event needs a key' using errcode = 'invalid_parameter_value';
     end if;
-    if octet_length(key) > 1024 or octet_length(scope) > 1024 then
-        raise exception 'key and scope may have 1024 bytes each' using errcode = 'program_limit_exceeded';
+    if octet_length(key) > 1024 or octet_length(scope) > 2000 then
+        raise exception 'key may have 1024 bytes and scope 2000' using errcode = 'program_limit_exceeded';
     end if;
     return broadaxe.put_into_outbox(chosen, 'EVENT', key, payload, additional_metadata, priority, scope, 'payload');
 end
