@@ -9,13 +9,13 @@ import pytest
 from broadaxe.core.commands import RunRequest, TriggerRuns
 from broadaxe.core.tracing import (
     Trace,
-    attempt_metadata,
     attempt_span_id,
     event_span_id,
     given_trace,
     queued_span_id,
     run_span_id,
     trace_of,
+    traced_metadata,
 )
 from tests.core.world import World, task
 
@@ -27,7 +27,7 @@ GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 def test_a_valid_trace_in_the_metadata_is_the_runs() -> None:
     metadata = json.dumps({"a": 1, "traceparent": GIVEN})
     assert trace_of(RUN, metadata) == Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
-    assert attempt_metadata(metadata, RUN, RUN, 0) is metadata
+    assert traced_metadata(metadata, RUN) is metadata
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ def test_an_invalid_one_is_replaced(value: object) -> None:
     metadata = json.dumps({"traceparent": value, "kept": True})
     assert given_trace(metadata) is None
     assert trace_of(RUN, metadata) == Trace(OWN, None)
-    told = json.loads(attempt_metadata(metadata, RUN, RUN, 2))
-    assert told == {"traceparent": f"00-{OWN}-{attempt_span_id(RUN, 2)}-01", "kept": True}
+    told = json.loads(traced_metadata(metadata, RUN))
+    assert told == {"traceparent": f"00-{OWN}-{run_span_id(RUN)}-01", "kept": True}
 
 
 @pytest.mark.parametrize("metadata", [None, "", "{}", " { } ", '{"a":1}', ' {\n "a" : {"b": "}"} } '])
-def test_metadata_without_one_gets_that_of_the_attempt(metadata: str | None) -> None:
-    told = json.loads(attempt_metadata(metadata, RUN, RUN, 1))
-    assert told.pop("traceparent") == f"00-{OWN}-{attempt_span_id(RUN, 1)}-01"
+def test_metadata_without_one_gets_that_of_the_run(metadata: str | None) -> None:
+    told = json.loads(traced_metadata(metadata, RUN))
+    assert told.pop("traceparent") == f"00-{OWN}-{run_span_id(RUN)}-01"
     assert told == json.loads(metadata or "{}")
 
 
@@ -72,7 +72,7 @@ def test_ids_of_spans_differ_and_stay_the_same() -> None:
     assert attempt_span_id(RUN, 1) == ids[6]
 
 
-def test_a_child_joins_the_trace_of_the_attempt_that_spawned_it() -> None:
+def test_a_child_joins_the_trace_of_the_run_that_spawned_it() -> None:
     world = World()
     world.put(task("a"))
     plain, traced = (
@@ -89,7 +89,7 @@ def test_a_child_joins_the_trace_of_the_attempt_that_spawned_it() -> None:
         assert text is not None
         return str(json.loads(text)["traceparent"])
 
-    assert child(plain) == f"00-{plain.replace('-', '')}-{attempt_span_id(plain, 0)}-01"
+    assert child(plain) == f"00-{plain.replace('-', '')}-{run_span_id(plain)}-01"
     assert child(traced) == GIVEN
     other = GIVEN.replace("4bf9", "4bfa")
     world = World()

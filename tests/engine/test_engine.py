@@ -14,10 +14,11 @@ from broadaxe.core.decision import CancelAttempt, Decision, RunFinished, StartAt
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.engine import actor as actor_module
 from broadaxe.engine import engine as engine_module
+from broadaxe.engine import subscriptions
 from broadaxe.engine.subscriptions import LiveKind
 from broadaxe.errors import LeaseLost, NotFound, ResourceExhausted, Unavailable
 from tests.core.world import task
-from tests.engine.house import PATIENCE_S, ManualClock, assigned, house, nothing_waits
+from tests.engine.house import PATIENCE_S, House, ManualClock, assigned, house, nothing_waits
 from tests.storage.ground import OTHER_NODE, contents, take_lease
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -409,3 +410,46 @@ async def test_runs_are_followed_by_metadata_until_none_is_left(database: str, p
         told = [await asyncio.wait_for(live.next(), PATIENCE_S) for _ in range(4)]
         ends = [(event.run_id, event.is_last) for event in told if event.kind is LiveKind.FINISHED]
         assert ends == [(first, False), (second, True)]
+
+
+async def frozen_backlog(home: House, metadata: str) -> list[str]:
+    """Six waiting runs, of which all but the first are known to memory by their ids only."""
+    await home.put()
+    tenant = home.engine._tenants[home.tenant_id].tenant
+    tenant._state.hot_tasks_max = 1
+    runs = [await home.trigger(metadata=metadata) for _ in range(6)]
+    assert tenant.counts()["tasks"] < 3
+    return runs
+
+
+async def test_followers_by_metadata_wait_for_a_backlog_that_is_not_in_memory(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "ACTIVE_RUNS_MAX", 4)
+    async with house(database, pool) as home:
+        runs = await frozen_backlog(home, '{"chat":"c1"}')
+        live = await home.engine.watch_metadata(home.tenant_id, "chat", "c1")
+        session = await home.session(slots=1)
+        ends: list[tuple[str, bool]] = []
+        for _ in runs:
+            attempt = (await assigned(session)).attempt
+            await home.report(attempt.task_id, Outcome.COMPLETED, "{}")
+            while True:
+                event = await asyncio.wait_for(live.next(), PATIENCE_S)
+                assert event is not None
+                if event.kind is LiveKind.FINISHED:
+                    ends.append((event.run_id, event.is_last))
+                    break
+        assert sorted(run_id for run_id, _ in ends) == sorted(runs)
+        assert [is_last for _, is_last in ends] == [False] * 5 + [True]
+
+
+async def test_a_backlog_that_is_not_in_memory_can_be_cancelled(database: str, pool: asyncpg.Pool) -> None:
+    async with house(database, pool) as home:
+        runs = await frozen_backlog(home, "{}")
+        ended = await home.engine.submit(home.tenant_id, CancelTasks(tuple(runs)))
+        assert isinstance(ended, tuple) and sorted(map(str, ended)) == sorted(runs)
+        session = await home.session()
+        fresh = await home.trigger()
+        assert (await assigned(session)).attempt.run_id == fresh
+        assert nothing_waits(session)

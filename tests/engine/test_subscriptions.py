@@ -9,7 +9,7 @@ import pytest
 from broadaxe.core.decision import Progress, RunFinished, RunStarted, TaskProgressed, TaskResult
 from broadaxe.core.lifecycle import RunStatus, TaskStatus
 from broadaxe.engine import subscriptions
-from broadaxe.engine.subscriptions import EventSubscription, Hub, LiveKind, RunOutcome, metadata_has
+from broadaxe.engine.subscriptions import EventSubscription, Hub, LiveEvent, LiveKind, RunOutcome, metadata_has
 
 PATIENCE_S = 10.0
 
@@ -20,6 +20,8 @@ class Tables:
     def __init__(self) -> None:
         self.finished: dict[str, RunOutcome] = {}
         self.live: set[str] = set()
+        self.active: list[str] = []
+        """Unfinished runs with the metadata that is followed, in memory or not."""
         self.asked: list[list[str]] = []
         self.failures = 0
         self.gate = asyncio.Event()
@@ -36,8 +38,17 @@ class Tables:
             raise ConnectionError("the database is away")
         return found
 
+    async def find_active(self, key: str, value: str, limit: int) -> list[str]:
+        found = [run_id for run_id in self.active if run_id not in self.finished][:limit]
+        self.reached.set()
+        await self.gate.wait()
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("the database is away")
+        return found
+
     def hub(self) -> Hub:
-        return Hub(self.look_up, self.live.__contains__, lambda: 7)
+        return Hub(self.look_up, self.find_active, self.live.__contains__, lambda: 7)
 
 
 def outcome(run_id: str) -> RunOutcome:
@@ -58,6 +69,12 @@ def texts(subscription: EventSubscription) -> list[str]:
     told = [event.payload for event in subscription._events if event.kind is LiveKind.CHUNK]
     subscription._events.clear()
     return told
+
+
+async def read(subscription: EventSubscription) -> LiveEvent:
+    event = await asyncio.wait_for(subscription.next(), PATIENCE_S)
+    assert event is not None
+    return event
 
 
 # Results -------------------------------------------------------------------------------------------------------------
@@ -118,9 +135,10 @@ async def test_a_failed_look_up_is_repeated(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_what_was_never_told_is_found_when_looked_for_again() -> None:
     tables = Tables()
     tables.live |= {"lost", "live", "watched", "tagged"}
+    tables.active = ["tagged", "live"]
     hub = tables.hub()
     results, run = hub.results(), hub.watch_run("watched")
-    tagged = hub.watch_metadata("k", "v", ["tagged", "live"])
+    tagged = await hub.watch_metadata("k", "v")
     results.add("lost")
     results.add("live")
     tables.live = {"live"}
@@ -128,9 +146,9 @@ async def test_what_was_never_told_is_found_when_looked_for_again() -> None:
     tables.finished = {run_id: outcome(run_id) for run_id in ("lost", "watched", "tagged")}
     hub.look_again()
     assert await asyncio.wait_for(results.next(), PATIENCE_S) == outcome("lost")
-    last = await asyncio.wait_for(run.next(), PATIENCE_S)
+    last = await read(run)
     assert (last.kind, last.is_last, last.at_us) == (LiveKind.FINISHED, True, 7)
-    end = await asyncio.wait_for(tagged.next(), PATIENCE_S)
+    end = await read(tagged)
     assert (end.run_id, end.is_last) == ("tagged", False)
     assert tables.asked == [["lost", "tagged", "watched"]]
     assert results.awaited == {"live"}
@@ -174,8 +192,8 @@ async def test_a_gap_is_waited_for_and_then_left_behind(monkeypatch: pytest.Monk
     hub.chunk("run", "t", "2", 2, 1, None)
     hub.chunk("run", "t", "1", 1, 1, None)
     assert texts(live) == []
-    assert (await asyncio.wait_for(live.next(), PATIENCE_S)).payload == "1"
-    assert (await asyncio.wait_for(live.next(), PATIENCE_S)).payload == "2"
+    assert (await read(live)).payload == "1"
+    assert (await read(live)).payload == "2"
     hub.chunk("run", "t", "3", 3, 1, None)
     hub.chunk("run", "t", "0 after all", 0, 1, None)
     assert texts(live) == ["3", "0 after all"]
@@ -231,6 +249,68 @@ async def test_a_slow_reader_loses_chunks_but_never_the_end(monkeypatch: pytest.
     assert [event.kind for event in live._events] == [LiveKind.CHUNK] * 5 + [LiveKind.FINISHED]
 
 
+async def test_large_events_of_a_slow_reader_are_bounded_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "CHARS_BUFFERED_MAX", 10)
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    for index in range(3):
+        hub.chunk("run", "t", "1234", index, 1, None)
+    hub.progressed(TaskProgressed("run", "t", Progress.COMPLETED, 0, 0, "a long output", 1, None))
+    hub.run_finished(finished("run"))
+    assert live.lost == 2
+    for payload in ("1234", "1234", ""):
+        event = await read(live)
+        assert event.payload == payload
+    # What has been read makes room.
+    live = hub.watch_run("run")
+    for index in range(9):
+        hub.chunk("run", "t", "1234", index, 1, None)
+        assert await live.next() is not None
+    assert live.lost == 0
+
+
+async def test_chunks_held_for_a_gap_are_bounded_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "HELD_CHARS_MAX", 10)
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    hub.chunk("run", "t", "12345", 2, 1, None)
+    hub.chunk("run", "u", "12345", 1, 1, None)
+    assert texts(live) == []
+    hub.chunk("run", "t", "abc", 1, 1, None)
+    assert texts(live) == ["12345", "abc"], "what no longer fits lets go of what its task held"
+    hub.chunk("run", "u", "0", 0, 1, None)
+    assert texts(live) == ["0", "12345"]
+    assert hub._held_chars == 0
+
+
+async def test_chunks_that_nobody_follows_are_not_held() -> None:
+    hub = Tables().hub()
+    hub.chunk("run", "t", "0", 0, 1, None)
+    hub.chunk("run", "t", "7", 7, 1, None)
+    assert hub._orders["t"].held == {}
+    live = hub.watch_run("run")
+    hub.chunk("run", "t", "8", 8, 1, None)
+    assert texts(live) == ["8"], "a late subscriber does not wait for what was before it"
+
+
+async def test_a_repeated_early_chunk_is_told_once() -> None:
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    hub.chunk("run", "t", "one", 1, 1, None)
+    hub.chunk("run", "t", "one", 1, 1, None)
+    hub.chunk("run", "t", "zero", 0, 1, None)
+    assert texts(live) == ["zero", "one"]
+    assert hub._held_chars == 0
+
+
+async def test_a_closed_subscription_has_nothing_more_to_read() -> None:
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    reading = asyncio.create_task(live.next())
+    hub.unwatch(live)
+    assert await asyncio.wait_for(reading, PATIENCE_S) is None
+
+
 # Watchers ------------------------------------------------------------------------------------------------------------
 
 
@@ -242,8 +322,11 @@ async def test_a_run_that_appears_is_announced_to_its_followers() -> None:
 
 
 async def test_metadata_watchers_end_with_their_last_run() -> None:
-    hub = Tables().hub()
-    live = hub.watch_metadata("k", "v", ["one"])
+    tables = Tables()
+    tables.live = {"one"}
+    tables.active = ["one"]
+    hub = tables.hub()
+    live = await hub.watch_metadata("k", "v")
     hub.run_started(RunStarted("two", '{"k":"v"}'))
     hub.run_started(RunStarted("three", '{"k":"other"}'))
     hub.run_finished(finished("three", '{"k":"other"}'))
@@ -252,9 +335,66 @@ async def test_metadata_watchers_end_with_their_last_run() -> None:
     assert [(event.run_id, event.is_last) for event in live._events] == [("one", False), ("two", True)]
 
 
+async def test_a_backlog_beyond_what_is_known_is_looked_for_before_the_end_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subscriptions, "ACTIVE_RUNS_MAX", 2)
+    monkeypatch.setattr(subscriptions, "LOOK_UP_RETRY_S", 0.0)
+    tables = Tables()
+    tables.active = ["one", "two", "three", "four", "five"]
+    hub = tables.hub()
+    live = await hub.watch_metadata("k", "v")
+    told = []
+    # The third ends before it is known, and the database is away at a bad moment.
+    for run_id in ("three", "one", "two", "five", "four"):
+        tables.finished[run_id] = outcome(run_id)
+        tables.failures = 1 if run_id == "two" else 0
+        hub.run_finished(finished(run_id, '{"k":"v"}'))
+        event = await read(live)
+        told.append((event.run_id, event.is_last))
+    assert told == [("three", False), ("one", False), ("two", False), ("five", False), ("four", True)]
+    await hub.close()
+
+
+async def test_runs_that_end_while_more_are_looked_for_are_told_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "ACTIVE_RUNS_MAX", 1)
+    tables = Tables()
+    tables.active = ["one", "two"]
+    hub = tables.hub()
+    live = await hub.watch_metadata("k", "v")
+    tables.gate.clear()
+    for run_id in ("one", "two"):
+        tables.finished[run_id] = outcome(run_id)
+        hub.run_finished(finished(run_id, '{"k":"v"}'))
+    tables.gate.set()
+    told = []
+    for _ in range(2):
+        event = await read(live)
+        told.append((event.run_id, event.is_last))
+    assert told == [("one", False), ("two", True)]
+    await hub.close()
+
+
+async def test_a_run_that_ended_while_the_subscription_began_is_not_waited_for() -> None:
+    tables = Tables()
+    tables.active = ["gone"]
+    hub = tables.hub()
+    tables.gate.clear()
+    watching = asyncio.create_task(hub.watch_metadata("k", "v"))
+    await asyncio.wait_for(tables.reached.wait(), PATIENCE_S)
+    # The query has seen the run unfinished; now it ends and is told to nobody who knew it.
+    tables.finished["gone"] = outcome("gone")
+    hub.run_finished(finished("gone", None))
+    tables.gate.set()
+    live = await asyncio.wait_for(watching, PATIENCE_S)
+    event = await read(live)
+    assert (event.run_id, event.is_last) == ("gone", True)
+    await hub.close()
+
+
 async def test_who_stops_watching_is_told_nothing() -> None:
     hub = Tables().hub()
-    one, tagged = hub.watch_run("run"), hub.watch_metadata("k", "v", [])
+    one, tagged = hub.watch_run("run"), await hub.watch_metadata("k", "v")
     hub.unwatch(one)
     hub.unwatch(tagged)
     hub.chunk("run", "t", "x", None, 1, '{"k":"v"}')

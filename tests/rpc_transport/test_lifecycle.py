@@ -22,7 +22,7 @@ from broadaxe.rpc._gen.dispatcher_pb2 import (
     WorkflowRunEvent,
 )
 from broadaxe.rpc.http2.carrier import Http2Carrier
-from broadaxe.rpc.transport import Call, Metadata, Principal, Send, bidi, server_stream, unary, until_draining
+from broadaxe.rpc.transport import Call, Metadata, Principal, Send, bidi, server_stream, unary
 
 VERSION = "/Dispatcher/GetVersion"
 LISTEN = "/Dispatcher/ListenV2"
@@ -152,7 +152,7 @@ async def test_stream_that_heeds_draining_ends_with_ok_and_its_last_message(serv
 
     async def listen(request: WorkerListenRequest, call: Call, send: Send[AssignedAction]) -> None:
         started.set()
-        assert await until_draining(call, asyncio.Event().wait()) is None
+        await call.draining.wait()
         await send(AssignedAction(action_id="last"))
 
     served = await serve(server_stream(LISTEN, WorkerListenRequest, AssignedAction, listen))

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
+import grpc
 import pytest
 from gallery.cue import Cue
+from google.protobuf.timestamp_pb2 import Timestamp
 from hatchet_sdk import Hatchet
+from hatchet_sdk.clients.rest.models.v1_task_status import V1TaskStatus
+from hatchet_sdk.contracts.v1 import workflows_pb2 as pb
+from hatchet_sdk.contracts.v1.workflows_pb2_grpc import AdminServiceStub
 from hatchet_sdk.exceptions import FailedTaskRunExceptionGroup
+from hatchet_sdk.features.runs import BulkCancelReplayOpts, RunFilter
 from lean_client import LeanClient, Task
-from wirekit import Rest, Stage, eventually
+from wirekit import EngineProcess, Rest, Stage, eventually
 
 
 async def test_a_cancelled_waiting_task_never_starts(lean: LeanClient, rest: Rest, key: str) -> None:
@@ -174,3 +182,87 @@ async def test_replaying_a_running_run_does_nothing(hatchet: Hatchet, rest: Rest
     stage.open(key)
     assert await reference.aio_result() == {"hold": {"n": 0, "retry_count": 0}}
     assert len(stage.told(key, "started")) == 1
+
+
+async def test_runs_are_cancelled_and_replayed_by_a_filter(
+    hatchet: Hatchet, lean: LeanClient, rest: Rest, key: str
+) -> None:
+    await lean.put_workflow(key, [Task("only")])
+    await lean.put_workflow(f"{key}-other", [Task("only")])
+    mine, tagged = await lean.bulk_trigger(key, [{}, {}], additional_metadata={"batch": key})
+    (plain,) = await lean.bulk_trigger(key, [{}])
+    (other,) = await lean.bulk_trigger(f"{key}-other", [{}], additional_metadata={"batch": key})
+    workflow_id = (await rest.run(mine))["run"]["workflowId"]
+    since = datetime.now(UTC) - timedelta(hours=1)
+
+    async def statuses() -> list[str]:
+        return [await rest.status(run_id) for run_id in (mine, tagged, plain, other)]
+
+    chosen = RunFilter(since=since, workflow_ids=[workflow_id], additional_metadata={"batch": key})
+    await hatchet.runs.aio_bulk_cancel(BulkCancelReplayOpts(filters=chosen))
+    assert await statuses() == ["CANCELLED", "CANCELLED", "QUEUED", "QUEUED"]
+    by_status = RunFilter(since=since, workflow_ids=[workflow_id], statuses=[V1TaskStatus.COMPLETED])
+    await hatchet.runs.aio_bulk_replay(BulkCancelReplayOpts(filters=by_status))
+    assert await statuses() == ["CANCELLED", "CANCELLED", "QUEUED", "QUEUED"]
+    await hatchet.runs.aio_bulk_replay(BulkCancelReplayOpts(filters=chosen))
+    assert await statuses() == ["QUEUED", "QUEUED", "QUEUED", "QUEUED"]
+    await hatchet.runs.aio_bulk_cancel(BulkCancelReplayOpts(ids=[mine, plain, plain, str(uuid4())]))
+    assert await statuses() == ["CANCELLED", "QUEUED", "CANCELLED", "QUEUED"]
+    await hatchet.runs.aio_bulk_cancel_by_filters_with_pagination(sleep_time=0, since=since, workflow_ids=[workflow_id])
+    assert await statuses() == ["CANCELLED", "CANCELLED", "CANCELLED", "QUEUED"]
+    await hatchet.runs.aio_bulk_replay_by_filters_with_pagination(
+        sleep_time=0, since=since, workflow_ids=[workflow_id], statuses=[V1TaskStatus.CANCELLED]
+    )
+    assert await statuses() == ["QUEUED"] * 4
+    await rest.cancel(mine, tagged, plain, other)
+
+
+async def test_ids_and_a_filter_at_once_are_refused(rest: Rest) -> None:
+    body = {"externalIds": [str(uuid4())], "filter": {"since": datetime.now(UTC).isoformat()}}
+    for action in ("cancel", "replay"):
+        answer = await rest.try_post(f"tasks/{action}", body)
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["field"] == "filter"
+
+
+async def test_the_admin_service_cancels_and_replays_too(
+    engine: EngineProcess, lean: LeanClient, rest: Rest, key: str
+) -> None:
+    await lean.put_workflow(key, [Task("a"), Task("b", parents=["a"])])
+    first, second = await lean.bulk_trigger(key, [{}, {}], additional_metadata={"batch": key})
+    workflow_id = (await rest.run(first))["run"]["workflowId"]
+    since = Timestamp()
+    since.FromDatetime(datetime.now(UTC) - timedelta(minutes=5))
+    auth = (("authorization", f"Bearer {engine.token}"),)
+    async with grpc.aio.insecure_channel(engine.address) as channel:
+        admin = AdminServiceStub(channel)
+        cancelled = await admin.CancelTasks(pb.CancelTasksRequest(external_ids=[first, str(uuid4())]), metadata=auth)
+        # Of a DAG only the tasks that exist can be ended; what follows from it is not repeated.
+        tasks = await rest.tasks(first)
+        assert list(cancelled.cancelled_tasks) == [tasks["a"]["taskExternalId"]]
+        again = await admin.CancelTasks(pb.CancelTasksRequest(external_ids=[first]), metadata=auth)
+        assert list(again.cancelled_tasks) == []
+        chosen = pb.TasksFilter(since=since, workflow_ids=[workflow_id], additional_metadata=[f"batch:{key}"])
+        cancelled = await admin.CancelTasks(pb.CancelTasksRequest(filter=chosen), metadata=auth)
+        assert list(cancelled.cancelled_tasks) == [(await rest.tasks(second))["a"]["taskExternalId"]]
+        chosen.statuses.append("CANCELLED")
+        replayed = await admin.ReplayTasks(pb.ReplayTasksRequest(filter=chosen), metadata=auth)
+        assert len(replayed.replayed_tasks) == 4
+        assert [await rest.status(run_id) for run_id in (first, second)] == ["QUEUED", "QUEUED"]
+        again = await admin.ReplayTasks(pb.ReplayTasksRequest(external_ids=[first]), metadata=auth)
+        assert list(again.replayed_tasks) == []
+
+        for request in (
+            pb.CancelTasksRequest(),
+            pb.CancelTasksRequest(external_ids=[first], filter=chosen),
+            pb.CancelTasksRequest(external_ids=["nonsense"]),
+            pb.CancelTasksRequest(filter=pb.TasksFilter()),
+            pb.CancelTasksRequest(filter=pb.TasksFilter(since=Timestamp(seconds=-5))),
+            pb.CancelTasksRequest(filter=pb.TasksFilter(since=since, statuses=["LOST"])),
+            pb.CancelTasksRequest(filter=pb.TasksFilter(since=since, additional_metadata=["no pair"])),
+            pb.CancelTasksRequest(filter=pb.TasksFilter(since=since, workflow_ids=["w"])),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await admin.CancelTasks(request, metadata=auth)
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT, request
+        await admin.CancelTasks(pb.CancelTasksRequest(external_ids=[first, second]), metadata=auth)

@@ -37,6 +37,25 @@ async def test_chunks_arrive_in_order_and_the_stream_ends_with_the_run(
     assert (await reference.aio_result())["speak"] == {"spoken": 100}
 
 
+async def test_a_chunk_may_be_as_large_as_a_message(hatchet: Hatchet, stage: Stage, key: str) -> None:
+    size = 3_900_000
+    shout = hatchet.stubs.workflow(name="shout", input_validator=Cue)
+    reference = await shout.aio_run(Cue(key=key, n=size), wait_for_result=False)
+    heard: list[str] = []
+
+    async def listen() -> None:
+        async for chunk in hatchet.runs.subscribe_to_stream(reference.workflow_run_id):
+            stage.open(key, "first")
+            if chunk != "probe":
+                heard.append(chunk)
+
+    await asyncio.wait_for(listen(), 60)
+    assert heard[0] == "x" * size
+    # What is no text is three times as large when it has become text, and comes in parts.
+    assert "".join(heard[1:]) == "\N{REPLACEMENT CHARACTER}" * size
+    await reference.aio_result()
+
+
 async def test_a_reference_streams_what_happens_to_its_run(hatchet: Hatchet, stage: Stage, key: str) -> None:
     speak = hatchet.stubs.workflow(name="speak", input_validator=Cue)
     reference = await speak.aio_run(Cue(key=key, n=3), wait_for_result=False)

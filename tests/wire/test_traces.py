@@ -63,7 +63,7 @@ async def test_the_spans_of_a_run_and_its_child_are_one_trace(traced: Hatchet, r
     assert "parentSpanId" not in spans["hatchet.engine.workflow_run"]
     assert parent("hatchet.engine.queued") == "hatchet.engine.workflow_run"
     assert parent("hatchet.engine.start_step_run") == "hatchet.engine.workflow_run"
-    assert parent("hatchet.start_step_run") == "hatchet.engine.start_step_run"
+    assert parent("hatchet.start_step_run") == "hatchet.engine.workflow_run"
     assert parent("pack") == "hatchet.start_step_run"
     assert parent("hatchet.run_workflow") == "pack"
     assert parent("child hatchet.engine.workflow_run") == "hatchet.run_workflow"

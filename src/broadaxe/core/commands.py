@@ -7,7 +7,9 @@ payloads JSON text that the edge has already checked.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -255,6 +257,19 @@ class ReplayTasks(msgspec.Struct, frozen=True):
     """Run ids or task ids; those still active are skipped. Reply: tuple of ids of tasks queued again."""
 
     ids: tuple[str, ...]
+
+
+#: How many runs a filter may choose to be cancelled, or to be replayed (section 7.5).
+CANCELLED_BY_FILTER_MAX: Final = 20_000
+REPLAYED_BY_FILTER_MAX: Final = 1_000
+#: Whoever cancels or replays more submits them in parts, so that other commands get their turn in between.
+IDS_AT_ONCE_MAX: Final = 500
+
+
+def in_parts(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The ids without repetitions, in parts for one command each."""
+    distinct = tuple(dict.fromkeys(ids))
+    return (distinct[start : start + IDS_AT_ONCE_MAX] for start in range(0, len(distinct), IDS_AT_ONCE_MAX))
 
 
 class FailDelivery(msgspec.Struct, frozen=True):

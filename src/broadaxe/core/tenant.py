@@ -13,7 +13,7 @@ read first and `adopt` takes it in; both are pure, the reading is the engine's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import assert_never
 
 import msgspec
@@ -185,9 +185,6 @@ class Tenant:
     def metadata_of_run(self, run_id: str) -> str | None:
         run = self._state.runs.get(run_id)
         return None if run is None else run.row.additional_metadata
-
-    def live_run_ids(self) -> Iterable[str]:
-        return self._state.runs.keys()
 
     def counts(self) -> dict[str, int]:
         """Gauges for metrics: live runs and tasks, workers, armed timers."""

@@ -58,27 +58,27 @@ def event_span_id(event_id: str) -> str:
     return _span_id(event_id, "event")
 
 
-def attempt_metadata(metadata: str | None, run_id: str, task_id: str, retry_count: int) -> str:
-    """The metadata a worker gets with an attempt: always with a valid `traceparent`. O(size of the metadata)."""
+def traced_metadata(metadata: str | None, run_id: str) -> str:
+    """The metadata a worker gets: always with a valid `traceparent`, the same for every attempt. O(its size)."""
     if metadata and _QUOTED in metadata:
         decoded = msgspec.json.decode(metadata, type=dict[str, Any])
         if _parsed(decoded.get(TRACEPARENT)) is not None:
             return metadata
-        decoded[TRACEPARENT] = _attempt_traceparent(run_id, task_id, retry_count)
+        decoded[TRACEPARENT] = _traceparent(run_id)
         return msgspec.json.encode(decoded).decode()
-    pair = f'{{"{TRACEPARENT}":"{_attempt_traceparent(run_id, task_id, retry_count)}"'
+    pair = f'{{"{TRACEPARENT}":"{_traceparent(run_id)}"'
     rest = metadata.lstrip()[1:].lstrip() if metadata else "}"
     return pair + rest if rest.startswith("}") else f"{pair},{rest}"
 
 
-def pass_on(metadata: dict[str, Any], run_id: str, task_id: str, retry_count: int) -> None:
-    """Puts a child's metadata (changed in place) into the trace of the attempt that spawned it, unless it names one."""
+def pass_on(metadata: dict[str, Any], run_id: str) -> None:
+    """Puts a child's metadata (changed in place) into the trace of the run that spawned it, unless it names one."""
     if _parsed(metadata.get(TRACEPARENT)) is None:
-        metadata[TRACEPARENT] = _attempt_traceparent(run_id, task_id, retry_count)
+        metadata[TRACEPARENT] = _traceparent(run_id)
 
 
-def _attempt_traceparent(run_id: str, task_id: str, retry_count: int) -> str:
-    return f"00-{run_id.replace('-', '')}-{attempt_span_id(task_id, retry_count)}-01"
+def _traceparent(run_id: str) -> str:
+    return f"00-{run_id.replace('-', '')}-{run_span_id(run_id)}-01"
 
 
 def _parsed(text: object) -> Trace | None:

@@ -333,7 +333,7 @@ def _child_metadata(parent: Task, own: str | None) -> str:
     metadata |= _decode(own)
     metadata["hatchet__parent_workflow_run_id"] = parent.run.id
     metadata["hatchet__parent_step_run_id"] = parent.id
-    tracing.pass_on(metadata, parent.run.id, parent.id, parent.retry_count)
+    tracing.pass_on(metadata, parent.run.id)
     return msgspec.json.encode(metadata).decode()
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
@@ -59,7 +60,6 @@ from broadaxe.engine.subscriptions import (
     ResultSubscription,
     RunOutcome,
     TaskOutcome,
-    metadata_has,
 )
 from broadaxe.errors import BroadaxeError, LeaseLost, NotFound, Unavailable
 from broadaxe.storage.ids import new_id
@@ -67,7 +67,7 @@ from broadaxe.storage.journal import Journal
 from broadaxe.storage.loader import load_live, load_missing
 from broadaxe.storage.outbox import DATABASE_AWAY, Outbox
 from broadaxe.storage.payloads import Payloads
-from broadaxe.storage.reads import Reads
+from broadaxe.storage.reads import LIVE_RUN, Reads, RunFilter
 from broadaxe.storage.statements import statement
 
 ACTIVATION_RETRY_S: Final = 1.0
@@ -75,6 +75,8 @@ ACTIVATION_RETRY_S: Final = 1.0
 HOLD_S: Final = 20.0
 HOLD_STEP_S: Final = 0.1
 RECENT_TASKS_MAX: Final = 20_000
+EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 _log = structlog.get_logger(__name__)
 
@@ -288,9 +290,8 @@ class Engine:
 
     async def watch_metadata(self, tenant_id: str, key: str, value: str) -> EventSubscription:
         """Live events of every run whose metadata has `key` = `value`."""
-        tenant = (await self._activate(tenant_id)).tenant
-        matching = [i for i in tenant.live_run_ids() if metadata_has(tenant.metadata_of_run(i), key, value)]
-        return self._hub(tenant_id).watch_metadata(key, value, matching)
+        await self._activate(tenant_id)
+        return await self._hub(tenant_id).watch_metadata(key, value)
 
     def unwatch(self, tenant_id: str, subscription: EventSubscription) -> None:
         self._hub(tenant_id).unwatch(subscription)
@@ -327,11 +328,17 @@ class Engine:
                     for result in await self._reads.run_results(tenant_id, run_ids)
                 ]
 
+            async def find_active(key: str, value: str, limit: int) -> list[str]:
+                wanted = RunFilter(
+                    tenant_id=tenant_id, since=EVER, until=NEVER, statuses=LIVE_RUN, metadata=((key, value),)
+                )
+                return await self._reads.run_ids(wanted, limit=limit)
+
             def is_live(run_id: str) -> bool:
                 active = self._tenants.get(tenant_id)
                 return active is not None and active.tenant.is_live(run_id)
 
-            hub = self._hubs[tenant_id] = Hub(look_up, is_live, self._clock.now_us)
+            hub = self._hubs[tenant_id] = Hub(look_up, find_active, is_live, self._clock.now_us)
         return hub
 
     # Activation ----------------------------------------------------------------------------------------------------

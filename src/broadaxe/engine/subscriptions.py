@@ -3,16 +3,19 @@
 Everything here is told after the commit. A waiter for results is registered first and the tables are looked at second,
 so no finish falls between the two. Live events are not kept: who subscribes late misses what was before.
 
-Bounds: a subscription to events holds at most `EVENTS_BUFFERED_MAX` undelivered events; a reader slower than that loses
-streamed chunks (never the last message). Chunks of a task are put in order of their index before anyone gets them; a
-gap is waited for `GAP_WAIT_S`.
+Bounds: a subscription to events holds at most `EVENTS_BUFFERED_MAX` undelivered events and `CHARS_BUFFERED_MAX`
+characters in them; a reader slower than that loses events, never the last one. Chunks of a task are put in order of
+their index before anyone gets them; a gap is waited for `GAP_WAIT_S`, while at most `HELD_CHUNKS_MAX` chunks of a task
+and `HELD_CHARS_MAX` characters of all tasks are held. Who follows runs by metadata is told the end when none is left,
+those of a backlog that is not in memory included: `ACTIVE_RUNS_MAX` of them are known at a time, and more are looked
+for when these have ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
@@ -25,6 +28,10 @@ from broadaxe.core.lifecycle import RunStatus
 EVENTS_BUFFERED_MAX: Final = 4096
 GAP_WAIT_S: Final = 5.0
 HELD_CHUNKS_MAX: Final = 1024
+#: Texts are counted in characters: what they weigh in memory is within a small factor of it.
+CHARS_BUFFERED_MAX: Final = 16 * 1024 * 1024
+HELD_CHARS_MAX: Final = 32 * 1024 * 1024
+ACTIVE_RUNS_MAX: Final = 1_000
 LOOK_UP_RETRY_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +53,8 @@ class RunOutcome(msgspec.Struct, frozen=True):
 
 
 LookUp = Callable[[list[str]], Awaitable[list[RunOutcome]]]
+#: Ids of unfinished runs whose metadata has the key with the value, at most so many.
+FindActive = Callable[[str, str, int], Awaitable[list[str]]]
 
 
 class ResultSubscription:
@@ -108,26 +117,48 @@ class LiveEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventSubscription:
-    def __init__(self) -> None:
+    """What one reader has yet to read, and for who follows metadata, the runs that are still under way."""
+
+    def __init__(self, metadata: tuple[str, str] | None = None) -> None:
         self._events: deque[LiveEvent] = deque()
+        self._chars = 0
         self._wake = asyncio.Event()
+        self.is_closed = False
+        self.metadata = metadata
+        """The key and value it follows."""
         self.active_runs: set[str] = set()
+        self.may_have_more = False
+        """Whether there may be active runs beyond those it knows."""
+        self.end: LiveEvent | None = None
+        """The end of the last run it knew, held back while more runs are looked for."""
         self.appeared = asyncio.Event()
         """Set when a run that did not exist at the time of subscribing comes to be."""
         self.lost = 0
 
     def deliver(self, event: LiveEvent) -> None:
-        if len(self._events) >= EVENTS_BUFFERED_MAX and event.kind is LiveKind.CHUNK:
+        is_full = len(self._events) >= EVENTS_BUFFERED_MAX or self._chars + len(event.payload) > CHARS_BUFFERED_MAX
+        if is_full and not event.is_last:
             self.lost += 1
             return
         self._events.append(event)
+        self._chars += len(event.payload)
         self._wake.set()
 
-    async def next(self) -> LiveEvent:
-        while not self._events:
+    async def next(self) -> LiveEvent | None:
+        """The next event; None once the subscription is closed."""
+        while not self._events and not self.is_closed:
             self._wake.clear()
             await self._wake.wait()
-        return self._events.popleft()
+        if self.is_closed:
+            return None
+        event = self._events.popleft()
+        self._chars -= len(event.payload)
+        return event
+
+    def close(self) -> None:
+        """Nothing more is read from it."""
+        self.is_closed = True
+        self._wake.set()
 
 
 class _ChunkOrder:
@@ -144,8 +175,11 @@ class _ChunkOrder:
 class Hub:
     """All subscriptions to one tenant's runs on this node."""
 
-    def __init__(self, look_up: LookUp, is_live: Callable[[str], bool], now_us: Callable[[], int]) -> None:
+    def __init__(
+        self, look_up: LookUp, find_active: FindActive, is_live: Callable[[str], bool], now_us: Callable[[], int]
+    ) -> None:
         self._look_up = look_up
+        self._find_active = find_active
         self._is_live = is_live
         self._now_us = now_us
         self._waiting: dict[str, set[ResultSubscription]] = {}
@@ -154,6 +188,8 @@ class Hub:
         self._by_run: dict[str, set[EventSubscription]] = {}
         self._by_metadata: dict[tuple[str, str], set[EventSubscription]] = {}
         self._orders: dict[str, _ChunkOrder] = {}
+        self._held_chars = 0
+        self._refilling: set[asyncio.Task[None]] = set()
 
     # Results -------------------------------------------------------------------------------------------------------
 
@@ -217,14 +253,14 @@ class Hub:
         for group in self._by_metadata.values():
             for subscription in group:
                 if run_id in subscription.active_runs:
-                    subscription.active_runs.discard(run_id)
-                    subscription.deliver(msgspec.structs.replace(event, is_last=not subscription.active_runs))
+                    self._run_ended(subscription, event)
 
     async def close(self) -> None:
         """Ends what runs in the background."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        background = [*self._refilling, *(() if self._looking is None else (self._looking,))]
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
 
     # Live events ---------------------------------------------------------------------------------------------------
 
@@ -233,14 +269,57 @@ class Hub:
         self._by_run.setdefault(run_id, set()).add(subscription)
         return subscription
 
-    def watch_metadata(self, key: str, value: str, active: Iterable[str]) -> EventSubscription:
-        """Follows every run whose metadata has `key` = `value`; `active` are those that run already."""
-        subscription = EventSubscription()
-        subscription.active_runs.update(active)
+    async def watch_metadata(self, key: str, value: str) -> EventSubscription:
+        """Follows every run whose metadata has `key` = `value`, those that run already included."""
+        subscription = EventSubscription((key, value))
+        # Registered first and looked up second, so that no run falls between the two.
         self._by_metadata.setdefault((key, value), set()).add(subscription)
+        try:
+            await self._find_more(subscription, key, value)
+        except BaseException:
+            self.unwatch(subscription)
+            raise
         return subscription
 
+    async def _find_more(self, subscription: EventSubscription, key: str, value: str) -> None:
+        found = await self._find_active(key, value, ACTIVE_RUNS_MAX)
+        subscription.may_have_more = len(found) >= ACTIVE_RUNS_MAX
+        subscription.active_runs.update(found)
+        # Of those that ended while the query ran, nobody would be told any more.
+        self._want_look_up([run_id for run_id in found if not self._is_live(run_id)])
+
+    def _run_ended(self, subscription: EventSubscription, event: LiveEvent) -> None:
+        """Tells a follower of metadata that a run has ended; and that this is the end, if no other is left."""
+        subscription.active_runs.discard(event.run_id)
+        is_last = not subscription.active_runs
+        if not is_last or not subscription.may_have_more:
+            subscription.deliver(msgspec.structs.replace(event, is_last=is_last))
+            return
+        earlier, subscription.end = subscription.end, event
+        if earlier is not None:
+            subscription.deliver(msgspec.structs.replace(earlier, is_last=False))
+            return
+        refilling = asyncio.create_task(self._refill(subscription), name="look for more runs to follow")
+        self._refilling.add(refilling)
+        refilling.add_done_callback(self._refilling.discard)
+
+    async def _refill(self, subscription: EventSubscription) -> None:
+        assert subscription.metadata is not None
+        while not subscription.is_closed:
+            try:
+                await self._find_more(subscription, *subscription.metadata)
+                break
+            except Exception as error:
+                _log.warning("runs to follow could not be looked up", error=str(error))
+                await asyncio.sleep(LOOK_UP_RETRY_S)
+        event, subscription.end = subscription.end, None
+        if event is not None:
+            subscription.deliver(msgspec.structs.replace(event, is_last=not subscription.active_runs))
+
     def unwatch(self, subscription: EventSubscription) -> None:
+        subscription.close()
+        if subscription.lost:
+            _log.info("a subscriber that reads slowly lost events", lost=subscription.lost)
         _discard(self._by_run, subscription)
         _discard(self._by_metadata, subscription)
 
@@ -283,9 +362,7 @@ class Hub:
             subscription.deliver(event)
         if self._by_metadata:
             for subscription in self._metadata_watchers(effect.additional_metadata):
-                subscription.active_runs.discard(effect.run_id)
-                last = not subscription.active_runs
-                subscription.deliver(msgspec.structs.replace(event, is_last=last))
+                self._run_ended(subscription, event)
 
     def chunk(self, run_id: str, task_id: str, text: str, index: int | None, at_us: int, metadata: str | None) -> None:
         """A piece of a task's stream. Index 0 starts a stream anew (another attempt)."""
@@ -299,9 +376,16 @@ class Hub:
         if index == 0 and order.expected:
             self._release_held(task_id, order, metadata)
             order.expected = 0
-        if index > order.expected and len(order.held) >= HELD_CHUNKS_MAX:
+        if not self.is_watched(run_id):
+            # Nobody to put them in order for; who comes later begins with what comes then.
+            order.expected = max(order.expected, index + 1)
+            return
+        has_room = len(order.held) < HELD_CHUNKS_MAX and self._held_chars + len(text) <= HELD_CHARS_MAX
+        if index > order.expected and not has_room:
             self._release_held(task_id, order, metadata)
         if index > order.expected:
+            repeated = order.held.get(index)
+            self._held_chars += len(text) - (0 if repeated is None else len(repeated.payload))
             order.held[index] = event
             if order.timer is None:
                 loop = asyncio.get_running_loop()
@@ -309,8 +393,9 @@ class Hub:
             return
         self._tell(event, metadata)
         order.expected = max(order.expected, index + 1)
-        while order.expected in order.held:
-            self._tell(order.held.pop(order.expected), metadata)
+        while (held := order.held.pop(order.expected, None)) is not None:
+            self._held_chars -= len(held.payload)
+            self._tell(held, metadata)
             order.expected += 1
         if not order.held and order.timer is not None:
             order.timer.cancel()
@@ -318,7 +403,9 @@ class Hub:
 
     def _release_held(self, task_id: str, order: _ChunkOrder, metadata: str | None) -> None:
         for index in sorted(order.held):
-            self._tell(order.held[index], metadata)
+            held = order.held[index]
+            self._held_chars -= len(held.payload)
+            self._tell(held, metadata)
             order.expected = index + 1
         order.held.clear()
         if order.timer is not None:

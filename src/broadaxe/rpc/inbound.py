@@ -6,11 +6,13 @@ JSON is checked for shape here and then kept as the text it came as; the core ne
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from broadaxe.core.commands import LabelValue, RunRequest, ScheduleRuns
 from broadaxe.core.definition import (
@@ -64,6 +66,10 @@ WINDOW_US: Final = {
 #: Keys and scopes: what fits into an entry of an index.
 TEXT_BYTES_MAX: Final = 2_000
 
+METADATA_PAIRS_MAX: Final = 50
+#: The last second of the year 9999.
+_SECONDS_MAX: Final = 253_402_300_799
+
 _ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _json_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _metadata: Final = msgspec.json.Decoder(dict[str, Any])
@@ -102,6 +108,25 @@ def metadata_object(text: str, *, field: str = "additional_metadata") -> str | N
     except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidArgument(f"not a JSON object that can be read: {error}", field=field) from None
     return json_object(text, field=field)
+
+
+def instant(stamp: Timestamp, *, field: str) -> datetime:
+    if not 0 <= stamp.seconds <= _SECONDS_MAX or not 0 <= stamp.nanos < 1_000_000_000:
+        raise InvalidArgument("this instant is not between the years 1970 and 9999", field=field)
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def metadata_pairs(texts: Sequence[str], *, field: str) -> tuple[tuple[str, str], ...]:
+    """`key:value` split at the first colon; the last of a repeated key counts."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, colon, value = text.partition(":")
+        if not colon:
+            raise InvalidArgument(f"{text[:80]!r} is not a pair; write key:value", field=field)
+        pairs[key] = value
+    if len(pairs) > METADATA_PAIRS_MAX:
+        raise InvalidArgument(f"at most {METADATA_PAIRS_MAX} metadata pairs", field=field)
+    return tuple(pairs.items())
 
 
 def plain_text(text: str, *, field: str) -> str:

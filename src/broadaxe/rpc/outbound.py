@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from broadaxe.core.decision import CancelAttempt, Progress
 from broadaxe.core.lifecycle import RunStatus
-from broadaxe.core.tracing import attempt_metadata
+from broadaxe.core.tracing import traced_metadata
 from broadaxe.engine.sessions import Assignment, BatchAssignment, Outgoing
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
+from broadaxe.rpc.transport import SEND_SIZE_BYTES_MAX
 
 #: Larger result messages lose their outputs, larger ones still their error texts (grpc specification 6.1).
 RESULT_SIZE_BYTES_MAX: Final = 3 * 1024 * 1024
 ERROR_CHARS_MAX: Final = 2_000
+#: What a live event's payload may take of a message; the rest of the message is ids and numbers.
+LIVE_PAYLOAD_BYTES_MAX: Final = SEND_SIZE_BYTES_MAX - 4_096
 
 _PROGRESS: Final = {
     Progress.STARTED: pb.RESOURCE_EVENT_TYPE_STARTED,
@@ -82,9 +86,7 @@ def _start(tenant_id: str, item: Assignment) -> pb.AssignedAction:
         workflow_id=attempt.workflow_id,
         workflow_version_id=attempt.version_id,
         task_inserted_at=timestamp(attempt.created_at_us),
-        additional_metadata=attempt_metadata(
-            attempt.additional_metadata, attempt.run_id, attempt.task_id, attempt.retry_count
-        ),
+        additional_metadata=traced_metadata(attempt.additional_metadata, attempt.run_id),
     )
     if attempt.parent_run_id:
         action.parent_workflow_run_id = attempt.parent_run_id
@@ -133,12 +135,28 @@ def run_event(outcome: RunOutcome, run_id: str, at_us: int) -> pb.WorkflowRunEve
     return event
 
 
-def live_event(event: LiveEvent) -> pb.WorkflowEvent:
+def live_events(event: LiveEvent) -> Iterator[pb.WorkflowEvent]:
+    """The event as messages that clients accept.
+
+    A chunk too large for one (bytes that are no text grow when they become text) is sent in parts with the same index,
+    which readers put together by reading on. An output or error too large is left out; the run's page has it.
+    """
+    # Four bytes are the most that a character takes.
+    if len(event.payload) <= LIVE_PAYLOAD_BYTES_MAX // 4 or len(event.payload.encode()) <= LIVE_PAYLOAD_BYTES_MAX:
+        yield _live_event(event, event.payload)
+    elif event.kind is LiveKind.CHUNK:
+        for start in range(0, len(event.payload), LIVE_PAYLOAD_BYTES_MAX // 4):
+            yield _live_event(event, event.payload[start : start + LIVE_PAYLOAD_BYTES_MAX // 4])
+    else:
+        yield _live_event(event, "")
+
+
+def _live_event(event: LiveEvent, payload: str) -> pb.WorkflowEvent:
     message = pb.WorkflowEvent(
         workflow_run_id=event.run_id,
         resource_id=event.resource_id,
         event_timestamp=timestamp(event.at_us),
-        event_payload=event.payload,
+        event_payload=payload,
         hangup=event.is_last,
     )
     if event.kind is LiveKind.FINISHED:

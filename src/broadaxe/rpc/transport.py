@@ -62,7 +62,6 @@ __all__ = [
     "bidi",
     "server_stream",
     "unary",
-    "until_draining",
 ]
 
 SEND_SIZE_BYTES_MAX = 4 * 1024 * 1024
@@ -131,7 +130,7 @@ class Call:
     """The caller's address as the carrier knows it; for logs only."""
     principal: Principal
     draining: asyncio.Event
-    """Set once, when the carrier begins to stop. See `until_draining`."""
+    """Set once, when the carrier begins to stop."""
     deadline_at: float | None = None
     """On the clock of the running loop (`loop.time()`); None when the caller set no deadline."""
 
@@ -144,7 +143,6 @@ class Call:
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
-ResultT = TypeVar("ResultT")
 SendT_contra = TypeVar("SendT_contra", contravariant=True)
 
 
@@ -249,22 +247,6 @@ class Carrier(Protocol):
         Safe before `start` and when called again.
         """
         ...
-
-
-async def until_draining(call: Call, source: Awaitable[ResultT]) -> ResultT | None:
-    """The result of `source`, or None if the carrier begins to stop first; then `source` is cancelled.
-
-    For the waiting step of a stream that does not learn of the shutdown in another way. `source` must be safe to
-    cancel: what it had taken but not yet returned would be lost.
-    """
-    waiting = asyncio.ensure_future(source)
-    draining = asyncio.ensure_future(call.draining.wait())
-    try:
-        await asyncio.wait((waiting, draining), return_when=asyncio.FIRST_COMPLETED)
-        return waiting.result() if waiting.done() else None
-    finally:
-        waiting.cancel()
-        draining.cancel()
 
 
 def _parse(message_type: type[RequestT], frame: bytes) -> RequestT:

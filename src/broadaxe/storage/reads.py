@@ -25,6 +25,7 @@ from broadaxe.storage.ids import CLOCK_SLACK, ID_MAX, id_floor, id_time
 from broadaxe.storage.statements import statement
 
 __all__ = [
+    "LIVE_RUN",
     "POOL_SETTINGS",
     "EventFilter",
     "EventRecord",
@@ -64,7 +65,7 @@ RUNS_OF_EVENTS_MAX: Final = 5_000
 TRACE_BEFORE_RUN: Final = timedelta(days=1)
 
 _texts: Final = msgspec.json.Decoder(dict[str, str])
-_LIVE_RUN: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
+LIVE_RUN: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 
 
 class TaskRecord(msgspec.Struct, frozen=True, gc=False):
@@ -689,7 +690,7 @@ def _run_arguments(wanted: RunFilter) -> tuple[object, ...]:
     return (
         *_range_arguments(wanted),
         None if wanted.statuses is None else [status.value for status in wanted.statuses],
-        wanted.statuses is not None and wanted.statuses <= _LIVE_RUN,
+        wanted.statuses is not None and wanted.statuses <= LIVE_RUN,
         wanted.workflow_ids,
         wanted.parent_task_id,
         wanted.event_id,
@@ -704,7 +705,7 @@ def _task_arguments(wanted: RunFilter) -> tuple[object, ...]:
     return (
         *_range_arguments(wanted),
         statuses,
-        wanted.statuses is not None and wanted.statuses <= _LIVE_RUN,
+        wanted.statuses is not None and wanted.statuses <= LIVE_RUN,
         wanted.workflow_ids,
         wanted.worker_id,
         wanted.event_id,

@@ -24,13 +24,20 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
         await ctx.aio_put_stream("the end")
         return {"spoken": cue.n}
 
+    @hatchet.task(name="shout", input_validator=Cue, execution_timeout=timedelta(minutes=5))
+    async def shout(cue: Cue, ctx: Context) -> None:
+        """Streams one chunk of `n` characters and one of `n` bytes that are no text, once the test listens."""
+        await _probe(cue, ctx, "first")
+        await ctx.aio_put_stream("x" * cue.n)
+        await ctx.aio_put_stream(b"\xff" * cue.n)
+
     @hatchet.task(name="log", input_validator=Cue)
     async def log(cue: Cue, ctx: Context) -> None:
         ctx.log(f"a needle {cue.text}")
         ctx.log("some hay")
         ctx.log("x" * cue.n)
 
-    return [speak, log]
+    return [speak, shout, log]
 
 
 async def _probe(cue: Cue, ctx: Context, name: str) -> None:

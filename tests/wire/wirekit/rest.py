@@ -82,6 +82,10 @@ class Rest:
         replayed: list[str] = answer["ids"]
         return replayed
 
+    async def try_post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """The answer to a request that may be refused; `path` is that below the tenant."""
+        return await self._http.post(f"{STABLE}/tenants/{self._tenant}/{path}", json=body)
+
     async def logs(self, task_id: str, **query: str) -> list[dict[str, Any]]:
         return await self._rows(f"{STABLE}/tasks/{task_id}/logs", **query)
 

@@ -9,9 +9,17 @@ from typing import Annotated, Final, Literal
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from broadaxe.core.commands import CancelTasks, ReplayTasks, RunRequest, TriggerRuns
+from broadaxe.core.commands import (
+    CANCELLED_BY_FILTER_MAX,
+    REPLAYED_BY_FILTER_MAX,
+    CancelTasks,
+    ReplayTasks,
+    RunRequest,
+    TriggerRuns,
+    in_parts,
+)
 from broadaxe.core.definition import check_priority
-from broadaxe.core.lifecycle import RunStatus
+from broadaxe.core.lifecycle import TERMINAL_RUN, RunStatus
 from broadaxe.errors import Internal, InvalidArgument, NotFound
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
@@ -33,10 +41,8 @@ from broadaxe.rest.parameters import (
 )
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.storage.accounts import Role
-from broadaxe.storage.reads import RunFilter, RunRecord
+from broadaxe.storage.reads import LIVE_RUN, RunFilter, RunRecord
 
-CANCELLED_BY_FILTER_MAX: Final = 20_000
-REPLAYED_BY_FILTER_MAX: Final = 1_000
 NAMES_MAX: Final = 1_000
 DAGS_MAX: Final = 100
 TIMING_ROWS_MAX: Final = 20_000
@@ -251,20 +257,26 @@ async def trigger(body: Trigger, scope: MemberScope, context: ContextDep) -> wir
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/tasks/cancel")
 async def cancel(body: TaskSelection, scope: MemberScope, context: ContextDep) -> wire.AffectedIds:
-    """Answers the ids given, or those the filter found, whether or not they were still running."""
-    ids = await _selected(context, scope, body, by_filter_max=CANCELLED_BY_FILTER_MAX)
-    if ids:
-        await context.engine.submit(scope.tenant_id, CancelTasks(ids))
+    """Answers the ids given, or those the filter found, whether or not they were still running.
+
+    A filter that names no statuses finds the runs that have not ended, at most 20000.
+    """
+    ids = await _selected(context, scope, body, LIVE_RUN, CANCELLED_BY_FILTER_MAX)
+    for part in in_parts(ids):
+        await context.engine.submit(scope.tenant_id, CancelTasks(part))
     return wire.AffectedIds(ids=list(ids))
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/tasks/replay")
 async def replay(body: TaskSelection, scope: MemberScope, context: ContextDep) -> wire.AffectedIds:
-    """Answers the ids of the tasks that were queued again; those still active are skipped."""
-    ids = await _selected(context, scope, body, by_filter_max=REPLAYED_BY_FILTER_MAX)
-    if not ids:
-        return wire.AffectedIds(ids=[])
-    return wire.AffectedIds(ids=list(_ids(await context.engine.submit(scope.tenant_id, ReplayTasks(ids)))))
+    """Answers the ids of the tasks that were queued again; those still active are skipped.
+
+    A filter that names no statuses finds the runs that have ended, at most 1000.
+    """
+    replayed: list[str] = []
+    for part in in_parts(await _selected(context, scope, body, TERMINAL_RUN, REPLAYED_BY_FILTER_MAX)):
+        replayed += _ids(await context.engine.submit(scope.tenant_id, ReplayTasks(part)))
+    return wire.AffectedIds(ids=replayed)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -309,7 +321,10 @@ async def _add_timings(context: Context, run: RunRecord, level: int, depth: int,
                 await _add_timings(context, child, level + 1, depth, rows)
 
 
-async def _selected(context: Context, scope: Scope, body: TaskSelection, *, by_filter_max: int) -> tuple[str, ...]:
+async def _selected(
+    context: Context, scope: Scope, body: TaskSelection, statuses: frozenset[RunStatus], by_filter_max: int
+) -> tuple[str, ...]:
+    """The ids given, or those of the runs that the filter finds; `statuses` when it names none."""
     if body.external_ids and body.filter is not None:
         raise InvalidArgument("give either externalIds or a filter, not both", field="filter")
     if body.external_ids:
@@ -322,7 +337,7 @@ async def _selected(context: Context, scope: Scope, body: TaskSelection, *, by_f
         tenant_id=scope.tenant_id,
         since=body.filter.since,
         until=body.filter.until or datetime.now(UTC) + _AHEAD,
-        statuses=frozenset(body.filter.statuses) if body.filter.statuses else None,
+        statuses=frozenset(body.filter.statuses) if body.filter.statuses else statuses,
         workflow_ids=tuple(body.filter.workflow_ids) if body.filter.workflow_ids else None,
         metadata=strict_metadata_pairs(body.filter.additional_metadata, field="filter.additionalMetadata"),
     )

@@ -1,21 +1,37 @@
 """`v1.AdminService`: definitions in, run details out.
 
-Source: grpc specification 8 and 12.1. The cancel, replay and trigger calls of this service have no SDK caller; people
-and SDKs use REST and `WorkflowService` for them.
+Source: grpc specification 8 and 12.1. SDKs cancel, replay and trigger over REST and `WorkflowService`; the calls of
+this service are for other clients, and its trigger call is not offered.
 """
 
 from __future__ import annotations
 
-from broadaxe.core.commands import PutWorkflow, PutWorkflowReply
-from broadaxe.core.lifecycle import SHOWN_AS, TERMINAL, RunStatus
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from broadaxe.core.commands import (
+    CANCELLED_BY_FILTER_MAX,
+    REPLAYED_BY_FILTER_MAX,
+    CancelTasks,
+    PutWorkflow,
+    PutWorkflowReply,
+    ReplayTasks,
+    in_parts,
+)
+from broadaxe.core.lifecycle import SHOWN_AS, TERMINAL, TERMINAL_RUN, RunStatus
 from broadaxe.engine.engine import Engine
-from broadaxe.errors import NotFound
+from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rpc import inbound
 from broadaxe.rpc._gen import admin_pb2 as pb
 from broadaxe.rpc.transport import Call, Method, unary
-from broadaxe.storage.reads import Reads
+from broadaxe.storage.reads import LIVE_RUN, Reads, RunFilter
 
-_STATUS = {
+IDS_MAX: Final = 20_000
+#: Clocks of clients may run ahead of ours.
+_AHEAD: Final = timedelta(days=1)
+
+_STATUS: Final = {
     RunStatus.QUEUED: pb.QUEUED,
     RunStatus.RUNNING: pb.RUNNING,
     RunStatus.COMPLETED: pb.COMPLETED,
@@ -43,6 +59,8 @@ class AdminService:
                 pb.GetRunDetailsResponse,
                 self.get_run_details,
             ),
+            unary("/v1.AdminService/CancelTasks", pb.CancelTasksRequest, pb.CancelTasksResponse, self.cancel),
+            unary("/v1.AdminService/ReplayTasks", pb.ReplayTasksRequest, pb.ReplayTasksResponse, self.replay),
         ]
 
     async def put_workflow(
@@ -73,3 +91,62 @@ class AdminService:
             elif task.output is not None:
                 detail.output = task.output.encode()
         return response
+
+    async def cancel(self, request: pb.CancelTasksRequest, call: Call) -> pb.CancelTasksResponse:
+        """Answers the tasks that this ended."""
+        ids = await self._selected(request, call, LIVE_RUN, CANCELLED_BY_FILTER_MAX)
+        return pb.CancelTasksResponse(cancelled_tasks=await self._act(call, ids, CancelTasks))
+
+    async def replay(self, request: pb.ReplayTasksRequest, call: Call) -> pb.ReplayTasksResponse:
+        """Answers the tasks that were queued again; those still active are skipped."""
+        ids = await self._selected(request, call, TERMINAL_RUN, REPLAYED_BY_FILTER_MAX)
+        return pb.ReplayTasksResponse(replayed_tasks=await self._act(call, ids, ReplayTasks))
+
+    async def _act(
+        self, call: Call, ids: list[str], command: Callable[[tuple[str, ...]], CancelTasks | ReplayTasks]
+    ) -> list[str]:
+        affected: list[str] = []
+        for part in in_parts(ids):
+            reply = await self._engine.submit(call.principal.tenant_id, command(part))
+            assert isinstance(reply, tuple)
+            affected += map(str, reply)
+        return affected
+
+    async def _selected(
+        self,
+        request: pb.CancelTasksRequest | pb.ReplayTasksRequest,
+        call: Call,
+        statuses: frozenset[RunStatus],
+        by_filter_max: int,
+    ) -> list[str]:
+        """The ids given, or those of the runs that the filter finds; `statuses` when it names none."""
+        if request.HasField("filter") == bool(request.external_ids):
+            raise InvalidArgument("give either external_ids or a filter", field="filter")
+        if len(request.external_ids) > IDS_MAX:
+            raise InvalidArgument(f"at most {IDS_MAX} ids in one request", field="external_ids")
+        if request.external_ids:
+            return [inbound.uuid_text(text, field="external_ids") for text in request.external_ids]
+        wanted = request.filter
+        if not wanted.HasField("since"):
+            raise InvalidArgument("a filter needs an instant to begin at", field="filter.since")
+        until = inbound.instant(wanted.until, field="filter.until") if wanted.HasField("until") else None
+        workflow_ids = tuple(inbound.uuid_text(text, field="filter.workflow_ids") for text in wanted.workflow_ids)
+        return await self._reads.run_ids(
+            RunFilter(
+                tenant_id=call.principal.tenant_id,
+                since=inbound.instant(wanted.since, field="filter.since"),
+                until=until or datetime.now(UTC) + _AHEAD,
+                statuses=frozenset(map(_status, wanted.statuses)) or statuses,
+                workflow_ids=workflow_ids or None,
+                metadata=inbound.metadata_pairs(wanted.additional_metadata, field="filter.additional_metadata"),
+            ),
+            limit=by_filter_max,
+        )
+
+
+def _status(text: str) -> RunStatus:
+    try:
+        return RunStatus(text)
+    except ValueError:
+        known = ", ".join(RunStatus)
+        raise InvalidArgument(f"{text[:40]!r} is not a status; use {known}", field="filter.statuses") from None

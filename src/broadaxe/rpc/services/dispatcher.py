@@ -23,10 +23,11 @@ from broadaxe.core.durations import US_PER_MS, parse_duration
 from broadaxe.core.lifecycle import TERMINAL_RUN
 from broadaxe.engine.clock import Clock
 from broadaxe.engine.engine import Engine
+from broadaxe.engine.subscriptions import EventSubscription
 from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rpc import inbound, outbound
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
-from broadaxe.rpc.transport import Call, Method, Send, bidi, server_stream, unary, until_draining
+from broadaxe.rpc.transport import Call, Method, Send, bidi, server_stream, unary
 from broadaxe.storage.reads import Reads
 
 #: What SDKs see as the engine's version. They switch features on by it (grpc specification 2).
@@ -270,10 +271,7 @@ class DispatcherService:
                     return
                 if found is None:
                     await self._wait_for_run(tenant_id, run_id, subscription.appeared)
-            while (event := await until_draining(call, subscription.next())) is not None:
-                await send(outbound.live_event(event))
-                if event.is_last:
-                    return
+            await _relay(subscription, call, send)
         finally:
             engine.unwatch(tenant_id, subscription)
 
@@ -290,12 +288,27 @@ class DispatcherService:
         key, value = request.additional_meta_key, request.additional_meta_value
         subscription = await self._engine.watch_metadata(tenant_id, key, value)
         try:
-            while (event := await until_draining(call, subscription.next())) is not None:
-                await send(outbound.live_event(event))
-                if event.is_last:
-                    return
+            await _relay(subscription, call, send)
         finally:
             self._engine.unwatch(tenant_id, subscription)
+
+
+async def _relay(subscription: EventSubscription, call: Call, send: Send[pb.WorkflowEvent]) -> None:
+    """Sends what happens until the last event, or until the server stops."""
+
+    async def close_when_draining() -> None:
+        await call.draining.wait()
+        subscription.close()
+
+    draining = asyncio.create_task(close_when_draining())
+    try:
+        while (event := await subscription.next()) is not None:
+            for message in outbound.live_events(event):
+                await send(message)
+            if event.is_last:
+                return
+    finally:
+        draining.cancel()
 
 
 def _report(request: pb.StepActionEvent) -> ReportAttempt | None:
