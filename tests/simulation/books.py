@@ -19,6 +19,7 @@ from broadaxe.core.decision import (
     Effect,
     RateLimitRow,
     RunFinished,
+    RunRow,
     StartAttempt,
     StartBatch,
     TaskState,
@@ -34,7 +35,7 @@ from broadaxe.core.definition import (
 )
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus, run_status
-from tests.simulation.chances import Payload, number_of, string_of
+from tests.simulation.chances import DEBOUNCE_KEY, MAX_WAIT_MS, QUIET_MS, Payload, number_of, string_of
 from tests.simulation.tables import Tables
 
 CONFIRM_US = 5 * US_PER_S
@@ -70,6 +71,15 @@ class TaskWords:
 class RunWords:
     shared: list[tuple[GroupId, int]]
     tasks: list[TaskWords]
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """The last run of a debounced burst: when the first was triggered, and when this one may go on."""
+
+    run_id: str
+    first_at_us: int
+    release_at_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,10 @@ class Books:
         """Attempt -> since when the stream it was sent on is gone."""
         self.finished: set[str] = set()
         self.waits: dict[tuple[GroupId, str], tuple[int, int]] = {}
+        self.bursts: dict[tuple[str, str], Burst] = {}
+        """By workflow and debounce key."""
+        self.releases: dict[str, int] = {}
+        """When each debounced run may go on."""
         self.sequence = 0
         self.streams: dict[str, int | None] = {}
         """Since when each worker has its present stream."""
@@ -170,6 +184,8 @@ class Books:
 
         starts = list(_attempts(decision.effects))
         self._check_attempts(starts, now_us)
+        for new_run in writes.new_runs:
+            self._check_burst(new_run.row, now_us)
         self._check_pauses(decision)
         self._check_ends(decision, replayed)
         live = [self.tables.tasks[i] for run_id in self.tables.live for i in self.tables.tasks_of[run_id]]
@@ -197,6 +213,10 @@ class Books:
             self.sent.add(attempt)
             row = self.tables.tasks[start.task_id]
             hold(self._workflow(start.task_id).paused_at_us is None, "sent while its workflow is paused", attempt)
+            # Not so a failure that was known at birth, nor a replay.
+            is_exempt = start.retry_count > 0 or self._is_on_failure(start.task_id)
+            may_go_at_us = 0 if is_exempt else self.releases.get(start.run_id, 0)
+            hold(may_go_at_us <= now_us, "started before its burst was over", attempt)
             hold(row.retry_count >= start.retry_count, "an attempt ahead of its row", attempt)
             hold(start.worker_id in self.listening, "sent to a worker that does not listen", attempt)
             worker = self.tables.workers[start.worker_id]
@@ -222,8 +242,37 @@ class Books:
     def _check_ages(self, live: list[TaskState], now_us: int) -> None:
         """Nobody waits on when the pause's time to live, or the schedule timeout, is over."""
         for task in live:
-            if task.status is TaskStatus.QUEUED:
+            if task.status in (TaskStatus.QUEUED, TaskStatus.BACKOFF):
                 hold(self.deadline_us(task.id) > now_us, "waits past its deadline", task.id)
+
+    def _check_burst(self, row: RunRow, now_us: int) -> None:
+        """A new debounced run ends the one before it if that still waits, and itself waits as long as was asked."""
+        metadata: Payload = msgspec.json.decode(row.additional_metadata or "{}", type=dict[str, Any])
+        if DEBOUNCE_KEY not in metadata:
+            return
+        burst_id = row.workflow_id, metadata[DEBOUNCE_KEY]
+        burst = self.bursts.get(burst_id)
+        first_at_us = now_us
+        if burst is not None:
+            last = [self.tables.tasks[task_id] for task_id in self.tables.tasks_of[burst.run_id]]
+            if any(f"superseded by run {row.id}" in (task.error or "") for task in last):
+                hold(burst.release_at_us > now_us, "superseded when its burst was over", burst.run_id)
+                hold(all(task.status in TERMINAL for task in last), "superseded in part", burst.run_id)
+                first_at_us = burst.first_at_us
+            else:
+                waits = any(task.status is TaskStatus.BACKOFF and task.retry_count == 0 for task in last)
+                hold(not waits, "two of a burst wait", burst.run_id, row.id)
+        release_at_us = now_us + int(metadata[QUIET_MS]) * 1_000
+        if MAX_WAIT_MS in metadata:
+            release_at_us = max(now_us, min(release_at_us, first_at_us + metadata[MAX_WAIT_MS] * 1_000))
+        self.bursts[burst_id] = Burst(row.id, first_at_us, release_at_us)
+        self.releases[row.id] = release_at_us
+        for task_id in self.tables.tasks_of[row.id]:
+            task = self.tables.tasks[task_id]
+            if task.status is TaskStatus.BACKOFF and task.retry_count == 0:
+                hold(task.due_at_us == release_at_us > now_us, "waits for another instant", task, release_at_us)
+            elif task.status is TaskStatus.QUEUED and not self._is_on_failure(task_id):
+                hold(release_at_us <= now_us, "does not wait", task_id)
 
     def deadline_us(self, task_id: str) -> int:
         """When the task's present wait or run must end, from the rows."""

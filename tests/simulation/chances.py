@@ -42,6 +42,9 @@ NUMBERS: Mapping[str, Callable[[Payload, Payload], int]] = {
 ACTIONS = ("s:a", "s:b", "s:c")
 NAMES = ("w0", "w1", "w2", "w3")
 STATIC_LIMITS = ("k1", "k2")
+DEBOUNCE_KEY = "broadaxe__debounce_key"
+QUIET_MS = "broadaxe__debounce_quiet_ms"
+MAX_WAIT_MS = "broadaxe__debounce_max_wait_ms"
 SHARED_RULES = {
     "shared-grr": (LimitStrategy.GROUP_ROUND_ROBIN, 2),
     "shared-newest": (LimitStrategy.CANCEL_NEWEST, 2),
@@ -59,6 +62,7 @@ class Chances:
         self.labels = random_.choice((0.0, 0.0, 0.3))
         self.sticky = random_.choice((0.0, 0.0, 0.4))
         self.pauses = random_.choice((0.0, 0.0, 1.0))
+        self.debounces = random_.choice((0.0, 0.0, 0.5))
         self.dags = random_.choice((0.0, 0.4, 0.8))
         self.strategies = random_.sample(list(LimitStrategy), random_.randint(1, 5))
 
@@ -186,7 +190,7 @@ class Chances:
         return RunRequest(
             workflow_name=name,
             input=self.payload(),
-            additional_metadata=chance.choice((None, '{"m":"p"}', '{"m":"p"}', '{"m":"q"}')),
+            additional_metadata=self.metadata(),
             priority=chance.choice((None, None, 1, 2, 3)),
             parent_task_id=parent,
             child_index=None if parent is None else chance.randint(0, 2),
@@ -194,6 +198,18 @@ class Chances:
             desired_worker_id=chance.choice(worker_ids) if worker_ids and self.at(self.sticky) else None,
             desired_labels=self.requirements() if self.at(self.labels * 0.3) else None,
         )
+
+    def metadata(self) -> str | None:
+        """Sometimes with the wish to be debounced, now and then one that cannot be."""
+        chance = self.random
+        metadata: dict[str, object] = chance.choice(({}, {"m": "p"}, {"m": "p"}, {"m": "q"}))
+        if self.at(self.debounces):
+            metadata = metadata | {DEBOUNCE_KEY: chance.choice(("d1", "d2")), QUIET_MS: chance.choice((1, 200, "3000"))}
+            if self.at(0.5):
+                metadata[MAX_WAIT_MS] = chance.choice((3_000, 7_000))
+            if self.at(0.02):
+                metadata[QUIET_MS] = chance.choice((0, "soon", None))
+        return msgspec.json.encode(metadata).decode() if metadata else None
 
     def worker_labels(self) -> dict[str, LabelValue]:
         chance = self.random

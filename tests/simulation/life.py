@@ -381,8 +381,10 @@ class Life:
             workers = list(self.peers)
             return TriggerRuns(tuple(chances.request(name, self.parent(), workers) for name in names))
         if roll < 31:
-            payload, priority = chances.payload(), chance.choice((None, 3))
-            return PushEvents((EventRequest(key="key", payload=payload, priority=priority),))
+            payload, priority, metadata = chances.payload(), chance.choice((None, 3)), chances.metadata()
+            return PushEvents(
+                (EventRequest(key="key", payload=payload, priority=priority, additional_metadata=metadata),)
+            )
         if roll < 35:
             return PutWorkflow(chances.workflow(chance.choice(NAMES)))
         if roll < 36 and self.tables.workflows:

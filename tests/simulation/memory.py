@@ -72,6 +72,7 @@ def picture(tenant: Tenant) -> dict[str, Any]:
             worker.id: (dict(worker.free), sorted(worker.running), dict(worker.labels), worker.is_paused)
             for worker in state.workers.values()
         },
+        "bursts": {burst.id: (burst.run.id, burst.first_at_us, burst.release_at_us) for burst in state.bursts.values()},
         "limits": {limit.key: limit.row() for limit in state.limits.values()},
         "claims": dict(state.claims.items()),
         "filters": {filter_.id: filter_.row() for filter_ in state.filters.values()},
@@ -119,6 +120,7 @@ def check_empty(tenant: Tenant) -> None:
         "groups": state.groups,
         "undecided groups": state.undecided,
         "batches": state.batches,
+        "bursts": state.bursts,
         "batch groups": state.batch_groups,
         "hot queues": state.hot,
         "shapes": [shape.key for queue in state.queues.values() for shape in queue.shapes.values()],

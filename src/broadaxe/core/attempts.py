@@ -247,10 +247,13 @@ def cancel(
 ) -> None:
     """Ends a task from outside, wherever it waits or runs. A new task is made CANCELLED."""
     worker = task.worker
+    was_postponed = task.status is TaskStatus.BACKOFF and task.retry_count == 0
     if task.status is TaskStatus.RUNNING:
         stop_on_worker(state, task)
     if task.status is not TaskStatus.CANCELLED:
         _move(task, Signal.CANCEL)
+    if was_postponed and not task.run.is_postponed:
+        state.end_burst(task.run)
     _end(state, task, now_us)
     task.error = reason
     state.ledger.record(task, event_type, now_us, worker=worker, message=reason)
@@ -304,9 +307,20 @@ def release_slot(state: State, task: Task, now_us: int) -> None:
     state.ledger.touch_task(task)
 
 
+def postpone(state: State, task: Task, until_us: int, reason: str, now_us: int) -> None:
+    """A new task in BACKOFF, the root of a debounced run, waits until then before it is queued at all."""
+    _set_due(state, task, until_us)
+    state.ledger.touch_task(task)
+    state.ledger.record(task, TaskEventType.CREATED, now_us, message=reason)
+
+
 def elapse_backoff(state: State, task: Task, now_us: int) -> None:
     _move(task, Signal.ENQUEUE)
-    enqueue(state, task, now_us, RETRY_PRIORITY)
+    if task.retry_count == 0:
+        state.end_burst(task.run)
+        enqueue(state, task, now_us)
+    else:
+        enqueue(state, task, now_us, RETRY_PRIORITY)
 
 
 def expect_confirmation(state: State, task: Task, now_us: int) -> None:

@@ -11,6 +11,7 @@ Cost: O(children) per ended task, plus O(tasks of the run) when a DAG task ends 
 from __future__ import annotations
 
 from broadaxe.core import attempts, concurrency, idempotency, ratelimits
+from broadaxe.core.debounce import Plan
 from broadaxe.core.decision import RunFinished, TaskResult
 from broadaxe.core.keys import TaskKeys
 from broadaxe.core.lifecycle import (
@@ -29,11 +30,12 @@ from broadaxe.core.state import State
 _DONE_WELL = (TaskStatus.COMPLETED, TaskStatus.SKIPPED)
 
 
-def begin(state: State, run: Run, now_us: int) -> None:
-    """Creates the root tasks of a new run."""
+def begin(state: State, run: Run, now_us: int, plan: Plan | None = None) -> None:
+    """Creates the root tasks of a new run; those of a debounced one wait as `plan` says."""
+    status = TaskStatus.QUEUED if plan is None else TaskStatus.BACKOFF
     for position, parents in enumerate(run.version.parents):
         if not parents and position != run.version.on_failure_position:
-            _bring(state, run, position, TaskStatus.QUEUED, now_us)
+            _bring(state, run, position, status, now_us, plan=plan)
     for task in list(run.existing()):
         if task.is_terminal:
             settle_task(state, task, now_us)
@@ -171,7 +173,15 @@ def _resolve_on_failure(state: State, run: Run, now_us: int) -> None:
         _bring(state, run, position, TaskStatus.SKIPPED, now_us)
 
 
-def _bring(state: State, run: Run, position: int, status: TaskStatus, now_us: int, reason: str = "") -> None:
+def _bring(
+    state: State,
+    run: Run,
+    position: int,
+    status: TaskStatus,
+    now_us: int,
+    reason: str = "",
+    plan: Plan | None = None,
+) -> None:
     """Brings a pending task to `status`, making it first if it does not exist."""
     task = run.tasks[position]
     is_new = task is None
@@ -182,7 +192,7 @@ def _bring(state: State, run: Run, position: int, status: TaskStatus, now_us: in
             task = Task(run.id, run, position, status, run.row.created_at_us)
         state.add_task(task)
     match status:
-        case TaskStatus.QUEUED:
+        case TaskStatus.QUEUED | TaskStatus.BACKOFF:
             error = None if run.keys is None else run.keys.tasks[position].error
             if error is not None:
                 if is_new:
@@ -192,7 +202,10 @@ def _bring(state: State, run: Run, position: int, status: TaskStatus, now_us: in
             task.status = status
             if is_new and run.keys is not None:
                 _put_limits(state, run.keys.tasks[position], now_us)
-            attempts.enqueue(state, task, now_us, None if is_new else RETRY_PRIORITY)
+            if plan is None:
+                attempts.enqueue(state, task, now_us, None if is_new else RETRY_PRIORITY)
+            else:
+                attempts.postpone(state, task, plan.release_at_us, plan.message, now_us)
         case TaskStatus.SKIPPED:
             attempts.skip(state, task, now_us)
         case _:

@@ -22,7 +22,7 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
-from broadaxe.core import triggers
+from broadaxe.core import debounce, triggers
 from broadaxe.core.calendar import (
     CRON_INPUT_BYTES_MAX,
     CRONS_MAX,
@@ -67,6 +67,7 @@ def create_cron(state: State, command: CreateCron, now_us: int) -> str:
     expression = CronExpression(command.expression, field="cronExpression")
     if command.priority is not None:
         check_priority(command.priority, field="priority")
+    debounce.check(command.additional_metadata, field="additionalMetadata")
     for cron in state.calendar.crons_of.get(workflow.id, {}).values():
         if cron.name == command.name and cron.expression.text == expression.text:
             raise AlreadyExists(
@@ -234,6 +235,7 @@ def schedule(state: State, command: ScheduleRuns, now_us: int) -> Scheduled:
         )
     if command.priority is not None:
         check_priority(command.priority, field="priority")
+    debounce.check(command.additional_metadata, field="additionalMetadata")
     for at_us in command.at_us:
         check_instant(at_us)
     ids: list[str] = []

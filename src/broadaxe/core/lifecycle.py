@@ -5,7 +5,7 @@ A *task run* (short: task) is one record across all its attempts. An *attempt* i
 
     WAITING    exists, and waits for its parents once more after a replay
     QUEUED     waits in its action's queue for a worker, under a schedule timeout
-    BACKOFF    waits for a delay to pass before it is queued again
+    BACKOFF    waits for a delay to pass before it is queued again, or for the first time (a debounced run)
     RUNNING    assigned to a worker (or to a worker that has just been lost), under an execution timeout
     COMPLETED  the attempt returned an output
     SKIPPED    never ran, and counts as completed; its output is ``{"skipped": true}``
@@ -96,7 +96,9 @@ TERMINAL: Final = frozenset({TaskStatus.COMPLETED, TaskStatus.SKIPPED, TaskStatu
 TERMINAL_RUN: Final = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
 
 #: How a task may come into being (a DAG task whose parent failed is born CANCELLED).
-INITIAL: Final = frozenset({TaskStatus.QUEUED, TaskStatus.SKIPPED, TaskStatus.CANCELLED, TaskStatus.FAILED})
+INITIAL: Final = frozenset(
+    {TaskStatus.QUEUED, TaskStatus.BACKOFF, TaskStatus.SKIPPED, TaskStatus.CANCELLED, TaskStatus.FAILED}
+)
 
 TRANSITIONS: Final[dict[tuple[TaskStatus, Signal], TaskStatus]] = {
     (TaskStatus.WAITING, Signal.ENQUEUE): TaskStatus.QUEUED,

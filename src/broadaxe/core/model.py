@@ -20,6 +20,7 @@ from broadaxe.core.lifecycle import TERMINAL, RunStatus, TaskStatus
 if TYPE_CHECKING:
     from broadaxe.core.batching import Batch, Gathering
     from broadaxe.core.concurrency import Entry
+    from broadaxe.core.debounce import Burst
     from broadaxe.core.keys import RunKeys
     from broadaxe.core.queues import Waiting
 
@@ -186,7 +187,7 @@ class Run:
     """A run with its tasks by position; None for a task that does not exist yet."""
 
     __slots__ = (
-        "entries", "finished_at_us", "held", "held_back", "input_bytes", "is_touched", "keys", "labels", "row",
+        "burst", "entries", "finished_at_us", "held", "held_back", "input_bytes", "is_touched", "keys", "labels", "row",
         "started_at_us", "status", "tasks", "version", "waiting_entry",
     )  # fmt: skip
 
@@ -210,6 +211,8 @@ class Run:
         self.waiting_entry: Entry | None = None
         self.held_back: dict[str, Task] = NOTHING_HELD_BACK
         """Queued tasks that wait for the run's own slots."""
+        self.burst: Burst | None = None
+        """The burst it is the waiting run of."""
 
     @property
     def id(self) -> str:
@@ -217,6 +220,11 @@ class Run:
 
     def existing(self) -> Iterator[Task]:
         return (task for task in self.tasks if task is not None)
+
+    @property
+    def is_postponed(self) -> bool:
+        """A root task of it waits for a burst to end."""
+        return any(task.status is TaskStatus.BACKOFF and task.retry_count == 0 for task in self.existing())
 
     def state(self) -> RunState:
         return RunState(self.row.id, self.status, self.started_at_us, self.finished_at_us, self.held)

@@ -16,6 +16,7 @@ from broadaxe.core.timers import AlarmKind, Timers
 
 if TYPE_CHECKING:
     from broadaxe.core.concurrency import Group, GroupId
+    from broadaxe.core.debounce import Burst
     from broadaxe.core.ratelimits import Limit
 
 #: Later than every instant there is.
@@ -32,6 +33,7 @@ class State:
         "arrivals",
         "batch_groups",
         "batches",
+        "bursts",
         "calendar",
         "claims",
         "cold_lanes",
@@ -73,6 +75,8 @@ class State:
         self.batch_groups: dict[tuple[str, str], BatchGroup] = {}
         self.batches: dict[str, Batch] = {}
         """Batches that run, by id."""
+        self.bursts: dict[tuple[str, str], Burst] = {}
+        """Debounced runs that wait, by (workflow id, debounce key)."""
         self.hot_tasks_max = HOT_TASKS_MAX
         """Waiting tasks of a lane that stay in memory; what comes behind them is only remembered by its id."""
         self.freezable: list[Task] = []
@@ -200,6 +204,14 @@ class State:
     def add_task(self, task: Task) -> None:
         task.run.tasks[task.position] = task
         self.tasks[task.id] = task
+
+    def end_burst(self, run: Run) -> None:
+        """The debounced run waits no longer."""
+        burst = run.burst
+        if burst is not None:
+            run.burst = None
+            if self.bursts.get(burst.id) is burst:
+                del self.bursts[burst.id]
 
     def forget_finished(self) -> None:
         """Drops runs that ended; one that was replayed meanwhile stays."""

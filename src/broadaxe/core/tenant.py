@@ -24,6 +24,7 @@ from broadaxe.core import (
     backlog,
     concurrency,
     dag,
+    debounce,
     filters,
     firing,
     fleet,
@@ -606,6 +607,8 @@ class Tenant:
             task = Task(row.id, run, positions[row.definition_id], task_state.status, row.created_at_us)
             _restore(state, task, task_state)
             state.add_task(task)
+            if task.status is TaskStatus.BACKOFF and task.retry_count == 0 and task.due_at_us is not None:
+                debounce.restore(state, run, task.due_at_us)
             deadline_us = task.deadline_us
             if deadline_us is not None:
                 state.timers.arm(deadline_us, AlarmKind.TASK_DUE, task)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broadaxe.core import dag, filters, idempotency, tracing
+from broadaxe.core import dag, debounce, filters, idempotency, tracing
 from broadaxe.core.commands import EventRequest, PushedEvent, RefusedRequest, RunRequest
 from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority, event_key_matches
@@ -34,6 +34,7 @@ EVENT_TEXT_BYTES_MAX: Final = 2_000
 _TOO_MANY_KEYS: Final = f"the tenant's runs hold {idempotency.CLAIMS_MAX} idempotency keys, the most allowed"
 
 _RESERVED: Final = "hatchet__"
+_OUR_OWN: Final = "broadaxe__"
 #: Reserved keys that an event passes on to its runs: where the event was pushed from.
 _EVENT_KEEPS: Final = ("hatchet__source_workflow_run_id", "hatchet__source_step_run_id")
 
@@ -140,6 +141,7 @@ def push(state: State, events: Sequence[EventRequest], now_us: int) -> tuple[Pus
                 raise InvalidArgument(f"longer than {EVENT_TEXT_BYTES_MAX} bytes", field=f"events[{position}].{field}")
         if event.priority is not None:
             check_priority(event.priority, field=f"events[{position}].priority")
+        debounce.check(event.additional_metadata, field=f"events[{position}].additional_metadata")
     return tuple(_push_one(state, event, now_us) for event in events)
 
 
@@ -160,6 +162,7 @@ def _check(state: State, requests: Sequence[RunRequest]) -> dict[int, str] | Non
             has_keys = True
         if request.priority is not None:
             check_priority(request.priority, field=f"workflows[{position}].priority")
+        debounce.check(request.additional_metadata, field=f"workflows[{position}].additional_metadata")
         if request.parent_task_id and request.parent_task_id not in state.tasks:
             raise InvalidArgument(
                 f"there is no task run {request.parent_task_id}",
@@ -246,6 +249,9 @@ def _create(
         holder = idempotency.claim(state, rule, key, run_id, now_us)
         if holder is not None:
             return Collision(holder, run_id)
+    plan = debounce.plan(state, version.workflow.id, metadata, now_us)
+    if plan is not None:
+        metadata = plan.metadata
     keys = evaluate(version, run_id, request.input, metadata)
     row = RunRow(
         id=run_id,
@@ -278,7 +284,11 @@ def _create(
     state.add_run(run)
     state.ledger.add_run(run, request.input)
     state.ledger.emit(RunStarted(run.id, metadata))
-    dag.begin(state, run, now_us)
+    dag.begin(state, run, now_us, plan)
+    if plan is not None:
+        debounce.join(state, run, plan)
+        if plan.superseded is not None:
+            dag.cancel_run(state, plan.superseded, debounce.superseded_by(run, plan), now_us)
     return run
 
 
@@ -329,7 +339,7 @@ def _promised(state: State, request: RunRequest | EventRequest, now_us: int) -> 
 def _child_metadata(parent: Task, own: str | None) -> str:
     """The parent's keys that are not reserved, the child's own over them, where the child came from, and its trace."""
     inherited = _decode(parent.run.row.additional_metadata)
-    metadata = {key: value for key, value in inherited.items() if not key.startswith(_RESERVED)}
+    metadata = {key: value for key, value in inherited.items() if not key.startswith((_RESERVED, _OUR_OWN))}
     metadata |= _decode(own)
     metadata["hatchet__parent_workflow_run_id"] = parent.run.id
     metadata["hatchet__parent_step_run_id"] = parent.id
