@@ -48,7 +48,14 @@ from broadaxe.core.decision import (
     WorkflowRow,
     Writes,
 )
-from broadaxe.core.definition import FilterSpec, IdempotencyRule, TaskSpec, WorkflowSpec
+from broadaxe.core.definition import (
+    ConcurrencyRule,
+    FilterSpec,
+    IdempotencyRule,
+    Sticky,
+    TaskSpec,
+    WorkflowSpec,
+)
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX
@@ -157,6 +164,9 @@ class World:
         default_filters: tuple[FilterSpec, ...] = (),
         cron_triggers: tuple[str, ...] = (),
         cron_input: str | None = None,
+        concurrency: tuple[ConcurrencyRule, ...] = (),
+        key_task: TaskSpec | None = None,
+        sticky: Sticky | None = None,
     ) -> PutWorkflowReply:
         spec = WorkflowSpec(
             name=name,
@@ -168,6 +178,9 @@ class World:
             default_filters=default_filters,
             cron_triggers=cron_triggers,
             cron_input=cron_input,
+            concurrency=concurrency,
+            key_task=key_task,
+            sticky=sticky,
         )
         reply = self.do(PutWorkflow(spec))
         assert isinstance(reply, PutWorkflowReply)
@@ -366,6 +379,8 @@ class World:
         for run in writes.runs:
             assert run.id in self.runs, "a run is made before it changes"
             self.runs[run.id] = run
+        for keys in writes.run_keys:
+            self.run_rows[keys.run_id] = msgspec.structs.replace(self.run_rows[keys.run_id], keys=keys.keys)
         for task_id in writes.archived_outputs:
             assert self.tasks[task_id].output is not None, "only a stored output can be archived"
         for new_task in writes.new_tasks:

@@ -26,12 +26,14 @@ from broadaxe.core.decision import (
     WorkflowRow,
 )
 from broadaxe.core.definition import (
+    KEY_TASK_NAME,
     Comparator,
     ConcurrencyRule,
     LabelRequirement,
     LimitStrategy,
     Sticky,
     TaskDefinition,
+    WorkflowDefinition,
 )
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus, run_status
@@ -103,6 +105,7 @@ class Books:
         self.tables = tables
         self.definitions: dict[str, tuple[str, int, TaskDefinition]] = {}
         self.words: dict[str, RunWords] = {}
+        self.inputs: dict[str, str] = {}
         self.caps: dict[GroupId, set[int]] = defaultdict(set)
         self.strategies: dict[GroupId, LimitStrategy] = {}
         self.listening: set[str] = set()
@@ -170,12 +173,17 @@ class Books:
         self.sequence += 1
         writes = decision.writes
         for version in writes.versions:
-            tasks = version.definition.tasks
-            on_failure = version.definition.on_failure
-            for position, definition in enumerate(tasks if on_failure is None else (*tasks, on_failure)):
+            for position, definition in enumerate(_definitions(version.definition)):
                 self.definitions[definition.id] = (version.id, position, definition)
         for new_run in writes.new_runs:
-            self.words[new_run.row.id] = self._words(new_run.row.id, new_run.input)
+            self.inputs[new_run.row.id] = new_run.input
+            self.words[new_run.row.id] = self._words(new_run.row.id, None)
+        for task in writes.tasks:
+            row = self.tables.task_rows[task.id]
+            if row.name == KEY_TASK_NAME:
+                is_known = task.status is TaskStatus.COMPLETED
+                answer = self.tables.outputs[task.id, task.retry_count] if is_known else None
+                self.words[row.run_id] = self._words(row.run_id, answer)
         for worker in writes.workers:
             if self.streams.get(worker.id) != worker.listening_since_us:
                 self.streams[worker.id] = worker.listening_since_us
@@ -326,16 +334,22 @@ class Books:
         touched |= {self.tables.task_rows[task.id].run_id for task in decision.writes.tasks}
         for run_id in touched:
             run = self.tables.runs[run_id]
-            derived = run_status(self._statuses(run_id))
+            derived = run_status(self._statuses(run_id, is_key_counted=False))
             if derived is RunStatus.QUEUED and self.tables.run_rows[run_id].is_dag:
                 hold(run.status not in TERMINAL_RUN, "a run ended while its tasks wait", run_id, run.status)
             else:
                 hold(run.status is derived, "run status", run_id, run.status, "derived", derived)
 
-    def _statuses(self, run_id: str) -> list[TaskStatus | None]:
+    def _statuses(self, run_id: str, *, is_key_counted: bool = True) -> list[TaskStatus | None]:
+        """Of all tasks there will be; those of a key task that has not failed are left out if it is not counted."""
         statuses: list[TaskStatus | None] = [None] * len(self.words[run_id].tasks)
         for task_id in self.tables.tasks_of[run_id]:
             statuses[self._position(task_id)] = self.tables.tasks[task_id].status
+        version = self.tables.versions[self.tables.run_rows[run_id].version_id]
+        if not is_key_counted and version.definition.key_task is not None:
+            key = statuses.pop()
+            if key is TaskStatus.FAILED:
+                statuses.append(key)
         return statuses
 
     def _check_units(self, live: list[TaskState]) -> dict[str, Counter[str]]:
@@ -393,7 +407,7 @@ class Books:
                 filled[group_id] += 1
             if task.status is TaskStatus.RUNNING:
                 hold(task.concurrency_held == len(words.groups), "runs without its slots", task.id)
-                if not self._is_on_failure(task.id):
+                if not self._is_exempt(task.id):
                     held = self.tables.runs[run_id].concurrency_held
                     hold(held == len(self.words[run_id].shared), "runs without its run's slots", task.id)
             if task.status in (TaskStatus.BACKOFF, TaskStatus.WAITING):
@@ -428,7 +442,7 @@ class Books:
                 task = self.tables.tasks[task_id]
                 if task.status is not TaskStatus.QUEUED:
                     continue
-                if run.concurrency_held < len(words.shared) and not self._is_on_failure(task_id):
+                if run.concurrency_held < len(words.shared) and not self._is_exempt(task_id):
                     is_held_back = True
                     continue
                 groups = self._task_words(task_id).groups
@@ -541,7 +555,7 @@ class Books:
             words = self._task_words(task.id)
             if task.concurrency_held < len(words.groups):
                 continue
-            is_exempt = self._is_on_failure(task.id)
+            is_exempt = self._is_exempt(task.id)
             if not is_exempt and self.tables.runs[run_id].concurrency_held < len(self.words[run_id].shared):
                 continue
             known = self.ready.get(task.id)
@@ -704,9 +718,10 @@ class Books:
     def _task_words(self, task_id: str) -> TaskWords:
         return self.words[self.tables.task_rows[task_id].run_id].tasks[self._position(task_id)]
 
-    def _is_on_failure(self, task_id: str) -> bool:
+    def _is_exempt(self, task_id: str) -> bool:
+        """Whether the task runs without its run's slots: the on-failure task and the key task."""
         version_id, position, _ = self.definitions[self.tables.task_rows[task_id].definition_id]
-        return position == len(self.tables.versions[version_id].definition.tasks)
+        return position >= len(self.tables.versions[version_id].definition.tasks)
 
     def _labels(self, task_id: str) -> tuple[LabelRequirement, ...]:
         row = self.tables.run_rows[self.tables.task_rows[task_id].run_id]
@@ -719,7 +734,7 @@ class Books:
         task_row = self.tables.task_rows[task_id]
         run = self.tables.run_rows[task_row.run_id]
         workflow = self.tables.versions[run.version_id].definition
-        if workflow.sticky is None:
+        if workflow.sticky is None or task_row.name == KEY_TASK_NAME:
             return None, False
         by_name = {self.tables.task_rows[i].name: i for i in self.tables.tasks_of[run.id]}
         worker_id = run.desired_worker_id
@@ -732,15 +747,18 @@ class Books:
 
     # Words ---------------------------------------------------------------------------------------------------------
 
-    def _words(self, run_id: str, input_text: str) -> RunWords:
+    def _words(self, run_id: str, answer: str | None) -> RunWords:
+        """`answer` is what a worker said when it was asked for the run's group key, None while that is not known."""
         row = self.tables.run_rows[run_id]
         workflow = self.tables.versions[row.version_id].definition
-        run_input: Payload = msgspec.json.decode(input_text, type=dict[str, Any])
+        run_input: Payload = msgspec.json.decode(self.inputs[run_id], type=dict[str, Any])
         metadata: Payload = msgspec.json.decode(row.additional_metadata or "{}", type=dict[str, Any])
-        shared = self._groups(workflow.concurrency, row.version_id, "workflow", 0, run_input, metadata)
+        if workflow.key_task is None:
+            shared = self._groups(workflow.concurrency, row.version_id, "workflow", 0, run_input, metadata)
+        else:
+            shared = self._asked_groups(workflow.concurrency[0], row.version_id, answer)
         tasks: list[TaskWords] = []
-        definitions = workflow.tasks if workflow.on_failure is None else (*workflow.tasks, workflow.on_failure)
-        for definition in definitions:
+        for definition in _definitions(workflow):
             words = TaskWords()
             offset = 0 if row.is_dag else len(workflow.concurrency)
             own = self._groups(definition.concurrency, row.version_id, definition.name, offset, run_input, metadata)
@@ -759,7 +777,7 @@ class Books:
                 batch = string_of(definition.batch.group_key_expression, run_input, metadata)
                 words.fails = words.fails or batch is None
                 words.batch = batch or "default"
-            counted = workflow.concurrency if definition is not workflow.on_failure else ()
+            counted = workflow.concurrency if definition in workflow.tasks else ()
             turns = [*zip(counted, shared or (), strict=False), *zip(definition.concurrency, own or (), strict=False)]
             for rule, (group_id, _) in turns:
                 if rule.strategy is LimitStrategy.GROUP_ROUND_ROBIN:
@@ -769,6 +787,15 @@ class Books:
                 words.limits, words.dynamic, words.groups = Counter(), set(), []
             tasks.append(words)
         return RunWords(list(shared or ()) if row.is_dag else [], tasks)
+
+    def _asked_groups(self, rule: ConcurrencyRule, version_id: str, answer: str | None) -> list[tuple[GroupId, int]]:
+        if answer is None:
+            return []
+        said = msgspec.json.decode(answer)
+        group_id = (version_id, "workflow", "0", said if isinstance(said, str) else answer)
+        self.caps[group_id].add(rule.max_runs)
+        self.strategies[group_id] = rule.strategy
+        return [(group_id, rule.max_runs)]
 
     def _groups(
         self,
@@ -798,6 +825,12 @@ class Books:
             self.caps[group_id].add(cap)
             self.strategies[group_id] = rule.strategy
         return groups
+
+
+def _definitions(workflow: WorkflowDefinition) -> list[TaskDefinition]:
+    """By position."""
+    extra = (workflow.on_failure, workflow.key_task)
+    return [*workflow.tasks, *(definition for definition in extra if definition is not None)]
 
 
 def _attempts(effects: Iterable[Effect]) -> Iterable[StartAttempt]:

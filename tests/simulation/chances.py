@@ -64,6 +64,7 @@ class Chances:
         self.pauses = random_.choice((0.0, 0.0, 1.0))
         self.debounces = random_.choice((0.0, 0.0, 0.5))
         self.dags = random_.choice((0.0, 0.4, 0.8))
+        self.asks = random_.choice((0.0, 0.0, 0.3))
         self.strategies = random_.sample(list(LimitStrategy), random_.randint(1, 5))
 
     def at(self, probability: float) -> bool:
@@ -80,6 +81,8 @@ class Chances:
             parents = tuple(chance.sample(before, min(len(before), chance.randint(0, 2))))
             tasks.append(self.task(f"t{number}", parents))
         sticky = chance.choice(list(Sticky)) if self.at(self.sticky) else None
+        is_key_asked_for = self.at(self.asks)
+        rules = self.rules() if not is_key_asked_for and self.at(self.flow * 0.6) else ()
         return WorkflowSpec(
             name=name,
             tasks=tuple(tasks),
@@ -87,7 +90,8 @@ class Chances:
             event_triggers=chance.choice(((), ("key",), ("k*", "*y"))),
             default_priority=chance.choice((None, None, 2)),
             sticky=sticky,
-            concurrency=self.rules() if self.at(self.flow * 0.6) else (),
+            concurrency=(self.asked_rule(),) if is_key_asked_for else rules,
+            key_task=self.key_task() if is_key_asked_for else None,
         )
 
     def task(self, name: str, parents: tuple[str, ...]) -> TaskSpec:
@@ -125,6 +129,26 @@ class Chances:
             max_runs=chance.choice((1, 1, 2, 3)),
             max_runs_expression="input.n" if self.at(0.1) else "",
         )
+
+    def asked_rule(self) -> ConcurrencyRule:
+        chance = self.random
+        return ConcurrencyRule(
+            expression="", strategy=chance.choice(self.strategies), max_runs=chance.choice((0, 1, 1, 2))
+        )
+
+    def key_task(self) -> TaskSpec:
+        chance = self.random
+        return TaskSpec(
+            name="key",
+            action_id=chance.choice(ACTIONS),
+            execution_timeout=chance.choice(("", "2s", "40s")),
+            schedule_timeout=chance.choice(("", "", "3s", "1h")),
+            retries=chance.choice((0, 0, 1)),
+        )
+
+    def answer(self) -> str:
+        """What a worker says when it is asked for a run's group key."""
+        return self.random.choice(('"A"', '"A"', '"B"', "7", '{"by":"worker"}'))
 
     def uses(self) -> tuple[RateLimitUse, ...]:
         return tuple(self.use() for _ in range(self.random.choice((1, 1, 2))))

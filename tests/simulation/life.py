@@ -42,6 +42,7 @@ from broadaxe.core.commands import (
     UnregisterWorker,
 )
 from broadaxe.core.decision import CancelAttempt, Decision, Effect, StartAttempt, StartBatch
+from broadaxe.core.definition import KEY_TASK_NAME
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX
@@ -487,7 +488,9 @@ class Life:
                 after_us = chance.choice((None, None, 0, US_PER_S))
                 return ReportAttempt(task_id, retry_count, Outcome.FAILED, "broke", chance.random() < 0.8, after_us)
             case _:
-                return ReportAttempt(task_id, retry_count, Outcome.COMPLETED, '{"by":"worker"}')
+                is_asked = self.tables.task_rows[task_id].name == KEY_TASK_NAME
+                output = self.chances.answer() if is_asked else '{"by":"worker"}'
+                return ReportAttempt(task_id, retry_count, Outcome.COMPLETED, output)
 
     def user_command(self) -> Command | None:
         chance = self.random

@@ -116,6 +116,8 @@ class Tables:
         self._commit_calendar(writes)
         for task_id in writes.archived_outputs:
             assert self.tasks[task_id].output is not None, "only a stored output can be archived"
+        for keys in writes.run_keys:
+            self.run_rows[keys.run_id] = _replace(self.run_rows[keys.run_id], keys=keys.keys)
         self._commit_runs(writes)
         for replaced in writes.replaced_outputs:
             self.outputs[replaced.task_id, replaced.retry_count] = replaced.output

@@ -194,10 +194,21 @@ async def start_worker(shared_engine: EngineProcess, stage: Stage, tmp_path: Pat
             labels: Mapping[str, str] | None = None,
             engine: EngineProcess | None = None,
             program: str = "gallery",
+            python: str = sys.executable,
+            environment: Mapping[str, str] | None = None,
         ) -> tuple[WorkerProcess, str]:
             host = engine or shared_engine
             worker = WorkerProcess(
-                host, stage, tmp_path, name=name, namespace=namespace, slots=slots, labels=labels, program=program
+                host,
+                stage,
+                tmp_path,
+                name=name,
+                namespace=namespace,
+                slots=slots,
+                labels=labels,
+                program=program,
+                python=python,
+                environment=environment,
             )
             dispose: Callable[[], Awaitable[None]] = worker.dispose
             ends.push_async_callback(dispose)

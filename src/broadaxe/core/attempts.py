@@ -148,10 +148,10 @@ def start(state: State, task: Task, now_us: int) -> None:
     task.started_at_us = now_us
     _stop_confirming(state, task)
     run = task.run
-    if run.started_at_us is None:
+    if run.started_at_us is None and task.position != run.version.key_position:
         run.started_at_us = now_us
     state.ledger.record(task, TaskEventType.STARTED, now_us, worker=task.worker)
-    state.ledger.emit(_progress(task, Progress.STARTED, "", now_us))
+    _publish(state, task, Progress.STARTED, "", now_us)
 
 
 def complete(state: State, task: Task, output: str, now_us: int) -> None:
@@ -160,7 +160,7 @@ def complete(state: State, task: Task, output: str, now_us: int) -> None:
     _end(state, task, now_us)
     task.output = output
     state.ledger.record(task, TaskEventType.FINISHED, now_us, worker=worker)
-    state.ledger.emit(_progress(task, Progress.COMPLETED, output, now_us))
+    _publish(state, task, Progress.COMPLETED, output, now_us)
 
 
 def skip(state: State, task: Task, now_us: int) -> None:
@@ -170,7 +170,7 @@ def skip(state: State, task: Task, now_us: int) -> None:
     _end(state, task, now_us)
     task.output = SKIPPED_OUTPUT
     state.ledger.record(task, TaskEventType.SKIPPED, now_us)
-    state.ledger.emit(_progress(task, Progress.COMPLETED, SKIPPED_OUTPUT, now_us))
+    _publish(state, task, Progress.COMPLETED, SKIPPED_OUTPUT, now_us)
 
 
 def fail_at_birth(state: State, task: Task, error: str, now_us: int) -> None:
@@ -180,7 +180,7 @@ def fail_at_birth(state: State, task: Task, error: str, now_us: int) -> None:
     _end(state, task, now_us)
     task.error = error
     state.ledger.record(task, TaskEventType.FAILED, now_us, error=error)
-    state.ledger.emit(_progress(task, Progress.FAILED, error, now_us))
+    _publish(state, task, Progress.FAILED, error, now_us)
 
 
 def fail(
@@ -204,7 +204,7 @@ def fail(
         error=error,
         message=f"the attempt ran longer than {format_duration(definition.execution_timeout_us)}" if timed_out else "",
     )
-    ledger.emit(_progress(task, Progress.TIMED_OUT if timed_out else Progress.FAILED, error, now_us))
+    _publish(state, task, Progress.TIMED_OUT if timed_out else Progress.FAILED, error, now_us)
     if is_retryable and task.app_retry_count < definition.retries:
         task.app_retry_count += 1
         delay_us = (
@@ -257,7 +257,7 @@ def cancel(
     _end(state, task, now_us)
     task.error = reason
     state.ledger.record(task, event_type, now_us, worker=worker, message=reason)
-    state.ledger.emit(_progress(task, Progress.CANCELLED, reason, now_us))
+    _publish(state, task, Progress.CANCELLED, reason, now_us)
 
 
 def time_out_in_queue(state: State, task: Task, now_us: int) -> None:
@@ -346,6 +346,7 @@ def stop_on_worker(state: State, task: Task) -> None:
                 definition.name,
                 definition.action_id,
                 task.retry_count,
+                task.position == task.run.version.key_position,
             )
         )
 
@@ -371,7 +372,7 @@ def _retry(state: State, task: Task, now_us: int, delay_us: int, event_type: Tas
 def _give_up(state: State, task: Task, now_us: int) -> None:
     error = f"the task was given to another worker {INTERNAL_RETRIES_MAX} times, the most allowed, and lost each time"
     state.ledger.record(task, TaskEventType.FAILED, now_us, worker=task.worker, error=error)
-    state.ledger.emit(_progress(task, Progress.FAILED, error, now_us))
+    _publish(state, task, Progress.FAILED, error, now_us)
     _move(task, Signal.FAIL)
     _end(state, task, now_us)
     task.error = error
@@ -398,9 +399,12 @@ def _end(state: State, task: Task, now_us: int) -> None:
 def _sticky_worker(task: Task) -> str | None:
     """The worker a sticky task belongs to: that of a parent, or the one asked for with the trigger."""
     run = task.run
+    key_position = run.version.key_position
+    if task.position == key_position:
+        return None
     for position in run.version.parents[task.position]:
         parent = run.tasks[position]
-        if parent is not None and parent.worker_id is not None:
+        if position != key_position and parent is not None and parent.worker_id is not None:
             return parent.worker_id
     return run.row.desired_worker_id
 
@@ -457,11 +461,14 @@ def _move(task: Task, signal: Signal) -> None:
     task.status = after
 
 
-def _progress(task: Task, progress: Progress, payload: str, now_us: int) -> TaskProgressed:
+def _publish(state: State, task: Task, progress: Progress, payload: str, now_us: int) -> None:
+    """Tells those who follow the run. That a worker was asked for the run's group key is nobody's business."""
+    if task.position == task.run.version.key_position:
+        return
     row = task.run.row
     retries = task.definition.retries
-    return TaskProgressed(
-        row.id, task.id, progress, task.retry_count, retries, payload, now_us, row.additional_metadata
+    state.ledger.emit(
+        TaskProgressed(row.id, task.id, progress, task.retry_count, retries, payload, now_us, row.additional_metadata)
     )
 
 
@@ -472,11 +479,12 @@ def _start_effect(task: Task, worker: Worker) -> StartAttempt:
     definition = task.definition
     parents: tuple[tuple[str, str], ...] = ()
     errors: tuple[tuple[str, str], ...] = ()
+    key_position = version.key_position
     if version.is_dag:
         parents = tuple(
             (other.definition.name, other.id)
             for other in run.existing()
-            if other.status in (TaskStatus.COMPLETED, TaskStatus.SKIPPED)
+            if other.status in (TaskStatus.COMPLETED, TaskStatus.SKIPPED) and other.position != key_position
         )
         if version.spellings:
             done = {task_id for _, task_id in parents}
@@ -515,4 +523,5 @@ def _start_effect(task: Task, worker: Worker) -> StartAttempt:
         parents,
         errors,
         row.filter_payload,
+        task.position == key_position,
     )

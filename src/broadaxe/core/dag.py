@@ -13,7 +13,7 @@ from __future__ import annotations
 from broadaxe.core import attempts, concurrency, idempotency, ratelimits
 from broadaxe.core.debounce import Plan
 from broadaxe.core.decision import RunFinished, TaskResult
-from broadaxe.core.keys import TaskKeys
+from broadaxe.core.keys import TaskKeys, with_answer
 from broadaxe.core.lifecycle import (
     TERMINAL,
     TERMINAL_RUN,
@@ -46,9 +46,11 @@ def settle_task(state: State, task: Task, now_us: int) -> None:
     run = task.run
     if run.version.is_dag:
         if task.status in TERMINAL:
+            if task.position == run.version.key_position and task.output is not None:
+                _take_answer(state, run, task.output)
             _resolve_children(state, run, task.position, now_us)
             _resolve_on_failure(state, run, now_us)
-        status = run_status(None if other is None else other.status for other in run.tasks)
+        status = run_status(run.statuses())
         if status is RunStatus.QUEUED:
             # All its tasks wait again (a retry): a run that was under way stays so (section 1.5, rule 1).
             status = run.status
@@ -87,8 +89,7 @@ def replay(state: State, run: Run, positions: set[int], now_us: int) -> list[str
         if is_undecided and _resolve(state, run, task.position, now_us):
             _resolve_children(state, run, task.position, now_us)
     _resolve_on_failure(state, run, now_us)
-    status = run_status(None if task is None else task.status for task in run.tasks)
-    _set_status(state, run, status, now_us)
+    _set_status(state, run, run_status(run.statuses()), now_us)
     return [task.id for task in replayed]
 
 
@@ -116,8 +117,17 @@ def _reset(state: State, task: Task, now_us: int) -> None:
     task.slot_released = False
     task.assigned_at_us = task.started_at_us = task.finished_at_us = task.queued_at_us = None
     task.error = task.output = None
+    if task.position == task.run.version.key_position:
+        _take_answer(state, task.run, None)
     state.ledger.touch_task(task)
     state.ledger.record(task, TaskEventType.RETRIED_BY_USER, now_us)
+
+
+def _take_answer(state: State, run: Run, answer: str | None) -> None:
+    """The key task has told the run's group, or is to tell it anew (None)."""
+    assert run.keys is not None
+    run.keys = with_answer(run.version, run.keys, answer)
+    state.ledger.touch_keys(run)
 
 
 def _let_go(state: State, run: Run) -> None:
@@ -224,7 +234,8 @@ def _set_status(state: State, run: Run, status: RunStatus, now_us: int) -> None:
         if run.finished_at_us is not None:
             return
         run.finished_at_us = now_us
-        started = [task.started_at_us for task in run.existing() if task.started_at_us is not None]
+        told = tuple(run.told())
+        started = [task.started_at_us for task in told if task.started_at_us is not None]
         run.started_at_us = min(started, default=None)
         run.status = status
         if run.row.idempotency_key is not None:
@@ -237,7 +248,7 @@ def _set_status(state: State, run: Run, status: RunStatus, now_us: int) -> None:
                 status,
                 run.version.is_dag,
                 run.row.additional_metadata,
-                tuple(TaskResult(t.id, t.definition.name, t.status, t.error) for t in run.existing()),
+                tuple(TaskResult(t.id, t.definition.name, t.status, t.error) for t in told),
                 now_us,
                 run.version.workflow.name,
                 run.started_at_us,

@@ -260,6 +260,13 @@ class ExpressionFailureRow(msgspec.Struct, frozen=True, gc=False):
     at_us: int
 
 
+class RunKeysRow(msgspec.Struct, frozen=True, gc=False):
+    """The keys of a run that became known, or unknown again, after it was made: JSON of `keys.RunKeys`."""
+
+    run_id: str
+    keys: str
+
+
 class ReplacedOutput(msgspec.Struct, frozen=True, gc=False):
     """An output that a replay cleared in the batch that brought it: it only ever lives in the history."""
 
@@ -299,6 +306,7 @@ class Writes(msgspec.Struct):
     cleared_workflows: list[str]
     taken: list[str]
     refused: list[RefusedRequest]
+    run_keys: list[RunKeysRow]
 
     @classmethod
     def empty(cls) -> Writes:
@@ -339,6 +347,8 @@ class StartAttempt(msgspec.Struct, frozen=True, gc=False):
     """(task name, error text) of failed tasks; only for the on-failure task."""
     filter_payload: str | None = None
     """JSON of the payload of the event filter that started the run."""
+    asks_for_key: bool = False
+    """The worker is asked for the run's group key; all it gets is the run's input."""
 
 
 class StartBatch(msgspec.Struct, frozen=True):
@@ -365,6 +375,7 @@ class CancelAttempt(msgspec.Struct, frozen=True, gc=False):
     task_name: str
     action_id: str
     retry_count: int
+    asks_for_key: bool = False
 
 
 class Progress(StrEnum):

@@ -33,6 +33,8 @@ BACKOFF_S_MAX: Final = 86_400
 DEFAULT_EXECUTION_TIMEOUT_US: Final = 300 * US_PER_S
 DEFAULT_SCHEDULE_TIMEOUT_US: Final = 300 * US_PER_S
 DEFAULT_SLOTS: Final = {"default": 1}
+#: What the key task of a workflow is called. No declared task can have this name.
+KEY_TASK_NAME: Final = "(group key)"
 BATCH_SIZE_MAX: Final = 100_000
 LABELS_MAX: Final = 100
 RULES_MAX: Final = 32
@@ -168,6 +170,9 @@ class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True):
     input_json_schema: str | None = None
     sticky: Sticky | None = None
     concurrency: tuple[ConcurrencyRule, ...] = ()
+    key_task: TaskSpec | None = None
+    """Asks a worker for the run's key under the only concurrency rule, which then has no expression. Whatever it is
+    called, it becomes `KEY_TASK_NAME`."""
     idempotency: IdempotencyRule | None = None
     default_filters: tuple[FilterSpec, ...] = ()
     """They belong to the workflow, not to the version."""
@@ -219,14 +224,15 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
     input_json_schema: str | None = None
     sticky: Sticky | None = None
     concurrency: tuple[ConcurrencyRule, ...] = ()
+    key_task: TaskDefinition | None = None
     idempotency: IdempotencyRule | None = None
     cron_triggers: tuple[str, ...] = ()
     cron_input: str | None = None
 
     @property
     def is_dag(self) -> bool:
-        """Whether runs have an id of their own (section 1.1: two tasks or more, on_failure included)."""
-        return len(self.tasks) > 1 or self.on_failure is not None
+        """Whether runs have an id of their own (section 1.1: two tasks or more, on_failure and key task included)."""
+        return len(self.tasks) > 1 or self.on_failure is not None or self.key_task is not None
 
 
 def normalise(spec: WorkflowSpec, new_id: Callable[[], str]) -> WorkflowDefinition:
@@ -262,7 +268,8 @@ def normalise(spec: WorkflowSpec, new_id: Callable[[], str]) -> WorkflowDefiniti
         default_priority=spec.default_priority or 1,
         input_json_schema=spec.input_json_schema,
         sticky=spec.sticky,
-        concurrency=_check_concurrency(spec.concurrency, "concurrency"),
+        concurrency=_check_concurrency(spec.concurrency, "concurrency", is_key_asked_for=spec.key_task is not None),
+        key_task=None if spec.key_task is None else _normalise_key_task(spec.key_task, new_id),
         idempotency=_check_idempotency(spec.idempotency, "idempotency"),
         cron_triggers=tuple(dict.fromkeys(spec.cron_triggers)),
         cron_input=spec.cron_input if spec.cron_triggers else None,
@@ -274,7 +281,7 @@ def checksum(definition: WorkflowDefinition) -> str:
     plain = msgspec.to_builtins(definition)
     for key in ("description", "label"):
         del plain[key]
-    for task in [*plain["tasks"], *([plain["on_failure"]] if plain["on_failure"] else [])]:
+    for task in [*plain["tasks"], *(extra for extra in (plain["on_failure"], plain["key_task"]) if extra)]:
         del task["id"]
         task["parents"] = sorted(task["parents"])
         if task["slots"] == DEFAULT_SLOTS:
@@ -282,7 +289,7 @@ def checksum(definition: WorkflowDefinition) -> str:
         _drop_empty(task, "labels", "concurrency", "rate_limits", "batch", "spellings")
     plain["event_triggers"] = sorted(plain["event_triggers"])
     plain["cron_triggers"] = sorted(plain["cron_triggers"])
-    _drop_empty(plain, "sticky", "concurrency", "idempotency", "cron_triggers", "cron_input")
+    _drop_empty(plain, "sticky", "concurrency", "key_task", "idempotency", "cron_triggers", "cron_input")
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 
@@ -376,6 +383,10 @@ def _normalise_task(task: TaskSpec, field: str, new_id: Callable[[], str]) -> Ta
     )
 
 
+def _normalise_key_task(task: TaskSpec, new_id: Callable[[], str]) -> TaskDefinition:
+    return msgspec.structs.replace(_normalise_task(task, "concurrency", new_id), name=KEY_TASK_NAME)
+
+
 def _check_batch(rule: BatchRule | None, field: str) -> BatchRule | None:
     if rule is None:
         return None
@@ -397,7 +408,13 @@ def _check_labels(labels: tuple[LabelRequirement, ...], field: str) -> tuple[Lab
     return tuple(sorted(labels, key=lambda label: label.key))
 
 
-def _check_concurrency(rules: tuple[ConcurrencyRule, ...], field: str) -> tuple[ConcurrencyRule, ...]:
+def _check_concurrency(
+    rules: tuple[ConcurrencyRule, ...], field: str, *, is_key_asked_for: bool = False
+) -> tuple[ConcurrencyRule, ...]:
+    if is_key_asked_for:
+        if len(rules) != 1 or rules[0].expression:
+            raise InvalidArgument("a key that a worker is asked for is that of the only rule", field=field)
+        return rules
     if len(rules) > RULES_MAX:
         raise InvalidArgument(f"at most {RULES_MAX} concurrency rules", field=field)
     for position, rule in enumerate(rules):

@@ -59,7 +59,7 @@ class _Failed(Exception):
 
 
 def evaluate(version: Version, run_id: str, run_input: str, metadata: str | None) -> RunKeys | None:
-    """None when the version has no expressions."""
+    """None when the version has no expressions. A group that a worker is asked for is not known yet (`with_answer`)."""
     if not version.has_expressions:
         return None
     variables = variables_of(run_input, metadata)
@@ -69,10 +69,11 @@ def evaluate(version: Version, run_id: str, run_input: str, metadata: str | None
     variables["workflow_run_id"] = run_id
     shared: tuple[GroupKey, ...] = ()
     shared_error: str | None = None
-    try:
-        shared = tuple(_group(rule, variables) for rule in version.definition.concurrency)
-    except _Failed as failure:
-        shared_error = str(failure)
+    if version.key_position is None:
+        try:
+            shared = tuple(_group(rule, variables) for rule in version.definition.concurrency)
+        except _Failed as failure:
+            shared_error = str(failure)
     tasks: list[TaskKeys] = []
     for position, definition in enumerate(version.definitions):
         is_counted = position != version.on_failure_position
@@ -88,6 +89,17 @@ def evaluate(version: Version, run_id: str, run_input: str, metadata: str | None
             continue
         tasks.append(TaskKeys(groups if version.is_dag else shared + groups, limits, None, batch))
     return RunKeys(shared if version.is_dag else (), tuple(tasks))
+
+
+def with_answer(version: Version, keys: RunKeys, answer: str | None) -> RunKeys:
+    """The keys once a worker was asked for the run's group and answered this JSON text; None takes the answer back.
+
+    The key is the text of a JSON string, and the JSON itself of anything else: any answer makes a key."""
+    if answer is None:
+        return RunKeys((), keys.tasks)
+    said = msgspec.json.decode(answer)
+    (rule,) = version.definition.concurrency
+    return RunKeys((GroupKey(said if isinstance(said, str) else answer, rule.max_runs),), keys.tasks)
 
 
 def _group(rule: ConcurrencyRule, variables: Mapping[str, object]) -> GroupKey:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from broadaxe.core.claims import expires_at_us, run_id_of
 from broadaxe.core.commands import RefusedRequest
 from broadaxe.core.decision import (
@@ -20,6 +22,7 @@ from broadaxe.core.decision import (
     NewRun,
     NewTask,
     ReplacedOutput,
+    RunKeysRow,
     ScheduleRow,
     TaskEventRow,
     VersionRow,
@@ -40,7 +43,7 @@ class Ledger:
     __slots__ = (
         "_archived_outputs", "_claims", "_cleared_workflows", "_cron_ticks", "_crons", "_deleted_crons",
         "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_events", "_failures", "_filters",
-        "_limits", "_new_runs", "_refused", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events",
+        "_keys", "_limits", "_new_runs", "_refused", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events",
         "_tasks", "_versions", "_workers", "_workflows",
     )  # fmt: skip
 
@@ -62,6 +65,7 @@ class Ledger:
         self._deleted_filters: list[str] = []
         self._claims: dict[bytes, bytes | None] = {}
         self._failures: list[ExpressionFailureRow] = []
+        self._keys: dict[str, Run] = {}
         self._archived_outputs: list[str] = []
         self._replaced_outputs: list[ReplacedOutput] = []
         self._crons: dict[str, Cron] = {}
@@ -129,6 +133,10 @@ class Ledger:
         if not run.is_touched:
             run.is_touched = True
             self._runs.append(run)
+
+    def touch_keys(self, run: Run) -> None:
+        """The run's keys changed after it was made."""
+        self._keys[run.id] = run
 
     def touch_task(self, task: Task) -> None:
         if not task.is_touched:
@@ -251,6 +259,7 @@ class Ledger:
         writes.expression_failures = self._failures
         writes.taken = list(self._taken)
         writes.refused = self._refused
+        writes.run_keys = [RunKeysRow(run.id, msgspec.json.encode(run.keys).decode()) for run in self._keys.values()]
         decision = Decision(writes, self._effects)
         self._clear()
         return decision

@@ -30,10 +30,12 @@ RETRY_PRIORITY = 4
 #: Shared by the many runs without workflow-level concurrency; never written to.
 NOTHING_HELD_BACK: Final[dict[str, Task]] = {}
 
+_ENDED_BADLY: Final = (TaskStatus.FAILED, TaskStatus.CANCELLED)
+
 
 class Version:
     """A workflow version with its DAG compiled to positions: `definitions[i]` is the task at position i, the on-failure
-    task (if any) last."""
+    task and the key task (if any) last. The key task is a parent of every task that has no other."""
 
     __slots__ = (
         "checksum",
@@ -42,6 +44,7 @@ class Version:
         "definitions",
         "has_expressions",
         "id",
+        "key_position",
         "on_failure_position",
         "ordinal",
         "parents",
@@ -56,12 +59,16 @@ class Version:
         self.checksum = row.checksum
         self.definition: WorkflowDefinition = row.definition
         tasks = row.definition.tasks
-        on_failure = row.definition.on_failure
-        self.definitions: tuple[TaskDefinition, ...] = tasks if on_failure is None else (*tasks, on_failure)
+        on_failure, key_task = row.definition.on_failure, row.definition.key_task
+        extra = [task for task in (on_failure, key_task) if task is not None]
+        self.definitions: tuple[TaskDefinition, ...] = (*tasks, *extra)
         self.on_failure_position: int | None = None if on_failure is None else len(tasks)
+        self.key_position: int | None = None if key_task is None else len(self.definitions) - 1
         position = {task.name: index for index, task in enumerate(tasks)}
-        self.parents: tuple[tuple[int, ...], ...] = tuple(
-            tuple(position[name] for name in task.parents) for task in self.definitions
+        root: tuple[int, ...] = () if self.key_position is None else (self.key_position,)
+        self.parents: tuple[tuple[int, ...], ...] = (
+            *(tuple(position[name] for name in task.parents) or root for task in tasks),
+            *(() for _ in extra),
         )
         children: list[list[int]] = [[] for _ in self.definitions]
         for index, parents in enumerate(self.parents):
@@ -225,6 +232,22 @@ class Run:
     def is_postponed(self) -> bool:
         """A root task of it waits for a burst to end."""
         return any(task.status is TaskStatus.BACKOFF and task.retry_count == 0 for task in self.existing())
+
+    def told(self) -> Iterator[Task]:
+        """Existing tasks that callers are told about: a key task only when it is to blame for the run's end."""
+        key = self.version.key_position
+        if key is None:
+            return self.existing()
+        return (task for task in self.existing() if task.position != key or task.status in _ENDED_BADLY)
+
+    def statuses(self) -> list[TaskStatus | None]:
+        """What the run's own status follows from, None for a task that does not exist yet. Asking for a group key is
+        no progress; failing to get one is a failure."""
+        statuses = [None if task is None else task.status for task in self.tasks]
+        key = self.version.key_position
+        if key is not None and statuses[key] not in _ENDED_BADLY:
+            del statuses[key]
+        return statuses
 
     def state(self) -> RunState:
         return RunState(self.row.id, self.status, self.started_at_us, self.finished_at_us, self.held)

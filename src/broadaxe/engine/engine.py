@@ -446,7 +446,8 @@ class Engine:
         for effect in decision.effects:
             match effect:
                 case StartAttempt():
-                    payload = _payload(effect, inputs.get(effect.run_id, "{}"), outputs)
+                    run_input = inputs.get(effect.run_id, "{}")
+                    payload = run_input if effect.asks_for_key else _payload(effect, run_input, outputs)
                     self._send(tenant_id, effect.worker_id, Assignment(effect, payload), (effect,))
                 case StartBatch():
                     payload = _batch_payload(effect, inputs, outputs)

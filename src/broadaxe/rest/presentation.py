@@ -14,7 +14,14 @@ from typing import Final, Literal, cast
 
 import msgspec
 
-from broadaxe.core.definition import ConcurrencyRule, LimitStrategy, Sticky, TaskDefinition, WorkflowDefinition
+from broadaxe.core.definition import (
+    KEY_TASK_NAME,
+    ConcurrencyRule,
+    LimitStrategy,
+    Sticky,
+    TaskDefinition,
+    WorkflowDefinition,
+)
 from broadaxe.core.durations import format_duration
 from broadaxe.core.lifecycle import SHOWN_AS, RunStatus, TaskStatus
 from broadaxe.rest import wire
@@ -452,6 +459,8 @@ def _shape(run: RunRecord, definition: WorkflowDefinition) -> list[wire.ShapeIte
     task_ids = {task.definition_id: task.id for task in run.tasks}
     declared = tasks_of(definition)
     children = _children(declared)
+    if definition.key_task is not None:
+        children[KEY_TASK_NAME] = [task.id for task in definition.tasks if not task.parents]
     return [
         wire.ShapeItem(
             task_external_id=task_ids.get(task.id, wire.NIL_UUID),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -21,6 +22,9 @@ from broadaxe.core.definition import ConcurrencyRule, TaskSpec, WorkflowSpec
 from broadaxe.errors import InvalidArgument
 from broadaxe.rpc import inbound
 from broadaxe.rpc._gen.workflows_pb2 import CreateWorkflowStepOpts, CreateWorkflowVersionOpts, WorkflowConcurrencyOpts
+
+#: How long a concurrency function may take; the old form has no word for it.
+KEY_TIMEOUT: Final = "60s"
 
 
 def workflow_spec(wire: CreateWorkflowVersionOpts) -> WorkflowSpec:
@@ -45,6 +49,7 @@ def workflow_spec(wire: CreateWorkflowVersionOpts) -> WorkflowSpec:
         concurrency=(_concurrency_rule(wire.concurrency),) if wire.HasField("concurrency") else (),
         cron_triggers=tuple(wire.cron_triggers),
         cron_input=inbound.json_object(wire.cron_input, field="opts.cron_input") if wire.cron_input else None,
+        key_task=_key_task(wire),
     )
 
 
@@ -91,11 +96,21 @@ def _once(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _key_task(wire: CreateWorkflowVersionOpts) -> TaskSpec | None:
+    """The limit's key is what a function of a worker says, unless there is an expression for it."""
+    if not wire.concurrency.action or wire.concurrency.expression:
+        return None
+    return TaskSpec(
+        name="key",
+        action_id=wire.concurrency.action,
+        execution_timeout=KEY_TIMEOUT,
+        schedule_timeout=wire.schedule_timeout,
+    )
+
+
 def _concurrency_rule(wire: WorkflowConcurrencyOpts) -> ConcurrencyRule:
     if not wire.expression and not wire.action:
         raise InvalidArgument("a limit needs an expression or a function for its key", field="opts.concurrency")
-    if wire.action:
-        raise inbound.not_yet("concurrency functions", "opts.concurrency.action")
     return ConcurrencyRule(
         expression=wire.expression,
         max_runs=wire.max_runs if wire.HasField("max_runs") else 1,

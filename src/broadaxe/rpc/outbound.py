@@ -69,6 +69,8 @@ def _start_batch(tenant_id: str, item: BatchAssignment) -> pb.AssignedAction:
 
 def _start(tenant_id: str, item: Assignment) -> pb.AssignedAction:
     attempt = item.attempt
+    if attempt.asks_for_key:
+        return _ask_for_key(tenant_id, item)
     action = pb.AssignedAction(
         tenant_id=tenant_id,
         workflow_run_id=attempt.run_id,
@@ -99,7 +101,35 @@ def _start(tenant_id: str, item: Assignment) -> pb.AssignedAction:
     return action
 
 
+def _ask_for_key(tenant_id: str, item: Assignment) -> pb.AssignedAction:
+    """The older SDKs' way to be asked for a run's group key (grpc specification 5.4); the payload is the bare input."""
+    attempt = item.attempt
+    return pb.AssignedAction(
+        tenant_id=tenant_id,
+        workflow_run_id=attempt.run_id,
+        get_group_key_run_id=key_run_id(attempt.task_id, attempt.retry_count),
+        action_id=attempt.action_id,
+        action_type=pb.START_GET_GROUP_KEY,
+        action_payload=item.payload,
+        retry_count=attempt.retry_count,
+    )
+
+
+def key_run_id(task_id: str, retry_count: int) -> str:
+    """The id under which a worker is asked for a group key. Its answer carries nothing else that names the attempt."""
+    return f"{task_id}/{retry_count}"
+
+
 def _cancel(tenant_id: str, item: CancelAttempt) -> pb.AssignedAction:
+    if item.asks_for_key:
+        return pb.AssignedAction(
+            tenant_id=tenant_id,
+            workflow_run_id=item.run_id,
+            get_group_key_run_id=key_run_id(item.task_id, item.retry_count),
+            action_id=item.action_id,
+            action_type=pb.CANCEL_STEP_RUN,
+            retry_count=item.retry_count,
+        )
     return pb.AssignedAction(
         tenant_id=tenant_id,
         workflow_run_id=item.run_id,

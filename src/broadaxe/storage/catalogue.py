@@ -204,8 +204,9 @@ class Catalogue:
 
 
 def tasks_of(definition: WorkflowDefinition) -> tuple[TaskDefinition, ...]:
-    """All tasks of a definition, the on-failure task last."""
-    return definition.tasks if definition.on_failure is None else (*definition.tasks, definition.on_failure)
+    """All tasks of a definition, the on-failure task and the key task last."""
+    extra = (definition.on_failure, definition.key_task)
+    return (*definition.tasks, *(task for task in extra if task is not None))
 
 
 def _slots(definition: WorkflowDefinition | None, task_definition_id: str) -> dict[str, int]:

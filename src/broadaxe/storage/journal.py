@@ -168,6 +168,9 @@ class Journal:
                 raise Internal(f"of {len(writes.taken)} outbox rows {gone} were there")
             if writes.refused:
                 await connection.execute(statement("journal/trim_refused"), tenant_id, REFUSED_KEPT_MAX)
+        if writes.run_keys:
+            columns = _columns(map(_astuple, writes.run_keys), 2)
+            await connection.execute(statement("journal/put_run_keys"), tenant_id, *columns)
         if writes.archived_outputs:
             await connection.execute(statement("journal/archive_outputs"), tenant_id, writes.archived_outputs)
         await self._commit_calendar(connection, writes)
@@ -214,6 +217,7 @@ def _is_plain(writes: Writes) -> bool:
         or writes.deleted_schedules
         or writes.cleared_workflows
         or writes.taken
+        or writes.run_keys
     )
 
 

@@ -20,9 +20,8 @@ async def result(hatchet: Hatchet, workflow: str, input: dict[str, Any], **optio
     return await ref.result()
 
 
-def result_of_run(hatchet: Hatchet, run_id: str) -> Any:
-    """Without asyncio."""
-    return hatchet.admin.get_workflow_run(run_id).sync_result()
+async def result_of(hatchet: Hatchet, run_id: str) -> Any:
+    return await hatchet.admin.get_workflow_run(run_id).result()
 
 
 def sync_result(hatchet: Hatchet, workflow: str, input: dict[str, Any]) -> Any:

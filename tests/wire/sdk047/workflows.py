@@ -251,6 +251,47 @@ class OldTurns:
         return {"n": cue.n}
 
 
+@hatchet.workflow()
+class OldAsked:
+    """The limit's key comes from a function, as before there were expressions."""
+
+    @hatchet.concurrency(max_runs=1, limit_strategy=ConcurrencyLimitStrategy.GROUP_ROUND_ROBIN)
+    def group(self, ctx: Context) -> Any:
+        cue = cue_of(ctx)
+        tell_now(cue, "asked", n=cue.n)
+        gate_now(cue, f"key-{cue.n}") if cue.text == "slow" else None
+        if cue.fail:
+            raise ValueError(f"no key for {cue.n}")
+        return None if cue.text == "nothing" else f"{cue.key}/{cue.n % 2}"
+
+    @hatchet.step(timeout="2m")
+    async def hold(self, ctx: Context) -> dict[str, Any]:
+        cue = cue_of(ctx)
+        await tell(cue, "holding", n=cue.n)
+        await gate(cue, f"go-{cue.n}")
+        return {"n": cue.n}
+
+    @hatchet.step(parents=["hold"])
+    async def after(self, ctx: Context) -> dict[str, Any]:
+        return {"held": ctx.step_output("hold")["n"]}
+
+
+@hatchet.workflow()
+class OldLatest:
+    """The decorator's own strategy: the newest takes the place of the oldest."""
+
+    @hatchet.concurrency(max_runs=1)
+    async def group(self, ctx: Context) -> str:
+        return cue_of(ctx).key
+
+    @hatchet.step(timeout="2m")
+    async def hold(self, ctx: Context) -> dict[str, Any]:
+        cue = cue_of(ctx)
+        await tell(cue, "holding", n=cue.n)
+        await gate(cue, f"go-{cue.n}")
+        return {"n": cue.n}
+
+
 @hatchet.workflow(on_events=["old:fan"], default_priority=2)
 class OldFan:
     @hatchet.step()
@@ -273,6 +314,6 @@ async def old_durable(ctx: Any) -> dict[str, Any]:
 
 WORKFLOWS = (
     OldDag, OldSpeech, OldOutputs, OldRetries, OldFailure, OldChild, OldParent, OldSpawner, OldStickyParent,
-    OldStickyChild, OldWaiter, OldTimeout, OldStaticLimit, OldDynamicLimit, OldTurns, OldFan,
+    OldStickyChild, OldWaiter, OldTimeout, OldStaticLimit, OldDynamicLimit, OldTurns, OldAsked, OldLatest, OldFan,
 )  # fmt: skip
 FUNCTIONS = (old_function, old_durable)

@@ -112,6 +112,8 @@ class StartWorker(Protocol):
         labels: Mapping[str, str] | None = None,
         engine: EngineProcess | None = None,
         program: str = "gallery",
+        python: str = sys.executable,
+        environment: Mapping[str, str] | None = None,
     ) -> tuple[WorkerProcess, str]: ...
 
 

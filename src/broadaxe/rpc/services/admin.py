@@ -19,7 +19,8 @@ from broadaxe.core.commands import (
     ReplayTasks,
     in_parts,
 )
-from broadaxe.core.lifecycle import SHOWN_AS, TERMINAL, TERMINAL_RUN, RunStatus
+from broadaxe.core.definition import KEY_TASK_NAME
+from broadaxe.core.lifecycle import SHOWN_AS, TERMINAL, TERMINAL_RUN, RunStatus, TaskStatus
 from broadaxe.engine.engine import Engine
 from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rpc import inbound
@@ -82,6 +83,8 @@ class AdminService:
             additional_metadata=(run.additional_metadata or "").encode(),
         )
         for task in run.tasks:
+            if task.name == KEY_TASK_NAME and task.status not in (TaskStatus.FAILED, TaskStatus.CANCELLED):
+                continue
             detail = response.task_runs[task.name]
             detail.external_id = task.id
             detail.readable_id = task.name

@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+import msgspec
+
 from broadaxe.core.commands import (
     Heartbeat,
     Outcome,
@@ -35,6 +37,7 @@ ENGINE_VERSION: Final = "v0.111.0"
 DEFAULT_SLOTS: Final = 100
 #: How long a subscription waits for a run that does not exist yet.
 RUN_WAIT_S: Final = 10.0
+KEY_CHARS_MAX: Final = 4_096
 #: How often the server counts an old-style stream as a sign of life.
 LISTEN_HEARTBEAT_S: Final = 4.0
 
@@ -43,6 +46,11 @@ _OUTCOMES: Final = {
     pb.STEP_EVENT_TYPE_COMPLETED: Outcome.COMPLETED,
     pb.STEP_EVENT_TYPE_FAILED: Outcome.FAILED,
     pb.STEP_EVENT_TYPE_CANCELLED: Outcome.CANCELLED,
+}
+_KEY_OUTCOMES: Final = {
+    pb.GROUP_KEY_EVENT_TYPE_STARTED: Outcome.STARTED,
+    pb.GROUP_KEY_EVENT_TYPE_COMPLETED: Outcome.COMPLETED,
+    pb.GROUP_KEY_EVENT_TYPE_FAILED: Outcome.FAILED,
 }
 _LANGUAGES: Final = {pb.GO: "GOLANG", pb.PYTHON: "PYTHON", pb.TYPESCRIPT: "TYPESCRIPT", pb.RUBY: "RUBY"}
 
@@ -65,6 +73,7 @@ class DispatcherService:
             unary(path("Heartbeat"), pb.HeartbeatRequest, pb.HeartbeatResponse, self.heartbeat),
             unary(path("Unsubscribe"), pb.WorkerUnsubscribeRequest, pb.WorkerUnsubscribeResponse, self.unsubscribe),
             unary(path("SendStepActionEvent"), pb.StepActionEvent, pb.ActionEventResponse, self.report),
+            unary(path("SendGroupKeyActionEvent"), pb.GroupKeyActionEvent, pb.ActionEventResponse, self.report_key),
             unary(path("SendBatchActionEvent"), pb.BatchActionEvent, pb.ActionEventResponse, self.report_batch),
             unary(
                 path("UpsertWorkerLabels"), pb.UpsertWorkerLabelsRequest, pb.UpsertWorkerLabelsResponse, self.put_labels
@@ -182,6 +191,12 @@ class DispatcherService:
             batch_id = inbound.uuid_text(request.batch_id, field="batch_id") if request.batch_id else None
             commands = [_item_report(request, item, batch_id) for item in request.items]
             await asyncio.gather(*(self._engine.submit(tenant_id, command) for command in commands))
+        return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
+
+    async def report_key(self, request: pb.GroupKeyActionEvent, call: Call) -> pb.ActionEventResponse:
+        """The answer to the question for a run's group key, from the older SDKs (grpc specification 5.4)."""
+        tenant_id = call.principal.tenant_id
+        await self._engine.submit(tenant_id, _key_report(request))
         return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
 
     async def refresh_timeout(self, request: pb.RefreshTimeoutRequest, call: Call) -> pb.RefreshTimeoutResponse:
@@ -319,6 +334,27 @@ def _report(request: pb.StepActionEvent) -> ReportAttempt | None:
     return _item_report(request, request)
 
 
+def _key_report(request: pb.GroupKeyActionEvent) -> ReportAttempt:
+    task, _, retries = request.get_group_key_run_id.partition("/")
+    task_id = inbound.uuid_text(task, field="get_group_key_run_id")
+    if not retries.isdecimal() or len(retries) > 9:
+        raise InvalidArgument("not an id this server asked under", field="get_group_key_run_id")
+    outcome = _KEY_OUTCOMES.get(request.event_type)
+    if outcome is None:
+        raise InvalidArgument(f"{request.event_type} is not a report this version knows", field="event_type")
+    answer = request.event_payload
+    if outcome is Outcome.COMPLETED:
+        if answer in ("", "null"):
+            outcome, answer = Outcome.FAILED, "the concurrency function returned no key"
+        elif len(answer) > KEY_CHARS_MAX or inbound.has_nul(answer):
+            outcome, answer = Outcome.FAILED, f"a group key may have {KEY_CHARS_MAX} characters, none of them NUL"
+        elif inbound.output_problem(answer) is not None:
+            answer = msgspec.json.encode(answer).decode()
+    elif outcome is Outcome.FAILED:
+        answer = _error_text(answer)
+    return ReportAttempt(task_id, int(retries), outcome, answer)
+
+
 def _item_report(
     event: pb.StepActionEvent | pb.BatchActionEvent,
     item: pb.StepActionEvent | pb.BatchActionEventItem,
@@ -336,7 +372,7 @@ def _item_report(
         if problem is not None:
             return ReportAttempt(task_id, retry_count, Outcome.FAILED, problem, batch_id=batch_id)
     elif outcome is Outcome.FAILED:
-        payload = payload.replace("\x00", "\N{REPLACEMENT CHARACTER}") or "the task failed without saying why"
+        payload = _error_text(payload)
     return ReportAttempt(
         task_id,
         retry_count,
@@ -346,6 +382,10 @@ def _item_report(
         retry_after_us=max(0, item.retry_after_ms) * US_PER_MS if item.HasField("retry_after_ms") else None,
         batch_id=batch_id,
     )
+
+
+def _error_text(text: str) -> str:
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}") or "the task failed without saying why"
 
 
 def _runtime(info: pb.RuntimeInfo) -> dict[str, str]:

@@ -1,4 +1,5 @@
--- The results of the tasks of finished runs. Called by Reads.run_results for waiters, so it fetches nothing else.
+-- The results of the tasks of finished runs. Called by Reads.run_results for waiters, so it fetches nothing else,
+-- and leaves out what callers are not told of: a key task that ended well.
 -- Rides the primary keys and task_by_run. $1 tenant, $2 runs, $3 smallest id a task of theirs can have.
 with finished as (
     select r.id, r.status
@@ -16,4 +17,5 @@ select
     finished.id as run_id, finished.status as run_status, member.id, member.name, member.status, member.output, member.error
 from finished
 join member on member.run_id = finished.id
+where member.name <> '(group key)' or member.status in ('FAILED', 'CANCELLED')
 order by finished.id, member.created_at, member.id
