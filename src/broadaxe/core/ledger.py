@@ -43,8 +43,8 @@ class Ledger:
     __slots__ = (
         "_archived_outputs", "_claims", "_cleared_workflows", "_cron_ticks", "_crons", "_deleted_crons",
         "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_events", "_failures", "_filters",
-        "_keys", "_limits", "_new_runs", "_refused", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events",
-        "_tasks", "_versions", "_workers", "_workflows",
+        "_keys", "_limits", "_new_runs", "_refused", "_replaced_outputs", "_runs", "_schedules", "_taken",
+        "_task_events", "_tasks", "_versions", "_workers", "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
