@@ -720,8 +720,11 @@ class Books:
 
     def _is_exempt(self, task_id: str) -> bool:
         """Whether the task runs without its run's slots: the on-failure task and the key task."""
-        version_id, position, _ = self.definitions[self.tables.task_rows[task_id].definition_id]
-        return position >= len(self.tables.versions[version_id].definition.tasks)
+        return self._is_on_failure(task_id) or self.tables.task_rows[task_id].name == KEY_TASK_NAME
+
+    def _is_on_failure(self, task_id: str) -> bool:
+        on_failure = self.tables.versions[self.definitions[self._definition(task_id).id][0]].definition.on_failure
+        return on_failure is not None and self._definition(task_id).id == on_failure.id
 
     def _labels(self, task_id: str) -> tuple[LabelRequirement, ...]:
         row = self.tables.run_rows[self.tables.task_rows[task_id].run_id]
