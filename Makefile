@@ -65,6 +65,16 @@ $(CHAT)/web/dist/index.html: $(call page_sources,$(CHAT)/web) $(STAMPS)/node
 	$(call say,"building the chat page")
 	@scripts/build_page.sh $(CHAT)/web $(VENV)/bin
 
+# Programs on the TypeScript SDK, which the wire tests run.
+SDK_TYPESCRIPT := tests/sdk_typescript/build/program.js
+
+$(SDK_TYPESCRIPT): $(wildcard tests/sdk_typescript/src/*.ts tests/sdk_typescript/*.json) $(STAMPS)/node
+	$(call say,"building the programs on the TypeScript SDK")
+	@scripts/build_page.sh tests/sdk_typescript $(VENV)/bin build/program.js
+
+.PHONY: sdk-typescript
+sdk-typescript: $(SDK_TYPESCRIPT) ## Install the TypeScript SDK and build the test programs that use it
+
 # Running ------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
@@ -94,7 +104,7 @@ types: $(STAMPS)/packages ## Strict type checking
 	@cd $(CHAT) && $(abspath $(VENV))/bin/mypy
 
 .PHONY: test-python
-test-python: $(STAMPS)/packages $(SDK_047)/.installed ## The engine's Python tests, in parallel
+test-python: $(STAMPS)/packages $(SDK_047)/.installed $(SDK_TYPESCRIPT) ## The engine's Python tests, in parallel
 	$(call say,"engine tests")
 	@$(PY) -m pytest -n auto -q tests --ignore tests/browser $(PYTEST_ARGS)
 
@@ -171,6 +181,6 @@ dist: setup ## Build the wheel, dashboard and docs included
 
 .PHONY: clean
 clean: ## Remove what was built or cached; keeps .broadaxe, where the data is
-	@rm -rf $(VENV) $(SDK_047) .venv-peers dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules
+	@rm -rf $(VENV) $(SDK_047) .venv-peers dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules tests/sdk_typescript/node_modules tests/sdk_typescript/build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(CHAT)/.mypy_cache $(CHAT)/.pytest_cache

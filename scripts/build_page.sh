@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the web page in directory $1: npm ci when the lock file changed since the last time, then npm run build.
+# Builds the Node package in directory $1: npm ci when the lock file changed since the last time, then npm run build.
+# $3 is what comes out, when it is not a page.
 # The environment's bin directory ($2) comes first in PATH, because `make setup` may have put Node there.
 set -euo pipefail
 
@@ -16,4 +17,4 @@ fi
 echo "    npm run build"
 npm run --silent build
 # A build whose output did not change must still count as done.
-touch dist/index.html
+touch "${3:-dist/index.html}"

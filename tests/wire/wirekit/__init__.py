@@ -4,6 +4,17 @@ from wirekit.engine_process import EngineProcess, free_port
 from wirekit.patience import eventually
 from wirekit.rest import Rest
 from wirekit.stage import Signal, Stage
+from wirekit.typescript_program import TypeScriptProgram
 from wirekit.worker_process import StartWorker, WorkerProcess
 
-__all__ = ["EngineProcess", "Rest", "Signal", "Stage", "StartWorker", "WorkerProcess", "eventually", "free_port"]
+__all__ = [
+    "EngineProcess",
+    "Rest",
+    "Signal",
+    "Stage",
+    "StartWorker",
+    "TypeScriptProgram",
+    "WorkerProcess",
+    "eventually",
+    "free_port",
+]

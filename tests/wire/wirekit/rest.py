@@ -36,6 +36,18 @@ class Rest:
     async def workflow(self, workflow_id: str) -> dict[str, Any]:
         return await self._get(f"/api/v1/workflows/{workflow_id}")
 
+    async def until_worker(self, name: str, **wanted: object) -> dict[str, Any]:
+        """A worker of this name whose row has these values."""
+
+        async def find() -> dict[str, Any] | None:
+            return next(
+                (row for row in await self.workers() if row["name"] == name and wanted.items() <= row.items()), None
+            )
+
+        found = await eventually(find, what=f"worker {name} has {wanted}")
+        assert found is not None
+        return found
+
     async def run(self, run_id: str) -> dict[str, Any]:
         """`{"run": …, "tasks": […], …}`"""
         return await self._get(f"{STABLE}/workflow-runs/{run_id}")

@@ -1,0 +1,28 @@
+/** What a file of scenarios offers: workflows for the worker, and scenarios that a test can ask for by name. */
+
+import type { BaseWorkflowDeclaration, HatchetClient } from '@hatchet-dev/typescript-sdk';
+import type { Workflow } from '@hatchet-dev/typescript-sdk/workflow';
+
+/** Arguments and results cross a process boundary as JSON; the test knows their shape. */
+export type Scenario = (args: any) => Promise<unknown>;
+
+export interface Scene {
+  /** `any` is the SDK's own way to say "any workflow". */
+  workflows: (BaseWorkflowDeclaration<any, any> | Workflow)[];
+  scenarios: Record<string, Scenario>;
+}
+
+export type MakeScene = (hatchet: HatchetClient) => Scene;
+
+/** What a rejected promise said: the SDK rejects with errors, and for runs with an array of texts. */
+export async function refusal(work: Promise<unknown>): Promise<{ name: string; said: string[] }> {
+  const outcome = await work.then(
+    (result) => ({ result }),
+    (error: unknown) => ({ error }),
+  );
+  if ('result' in outcome) throw new Error(`it was not refused: ${JSON.stringify(outcome.result)}`);
+  const { error } = outcome;
+  if (Array.isArray(error)) return { name: 'Array', said: error.map(String) };
+  if (error instanceof Error) return { name: error.constructor.name, said: [error.message] };
+  return { name: typeof error, said: [String(error)] };
+}
