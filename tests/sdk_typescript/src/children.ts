@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { heardSoFar, tell } from './marks';
-import { type MakeScene } from './scene';
+import { type MakeScene, type Metadata } from './scene';
 
 export const children: MakeScene = (hatchet) => {
   const child = hatchet.task({
@@ -60,7 +60,7 @@ export const children: MakeScene = (hatchet) => {
   return {
     workflows: [child, parent, forgetful, desperate],
     scenarios: {
-      children: ({ numbers, metadata }) => parent.run({ numbers }, { additionalMetadata: metadata }),
+      children: ({ numbers, metadata }: { numbers: number[]; metadata: Metadata }) => parent.run({ numbers }, { additionalMetadata: metadata }),
       childrenAgain: async () => {
         const key = randomUUID();
         const result = await forgetful.run({ key });

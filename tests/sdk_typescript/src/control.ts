@@ -74,7 +74,7 @@ export const control: MakeScene = (hatchet) => {
         await heard(key, 'started');
         return { key, runId: await ref.runId };
       },
-      release: async ({ key }) => openGate(key),
+      release: async ({ key }: { key: string }) => openGate(key),
       cancelByFilter: async () => {
         const key = randomUUID();
         const since = new Date(Date.now() - 60_000);

@@ -44,8 +44,8 @@ export const doors: MakeScene = (hatchet) => {
         return { listed: rows?.length, expression: updated.expression, got: got.scope === key, gone, seen: heardSoFar(key, 'filtered') };
       },
       cel: async () => ({
-        right: await hatchet.cel.debug({ expression: 'input.a == 1', input: { a: 1 }, additionalMetadata: {} } as never),
-        wrong: await hatchet.cel.debug({ expression: 'input.a ==', input: { a: 1 }, additionalMetadata: {} } as never),
+        right: await hatchet.cel.debug({ expression: 'input.a == 1', input: { a: 1 } }),
+        wrong: await hatchet.cel.debug({ expression: 'input.a ==', input: { a: 1 } }),
       }),
     },
   };

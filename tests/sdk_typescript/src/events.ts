@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { eventually, heard, tell } from './marks';
-import { type MakeScene } from './scene';
+import { type MakeScene, type Metadata } from './scene';
 
 export const events: MakeScene = (hatchet) => {
   const watcher = hatchet.task({
@@ -23,7 +23,7 @@ export const events: MakeScene = (hatchet) => {
   return {
     workflows: [watcher],
     scenarios: {
-      event: async ({ metadata }) => {
+      event: async ({ metadata }: { metadata: Metadata }) => {
         const key = randomUUID();
         const event = await hatchet.events.push('ts:user:create', { key }, { additionalMetadata: metadata });
         const [seen] = await heard(key, 'event');

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 
 import {
   ConcurrencyLimitStrategy,
+  CreateBatchTaskWorkflow,
   IdempotencyCollisionError,
   WorkerLabelComparator,
 } from '@hatchet-dev/typescript-sdk';
@@ -62,14 +63,17 @@ export const flow: MakeScene = (hatchet) => {
     },
   });
 
-  const batch = hatchet.batchTask({
-    name: 'ts-batch',
-    batch: { maxSize: 3, maxInterval: '20s', groupKey: 'input.key' },
-    fn: async (inputs: Record<string, Keyed>) => {
-      const size = Object.keys(inputs).length;
-      return Object.fromEntries(Object.entries(inputs).map(([id, one]) => [id, { twice: one.number * 2, size }]));
+  const batch = CreateBatchTaskWorkflow(
+    {
+      name: 'ts-batch',
+      batch: { maxSize: 3, maxInterval: '20s', groupKey: 'input.key', broadcastOutput: false },
+      fn: async (inputs: Record<string, Keyed>) => {
+        const size = Object.keys(inputs).length;
+        return Object.fromEntries(Object.entries(inputs).map(([id, one]) => [id, { twice: one.number * 2, size }]));
+      },
     },
-  });
+    hatchet,
+  );
 
   const picky = hatchet.task({
     name: 'ts-picky',
@@ -151,7 +155,7 @@ export const flow: MakeScene = (hatchet) => {
       },
       batch: async () => {
         const key = randomUUID();
-        return batch.run([1, 2, 3].map((number) => ({ key, number })) as never);
+        return batch.run([1, 2, 3].map((number) => ({ key, number })) );
       },
       labels: () => picky.run({ key: 'x' }),
       impossible: () => refusal(impossible.run({ key: 'x' })),

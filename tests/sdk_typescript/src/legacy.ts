@@ -17,6 +17,6 @@ export const legacy: MakeScene = (hatchet) => {
 
   return {
     workflows: [old],
-    scenarios: { legacy: ({ number }) => hatchet.run(old, { number }) },
+    scenarios: { legacy: ({ number }: { number: number }) => hatchet.run(old, { number }) },
   };
 };

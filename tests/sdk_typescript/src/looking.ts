@@ -2,8 +2,10 @@
 
 import { randomUUID } from 'node:crypto';
 
+import { V1TaskStatus } from '@hatchet-dev/typescript-sdk/clients/rest/generated/data-contracts';
+
 import { heard, openGate, pass, tell } from './marks';
-import { refusal, type MakeScene } from './scene';
+import { refusal, type MakeScene, type Metadata } from './scene';
 
 export const looking: MakeScene = (hatchet) => {
   const watched = hatchet.workflow<{ key: string }>({ name: 'ts-watched', description: 'for looking at' });
@@ -23,7 +25,7 @@ export const looking: MakeScene = (hatchet) => {
   return {
     workflows: [watched, brief],
     scenarios: {
-      run: async ({ metadata }) => {
+      run: async ({ metadata }: { metadata: Metadata }) => {
         const key = randomUUID();
         const ref = await watched.runNoWait({ key }, { additionalMetadata: metadata });
         const id = await ref.runId;
@@ -38,7 +40,7 @@ export const looking: MakeScene = (hatchet) => {
           includePayloads: true,
           since: new Date(Date.now() - 60_000),
         });
-        const failed = await hatchet.runs.list({ additionalMetadata: metadata, statuses: ['FAILED'] as never });
+        const failed = await hatchet.runs.list({ additionalMetadata: metadata, statuses: [V1TaskStatus.FAILED] });
         return {
           id,
           during: { status: during.run.status, tasks: during.tasks.length, shape: during.shape.length },
@@ -65,7 +67,7 @@ export const looking: MakeScene = (hatchet) => {
         return { got: await hatchet.workers.get(mine.metadata.id), isPaused: await hatchet.workers.isPaused(mine.metadata.id) };
       },
       metrics: async () => ({
-        tasks: await hatchet.metrics.getTaskStatusMetrics({ since: new Date(Date.now() - 3_600_000).toISOString() } as never),
+        tasks: await hatchet.metrics.getTaskStatusMetrics({ since: new Date(Date.now() - 3_600_000).toISOString() }),
         queues: await hatchet.metrics.getQueueMetrics(),
       }),
       tenant: () => hatchet.tenant.get(),

@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   // Fewer attempts than the SDK's own eight: several scenarios ask for what is refused.
   const hatchet = HatchetClient.init({ retrier: { maxAttempts: 2 } });
   const scenes = SCENES.map((make) => make(hatchet));
-  const scenarios = new Map<string, Scenario>(scenes.flatMap((scene) => Object.entries(scene.scenarios)));
+  const scenarios = new Map(scenes.flatMap((scene) => Object.entries<Scenario>(scene.scenarios)));
   const worker = await hatchet.worker('typescript', {
     workflows: scenes.flatMap((scene) => scene.workflows),
     slots: 100,
@@ -47,7 +47,7 @@ async function main(): Promise<void> {
   answer({ id: 0, result: 'ready' });
 
   for await (const line of createInterface({ input: process.stdin })) {
-    const { id, scenario, args } = JSON.parse(line) as { id: number; scenario: string; args: unknown };
+    const { id, scenario, args } = JSON.parse(line) as { id: number; scenario: string; args: never };
     const play = scenarios.get(scenario);
     if (play === undefined) {
       answer({ id, error: `there is no scenario ${scenario}` });

@@ -3,7 +3,7 @@
 import { NonRetryableError, Priority } from '@hatchet-dev/typescript-sdk';
 
 import { eventually } from './marks';
-import { refusal, type MakeScene } from './scene';
+import { refusal, type MakeScene, type Metadata } from './scene';
 
 export const runs: MakeScene = (hatchet) => {
   const echo = hatchet.task({
@@ -93,15 +93,15 @@ export const runs: MakeScene = (hatchet) => {
   return {
     workflows: [echo, silent, sum, flaky, hopeless, tidy, slow, odd],
     scenarios: {
-      echo: ({ say, metadata }) => echo.run({ say }, { additionalMetadata: metadata, priority: Priority.HIGH }),
+      echo: ({ say, metadata }: { say: string; metadata: Metadata }) => echo.run({ say }, { additionalMetadata: metadata, priority: Priority.HIGH }),
       silent: async () => (await silent.run({})) ?? null,
-      byName: ({ say }) => hatchet.run('ts-echo', { say }),
+      byName: ({ say }: { say: string }) => hatchet.run('ts-echo', { say }),
       unknownName: () => refusal(hatchet.run('ts-nobody-knows', {})),
-      sum: ({ start }) => sum.run({ start }),
-      flaky: ({ failures }) => flaky.run({ failures }),
+      sum: ({ start }: { start: number }) => sum.run({ start }),
+      flaky: ({ failures }: { failures: number }) => flaky.run({ failures }),
       exhausted: () => refusal(flaky.run({ failures: 9 })),
       hopeless: () => refusal(hopeless.run({ say: 'x' })),
-      tidy: async ({ fail }) => {
+      tidy: async ({ fail }: { fail: boolean }) => {
         const ref = await tidy.runNoWait({ fail });
         const refused = fail ? await refusal(ref.output) : null;
         const result = fail ? null : await ref.output;
@@ -109,7 +109,7 @@ export const runs: MakeScene = (hatchet) => {
         return { refused, result, status, tasks: taskRuns };
       },
       slow: () => refusal(slow.run({ say: 'x' })),
-      many: async ({ count }) =>
+      many: async ({ count }: { count: number }) =>
         (await echo.run(Array.from({ length: count }, (_, index) => ({ say: `${index}` })))).map((one) => one.said),
       runMany: async () =>
         (

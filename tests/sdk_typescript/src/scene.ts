@@ -1,18 +1,18 @@
 /** What a file of scenarios offers: workflows for the worker, and scenarios that a test can ask for by name. */
 
-import type { BaseWorkflowDeclaration, HatchetClient } from '@hatchet-dev/typescript-sdk';
-import type { Workflow } from '@hatchet-dev/typescript-sdk/workflow';
+import type { CreateWorkerOpts, HatchetClient } from '@hatchet-dev/typescript-sdk';
 
-/** Arguments and results cross a process boundary as JSON; the test knows their shape. */
-export type Scenario = (args: any) => Promise<unknown>;
+/** Arguments and results cross a process boundary as JSON; the test and the scenario agree on their shape. */
+export type Scenario = (args: never) => Promise<unknown>;
 
 export interface Scene {
-  /** `any` is the SDK's own way to say "any workflow". */
-  workflows: (BaseWorkflowDeclaration<any, any> | Workflow)[];
+  workflows: NonNullable<CreateWorkerOpts['workflows']>;
   scenarios: Record<string, Scenario>;
 }
 
 export type MakeScene = (hatchet: HatchetClient) => Scene;
+
+export type Metadata = Record<string, string>;
 
 /** What a rejected promise said: the SDK rejects with errors, and for runs with an array of texts. */
 export async function refusal(work: Promise<unknown>): Promise<{ name: string; said: string[] }> {

@@ -38,7 +38,7 @@ export const speech: MakeScene = (hatchet) => {
   return {
     workflows: [talker, logger],
     scenarios: {
-      stream: async ({ words }) => {
+      stream: async ({ words }: { words: string[] }) => {
         const key = randomUUID();
         const ref = await talker.runNoWait({ key, words });
         await heard(key, 'started');
@@ -49,7 +49,7 @@ export const speech: MakeScene = (hatchet) => {
         }
         return { chunks, result: await ref.output };
       },
-      runStream: async ({ words }) => {
+      runStream: async ({ words }: { words: string[] }) => {
         const key = randomUUID();
         const ref = await talker.runNoWait({ key, words });
         await heard(key, 'started');
