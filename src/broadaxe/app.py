@@ -34,6 +34,7 @@ from broadaxe.rest.server import HttpServer
 from broadaxe.rpc.http2.carrier import Http2Carrier, server_tls_context
 from broadaxe.rpc.services.admin import AdminService
 from broadaxe.rpc.services.dispatcher import DispatcherService
+from broadaxe.rpc.services.durable import DurableService
 from broadaxe.rpc.services.events import EventsService
 from broadaxe.rpc.services.traces import TraceService
 from broadaxe.rpc.services.workflows import WorkflowService
@@ -179,6 +180,7 @@ class App:
                 *WorkflowService(engine).methods(),
                 *EventsService(engine, logs).methods(),
                 *TraceService(spans).methods(),
+                *DurableService(engine).methods(),
             ],
             self._authenticate,
             settings.host,

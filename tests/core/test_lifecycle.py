@@ -19,7 +19,7 @@ from broadaxe.core.lifecycle import (
     run_status,
 )
 
-W, Q, B, R = TaskStatus.WAITING, TaskStatus.QUEUED, TaskStatus.BACKOFF, TaskStatus.RUNNING
+W, Q, B, R, E = TaskStatus.WAITING, TaskStatus.QUEUED, TaskStatus.BACKOFF, TaskStatus.RUNNING, TaskStatus.EVICTED
 C, S, F, X = TaskStatus.COMPLETED, TaskStatus.SKIPPED, TaskStatus.FAILED, TaskStatus.CANCELLED
 
 #: The whole table, written down a second time: signal by signal, the state after each state; None is illegal.
@@ -31,7 +31,10 @@ EXPECTED: dict[Signal, dict[TaskStatus, TaskStatus]] = {
     Signal.FAIL: {R: F, W: F},
     Signal.RETRY_NOW: {R: Q},
     Signal.RETRY_LATER: {R: B},
-    Signal.CANCEL: {W: X, Q: X, B: X, R: X},
+    Signal.HOLD: {B: W},
+    Signal.EVICT: {R: E},
+    Signal.RESTORE: {E: Q},
+    Signal.CANCEL: {W: X, Q: X, B: X, R: X, E: X},
     Signal.REPLAY: {C: W, S: W, F: W, X: W},
 }
 
@@ -67,6 +70,8 @@ def test_every_state_is_reached_and_shown() -> None:
         ([F, R], RunStatus.RUNNING),
         ([X, B], RunStatus.RUNNING),
         ([C, W], RunStatus.RUNNING),
+        ([E], RunStatus.RUNNING),
+        ([C, E], RunStatus.RUNNING),
         ([F, X, C], RunStatus.FAILED),
         ([X, C, S], RunStatus.CANCELLED),
         ([C, S], RunStatus.COMPLETED),

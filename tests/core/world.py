@@ -130,7 +130,7 @@ class World:
         self.finishes += [effect for effect in decision.effects if isinstance(effect, RunFinished)]
         wanted = self.tenant.wanted()
         if wanted:
-            self.tenant.thaw(self.read(wanted))
+            self.tenant.thaw(self.read(wanted), self.now_us)
             self.settle()
         return decision
 

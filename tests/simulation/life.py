@@ -201,7 +201,7 @@ class Life:
             wanted = self.tenant.wanted()
             due_us = self.tenant.next_due_us()
             if wanted:
-                self.tenant.thaw(self.store.load_missing(wanted))
+                self.tenant.thaw(self.store.load_missing(wanted), self.now_us)
             elif due_us is None or due_us > self.now_us:
                 break
             rang = self.is_due()
@@ -285,7 +285,7 @@ class Life:
         """With all of its backlog in memory."""
         demand_all(tenant)
         while wanted := tenant.wanted():
-            tenant.thaw(self.store.load_missing(wanted))
+            tenant.thaw(self.store.load_missing(wanted), self.now_us)
         return picture(tenant)
 
     # The world's side ----------------------------------------------------------------------------------------------

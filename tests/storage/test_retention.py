@@ -12,7 +12,18 @@ from broadaxe.storage.migrate import ensure_partitions
 from tests.storage.ground import make_tenant
 
 NOW = datetime(2031, 5, 20, 15, 30, tzinfo=UTC)
-KINDS = ("run", "task", "task_event", "event", "log_line", "span")
+KINDS = (
+    "run",
+    "task",
+    "task_event",
+    "event",
+    "log_line",
+    "span",
+    "durable_task",
+    "durable_branch",
+    "durable_entry",
+    "gate",
+)
 
 
 def _id(at: datetime, number: int) -> str:

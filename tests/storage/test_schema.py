@@ -16,7 +16,18 @@ from broadaxe.storage.migrate import ensure_partitions, migrate, pending
 from tests.storage.ground import contents
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PARTITIONED = ("run", "task", "task_event", "event", "log_line", "span")
+PARTITIONED = (
+    "run",
+    "task",
+    "task_event",
+    "event",
+    "log_line",
+    "span",
+    "durable_task",
+    "durable_branch",
+    "durable_entry",
+    "gate",
+)
 PUT_EVENT = (
     "insert into broadaxe.event (tenant_id, id, key, payload, seen_at) "
     "values (gen_random_uuid(), $1, 'k', '{}', now()) "

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import timedelta
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
 from gallery.cue import Cue
-from hatchet_sdk import ClientConfig, Hatchet, SleepCondition
+from hatchet_sdk import ClientConfig, Hatchet
 from hatchet_sdk.config import ClientTLSConfig, TenacityConfig
 from lean_client import LeanClient, Task
 from wirekit import EngineProcess
@@ -129,36 +128,3 @@ async def test_an_input_that_is_no_object_is_refused(lean: LeanClient, key: str,
     with pytest.raises(grpc.aio.AioRpcError, match="input") as refused:
         await lean.trigger(key, given)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-
-
-@pytest.mark.parametrize(
-    ("field", "workflow_options", "task_options"),
-    [
-        ("tasks[0].conditions", {}, {"wait_for": [SleepCondition(timedelta(seconds=1))]}),
-    ],
-)
-async def test_what_is_not_offered_yet_is_refused_by_name(
-    engine: EngineProcess, key: str, field: str, workflow_options: dict[str, Any], task_options: dict[str, Any]
-) -> None:
-    retries: list[object] = []
-    client = impatient(engine, retries)
-    workflow = client.workflow(name=key, input_validator=Cue, **workflow_options)
-
-    @workflow.task(name="only", **task_options)
-    async def only(cue: Cue, ctx: object) -> None: ...
-
-    with pytest.raises(grpc.RpcError) as refused:
-        client._client.admin.put_workflow(workflow.to_proto())
-    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert field in refused.value.details()
-    assert retries == []
-
-
-async def test_durable_tasks_are_refused_by_name(engine: EngineProcess, key: str) -> None:
-    client = engine.client()
-
-    @client.durable_task(name=key, input_validator=Cue)
-    async def durable(cue: Cue, ctx: object) -> None: ...
-
-    with pytest.raises(grpc.RpcError, match="is_durable"):
-        client._client.admin.put_workflow(durable.to_proto())

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from broadaxe.core import concurrency
+from broadaxe.core import concurrency, conditions, waits
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
 from broadaxe.core.decision import CancelAttempt, Progress, StartAttempt, StartBatch, TaskProgressed
 from broadaxe.core.definition import LabelRequirement, Sticky, TaskDefinition
+from broadaxe.core.durable_log import DurableLog
 from broadaxe.core.durations import DURATION_US_MAX, US_PER_MS, US_PER_S, format_duration
 from broadaxe.core.keys import fairness_key
 from broadaxe.core.lifecycle import Signal, TaskEventType, TaskStatus, next_status
@@ -31,6 +32,12 @@ DELIVERY_BACKOFF_MAX_US: Final = 5 * US_PER_S
 CONFIRM_US: Final = 5 * US_PER_S
 
 SKIPPED_OUTPUT: Final = '{"skipped": true}'
+
+
+def wait(state: State, task: Task, now_us: int) -> None:
+    """A task that is WAITING waits for its conditions."""
+    state.ledger.touch_task(task)
+    state.ledger.record(task, TaskEventType.CREATED, now_us, message="waits for its conditions")
 
 
 def enqueue(state: State, task: Task, now_us: int, priority: int | None = None) -> None:
@@ -136,9 +143,44 @@ def _begin(state: State, task: Task, worker: Worker, now_us: int) -> StartAttemp
     _set_due(state, task, now_us + task.definition.execution_timeout_us)
     ledger = state.ledger
     ledger.touch_task(task)
+    if task.definition.is_durable:
+        _begin_invocation(state, task)
     ledger.record(task, TaskEventType.ASSIGNED, now_us, worker=worker)
     ledger.record(task, TaskEventType.SENT_TO_WORKER, now_us, worker=worker)
     return _start_effect(task, worker)
+
+
+def _begin_invocation(state: State, task: Task) -> None:
+    if task.log is None:
+        task.log = DurableLog(task)
+    task.log.begin_invocation()
+    state.ledger.touch_log(task.log)
+
+
+def evict(state: State, task: Task, reason: str, now_us: int) -> None:
+    """Takes a waiting durable task off its worker. It keeps its concurrency slots and has no deadline (section 6.6)."""
+    worker = task.worker
+    _move(task, Signal.EVICT)
+    _free_units(state, task)
+    _stop_confirming(state, task)
+    task.worker = task.worker_id = None
+    task.slot_released = False
+    _clear_due(state, task)
+    state.evicted.append(task)
+    state.ledger.touch_task(task)
+    state.ledger.record(task, TaskEventType.DURABLE_EVICTED, now_us, worker=worker, message=reason)
+
+
+def restore(state: State, task: Task, now_us: int) -> None:
+    """Queues an evicted task again, before others, with the slots it kept."""
+    _move(task, Signal.RESTORE)
+    task.queue_priority = RETRY_PRIORITY
+    task.queued_at_us = now_us
+    task.was_requeued = task.was_limited = False
+    _set_due(state, task, now_us + task.definition.schedule_timeout_us)
+    state.ledger.touch_task(task)
+    state.ledger.record(task, TaskEventType.DURABLE_RESTORING, now_us)
+    make_ready(state, task)
 
 
 def start(state: State, task: Task, now_us: int) -> None:
@@ -314,6 +356,13 @@ def postpone(state: State, task: Task, until_us: int, reason: str, now_us: int) 
     state.ledger.record(task, TaskEventType.CREATED, now_us, message=reason)
 
 
+def end_postponement(state: State, task: Task) -> None:
+    """The root of a debounced run waits for its conditions from now on."""
+    _move(task, Signal.HOLD)
+    state.end_burst(task.run)
+    _clear_due(state, task)
+
+
 def elapse_backoff(state: State, task: Task, now_us: int) -> None:
     _move(task, Signal.ENQUEUE)
     if task.retry_count == 0:
@@ -347,6 +396,7 @@ def stop_on_worker(state: State, task: Task) -> None:
                 definition.action_id,
                 task.retry_count,
                 task.position == task.run.version.key_position,
+                None if task.log is None else task.log.invocation_count,
             )
         )
 
@@ -390,9 +440,11 @@ def _end(state: State, task: Task, now_us: int) -> None:
     if task.started_at_us is None and task.status is TaskStatus.COMPLETED:
         task.started_at_us = task.assigned_at_us
     task.finished_at_us = now_us
-    if task.due_at_us is not None:
-        task.due_at_us = None
-        state.timers.disarm()
+    _clear_due(state, task)
+    if task.log is not None:
+        waits.disarm_log(state, task.log)
+    if task.gate is not None:
+        conditions.open_up(state, task.gate, None)
     state.ledger.touch_task(task)
 
 
@@ -433,6 +485,12 @@ def _leave_batch(state: State, task: Task, batch: Batch) -> None:
             state.heat(queue)
         else:
             state.tidy_batch_group(batch.group)
+
+
+def _clear_due(state: State, task: Task) -> None:
+    if task.due_at_us is not None:
+        task.due_at_us = None
+        state.timers.disarm()
 
 
 def _set_due(state: State, task: Task, due_at_us: int) -> None:
@@ -524,4 +582,6 @@ def _start_effect(task: Task, worker: Worker) -> StartAttempt:
         errors,
         row.filter_payload,
         task.position == key_position,
+        None if task.log is None else task.log.invocation_count,
+        None if task.gate is None else task.gate.fired,
     )

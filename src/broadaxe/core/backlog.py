@@ -177,6 +177,7 @@ def _is_plain(task: Task) -> bool:
         task.status is TaskStatus.QUEUED
         and not run.version.is_dag
         and task.retry_count == 0
+        and task.log is None
         and not task.was_requeued
         and run.keys is None
         and run.labels is None

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from broadaxe.core.definition import LabelRequirement, WorkflowSpec
+from broadaxe.core.waits import Condition
 from broadaxe.errors import IdempotencyCollision
 
 LabelValue = str | int
@@ -377,6 +378,89 @@ class RunSchedule(msgspec.Struct, frozen=True):
     schedule_id: str
 
 
+class EntryRef(msgspec.Struct, frozen=True, gc=False):
+    """The address of an entry of a durable task's log."""
+
+    task_id: str
+    invocation_count: int
+    branch_id: int
+    node_id: int
+
+
+class DurableRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What an invocation of a durable task asks for, on the stream numbered `stream`. Reply: None; the answer is an
+    effect, so that answers and results of one task leave in the order they were decided. One of a stale invocation
+    is answered by telling its worker to drop it, and changes nothing."""
+
+    stream: int
+    task_id: str
+    invocation_count: int
+
+
+class BeginMemo(DurableRequest, frozen=True):
+    """Asks for the memo at the next node."""
+
+
+class CompleteMemo(DurableRequest, frozen=True):
+    """Keeps the value of a memo (JSON text). Not answered."""
+
+    branch_id: int
+    node_id: int
+    payload: str
+
+
+class SpawnChildren(DurableRequest, frozen=True):
+    """Creates a run per request, each at a node of its own; all or none. InvalidArgument as for `TriggerRuns`."""
+
+    requests: tuple[RunRequest, ...]
+
+
+class BeginWait(DurableRequest, frozen=True):
+    """Waits for the conditions, at the next node."""
+
+    conditions: tuple[Condition, ...]
+    label: str = ""
+
+
+class EvictInvocation(DurableRequest, frozen=True):
+    """The worker gives a waiting invocation back."""
+
+    reason: str = ""
+
+
+class ReportWaiting(msgspec.Struct, frozen=True):
+    """A worker lists the entries its durable tasks wait for. `received` are (task id, invocation, place in the order
+    up to which it has results). Reply: None."""
+
+    stream: int
+    entries: tuple[EntryRef, ...]
+    received: tuple[tuple[str, int, int], ...] = ()
+
+
+class RegisterSignal(msgspec.Struct, frozen=True):
+    """A wait of the older protocol, known by (task, key); repeating it changes nothing. Reply: None. NotFound for a
+    task that is not running."""
+
+    task_id: str
+    key: str
+    conditions: tuple[Condition, ...]
+
+
+class RestoreTask(msgspec.Struct, frozen=True):
+    """Queues an evicted task again. Reply: whether it was evicted."""
+
+    task_id: str
+
+
+class BranchTask(msgspec.Struct, frozen=True):
+    """Takes a new branch off `branch_id` at `node_id` and replays the task on it. Reply: `EntryRef` of the fork, with
+    the new branch. NotFound for an unknown task, branch or node."""
+
+    task_id: str
+    node_id: int
+    branch_id: int
+
+
 Command = (
     PutWorkflow
     | DeleteWorkflow
@@ -412,10 +496,20 @@ Command = (
     | MoveSchedules
     | DeleteSchedules
     | RunSchedule
+    | BeginMemo
+    | CompleteMemo
+    | SpawnChildren
+    | BeginWait
+    | EvictInvocation
+    | ReportWaiting
+    | RegisterSignal
+    | RestoreTask
+    | BranchTask
 )
 
 Reply = (
     None
+    | bool
     | str
     | int
     | tuple[str, ...]
@@ -425,4 +519,5 @@ Reply = (
     | Accepted
     | IdempotencyCollision
     | Scheduled
+    | EntryRef
 )

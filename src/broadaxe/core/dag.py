@@ -10,9 +10,11 @@ Cost: O(children) per ended task, plus O(tasks of the run) when a DAG task ends 
 
 from __future__ import annotations
 
-from broadaxe.core import attempts, concurrency, idempotency, ratelimits
+from broadaxe.core import attempts, concurrency, conditions, idempotency, ratelimits, waits
+from broadaxe.core.conditions import Decided, Gate
 from broadaxe.core.debounce import Plan
 from broadaxe.core.decision import RunFinished, TaskResult
+from broadaxe.core.definition import ConditionAction
 from broadaxe.core.keys import TaskKeys, with_answer
 from broadaxe.core.lifecycle import (
     TERMINAL,
@@ -35,10 +37,22 @@ def begin(state: State, run: Run, now_us: int, plan: Plan | None = None) -> None
     status = TaskStatus.QUEUED if plan is None else TaskStatus.BACKOFF
     for position, parents in enumerate(run.version.parents):
         if not parents and position != run.version.on_failure_position:
-            _bring(state, run, position, status, now_us, plan=plan)
+            if plan is None:
+                _let_go_on(state, run, position, now_us)
+            else:
+                _bring(state, run, position, status, now_us, plan=plan)
     for task in list(run.existing()):
         if task.is_terminal:
             settle_task(state, task, now_us)
+
+
+def let_in(state: State, task: Task, now_us: int) -> None:
+    """A debounced run's time has come: its root tasks go on as those of any new run do."""
+    if not task.definition.conditions:
+        attempts.elapse_backoff(state, task, now_us)
+        return
+    attempts.end_postponement(state, task)
+    _let_go_on(state, task.run, task.position, now_us)
 
 
 def settle_task(state: State, task: Task, now_us: int) -> None:
@@ -48,6 +62,7 @@ def settle_task(state: State, task: Task, now_us: int) -> None:
         if task.status in TERMINAL:
             if task.position == run.version.key_position and task.output is not None:
                 _take_answer(state, run, task.output)
+            conditions.judge(run, task)
             _resolve_children(state, run, task.position, now_us)
             _resolve_on_failure(state, run, now_us)
         status = run_status(run.statuses())
@@ -119,6 +134,9 @@ def _reset(state: State, task: Task, now_us: int) -> None:
     task.error = task.output = None
     if task.position == task.run.version.key_position:
         _take_answer(state, task.run, None)
+    if task.log is not None:
+        waits.arm_log(state, task.log)
+    task.gate = None
     state.ledger.touch_task(task)
     state.ledger.record(task, TaskEventType.RETRIED_BY_USER, now_us)
 
@@ -154,6 +172,9 @@ def _resolve_children(state: State, run: Run, position: int, now_us: int) -> Non
 
 def _resolve(state: State, run: Run, position: int, now_us: int) -> bool:
     """Decides a pending task from its parents; True when that ended it."""
+    pending = run.tasks[position]
+    if pending is not None and pending.gate is not None and pending.gate.is_open:
+        return False
     parents = [run.tasks[parent] for parent in run.version.parents[position]]
     unhappy = next(
         (p for p in parents if p is not None and p.status in (TaskStatus.FAILED, TaskStatus.CANCELLED)), None
@@ -164,12 +185,48 @@ def _resolve(state: State, run: Run, position: int, now_us: int) -> bool:
         return True
     if any(parent is None or parent.status not in TERMINAL for parent in parents):
         return False
-    if parents and all(parent is not None and parent.status is TaskStatus.SKIPPED for parent in parents):
+    are_skipped = parents and all(parent is not None and parent.status is TaskStatus.SKIPPED for parent in parents)
+    if are_skipped and not run.version.definitions[position].skips_by_parent:
         _bring(state, run, position, TaskStatus.SKIPPED, now_us)
         return True
-    _bring(state, run, position, TaskStatus.QUEUED, now_us)
+    _let_go_on(state, run, position, now_us)
     task = run.tasks[position]
     return task is not None and task.is_terminal
+
+
+def pass_gate(state: State, gate: Gate, now_us: int) -> None:
+    """A condition came true that the task behind the gate has."""
+    task = gate.task
+    action = gate.verdict() if gate.is_open else None
+    if action is None:
+        if gate.is_open:
+            state.ledger.touch_gate(gate)
+        return
+    conditions.open_up(state, gate, action)
+    _carry_out(state, task.run, task.position, action, now_us)
+    settle_task(state, task, now_us)
+
+
+def _let_go_on(state: State, run: Run, position: int, now_us: int) -> None:
+    """The task's parents are well over: its conditions decide, at once or later."""
+    if not run.version.definitions[position].conditions:
+        _bring(state, run, position, TaskStatus.QUEUED, now_us)
+        return
+    found = conditions.weigh(run, position)
+    if isinstance(found, Decided):
+        _carry_out(state, run, position, found.action, now_us)
+    else:
+        conditions.close_in(state, _bring(state, run, position, TaskStatus.WAITING, now_us), found, now_us)
+
+
+def _carry_out(state: State, run: Run, position: int, action: ConditionAction, now_us: int) -> None:
+    match action:
+        case ConditionAction.QUEUE:
+            _bring(state, run, position, TaskStatus.QUEUED, now_us)
+        case ConditionAction.SKIP:
+            _bring(state, run, position, TaskStatus.SKIPPED, now_us)
+        case ConditionAction.CANCEL:
+            _bring(state, run, position, TaskStatus.CANCELLED, now_us, "a condition to cancel it was fulfilled")
 
 
 def _resolve_on_failure(state: State, run: Run, now_us: int) -> None:
@@ -191,7 +248,7 @@ def _bring(
     now_us: int,
     reason: str = "",
     plan: Plan | None = None,
-) -> None:
+) -> Task:
     """Brings a pending task to `status`, making it first if it does not exist."""
     task = run.tasks[position]
     is_new = task is None
@@ -208,18 +265,22 @@ def _bring(
                 if is_new:
                     task.status = TaskStatus.FAILED
                 attempts.fail_at_birth(state, task, error, now_us)
-                return
+                return task
             task.status = status
-            if is_new and run.keys is not None:
+            is_first = task.retry_count == 0
+            if is_first and run.keys is not None:
                 _put_limits(state, run.keys.tasks[position], now_us)
             if plan is None:
-                attempts.enqueue(state, task, now_us, None if is_new else RETRY_PRIORITY)
+                attempts.enqueue(state, task, now_us, None if is_first else RETRY_PRIORITY)
             else:
                 attempts.postpone(state, task, plan.release_at_us, plan.message, now_us)
         case TaskStatus.SKIPPED:
             attempts.skip(state, task, now_us)
+        case TaskStatus.WAITING:
+            attempts.wait(state, task, now_us)
         case _:
             attempts.cancel(state, task, reason, now_us)
+    return task
 
 
 def _put_limits(state: State, keys: TaskKeys, now_us: int) -> None:
@@ -241,6 +302,8 @@ def _set_status(state: State, run: Run, status: RunStatus, now_us: int) -> None:
         if run.row.idempotency_key is not None:
             idempotency.release(state, run)
         state.finished[run.id] = run
+        if run.row.parent_task_id is not None:
+            state.ended_children.append(run)
         state.ledger.touch_run(run)
         state.ledger.emit(
             RunFinished(

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 import msgspec
 
-from broadaxe.core.commands import LabelValue, RefusedRequest, WhilePaused
+from broadaxe.core.commands import EntryRef, LabelValue, RefusedRequest, WhilePaused
 from broadaxe.core.definition import WorkflowDefinition
-from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
+from broadaxe.core.lifecycle import EntryKind, RunStatus, TaskEventType, TaskStatus
 
 # Rows ---------------------------------------------------------------------------------------------------------------
 
@@ -275,10 +275,63 @@ class ReplacedOutput(msgspec.Struct, frozen=True, gc=False):
     output: str
 
 
+class DurableTaskRow(msgspec.Struct, frozen=True, gc=False):
+    """Where a durable task is. `order_at_eviction` is None unless it is evicted."""
+
+    task_id: str
+    branch_id: int
+    branch_count: int
+    invocation_count: int
+    order_at_eviction: int | None
+
+
+class DurableBranchRow(msgspec.Struct, frozen=True, gc=False):
+    """A branch shares its parent's entries before `fork_node_id`."""
+
+    task_id: str
+    branch_id: int
+    parent_branch_id: int
+    fork_node_id: int
+
+
+class DurableEntryRow(msgspec.Struct, frozen=True):
+    """An entry of a durable task's log. `result` is None when the row is to keep what it has."""
+
+    task_id: str
+    branch_id: int
+    node_id: int
+    kind: EntryKind
+    identity: str
+    label: str
+    created_at_us: int
+    child_run_id: str | None
+    child_key: str | None
+    workflow_name: str | None
+    wait: str | None
+    due_at_us: int | None
+    event_keys: tuple[str, ...]
+    is_awaited: bool
+    is_on_path: bool
+    satisfied_at_us: int | None
+    order: int | None
+    result: str | None
+
+
+class GateRow(msgspec.Struct, frozen=True, gc=False):
+    """Conditions a DAG's task waits for (`conditions.py`). `waits` and `fired` are JSON."""
+
+    task_id: str
+    is_open: bool
+    waits: str
+    fired: str | None
+
+
 class Writes(msgspec.Struct):
     """One batch for the journal: a list per kind of row. `archived_outputs` are ids of tasks whose stored output moves
     to their history before the row is cleared (a replay); `cleared_workflows` are ids of workflows that lose all their
-    schedules; `taken` are ids of outbox rows that were dealt with, the `refused` ones among them."""
+    schedules; `taken` are ids of outbox rows that were dealt with, the `refused` ones among them. `finished_children`
+    are (durable task, run) whose outcome is copied into the log, `reopened_children` those whose outcome is no longer
+    one."""
 
     workflows: list[WorkflowRow]
     versions: list[VersionRow]
@@ -307,6 +360,12 @@ class Writes(msgspec.Struct):
     taken: list[str]
     refused: list[RefusedRequest]
     run_keys: list[RunKeysRow]
+    durable_tasks: list[DurableTaskRow]
+    durable_branches: list[DurableBranchRow]
+    durable_entries: list[DurableEntryRow]
+    finished_children: list[tuple[str, str]]
+    reopened_children: list[tuple[str, str]]
+    gates: list[GateRow]
 
     @classmethod
     def empty(cls) -> Writes:
@@ -349,6 +408,10 @@ class StartAttempt(msgspec.Struct, frozen=True, gc=False):
     """JSON of the payload of the event filter that started the run."""
     asks_for_key: bool = False
     """The worker is asked for the run's group key; all it gets is the run's input."""
+    invocation_count: int | None = None
+    """Which invocation this is; durable tasks only."""
+    fired: str | None = None
+    """JSON object of what the conditions brought that the task waited for."""
 
 
 class StartBatch(msgspec.Struct, frozen=True):
@@ -376,6 +439,7 @@ class CancelAttempt(msgspec.Struct, frozen=True, gc=False):
     action_id: str
     retry_count: int
     asks_for_key: bool = False
+    invocation_count: int | None = None
 
 
 class Progress(StrEnum):
@@ -426,7 +490,74 @@ class RunStarted(msgspec.Struct, frozen=True, gc=False):
     additional_metadata: str | None
 
 
-Effect = StartAttempt | StartBatch | CancelAttempt | TaskProgressed | RunFinished | RunStarted
+class DurableEffect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """To be written to the durable stream numbered `stream`, in the order decided."""
+
+    stream: int
+    ref: EntryRef
+
+
+class MemoAck(DurableEffect, frozen=True, gc=False):
+    """`is_kept`: the memo has a value. `payload` is it, or None when its row has to be read."""
+
+    is_kept: bool
+    payload: str | None
+
+
+class ChildrenAck(DurableEffect, frozen=True):
+    """`ref` names the invocation; `children` are (branch, node, run id) in the order of the request."""
+
+    children: tuple[tuple[int, int, str], ...]
+
+
+class WaitAck(DurableEffect, frozen=True, gc=False):
+    pass
+
+
+class EntryCompleted(DurableEffect, frozen=True, gc=False):
+    """`payload` is the result, or None when the row has to be read, for failure and error too."""
+
+    order: int | None
+    payload: str | None
+
+
+class NonDeterminism(DurableEffect, frozen=True, gc=False):
+    """The operation is not the one that was recorded at this node."""
+
+    message: str
+
+
+class DurableRefusal(DurableEffect, frozen=True, gc=False):
+    """The request cannot be done."""
+
+    message: str
+
+
+class EvictionAck(DurableEffect, frozen=True, gc=False):
+    pass
+
+
+class DropInvocation(DurableEffect, frozen=True, gc=False):
+    """The worker is to abandon this invocation silently."""
+
+    reason: str
+
+
+class SignalFired(msgspec.Struct, frozen=True, gc=False):
+    """A wait of the older protocol is over."""
+
+    task_id: str
+    key: str
+    payload: str
+
+
+DurableAnswer = (
+    MemoAck | ChildrenAck | WaitAck | EntryCompleted | NonDeterminism | DurableRefusal | EvictionAck | DropInvocation
+)
+
+Effect = (
+    StartAttempt | StartBatch | CancelAttempt | TaskProgressed | RunFinished | RunStarted | DurableAnswer | SignalFired
+)
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -35,12 +35,14 @@ DEFAULT_SCHEDULE_TIMEOUT_US: Final = 300 * US_PER_S
 DEFAULT_SLOTS: Final = {"default": 1}
 #: What the key task of a workflow is called. No declared task can have this name.
 KEY_TASK_NAME: Final = "(group key)"
+DEFAULT_DURABLE_SLOTS: Final = {"durable": 1}
 BATCH_SIZE_MAX: Final = 100_000
 LABELS_MAX: Final = 100
 RULES_MAX: Final = 32
 #: Longest time a run may hold its idempotency key: ten years.
 CLAIM_TTL_US_MAX: Final = 3_650 * 86_400 * US_PER_S
 CRONS_MAX: Final = 1_000
+CONDITIONS_MAX: Final = 1_000
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]+")
 
@@ -137,6 +139,28 @@ class Sticky(StrEnum):
     HARD = "HARD"
 
 
+class ConditionAction(StrEnum):
+    """What becomes of a task when the list of conditions is fulfilled (section 6.8)."""
+
+    QUEUE = "QUEUE"
+    SKIP = "SKIP"
+    CANCEL = "CANCEL"
+
+
+class ConditionRule(msgspec.Struct, frozen=True, kw_only=True):
+    """An element of a task's wait-for, skip-if or cancel-if list: a parent, a sleep or a user event. Elements of one
+    action that share a `group` are alternatives."""
+
+    action: ConditionAction
+    group: int
+    parent: str = ""
+    sleep: str = ""
+    sleep_us: int = 0
+    event_key: str = ""
+    expression: str = ""
+    data_key: str = ""
+
+
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A task as declared on the wire. Empty timeouts mean the default. `spellings` are further names under which other
     tasks look for its output."""
@@ -155,6 +179,8 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: tuple[ConcurrencyRule, ...] = ()
     rate_limits: tuple[RateLimitUse, ...] = ()
     batch: BatchRule | None = None
+    is_durable: bool = False
+    conditions: tuple[ConditionRule, ...] = ()
 
 
 class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,6 +225,13 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     rate_limits: tuple[RateLimitUse, ...] = ()
     batch: BatchRule | None = None
     spellings: tuple[str, ...] = ()
+    is_durable: bool = False
+    conditions: tuple[ConditionRule, ...] = ()
+
+    @property
+    def skips_by_parent(self) -> bool:
+        """Whether it says itself when a parent lets it be skipped: then skipped parents alone do not (section 1.6)."""
+        return any(rule.parent and rule.action is ConditionAction.SKIP for rule in self.conditions)
 
     def backoff_us(self, app_retry_count: int) -> int:
         """Delay before application retry number `app_retry_count` (1, 2, …); 0 without a factor."""
@@ -255,6 +288,8 @@ def normalise(spec: WorkflowSpec, new_id: Callable[[], str]) -> WorkflowDefiniti
     if spec.on_failure is not None:
         if spec.on_failure.parents:
             raise InvalidArgument("the on-failure task has no parents", field="on_failure_task.parents")
+        if spec.on_failure.conditions:
+            raise InvalidArgument("the on-failure task has no conditions", field="on_failure_task.conditions")
         if any(task.name == spec.on_failure.name for task in spec.tasks):
             raise InvalidArgument("two tasks have this name", field="on_failure_task.readable_id")
     position_of = {task.name: position for position, task in enumerate(spec.tasks)}
@@ -286,7 +321,7 @@ def checksum(definition: WorkflowDefinition) -> str:
         task["parents"] = sorted(task["parents"])
         if task["slots"] == DEFAULT_SLOTS:
             del task["slots"]
-        _drop_empty(task, "labels", "concurrency", "rate_limits", "batch", "spellings")
+        _drop_empty(task, "labels", "concurrency", "rate_limits", "batch", "spellings", "is_durable", "conditions")
     plain["event_triggers"] = sorted(plain["event_triggers"])
     plain["cron_triggers"] = sorted(plain["cron_triggers"])
     _drop_empty(plain, "sticky", "concurrency", "key_task", "idempotency", "cron_triggers", "cron_input")
@@ -353,6 +388,8 @@ def _normalise_task(task: TaskSpec, field: str, new_id: Callable[[], str]) -> Ta
         raise InvalidArgument(
             f"must be between 1 and {BACKOFF_S_MAX}, not {backoff_max_s}", field=f"{field}.backoff_max_seconds"
         )
+    if task.is_durable and task.batch is not None:
+        raise InvalidArgument("a durable task cannot be a batch task", field=f"{field}.batch")
     for slot_type, units in task.slots.items():
         check_name(slot_type, field=f"{field}.slot_requests")
         if units <= 0:
@@ -374,12 +411,14 @@ def _normalise_task(task: TaskSpec, field: str, new_id: Callable[[], str]) -> Ta
         retries=task.retries,
         backoff_factor=factor,
         backoff_max_s=backoff_max_s or BACKOFF_S_MAX,
-        slots=dict(task.slots) or dict(DEFAULT_SLOTS),
+        slots=dict(task.slots) or dict(DEFAULT_DURABLE_SLOTS if task.is_durable else DEFAULT_SLOTS),
         labels=_check_labels(task.labels, f"{field}.worker_labels"),
         concurrency=_check_concurrency(task.concurrency, f"{field}.concurrency"),
         rate_limits=_check_rate_limits(task.rate_limits, f"{field}.rate_limits"),
         batch=_check_batch(task.batch, f"{field}.batch"),
         spellings=task.spellings,
+        is_durable=task.is_durable,
+        conditions=_check_conditions(task, f"{field}.conditions"),
     )
 
 
@@ -400,6 +439,29 @@ def _check_batch(rule: BatchRule | None, field: str) -> BatchRule | None:
     if rule.group_key_expression:
         check(rule.group_key_expression, Environment.TASK, field=f"{field}.batch_group_key")
     return rule
+
+
+def _check_conditions(task: TaskSpec, field: str) -> tuple[ConditionRule, ...]:
+    """In an order that does not depend on how the client listed them, groups renumbered accordingly."""
+    if len(task.conditions) > CONDITIONS_MAX:
+        raise InvalidArgument(f"at most {CONDITIONS_MAX} conditions", field=field)
+    for rule in task.conditions:
+        if rule.parent and rule.parent not in task.parents:
+            raise InvalidArgument(f"{rule.parent!r} is not a parent of the task {task.name!r}", field=field)
+        if rule.expression.strip():
+            check(rule.expression, Environment.CONDITION, field=field)
+    groups: dict[tuple[ConditionAction, int], list[ConditionRule]] = {}
+    for rule in task.conditions:
+        groups.setdefault((rule.action, rule.group), []).append(msgspec.structs.replace(rule, group=0))
+    ordered = sorted(
+        (sorted(rules, key=_condition_order) for rules in groups.values()),
+        key=lambda rules: [_condition_order(rule) for rule in rules],
+    )
+    return tuple(msgspec.structs.replace(rule, group=number) for number, rules in enumerate(ordered) for rule in rules)
+
+
+def _condition_order(rule: ConditionRule) -> tuple[str, str, str, int, str, str]:
+    return rule.action, rule.parent, rule.event_key, rule.sleep_us, rule.expression, rule.data_key
 
 
 def _check_labels(labels: tuple[LabelRequirement, ...], field: str) -> tuple[LabelRequirement, ...]:

@@ -6,6 +6,7 @@ batch, which is what lets the journal write with one statement per kind of row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from broadaxe.core.decision import (
     ClaimRow,
     CronTick,
     Decision,
+    DurableBranchRow,
     Effect,
     EventRow,
     ExpressionFailureRow,
@@ -33,6 +35,8 @@ from broadaxe.core.model import Filter, Run, Task, Worker, Workflow
 
 if TYPE_CHECKING:
     from broadaxe.core.calendar import Cron
+    from broadaxe.core.conditions import Gate
+    from broadaxe.core.durable_log import DurableLog, Entry
     from broadaxe.core.ratelimits import Limit
 
 #: Failed expressions that one batch records.
@@ -41,10 +45,11 @@ FAILURES_MAX: Final = 100
 
 class Ledger:
     __slots__ = (
-        "_archived_outputs", "_claims", "_cleared_workflows", "_cron_ticks", "_crons", "_deleted_crons",
-        "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_events", "_failures", "_filters",
-        "_keys", "_limits", "_new_runs", "_refused", "_replaced_outputs", "_runs", "_schedules", "_taken",
-        "_task_events", "_tasks", "_versions", "_workers", "_workflows",
+        "_archived_outputs", "_branches", "_claims", "_cleared_workflows", "_cron_ticks", "_crons", "_deleted_crons",
+        "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_entries", "_events", "_failures",
+        "_filters", "_finished_children", "_gates", "_keys", "_limits", "_logs", "_new_runs", "_refused",
+        "_reopened_children", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events", "_tasks",
+        "_versions", "_workers", "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -76,6 +81,12 @@ class Ledger:
         self._cleared_workflows: list[str] = []
         self._taken: dict[str, None] = {}
         self._refused: list[RefusedRequest] = []
+        self._logs: list[DurableLog] = []
+        self._branches: list[DurableBranchRow] = []
+        self._entries: list[Entry] = []
+        self._finished_children: list[tuple[str, str]] = []
+        self._reopened_children: list[tuple[str, str]] = []
+        self._gates: list[Gate] = []
         self._effects: list[Effect] = []
 
     def touch_workflow(self, workflow: Workflow) -> None:
@@ -175,6 +186,40 @@ class Ledger:
         """A row that is taken is put aside instead of done."""
         self._refused.append(refused)
 
+    def events(self) -> Sequence[EventRow]:
+        """Events pushed since the last drain."""
+        return self._events
+
+    def touch_log(self, log: DurableLog) -> None:
+        if not log.is_touched:
+            log.is_touched = True
+            self._logs.append(log)
+
+    def add_branch(self, row: DurableBranchRow) -> None:
+        self._branches.append(row)
+
+    def touch_entry(self, entry: Entry) -> None:
+        if not entry.is_touched:
+            entry.is_touched = True
+            self._entries.append(entry)
+
+    def touch_gate(self, gate: Gate) -> None:
+        if not gate.is_touched:
+            gate.is_touched = True
+            self._gates.append(gate)
+
+    def finish_child(self, task_id: str, run_id: str) -> None:
+        """The run is over: its outcome goes into the log of the durable task that spawned it."""
+        if (task_id, run_id) in self._reopened_children:
+            self._reopened_children.remove((task_id, run_id))
+        self._finished_children.append((task_id, run_id))
+
+    def reopen_child(self, task_id: str, run_id: str) -> None:
+        """The run was replayed: the outcome in the log is none any more."""
+        if (task_id, run_id) in self._finished_children:
+            self._finished_children.remove((task_id, run_id))
+        self._reopened_children.append((task_id, run_id))
+
     def archive_output(self, task: Task) -> None:
         """Call before the task's output and retry count change."""
         if task.output is None:
@@ -260,6 +305,19 @@ class Ledger:
         writes.taken = list(self._taken)
         writes.refused = self._refused
         writes.run_keys = [RunKeysRow(run.id, msgspec.json.encode(run.keys).decode()) for run in self._keys.values()]
+        for log in self._logs:
+            log.is_touched = False
+            writes.durable_tasks.append(log.row())
+        for entry in self._entries:
+            entry.is_touched = False
+            writes.durable_entries.append(entry.row())
+            entry.result = None
+        for gate in self._gates:
+            gate.is_touched = False
+            writes.gates.append(gate.row())
+        writes.durable_branches = self._branches
+        writes.finished_children = self._finished_children
+        writes.reopened_children = self._reopened_children
         decision = Decision(writes, self._effects)
         self._clear()
         return decision

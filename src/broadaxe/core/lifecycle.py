@@ -3,17 +3,19 @@
 A *task run* (short: task) is one record across all its attempts. An *attempt* is one try, numbered by
 ``retry_count`` from 0. A task is in exactly one of these states:
 
-    WAITING    exists, and waits for its parents once more after a replay
+    WAITING    exists, and waits for its conditions, or for its parents once more after a replay
     QUEUED     waits in its action's queue for a worker, under a schedule timeout
     BACKOFF    waits for a delay to pass before it is queued again, or for the first time (a debounced run)
     RUNNING    assigned to a worker (or to a worker that has just been lost), under an execution timeout
+    EVICTED    a durable task that waits, off its worker and without a deadline of its own
     COMPLETED  the attempt returned an output
     SKIPPED    never ran, and counts as completed; its output is ``{"skipped": true}``
     FAILED     the last attempt failed and no retry is left
     CANCELLED  ended from outside: a person, a failed parent, a schedule timeout
 
 The last four are terminal; only a replay leaves them. A task of a DAG is created when its parents resolve, not
-before; WAITING exists because a replay keeps the task and its id. What moves a task is a *signal*. A signal that the
+before; WAITING exists because a replay keeps the task and its id, and for tasks with conditions. What moves a task is
+a *signal*. A signal that the
 table does not list for a state is illegal: it changes nothing. Signals that come from a worker have passed the
 fence before they get here (``tenant.py``), so a stale report never reaches the table.
 
@@ -34,6 +36,7 @@ class TaskStatus(StrEnum):
     QUEUED = "QUEUED"
     BACKOFF = "BACKOFF"
     RUNNING = "RUNNING"
+    EVICTED = "EVICTED"
     COMPLETED = "COMPLETED"
     SKIPPED = "SKIPPED"
     FAILED = "FAILED"
@@ -58,6 +61,9 @@ class Signal(StrEnum):
     FAIL = "FAIL"
     RETRY_NOW = "RETRY_NOW"
     RETRY_LATER = "RETRY_LATER"
+    HOLD = "HOLD"
+    EVICT = "EVICT"
+    RESTORE = "RESTORE"
     CANCEL = "CANCEL"
     REPLAY = "REPLAY"
 
@@ -92,12 +98,29 @@ class TaskEventType(StrEnum):
     DURABLE_RESTORING = "DURABLE_RESTORING"
 
 
+class EntryKind(StrEnum):
+    """Operations of a durable task. Same members as the SQL type ``broadaxe.durable_entry_kind``."""
+
+    RUN = "RUN"
+    WAIT_FOR = "WAIT_FOR"
+    MEMO = "MEMO"
+    SIGNAL = "SIGNAL"
+    """A wait of the older protocol, known by its key instead of a node."""
+
+
 TERMINAL: Final = frozenset({TaskStatus.COMPLETED, TaskStatus.SKIPPED, TaskStatus.FAILED, TaskStatus.CANCELLED})
 TERMINAL_RUN: Final = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
 
 #: How a task may come into being (a DAG task whose parent failed is born CANCELLED).
 INITIAL: Final = frozenset(
-    {TaskStatus.QUEUED, TaskStatus.BACKOFF, TaskStatus.SKIPPED, TaskStatus.CANCELLED, TaskStatus.FAILED}
+    {
+        TaskStatus.WAITING,
+        TaskStatus.QUEUED,
+        TaskStatus.BACKOFF,
+        TaskStatus.SKIPPED,
+        TaskStatus.CANCELLED,
+        TaskStatus.FAILED,
+    }
 )
 
 TRANSITIONS: Final[dict[tuple[TaskStatus, Signal], TaskStatus]] = {
@@ -108,12 +131,16 @@ TRANSITIONS: Final[dict[tuple[TaskStatus, Signal], TaskStatus]] = {
     (TaskStatus.QUEUED, Signal.ASSIGN): TaskStatus.RUNNING,
     (TaskStatus.QUEUED, Signal.CANCEL): TaskStatus.CANCELLED,
     (TaskStatus.BACKOFF, Signal.ENQUEUE): TaskStatus.QUEUED,
+    (TaskStatus.BACKOFF, Signal.HOLD): TaskStatus.WAITING,
     (TaskStatus.BACKOFF, Signal.CANCEL): TaskStatus.CANCELLED,
     (TaskStatus.RUNNING, Signal.COMPLETE): TaskStatus.COMPLETED,
     (TaskStatus.RUNNING, Signal.FAIL): TaskStatus.FAILED,
     (TaskStatus.RUNNING, Signal.RETRY_NOW): TaskStatus.QUEUED,
     (TaskStatus.RUNNING, Signal.RETRY_LATER): TaskStatus.BACKOFF,
     (TaskStatus.RUNNING, Signal.CANCEL): TaskStatus.CANCELLED,
+    (TaskStatus.RUNNING, Signal.EVICT): TaskStatus.EVICTED,
+    (TaskStatus.EVICTED, Signal.RESTORE): TaskStatus.QUEUED,
+    (TaskStatus.EVICTED, Signal.CANCEL): TaskStatus.CANCELLED,
     (TaskStatus.COMPLETED, Signal.REPLAY): TaskStatus.WAITING,
     (TaskStatus.SKIPPED, Signal.REPLAY): TaskStatus.WAITING,
     (TaskStatus.FAILED, Signal.REPLAY): TaskStatus.WAITING,
@@ -126,6 +153,7 @@ SHOWN_AS: Final[dict[TaskStatus, RunStatus]] = {
     TaskStatus.QUEUED: RunStatus.QUEUED,
     TaskStatus.BACKOFF: RunStatus.QUEUED,
     TaskStatus.RUNNING: RunStatus.RUNNING,
+    TaskStatus.EVICTED: RunStatus.RUNNING,
     TaskStatus.COMPLETED: RunStatus.COMPLETED,
     TaskStatus.SKIPPED: RunStatus.COMPLETED,
     TaskStatus.FAILED: RunStatus.FAILED,

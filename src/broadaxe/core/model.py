@@ -20,7 +20,9 @@ from broadaxe.core.lifecycle import TERMINAL, RunStatus, TaskStatus
 if TYPE_CHECKING:
     from broadaxe.core.batching import Batch, Gathering
     from broadaxe.core.concurrency import Entry
+    from broadaxe.core.conditions import Gate
     from broadaxe.core.debounce import Burst
+    from broadaxe.core.durable_log import DurableLog
     from broadaxe.core.keys import RunKeys
     from broadaxe.core.queues import Waiting
 
@@ -49,6 +51,7 @@ class Version:
         "ordinal",
         "parents",
         "spellings",
+        "watchers",
         "workflow",
     )
 
@@ -84,8 +87,16 @@ class Version:
             definition.concurrency
             or definition.rate_limits
             or (definition.batch is not None and definition.batch.group_key_expression)
+            or definition.conditions
             for definition in self.definitions
         )
+        watchers: dict[int, list[tuple[int, int]]] = {}
+        for index, definition in enumerate(self.definitions):
+            for number, rule in enumerate(definition.conditions):
+                if rule.parent:
+                    watchers.setdefault(position[rule.parent], []).append((index, number))
+        self.watchers = watchers
+        """By position: the conditions on that task, as (position, number) of those who declare them."""
 
     @property
     def is_dag(self) -> bool:
@@ -195,7 +206,7 @@ class Run:
 
     __slots__ = (
         "burst", "entries", "finished_at_us", "held", "held_back", "input_bytes", "is_touched", "keys", "labels", "row",
-        "started_at_us", "status", "tasks", "version", "waiting_entry",
+        "started_at_us", "status", "tasks", "verdicts", "version", "waiting_entry",
     )  # fmt: skip
 
     def __init__(self, row: RunRow, version: Version) -> None:
@@ -216,6 +227,8 @@ class Run:
         """How many of the workflow's concurrency rules it holds a slot of, as a DAG run."""
         self.entries: tuple[Entry, ...] = ()
         self.waiting_entry: Entry | None = None
+        self.verdicts: set[tuple[int, int]] | None = None
+        """Conditions on tasks that are true, as (position, number) of those who declare them."""
         self.held_back: dict[str, Task] = NOTHING_HELD_BACK
         """Queued tasks that wait for the run's own slots."""
         self.burst: Burst | None = None
@@ -256,10 +269,10 @@ class Run:
 class Task:
     __slots__ = (
         "app_retry_count", "assigned_at_us", "batch", "children", "confirm_by_us", "created_at_us", "definition",
-        "due_at_us", "entries", "error", "event_count", "fairness_key", "finished_at_us", "gathering", "held", "id",
-        "internal_retry_count", "is_new", "is_touched", "output", "position", "queue_priority", "queued_at_us",
-        "retry_count", "run", "slot_released", "started_at_us", "status", "waiting", "waiting_entry", "was_limited",
-        "was_requeued", "worker", "worker_id",
+        "due_at_us", "entries", "error", "event_count", "fairness_key", "finished_at_us", "gate", "gathering", "held",
+        "id", "internal_retry_count", "is_new", "is_touched", "log", "output", "position", "queue_priority",
+        "queued_at_us", "retry_count", "run", "slot_released", "started_at_us", "status", "waiting", "waiting_entry",
+        "was_limited", "was_requeued", "worker", "worker_id",
     )  # fmt: skip
 
     def __init__(self, task_id: str, run: Run, position: int, status: TaskStatus, created_at_us: int) -> None:
@@ -301,6 +314,10 @@ class Task:
         """How many of its concurrency rules it holds a slot of."""
         self.entries: tuple[Entry, ...] = ()
         self.waiting_entry: Entry | None = None
+        self.log: DurableLog | None = None
+        """Of a durable task, from its first assignment."""
+        self.gate: Gate | None = None
+        """The conditions it waits for before it is decided."""
         self.was_limited = False
         """REQUEUED_RATE_LIMIT was recorded for the present wait."""
         self.was_requeued = False

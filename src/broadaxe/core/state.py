@@ -17,7 +17,9 @@ from broadaxe.core.timers import AlarmKind, Timers
 if TYPE_CHECKING:
     from broadaxe.core.concurrency import Group, GroupId
     from broadaxe.core.debounce import Burst
+    from broadaxe.core.dormant import Dormant
     from broadaxe.core.ratelimits import Limit
+    from broadaxe.core.waits import PastEvent, Wait
 
 #: Later than every instant there is.
 FOR_EVER_US: Final = 1 << 62
@@ -30,6 +32,7 @@ FAILURE_CHARS_MAX: Final = 2_000
 
 class State:
     __slots__ = (
+        "advanced",
         "arrivals",
         "batch_groups",
         "batches",
@@ -37,6 +40,10 @@ class State:
         "calendar",
         "claims",
         "cold_lanes",
+        "dormant",
+        "dormant_by_event",
+        "ended_children",
+        "evicted",
         "filters",
         "finished",
         "freezable",
@@ -47,6 +54,7 @@ class State:
         "ledger",
         "limits",
         "new_id",
+        "past_events",
         "prioritise_across_queues",
         "queues",
         "runs",
@@ -54,6 +62,8 @@ class State:
         "timers",
         "undecided",
         "versions",
+        "waits_by_event",
+        "waking",
         "wanted",
         "workers",
         "workflows",
@@ -98,6 +108,21 @@ class State:
         self.ledger = Ledger()
         self.hot: dict[str, ActionQueue] = {}
         """Queues in which an assignment may have become possible since the last settle, in the order that happened."""
+        self.waits_by_event: dict[str, dict[Wait, None]] = {}
+        """Armed waits, by the keys of the events they still need."""
+        self.advanced: list[Wait] = []
+        """Waits of which a condition came true and whose owner was not told yet."""
+        self.ended_children: list[Run] = []
+        """Child runs that ended and whose parents were not told yet."""
+        self.past_events: tuple[PastEvent, ...] = ()
+        """Stored events that waits of this batch may look back at."""
+        self.dormant: dict[str, Dormant] = {}
+        """Evicted tasks that are not in memory, by id."""
+        self.dormant_by_event: dict[str, dict[Dormant, None]] = {}
+        self.waking: dict[str, None] = {}
+        """Ids of dormant tasks that shall be read back."""
+        self.evicted: list[Task] = []
+        """Tasks evicted in this batch."""
         self.finished: dict[str, Run] = {}
         """Runs to forget at the next settle: finished now, or loaded only to look at them."""
 

@@ -23,8 +23,11 @@ from broadaxe.core import (
     attempts,
     backlog,
     concurrency,
+    conditions,
     dag,
     debounce,
+    dormant,
+    durable,
     filters,
     firing,
     fleet,
@@ -32,6 +35,7 @@ from broadaxe.core import (
     pausing,
     ratelimits,
     triggers,
+    waits,
 )
 from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
@@ -39,11 +43,15 @@ from broadaxe.core.calendar import Cron, Schedule, ScheduleKey, SchedulePage
 from broadaxe.core.claims import Claims
 from broadaxe.core.commands import (
     Accepted,
+    BeginMemo,
+    BeginWait,
+    BranchTask,
     CancelTasks,
     ChangeCron,
     ChangeFilter,
     CloseStream,
     Command,
+    CompleteMemo,
     CreateCron,
     CreateFilter,
     DeleteCron,
@@ -51,6 +59,9 @@ from broadaxe.core.commands import (
     DeleteRateLimit,
     DeleteSchedules,
     DeleteWorkflow,
+    EntryRef,
+    EventRequest,
+    EvictInvocation,
     FailDelivery,
     Heartbeat,
     MoveSchedules,
@@ -65,14 +76,18 @@ from broadaxe.core.commands import (
     PutWorkflow,
     PutWorkflowReply,
     RefreshTimeout,
+    RegisterSignal,
     RegisterWorker,
     ReleaseSlot,
     ReplayTasks,
     Reply,
     ReportAttempt,
+    ReportWaiting,
+    RestoreTask,
     RunCron,
     RunSchedule,
     ScheduleRuns,
+    SpawnChildren,
     TakeOutbox,
     TriggerRuns,
     UnpauseWorkflow,
@@ -81,7 +96,11 @@ from broadaxe.core.commands import (
 from broadaxe.core.decision import (
     CronRow,
     Decision,
+    DurableBranchRow,
+    DurableEntryRow,
+    DurableTaskRow,
     FilterRow,
+    GateRow,
     RateLimitRow,
     RunRow,
     RunState,
@@ -93,16 +112,31 @@ from broadaxe.core.decision import (
     WorkflowRow,
 )
 from broadaxe.core.definition import LabelRequirement, checksum, normalise
+from broadaxe.core.dormant import Dormant, DormantTask
+from broadaxe.core.durable_log import DurableLog, Entry
 from broadaxe.core.keys import RunKeys
 from broadaxe.core.lifecycle import TERMINAL_RUN, TaskStatus
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
 from broadaxe.core.queues import Chunk, Lane
 from broadaxe.core.state import HOT_TASKS_MAX, State
 from broadaxe.core.timers import AlarmKind, Subject
-from broadaxe.errors import Internal, InvalidArgument, NotFound
+from broadaxe.core.waits import Condition, PastEvent, Wait
+from broadaxe.errors import FailedPrecondition, Internal, InvalidArgument, NotFound
 
 _CANCELLED_BY_USER = "cancelled by a user"
 _CANCELLED_BY_WORKER = "cancelled from within the task"
+
+
+#: Sleeping tasks read back at a time.
+_WAKE_MAX = 1_000
+
+
+class LoadedLog(msgspec.Struct, frozen=True):
+    """The log of a durable task, read back from its rows. The flag beside an entry says its child run has ended."""
+
+    row: DurableTaskRow
+    branches: tuple[DurableBranchRow, ...] = ()
+    entries: tuple[tuple[DurableEntryRow, bool], ...] = ()
 
 
 class LoadedRun(msgspec.Struct, frozen=True):
@@ -112,6 +146,16 @@ class LoadedRun(msgspec.Struct, frozen=True):
     state: RunState
     tasks: tuple[tuple[TaskRow, TaskState], ...]
     children: tuple[tuple[str, str, str], ...] = ()
+    logs: tuple[LoadedLog, ...] = ()
+    gates: tuple[GateRow, ...] = ()
+
+
+class EventQuery(msgspec.Struct, frozen=True):
+    """Stored events with this key and scope, since then, the newest first."""
+
+    key: str
+    scope: str
+    since_us: int
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -130,19 +174,22 @@ class Loaded(msgspec.Struct, frozen=True):
     schedules: tuple[ScheduleRow, ...] = ()
     """Those that were asked for by id."""
     schedule_page: SchedulePage | None = None
+    dormant: tuple[DormantTask, ...] = ()
+    events: tuple[PastEvent, ...] = ()
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """What has to be read: ids that are not in memory, and the key after which the next schedules are wanted. `tasks`
-    may hold run ids and task ids alike."""
+    """What has to be read: ids that are not in memory, stored events, and the key after which the next schedules are
+    wanted. `tasks` may hold run ids and task ids alike."""
 
     tasks: frozenset[str] = frozenset()
     workers: frozenset[str] = frozenset()
     schedules: frozenset[str] = frozenset()
     schedules_after: ScheduleKey | None = None
+    events: frozenset[EventQuery] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.tasks or self.workers or self.schedules or self.schedules_after)
+        return bool(self.tasks or self.workers or self.schedules or self.schedules_after or self.events)
 
     def __or__(self, other: Missing) -> Missing:
         return Missing(
@@ -150,6 +197,7 @@ class Missing(msgspec.Struct, frozen=True):
             self.workers | other.workers,
             self.schedules | other.schedules,
             self.schedules_after or other.schedules_after,
+            self.events | other.events,
         )
 
 
@@ -203,10 +251,20 @@ class Tenant:
         match command:
             case TriggerRuns(requests):
                 return Missing(tasks=frozenset(triggers.parents_of(requests) - state.tasks.keys()))
-            case CancelTasks(ids) if state.cold_lanes:
+            case CancelTasks(ids) if state.cold_lanes or state.dormant:
                 return Missing(tasks=frozenset(i for i in ids if i not in state.tasks and i not in state.runs))
             case ReplayTasks(ids):
                 return Missing(tasks=frozenset(i for i in ids if i not in state.tasks and i not in state.runs))
+            case RestoreTask(task_id) | BranchTask(task_id) if task_id not in state.tasks:
+                return Missing(tasks=frozenset((task_id,)))
+            case PushEvents(requests) | TakeOutbox(requests) if state.dormant_by_event:
+                pushed = {request.key for request in requests if isinstance(request, EventRequest)}
+                keys = pushed & state.dormant_by_event.keys()
+                return Missing(tasks=frozenset(d.task_id for key in keys for d in state.dormant_by_event[key]))
+            case BeginWait(conditions=waited) | RegisterSignal(conditions=waited):
+                return Missing(events=_looks_back_at(waited))
+            case SpawnChildren():
+                return Missing(tasks=frozenset(durable.absent_children(state, command)))
             case (
                 OpenStream(worker_id)
                 | Heartbeat(worker_id)
@@ -300,6 +358,24 @@ class Tenant:
                 return firing.delete(state, ids)
             case RunSchedule(schedule_id):
                 return firing.run_schedule(state, schedule_id, now_us)
+            case BeginMemo():
+                durable.begin_memo(state, command, now_us)
+            case CompleteMemo():
+                durable.complete_memo(state, command, now_us)
+            case BeginWait():
+                durable.begin_wait(state, command, self._past_events(), now_us)
+            case SpawnChildren():
+                durable.spawn(state, command, now_us)
+            case EvictInvocation():
+                durable.evict(state, command, now_us)
+            case ReportWaiting():
+                durable.report_waiting(state, command, now_us)
+            case RegisterSignal():
+                durable.register_signal(state, command, self._past_events(), now_us)
+            case RestoreTask(task_id):
+                return durable.restore_by_user(state, task_id, now_us)
+            case BranchTask():
+                return self._branch(command, now_us)
             case FailDelivery(task_id, retry_count, reason):
                 task = self._current(task_id, retry_count)
                 if task is not None:
@@ -313,24 +389,54 @@ class Tenant:
         """Assigns what can be assigned, fires what is due, and hands over everything decided since the last settle."""
         state = self._state
         # Assigning comes first: a task that finds a free slot at once has not waited too long, whatever its timeout.
-        admission.settle(state, now_us)
+        self._follow_up(now_us)
         for kind, subject in state.timers.pop_due(now_us):
             self._ring(kind, subject, now_us)
-        admission.settle(state, now_us)
+        self._follow_up(now_us)
         decision = state.ledger.drain()
+        state.past_events = ()
         state.forget_finished()
         backlog.freeze(state)
         backlog.want(state)
         firing.trim(state)
+        dormant.fall_asleep(state)
         return decision
 
-    def wanted(self) -> Missing:
-        """Tasks of the backlog and schedules that shall be read now, before they are needed. Hand them to `thaw`."""
+    def _follow_up(self, now_us: int) -> None:
+        """Tells waits' owners and children's parents, and makes every assignment that is possible."""
         state = self._state
-        return Missing(tasks=backlog.wanted_ids(state), schedules_after=firing.wanted_after(state))
+        while True:
+            while state.advanced or state.ended_children:
+                advanced, state.advanced = state.advanced, []
+                for wait in advanced:
+                    owner = wait.owner
+                    if isinstance(owner, Entry):
+                        durable.advance(state, owner, now_us)
+                    else:
+                        dag.pass_gate(state, owner, now_us)
+                ended, state.ended_children = state.ended_children, []
+                for run in ended:
+                    if run.finished_at_us is not None:
+                        durable.child_finished(state, run, now_us)
+            admission.settle(state, now_us)
+            if not state.advanced and not state.ended_children:
+                return
 
-    def thaw(self, loaded: Loaded) -> None:
+    def wanted(self) -> Missing:
+        """What shall be read now: tasks of the backlog and schedules before they are needed, sleepers that wake up.
+        Hand it to `thaw`."""
+        state = self._state
+        waking = [task_id for task_id, _ in zip(state.waking, range(_WAKE_MAX), strict=False)]
+        return Missing(tasks=backlog.wanted_ids(state).union(waking), schedules_after=firing.wanted_after(state))
+
+    def thaw(self, loaded: Loaded, now_us: int) -> None:
         """Takes back in what `wanted` named; then `settle`."""
+        state = self._state
+        awake = [loaded_run for loaded_run in loaded.runs if loaded_run.row.id in state.waking]
+        for task_id in list(state.waking)[:_WAKE_MAX]:
+            dormant.remove(state, task_id)
+        if awake:
+            self.adopt(Loaded(versions=loaded.versions, runs=tuple(awake)), now_us)
         by_id = {loaded_run.row.id: loaded_run for loaded_run in loaded.runs}
         self._adopt_versions(loaded)
 
@@ -367,9 +473,16 @@ class Tenant:
         live: list[tuple[Task, TaskState]] = []
         for loaded_run in loaded.runs:
             if loaded_run.row.id not in state.runs:
+                dormant.remove(state, loaded_run.row.id)
                 live += self._adopt_run(loaded_run)
+                for log in loaded_run.logs:
+                    task = state.tasks.get(log.row.task_id)
+                    if task is not None:
+                        durable.restore_log(state, task, log.row, log.branches, log.entries, now_us)
         live.sort(key=lambda pair: (pair[0].queued_at_us or 0, pair[0].id))
         ready: list[tuple[Task, TaskState]] = []
+        dormant.place(state, loaded.dormant)
+        state.past_events += loaded.events
         for task, task_state in live:
             concurrency.restore(state, task, task_state.concurrency_held)
             if task.status is TaskStatus.QUEUED and concurrency.enter(state, task):
@@ -380,6 +493,8 @@ class Tenant:
                 attempts.make_ready(state, task)
             else:
                 admission.gather_again(state, task)
+        for task, _ in live:
+            durable.wake(state, task, now_us)
         if loaded.cold:
             definitions = {
                 definition.id: (version.workflow, definition)
@@ -420,6 +535,17 @@ class Tenant:
         if isinstance(subject, Schedule):
             firing.fire(state, subject, now_us)
             return
+        if isinstance(subject, Wait):
+            waits.ring(state, subject, now_us)
+            return
+        if isinstance(subject, DurableLog):
+            durable.stall(state, subject, now_us)
+            dag.settle_task(state, subject.task, now_us)
+            return
+        if isinstance(subject, Dormant):
+            subject.due_at_us = None
+            state.waking[subject.task_id] = None
+            return
         if isinstance(subject, BatchGroup):
             admission.ripen(state, subject)
             return
@@ -438,6 +564,8 @@ class Tenant:
             match subject.status:
                 case TaskStatus.QUEUED:
                     attempts.time_out_in_queue(state, subject, now_us)
+                case TaskStatus.BACKOFF if subject.retry_count == 0:
+                    dag.let_in(state, subject, now_us)
                 case TaskStatus.BACKOFF:
                     attempts.elapse_backoff(state, subject, now_us)
                 case TaskStatus.RUNNING:
@@ -525,8 +653,26 @@ class Tenant:
             if on_failure is not None:
                 positions.add(on_failure)
             if all((task := run.tasks[position]) is not None and task.is_terminal for position in positions):
+                was_over = run.finished_at_us is not None
                 replayed += dag.replay(state, run, positions, now_us)
+                if was_over:
+                    durable.child_replayed(state, run)
         return tuple(replayed)
+
+    def _branch(self, command: BranchTask, now_us: int) -> EntryRef:
+        task = self._state.tasks.get(command.task_id)
+        if task is None:
+            raise NotFound(f"there is no task run {command.task_id}", field="task_external_id")
+        if not task.is_terminal:
+            raise FailedPrecondition("the task is not over; cancel it first", field="task_external_id")
+        fork = durable.branch(self._state, task, command)
+        self._replay((task.id,), now_us)
+        return fork
+
+    def _past_events(self) -> list[PastEvent]:
+        """Stored events that were read for this batch, and those of the batch itself."""
+        pushed = self._state.ledger.events()
+        return [*self._state.past_events, *(PastEvent(e.key, e.scope, e.payload, e.seen_at_us) for e in pushed)]
 
     def _put_rate_limit(self, key: str, limit: int, window_us: int, now_us: int) -> None:
         if not key:
@@ -612,6 +758,10 @@ class Tenant:
             deadline_us = task.deadline_us
             if deadline_us is not None:
                 state.timers.arm(deadline_us, AlarmKind.TASK_DUE, task)
+            if task_state.output is not None:
+                task.output = task_state.output
+                conditions.judge(run, task)
+                task.output = None
             if not task.is_terminal:
                 live.append((task, task_state))
             if task.status is TaskStatus.RUNNING and task.worker is not None and not task.slot_released:
@@ -620,6 +770,8 @@ class Tenant:
                     task.worker.take(task.definition.slots)
                 else:
                     self._adopt_batch(task, task.worker, task_state.batch_id)
+        for gate in loaded.gates:
+            conditions.restore_gate(state, state.tasks[gate.task_id], gate)
         for task_id, key, run_id in loaded.children:
             task = state.tasks[task_id]
             if task.children is None:
@@ -640,6 +792,14 @@ class Tenant:
             worker.take(UNITS)
         task.batch = batch
         batch.live.add(task.id)
+
+
+def _looks_back_at(waited: tuple[Condition, ...]) -> frozenset[EventQuery]:
+    return frozenset(
+        EventQuery(condition.event_key, condition.scope, condition.since_us)
+        for condition in waited
+        if condition.since_us is not None and condition.scope is not None
+    )
 
 
 def _restore(state: State, task: Task, loaded: TaskState) -> None:

@@ -10,13 +10,18 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from enum import IntEnum
-from typing import Final, TypeAlias
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from broadaxe.core.batching import BatchGroup
-from broadaxe.core.calendar import Cron, Schedule
-from broadaxe.core.claims import Claims
-from broadaxe.core.model import Task, Worker
-from broadaxe.core.queues import Chunk, Lane
+if TYPE_CHECKING:
+    from broadaxe.core.batching import BatchGroup
+    from broadaxe.core.calendar import Cron, Schedule
+    from broadaxe.core.claims import Claims
+    from broadaxe.core.dormant import Dormant
+    from broadaxe.core.durable_log import DurableLog
+    from broadaxe.core.model import Task, Worker
+    from broadaxe.core.queues import Chunk, Lane
+    from broadaxe.core.waits import Wait
 
 _STALE_MIN: Final = 1024
 
@@ -40,9 +45,17 @@ class AlarmKind(IntEnum):
     """The cron's next tick."""
     SCHEDULE_DUE = 8
     """The instant of a schedule."""
+    WAIT_DUE = 9
+    """The earliest sleep of a wait is over."""
+    ORDER_STALLED = 10
+    """A durable task has held a result back long enough for one that should come before it."""
+    DORMANT_DUE = 11
+    """The earliest sleep of a task that is not in memory is over."""
 
 
-Subject: TypeAlias = Task | Worker | Lane | BatchGroup | Chunk | Claims | Cron | Schedule
+Subject: TypeAlias = (
+    "Task | Worker | Lane | BatchGroup | Chunk | Claims | Cron | Schedule | Wait | DurableLog | Dormant"
+)
 Alarm: TypeAlias = tuple[int, int, AlarmKind, Subject]
 
 
@@ -90,52 +103,20 @@ class Timers:
         return len(self._heap)
 
 
-def _task_due(subject: Subject) -> int | None:
-    return subject.deadline_us if isinstance(subject, Task) else None
-
-
-def _unconfirmed(subject: Subject) -> int | None:
-    return subject.confirm_by_us if isinstance(subject, Task) else None
-
-
-def _silent(subject: Subject) -> int | None:
-    return subject.silent_at_us if isinstance(subject, Worker) else None
-
-
-def _parked(subject: Subject) -> int | None:
-    return subject.parked_until_us if isinstance(subject, Lane) else None
-
-
-def _chunk(subject: Subject) -> int | None:
-    return subject.deadline_us if isinstance(subject, Chunk) else None
-
-
-def _flush(subject: Subject) -> int | None:
-    return subject.flush_at_us if isinstance(subject, BatchGroup) else None
-
-
-def _sweep(subject: Subject) -> int | None:
-    return subject.sweep_at_us if isinstance(subject, Claims) else None
-
-
-def _tick(subject: Subject) -> int | None:
-    return subject.next_tick_us if isinstance(subject, Cron) else None
-
-
-def _instant(subject: Subject) -> int | None:
-    return subject.due_at_us if isinstance(subject, Schedule) else None
-
-
-_DEADLINE: Final[dict[AlarmKind, Callable[[Subject], int | None]]] = {
-    AlarmKind.TASK_DUE: _task_due,
-    AlarmKind.DELIVERY_UNCONFIRMED: _unconfirmed,
-    AlarmKind.WORKER_SILENT: _silent,
-    AlarmKind.LIMIT_REFILLED: _parked,
-    AlarmKind.BATCH_INTERVAL: _flush,
-    AlarmKind.CHUNK_DUE: _chunk,
-    AlarmKind.CLAIMS_EXPIRE: _sweep,
-    AlarmKind.CRON_DUE: _tick,
-    AlarmKind.SCHEDULE_DUE: _instant,
+#: Where a subject carries its deadline of each kind.
+_DEADLINE: Final[dict[AlarmKind, Callable[[Any], int | None]]] = {
+    AlarmKind.TASK_DUE: attrgetter("deadline_us"),
+    AlarmKind.DELIVERY_UNCONFIRMED: attrgetter("confirm_by_us"),
+    AlarmKind.WORKER_SILENT: attrgetter("silent_at_us"),
+    AlarmKind.LIMIT_REFILLED: attrgetter("parked_until_us"),
+    AlarmKind.BATCH_INTERVAL: attrgetter("flush_at_us"),
+    AlarmKind.CHUNK_DUE: attrgetter("deadline_us"),
+    AlarmKind.CLAIMS_EXPIRE: attrgetter("sweep_at_us"),
+    AlarmKind.CRON_DUE: attrgetter("next_tick_us"),
+    AlarmKind.SCHEDULE_DUE: attrgetter("due_at_us"),
+    AlarmKind.WAIT_DUE: attrgetter("due_at_us"),
+    AlarmKind.ORDER_STALLED: attrgetter("stalled_at_us"),
+    AlarmKind.DORMANT_DUE: attrgetter("due_at_us"),
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broadaxe.core import dag, debounce, filters, idempotency, tracing
+from broadaxe.core import dag, debounce, filters, idempotency, tracing, waits
 from broadaxe.core.commands import EventRequest, PushedEvent, RefusedRequest, RunRequest
 from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority, event_key_matches
@@ -57,7 +57,7 @@ def trigger(state: State, requests: Sequence[RunRequest], now_us: int) -> tuple[
 
     When keys collide, the error that says so, which is told after the commit of the runs that were made.
     """
-    keys = _check(state, requests)
+    keys = check(state, requests)
     run_ids: list[str] = []
     collisions: list[tuple[str, str]] = []
     for position, request in enumerate(requests):
@@ -150,7 +150,29 @@ def parents_of(requests: Iterable[RunRequest]) -> set[str]:
     return {request.parent_task_id for request in requests if request.parent_task_id}
 
 
-def _check(state: State, requests: Sequence[RunRequest]) -> dict[int, str] | None:
+def spawn(state: State, parent: Task, request: RunRequest, now_us: int) -> str:
+    """A child of a durable task, which has been checked: its log tells children apart, only a key stands for one.
+
+    Raises IdempotencyCollision when another run holds the child's idempotency key.
+    """
+    existing = (parent.children or {}).get(request.child_key) if request.child_key else None
+    if existing is not None:
+        return existing
+    metadata = _child_metadata(parent, request.additional_metadata)
+    made = create(state, _latest(state, request), request, metadata, now_us, parent=parent)
+    if isinstance(made, Collision):
+        message = f"run {made.existing_run_id} holds the idempotency key"
+        raise IdempotencyCollision(message, collisions=((made.existing_run_id, made.run_id),))
+    if isinstance(made, Refusal):
+        raise InvalidArgument(made.message, field="input")
+    if request.child_key:
+        if parent.children is None:
+            parent.children = {}
+        parent.children[request.child_key] = made.id
+    return made.id
+
+
+def check(state: State, requests: Sequence[RunRequest]) -> dict[int, str] | None:
     """Refuses what cannot be; the idempotency keys by position, None when no workflow asks for any."""
     unknown: dict[str, None] = {}
     has_keys = False
@@ -305,6 +327,7 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
         event.triggering_webhook_name,
     )
     state.ledger.add_event(row)
+    waits.offer(state, event.key, event.scope, event.payload)
     run_ids: list[str] = []
     for workflow in state.workflows_by_name.values():
         version = workflow.latest

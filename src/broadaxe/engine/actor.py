@@ -167,7 +167,7 @@ class TenantActor:
             await self._release(decision)
         wanted = tenant.wanted()
         if wanted:
-            tenant.thaw(await self._load_missing(wanted))
+            tenant.thaw(await self._load_missing(wanted), self._clock.now_us())
             self._wake.set()
 
     async def _adopt_missing(self, commands: list[Command]) -> None:

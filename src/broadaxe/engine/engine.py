@@ -25,6 +25,8 @@ from broadaxe.core.commands import (
     CancelTasks,
     CloseStream,
     Command,
+    CompleteMemo,
+    EvictInvocation,
     FailDelivery,
     Heartbeat,
     OpenStream,
@@ -32,26 +34,39 @@ from broadaxe.core.commands import (
     PauseWorkflow,
     PutWorkerLabels,
     PutWorkflow,
+    RegisterSignal,
     ReleaseSlot,
     Reply,
     ReportAttempt,
+    ReportWaiting,
     TakeOutbox,
     UnpauseWorkflow,
     UnregisterWorker,
 )
 from broadaxe.core.decision import (
     CancelAttempt,
+    ChildrenAck,
     Decision,
+    DropInvocation,
+    DurableAnswer,
+    DurableRefusal,
+    EntryCompleted,
+    EvictionAck,
+    MemoAck,
+    NonDeterminism,
     RunFinished,
     RunStarted,
+    SignalFired,
     StartAttempt,
     StartBatch,
     TaskProgressed,
+    WaitAck,
 )
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.tenant import Missing, Tenant
 from broadaxe.engine.actor import TenantActor, Undecided
 from broadaxe.engine.clock import Clock, SystemClock
+from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription
 from broadaxe.engine.outbox import OutboxPump
 from broadaxe.engine.sessions import Assignment, BatchAssignment, WorkerSession
 from broadaxe.engine.subscriptions import (
@@ -62,6 +77,7 @@ from broadaxe.engine.subscriptions import (
     TaskOutcome,
 )
 from broadaxe.errors import BroadaxeError, LeaseLost, NotFound, Unavailable
+from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.journal import Journal
 from broadaxe.storage.loader import load_live, load_missing
@@ -97,6 +113,7 @@ class Engine:
         self._journal_pool = journal_pool
         self._pool = pool
         self._reads = Reads(pool)
+        self._durable_reads = DurableReads(pool)
         self._clock = clock or SystemClock()
         self._observe = observe
         self._prioritise_across_queues = prioritise_across_queues
@@ -108,6 +125,8 @@ class Engine:
         self._activating: dict[str, asyncio.Task[_ActiveTenant]] = {}
         self._sessions: dict[str, dict[str, WorkerSession]] = {}
         self._hubs: dict[str, Hub] = {}
+        self._durable_streams: dict[int, DurableStream] = {}
+        self._signals: dict[str, set[SignalSubscription]] = {}
         self._session_count = 0
         self._background: set[asyncio.Task[None]] = set()
         self._is_stopping = False
@@ -271,6 +290,56 @@ class Engine:
                 attempt.task_id, attempt.retry_count, "the worker's stream closed before it was sent"
             )
             self._spawn(self._tell(tenant_id, command))
+
+    # Durable tasks -------------------------------------------------------------------------------------------------
+
+    async def open_durable_stream(self, tenant_id: str) -> DurableStream:
+        """A stream for what durable tasks of one worker are answered. Its number goes with their requests."""
+        await self._activate(tenant_id)
+        self._session_count += 1
+        stream = DurableStream(self._session_count)
+        self._durable_streams[stream.number] = stream
+        return stream
+
+    def close_durable_stream(self, stream: DurableStream) -> None:
+        stream.close()
+        self._durable_streams.pop(stream.number, None)
+
+    async def listen_for_signals(self, tenant_id: str) -> SignalSubscription:
+        """Ask with `want_signal`, give back with `stop_listening`."""
+        await self._activate(tenant_id)
+        subscription = SignalSubscription()
+        self._signals.setdefault(tenant_id, set()).add(subscription)
+        return subscription
+
+    async def want_signal(self, tenant_id: str, subscription: SignalSubscription, task_id: str, key: str) -> None:
+        """Told once when it fires, at once if it has."""
+        subscription.wanted.add((task_id, key))
+        for fired in await self._durable_reads.signals(tenant_id, [(task_id, key)]):
+            subscription.fire(*fired)
+
+    def stop_listening(self, tenant_id: str, subscription: SignalSubscription) -> None:
+        self._signals.get(tenant_id, set()).discard(subscription)
+
+    async def _answer(self, active: _ActiveTenant, answers: list[DurableAnswer]) -> None:
+        """Writes answers to their streams, in order. What is in no batch any more is read in one query."""
+        unread = {
+            (a.ref.task_id, a.ref.branch_id, a.ref.node_id)
+            for a in answers
+            if (type(a) is EntryCompleted and a.payload is None)
+            or (type(a) is MemoAck and a.is_kept and a.payload is None)
+        }
+        read = await active.payloads.durable_results(unread) if unread else {}
+        for effect in answers:
+            stream = self._durable_streams.get(effect.stream)
+            if stream is None:
+                continue
+            payload = getattr(effect, "payload", None)
+            found = read.get((effect.ref.task_id, effect.ref.branch_id, effect.ref.node_id))
+            if payload is None and found is not None:
+                stream.put(Answer(effect, *found))
+            else:
+                stream.put(Answer(effect, payload))
 
     # Subscriptions -------------------------------------------------------------------------------------------------
 
@@ -443,6 +512,7 @@ class Engine:
         parents = {task_id for start in starts for _, task_id in start.parents}
         outputs = await payloads.outputs(parents) if parents else {}
         hub = self._hub(tenant_id)
+        answers: list[DurableAnswer] = []
         for effect in decision.effects:
             match effect:
                 case StartAttempt():
@@ -462,6 +532,22 @@ class Engine:
                     hub.run_started(effect)
                 case RunFinished():
                     await self._finish(active, hub, effect)
+                case SignalFired(task_id, key, payload):
+                    for subscription in self._signals.get(tenant_id, ()):
+                        subscription.fire(task_id, key, payload)
+                case (
+                    MemoAck()
+                    | ChildrenAck()
+                    | WaitAck()
+                    | EntryCompleted()
+                    | NonDeterminism()
+                    | DurableRefusal()
+                    | EvictionAck()
+                    | DropInvocation()
+                ):
+                    answers.append(effect)
+        if answers:
+            await self._answer(active, answers)
 
     def _send(
         self,
@@ -516,6 +602,10 @@ def _is_repeatable(command: Command) -> bool:
             | ReleaseSlot()
             | CancelTasks()
             | FailDelivery()
+            | ReportWaiting()
+            | RegisterSignal()
+            | CompleteMemo()
+            | EvictInvocation()
         ):
             return True
         case _:
@@ -547,11 +637,13 @@ def _payload(attempt: StartAttempt, run_input: str, outputs: dict[str, str]) -> 
     errors = ""
     if attempt.errors:
         errors = ',"step_run_errors":{' + ",".join(f"{_quote(n)}:{_quote(e)}" for n, e in attempt.errors) + "}"
+    # What conditions brought stands beside the filter payload.
+    fired = "" if attempt.fired in (None, "{}") else f",{attempt.fired[1:-1]}"
     cause = "event" if attempt.triggering_event_id else "manual"
     chosen = attempt.filter_payload or "null"
     return (
         f'{{"input":{run_input},"parents":{{{parents}}},"triggered_by":"{cause}",'
-        f'"triggers":{{"filter_payload":{chosen}}},"user_data":{{}},"overrides":{{}}{errors}}}'
+        f'"triggers":{{"filter_payload":{chosen}{fired}}},"user_data":{{}},"overrides":{{}}{errors}}}'
     )
 
 

@@ -20,6 +20,8 @@ from broadaxe.core.definition import (
     ClaimMethod,
     Comparator,
     ConcurrencyRule,
+    ConditionAction,
+    ConditionRule,
     FilterSpec,
     IdempotencyRule,
     LabelRequirement,
@@ -29,7 +31,8 @@ from broadaxe.core.definition import (
     TaskSpec,
     WorkflowSpec,
 )
-from broadaxe.core.durations import US_PER_MS, US_PER_S
+from broadaxe.core.durations import US_PER_MS, US_PER_S, parse_duration
+from broadaxe.core.waits import Condition
 from broadaxe.errors import InvalidArgument
 from broadaxe.rpc._gen.admin_pb2 import (
     Concurrency,
@@ -44,6 +47,12 @@ from broadaxe.rpc._gen.admin_pb2 import (
     StickyStrategy,
     TaskBatchConfig,
 )
+from broadaxe.rpc._gen.conditions_pb2 import (
+    Action,
+    BaseMatchCondition,
+    DurableEventListenerConditions,
+    TaskConditions,
+)
 from broadaxe.rpc._gen.dispatcher_pb2 import WorkerLabels
 from broadaxe.rpc._gen.triggers_pb2 import DesiredWorkerLabels, TriggerWorkflowRequest, WorkerLabelComparator
 from broadaxe.rpc._gen.workflows_pb2 import ScheduleWorkflowRequest
@@ -51,6 +60,14 @@ from broadaxe.rpc._gen.workflows_pb2 import ScheduleWorkflowRequest
 STICKY: Final = {StickyStrategy.SOFT: Sticky.SOFT, StickyStrategy.HARD: Sticky.HARD}
 _STRATEGY: Final = {ConcurrencyLimitStrategy.Value(strategy.value): strategy for strategy in LimitStrategy}
 _COMPARATOR: Final = {WorkerLabelComparator.Value(comparator.value): comparator for comparator in Comparator}
+
+#: A condition of a DAG's task that names no action is one to wait for.
+_ACTION: Final = {
+    Action.CREATE: ConditionAction.QUEUE,
+    Action.QUEUE: ConditionAction.QUEUE,
+    Action.SKIP: ConditionAction.SKIP,
+    Action.CANCEL: ConditionAction.CANCEL,
+}
 
 #: Windows of the named durations; a month has 30 days and a year 365.
 WINDOW_US: Final = {
@@ -153,6 +170,65 @@ def has_nul(json_text: str) -> bool:
     return "\x00" in json_text or ("\\u0000" in json_text and _ESCAPED_NUL.search(json_text) is not None)
 
 
+def json_value(payload: bytes, *, field: str) -> str:
+    """The text of any JSON value without NULs; empty stands for ``{}``."""
+    if not payload:
+        return "{}"
+    try:
+        text = payload.decode()
+        _json_value.decode(text)
+    except (UnicodeDecodeError, msgspec.MsgspecError) as error:
+        raise InvalidArgument(f"not JSON: {error}", field=field) from None
+    if has_nul(text):
+        raise InvalidArgument("contains a NUL character, which cannot be stored", field=field)
+    return text
+
+
+def wait_conditions(wire: DurableEventListenerConditions, *, field: str) -> tuple[Condition, ...]:
+    """What a durable task waits for (grpc specification 7.1). A condition without an or-group stands alone."""
+    groups: dict[str, int] = {}
+    conditions: list[Condition] = []
+    for position, sleep in enumerate(wire.sleep_conditions):
+        at = f"{field}.sleep_conditions[{position}]"
+        conditions.append(
+            Condition(
+                group=_group(groups, sleep.base, len(conditions)),
+                data_key=sleep.base.readable_data_key or f"sleep:{sleep.sleep_for}",
+                sleep=sleep.sleep_for,
+                sleep_us=_sleep_us(sleep.sleep_for, field=f"{at}.sleep_for"),
+            )
+        )
+    for position, event in enumerate(wire.user_event_conditions):
+        at = f"{field}.user_event_conditions[{position}]"
+        if not event.user_event_key:
+            raise InvalidArgument("an event to wait for needs a key", field=f"{at}.user_event_key")
+        looks_back = event.HasField("consider_events_since")
+        conditions.append(
+            Condition(
+                group=_group(groups, event.base, len(conditions)),
+                data_key=event.base.readable_data_key or event.user_event_key,
+                event_key=event.user_event_key,
+                scope=event.event_scope if event.HasField("event_scope") else None,
+                expression=event.base.expression,
+                since_us=event.consider_events_since.ToMicroseconds() if looks_back else None,
+            )
+        )
+    return tuple(conditions)
+
+
+def _group(groups: dict[str, int], base: BaseMatchCondition, position: int) -> int:
+    """The number of a condition's or-group."""
+    return groups.setdefault(base.or_group_id or f"#{position}", len(groups))
+
+
+def _sleep_us(text: str, *, field: str) -> int:
+    """A sleep of no length, or of less, is over at once (section 6.3)."""
+    if text.startswith("-"):
+        parse_duration(text[1:], field=field)
+        return 0
+    return parse_duration(text, field=field)
+
+
 def labels(wire: Any) -> dict[str, LabelValue]:
     """Worker labels; a label without a value is an empty string."""
     found: dict[str, LabelValue] = {}
@@ -242,18 +318,6 @@ def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
 
 
 def _task_spec(wire: CreateTaskOpts, field: str) -> TaskSpec:
-    conditions = wire.conditions
-    for name, is_used in (
-        ("is_durable", wire.is_durable),
-        (
-            "conditions",
-            bool(
-                conditions.parent_override_conditions or conditions.sleep_conditions or conditions.user_event_conditions
-            ),
-        ),
-    ):
-        if is_used:
-            raise not_yet({"is_durable": "durable tasks"}.get(name, name.replace("_", " ")), f"{field}.{name}")
     return TaskSpec(
         name=wire.readable_id,
         action_id=wire.action,
@@ -271,7 +335,52 @@ def _task_spec(wire: CreateTaskOpts, field: str) -> TaskSpec:
         ),
         rate_limits=tuple(map(rate_limit_use, wire.rate_limits)),
         batch=_batch_rule(wire.batch) if wire.HasField("batch") else None,
+        is_durable=wire.is_durable,
+        conditions=_condition_rules(wire.conditions, f"{field}.conditions"),
     )
+
+
+def _condition_rules(wire: TaskConditions, field: str) -> tuple[ConditionRule, ...]:
+    """A task's conditions (grpc specification 12.7). Data keys of parents carry a timestamp and are not kept."""
+    groups: dict[str, int] = {}
+    rules: list[ConditionRule] = []
+    for parent in wire.parent_override_conditions:
+        base = parent.base
+        rules.append(
+            ConditionRule(
+                action=_ACTION[base.action],
+                group=_group(groups, base, len(rules)),
+                parent=parent.parent_readable_id,
+                expression=base.expression,
+            )
+        )
+    for position, sleep in enumerate(wire.sleep_conditions):
+        base = sleep.base
+        rules.append(
+            ConditionRule(
+                action=_ACTION[base.action],
+                group=_group(groups, base, len(rules)),
+                sleep=sleep.sleep_for,
+                sleep_us=_sleep_us(sleep.sleep_for, field=f"{field}.sleep_conditions[{position}].sleep_for"),
+                data_key=base.readable_data_key or f"sleep:{sleep.sleep_for}",
+            )
+        )
+    for position, event in enumerate(wire.user_event_conditions):
+        base = event.base
+        if not event.user_event_key:
+            raise InvalidArgument(
+                "an event to wait for needs a key", field=f"{field}.user_event_conditions[{position}].user_event_key"
+            )
+        rules.append(
+            ConditionRule(
+                action=_ACTION[base.action],
+                group=_group(groups, base, len(rules)),
+                event_key=event.user_event_key,
+                expression=base.expression,
+                data_key=base.readable_data_key or event.user_event_key,
+            )
+        )
+    return tuple(rules)
 
 
 def _batch_rule(wire: TaskBatchConfig) -> BatchRule:

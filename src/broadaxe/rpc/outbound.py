@@ -7,12 +7,26 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from broadaxe.core.decision import CancelAttempt, Progress
+from broadaxe.core.commands import EntryRef
+from broadaxe.core.decision import (
+    CancelAttempt,
+    ChildrenAck,
+    DropInvocation,
+    DurableRefusal,
+    EntryCompleted,
+    EvictionAck,
+    MemoAck,
+    NonDeterminism,
+    Progress,
+    WaitAck,
+)
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.core.tracing import traced_metadata
+from broadaxe.engine.durable_streams import Answer
 from broadaxe.engine.sessions import Assignment, BatchAssignment, Outgoing
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
+from broadaxe.rpc._gen import durable_pb2 as durable
 from broadaxe.rpc.transport import SEND_SIZE_BYTES_MAX
 
 #: Larger result messages lose their outputs, larger ones still their error texts (grpc specification 6.1).
@@ -90,6 +104,8 @@ def _start(tenant_id: str, item: Assignment) -> pb.AssignedAction:
         task_inserted_at=timestamp(attempt.created_at_us),
         additional_metadata=traced_metadata(attempt.additional_metadata, attempt.run_id),
     )
+    if attempt.invocation_count is not None:
+        action.durable_task_invocation_count = attempt.invocation_count
     if attempt.parent_run_id:
         action.parent_workflow_run_id = attempt.parent_run_id
         action.child_workflow_index = attempt.child_index or 0
@@ -130,7 +146,7 @@ def _cancel(tenant_id: str, item: CancelAttempt) -> pb.AssignedAction:
             action_type=pb.CANCEL_STEP_RUN,
             retry_count=item.retry_count,
         )
-    return pb.AssignedAction(
+    action = pb.AssignedAction(
         tenant_id=tenant_id,
         workflow_run_id=item.run_id,
         job_id=item.definition_id,
@@ -142,6 +158,9 @@ def _cancel(tenant_id: str, item: CancelAttempt) -> pb.AssignedAction:
         task_name=item.task_name,
         retry_count=item.retry_count,
     )
+    if item.invocation_count is not None:
+        action.durable_task_invocation_count = item.invocation_count
+    return action
 
 
 def run_event(outcome: RunOutcome, run_id: str, at_us: int) -> pb.WorkflowRunEvent:
@@ -208,3 +227,73 @@ def _live_event(event: LiveEvent, payload: str) -> pb.WorkflowEvent:
 
 def finished_type(status: RunStatus) -> pb.ResourceEventType:
     return _FINISHED[status]
+
+
+def durable_response(answer: Answer) -> durable.DurableTaskResponse:
+    """An answer on a durable stream (grpc specification 7.3)."""
+    effect = answer.effect
+    ref = _entry_ref(effect.ref)
+    match effect:
+        case MemoAck():
+            ack = durable.DurableMemoAck(ref=ref, memo_already_existed=effect.is_kept)
+            if effect.is_kept:
+                ack.memo_result_payload = (answer.payload or "").encode()
+            return durable.DurableTaskResponse(memo_ack=ack)
+        case ChildrenAck():
+            return durable.DurableTaskResponse(
+                trigger_runs_ack=durable.DurableTriggerRunsAck(
+                    durable_task_external_id=effect.ref.task_id,
+                    invocation_count=effect.ref.invocation_count,
+                    run_entries=[
+                        durable.DurableRunEntry(branch_id=branch, node_id=node, workflow_run_external_id=run_id)
+                        for branch, node, run_id in effect.children
+                    ],
+                )
+            )
+        case WaitAck():
+            return durable.DurableTaskResponse(wait_for_ack=durable.DurableWaitForAck(ref=ref))
+        case EntryCompleted():
+            completed = durable.DurableEntryCompleted(ref=ref, is_failure=answer.is_failure)
+            if effect.order is not None:
+                completed.satisfied_order = effect.order
+            if answer.is_failure:
+                completed.error_message = answer.error or "the child run failed"
+            elif answer.payload:
+                completed.payload = json_object_text(answer.payload).encode()
+            return durable.DurableTaskResponse(entry_completed=completed)
+        case NonDeterminism():
+            return durable.DurableTaskResponse(
+                error=durable.DurableError(
+                    ref=ref, error_type=durable.DURABLE_ERROR_TYPE_NONDETERMINISM, error_message=effect.message
+                )
+            )
+        case DurableRefusal():
+            return durable.DurableTaskResponse(error=durable.DurableError(ref=ref, error_message=effect.message))
+        case EvictionAck():
+            return durable.DurableTaskResponse(
+                eviction_ack=durable.DurableEvictionAck(
+                    durable_task_external_id=effect.ref.task_id, invocation_count=effect.ref.invocation_count
+                )
+            )
+        case DropInvocation():
+            return durable.DurableTaskResponse(
+                server_evict=durable.DurableServerEvict(
+                    durable_task_external_id=effect.ref.task_id,
+                    invocation_count=effect.ref.invocation_count,
+                    reason=effect.reason,
+                )
+            )
+
+
+def json_object_text(text: str) -> str:
+    """A result as durable clients need it: one that is not an object is put into one."""
+    return text if text.lstrip().startswith("{") else f'{{"value":{text}}}'
+
+
+def _entry_ref(ref: EntryRef) -> durable.DurableEventLogEntryRef:
+    return durable.DurableEventLogEntryRef(
+        durable_task_external_id=ref.task_id,
+        invocation_count=ref.invocation_count,
+        branch_id=ref.branch_id,
+        node_id=ref.node_id,
+    )

@@ -19,7 +19,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from broadaxe.core.decision import NewRun, NewTask, RunState, TaskEventRow, TaskState, Writes
+from broadaxe.core.decision import DurableEntryRow, NewRun, NewTask, RunState, TaskEventRow, TaskState, Writes
 from broadaxe.errors import Internal, LeaseLost, Unavailable
 from broadaxe.storage.statements import statement
 
@@ -75,10 +75,12 @@ class Journal:
                             self._fence[0],
                             *_columns(map(_astuple, writes.replaced_outputs), 3),
                         )
+                    await self._commit_durable(connection, writes)
         except (
             TimeoutError,
             OSError,
             asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
             asyncpg.PostgresConnectionError,
             asyncpg.OperatorInterventionError,
             asyncpg.InsufficientResourcesError,
@@ -194,6 +196,25 @@ class Journal:
         if writes.cleared_workflows:
             await connection.execute(statement("journal/clear_schedules"), tenant_id, writes.cleared_workflows)
 
+    async def _commit_durable(self, connection: Any, writes: Writes) -> None:
+        """After the runs: what a child came to is copied from its rows."""
+        tenant_id = self._fence[0]
+        for name, rows, count in (
+            ("put_durable_tasks", map(_astuple, writes.durable_tasks), 5),
+            ("insert_durable_branches", map(_astuple, writes.durable_branches), 4),
+            ("put_durable_entries", map(_entry_columns, writes.durable_entries), 18),
+            ("put_gates", map(_astuple, writes.gates), 4),
+            ("finish_children", writes.finished_children, 2),
+            ("reopen_children", writes.reopened_children, 2),
+        ):
+            columns = _columns(rows, count)
+            if columns[0]:
+                await connection.execute(statement(f"journal/{name}"), tenant_id, *columns)
+
+
+def _entry_columns(row: DurableEntryRow) -> tuple[object, ...]:
+    return _astuple(msgspec.structs.replace(row, event_keys=_json(row.event_keys).decode()))
+
 
 def _is_plain(writes: Writes) -> bool:
     return not (
@@ -218,6 +239,12 @@ def _is_plain(writes: Writes) -> bool:
         or writes.cleared_workflows
         or writes.taken
         or writes.run_keys
+        or writes.durable_tasks
+        or writes.durable_branches
+        or writes.durable_entries
+        or writes.finished_children
+        or writes.reopened_children
+        or writes.gates
     )
 
 
@@ -232,7 +259,7 @@ def _new_task_rows(tasks: Iterable[NewTask]) -> Iterable[tuple[object, ...]]:
         yield (*_astuple(task.row), *_astuple(task.state)[1:])
 
 
-def _columns(rows: Iterable[tuple[object, ...]], count: int) -> Iterable[Column]:
+def _columns(rows: Iterable[tuple[object, ...]], count: int) -> list[Column]:
     """Rows turned into columns; empty ones when there are no rows."""
     columns: list[Column] = list(zip(*rows, strict=True))
     return columns or [()] * count

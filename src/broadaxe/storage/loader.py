@@ -6,7 +6,7 @@ Owns reading rows back as the types the journal wrote. Decides nothing. All of o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -24,7 +24,11 @@ from broadaxe.core.calendar import (
 from broadaxe.core.commands import LabelValue, WhilePaused
 from broadaxe.core.decision import (
     CronRow,
+    DurableBranchRow,
+    DurableEntryRow,
+    DurableTaskRow,
     FilterRow,
+    GateRow,
     RateLimitRow,
     RunRow,
     RunState,
@@ -36,10 +40,12 @@ from broadaxe.core.decision import (
     WorkflowRow,
 )
 from broadaxe.core.definition import WorkflowDefinition
-from broadaxe.core.lifecycle import RunStatus, TaskStatus
+from broadaxe.core.dormant import DormantTask
+from broadaxe.core.lifecycle import EntryKind, RunStatus, TaskStatus
 from broadaxe.core.queues import ID_BYTES
 from broadaxe.core.state import HOT_TASKS_MAX
-from broadaxe.core.tenant import Loaded, LoadedRun, Missing
+from broadaxe.core.tenant import EventQuery, Loaded, LoadedLog, LoadedRun, Missing
+from broadaxe.core.waits import PastEvent
 from broadaxe.storage.statements import statement
 
 BACKLOG_PAGE_ROWS: Final = 5_000
@@ -47,6 +53,8 @@ BACKLOG_PAGE_ROWS: Final = 5_000
 SCHEDULES_FETCHED: Final = 50
 #: Before every schedule there is.
 _BEFORE_ALL: Final[ScheduleKey] = (INSTANT_US_MIN - 1, "00000000-0000-0000-0000-000000000000")
+#: How many stored events a wait that looks back may find.
+PAST_EVENTS_MAX: Final = 1_000
 
 _RUN_ROW_FIELDS = len(RunRow.__struct_fields__)
 _TASK_ROW_FIELDS = len(TaskRow.__struct_fields__)
@@ -67,24 +75,29 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max
         waiting = await connection.fetchval(statement("loader/backlog_count"), tenant_id, waiting_max + 1)
         is_long = waiting > waiting_max
         runs = await connection.fetch(statement("loader/live_runs"), tenant_id, is_long)
-        tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id, is_long)
+        definitions = [_version(row) for row in versions]
+        tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id, is_long, _watched(definitions))
         # Whatever ran at some time may have spawned children, and may be asked for the same ones again.
         parents = [row["id"] for row in tasks if row["assigned_at_us"] is not None or row["retry_count"] > 0]
         children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, parents)
         cold = await _backlog(connection, tenant_id) if is_long else ()
         crons = await connection.fetch(statement("loader/crons"), tenant_id)
         page = await _schedule_page(connection, tenant_id, _BEFORE_ALL)
+        logs = await _logs(connection, tenant_id, parents)
+        gates = await _gates(connection, tenant_id, definitions, tasks)
+        sleepers = await connection.fetch(statement("loader/sleepers"), tenant_id)
     return Loaded(
         tuple(map(_workflow, workflows)),
-        tuple(map(_version, versions)),
+        tuple(definitions),
         tuple(map(_worker, workers)),
-        _runs(runs, tasks, children),
+        _runs(runs, tasks, children, logs, gates),
         tuple(RateLimitRow(*row) for row in limits),
         cold,
         tuple(FilterRow(*row) for row in filters),
         claims,
         tuple(CronRow(*row) for row in crons),
         schedule_page=page,
+        dormant=tuple(DormantTask(row[0], row[1], tuple(row[2]), row[3]) for row in sleepers),
     )
 
 
@@ -154,7 +167,8 @@ async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> 
         run_ids = [row["id"] for row in found]
         versions = await connection.fetch(statement("loader/versions_of_runs"), tenant_id, run_ids)
         runs = await connection.fetch(statement("loader/runs_by_id"), tenant_id, run_ids)
-        tasks = await connection.fetch(statement("loader/tasks_of_runs"), tenant_id, run_ids)
+        definitions = [_version(row) for row in versions]
+        tasks = await connection.fetch(statement("loader/tasks_of_runs"), tenant_id, run_ids, _watched(definitions))
         task_ids = [row["id"] for row in tasks]
         children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, task_ids)
         if missing.schedules:
@@ -162,12 +176,16 @@ async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> 
             schedules = tuple(ScheduleRow(*row) for row in named)
         if missing.schedules_after is not None:
             page = await _schedule_page(connection, tenant_id, missing.schedules_after)
+        logs = await _logs(connection, tenant_id, task_ids)
+        gates = await _gates(connection, tenant_id, definitions, tasks)
+        events = await _past_events(connection, tenant_id, sorted(missing.events, key=repr))
     return Loaded(
-        versions=tuple(map(_version, versions)),
+        versions=tuple(definitions),
         workers=tuple(map(_worker, workers)),
-        runs=_runs(runs, tasks, children),
+        runs=_runs(runs, tasks, children, logs, gates),
         schedules=schedules,
         schedule_page=page,
+        events=events,
     )
 
 
@@ -186,6 +204,56 @@ def _workflow(row: Any) -> WorkflowRow:
         None if schedules is None else WhilePaused(schedules),
         row["unpaused_at_us"],
     )
+
+
+def _watched(versions: Iterable[VersionRow]) -> list[str]:
+    """Ids of task definitions whose outputs the conditions of others look at."""
+    watched: list[str] = []
+    for version in versions:
+        named = {rule.parent for task in version.definition.tasks for rule in task.conditions if rule.parent}
+        watched += (task.id for task in version.definition.tasks if task.name in named)
+    return watched
+
+
+async def _gates(
+    connection: Any, tenant_id: str, versions: Iterable[VersionRow], tasks: Iterable[Any]
+) -> dict[str, list[GateRow]]:
+    """Conditions of those of the tasks that have any, by run."""
+    with_conditions = {task.id for version in versions for task in version.definition.tasks if task.conditions}
+    run_of = {row["id"]: row["run_id"] for row in tasks if row["definition_id"] in with_conditions}
+    gates: dict[str, list[GateRow]] = defaultdict(list)
+    if run_of:
+        for row in await connection.fetch(statement("loader/gates"), tenant_id, list(run_of)):
+            gates[run_of[row["task_id"]]].append(GateRow(*row))
+    return gates
+
+
+async def _logs(connection: Any, tenant_id: str, task_ids: list[str]) -> dict[str, LoadedLog]:
+    """The logs of those of the tasks that are durable, by task."""
+    rows = await connection.fetch(statement("loader/durable_tasks"), tenant_id, task_ids)
+    if not rows:
+        return {}
+    durable_ids = [row["task_id"] for row in rows]
+    branches: dict[str, list[DurableBranchRow]] = defaultdict(list)
+    for row in await connection.fetch(statement("loader/durable_branches"), tenant_id, durable_ids):
+        branches[row["task_id"]].append(DurableBranchRow(*row))
+    entries: dict[str, list[tuple[DurableEntryRow, bool]]] = defaultdict(list)
+    for row in await connection.fetch(statement("loader/durable_entries"), tenant_id, durable_ids):
+        task_id, branch_id, node_id, kind, *rest, is_child_over = row
+        entry = DurableEntryRow(task_id, branch_id, node_id, EntryKind(kind), *rest)
+        entries[task_id].append((entry, is_child_over))
+    return {
+        row["task_id"]: LoadedLog(DurableTaskRow(*row), tuple(branches[row["task_id"]]), tuple(entries[row["task_id"]]))
+        for row in rows
+    }
+
+
+async def _past_events(connection: Any, tenant_id: str, queries: list[EventQuery]) -> tuple[PastEvent, ...]:
+    if not queries:
+        return ()
+    keys, scopes, since = zip(*map(msgspec.structs.astuple, queries), strict=True)
+    rows = await connection.fetch(statement("loader/past_events"), tenant_id, keys, scopes, since, PAST_EVENTS_MAX)
+    return tuple(PastEvent(*row) for row in rows)
 
 
 def _version(row: Any) -> VersionRow:
@@ -218,7 +286,13 @@ def _worker(row: Any) -> WorkerRow:
     )
 
 
-def _runs(runs: Sequence[Any], tasks: Iterable[Any], children: Iterable[Any]) -> tuple[LoadedRun, ...]:
+def _runs(
+    runs: Sequence[Any],
+    tasks: Iterable[Any],
+    children: Iterable[Any],
+    logs: Mapping[str, LoadedLog],
+    gates: Mapping[str, Sequence[GateRow]],
+) -> tuple[LoadedRun, ...]:
     tasks_of: dict[str, list[tuple[TaskRow, TaskState]]] = defaultdict(list)
     run_of: dict[str, str] = {}
     for row in tasks:
@@ -241,6 +315,8 @@ def _runs(runs: Sequence[Any], tasks: Iterable[Any], children: Iterable[Any]) ->
                 RunState(run_id, _RUN_STATUS[status], *rest),
                 tuple(tasks_of.get(run_id, ())),
                 tuple(children_of.get(run_id, ())),
+                tuple(logs[row.id] for row, _ in tasks_of.get(run_id, ()) if row.id in logs) if logs else (),
+                tuple(gates.get(run_id, ())),
             )
         )
     return tuple(loaded)

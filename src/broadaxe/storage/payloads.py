@@ -42,6 +42,15 @@ class Payloads:
         """Outputs by task id; a task without one is absent."""
         return await self._get(self._outputs, "payloads/outputs", task_ids)
 
+    async def durable_results(
+        self, entries: Collection[tuple[str, int, int]]
+    ) -> dict[tuple[str, int, int], tuple[str | None, bool, str | None]]:
+        """(result, is failure, error) by (task id, branch, node). Not cached: a result is asked for once."""
+        rows = await self._pool.fetch(
+            statement("payloads/durable_results"), self._tenant_id, *zip(*entries, strict=True)
+        )
+        return {(row[0], row[1], row[2]): (row[3], row[4], row[5]) for row in rows}
+
     async def _get(self, cache: _Cache, query: str, ids: Collection[str]) -> dict[str, str]:
         found: dict[str, str] = {}
         absent: list[str] = []

@@ -7,5 +7,5 @@ from broadaxe.run as r
 join broadaxe.task as t on t.tenant_id = r.tenant_id and t.id = r.id
 where
     r.tenant_id = $1 and r.finished_at is null and r.status = 'QUEUED' and not r.is_dag and r.keys is null
-    and r.desired_labels is null and r.desired_worker_id is null and t.status = 'QUEUED' and t.retry_count = 0 and t.batch_id is null
+    and r.desired_labels is null and r.desired_worker_id is null and t.status = 'QUEUED' and t.retry_count = 0 and t.queue_priority < 4 and t.batch_id is null
 order by t.queued_at, t.id

@@ -1,4 +1,5 @@
--- Every run that has not finished, oldest first; with $2 without the backlog that is read apart (backlog.sql). Called
+-- Every run that has not finished, oldest first, without sleepers (sleepers.sql); with $2 without the backlog that is
+-- read apart (backlog.sql). Called
 -- by storage/loader.py at activation; rides run_live and task_pkey.
 select
     r.id::text, r.workflow_id::text, r.workflow_version_id::text as version_id, r.is_dag, r.display_name,
@@ -17,7 +18,15 @@ where
         and exists (
             select 1
             from broadaxe.task as w
-            where w.tenant_id = r.tenant_id and w.id = r.id and w.status = 'QUEUED' and w.retry_count = 0 and w.batch_id is null
+            where w.tenant_id = r.tenant_id and w.id = r.id and w.status = 'QUEUED' and w.retry_count = 0 and w.queue_priority < 4 and w.batch_id is null
+        )
+    )
+    and not (
+        r.status = 'RUNNING' and not r.is_dag and r.keys is null
+        and exists (
+            select 1
+            from broadaxe.task as z
+            where z.tenant_id = r.tenant_id and z.id = r.id and z.status = 'EVICTED'
         )
     )
 order by r.id

@@ -1,4 +1,4 @@
--- All tasks of the runs $2. Called by storage/loader.py for commands that name them; rides task_pkey and task_by_run.
+-- All tasks of the runs $2, with outputs for the definitions $3, which conditions look at. Called by storage/loader.py for commands that name them; rides task_pkey and task_by_run.
 select
     t.id::text, t.run_id::text, t.workflow_id::text, t.definition_id::text, t.name, t.action_id, t.display_name,
     broadaxe.to_us(t.created_at) as created_at_us, t.status::text, t.retry_count, t.app_retry_count,
@@ -6,7 +6,7 @@ select
     coalesce(h.event_count, t.event_count) as event_count, broadaxe.to_us(t.queued_at) as queued_at_us,
     broadaxe.to_us(t.assigned_at) as assigned_at_us,
     broadaxe.to_us(coalesce(t.started_at, h.started_at)) as started_at_us,
-    broadaxe.to_us(t.finished_at) as finished_at_us, broadaxe.to_us(t.due_at) as due_at_us, null::text as output, t.error, t.concurrency_held,
+    broadaxe.to_us(t.finished_at) as finished_at_us, broadaxe.to_us(t.due_at) as due_at_us, case when t.definition_id = any($3::uuid[]) then t.output end as output, t.error, t.concurrency_held,
     t.batch_id::text
 from (
     select s.* from broadaxe.task as s where s.tenant_id = $1 and s.id = any($2::uuid[]) and s.id = s.run_id

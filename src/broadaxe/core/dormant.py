@@ -1,0 +1,101 @@
+"""Evicted tasks that sleep outside memory.
+
+A durable task that was evicted is only waiting. Its rows hold all there is, so the tenant forgets the objects with the
+batch that evicted it and keeps of each its id, the instant of its earliest sleep and the keys of the events it waits
+for. When one of these comes, when a child of it ends, or when a command names it, the task is read back
+(`Tenant.wanted`, `Tenant.missing`) and goes on as if it had never left.
+
+Only the single task of a run without concurrency slots sleeps outside memory; others stay.
+
+Cost: about 350 bytes per task; falling asleep and waking O(entries of the log).
+
+Source: semantics 6.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from broadaxe.core import waits
+from broadaxe.core.lifecycle import TaskStatus
+from broadaxe.core.model import Task
+from broadaxe.core.state import State
+from broadaxe.core.timers import AlarmKind
+
+
+class DormantTask(msgspec.Struct, frozen=True, gc=False):
+    """A task that was asleep when the tenant was loaded. `has_news`: something it waits for has come."""
+
+    task_id: str
+    due_at_us: int | None
+    event_keys: tuple[str, ...]
+    has_news: bool
+
+
+class Dormant:
+    __slots__ = ("due_at_us", "event_keys", "task_id")
+
+    def __init__(self, task_id: str, due_at_us: int | None, event_keys: tuple[str, ...]) -> None:
+        self.task_id = task_id
+        self.due_at_us = due_at_us
+        self.event_keys = event_keys
+
+
+def fall_asleep(state: State) -> None:
+    """Forgets the tasks evicted in this batch. Call after their rows were handed over for the commit."""
+    for task in state.evicted:
+        if _may_leave(state, task):
+            assert task.log is not None
+            open_waits = [e.wait for e in task.log.all_entries() if e.wait is not None and e.wait.is_armed]
+            due_at_us = min((w.due_at_us for w in open_waits if w.due_at_us is not None), default=None)
+            keys = tuple(sorted({key for wait in open_waits for key in wait.open_events()}))
+            waits.disarm_log(state, task.log)
+            del state.tasks[task.id]
+            del state.runs[task.run.id]
+            add(state, task.id, due_at_us, keys)
+    state.evicted.clear()
+
+
+def add(state: State, task_id: str, due_at_us: int | None, event_keys: tuple[str, ...]) -> None:
+    dormant = state.dormant[task_id] = Dormant(task_id, due_at_us, event_keys)
+    for key in event_keys:
+        state.dormant_by_event.setdefault(key, {})[dormant] = None
+    if due_at_us is not None:
+        state.timers.arm(due_at_us, AlarmKind.DORMANT_DUE, dormant)
+
+
+def place(state: State, tasks: Iterable[DormantTask]) -> None:
+    """After a load: the sleepers take their places without having been in memory."""
+    for task in tasks:
+        add(state, task.task_id, task.due_at_us, task.event_keys)
+        if task.has_news:
+            state.waking[task.task_id] = None
+
+
+def remove(state: State, task_id: str) -> None:
+    """The task is in memory again, or gone. Idempotent."""
+    state.waking.pop(task_id, None)
+    dormant = state.dormant.pop(task_id, None)
+    if dormant is None:
+        return
+    for key in dormant.event_keys:
+        sleeping = state.dormant_by_event.get(key)
+        if sleeping is not None:
+            sleeping.pop(dormant, None)
+            if not sleeping:
+                del state.dormant_by_event[key]
+    if dormant.due_at_us is not None:
+        dormant.due_at_us = None
+        state.timers.disarm()
+
+
+def _may_leave(state: State, task: Task) -> bool:
+    run = task.run
+    return (
+        task.status is TaskStatus.EVICTED
+        and state.tasks.get(task.id) is task
+        and not run.version.is_dag
+        and run.keys is None
+    )

@@ -1,0 +1,635 @@
+"""What durable tasks ask for and are told: memos, waits, children, eviction and restore, branches.
+
+A request names its invocation; one that is not the present one changes nothing and its worker is told to drop it. Every
+operation takes the next node. Done for the first time it is recorded; done again it must be the same operation and is
+answered with the recorded entry, or with `NonDeterminism`.
+
+Results reach an invocation in the order in which they came true the first time (`durable_log.py`): one that is out of
+turn is held back until those before it were asked for. A child's result is sent only when the worker lists the child
+as awaited, because clients are stopped by a result nobody waits for. If an entry is held back for `STALL_US`, the
+invocation is dropped and the task starts again.
+
+Invariants: answers and results of a task are effects of the commit that records them; a task that is evicted and has
+news is restored; waits are armed exactly while the task is live, the entry open and on the task's path.
+
+Cost: O(1) per operation plus the depth of branches; a new invocation re-sends results, one per operation done again.
+
+Source: semantics 6, grpc specification 7.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from broadaxe.core import attempts, triggers, waits
+from broadaxe.core.commands import (
+    BeginMemo,
+    BeginWait,
+    BranchTask,
+    CompleteMemo,
+    DurableRequest,
+    EntryRef,
+    EvictInvocation,
+    RegisterSignal,
+    ReportWaiting,
+    RunRequest,
+    SpawnChildren,
+)
+from broadaxe.core.decision import (
+    ChildrenAck,
+    DropInvocation,
+    DurableBranchRow,
+    DurableEntryRow,
+    DurableRefusal,
+    DurableTaskRow,
+    EntryCompleted,
+    EvictionAck,
+    MemoAck,
+    NonDeterminism,
+    SignalFired,
+    WaitAck,
+)
+from broadaxe.core.durable_log import DurableLog, Entry
+from broadaxe.core.durations import US_PER_S
+from broadaxe.core.lifecycle import TERMINAL_RUN, EntryKind, TaskStatus
+from broadaxe.core.model import Run, Task
+from broadaxe.core.state import State
+from broadaxe.core.timers import AlarmKind
+from broadaxe.core.waits import PastEvent, Wait
+from broadaxe.errors import BroadaxeError, NotFound, ResourceExhausted
+
+#: How long a result is held back for one that should come before it.
+STALL_US: Final = 60 * US_PER_S
+#: Operations in the log of one task, over all branches.
+ENTRIES_MAX: Final = 100_000
+
+_LABEL_LENGTH_MAX: Final = 1_000
+
+
+# Requests of an invocation -------------------------------------------------------------------------------------------
+
+
+def begin_memo(state: State, request: BeginMemo, now_us: int) -> None:
+    log = _present_log(state, request)
+    if log is None:
+        return
+    entry = _same_entry(state, log, EntryKind.MEMO, "", "memo")
+    if entry is None:
+        return
+    if isinstance(entry, int):
+        entry = _new_entry(state, log, EntryKind.MEMO, "", "", now_us)
+    state.ledger.emit(MemoAck(stream=request.stream, ref=_ref(entry), is_kept=entry.is_satisfied, payload=entry.result))
+
+
+def complete_memo(state: State, request: CompleteMemo, now_us: int) -> None:
+    log = _present_log(state, request)
+    entry = None if log is None else log.entries.get((request.branch_id, request.node_id))
+    if log is None or entry is None or entry.kind is not EntryKind.MEMO or entry.is_satisfied:
+        return
+    entry.satisfied_at_us = now_us
+    entry.result = request.payload
+    state.ledger.touch_entry(entry)
+    if entry.wanted_by == log.invocation_count:
+        _send(state, log, entry)
+
+
+def begin_wait(state: State, request: BeginWait, past: Sequence[PastEvent], now_us: int) -> None:
+    log = _present_log(state, request)
+    if log is None:
+        return
+    waits.check(request.conditions, field="wait_for_conditions")
+    described = "wait for " + ", ".join(sorted(c.event_key or f"sleep {c.sleep}" for c in request.conditions))
+    entry = _same_entry(state, log, EntryKind.WAIT_FOR, waits.identity(request.conditions), described)
+    if entry is None:
+        return
+    if isinstance(entry, int):
+        identity = waits.identity(request.conditions)
+        entry = _new_entry(state, log, EntryKind.WAIT_FOR, identity, request.label[:_LABEL_LENGTH_MAX], now_us)
+        entry.is_awaited = True
+        entry.wait = Wait(entry, request.conditions, now_us)
+        waits.look_at_once(state, entry.wait, past, now_us)
+        waits.arm(state, entry.wait)
+    state.ledger.emit(WaitAck(stream=request.stream, ref=_ref(entry)))
+    _want(state, log, entry, now_us)
+
+
+def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
+    """Everything is checked before anything is made."""
+    log = _present_log(state, request)
+    if log is None:
+        return
+    triggers.check(state, request.requests)
+    cursor = log.cursor
+    plan: list[Entry | int] = []
+    keys: dict[str, int] = {}
+    for child in request.requests:
+        known = _keyed(log, child)
+        if known is not None:
+            # The same key is the same child, and a node of its own only where it was spawned (section 6.2).
+            log.cursor += known.node_id == log.cursor + 1
+            plan.append(known)
+            continue
+        if child.child_key and child.child_key in keys:
+            plan.append(keys[child.child_key])
+            continue
+        described = f"run of {child.workflow_name} with this input"
+        found = _same_entry(state, log, EntryKind.RUN, _child_identity(child), described)
+        if found is None:
+            return
+        if child.child_key and isinstance(found, int):
+            keys[child.child_key] = found
+        plan.append(found)
+    end, log.cursor = log.cursor, cursor
+    acks: list[tuple[int, int, str]] = []
+    try:
+        for child, planned in zip(request.requests, plan, strict=True):
+            entry = log.find(planned) if isinstance(planned, int) else planned
+            if entry is None:
+                assert isinstance(planned, int)
+                log.cursor = planned
+                entry = _spawn_one(state, log, child, now_us)
+            assert entry.child_run_id is not None
+            acks.append((entry.branch_id, entry.node_id, entry.child_run_id))
+    except BroadaxeError as error:
+        # A collision of idempotency keys belongs to the spawn that ran into it; what was spawned before it stays.
+        state.ledger.emit(DurableRefusal(stream=request.stream, ref=_invocation_ref(log), message=str(error)))
+        return
+    finally:
+        log.cursor = end
+    state.ledger.emit(ChildrenAck(stream=request.stream, ref=_invocation_ref(log), children=tuple(acks)))
+
+
+def evict(state: State, request: EvictInvocation, now_us: int) -> None:
+    task = state.tasks.get(request.task_id)
+    log = None if task is None else task.log
+    ref = EntryRef(request.task_id, request.invocation_count, 0, 0)
+    if task is None or log is None or log.invocation_count != request.invocation_count:
+        _drop(state, request, "another invocation of the task has begun")
+        return
+    if task.status is TaskStatus.RUNNING:
+        if task.due_at_us is not None and task.due_at_us <= now_us:
+            message = "the execution timeout has passed"
+            state.ledger.emit(DurableRefusal(stream=request.stream, ref=ref, message=message))
+            return
+        _evict(state, task, log, request.reason or "evicted by its worker", now_us)
+    state.ledger.emit(EvictionAck(stream=request.stream, ref=ref))
+
+
+def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
+    for task_id, invocation_count, order in report.received:
+        task = state.tasks.get(task_id)
+        if task is not None and task.log is not None and task.log.invocation_count == invocation_count:
+            _received(task.log, order)
+    wanted: list[tuple[DurableLog, Entry]] = []
+    dropped: set[tuple[str, int]] = set()
+    for ref in report.entries:
+        task = state.tasks.get(ref.task_id)
+        log = None if task is None else task.log
+        if (
+            task is None
+            or log is None
+            or task.status is not TaskStatus.RUNNING
+            or log.invocation_count != ref.invocation_count
+        ):
+            if (ref.task_id, ref.invocation_count) not in dropped:
+                dropped.add((ref.task_id, ref.invocation_count))
+                here = EntryRef(ref.task_id, ref.invocation_count, 0, 0)
+                reason = "this invocation is over"
+                state.ledger.emit(DropInvocation(stream=report.stream, ref=here, reason=reason))
+            continue
+        log.stream = report.stream
+        entry = log.entries.get((ref.branch_id, ref.node_id))
+        if entry is not None:
+            wanted.append((log, entry))
+    wanted.sort(key=lambda pair: pair[1].order or 0)
+    for log, entry in wanted:
+        _want(state, log, entry, now_us)
+
+
+# Other commands ------------------------------------------------------------------------------------------------------
+
+
+def register_signal(state: State, command: RegisterSignal, past: Sequence[PastEvent], now_us: int) -> None:
+    """The older protocol's wait, which is known by a key of the task and has no node."""
+    task = state.tasks.get(command.task_id)
+    if task is None or task.is_terminal:
+        raise NotFound(f"task run {command.task_id} is not running", field="task_id")
+    waits.check(command.conditions, field="conditions")
+    log = _log_of(task)
+    if command.key in log.signals:
+        return
+    _check_room(log)
+    identity = waits.identity(command.conditions)
+    entry = Entry(log, EntryKind.SIGNAL, 0, len(log.signals) + 1, identity, command.key, now_us)
+    entry.wait = Wait(entry, command.conditions, now_us)
+    log.add(entry)
+    state.ledger.touch_log(log)
+    state.ledger.touch_entry(entry)
+    waits.look_at_once(state, entry.wait, past, now_us)
+    waits.arm(state, entry.wait)
+
+
+def restore_by_user(state: State, task_id: str, now_us: int) -> bool:
+    task = state.tasks.get(task_id)
+    if task is None or task.status is not TaskStatus.EVICTED:
+        return False
+    attempts.restore(state, task, now_us)
+    return True
+
+
+def branch(state: State, task: Task, command: BranchTask) -> EntryRef:
+    """Takes the branch; the caller replays the task. NotFound when there is nothing to take it off."""
+    log = task.log
+    if log is None:
+        raise NotFound(f"task run {task.id} has no durable log", field="task_external_id")
+    if not 1 <= command.branch_id <= log.branch_count:
+        raise NotFound(f"the task has no branch {command.branch_id}", field="branch_id")
+    before, log.branch_id = log.branch_id, command.branch_id
+    nodes = 0
+    while log.find(nodes + 1) is not None:
+        nodes += 1
+    if not 1 <= command.node_id <= nodes:
+        log.branch_id = before
+        raise NotFound(f"branch {command.branch_id} has no node {command.node_id}", field="node_id")
+    log.branch_count += 1
+    log.branch_id = log.branch_count
+    log.branches[log.branch_id] = (command.branch_id, command.node_id)
+    state.ledger.add_branch(DurableBranchRow(task.id, log.branch_id, command.branch_id, command.node_id))
+    state.ledger.touch_log(log)
+    for entry in log.entries.values():
+        is_on_path = entry.node_id < command.node_id and log.find(entry.node_id) is entry
+        if is_on_path == entry.is_on_path:
+            continue
+        entry.is_on_path = is_on_path
+        state.ledger.touch_entry(entry)
+        if not is_on_path:
+            if entry.wait is not None:
+                waits.disarm(state, entry.wait)
+            _forget_key(task, entry)
+    _sort_queue(log)
+    return EntryRef(task.id, log.invocation_count, log.branch_id, command.node_id)
+
+
+# What happens to durable tasks ---------------------------------------------------------------------------------------
+
+
+def advance(state: State, entry: Entry, now_us: int) -> None:
+    """A condition of the entry's wait came true."""
+    wait = entry.wait
+    assert wait is not None
+    if entry.is_satisfied:
+        return
+    if not wait.is_over():
+        state.ledger.touch_entry(entry)
+        return
+    waits.disarm(state, wait)
+    data = waits.encoded({"CREATE": wait.fired()})
+    if entry.kind is EntryKind.SIGNAL:
+        entry.satisfied_at_us = now_us
+        entry.result = data
+        state.ledger.touch_entry(entry)
+        state.ledger.emit(SignalFired(entry.log.task.id, entry.label, data))
+        return
+    _satisfy(state, entry, data, now_us)
+
+
+def child_finished(state: State, run: Run, now_us: int) -> None:
+    """Call when a run has ended."""
+    parent_id = run.row.parent_task_id
+    if parent_id is None:
+        return
+    task = state.tasks.get(parent_id)
+    if task is None:
+        if parent_id in state.dormant:
+            state.waking[parent_id] = None
+        return
+    entry = None if task.log is None else task.log.by_child.get(run.id)
+    if entry is not None and not entry.is_satisfied:
+        state.ledger.finish_child(task.id, run.id)
+        _satisfy(state, entry, None, now_us)
+
+
+def child_replayed(state: State, run: Run) -> None:
+    """Call when a finished run starts anew: its outcome in its parent's log is none any more (section 5.3)."""
+    parent_id = run.row.parent_task_id
+    if parent_id is None:
+        return
+    state.ledger.reopen_child(parent_id, run.id)
+    task = state.tasks.get(parent_id)
+    entry = None if task is None or task.log is None else task.log.by_child.get(run.id)
+    if entry is None or not entry.is_satisfied:
+        return
+    log = entry.log
+    entry.satisfied_at_us = entry.order = entry.result = None
+    if entry in log.queue:
+        if log.queue.index(entry) < log.next:
+            log.next -= 1
+        log.queue.remove(entry)
+    state.ledger.touch_entry(entry)
+
+
+def stall(state: State, log: DurableLog, now_us: int) -> None:
+    """Something was held back for too long: the invocation is dropped and the task starts again."""
+    log.stalled_at_us = None
+    task = log.task
+    if task.status is not TaskStatus.RUNNING or not _is_holding(log):
+        return
+    if log.stream is not None:
+        reason = "a result that should come first was not asked for"
+        state.ledger.emit(DropInvocation(stream=log.stream, ref=_invocation_ref(log), reason=reason))
+    _evict(state, task, log, "restarted: a recorded result was not asked for again", now_us)
+
+
+# Loading -------------------------------------------------------------------------------------------------------------
+
+
+def restore_log(
+    state: State,
+    task: Task,
+    row: DurableTaskRow,
+    branches: Sequence[DurableBranchRow],
+    entries: Sequence[tuple[DurableEntryRow, bool]],
+    now_us: int,
+) -> None:
+    """Gives a loaded task its log. The flag beside an entry says that its child run has ended.
+
+    An invocation that was running is taken to have been sent everything: what it missed, its worker lists.
+    """
+    log = task.log = DurableLog(task)
+    log.branch_id, log.branch_count = row.branch_id, row.branch_count
+    log.invocation_count = row.invocation_count
+    log.order_at_eviction = row.order_at_eviction
+    log.branches = {branch.branch_id: (branch.parent_branch_id, branch.fork_node_id) for branch in branches}
+    ended: list[Entry] = []
+    for kept, is_child_over in entries:
+        entry = Entry(log, kept.kind, kept.branch_id, kept.node_id, kept.identity, kept.label, kept.created_at_us)
+        entry.child_run_id, entry.child_key, entry.workflow_name = kept.child_run_id, kept.child_key, kept.workflow_name
+        entry.is_awaited, entry.is_on_path = kept.is_awaited, kept.is_on_path
+        entry.satisfied_at_us, entry.order = kept.satisfied_at_us, kept.order
+        if kept.wait is not None:
+            entry.wait = Wait.restored(entry, kept.wait)
+        log.add(entry)
+        log.order_count = max(log.order_count, entry.order or 0)
+        if is_child_over and not entry.is_satisfied:
+            ended.append(entry)
+        entry.has_woken = entry.is_satisfied
+        if entry.child_key and not entry.is_on_path:
+            _forget_key(task, entry)
+    if task.children:
+        # The rows of children know indexes too, by which a durable task does not tell them apart.
+        by_child = log.by_child
+        task.children = {k: r for k, r in task.children.items() if r not in by_child or by_child[r].child_key == k}
+    for entry in log.entries.values():
+        if entry.child_key and entry.is_on_path and entry.child_run_id is not None:
+            if task.children is None:
+                task.children = {}
+            task.children[entry.child_key] = entry.child_run_id
+    _sort_queue(log)
+    told = log.order_count if log.order_at_eviction is None else log.order_at_eviction
+    _received(log, told)
+    for entry in ended:
+        assert entry.child_run_id is not None
+        state.ledger.finish_child(task.id, entry.child_run_id)
+        state.ledger.touch_entry(entry)
+        entry.satisfied_at_us = now_us
+        if entry.is_awaited and entry.is_on_path:
+            _take_place(log, entry)
+    if not task.is_terminal:
+        waits.arm_log(state, log)
+
+
+def wake(state: State, task: Task, now_us: int) -> None:
+    """Call once a loaded task is in its place: an evicted one that has news is restored."""
+    log = task.log
+    if task.status is TaskStatus.EVICTED and log is not None and (log.has_news() or _has_unasked_news(log)):
+        attempts.restore(state, task, now_us)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _present_log(state: State, request: DurableRequest) -> DurableLog | None:
+    """The log the request is about; None, and the worker is told, when its invocation is not the present one."""
+    task = state.tasks.get(request.task_id)
+    log = None if task is None else task.log
+    if (
+        task is None
+        or log is None
+        or task.status is not TaskStatus.RUNNING
+        or log.invocation_count != request.invocation_count
+    ):
+        _drop(state, request, "another invocation of the task has begun, or it has ended")
+        return None
+    log.stream = request.stream
+    return log
+
+
+def _drop(state: State, request: DurableRequest, reason: str) -> None:
+    ref = EntryRef(request.task_id, request.invocation_count, 0, 0)
+    state.ledger.emit(DropInvocation(stream=request.stream, ref=ref, reason=reason))
+
+
+def _log_of(task: Task) -> DurableLog:
+    if task.log is None:
+        task.log = DurableLog(task)
+    return task.log
+
+
+def _ref(entry: Entry) -> EntryRef:
+    log = entry.log
+    return EntryRef(log.task.id, log.invocation_count, entry.branch_id, entry.node_id)
+
+
+def _invocation_ref(log: DurableLog) -> EntryRef:
+    return EntryRef(log.task.id, log.invocation_count, log.branch_id, log.cursor)
+
+
+def _same_entry(state: State, log: DurableLog, kind: EntryKind, identity: str, described: str) -> Entry | int | None:
+    """Takes the next node: its entry, or its number if nothing is recorded there yet. None, and the worker is told,
+    when what is recorded there is another operation."""
+    log.cursor += 1
+    entry = log.find(log.cursor)
+    if entry is None:
+        return log.cursor
+    if entry.kind is kind and entry.identity == identity:
+        return entry
+    assert log.stream is not None
+    recorded = entry.kind.value.lower().replace("_", " ")
+    if entry.workflow_name:
+        recorded += f" of {entry.workflow_name}"
+    message = (
+        f"the program is not deterministic: operation {log.cursor} was recorded as a {recorded}, "
+        f"and is now a {described}"
+    )
+    state.ledger.emit(NonDeterminism(stream=log.stream, ref=_ref(entry), message=message))
+    return None
+
+
+def _new_entry(state: State, log: DurableLog, kind: EntryKind, identity: str, label: str, now_us: int) -> Entry:
+    _check_room(log)
+    entry = Entry(log, kind, log.branch_id, log.cursor, identity, label, now_us)
+    log.add(entry)
+    state.ledger.touch_entry(entry)
+    return entry
+
+
+def _check_room(log: DurableLog) -> None:
+    if len(log.entries) + len(log.signals) >= ENTRIES_MAX:
+        raise ResourceExhausted(
+            f"a durable task may record at most {ENTRIES_MAX} operations; spawn child workflows that take a part each"
+        )
+
+
+def _child_identity(child: RunRequest) -> str:
+    return hashlib.sha256(f"{child.workflow_name}\0{child.input}".encode()).hexdigest()
+
+
+def _keyed(log: DurableLog, child: RunRequest) -> Entry | None:
+    """The entry of the child that this key already stands for."""
+    if not child.child_key or log.task.children is None:
+        return None
+    run_id = log.task.children.get(child.child_key)
+    return None if run_id is None else log.by_child.get(run_id)
+
+
+def _spawn_one(state: State, log: DurableLog, child: RunRequest, now_us: int) -> Entry:
+    run_id = triggers.spawn(state, log.task, child, now_us)
+    entry = _new_entry(state, log, EntryKind.RUN, _child_identity(child), "", now_us)
+    entry.child_run_id = run_id
+    entry.child_key = child.child_key or None
+    entry.workflow_name = child.workflow_name
+    log.by_child[run_id] = entry
+    run = state.runs.get(run_id)
+    if run is None or run.status in TERMINAL_RUN:
+        # It ended in the moment it was made, or it is an older run that the key stands for.
+        state.ledger.finish_child(log.task.id, run_id)
+        _satisfy(state, entry, None, now_us)
+    return entry
+
+
+def _want(state: State, log: DurableLog, entry: Entry, now_us: int) -> None:
+    """The program waits for the entry in this invocation."""
+    entry.wanted_by = log.invocation_count
+    if entry.kind is EntryKind.MEMO:
+        if entry.is_satisfied:
+            _send(state, log, entry)
+        return
+    if not entry.is_awaited:
+        entry.is_awaited = True
+        state.ledger.touch_entry(entry)
+        if entry.is_satisfied:
+            _take_place(log, entry)
+    if entry.is_satisfied:
+        if entry.sent_by == log.invocation_count:
+            _send(state, log, entry)
+        else:
+            _send_in_order(state, log, now_us)
+
+
+def _satisfy(state: State, entry: Entry, result: str | None, now_us: int) -> None:
+    log = entry.log
+    entry.satisfied_at_us = now_us
+    entry.result = result
+    state.ledger.touch_entry(entry)
+    if not entry.is_on_path:
+        return
+    if entry.is_awaited:
+        _take_place(log, entry)
+    task = log.task
+    if task.status is TaskStatus.EVICTED:
+        attempts.restore(state, task, now_us)
+    elif task.status is TaskStatus.RUNNING:
+        _send_in_order(state, log, now_us)
+
+
+def _take_place(log: DurableLog, entry: Entry) -> None:
+    log.order_count += 1
+    entry.order = log.order_count
+    log.queue.append(entry)
+
+
+def _send_in_order(state: State, log: DurableLog, now_us: int) -> None:
+    """Sends results from the front of the order for as long as this invocation waits for them."""
+    queue = log.queue
+    start = log.next
+    while log.next < len(queue) and queue[log.next].wanted_by == log.invocation_count:
+        queue[log.next].sent_by = log.invocation_count
+        _send(state, log, queue[log.next])
+        log.next += 1
+    if log.next != start or not _is_holding(log):
+        _calm(state, log)
+    if log.stalled_at_us is None and _is_holding(log):
+        log.stalled_at_us = now_us + STALL_US
+        state.timers.arm(log.stalled_at_us, AlarmKind.ORDER_STALLED, log)
+
+
+def _is_holding(log: DurableLog) -> bool:
+    """Whether a result that is waited for is held back by one that is not."""
+    return any(entry.wanted_by == log.invocation_count for entry in log.queue[log.next + 1 :])
+
+
+def absent_children(state: State, request: SpawnChildren) -> set[str]:
+    """Runs that keys of the request stand for and whose end has to be looked up."""
+    task = state.tasks.get(request.task_id)
+    if task is None or task.log is None or not task.children:
+        return set()
+    known = {task.children[child.child_key] for child in request.requests if child.child_key in task.children}
+    return known - task.log.by_child.keys() - state.runs.keys()
+
+
+def _calm(state: State, log: DurableLog) -> None:
+    if log.stalled_at_us is not None:
+        log.stalled_at_us = None
+        state.timers.disarm()
+
+
+def _send(state: State, log: DurableLog, entry: Entry) -> None:
+    if log.stream is not None:
+        state.ledger.emit(EntryCompleted(stream=log.stream, ref=_ref(entry), order=entry.order, payload=entry.result))
+
+
+def _received(log: DurableLog, order: int) -> None:
+    """The worker has had results up to `order` in this invocation."""
+    while log.next < len(log.queue) and (log.queue[log.next].order or 0) <= order:
+        log.queue[log.next].sent_by = log.invocation_count
+        log.next += 1
+
+
+def _evict(state: State, task: Task, log: DurableLog, reason: str, now_us: int) -> None:
+    log.order_at_eviction = log.order_count
+    has_news = _has_unasked_news(log) or log.has_news()
+    if has_news and log.next < len(log.queue):
+        log.order_at_eviction = (log.queue[log.next].order or 1) - 1
+    _calm(state, log)
+    state.ledger.touch_log(log)
+    attempts.evict(state, task, reason, now_us)
+    if has_news:
+        attempts.restore(state, task, now_us)
+
+
+def _has_unasked_news(log: DurableLog) -> bool:
+    """Whether a child has ended that nobody is known to wait for. Not every client lists what it waits for before it
+    is evicted, so the task is restored for it, once."""
+    news = [
+        entry
+        for entry in log.by_child.values()
+        if entry.is_on_path and entry.is_satisfied and not entry.is_awaited and not entry.has_woken
+    ]
+    for entry in news:
+        entry.has_woken = True
+    return bool(news)
+
+
+def _forget_key(task: Task, entry: Entry) -> None:
+    """The key of a discarded child does not stand for it any more."""
+    if task.children and entry.child_key and task.children.get(entry.child_key) == entry.child_run_id:
+        del task.children[entry.child_key]
+
+
+def _sort_queue(log: DurableLog) -> None:
+    log.queue = sorted(
+        (entry for entry in log.entries.values() if entry.order is not None and entry.is_on_path),
+        key=lambda entry: entry.order or 0,
+    )

@@ -1,0 +1,270 @@
+"""Waits: what is waited for, whether it has come, and what it brought.
+
+A wait is a list of conditions, each a sleep or a user event. Conditions of one group are alternatives, all groups are
+required; a condition that came true stays true. Durable tasks wait (`durable.py`), and so do the tasks of a DAG that
+declare conditions (`conditions.py`): the owner of a wait is told by being found in `State.advanced`.
+
+A wait is *armed* while its owner may still be moved by it. An armed wait is found by the keys of the events it still
+needs, and has one alarm, for the earliest sleep it still needs. An event satisfies every wait it matches.
+
+Cost: arming and disarming O(conditions); an event costs O(waits for exactly its key).
+
+Source: semantics 6.3, 6.4 and 6.8, grpc specification 7.1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from broadaxe.core.durations import DURATION_US_MAX
+from broadaxe.core.expressions import Environment, evaluate_bool
+from broadaxe.core.timers import AlarmKind
+from broadaxe.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from broadaxe.core.conditions import Gate
+    from broadaxe.core.durable_log import DurableLog, Entry
+    from broadaxe.core.state import State
+
+#: Conditions of one wait.
+CONDITIONS_MAX: Final = 1_000
+
+
+class Condition(msgspec.Struct, frozen=True, array_like=True):
+    """One thing to wait for. Exactly one of `sleep` and `event_key` is given."""
+
+    group: int
+    """Conditions with the same number are alternatives."""
+    data_key: str
+    """Under which name its data is handed over."""
+    sleep: str = ""
+    """The duration as it was asked for; it is handed back in the same words."""
+    sleep_us: int = 0
+    event_key: str = ""
+    scope: str | None = None
+    """Only events pushed with this scope count; None for any."""
+    expression: str = ""
+    """CEL over the event's payload; empty is true."""
+    since_us: int | None = None
+    """Events stored since then count too, the newest first. Only together with a scope."""
+
+    @property
+    def is_sleep(self) -> bool:
+        return not self.event_key
+
+
+class Progress(msgspec.Struct, frozen=True, array_like=True):
+    """A condition and how far it is, as it is kept in a row. `data` is the JSON text it brought."""
+
+    condition: Condition
+    due_at_us: int | None
+    data: str | None
+
+
+class PastEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event that was stored before the wait began."""
+
+    key: str
+    scope: str | None
+    payload: str
+    seen_at_us: int
+
+
+class Wait:
+    """Conditions and how far they are. `due_at_us` is the earliest sleep still needed, None without one."""
+
+    __slots__ = ("conditions", "data", "due", "due_at_us", "is_armed", "owner")
+
+    def __init__(self, owner: Entry | Gate, conditions: Sequence[Condition], now_us: int) -> None:
+        self.owner = owner
+        self.conditions = tuple(conditions)
+        self.due: list[int | None] = [
+            min(now_us + max(0, condition.sleep_us), now_us + DURATION_US_MAX) if condition.is_sleep else None
+            for condition in self.conditions
+        ]
+        self.data: list[str | None] = [None] * len(self.conditions)
+        self.due_at_us: int | None = None
+        self.is_armed = False
+
+    @classmethod
+    def restored(cls, owner: Entry | Gate, kept: str) -> Wait:
+        """A wait as its row keeps it."""
+        progress = msgspec.json.decode(kept, type=tuple[Progress, ...])
+        wait = cls(owner, [part.condition for part in progress], 0)
+        wait.due = [part.due_at_us for part in progress]
+        wait.data = [part.data for part in progress]
+        return wait
+
+    def kept(self) -> str:
+        """The text its row keeps; `restored` reads it."""
+        parts = zip(self.conditions, self.due, self.data, strict=True)
+        return encoded([Progress(*part) for part in parts])
+
+    def is_over(self) -> bool:
+        """Whether every group has a condition that came true."""
+        done = {condition.group for condition, data in zip(self.conditions, self.data, strict=True) if data is not None}
+        return all(condition.group in done for condition in self.conditions)
+
+    def open_events(self) -> set[str]:
+        """Keys of the events it still needs."""
+        pairs = zip(self.conditions, self.data, strict=True)
+        return {condition.event_key for condition, data in pairs if data is None and not condition.is_sleep}
+
+    def earliest_us(self) -> int | None:
+        """When the next sleep it still needs is over."""
+        pairs = zip(self.due, self.data, strict=True)
+        return min((due for due, data in pairs if data is None and due is not None), default=None)
+
+    def fired(self) -> dict[str, list[msgspec.Raw]]:
+        """What the conditions that came true brought, by data key."""
+        brought: dict[str, list[msgspec.Raw]] = {}
+        for condition, data in zip(self.conditions, self.data, strict=True):
+            if data is not None:
+                brought.setdefault(condition.data_key, []).append(msgspec.Raw(data.encode()))
+        return brought
+
+
+def check(conditions: Sequence[Condition], *, field: str) -> None:
+    """Raises InvalidArgument unless this can be waited for."""
+    if not conditions:
+        raise InvalidArgument("a wait needs at least one condition", field=field)
+    if len(conditions) > CONDITIONS_MAX:
+        raise InvalidArgument(f"at most {CONDITIONS_MAX} conditions in one wait", field=field)
+
+
+def identity(conditions: Iterable[Condition]) -> str:
+    """Hex digest of what makes two waits the same operation of a program (section 6.2)."""
+    parts = sorted([c.is_sleep, c.sleep_us, c.event_key, c.expression, c.data_key] for c in conditions)
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def arm(state: State, wait: Wait) -> None:
+    """Idempotent."""
+    if wait.is_armed:
+        return
+    wait.is_armed = True
+    for key in wait.open_events():
+        state.waits_by_event.setdefault(key, {})[wait] = None
+    _set_alarm(state, wait)
+
+
+def disarm(state: State, wait: Wait) -> None:
+    """Idempotent."""
+    if not wait.is_armed:
+        return
+    wait.is_armed = False
+    for condition in wait.conditions:
+        if not condition.is_sleep:
+            waiting = state.waits_by_event.get(condition.event_key)
+            if waiting is not None:
+                waiting.pop(wait, None)
+                if not waiting:
+                    del state.waits_by_event[condition.event_key]
+    if wait.due_at_us is not None:
+        wait.due_at_us = None
+        state.timers.disarm()
+
+
+def disarm_log(state: State, log: DurableLog) -> None:
+    """The log's task has ended or sleeps outside memory: nothing in it is waited for here."""
+    for entry in log.all_entries():
+        if entry.wait is not None:
+            disarm(state, entry.wait)
+    if log.stalled_at_us is not None:
+        log.stalled_at_us = None
+        state.timers.disarm()
+
+
+def arm_log(state: State, log: DurableLog) -> None:
+    """The log's task lives: what is open in it is waited for."""
+    for entry in log.all_entries():
+        if entry.wait is not None and entry.is_on_path and not entry.is_satisfied:
+            arm(state, entry.wait)
+
+
+def encoded(data: object) -> str:
+    return msgspec.json.encode(data).decode()
+
+
+def ring(state: State, wait: Wait, now_us: int) -> None:
+    """A sleep of the wait is over: every one that is due by now."""
+    wait.due_at_us = None
+    _sleep_over(wait, now_us)
+    _set_alarm(state, wait)
+    state.advanced.append(wait)
+
+
+def look_at_once(state: State, wait: Wait, past: Sequence[PastEvent], now_us: int) -> None:
+    """What a new wait finds satisfied already: sleeps of no length, and stored events it looks back at."""
+    _sleep_over(wait, now_us)
+    for position, condition in enumerate(wait.conditions):
+        if condition.since_us is None or condition.scope is None:
+            continue
+        events = [
+            event for event in past if event.key == condition.event_key and event.seen_at_us >= condition.since_us
+        ]
+        for event in sorted(events, key=lambda event: event.seen_at_us, reverse=True):
+            if _matches(condition, event.scope, _Payload(event.payload)):
+                wait.data[position] = event.payload
+                break
+    state.advanced.append(wait)
+
+
+def offer(state: State, key: str, scope: str | None, payload: str) -> None:
+    """Shows a pushed event to every armed wait for its key."""
+    waiting = state.waits_by_event.get(key)
+    if not waiting:
+        return
+    shown = _Payload(payload)
+    for wait in list(waiting):
+        has_advanced = False
+        for position, condition in enumerate(wait.conditions):
+            if wait.data[position] is None and condition.event_key == key and _matches(condition, scope, shown):
+                wait.data[position] = payload
+                has_advanced = True
+        if has_advanced:
+            if key not in wait.open_events():
+                waiting.pop(wait, None)
+            state.advanced.append(wait)
+    if not waiting:
+        state.waits_by_event.pop(key, None)
+
+
+class _Payload:
+    """An event's payload, parsed when the first expression asks for it."""
+
+    __slots__ = ("_text", "_variables")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._variables: dict[str, Any] | None = None
+
+    def variables(self) -> dict[str, Any]:
+        if self._variables is None:
+            self._variables = {"input": msgspec.json.decode(self._text, type=dict[str, Any])}
+        return self._variables
+
+
+def _matches(condition: Condition, scope: str | None, payload: _Payload) -> bool:
+    if condition.scope is not None and condition.scope != scope:
+        return False
+    if not condition.expression.strip():
+        return True
+    return evaluate_bool(condition.expression, Environment.CONDITION, payload.variables()) is True
+
+
+def _sleep_over(wait: Wait, now_us: int) -> None:
+    for position, condition in enumerate(wait.conditions):
+        due_at_us = wait.due[position]
+        if due_at_us is not None and due_at_us <= now_us and wait.data[position] is None:
+            wait.data[position] = encoded({"sleep_duration": condition.sleep})
+
+
+def _set_alarm(state: State, wait: Wait) -> None:
+    wait.due_at_us = wait.earliest_us()
+    if wait.due_at_us is not None:
+        state.timers.arm(wait.due_at_us, AlarmKind.WAIT_DUE, wait)
