@@ -44,7 +44,7 @@ async def test_unknown_api_paths_are_json_whatever_the_method(site: Site) -> Non
         ("POST", "/api/nothing"),
         ("GET", "/api"),
         ("GET", f"{site.tenant}/slack"),
-        ("GET", f"{site.stable}/filters"),
+        ("GET", f"{site.stable}/nothing"),
         ("GET", f"{site.tenant}/workflows/crons"),
     ):
         answer = await site.client.request(method, path)

@@ -26,10 +26,8 @@ from broadaxe.errors import BroadaxeError, IdempotencyCollision, InvalidArgument
 
 #: Runs or events in one request.
 BULK_MAX: Final = 1000
-#: What the index over keys takes in any case.
-EVENT_KEY_BYTES_MAX: Final = 1024
-#: Size of an event's key and of its scope: what fits into an entry of an index.
-EVENT_TEXT_BYTES_MAX: Final = 2_000
+#: Size of an event's key; like that of a scope it fits into an entry of an index.
+EVENT_KEY_BYTES_MAX: Final = 1_024
 
 _TOO_MANY_KEYS: Final = f"the tenant's runs hold {idempotency.CLAIMS_MAX} idempotency keys, the most allowed"
 
@@ -134,11 +132,12 @@ def push(state: State, events: Sequence[EventRequest], now_us: int) -> tuple[Pus
     for position, event in enumerate(events):
         if not event.key:
             raise InvalidArgument("an event needs a key", field=f"events[{position}].key")
-        if len(event.key.encode()) > EVENT_KEY_BYTES_MAX:
-            raise InvalidArgument(f"longer than {EVENT_KEY_BYTES_MAX} bytes", field=f"events[{position}].key")
-        for field, text in (("key", event.key), ("scope", event.scope)):
-            if text is not None and len(text.encode()) > EVENT_TEXT_BYTES_MAX:
-                raise InvalidArgument(f"longer than {EVENT_TEXT_BYTES_MAX} bytes", field=f"events[{position}].{field}")
+        for field, text, size_bytes_max in (
+            ("key", event.key, EVENT_KEY_BYTES_MAX),
+            ("scope", event.scope, filters.SCOPE_BYTES_MAX),
+        ):
+            if text is not None and len(text.encode()) > size_bytes_max:
+                raise InvalidArgument(f"longer than {size_bytes_max} bytes", field=f"events[{position}].{field}")
         if event.priority is not None:
             check_priority(event.priority, field=f"events[{position}].priority")
         debounce.check(event.additional_metadata, field=f"events[{position}].additional_metadata")

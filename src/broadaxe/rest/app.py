@@ -29,6 +29,7 @@ from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.routers import (
     counts,
     events,
+    filters,
     limits,
     logs,
     people,
@@ -65,6 +66,7 @@ _ROUTERS: Final = (
     workflows.routes,
     workers.routes,
     events.routes,
+    filters.routes,
     limits.routes,
     webhooks.routes,
 )

@@ -32,6 +32,7 @@ __all__ = [
     "metadata_pairs",
     "page_of",
     "parse_instant",
+    "plain_text",
     "strict_metadata_pairs",
 ]
 
@@ -127,6 +128,17 @@ def json_text(value: object, *, field: str) -> str:
 def has_nul(json_text: str) -> bool:
     """Whether some string in this JSON text has a NUL character."""
     return "\\u0000" in json_text and _NUL_IN_JSON.search(json_text) is not None
+
+
+def plain_text(text: str, *, field: str) -> str:
+    """A short text that is stored and looked up."""
+    if "\x00" in text:
+        raise InvalidArgument("contains a NUL character, which cannot be stored", field=field)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument("is not valid Unicode: it holds a lone surrogate", field=field) from None
+    return text
 
 
 def page_of(offset: int, limit: int, total: int, *, stops: bool = True) -> Pagination:

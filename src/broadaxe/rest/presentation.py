@@ -27,7 +27,15 @@ from broadaxe.core.lifecycle import SHOWN_AS, RunStatus, TaskStatus
 from broadaxe.rest import wire
 from broadaxe.storage import accounts, tokens
 from broadaxe.storage.catalogue import VersionRecord, WorkerRecord, WorkflowRecord, tasks_of
-from broadaxe.storage.reads import EventRecord, HistoryEntry, LogRecord, RunRecord, TaskRecord
+from broadaxe.storage.reads import (
+    EventRecord,
+    ExpressionFailureRecord,
+    FilterRecord,
+    HistoryEntry,
+    LogRecord,
+    RunRecord,
+    TaskRecord,
+)
 from broadaxe.storage.webhooks import WebhookRecord
 
 Definitions = Mapping[str, WorkflowDefinition]
@@ -82,6 +90,7 @@ def run_row(run: RunRecord, definitions: Definitions) -> wire.TaskSummary:
         duration=duration_ms(run.started_at, run.finished_at),
         error_message=run_error(run),
         parent_task_external_id=run.parent_task_id,
+        idempotency_key=run.idempotency_key,
     )
 
 
@@ -126,6 +135,7 @@ def _task_row(
         duration=duration_ms(task.started_at, task.finished_at),
         error_message=task.error,
         parent_task_external_id=run.parent_task_id,
+        idempotency_key=run.idempotency_key,
         workflow_config=config,
     )
 
@@ -335,25 +345,46 @@ def worker(record: WorkerRecord, workflows: Sequence[tuple[str, str]] | None = N
 
 
 def event(record: EventRecord) -> wire.Event:
-    def count(status: RunStatus) -> int:
-        return sum(run.status is status for run in record.runs)
-
+    count = record.run_counts.get
     return wire.Event(
         metadata=metadata(record.id, record.seen_at, record.seen_at),
         key=record.key,
         tenant_id=record.tenant_id,
         workflow_run_summary=wire.RunSummary(
-            running=count(RunStatus.RUNNING),
-            queued=count(RunStatus.QUEUED),
-            succeeded=count(RunStatus.COMPLETED),
-            failed=count(RunStatus.FAILED),
-            cancelled=count(RunStatus.CANCELLED),
+            running=count(RunStatus.RUNNING, 0),
+            queued=count(RunStatus.QUEUED, 0),
+            succeeded=count(RunStatus.COMPLETED, 0),
+            failed=count(RunStatus.FAILED, 0),
+            cancelled=count(RunStatus.CANCELLED, 0),
         ),
         payload=json_object(record.payload),
         additional_metadata=json_object(record.additional_metadata),
         scope=record.scope,
         seen_at=record.seen_at,
-        triggered_runs=[wire.TriggeredRun(workflow_run_id=run.run_id) for run in record.runs],
+        triggered_runs=[wire.TriggeredRun(workflow_run_id=run.run_id, filter_id=run.filter_id) for run in record.runs],
+        triggering_webhook_name=record.webhook_name,
+    )
+
+
+def event_filter(record: FilterRecord, tenant_id: str) -> wire.Filter:
+    return wire.Filter(
+        metadata=metadata(record.id, record.created_at, record.updated_at),
+        tenant_id=tenant_id,
+        workflow_id=record.workflow_id,
+        scope=record.scope,
+        expression=record.expression,
+        payload=json_object(record.payload),
+        is_declarative=record.is_declared,
+    )
+
+
+def expression_failure(record: ExpressionFailureRecord) -> wire.ExpressionFailure:
+    return wire.ExpressionFailure(
+        metadata=metadata(record.id, record.at, record.at),
+        source=record.source.value,
+        message=record.message,
+        workflow_id=record.workflow_id,
+        event_id=record.event_id,
     )
 
 

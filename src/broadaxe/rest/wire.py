@@ -207,6 +207,7 @@ class TaskSummary(Wire):
     error_message: str | None = None
     is_durable: bool | None = None
     parent_task_external_id: str | None = None
+    idempotency_key: str | None = None
     workflow_config: JsonObject | None = None
 
 
@@ -573,6 +574,7 @@ class RunSummary(Wire):
 
 class TriggeredRun(Wire):
     workflow_run_id: str
+    filter_id: str | None = None
 
 
 class Event(Wire):
@@ -585,6 +587,7 @@ class Event(Wire):
     scope: str | None = None
     seen_at: Instant
     triggered_runs: list[TriggeredRun]
+    triggering_webhook_name: str | None = None
 
 
 class EventList(Wire):
@@ -630,6 +633,48 @@ class WebhookChallenge(Wire):
     """Slack's question whether an address is meant for it, sent back."""
 
     challenge: str
+
+
+class PushedEvents(Wire):
+    metadata: Metadata
+    events: list[Event]
+
+
+class Filter(Wire):
+    metadata: Metadata
+    tenant_id: str
+    workflow_id: str
+    scope: str
+    expression: str
+    payload: JsonObject
+    is_declarative: bool
+
+
+class FilterList(Wire):
+    pagination: Pagination
+    rows: list[Filter]
+
+
+class ExpressionDebug(Wire):
+    """What an expression says, or why it says nothing."""
+
+    status: Literal["SUCCESS", "ERROR"]
+    output: bool | None = None
+    error: str | None = None
+
+
+class ExpressionFailure(Wire):
+    """An expression that failed where nobody waited to be told."""
+
+    metadata: Metadata
+    source: Literal["FILTER", "IDEMPOTENCY_KEY"]
+    message: str
+    workflow_id: str | None = None
+    event_id: str | None = None
+
+
+class ExpressionFailures(Wire):
+    rows: list[ExpressionFailure]
 
 
 class RateLimit(Wire):

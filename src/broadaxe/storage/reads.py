@@ -20,6 +20,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from broadaxe.core.decision import FailureSource
 from broadaxe.core.lifecycle import SHOWN_AS, RunStatus, TaskEventType, TaskStatus
 from broadaxe.storage.ids import CLOCK_SLACK, ID_MAX, id_floor, id_time
 from broadaxe.storage.statements import statement
@@ -30,6 +31,8 @@ __all__ = [
     "EventFilter",
     "EventRecord",
     "EventRun",
+    "ExpressionFailureRecord",
+    "FilterRecord",
     "FinishedBucket",
     "HistoryEntry",
     "LiveGroupCount",
@@ -59,7 +62,7 @@ LIVE_DEFINITIONS_MAX: Final = 10_000
 LIVE_GROUPS_MAX: Final = 10_000
 WAITING_LOOKED_AT_MAX: Final = 100_000
 EVENT_KEYS_MAX: Final = 1_000
-RUNS_OF_EVENTS_MAX: Final = 5_000
+RUNS_PER_EVENT_MAX: Final = 500
 
 #: Spans of a trace that were sent before the run was made are still found when they are younger than this.
 TRACE_BEFORE_RUN: Final = timedelta(days=1)
@@ -103,6 +106,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     input: str | None
     additional_metadata: str | None
     parent_task_id: str | None
+    idempotency_key: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -180,8 +184,10 @@ class SpanRecord(msgspec.Struct, frozen=True):
 
 
 class EventRun(msgspec.Struct, frozen=True, gc=False):
+    """A run that an event started, and the filter that let the event through."""
+
     run_id: str
-    status: RunStatus
+    filter_id: str | None
 
 
 class EventRecord(msgspec.Struct, frozen=True):
@@ -191,8 +197,35 @@ class EventRecord(msgspec.Struct, frozen=True):
     payload: str
     additional_metadata: str | None
     scope: str | None
+    webhook_name: str | None
     seen_at: datetime
     runs: tuple[EventRun, ...]
+    """The first `RUNS_PER_EVENT_MAX` of them."""
+    run_counts: dict[RunStatus, int]
+
+
+class FilterRecord(msgspec.Struct, frozen=True, gc=False):
+    """An event filter."""
+
+    id: str
+    workflow_id: str
+    scope: str
+    expression: str
+    payload: str
+    is_declared: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class ExpressionFailureRecord(msgspec.Struct, frozen=True, gc=False):
+    """An expression that failed where nobody waited to be told."""
+
+    id: str
+    source: FailureSource
+    message: str
+    workflow_id: str | None
+    event_id: str | None
+    at: datetime
 
 
 class FinishedBucket(msgspec.Struct, frozen=True, gc=False):
@@ -263,6 +296,7 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     metadata: tuple[tuple[str, str], ...] = ()
     """Pairs compared as text with the metadata value rendered as text; any of them, or all with `match_all`."""
     match_all: bool = False
+    idempotency_keys: tuple[str, ...] | None = None
 
 
 class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -278,7 +312,7 @@ class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which pushed events are meant; both times are inclusive, and all metadata pairs must match."""
+    """Which pushed events are meant; both times are inclusive, and all metadata pairs must match as text."""
 
     tenant_id: str
     since: datetime
@@ -572,8 +606,7 @@ class Reads:
     async def events_page(self, wanted: EventFilter, *, limit: int, offset: int) -> list[EventRecord]:
         """Events newest first, each with the runs it started."""
         rows = await self._pool.fetch(statement("reads/event_list"), *_event_arguments(wanted), limit, offset)
-        runs = await self._runs_of_events(wanted.tenant_id, [str(row["id"]) for row in rows])
-        return [_event(row, wanted.tenant_id, runs.get(str(row["id"]), [])) for row in rows]
+        return await self._events(wanted.tenant_id, rows)
 
     async def count_events(self, wanted: EventFilter) -> int:
         """How many events pass, counting no further than `COUNT_MAX`."""
@@ -581,17 +614,67 @@ class Reads:
         return count
 
     async def event(self, tenant_ids: Sequence[str], event_id: str) -> EventRecord | None:
-        row = await self._pool.fetchrow(statement("reads/event_by_id"), tenant_ids, event_id)
+        row = await self._pool.fetchrow(statement("reads/events_by_id"), tenant_ids, [event_id])
         if row is None:
             return None
-        tenant_id = str(row["tenant_id"])
-        runs = await self._runs_of_events(tenant_id, [event_id])
-        return _event(row, tenant_id, runs.get(event_id, []))
+        (record,) = await self._events(str(row["tenant_id"]), [row])
+        return record
+
+    async def events_by_id(self, tenant_id: str, event_ids: Sequence[str]) -> list[EventRecord]:
+        """Events with the runs they started, in the order asked for; unknown ids are left out."""
+        rows = await self._pool.fetch(statement("reads/events_by_id"), [tenant_id], event_ids)
+        found = {record.id: record for record in await self._events(tenant_id, rows)}
+        return [found[event_id] for event_id in event_ids if event_id in found]
 
     async def event_keys(self, tenant_id: str, since: datetime) -> list[str]:
         """The distinct keys of events since then, sorted."""
         rows = await self._pool.fetch(statement("reads/event_keys"), tenant_id, id_floor(since), EVENT_KEYS_MAX)
         return [row["key"] for row in rows]
+
+    # Event filters, and expressions that failed ------------------------------------------------------------------
+
+    async def filters_page(
+        self,
+        tenant_id: str,
+        workflow_ids: Sequence[str] | None,
+        scopes: Sequence[str] | None,
+        *,
+        limit: int,
+        offset: int,
+    ) -> list[FilterRecord]:
+        """Event filters, newest first; None means all workflows, all scopes."""
+        rows = await self._pool.fetch(statement("reads/filter_list"), tenant_id, workflow_ids, scopes, limit, offset)
+        return [_filter(row) for row in rows]
+
+    async def count_filters(
+        self, tenant_id: str, workflow_ids: Sequence[str] | None, scopes: Sequence[str] | None
+    ) -> int:
+        """How many event filters pass, counting no further than `COUNT_MAX`."""
+        count: int = await self._pool.fetchval(
+            statement("reads/filter_count"), tenant_id, workflow_ids, scopes, COUNT_MAX
+        )
+        return count
+
+    async def filter(self, tenant_id: str, filter_id: str) -> FilterRecord | None:
+        row = await self._pool.fetchrow(statement("reads/filter_by_id"), tenant_id, filter_id)
+        return None if row is None else _filter(row)
+
+    async def expression_failures(
+        self, tenant_id: str, sources: Sequence[str] | None, *, limit: int, offset: int
+    ) -> list[ExpressionFailureRecord]:
+        """The newest first; None means all sources."""
+        rows = await self._pool.fetch(statement("reads/expression_failures"), tenant_id, sources, limit, offset)
+        return [
+            ExpressionFailureRecord(
+                str(row["id"]),
+                FailureSource(row["source"]),
+                row["message"],
+                _optional(row["workflow_id"]),
+                _optional(row["event_id"]),
+                row["at"],
+            )
+            for row in rows
+        ]
 
     # -------------------------------------------------------------------------------------------------------------
 
@@ -622,16 +705,22 @@ class Reads:
         rows = await self._pool.fetch(statement("reads/runs_by_id"), tenant_ids, list(run_ids), with_payloads)
         return {str(row["id"]): _run(row, tasks.get(str(row["id"]), ())) for row in rows}
 
-    async def _runs_of_events(self, tenant_id: str, event_ids: Sequence[str]) -> dict[str, list[EventRun]]:
+    async def _events(self, tenant_id: str, rows: Sequence[asyncpg.Record]) -> list[EventRecord]:
+        """The events with the runs they started."""
+        event_ids = [str(row["id"]) for row in rows]
         if not event_ids:
-            return {}
-        rows = await self._pool.fetch(
-            statement("reads/event_runs"), tenant_id, event_ids, _tasks_floor(event_ids), RUNS_OF_EVENTS_MAX
-        )
+            return []
+        floor = _tasks_floor(event_ids)
         runs: dict[str, list[EventRun]] = {}
-        for row in rows:
-            runs.setdefault(str(row["event_id"]), []).append(EventRun(str(row["id"]), RunStatus(row["status"])))
-        return runs
+        started = await self._pool.fetch(statement("reads/event_runs"), tenant_id, event_ids, floor, RUNS_PER_EVENT_MAX)
+        for row in started:
+            run = EventRun(str(row["id"]), _optional(row["filter_id"]))
+            runs.setdefault(str(row["event_id"]), []).append(run)
+        counts: dict[str, dict[RunStatus, int]] = {}
+        if runs:
+            for row in await self._pool.fetch(statement("reads/event_run_counts"), tenant_id, list(runs), floor):
+                counts.setdefault(str(row["event_id"]), {})[RunStatus(row["status"])] = row["runs"]
+        return [_event(row, tenant_id, runs.get(str(row["id"]), []), counts.get(str(row["id"]), {})) for row in rows]
 
 
 #: How far each entry moves an attempt: within one attempt the status only moves up this order (semantics 1.4).
@@ -736,12 +825,13 @@ def _ceiling(at: datetime) -> str:
 def _metadata_arguments(wanted: RunFilter) -> tuple[object, ...]:
     pairs = wanted.metadata
     if not pairs:
-        return None, None, None, None
+        return None, None, None, None, wanted.idempotency_keys
     # What the index can find: the pair with the value as a JSON string, or as the JSON it may have been. With
     # match_all the first pair narrows enough. The statement compares the texts themselves afterwards.
     narrowing = pairs[:1] if wanted.match_all else pairs
     candidates = [candidate for key, value in narrowing for candidate in _as_jsonb(key, value)]
-    return candidates, [key for key, _ in pairs], [value for _, value in pairs], wanted.match_all
+    keys, values = [key for key, _ in pairs], [value for _, value in pairs]
+    return candidates, keys, values, wanted.match_all, wanted.idempotency_keys
 
 
 def _as_jsonb(key: str, value: str) -> list[str]:
@@ -755,13 +845,13 @@ def _as_jsonb(key: str, value: str) -> list[str]:
 
 
 def _event_arguments(wanted: EventFilter) -> tuple[object, ...]:
-    metadata = msgspec.json.encode(dict(wanted.metadata)).decode() if wanted.metadata else None
     return (
         *_range_arguments(wanted),
         wanted.keys,
         wanted.event_ids,
         wanted.scopes,
-        metadata,
+        [key for key, _ in wanted.metadata] or None,
+        [value for _, value in wanted.metadata],
         wanted.workflow_ids,
         None if wanted.run_statuses is None else [status.value for status in wanted.run_statuses],
     )
@@ -811,6 +901,7 @@ def _run(row: asyncpg.Record, tasks: tuple[TaskRecord, ...]) -> RunRecord:
         input=row["input"],
         additional_metadata=row["additional_metadata"],
         parent_task_id=_optional(row["parent_task_id"]),
+        idempotency_key=row["idempotency_key"],
         created_at=row["created_at"],
         started_at=started_at,
         finished_at=row["finished_at"],
@@ -887,7 +978,7 @@ def _span(row: asyncpg.Record) -> SpanRecord:
     )
 
 
-def _event(row: asyncpg.Record, tenant_id: str, runs: list[EventRun]) -> EventRecord:
+def _event(row: asyncpg.Record, tenant_id: str, runs: list[EventRun], run_counts: dict[RunStatus, int]) -> EventRecord:
     return EventRecord(
         tenant_id=tenant_id,
         id=str(row["id"]),
@@ -895,6 +986,21 @@ def _event(row: asyncpg.Record, tenant_id: str, runs: list[EventRun]) -> EventRe
         payload=row["payload"],
         additional_metadata=row["additional_metadata"],
         scope=row["scope"],
+        webhook_name=row["triggering_webhook_name"],
         seen_at=row["seen_at"],
         runs=tuple(runs),
+        run_counts=run_counts,
+    )
+
+
+def _filter(row: asyncpg.Record) -> FilterRecord:
+    return FilterRecord(
+        str(row["id"]),
+        str(row["workflow_id"]),
+        row["scope"],
+        row["expression"],
+        row["payload"],
+        row["is_declared"],
+        row["created_at"],
+        row["updated_at"],
     )

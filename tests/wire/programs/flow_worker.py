@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from hatchet_sdk import Hatchet
-from programs import flow_batches, flow_concurrency, flow_limits, flow_placement
+from programs import flow_batches, flow_concurrency, flow_limits, flow_placement, flow_triggers
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--label", action="append", default=[], help="key=value; a value of digits is a number")
     given = parser.parse_args()
     hatchet = Hatchet()
-    topics = (flow_placement, flow_concurrency, flow_limits, flow_batches)
+    topics = (flow_placement, flow_concurrency, flow_limits, flow_batches, flow_triggers)
     workflows = [offer for topic in topics for offer in topic.workflows(hatchet)]
     pairs = (label.split("=", 1) for label in given.label)
     labels: dict[str, str | int] = {key: int(value) if value.isdigit() else value for key, value in pairs}

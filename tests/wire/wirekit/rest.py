@@ -104,6 +104,9 @@ class Rest:
     async def spans(self, run_id: str) -> list[dict[str, Any]]:
         return await self._rows(f"{STABLE}/tenants/{self._tenant}/traces", run_external_id=run_id)
 
+    async def expression_failures(self, **query: str) -> list[dict[str, Any]]:
+        return await self._rows(f"{STABLE}/tenants/{self._tenant}/cel/failures", **query)
+
     async def user_events(self) -> list[dict[str, Any]]:
         return await self._rows(f"{STABLE}/tenants/{self._tenant}/events")
 

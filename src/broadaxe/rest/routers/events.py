@@ -1,4 +1,7 @@
-"""Pushed events, as they are read. (They are pushed over gRPC.)"""
+"""Pushed events: how they are read, and pushed by programs without an SDK (SDKs push over gRPC).
+
+Source: REST specification 3.6, 4.9, 7.8.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,25 @@ from typing import Annotated, Final
 from fastapi import Query
 from pydantic import BaseModel, Field
 
+from broadaxe.core.commands import EventRequest, PushedEvent, PushEvents
 from broadaxe.core.lifecycle import RunStatus
+from broadaxe.core.triggers import BULK_MAX
+from broadaxe.errors import Internal
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
-from broadaxe.rest.identity import CallerDep, ViewerScope, missing
-from broadaxe.rest.parameters import LIST_VALUES_MAX, Id, InputInstant, Limit, Offset, PathId, page_of
+from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
+from broadaxe.rest.parameters import (
+    LIST_VALUES_MAX,
+    Body,
+    Id,
+    InputInstant,
+    Limit,
+    Offset,
+    PathId,
+    json_text,
+    page_of,
+    plain_text,
+)
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.storage.reads import EventFilter, EventRecord
@@ -87,6 +104,53 @@ async def get_event_data(event: PathId, caller: CallerDep, context: ContextDep) 
 @routes.get(f"{API}/events/{{event}}")
 async def get_event_by_id(event: PathId, caller: CallerDep, context: ContextDep) -> wire.Event:
     return presentation.event(await _event(context, caller.tenant_ids, event))
+
+
+class NewEvent(Body):
+    key: str = Field(min_length=1)
+    data: dict[str, object]
+    additional_metadata: dict[str, object] | None = None
+    priority: int | None = None
+    scope: str | None = None
+
+
+class NewEvents(Body):
+    events: list[NewEvent] = Field(min_length=1, max_length=BULK_MAX)
+
+
+@routes.post(f"{API}/tenants/{{tenant}}/events")
+async def push_event(body: NewEvent, scope: MemberScope, context: ContextDep) -> wire.Event:
+    """Pushes an event and answers it with the runs it started."""
+    (event,) = await _push(context, scope.tenant_id, [body], "")
+    return event
+
+
+@routes.post(f"{API}/tenants/{{tenant}}/events/bulk")
+async def push_events(body: NewEvents, scope: MemberScope, context: ContextDep) -> wire.PushedEvents:
+    """Pushes several events, all or none, and answers them in order."""
+    events = await _push(context, scope.tenant_id, body.events, "events[{}].")
+    return wire.PushedEvents(metadata=events[0].metadata, events=events)
+
+
+async def _push(context: Context, tenant_id: str, wanted: list[NewEvent], field: str) -> list[wire.Event]:
+    requests = tuple(
+        EventRequest(
+            key=plain_text(event.key, field=f"{field.format(position)}key"),
+            payload=json_text(event.data, field=f"{field.format(position)}data"),
+            additional_metadata=None
+            if not event.additional_metadata
+            else json_text(event.additional_metadata, field=f"{field.format(position)}additionalMetadata"),
+            priority=event.priority,
+            scope=None if event.scope is None else plain_text(event.scope, field=f"{field.format(position)}scope"),
+        )
+        for position, event in enumerate(wanted)
+    )
+    pushed = await context.engine.submit(tenant_id, PushEvents(requests))
+    if not isinstance(pushed, tuple):
+        raise Internal(f"the engine answered {type(pushed).__name__} where events were due")
+    event_ids = [event.event_id for event in pushed if isinstance(event, PushedEvent)]
+    stored = await context.reads.events_by_id(tenant_id, event_ids)
+    return [presentation.event(record) for record in stored]
 
 
 async def _event(context: Context, tenant_ids: list[str], event_id: str) -> EventRecord:

@@ -73,9 +73,6 @@ class RunSelection(BaseModel):
         if self.running_filter == "EVICTED":
             # No task can be evicted yet, so the running ones that this asks for are none.
             statuses = (statuses or frozenset(RunStatus)) - {RunStatus.RUNNING}
-        if self.idempotency_keys:
-            # No run has an idempotency key yet.
-            statuses = frozenset()
         return RunFilter(
             tenant_id=tenant_id,
             since=self.since,
@@ -87,6 +84,7 @@ class RunSelection(BaseModel):
             event_id=self.triggering_event_external_id,
             metadata=metadata_pairs(self.additional_metadata),
             match_all=self.additional_metadata_operator == "AND",
+            idempotency_keys=tuple(self.idempotency_keys) if self.idempotency_keys else None,
         )
 
 

@@ -1,5 +1,5 @@
--- Ids of the runs that pass a filter, newest first, at most $15. Called by Reads.run_ids and Reads.count_runs.
--- Rides the same indexes as run_list; parameters $1 to $14 are those of run_list.
+-- Ids of the runs that pass a filter, newest first, at most $16. Called by Reads.run_ids and Reads.count_runs.
+-- Rides the same indexes as run_list; parameters $1 to $15 are those of run_list.
 select r.id
 from broadaxe.run r
 where r.tenant_id = $1
@@ -16,5 +16,9 @@ where r.tenant_id = $1
                     else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
         from unnest($12, $13::text[]) as pair(key, value)
     ), false))
+    and ($15::text[] is null or (
+        r.idempotency_key = any($15)
+        and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))
+    ))
 order by r.id desc
-limit $15
+limit $16

@@ -1,9 +1,10 @@
 -- One page of runs, newest first, without their tasks. Called by Reads.runs_page.
 -- Rides the primary key backwards within the partitions of the id range; with filters run_live, run_unhappy,
--- run_by_workflow, run_by_parent, run_by_event or run_by_metadata.
+-- run_by_workflow, run_by_parent, run_by_event, run_by_idempotency_key or run_by_metadata.
 -- $1 tenant, $2/$3 id range, $4/$5 creation time range, $6 statuses, $7 whether all of them are live,
 -- $8 workflows, $9 parent task, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values,
--- $14 whether all pairs must match, $15 whether payloads are wanted, $16 limit, $17 offset. Null means no filter.
+-- $14 whether all pairs must match, $15 idempotency keys, $16 whether payloads are wanted, $17 limit, $18 offset. Null
+-- means no filter.
 with page as (
     select r.*
     from broadaxe.run r
@@ -21,13 +22,17 @@ with page as (
                         else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
             from unnest($12, $13::text[]) as pair(key, value)
         ), false))
+        and ($15::text[] is null or (
+            r.idempotency_key = any($15)
+            and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))
+        ))
     order by r.id desc
-    limit $16 offset $17
+    limit $17 offset $18
 )
 select
     page.tenant_id, page.id, page.workflow_id, w.name as workflow_name, page.workflow_version_id, page.is_dag,
-    page.display_name, page.status, case when $15::boolean then page.input end as input, page.additional_metadata,
-    page.parent_task_id, page.created_at, page.started_at, page.finished_at
+    page.display_name, page.status, case when $16::boolean then page.input end as input, page.additional_metadata,
+    page.parent_task_id, page.idempotency_key, page.created_at, page.started_at, page.finished_at
 from page
 join broadaxe.workflow w on w.tenant_id = page.tenant_id and w.id = page.workflow_id
 order by page.id desc

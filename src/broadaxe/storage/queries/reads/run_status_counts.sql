@@ -1,5 +1,5 @@
 -- How many runs of a time range stand in each status. Called by Reads.run_status_counts (the filter chips).
--- Rides the same indexes as run_list; parameters $1 to $14 are those of run_list.
+-- Rides the same indexes as run_list; parameters $1 to $15 are those of run_list.
 select r.status, count(*) as runs
 from broadaxe.run r
 where r.tenant_id = $1
@@ -16,4 +16,8 @@ where r.tenant_id = $1
                     else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
         from unnest($12, $13::text[]) as pair(key, value)
     ), false))
+    and ($15::text[] is null or (
+        r.idempotency_key = any($15)
+        and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))
+    ))
 group by r.status

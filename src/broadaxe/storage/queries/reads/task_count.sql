@@ -1,5 +1,5 @@
--- How many tasks pass a filter, counting no further than $15. Called by Reads.count_tasks for the page count.
--- Rides the same indexes as task_list; parameters $1 to $14 are those of task_list.
+-- How many tasks pass a filter, counting no further than $16. Called by Reads.count_tasks for the page count.
+-- Rides the same indexes as task_list; parameters $1 to $15 are those of task_list.
 select count(*)
 from (
     select 1
@@ -19,5 +19,9 @@ from (
                         else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
             from unnest($12, $13::text[]) as pair(key, value)
         ), false))
-    limit $15
+        and ($15::text[] is null or (
+            r.idempotency_key = any($15)
+            and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))
+        ))
+    limit $16
 ) as counted

@@ -3,7 +3,7 @@
 -- statuses task_live. The run is looked up by its primary key.
 -- $1 tenant, $2/$3 id range, $4/$5 creation time range, $6 statuses, $7 whether all of them are live, $8 workflows,
 -- $9 worker, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values, $14 whether all pairs must
--- match, $15 whether payloads are wanted, $16 limit, $17 offset. Null means no filter.
+-- match, $15 idempotency keys, $16 whether payloads are wanted, $17 limit, $18 offset. Null means no filter.
 with page as (
     select t.*
     from broadaxe.task t
@@ -22,12 +22,16 @@ with page as (
                         else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
             from unnest($12, $13::text[]) as pair(key, value)
         ), false))
+        and ($15::text[] is null or (
+            r.idempotency_key = any($15)
+            and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))
+        ))
     order by t.id desc
-    limit $16 offset $17
+    limit $17 offset $18
 )
 select
     page.id, page.run_id, page.definition_id, page.name, page.action_id, page.display_name, page.status,
-    page.retry_count, page.worker_id, case when $15::boolean then page.output end as output, page.error,
+    page.retry_count, page.worker_id, case when $16::boolean then page.output end as output, page.error,
     page.created_at, page.queued_at, page.finished_at,
     case when page.status = 'RUNNING' then started.at else page.started_at end as started_at,
     (

@@ -1,0 +1,143 @@
+"""Event filters, trying an expression out, and expressions that failed. Source: REST specification 3.7, 4.10."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from broadaxe.core.commands import ChangeFilter, CreateFilter, DeleteFilter
+from broadaxe.core.decision import FailureSource
+from broadaxe.core.expressions import Environment, Failure, evaluate_bool
+from broadaxe.errors import Internal
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.identity import MemberScope, ViewerScope, missing
+from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Id, Limit, Offset, PathId, json_text, plain_text
+from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.storage.reads import FilterRecord
+
+FILTERS_PAGE: Limit = 20_000
+
+routes = router("filters")
+
+
+class FilterQuery(BaseModel):
+    offset: Offset = 0
+    limit: Limit = FILTERS_PAGE
+    workflow_ids: list[Id] | None = Field(default=None, alias="workflowIds", max_length=LIST_VALUES_MAX)
+    scopes: list[str] | None = Field(default=None, max_length=LIST_VALUES_MAX)
+
+
+class NewFilter(Body):
+    workflow_id: Id
+    expression: str
+    scope: str
+    payload: dict[str, object] | None = None
+
+
+class FilterChange(Body):
+    expression: str | None = None
+    scope: str | None = None
+    payload: dict[str, object] | None = None
+
+
+class Trial(Body):
+    """A filter expression and what it shall be tried on."""
+
+    expression: str
+    input: dict[str, object]
+    filter_payload: dict[str, object] | None = None
+    additional_metadata: dict[str, object] | None = None
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/filters")
+async def list_filters(
+    scope: ViewerScope, context: ContextDep, query: Annotated[FilterQuery, Query()]
+) -> wire.FilterList:
+    """Event filters, newest first."""
+    chosen = (query.workflow_ids or None, query.scopes or None)
+    records = await context.reads.filters_page(scope.tenant_id, *chosen, limit=query.limit, offset=query.offset)
+    total = await context.reads.count_filters(scope.tenant_id, *chosen)
+    current = query.offset // query.limit
+    return wire.FilterList(
+        # This list counts its pages from 0.
+        pagination=wire.Pagination(current_page=current, next_page=current + 1, num_pages=-(-total // query.limit)),
+        rows=[presentation.event_filter(record, scope.tenant_id) for record in records],
+    )
+
+
+@routes.post(f"{STABLE}/tenants/{{tenant}}/filters")
+async def create_filter(body: NewFilter, scope: MemberScope, context: ContextDep) -> wire.Filter:
+    """Makes a filter. From the first one on, the workflow's events have to name a scope."""
+    command = CreateFilter(
+        workflow_id=body.workflow_id,
+        scope=plain_text(body.scope, field="scope"),
+        expression=plain_text(body.expression, field="expression"),
+        payload=json_text(body.payload or {}, field="payload"),
+    )
+    filter_id = await context.engine.submit(scope.tenant_id, command)
+    if not isinstance(filter_id, str):
+        raise Internal(f"the engine answered {type(filter_id).__name__} where an id was due")
+    return presentation.event_filter(await _filter(context, scope.tenant_id, filter_id), scope.tenant_id)
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/filters/{{filter}}")
+async def get_filter(filter: PathId, scope: ViewerScope, context: ContextDep) -> wire.Filter:
+    return presentation.event_filter(await _filter(context, scope.tenant_id, filter), scope.tenant_id)
+
+
+@routes.patch(f"{STABLE}/tenants/{{tenant}}/filters/{{filter}}")
+async def change_filter(filter: PathId, body: FilterChange, scope: MemberScope, context: ContextDep) -> wire.Filter:
+    """What is left out stays. Runs that were started keep the payload they were given."""
+    payload = None if body.payload is None else json_text(body.payload, field="payload")
+    for name, text in (("scope", body.scope), ("expression", body.expression)):
+        if text is not None:
+            plain_text(text, field=name)
+    command = ChangeFilter(filter_id=filter, scope=body.scope, expression=body.expression, payload=payload)
+    await context.engine.submit(scope.tenant_id, command)
+    return presentation.event_filter(await _filter(context, scope.tenant_id, filter), scope.tenant_id)
+
+
+@routes.delete(f"{STABLE}/tenants/{{tenant}}/filters/{{filter}}")
+async def delete_filter(filter: PathId, scope: MemberScope, context: ContextDep) -> wire.Filter:
+    """Answers the filter as it was. A declared one comes back when its workflow is registered with it again."""
+    record = await _filter(context, scope.tenant_id, filter)
+    await context.engine.submit(scope.tenant_id, DeleteFilter(filter))
+    return presentation.event_filter(record, scope.tenant_id)
+
+
+@routes.post(f"{STABLE}/tenants/{{tenant}}/cel/debug")
+async def debug_expression(body: Trial, scope: ViewerScope) -> wire.ExpressionDebug:
+    """Evaluates a filter expression on made-up values."""
+    variables: dict[str, object] = {
+        "input": body.input,
+        "payload": body.filter_payload or {},
+        "additional_metadata": body.additional_metadata or {},
+    }
+    answer = evaluate_bool(body.expression, Environment.EVENT_FILTER, variables)
+    if isinstance(answer, Failure):
+        return wire.ExpressionDebug(status="ERROR", error=answer.message)
+    return wire.ExpressionDebug(status="SUCCESS", output=answer)
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/cel/failures")
+async def list_expression_failures(
+    scope: ViewerScope,
+    context: ContextDep,
+    sources: Annotated[list[FailureSource] | None, Query()] = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> wire.ExpressionFailures:
+    """The newest expressions of filters and idempotency keys that failed while nobody waited; 1,000 are kept."""
+    chosen = [source.value for source in sources] if sources else None
+    records = await context.reads.expression_failures(scope.tenant_id, chosen, limit=limit, offset=offset)
+    return wire.ExpressionFailures(rows=[presentation.expression_failure(record) for record in records])
+
+
+async def _filter(context: Context, tenant_id: str, filter_id: str) -> FilterRecord:
+    record = await context.reads.filter(tenant_id, filter_id)
+    if record is None:
+        raise missing("filter", filter_id)
+    return record
