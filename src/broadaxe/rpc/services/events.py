@@ -81,7 +81,7 @@ class EventsService:
             self._logs.add(
                 tenant_id,
                 task_id,
-                request.task_retry_count,
+                max(request.task_retry_count, 0),
                 _level(request.level),
                 message,
                 metadata,
