@@ -17,6 +17,7 @@ from broadaxe.engine import engine as engine_module
 from broadaxe.engine import subscriptions
 from broadaxe.engine.subscriptions import LiveKind
 from broadaxe.errors import LeaseLost, NotFound, ResourceExhausted, Unavailable
+from broadaxe.storage.ids import id_time
 from tests.core.world import task
 from tests.engine.house import PATIENCE_S, House, ManualClock, assigned, house, nothing_waits
 from tests.storage.ground import OTHER_NODE, contents, take_lease
@@ -453,3 +454,22 @@ async def test_a_backlog_that_is_not_in_memory_can_be_cancelled(database: str, p
         fresh = await home.trigger()
         assert (await assigned(session)).attempt.run_id == fresh
         assert nothing_waits(session)
+
+
+async def test_a_live_run_goes_on_after_its_day_was_dropped(database: str, pool: asyncpg.Pool) -> None:
+    async with house(database, pool) as home:
+        await home.put()
+        await home.session()
+        over, live = await home.trigger(), await home.trigger('{"n":1}')
+        await home.report(over, Outcome.COMPLETED, "{}")
+        await home.report(live, Outcome.STARTED)
+        for table in ("run", "task", "task_event"):
+            await pool.execute("select broadaxe.drop_day($1, $2)", table, id_time(live).date())
+        assert await home.count("run") == 1
+        assert await home.report(live, Outcome.COMPLETED, '{"done":true}')
+        row = await pool.fetchrow("select r.status, t.output from broadaxe.run r join broadaxe.task t on t.id = r.id")
+        assert row is not None and tuple(row) == ("COMPLETED", '{"done":true}')
+        types = [row["type"] for row in await pool.fetch("select type from broadaxe.task_event order by seq")]
+        assert types == ["QUEUED", "ASSIGNED", "SENT_TO_WORKER", "STARTED", "FINISHED"]
+        # Today has no partition any more, and work goes on all the same.
+        assert await home.report(await home.trigger(), Outcome.COMPLETED, "{}")
