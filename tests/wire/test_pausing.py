@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from gallery.cue import Cue
@@ -13,6 +14,8 @@ from hatchet_sdk import Hatchet
 from hatchet_sdk.runnables.workflow import BaseWorkflow
 from lean_client import LeanClient, Task
 from wirekit import EngineProcess, Rest, Stage, eventually
+
+from broadaxe.rpc._gen import admin_pb2
 
 HOUR = timedelta(hours=1)
 BACKLOG = 1_000
@@ -139,3 +142,33 @@ async def test_a_paused_backlog_survives_a_killed_engine(own_engine: EngineProce
         finished = {(await asyncio.wait_for(anext(runs), 60)).workflow_run_id for _ in acknowledged}
         worker.cancel()
     assert finished == set(acknowledged)
+
+
+async def test_crons_of_a_paused_workflow_are_dropped_or_wait(
+    engine: EngineProcess, lean: LeanClient, rest: Rest, key: str
+) -> None:
+    """Beside one that is not paused, whose ticks say that time has passed."""
+    client = engine.client()
+    ids: dict[str, str] = {}
+    for name in ("paused", "witness"):
+        request = admin_pb2.CreateWorkflowVersionRequest(name=f"{key}-{name}", cron_triggers=["* * * * * *"])
+        request.tasks.add(readable_id="only", action=f"{key}:only")
+        ids[name] = (await lean.put_definition(request)).workflow_id
+        if name == "paused":
+            await client.workflows.aio_pause(ids[name], HOUR, "DROP")
+
+    async def runs(name: str) -> list[dict[str, Any]]:
+        return await rest.runs(since="2020-01-01T00:00:00Z", only_tasks="false", workflow_ids=ids[name])
+
+    try:
+        before = len(await runs("paused"))
+        await eventually(lambda: runs("witness"), until=lambda rows: len(rows) >= 3, what="the witness ticks")
+        assert len(await runs("paused")) == before
+        await client.workflows.aio_pause(ids["paused"], HOUR, "QUEUE")
+        rows = await eventually(
+            lambda: runs("paused"), until=lambda rows: len(rows) >= before + 2, what="ticks make runs"
+        )
+        assert {row["status"] for row in rows} == {"QUEUED"}
+    finally:
+        for workflow_id in ids.values():
+            await client.workflows.aio_delete(workflow_id)
