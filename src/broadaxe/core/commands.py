@@ -348,7 +348,7 @@ class ScheduleRuns(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scheduled(msgspec.Struct, frozen=True):
-    """Ids of the schedules made, in request order, and the version they belong to for now."""
+    """Ids of the schedules made, in request order, the version they belong to for now, and the priority they have."""
 
     version_id: str
     ordinal: int
@@ -356,6 +356,8 @@ class Scheduled(msgspec.Struct, frozen=True):
     workflow_id: str
     created_at_us: int
     updated_at_us: int
+    made_at_us: int
+    priority: int
     schedule_ids: tuple[str, ...]
 
 

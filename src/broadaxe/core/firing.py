@@ -264,6 +264,8 @@ def schedule(state: State, command: ScheduleRuns, now_us: int) -> Scheduled:
         workflow.id,
         workflow.created_at_us,
         workflow.updated_at_us,
+        now_us,
+        command.priority or version.definition.default_priority,
         tuple(ids),
     )
 

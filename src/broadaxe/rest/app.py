@@ -28,12 +28,14 @@ from broadaxe.rest.gate import Gate
 from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.routers import (
     counts,
+    crons,
     events,
     filters,
     limits,
     logs,
     people,
     runs,
+    schedules,
     server,
     tasks,
     tokens,
@@ -43,6 +45,7 @@ from broadaxe.rest.routers import (
     workflows,
 )
 from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
+from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.tokens import TokenVerifier
@@ -63,6 +66,10 @@ _ROUTERS: Final = (
     logs.routes,
     traces.routes,
     counts.routes,
+    crons.by_name,
+    schedules.by_name,
+    crons.routes,
+    schedules.routes,
     workflows.routes,
     workers.routes,
     events.routes,
@@ -92,7 +99,14 @@ def create_http_app(
         separate_input_output_schemas=False,
     )
     app.state.context = Context(
-        pool, engine, verifier, settings, Reads(pool), Catalogue(pool), Webhooks(pool, Vault(settings.secret_keys))
+        pool,
+        engine,
+        verifier,
+        settings,
+        Reads(pool),
+        Catalogue(pool),
+        CalendarReads(pool),
+        Webhooks(pool, Vault(settings.secret_keys)),
     )
     app.state.attempts = Attempts()
     app.state.webhook_door = webhooks.Door()

@@ -13,6 +13,7 @@ import asyncpg
 from fastapi import Depends, Request
 
 from broadaxe.core.commands import Command, Reply
+from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.tokens import TokenVerifier
@@ -62,6 +63,7 @@ class Context:
     settings: HttpSettings
     reads: Reads
     catalogue: Catalogue
+    calendar: CalendarReads
     webhooks: Webhooks
 
 

@@ -26,6 +26,7 @@ from broadaxe.core.durations import format_duration
 from broadaxe.core.lifecycle import SHOWN_AS, RunStatus, TaskStatus
 from broadaxe.rest import wire
 from broadaxe.storage import accounts, tokens
+from broadaxe.storage.calendar import CronRecord, ScheduleRecord
 from broadaxe.storage.catalogue import VersionRecord, WorkerRecord, WorkflowRecord, tasks_of
 from broadaxe.storage.reads import (
     EventRecord,
@@ -401,6 +402,38 @@ def webhook(record: WebhookRecord) -> wire.Webhook:
             "auth_type": record.proof,
             "return_event_as_response_payload": record.returns_event,
         }
+    )
+
+
+def cron(record: CronRecord) -> wire.Cron:
+    return wire.Cron(
+        metadata=metadata(record.id, record.created_at, record.updated_at),
+        tenant_id=record.tenant_id,
+        workflow_version_id=record.version_id,
+        workflow_id=record.workflow_id,
+        workflow_name=record.workflow_name,
+        cron=record.expression,
+        enabled=record.is_enabled,
+        method="DEFAULT" if record.is_declared else "API",
+        name=record.name,
+        input=json_object(record.input),
+        additional_metadata=json_object(record.additional_metadata),
+        priority=record.priority,
+    )
+
+
+def schedule(record: ScheduleRecord) -> wire.Schedule:
+    return wire.Schedule(
+        metadata=metadata(record.id, record.created_at, record.updated_at),
+        tenant_id=record.tenant_id,
+        workflow_version_id=record.version_id,
+        workflow_id=record.workflow_id,
+        workflow_name=record.workflow_name,
+        trigger_at=record.trigger_at,
+        method="API",
+        input=json_object(record.input),
+        additional_metadata=json_object(record.additional_metadata),
+        priority=record.priority,
     )
 
 

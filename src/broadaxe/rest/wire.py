@@ -677,6 +677,65 @@ class ExpressionFailures(Wire):
     rows: list[ExpressionFailure]
 
 
+class Cron(Wire):
+    metadata: Metadata
+    tenant_id: str
+    workflow_version_id: str
+    workflow_id: str
+    workflow_name: str
+    cron: str
+    enabled: bool
+    method: Literal["DEFAULT", "API"]
+    name: str | None = None
+    input: JsonObject
+    additional_metadata: JsonObject
+    priority: int
+
+
+class CronList(Wire):
+    pagination: Pagination
+    rows: list[Cron]
+
+
+class Schedule(Wire):
+    """A run that has not been triggered yet; so there is nothing of a run in it."""
+
+    metadata: Metadata
+    tenant_id: str
+    workflow_version_id: str
+    workflow_id: str
+    workflow_name: str
+    trigger_at: Instant
+    method: Literal["DEFAULT", "API"]
+    input: JsonObject
+    additional_metadata: JsonObject
+    priority: int
+
+
+class ScheduleList(Wire):
+    pagination: Pagination
+    rows: list[Schedule]
+
+
+class FiredRun(Wire):
+    external_id: str
+
+
+class ScheduleError(Wire):
+    id: str | None = None
+    error: str
+
+
+class DeletedSchedules(Wire):
+    deleted_ids: list[str]
+    errors: list[ScheduleError]
+
+
+class UpdatedSchedules(Wire):
+    updated_ids: list[str]
+    errors: list[ScheduleError]
+
+
 class RateLimit(Wire):
     key: str
     tenant_id: str

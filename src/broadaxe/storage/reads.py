@@ -50,6 +50,7 @@ __all__ = [
     "SpanRecord",
     "TaskRecord",
     "TaskResultRow",
+    "metadata_arguments",
 ]
 
 POOL_SETTINGS: Final = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
@@ -783,7 +784,8 @@ def _run_arguments(wanted: RunFilter) -> tuple[object, ...]:
         wanted.workflow_ids,
         wanted.parent_task_id,
         wanted.event_id,
-        *_metadata_arguments(wanted),
+        *metadata_arguments(wanted.metadata, match_all=wanted.match_all),
+        wanted.idempotency_keys,
     )
 
 
@@ -798,7 +800,8 @@ def _task_arguments(wanted: RunFilter) -> tuple[object, ...]:
         wanted.workflow_ids,
         wanted.worker_id,
         wanted.event_id,
-        *_metadata_arguments(wanted),
+        *metadata_arguments(wanted.metadata, match_all=wanted.match_all),
+        wanted.idempotency_keys,
     )
 
 
@@ -822,16 +825,15 @@ def _ceiling(at: datetime) -> str:
         return ID_MAX
 
 
-def _metadata_arguments(wanted: RunFilter) -> tuple[object, ...]:
-    pairs = wanted.metadata
+def metadata_arguments(pairs: Sequence[tuple[str, str]], *, match_all: bool) -> tuple[object, ...]:
+    """Candidates for an index on the metadata, keys, values and whether all must match, as `run_list` takes them."""
     if not pairs:
-        return None, None, None, None, wanted.idempotency_keys
+        return None, None, None, None
     # What the index can find: the pair with the value as a JSON string, or as the JSON it may have been. With
     # match_all the first pair narrows enough. The statement compares the texts themselves afterwards.
-    narrowing = pairs[:1] if wanted.match_all else pairs
+    narrowing = pairs[:1] if match_all else pairs
     candidates = [candidate for key, value in narrowing for candidate in _as_jsonb(key, value)]
-    keys, values = [key for key, _ in pairs], [value for _, value in pairs]
-    return candidates, keys, values, wanted.match_all, wanted.idempotency_keys
+    return candidates, [key for key, _ in pairs], [value for _, value in pairs], match_all
 
 
 def _as_jsonb(key: str, value: str) -> list[str]:

@@ -1,0 +1,132 @@
+"""Crons. Source: REST specification 4.7 and 7.13."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Path, Query, Response
+from pydantic import BaseModel, Field
+
+from broadaxe.core.commands import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.errors import InvalidArgument, NotFound
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.identity import MemberScope, ViewerScope, missing
+from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Id, Limit, Offset, PathId, json_text, page_of
+from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
+from broadaxe.rest.routers.route import API, router
+from broadaxe.storage.calendar import CronFilter, CronOrder
+
+_CRONS = f"{API}/tenants/{{tenant}}/workflows/crons"
+
+#: A name in the path; clients percent-encode it.
+WorkflowName = Annotated[str, Path(min_length=1, max_length=1_000)]
+
+#: Stands before everything that begins with a fixed word, so that a workflow may be named like one.
+by_name = router("crons")
+routes = router("crons")
+
+
+class CronQuery(BaseModel):
+    offset: Offset = 0
+    limit: Limit = 50
+    workflow_id: Id | None = Field(default=None, alias="workflowId")
+    workflow_name: str | None = Field(default=None, alias="workflowName", max_length=1_000)
+    cron_name: str | None = Field(default=None, alias="cronName", max_length=1_000)
+    additional_metadata: list[str] | None = Field(default=None, alias="additionalMetadata", max_length=LIST_VALUES_MAX)
+    order_by: Literal["name", "createdAt"] = Field(default="createdAt", alias="orderByField")
+    direction: Literal["ASC", "DESC"] = Field(default="DESC", alias="orderByDirection")
+
+
+class NewCron(Body):
+    cron_name: str
+    cron_expression: str
+    input: dict[str, object]
+    additional_metadata: dict[str, object]
+    priority: int | None = None
+
+
+class CronChange(Body):
+    enabled: bool | None = None
+
+
+@by_name.post(f"{API}/tenants/{{tenant}}/workflows/{{workflow}}/crons")
+async def create_cron(body: NewCron, workflow: WorkflowName, scope: MemberScope, context: ContextDep) -> wire.Cron:
+    """Makes a cron for the workflow of that name, in any case if there is none in this."""
+    name = await registered_name(context, scope.tenant_id, workflow)
+    command = CreateCron(
+        workflow_name=name,
+        name=body.cron_name,
+        expression=body.cron_expression,
+        input=json_text(body.input, field="input"),
+        additional_metadata=metadata_text(body.additional_metadata),
+        priority=body.priority,
+    )
+    try:
+        cron_id = await context.engine.submit(scope.tenant_id, command)
+    except NotFound as error:
+        # The address is right; it is the name in it that means nothing, and clients try a 404 again and again.
+        raise InvalidArgument(error.message, field="workflow") from None
+    return await _cron(context, scope.tenant_id, str(cron_id))
+
+
+@routes.get(_CRONS)
+async def list_crons(scope: ViewerScope, context: ContextDep, query: Annotated[CronQuery, Query()]) -> wire.CronList:
+    """Crons of all workflows, the newest first. All of `additionalMetadata` (key:value) must match."""
+    wanted = CronFilter(
+        tenant_id=scope.tenant_id,
+        workflow_id=query.workflow_id,
+        workflow_name=query.workflow_name,
+        cron_name=query.cron_name,
+        metadata=pairs_of(query.additional_metadata, field="additionalMetadata"),
+    )
+    order: CronOrder = f"{query.order_by} {query.direction}"  # type: ignore[assignment]
+    records, total = await context.calendar.crons_page(wanted, order, limit=query.limit, offset=query.offset)
+    return wire.CronList(
+        pagination=page_of(query.offset, query.limit, total), rows=[presentation.cron(record) for record in records]
+    )
+
+
+@routes.get(f"{_CRONS}/{{cron}}")
+async def get_cron(cron: PathId, scope: ViewerScope, context: ContextDep) -> wire.Cron:
+    return await _cron(context, scope.tenant_id, cron)
+
+
+@routes.delete(f"{_CRONS}/{{cron}}", status_code=204)
+async def delete_cron(cron: PathId, scope: MemberScope, context: ContextDep) -> Response:
+    """Forgets a cron. One that its workflow declares returns when the workflow is registered again."""
+    await context.engine.submit(scope.tenant_id, DeleteCron(cron))
+    return Response(status_code=204)
+
+
+@routes.patch(f"{_CRONS}/{{cron}}", status_code=204)
+async def change_cron(body: CronChange, cron: PathId, scope: MemberScope, context: ContextDep) -> Response:
+    """Enables or disables a cron. Ticks that come while it is disabled are lost."""
+    await context.engine.submit(scope.tenant_id, ChangeCron(cron, body.enabled))
+    return Response(status_code=204)
+
+
+@routes.post(f"{_CRONS}/{{cron}}")
+async def run_cron(cron: PathId, scope: MemberScope, context: ContextDep) -> wire.FiredRun:
+    """Makes a run of the cron now, beside its ticks, also while it is disabled."""
+    run_id = await context.engine.submit(scope.tenant_id, RunCron(cron))
+    return wire.FiredRun(external_id=str(run_id))
+
+
+async def registered_name(context: Context, tenant_id: str, name: str) -> str:
+    """The workflow that is meant. Some clients lower-case the name."""
+    found = await context.calendar.workflow_name(tenant_id, name)
+    if found is None:
+        raise InvalidArgument(f"no workflow is registered as {name[:255]!r}", field="workflow")
+    return found
+
+
+def metadata_text(metadata: dict[str, object]) -> str | None:
+    return json_text(metadata, field="additionalMetadata") if metadata else None
+
+
+async def _cron(context: Context, tenant_id: str, cron_id: str) -> wire.Cron:
+    record = await context.calendar.cron(tenant_id, cron_id)
+    if record is None:
+        raise missing("cron", cron_id)
+    return presentation.cron(record)

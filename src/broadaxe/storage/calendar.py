@@ -1,0 +1,181 @@
+"""Reads for people about what is planned: crons, and schedules that have not been triggered.
+
+Refuses to decide: a row that is there is shown. Invariants as in `reads.py`; a page of schedules costs its own rows
+whatever their number, in either order. The version shown is the workflow's latest, which is the one that will run, and
+the priority the one that its runs will have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+import asyncpg
+import msgspec
+
+from broadaxe.storage.reads import COUNT_MAX, metadata_arguments
+from broadaxe.storage.statements import statement
+
+__all__ = ["CalendarReads", "CronFilter", "CronRecord", "ScheduleFilter", "ScheduleRecord"]
+
+CronOrder = Literal["name ASC", "name DESC", "createdAt ASC", "createdAt DESC"]
+ScheduleOrder = Literal["triggerAt ASC", "triggerAt DESC", "createdAt ASC", "createdAt DESC"]
+
+
+class CronRecord(msgspec.Struct, frozen=True, gc=False):
+    tenant_id: str
+    id: str
+    workflow_id: str
+    workflow_name: str
+    version_id: str
+    expression: str
+    name: str | None
+    is_declared: bool
+    input: str
+    additional_metadata: str | None
+    priority: int
+    is_enabled: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class ScheduleRecord(msgspec.Struct, frozen=True, gc=False):
+    tenant_id: str
+    id: str
+    workflow_id: str
+    workflow_name: str
+    version_id: str
+    trigger_at: datetime
+    input: str
+    additional_metadata: str | None
+    priority: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class CronFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """None and the empty metadata mean no filter; all metadata pairs must match."""
+
+    tenant_id: str
+    workflow_id: str | None = None
+    workflow_name: str | None = None
+    cron_name: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+class ScheduleFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """None and the empty metadata mean no filter; all metadata pairs must match."""
+
+    tenant_id: str
+    workflow_id: str | None = None
+    parent_run_id: str | None = None
+    parent_task_id: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+class CalendarReads:
+    """Every question about crons and schedules. Holds nothing but the pool."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def workflow_name(self, tenant_id: str, name: str) -> str | None:
+        """The registered name that is meant: the same one, else the oldest that differs in case only."""
+        found: str | None = await self._pool.fetchval(statement("reads/workflow_name"), tenant_id, name)
+        return found
+
+    async def crons_page(
+        self, wanted: CronFilter, order: CronOrder, *, limit: int, offset: int
+    ) -> tuple[list[CronRecord], int]:
+        """Crons, and how many there are."""
+        rows = await self._pool.fetch(
+            statement("reads/cron_list"),
+            wanted.tenant_id,
+            None,
+            wanted.workflow_id,
+            wanted.workflow_name,
+            wanted.cron_name,
+            *metadata_arguments(wanted.metadata, match_all=True)[1:3],
+            order,
+            limit,
+            offset,
+        )
+        return [_cron(row) for row in rows], rows[0]["total"] if rows else 0
+
+    async def cron(self, tenant_id: str, cron_id: str) -> CronRecord | None:
+        row = await self._pool.fetchrow(
+            statement("reads/cron_list"), tenant_id, cron_id, None, None, None, None, None, "createdAt DESC", 1, 0
+        )
+        return None if row is None else _cron(row)
+
+    async def schedules_page(
+        self, wanted: ScheduleFilter, order: ScheduleOrder, *, limit: int, offset: int
+    ) -> list[ScheduleRecord]:
+        arguments = _schedule_arguments(wanted)
+        rows = await self._pool.fetch(statement("reads/schedule_list"), *arguments, order, limit, offset)
+        records = [_schedule(row) for row in rows]
+        is_descending = order.endswith("DESC")
+        if order.startswith("triggerAt"):
+            return sorted(records, key=lambda record: (record.trigger_at, record.id), reverse=is_descending)
+        return sorted(records, key=lambda record: record.id, reverse=is_descending)
+
+    async def count_schedules(self, wanted: ScheduleFilter) -> int:
+        """How many there are, counting no further than `COUNT_MAX`."""
+        count: int = await self._pool.fetchval(
+            statement("reads/schedule_count"), *_schedule_arguments(wanted), COUNT_MAX
+        )
+        return count
+
+    async def schedule_ids(self, wanted: ScheduleFilter, *, limit: int) -> list[str]:
+        rows = await self._pool.fetch(statement("reads/schedule_ids"), *_schedule_arguments(wanted), limit)
+        return [str(row["id"]) for row in rows]
+
+    async def schedules(self, tenant_id: str, ids: Sequence[str]) -> list[ScheduleRecord]:
+        rows = await self._pool.fetch(statement("reads/schedules_by_id"), tenant_id, ids)
+        return [_schedule(row) for row in rows]
+
+
+def _schedule_arguments(wanted: ScheduleFilter) -> tuple[object, ...]:
+    return (
+        wanted.tenant_id,
+        wanted.workflow_id,
+        wanted.parent_run_id,
+        wanted.parent_task_id,
+        *metadata_arguments(wanted.metadata, match_all=True)[:3],
+    )
+
+
+def _cron(row: asyncpg.Record) -> CronRecord:
+    return CronRecord(
+        str(row["tenant_id"]),
+        str(row["id"]),
+        str(row["workflow_id"]),
+        row["workflow_name"],
+        str(row["version_id"]),
+        row["expression"],
+        row["name"],
+        row["is_declared"],
+        row["input"],
+        row["additional_metadata"],
+        row["priority"],
+        row["is_enabled"],
+        row["created_at"],
+        row["updated_at"],
+    )
+
+
+def _schedule(row: asyncpg.Record) -> ScheduleRecord:
+    return ScheduleRecord(
+        str(row["tenant_id"]),
+        str(row["id"]),
+        str(row["workflow_id"]),
+        row["workflow_name"],
+        str(row["version_id"]),
+        row["trigger_at"],
+        row["input"],
+        row["additional_metadata"],
+        row["priority"],
+        row["created_at"],
+        row["updated_at"],
+    )
