@@ -45,7 +45,6 @@ async def test_unknown_api_paths_are_json_whatever_the_method(site: Site) -> Non
         ("GET", "/api"),
         ("GET", f"{site.tenant}/slack"),
         ("GET", f"{site.stable}/nothing"),
-        ("GET", f"{site.stable}/filters"),
     ):
         answer = await site.client.request(method, path)
         assert answer.status_code == 404, path

@@ -451,7 +451,3 @@ def rate_limit_use(wire: CreateTaskRateLimit) -> RateLimitUse:
         limit_expression=wire.limit_values_expr if wire.key_expr else "",
         window_us=WINDOW_US[window],
     )
-
-
-def not_yet(feature: str, field: str) -> InvalidArgument:
-    return InvalidArgument(f"this version of Broadaxe does not offer {feature} yet; remove it", field=field)
