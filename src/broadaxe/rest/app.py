@@ -29,6 +29,7 @@ from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.routers import (
     counts,
     crons,
+    durable,
     events,
     filters,
     limits,
@@ -47,6 +48,7 @@ from broadaxe.rest.routers import (
 from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
+from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.tokens import TokenVerifier
 from broadaxe.storage.vault import Vault
@@ -63,6 +65,7 @@ _ROUTERS: Final = (
     tokens.routes,
     runs.routes,
     tasks.routes,
+    durable.routes,
     logs.routes,
     traces.routes,
     counts.routes,
@@ -104,6 +107,7 @@ def create_http_app(
         verifier,
         settings,
         Reads(pool),
+        DurableReads(pool),
         Catalogue(pool),
         CalendarReads(pool),
         Webhooks(pool, Vault(settings.secret_keys)),

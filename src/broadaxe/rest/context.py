@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 from broadaxe.core.commands import Command, Reply
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
+from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.tokens import TokenVerifier
 from broadaxe.storage.webhooks import Webhooks
@@ -62,6 +63,7 @@ class Context:
     verifier: TokenVerifier
     settings: HttpSettings
     reads: Reads
+    durable_reads: DurableReads
     catalogue: Catalogue
     calendar: CalendarReads
     webhooks: Webhooks

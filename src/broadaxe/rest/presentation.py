@@ -22,12 +22,13 @@ from broadaxe.core.definition import (
     TaskDefinition,
     WorkflowDefinition,
 )
-from broadaxe.core.durations import format_duration
-from broadaxe.core.lifecycle import SHOWN_AS, RunStatus, TaskStatus
+from broadaxe.core.durations import US_PER_MS, format_duration
+from broadaxe.core.lifecycle import SHOWN_AS, TERMINAL, RunStatus, TaskStatus
 from broadaxe.rest import wire
 from broadaxe.storage import accounts, tokens
 from broadaxe.storage.calendar import CronRecord, ScheduleRecord
 from broadaxe.storage.catalogue import VersionRecord, WorkerRecord, WorkflowRecord, tasks_of
+from broadaxe.storage.durable_reads import DurableEntryRecord
 from broadaxe.storage.reads import (
     EventRecord,
     ExpressionFailureRecord,
@@ -90,9 +91,16 @@ def run_row(run: RunRecord, definitions: Definitions) -> wire.TaskSummary:
         finished_at=run.finished_at,
         duration=duration_ms(run.started_at, run.finished_at),
         error_message=run_error(run),
+        is_evicted=True if _is_evicted(run) else None,
         parent_task_external_id=run.parent_task_id,
         idempotency_key=run.idempotency_key,
     )
+
+
+def _is_evicted(run: RunRecord) -> bool:
+    """Whether everything that is not over is evicted (section 7.1)."""
+    live = [task.status for task in run.tasks if task.status not in TERMINAL]
+    return bool(live) and all(status is TaskStatus.EVICTED for status in live)
 
 
 def task_rows(run: RunRecord, tasks: Iterable[TaskRecord], definitions: Definitions) -> list[wire.TaskSummary]:
@@ -135,10 +143,47 @@ def _task_row(
         finished_at=task.finished_at,
         duration=duration_ms(task.started_at, task.finished_at),
         error_message=task.error,
+        is_evicted=True if task.status is TaskStatus.EVICTED else None,
         parent_task_external_id=run.parent_task_id,
         idempotency_key=run.idempotency_key,
         workflow_config=config,
     )
+
+
+def durable_entry(task_id: str, entry: DurableEntryRecord) -> wire.DurableLogEntry:
+    """An entry of a durable log (section 3.15)."""
+    return wire.DurableLogEntry(
+        node_id=entry.node_id,
+        branch_id=entry.branch_id,
+        kind=cast(Literal["RUN", "WAIT_FOR", "MEMO"], entry.kind.value),
+        is_satisfied=entry.satisfied_at is not None,
+        inserted_at=entry.created_at,
+        task_external_id=task_id,
+        task_display_name=entry.task_display_name,
+        satisfied_at=entry.satisfied_at,
+        user_message=entry.label or None,
+        wait_data=_wait_data(entry),
+    )
+
+
+def _wait_data(entry: DurableEntryRecord) -> list[wire.DurableWaitItem] | None:
+    if entry.workflow_name is not None:
+        return [wire.DurableWaitItem(kind="CHILD_WORKFLOW", workflow_name=entry.workflow_name)]
+    groups: dict[int, list[wire.DurableCondition]] = {}
+    for condition in entry.conditions:
+        shown = (
+            wire.DurableCondition(kind="SLEEP", sleep_duration_ms=condition.sleep_us // US_PER_MS)
+            if condition.is_sleep
+            else wire.DurableCondition(kind="USER_EVENT", event_key=condition.event_key)
+        )
+        groups.setdefault(condition.group, []).append(shown)
+    items = [
+        wire.DurableWaitItem(**alternatives[0].model_dump())
+        if len(alternatives) == 1
+        else wire.DurableWaitItem(alternatives=alternatives)
+        for alternatives in groups.values()
+    ]
+    return items or None
 
 
 def run_details(

@@ -206,9 +206,50 @@ class TaskSummary(Wire):
     duration: int | None = Field(default=None, description="Milliseconds.")
     error_message: str | None = None
     is_durable: bool | None = None
+    is_evicted: bool | None = Field(default=None, description="A durable task that waits, off its worker.")
     parent_task_external_id: str | None = None
     idempotency_key: str | None = None
     workflow_config: JsonObject | None = None
+
+
+class DurableCondition(Wire):
+    kind: Literal["SLEEP", "USER_EVENT", "CHILD_WORKFLOW"]
+    sleep_duration_ms: int | None = None
+    event_key: str | None = None
+    workflow_name: str | None = None
+
+
+class DurableWaitItem(Wire):
+    """One thing waited for, or, with `or`, alternatives."""
+
+    kind: Literal["SLEEP", "USER_EVENT", "CHILD_WORKFLOW"] | None = None
+    sleep_duration_ms: int | None = None
+    event_key: str | None = None
+    workflow_name: str | None = None
+    alternatives: list[DurableCondition] | None = Field(default=None, alias="or")
+
+
+class DurableLogEntry(Wire):
+    node_id: int
+    branch_id: int
+    kind: Literal["RUN", "WAIT_FOR", "MEMO"]
+    is_satisfied: bool
+    inserted_at: Instant
+    task_external_id: str
+    task_display_name: str
+    satisfied_at: Instant | None = None
+    user_message: str | None = None
+    wait_data: list[DurableWaitItem] | None = None
+
+
+class DurableBranch(Wire):
+    task_external_id: str
+    node_id: int
+    branch_id: int
+
+
+class Restored(Wire):
+    requeued: bool
 
 
 class TaskSummaryList(Wire):

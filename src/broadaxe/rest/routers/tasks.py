@@ -8,7 +8,7 @@ from fastapi import Query
 
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import ContextDep
-from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.identity import CallerDep, missing
 from broadaxe.rest.parameters import Offset, PathId
 from broadaxe.rest.routers.route import STABLE, router
 
@@ -52,9 +52,3 @@ async def list_task_events(
         raise missing("task", task)
     entries = await context.reads.task_events(tenant_id, task, limit=limit, offset=offset)
     return wire.TaskEventList(pagination=wire.Pagination(), rows=presentation.events_of_task(entries))
-
-
-@routes.get(f"{STABLE}/tenants/{{tenant}}/durable-tasks/{{task}}")
-async def list_durable_entries(task: PathId, scope: ViewerScope) -> list[wire.JsonObject]:
-    """The durable log of a task. No task has one in this version."""
-    return []

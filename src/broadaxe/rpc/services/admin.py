@@ -13,7 +13,9 @@ from typing import Final
 from broadaxe.core.commands import (
     CANCELLED_BY_FILTER_MAX,
     REPLAYED_BY_FILTER_MAX,
+    BranchTask,
     CancelTasks,
+    EntryRef,
     PutWorkflow,
     PutWorkflowReply,
     ReplayTasks,
@@ -62,6 +64,12 @@ class AdminService:
             ),
             unary("/v1.AdminService/CancelTasks", pb.CancelTasksRequest, pb.CancelTasksResponse, self.cancel),
             unary("/v1.AdminService/ReplayTasks", pb.ReplayTasksRequest, pb.ReplayTasksResponse, self.replay),
+            unary(
+                "/v1.AdminService/BranchDurableTask",
+                pb.BranchDurableTaskRequest,
+                pb.BranchDurableTaskResponse,
+                self.branch,
+            ),
         ]
 
     async def put_workflow(
@@ -82,6 +90,8 @@ class AdminService:
             done=run.finished_at is not None,
             additional_metadata=(run.additional_metadata or "").encode(),
         )
+        live = [task.status for task in run.tasks if task.status not in TERMINAL]
+        response.is_evicted = bool(live) and all(status is TaskStatus.EVICTED for status in live)
         for task in run.tasks:
             if task.name == KEY_TASK_NAME and task.status not in (TaskStatus.FAILED, TaskStatus.CANCELLED):
                 continue
@@ -89,6 +99,7 @@ class AdminService:
             detail.external_id = task.id
             detail.readable_id = task.name
             detail.status = _STATUS[SHOWN_AS[task.status]]
+            detail.is_evicted = task.status is TaskStatus.EVICTED
             if task.status in TERMINAL and task.error is not None:
                 detail.error = task.error
             elif task.output is not None:
@@ -104,6 +115,17 @@ class AdminService:
         """Answers the tasks that were queued again; those still active are skipped."""
         ids = await self._selected(request, call, TERMINAL_RUN, REPLAYED_BY_FILTER_MAX)
         return pb.ReplayTasksResponse(replayed_tasks=await self._act(call, ids, ReplayTasks))
+
+    async def branch(self, request: pb.BranchDurableTaskRequest, call: Call) -> pb.BranchDurableTaskResponse:
+        """Starts a durable task that is over anew, on a branch of its own."""
+        task_id = inbound.uuid_text(request.task_external_id, field="task_external_id")
+        fork = await self._engine.submit(
+            call.principal.tenant_id, BranchTask(task_id, request.node_id, request.branch_id)
+        )
+        assert isinstance(fork, EntryRef)
+        return pb.BranchDurableTaskResponse(
+            task_external_id=fork.task_id, node_id=fork.node_id, branch_id=fork.branch_id
+        )
 
     async def _act(
         self, call: Call, ids: list[str], command: Callable[[tuple[str, ...]], CancelTasks | ReplayTasks]

@@ -1,0 +1,58 @@
+"""Durable tasks: their logs, restoring one that was evicted, and branches. Source: REST specification 4.3 and 7.16."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import Query
+
+from broadaxe.core.commands import BranchTask, EntryRef, RestoreTask
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.context import ContextDep
+from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
+from broadaxe.rest.parameters import Body, Id, Offset, PathId
+from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.storage.accounts import Role
+
+ENTRIES_PAGE: Final = 1_000
+ENTRIES_PAGE_MAX: Final = 10_000
+
+routes = router("durable tasks")
+
+
+class Branch(Body):
+    task_external_id: Id
+    node_id: int
+    branch_id: int
+
+
+@routes.post(f"{STABLE}/tenants/{{tenant}}/durable-tasks/branch")
+async def branch_durable_task(body: Branch, scope: MemberScope, context: ContextDep) -> wire.DurableBranch:
+    """Starts a task that is over anew from one of its operations, on a branch of its own."""
+    fork = await context.engine.submit(scope.tenant_id, BranchTask(body.task_external_id, body.node_id, body.branch_id))
+    assert isinstance(fork, EntryRef)
+    return wire.DurableBranch(task_external_id=fork.task_id, node_id=fork.node_id, branch_id=fork.branch_id)
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/durable-tasks/{{task}}")
+async def list_durable_entries(
+    task: PathId,
+    scope: ViewerScope,
+    context: ContextDep,
+    limit: Annotated[int, Query(ge=1, le=ENTRIES_PAGE_MAX)] = ENTRIES_PAGE,
+    offset: Offset = 0,
+) -> list[wire.DurableLogEntry]:
+    """The log of a durable task, all branches; empty for other tasks."""
+    entries = await context.durable_reads.log(scope.tenant_id, task, limit=limit, offset=offset)
+    return [presentation.durable_entry(task, entry) for entry in entries]
+
+
+@routes.post(f"{STABLE}/tasks/{{task}}/restore")
+async def restore_task(task: PathId, caller: CallerDep, context: ContextDep) -> wire.Restored:
+    """Queues an evicted durable task again. `requeued` is false for a task that is not evicted."""
+    tenant_id = await context.reads.tenant_of_task(caller.tenant_ids, task)
+    if tenant_id is None:
+        raise missing("task", task)
+    caller.require(tenant_id, Role.MEMBER)
+    reply = await context.engine.submit(tenant_id, RestoreTask(task))
+    return wire.Restored(requeued=reply is True)
