@@ -32,9 +32,14 @@ from broadaxe.core.decision import (
     ClaimRow,
     CronRow,
     Decision,
+    DurableAnswer,
+    DurableBranchRow,
+    DurableEntryRow,
+    DurableTaskRow,
     EventRow,
     ExpressionFailureRow,
     FilterRow,
+    GateRow,
     RunFinished,
     RunRow,
     RunState,
@@ -50,16 +55,19 @@ from broadaxe.core.decision import (
 )
 from broadaxe.core.definition import (
     ConcurrencyRule,
+    ConditionRule,
     FilterSpec,
     IdempotencyRule,
     Sticky,
     TaskSpec,
     WorkflowSpec,
 )
+from broadaxe.core.dormant import DormantTask
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX
-from broadaxe.core.tenant import Loaded, LoadedRun, Missing, Tenant
+from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing, Tenant
+from broadaxe.core.waits import PastEvent
 from broadaxe.errors import IdempotencyCollision
 
 #: 1 January 2026, noon, UTC.
@@ -84,7 +92,8 @@ class Ids:
 class World:
     def __init__(self, now_us: int = START_US, hot_tasks_max: int = HOT_TASKS_MAX) -> None:
         self.now_us = now_us
-        self.tenant = Tenant(Ids(self), hot_tasks_max=hot_tasks_max)
+        self.ids = Ids(self)
+        self.tenant = Tenant(self.ids, hot_tasks_max=hot_tasks_max)
         self.sessions = 0
         self.beating: dict[str, None] = {}
         """Workers that `advance` keeps alive with a heartbeat every 4 s."""
@@ -104,6 +113,10 @@ class World:
         self.claims: dict[bytes, ClaimRow] = {}
         self.filters: dict[str, FilterRow] = {}
         self.failures: list[ExpressionFailureRow] = []
+        self.logs: dict[str, DurableTaskRow] = {}
+        self.branches: dict[str, list[DurableBranchRow]] = defaultdict(list)
+        self.entries: dict[tuple[str, int, int], DurableEntryRow] = {}
+        self.gates: dict[str, GateRow] = {}
         self.crons: dict[str, CronRow] = {}
         self.schedules: dict[str, ScheduleRow] = {}
 
@@ -303,6 +316,10 @@ class World:
             task.id for task in self.tasks.values() if task.worker_id == worker_id and task.status is TaskStatus.RUNNING
         ]
 
+    def answers(self, last: int = 1) -> list[DurableAnswer]:
+        """What durable streams were told by the last few decisions."""
+        return [effect for effect in self._effects(last) if isinstance(effect, DurableAnswer)]
+
     def _effects(self, last: int) -> Iterable[object]:
         return (effect for decision in self.decisions[-last:] for effect in decision.effects)
 
@@ -318,20 +335,67 @@ class World:
             runs=tuple(map(self._read_run, sorted(run_ids))),
             schedules=tuple(self.schedules[i] for i in sorted(missing.schedules) if i in self.schedules),
             schedule_page=None if missing.schedules_after is None else self._page(missing.schedules_after),
+            events=tuple(
+                PastEvent(event.key, event.scope, event.payload, event.seen_at_us)
+                for event in self.pushed.values()
+                for query in missing.events
+                if (event.key, event.scope) == (query.key, query.scope) and event.seen_at_us >= query.since_us
+            ),
         )
 
     def restart(self) -> None:
-        """The engine dies and comes back: workflows, crons and schedules from their rows. (Runs stay behind.)"""
-        self.tenant = Tenant(Ids(self))
-        page = self._page((-1 << 60, ""))
+        """The engine dies and comes back: everything from the rows; sleepers stay asleep, workers connect again."""
+        self.tenant = Tenant(self.ids)
+        live = [run_id for run_id, run in self.runs.items() if run.finished_at_us is None]
+        asleep = [run_id for run_id in live if self._is_asleep(run_id)]
         loaded = Loaded(
             workflows=tuple(self.workflows.values()),
             versions=tuple(self.versions.values()),
+            workers=tuple(self.workers.values()),
+            runs=tuple(self._read_run(run_id) for run_id in live if run_id not in asleep),
             crons=tuple(self.crons.values()),
-            schedule_page=page,
+            schedule_page=self._page((-1 << 60, "")),
+            dormant=tuple(map(self._read_sleeper, asleep)),
         )
         self.tenant.adopt(loaded, self.now_us)
         self.settle()
+        for worker_id in self.beating:
+            self.open(worker_id)
+
+    def _is_asleep(self, run_id: str) -> bool:
+        row = self.run_rows[run_id]
+        return not row.is_dag and row.keys is None and self.tasks[run_id].status is TaskStatus.EVICTED
+
+    def _read_sleeper(self, task_id: str) -> DormantTask:
+        entries = [entry for entry in self.entries.values() if entry.task_id == task_id and entry.is_on_path]
+        told = self.logs[task_id].order_at_eviction
+        has_news = any(
+            (
+                entry.is_awaited
+                and entry.satisfied_at_us is not None
+                and (entry.order is None or told is None or entry.order > told)
+            )
+            or self._is_child_over(entry)
+            for entry in entries
+        )
+        return DormantTask(
+            task_id,
+            min((entry.due_at_us for entry in entries if entry.due_at_us is not None), default=None),
+            tuple(sorted({key for entry in entries for key in entry.event_keys})),
+            has_news,
+        )
+
+    def _is_child_over(self, entry: DurableEntryRow) -> bool:
+        child = entry.child_run_id
+        return child is not None and entry.satisfied_at_us is None and self.runs[child].finished_at_us is not None
+
+    def _read_log(self, task_id: str) -> LoadedLog:
+        entries = [entry for entry in self.entries.values() if entry.task_id == task_id]
+        return LoadedLog(
+            self.logs[task_id],
+            tuple(self.branches[task_id]),
+            tuple((msgspec.structs.replace(entry, result=None), self._is_child_over(entry)) for entry in entries),
+        )
 
     def _page(self, after: tuple[int, str]) -> SchedulePage:
         rows = sorted(self.schedules.values(), key=lambda row: (row.trigger_at_us, row.id))
@@ -349,20 +413,41 @@ class World:
         return LoadedRun(
             self.run_rows[run_id],
             self.runs[run_id],
-            tuple((row, msgspec.structs.replace(self.tasks[row.id], output=None)) for row in tasks),
+            tuple((row, self._state_of(row)) for row in tasks),
             tuple((parent, key, child) for parent, key, child in children if parent is not None),
+            tuple(self._read_log(row.id) for row in tasks if row.id in self.logs),
+            tuple(self.gates[row.id] for row in tasks if row.id in self.gates),
         )
 
+    def _state_of(self, row: TaskRow) -> TaskState:
+        """Without its output, unless conditions look at it."""
+        version = self.versions[self.run_rows[row.run_id].version_id].definition
+        watched = {rule.parent for definition in version.tasks for rule in definition.conditions}
+        state = self.tasks[row.id]
+        return state if row.name in watched else msgspec.structs.replace(state, output=None)
+
     def _write(self, writes: Writes) -> None:
-        for workflow in writes.workflows:
-            self.workflows[workflow.id] = workflow
         self._write_calendar(writes)
         for version in writes.versions:
             self.versions[version.id] = version
         for row in writes.workers:
             self.workers[row.id] = row
+        for workflow in writes.workflows:
+            self.workflows[workflow.id] = workflow
         for event in writes.events:
             self.pushed[event.id] = event
+        for log in writes.durable_tasks:
+            self.logs[log.task_id] = log
+        for branch in writes.durable_branches:
+            self.branches[branch.task_id].append(branch)
+        for entry in writes.durable_entries:
+            address = (entry.task_id, entry.branch_id, entry.node_id)
+            before = self.entries.get(address)
+            if entry.result is None and before is not None:
+                entry = msgspec.structs.replace(entry, result=before.result)
+            self.entries[address] = entry
+        for gate in writes.gates:
+            self.gates[gate.task_id] = gate
         for filter_ in writes.filters:
             self.filters[filter_.id] = filter_
         for filter_id in writes.deleted_filters:
@@ -429,6 +514,8 @@ def task(
     backoff_factor: float | None = None,
     backoff_max_s: int | None = None,
     slots: dict[str, int] | None = None,
+    is_durable: bool = False,
+    conditions: tuple[ConditionRule, ...] = (),
 ) -> TaskSpec:
     """The declaration of a task with action `<service>:<name>`."""
     return TaskSpec(
@@ -441,4 +528,6 @@ def task(
         backoff_factor=backoff_factor,
         backoff_max_s=backoff_max_s,
         slots=slots or {},
+        is_durable=is_durable,
+        conditions=conditions,
     )

@@ -180,7 +180,7 @@ def _wait_data(entry: DurableEntryRecord) -> list[wire.DurableWaitItem] | None:
     items = [
         wire.DurableWaitItem(**alternatives[0].model_dump())
         if len(alternatives) == 1
-        else wire.DurableWaitItem(alternatives=alternatives)
+        else wire.DurableWaitItem.model_validate({"or": alternatives})
         for alternatives in groups.values()
     ]
     return items or None

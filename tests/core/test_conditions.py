@@ -1,0 +1,252 @@
+"""Conditions of a DAG's tasks: each line of section 6.8."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from broadaxe.core.commands import CancelTasks, EventRequest, PushEvents, PutWorkflow, ReplayTasks
+from broadaxe.core.definition import ConditionAction, ConditionRule, TaskSpec, WorkflowSpec
+from broadaxe.core.durations import US_PER_S
+from broadaxe.core.lifecycle import RunStatus, TaskStatus
+from broadaxe.errors import InvalidArgument
+from tests.core.world import World, task
+
+WAIT, SKIP, CANCEL = ConditionAction.QUEUE, ConditionAction.SKIP, ConditionAction.CANCEL
+C, S, X, W, R = (
+    TaskStatus.COMPLETED,
+    TaskStatus.SKIPPED,
+    TaskStatus.CANCELLED,
+    TaskStatus.WAITING,
+    TaskStatus.RUNNING,
+)
+
+
+def on(action: ConditionAction, group: int = 0, **fields: Any) -> ConditionRule:
+    return ConditionRule(action=action, group=group, **fields)
+
+
+def sleep(action: ConditionAction, seconds: int, group: int = 0) -> ConditionRule:
+    return on(action, group, sleep=f"{seconds}s", sleep_us=seconds * US_PER_S, data_key=f"sleep:{seconds}s")
+
+
+def event(action: ConditionAction, key: str, group: int = 0, expression: str = "") -> ConditionRule:
+    return on(action, group, event_key=key, expression=expression, data_key=key)
+
+
+def parent(action: ConditionAction, expression: str, group: int = 0, name: str = "a") -> ConditionRule:
+    return on(action, group, parent=name, expression=expression)
+
+
+class Flow:
+    """`a`, then `b` with the conditions, then `c`."""
+
+    def __init__(self, *conditions: ConditionRule, **options: Any) -> None:
+        self.world = World()
+        self.world.put(task("a"), task("b", "a", conditions=conditions, **options), task("c", "b"))
+        self.world.worker("a", "b", "c")
+        self.run = self.world.trigger()
+
+    def end_a(self, output: str = "{}") -> None:
+        self.world.complete(self.world.task(self.run, "a"), output)
+
+    def push(self, key: str, payload: str = "{}") -> None:
+        self.world.do(PushEvents((EventRequest(key=key, payload=payload),)))
+
+    @property
+    def b(self) -> TaskStatus:
+        return self.world.status(self.world.task(self.run, "b"))
+
+    @property
+    def all(self) -> dict[str, TaskStatus]:
+        return self.world.statuses(self.run)
+
+
+def test_a_sleep_begins_when_the_parents_are_over() -> None:
+    flow = Flow(sleep(WAIT, 10))
+    flow.world.advance(20)
+    flow.end_a()
+    assert flow.b is W
+    flow.world.advance(9)
+    assert flow.b is W
+    flow.world.advance(1)
+    assert flow.b is R
+
+
+def test_an_event_counts_only_from_then_on() -> None:
+    flow = Flow(event(WAIT, "go"))
+    flow.push("go")
+    flow.end_a()
+    assert flow.b is W
+    flow.push("go")
+    assert flow.b is R
+
+
+def test_what_fired_reaches_the_worker() -> None:
+    flow = Flow(event(WAIT, "go", expression="input.n > 1"))
+    flow.end_a()
+    flow.push("go", '{"n": 1}')
+    assert flow.b is W
+    flow.push("go", '{"n": 2}')
+    (start,) = flow.world.starts()
+    assert start.fired == '{"go":{"n": 2}}'
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ends"),
+    [
+        ((parent(SKIP, "output.n == 1"),), S),
+        ((parent(SKIP, "output.n == 2"),), R),
+        ((parent(CANCEL, "output.n == 1"),), X),
+        ((parent(CANCEL, "output.n == 1"), parent(SKIP, "true")), X),
+        ((parent(WAIT, "output.n == 1"),), R),
+        ((parent(WAIT, "output.n == 2"),), S),
+        ((parent(WAIT, "output.absent == 2"),), S),
+        ((parent(WAIT, ""),), R),
+        ((parent(WAIT, "output.n == 2", 0), parent(WAIT, "output.n == 1", 0)), R),
+        ((parent(WAIT, "output.n == 2", 0), parent(WAIT, "output.n == 1", 1)), S),
+        ((parent(WAIT, "output.n == 2", 0), event(WAIT, "go", 0)), W),
+        ((parent(WAIT, "output.n == 1", 0), event(WAIT, "go", 0)), R),
+        ((parent(SKIP, "output.n == 2", 0), sleep(SKIP, 5, 1)), R),
+        ((sleep(SKIP, 0),), R),
+        ((sleep(WAIT, 0),), R),
+    ],
+)
+def test_conditions_on_parents_decide_at_once(conditions: tuple[ConditionRule, ...], ends: TaskStatus) -> None:
+    flow = Flow(*conditions)
+    flow.end_a('{"n": 1}')
+    assert flow.b is ends
+
+
+def test_the_first_list_that_is_fulfilled_decides() -> None:
+    for first, ends in (("go", R), ("skip", S), ("stop", X)):
+        flow = Flow(event(WAIT, "go"), event(SKIP, "skip"), event(CANCEL, "stop"))
+        flow.end_a()
+        flow.push(first)
+        assert flow.b is ends
+        for later in ("go", "skip", "stop"):
+            flow.push(later)
+        assert flow.b is ends
+
+
+def test_at_the_same_instant_cancel_goes_before_skip_and_skip_before_going_on() -> None:
+    flow = Flow(sleep(WAIT, 5), sleep(SKIP, 5), sleep(CANCEL, 5))
+    flow.end_a()
+    flow.world.advance(5)
+    assert flow.b is X
+    flow = Flow(sleep(WAIT, 5), sleep(SKIP, 5))
+    flow.end_a()
+    flow.world.advance(5)
+    assert flow.all == {"a": C, "b": S, "c": S}
+
+
+def test_all_groups_are_needed_and_what_came_true_stays_true() -> None:
+    flow = Flow(event(WAIT, "x", 0), event(WAIT, "y", 1))
+    flow.end_a()
+    flow.push("x")
+    assert flow.b is W
+    flow.world.restart()
+    flow.push("y")
+    assert flow.b in (R, TaskStatus.QUEUED)
+
+
+def test_a_parent_that_failed_cancels_whatever_the_conditions_say() -> None:
+    flow = Flow(parent(SKIP, "true"), sleep(WAIT, 5))
+    flow.world.fail(flow.world.task(flow.run, "a"))
+    assert flow.b is X
+
+
+def test_skipped_parents_skip_unless_the_task_says_itself_when_to_skip() -> None:
+    for rule, ends in ((None, S), (parent(SKIP, "output.skipped == false", name="b"), R)):
+        world = World()
+        conditions = () if rule is None else (rule,)
+        world.put(task("a"), task("b", "a", conditions=(parent(SKIP, "true"),)), task("c", "b", conditions=conditions))
+        world.worker("a", "b", "c")
+        run = world.trigger()
+        world.complete(world.task(run, "a"))
+        assert world.statuses(run)["c"] is ends
+
+
+def test_a_root_waits_for_its_conditions_from_the_start() -> None:
+    world = World()
+    world.put(task("only", conditions=(sleep(WAIT, 30),)))
+    world.worker("only")
+    run = world.trigger()
+    assert world.status(run) is W
+    assert world.runs[run].status is RunStatus.QUEUED
+    world.advance(30)
+    assert world.status(run) is R
+
+
+def test_waiting_for_conditions_takes_no_slot_and_no_timeout() -> None:
+    flow = Flow(event(WAIT, "go"), schedule_timeout="5s")
+    flow.end_a()
+    flow.world.advance(600)
+    assert flow.b is W
+    assert flow.world.runs[flow.run].status is RunStatus.RUNNING
+
+
+def test_cancelling_the_run_cancels_who_waits() -> None:
+    flow = Flow(event(WAIT, "go"))
+    flow.end_a()
+    flow.world.do(CancelTasks((flow.run,)))
+    assert flow.all == {"a": C, "b": X, "c": X}
+    assert flow.world.runs[flow.run].status is RunStatus.CANCELLED
+    flow.push("go")
+    assert flow.b is X
+
+
+def test_a_restart_keeps_what_is_waited_for_and_what_parents_said() -> None:
+    flow = Flow(sleep(WAIT, 60))
+    flow.end_a()
+    flow.world.advance(30)
+    flow.world.restart()
+    flow.world.advance(29)
+    assert flow.b is W
+    flow.world.advance(1)
+    assert flow.b in (R, TaskStatus.QUEUED)
+    world = World()
+    world.put(task("a"), task("x"), task("b", "a", "x", conditions=(parent(SKIP, "output.n == 1"),)), name="two")
+    world.worker("a", "x", "b")
+    run = world.trigger("two")
+    world.complete(world.task(run, "a"), '{"n": 1}')
+    world.restart()
+    world.complete(world.task(run, "x"))
+    assert world.statuses(run)["b"] is S
+
+
+def test_a_replay_waits_anew() -> None:
+    flow = Flow(sleep(WAIT, 10))
+    flow.end_a()
+    flow.world.advance(10)
+    for name in ("b", "c"):
+        flow.world.complete(flow.world.task(flow.run, name))
+    flow.world.do(ReplayTasks((flow.run,)))
+    flow.end_a()
+    assert flow.b is W
+    flow.world.advance(10)
+    assert flow.b is R
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        (task("b", conditions=(parent(SKIP, "true"),)), "tasks"),
+        (task("b", "a", conditions=(parent(SKIP, "1 +"),)), "tasks"),
+    ],
+    ids=["no parent", "no expression"],
+)
+def test_what_cannot_be_a_condition_is_refused(spec: TaskSpec, field: str) -> None:
+    world = World()
+    with pytest.raises(InvalidArgument) as refused:
+        world.do(PutWorkflow(WorkflowSpec(name="flow", tasks=(task("a"), spec))))
+    assert refused.value.field is not None
+    assert refused.value.field.startswith(field)
+
+
+def test_the_order_and_numbers_of_groups_make_no_new_version() -> None:
+    world = World()
+    first = world.put(task("a"), task("b", "a", conditions=(event(WAIT, "x", 3), event(SKIP, "y", 9))))
+    again = world.put(task("a"), task("b", "a", conditions=(event(SKIP, "y", 0), event(WAIT, "x", 1))))
+    assert first.version_id == again.version_id

@@ -1,0 +1,585 @@
+"""Durable tasks: what an invocation asks for and is told, and what survives it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from broadaxe.core import waits
+from broadaxe.core.commands import (
+    BeginMemo,
+    BeginWait,
+    BranchTask,
+    CancelTasks,
+    CompleteMemo,
+    EntryRef,
+    EventRequest,
+    EvictInvocation,
+    PushEvents,
+    RegisterSignal,
+    ReplayTasks,
+    ReportWaiting,
+    RestoreTask,
+    RunRequest,
+    SpawnChildren,
+)
+from broadaxe.core.decision import (
+    ChildrenAck,
+    DropInvocation,
+    DurableRefusal,
+    EntryCompleted,
+    EvictionAck,
+    MemoAck,
+    NonDeterminism,
+    SignalFired,
+    WaitAck,
+)
+from broadaxe.core.durations import US_PER_S
+from broadaxe.core.lifecycle import TaskEventType, TaskStatus
+from broadaxe.core.waits import Condition
+from broadaxe.errors import FailedPrecondition, InvalidArgument, NotFound
+from tests.core.world import World, task
+
+STREAM = 7
+
+
+def sleep(seconds: float, group: int = 0) -> Condition:
+    text = f"{seconds:g}s"
+    return Condition(group=group, data_key=f"sleep:{text}", sleep=text, sleep_us=round(seconds * US_PER_S))
+
+
+def event(key: str, group: int = 0, **options: Any) -> Condition:
+    return Condition(group=group, data_key=key, event_key=key, **options)
+
+
+class Program:
+    """One durable task, driven as its worker would."""
+
+    def __init__(self, world: World | None = None, **options: Any) -> None:
+        self.world = world or World()
+        if world is None:
+            self.world.put(task("deep", service="deep", is_durable=True, **options), name="deep")
+            self.world.put(task("kid", service="kid"), name="kid")
+            self.world.worker("deep:deep", slots={"durable": 2, "default": 1})
+            self.world.worker("kid:kid")
+        self.id = self.world.trigger("deep")
+        self.stream = STREAM
+
+    @property
+    def invocation(self) -> int:
+        return self.world.logs[self.id].invocation_count
+
+    @property
+    def status(self) -> TaskStatus:
+        return self.world.status(self.id)
+
+    def wait(self, *conditions: Condition, invocation: int | None = None) -> list[Any]:
+        return self.ask(BeginWait, conditions=conditions, invocation=invocation)
+
+    def memo(self) -> list[Any]:
+        return self.ask(BeginMemo)
+
+    def keep(self, ref: EntryRef, value: str) -> list[Any]:
+        return self.ask(CompleteMemo, branch_id=ref.branch_id, node_id=ref.node_id, payload=value)
+
+    def spawn(self, *inputs: str, key: str | None = None) -> list[Any]:
+        requests = tuple(RunRequest(workflow_name="kid", input=text, child_key=key) for text in inputs)
+        return self.ask(SpawnChildren, requests=requests)
+
+    def evict(self, invocation: int | None = None) -> list[Any]:
+        return self.ask(EvictInvocation, invocation=invocation)
+
+    def list_waiting(self, *nodes: int, branch: int = 1) -> list[Any]:
+        refs = tuple(EntryRef(self.id, self.invocation, branch, node) for node in nodes)
+        self.world.do(ReportWaiting(self.stream, refs))
+        return self.world.answers()
+
+    def ask(self, kind: Any, *, invocation: int | None = None, **fields: Any) -> list[Any]:
+        count = self.invocation if invocation is None else invocation
+        self.world.do(kind(stream=self.stream, task_id=self.id, invocation_count=count, **fields))
+        return self.world.answers()
+
+    def push(self, key: str, payload: str = "{}", scope: str | None = None) -> None:
+        self.world.do(PushEvents((EventRequest(key=key, payload=payload, scope=scope),)))
+
+    def entry(self, node: int, branch: int = 1) -> Any:
+        return self.world.entries[self.id, branch, node]
+
+
+def data_of(answer: Any) -> Any:
+    assert isinstance(answer, EntryCompleted)
+    assert answer.payload is not None
+    return msgspec.json.decode(answer.payload)
+
+
+# Waits -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_sleep_is_acknowledged_at_once_and_over_exactly_in_time() -> None:
+    program = Program()
+    (ack,) = program.wait(sleep(5))
+    assert isinstance(ack, WaitAck)
+    assert ack.ref == EntryRef(program.id, 1, 1, 1)
+    began_us = program.world.now_us
+    program.world.advance(10)
+    told = [a for d in program.world.decisions for a in d.effects if isinstance(a, EntryCompleted)]
+    assert [data_of(answer) for answer in told] == [{"CREATE": {"sleep:5s": [{"sleep_duration": "5s"}]}}]
+    assert program.entry(1).satisfied_at_us == began_us + 5 * US_PER_S
+
+
+@pytest.mark.parametrize("us", [0, -1_000_000])
+def test_a_sleep_of_no_length_is_over_at_once(us: int) -> None:
+    ack, done = Program().wait(Condition(group=0, data_key="sleep:0s", sleep="0s", sleep_us=us))
+    assert isinstance(ack, WaitAck)
+    assert isinstance(done, EntryCompleted)
+
+
+def test_an_event_that_matches_ends_every_wait_for_it() -> None:
+    first = Program()
+    second = Program(first.world)
+    for program in (first, second):
+        program.wait(event("go", expression="input.x == 1"))
+    first.push("go", '{"x": 2}')
+    assert first.world.answers() == []
+    first.push("go", '{"x": 1}')
+    answers = first.world.answers()
+    assert {answer.ref.task_id for answer in answers} == {first.id, second.id}
+    assert data_of(answers[0]) == {"CREATE": {"go": [{"x": 1}]}}
+
+
+@pytest.mark.parametrize("expression", ["input.absent == 1", "input.x +", "1 + 1"])
+def test_an_expression_that_fails_is_not_met(expression: str) -> None:
+    program = Program()
+    program.wait(event("go", expression=expression))
+    program.push("go", '{"x": 1}')
+    assert program.world.answers() == []
+
+
+def test_a_scope_lets_only_its_events_through() -> None:
+    program = Program()
+    program.wait(event("go", scope="a"))
+    program.push("go", scope="b")
+    program.push("go")
+    assert program.entry(1).satisfied_at_us is None
+    program.push("go", scope="a")
+    assert program.entry(1).satisfied_at_us is not None
+
+
+def test_looking_back_finds_the_newest_event_of_the_scope() -> None:
+    program = Program()
+    since_us = program.world.now_us
+    for number in (1, 2):
+        program.world.now_us += US_PER_S
+        program.push("go", f'{{"n": {number}}}', scope="a")
+    program.push("go", '{"n": 3}', scope="b")
+    _, done = program.wait(event("go", scope="a", since_us=since_us))
+    assert data_of(done) == {"CREATE": {"go": [{"n": 2}]}}
+
+
+def test_without_a_scope_nothing_is_looked_back_at() -> None:
+    program = Program()
+    program.push("go")
+    program.wait(event("go", since_us=0))
+    assert program.entry(1).satisfied_at_us is None
+
+
+def test_alternatives_bring_only_what_fired_and_all_groups_are_needed() -> None:
+    program = Program()
+    program.wait(sleep(60, group=0), event("a", group=0), event("b", group=1))
+    program.push("b", '{"n": 1}')
+    assert program.world.answers() == []
+    program.push("a", '{"n": 2}')
+    (done,) = program.world.answers()
+    assert data_of(done) == {"CREATE": {"a": [{"n": 2}], "b": [{"n": 1}]}}
+
+
+def test_a_wait_for_nothing_is_refused() -> None:
+    program = Program()
+    with pytest.raises(InvalidArgument, match="at least one condition"):
+        program.wait()
+    with pytest.raises(InvalidArgument, match=str(waits.CONDITIONS_MAX)):
+        program.wait(*(event("x", group=n) for n in range(waits.CONDITIONS_MAX + 1)))
+
+
+# Doing it again --------------------------------------------------------------------------------------------------
+
+
+def test_a_new_invocation_gets_recorded_results_in_the_order_they_came() -> None:
+    program = Program(retries=1)
+    program.wait(event("late"))
+    program.wait(event("early"))
+    program.push("early")
+    program.push("late")
+    program.world.fail(program.id)
+    assert program.invocation == 2
+    # The first to be asked for came second: it is held back for the other.
+    assert [type(a) for a in program.wait(event("late"))] == [WaitAck]
+    _, first, second = program.wait(event("early"))
+    assert (first.ref.node_id, second.ref.node_id) == (2, 1)
+    assert (first.order, second.order) == (1, 2)
+
+
+def test_another_operation_at_a_recorded_node_is_told_and_changes_nothing() -> None:
+    program = Program(retries=1)
+    program.wait(sleep(5))
+    program.world.fail(program.id)
+    before = dict(program.world.entries)
+    (answer,) = program.wait(event("go"))
+    assert isinstance(answer, NonDeterminism)
+    assert answer.ref == EntryRef(program.id, 2, 1, 1)
+    assert "wait for" in answer.message
+    assert program.world.entries == before
+
+
+def test_or_groups_and_order_do_not_make_two_waits_different() -> None:
+    program = Program(retries=1)
+    program.wait(sleep(5, group=0), event("go", group=1))
+    program.world.fail(program.id)
+    (answer,) = program.wait(event("go", group=4), sleep(5, group=9))
+    assert isinstance(answer, WaitAck)
+
+
+def test_a_sleep_keeps_its_instant_through_retries_and_restarts() -> None:
+    program = Program(retries=1)
+    program.wait(sleep(60))
+    due_us = program.entry(1).due_at_us
+    program.world.advance(20)
+    program.world.fail(program.id)
+    program.wait(sleep(60))
+    program.world.restart()
+    program.world.advance(60)
+    assert program.entry(1).satisfied_at_us == due_us
+
+
+def test_a_memo_is_computed_once() -> None:
+    program = Program(retries=1)
+    (ack,) = program.memo()
+    assert isinstance(ack, MemoAck)
+    assert not ack.is_kept
+    program.keep(ack.ref, '{"now": 1}')
+    program.world.fail(program.id)
+    (again,) = program.memo()
+    assert again.is_kept
+    assert program.entry(1).result == '{"now": 1}'
+
+
+def test_a_memo_that_was_never_kept_is_computed_again() -> None:
+    program = Program(retries=1)
+    program.memo()
+    program.world.fail(program.id)
+    (again,) = program.memo()
+    assert not again.is_kept
+    program.keep(again.ref, "1")
+    assert [type(a) for a in program.list_waiting(1)] == [EntryCompleted]
+
+
+def test_the_present_invocation_is_the_only_one_that_is_heard() -> None:
+    program = Program(retries=1)
+    program.world.fail(program.id)
+    (answer,) = program.wait(sleep(5), invocation=1)
+    assert isinstance(answer, DropInvocation)
+    assert answer.ref.invocation_count == 1
+    assert not program.world.entries
+
+
+# Children --------------------------------------------------------------------------------------------------------
+
+
+def test_children_are_acknowledged_in_order_and_told_only_when_awaited() -> None:
+    program = Program()
+    (ack,) = program.spawn('{"n": 1}', '{"n": 2}')
+    assert isinstance(ack, ChildrenAck)
+    assert [(branch, node) for branch, node, _ in ack.children] == [(1, 1), (1, 2)]
+    first, second = (run_id for _, _, run_id in ack.children)
+    program.world.complete(second, '{"m": 2}')
+    assert not [a for a in program.world.answers() if isinstance(a, EntryCompleted)]
+    (told,) = program.list_waiting(2)
+    assert told.ref.node_id == 2
+    program.list_waiting(1)
+    program.world.complete(first, '{"m": 1}')
+    (told,) = program.world.answers()
+    assert (told.ref.node_id, told.payload) == (1, None), "its outcome is read from the log"
+    assert (program.id, first) in program.world.decisions[-1].writes.finished_children
+
+
+def test_a_child_is_not_spawned_twice_and_a_changed_one_is_told() -> None:
+    program = Program(retries=1)
+    (ack,) = program.spawn('{"n": 1}')
+    program.world.fail(program.id)
+    (again,) = program.spawn('{"n": 1}')
+    assert again.children == ack.children
+    (wrong,) = program.spawn('{"n": 2}', '{"n": 3}')
+    assert len(wrong.children) == 2
+    program.world.do(CancelTasks((program.id,)))
+    program.world.do(ReplayTasks((program.id,)))
+    (differs,) = program.spawn('{"n": 9}')
+    assert isinstance(differs, NonDeterminism)
+
+
+def test_a_key_stands_for_one_child_and_takes_one_node() -> None:
+    program = Program(retries=1)
+    (first,) = program.spawn('{"n": 1}', '{"n": 2}', key="same")
+    assert first.children[0] == first.children[1]
+    (after,) = program.wait(sleep(1))
+    assert after.ref.node_id == 2
+    program.world.fail(program.id)
+    (again,) = program.spawn('{"n": 5}', '{"n": 6}', key="same")
+    assert again.children == first.children
+    (after,) = program.wait(sleep(1))
+    assert isinstance(after, WaitAck)
+    assert after.ref.node_id == 2
+
+
+def test_an_unknown_workflow_spawns_nothing() -> None:
+    program = Program()
+    requests = (RunRequest(workflow_name="kid", input="{}"), RunRequest(workflow_name="nobody", input="{}"))
+    with pytest.raises(InvalidArgument, match="nobody"):
+        program.ask(SpawnChildren, requests=requests)
+    assert not program.world.entries
+    assert len(program.world.runs) == 1
+
+
+def test_a_replayed_child_is_awaited_again() -> None:
+    program = Program()
+    (ack,) = program.spawn("{}")
+    child = ack.children[0][2]
+    program.list_waiting(1)
+    program.world.complete(child)
+    program.world.do(ReplayTasks((child,)))
+    assert program.entry(1).satisfied_at_us is None
+    program.world.complete(child, '{"second": true}')
+    (told,) = program.world.answers()
+    assert isinstance(told, EntryCompleted)
+    assert (program.id, child) in program.world.decisions[-1].writes.finished_children
+
+
+# Eviction --------------------------------------------------------------------------------------------------------
+
+
+def test_an_evicted_task_frees_its_slot_has_no_deadline_and_leaves_memory() -> None:
+    program = Program(execution_timeout="30s")
+    program.wait(sleep(600))
+    (ack,) = program.evict()
+    assert isinstance(ack, EvictionAck)
+    state = program.world.tasks[program.id]
+    assert (state.status, state.worker_id, state.due_at_us) == (TaskStatus.EVICTED, None, None)
+    assert program.world.tenant.counts()["tasks"] == 0
+    program.world.advance(599)
+    assert program.status is TaskStatus.EVICTED
+    program.world.advance(1)
+    assert program.status is TaskStatus.RUNNING
+    assert program.invocation == 2
+    assert program.world.tasks[program.id].retry_count == 0
+    _, done = program.wait(sleep(600))
+    assert isinstance(done, EntryCompleted)
+    events = program.world.events(program.id)
+    assert events[-4:-1] == [TaskEventType.DURABLE_EVICTED, TaskEventType.DURABLE_RESTORING, TaskEventType.ASSIGNED]
+
+
+def test_a_sleeper_survives_a_restart_and_wakes_in_time() -> None:
+    program = Program()
+    program.wait(sleep(600))
+    due_us = program.entry(1).due_at_us
+    program.evict()
+    program.world.restart()
+    assert program.world.tenant.counts()["tasks"] == 0
+    program.world.advance(600)
+    assert program.status is not TaskStatus.EVICTED
+    assert program.entry(1).satisfied_at_us == due_us
+
+
+def test_an_event_wakes_a_sleeper() -> None:
+    program = Program()
+    program.wait(event("go", expression="input.x == 1"))
+    program.evict()
+    program.push("go", '{"x": 2}')
+    assert program.status is TaskStatus.EVICTED
+    program.push("other", '{"x": 1}')
+    program.push("go", '{"x": 1}')
+    assert program.status is TaskStatus.RUNNING
+
+
+def test_a_child_wakes_a_sleeper_also_over_a_restart() -> None:
+    for restarts in (False, True):
+        program = Program()
+        (ack,) = program.spawn("{}")
+        program.list_waiting(1)
+        program.evict()
+        if restarts:
+            program.world.restart()
+        program.world.complete(ack.children[0][2], '{"m": 1}')
+        assert program.status in (TaskStatus.RUNNING, TaskStatus.QUEUED)
+        assert program.entry(1).order == 1
+
+
+def test_a_child_nobody_listed_wakes_a_sleeper_once() -> None:
+    program = Program()
+    (ack,) = program.spawn("{}")
+    program.wait(sleep(600))
+    program.evict()
+    program.world.complete(ack.children[0][2])
+    assert program.status is TaskStatus.RUNNING
+    program.spawn("{}")
+    program.wait(sleep(600))
+    program.evict()
+    assert program.status is TaskStatus.EVICTED
+
+
+def test_what_came_before_the_eviction_was_known_restores_at_once() -> None:
+    program = Program()
+    program.stream = STREAM
+    program.wait(event("go"))
+    world = program.world
+    world.batch(
+        PushEvents((EventRequest(key="go", payload="{}"),)),
+        EvictInvocation(stream=STREAM, task_id=program.id, invocation_count=1),
+    )
+    assert program.status is TaskStatus.RUNNING
+    assert program.invocation == 2
+
+
+def test_an_eviction_of_an_older_invocation_changes_nothing() -> None:
+    program = Program(retries=1)
+    program.world.fail(program.id)
+    (answer,) = program.evict(invocation=1)
+    assert isinstance(answer, DropInvocation)
+    assert program.status is TaskStatus.RUNNING
+
+
+def test_an_evicted_task_can_be_cancelled_and_restored_by_hand() -> None:
+    cancelled, restored = Program(), Program()
+    for program in (cancelled, restored):
+        program.wait(sleep(600))
+        program.evict()
+    assert cancelled.world.do(CancelTasks((cancelled.id,))) == (cancelled.id,)
+    assert cancelled.status is TaskStatus.CANCELLED
+    assert restored.world.do(RestoreTask(restored.id)) is True
+    assert restored.status is TaskStatus.RUNNING
+    assert restored.world.do(RestoreTask(restored.id)) is False
+    assert cancelled.world.do(RestoreTask(cancelled.id)) is False
+
+
+def test_a_result_that_is_never_asked_for_again_starts_the_task_anew() -> None:
+    program = Program(retries=1)
+    program.wait(event("a"))
+    program.wait(event("b"))
+    program.push("a")
+    program.push("b")
+    program.world.fail(program.id)
+    program.wait(event("a"))
+    program.world.do(ReplayTasks(()))
+    program.world.restart()
+    # After the restart the invocation is taken to have been told; a list repairs what it missed.
+    assert [type(a) for a in program.list_waiting(1)] == [EntryCompleted]
+
+
+def test_a_held_result_stalls_a_minute_at_most() -> None:
+    program = Program(retries=1)
+    (ack,) = program.spawn("{}")
+    program.list_waiting(1)
+    program.wait(event("later"))
+    program.world.complete(ack.children[0][2])
+    program.push("later")
+    program.world.fail(program.id)
+    program.spawn("{}")
+    assert [type(a) for a in program.wait(event("later"))] == [WaitAck]
+    program.world.advance(61)
+    assert program.invocation == 3
+
+
+# Replay and branches -----------------------------------------------------------------------------------------------
+
+
+def finish_three(program: Program) -> None:
+    for number in range(3):
+        program.wait(sleep(number + 1))
+        program.world.advance(number + 1)
+    program.world.complete(program.id, '{"done": 1}')
+
+
+def test_a_replay_gives_everything_back_at_once() -> None:
+    program = Program()
+    finish_three(program)
+    program.world.do(ReplayTasks((program.id,)))
+    for number in range(3):
+        ack, done = program.wait(sleep(number + 1))
+        assert (ack.ref.node_id, done.ref.node_id) == (number + 1, number + 1)
+    assert program.world.tasks[program.id].retry_count == 1
+
+
+def test_a_branch_shares_what_came_before_and_does_the_rest_again() -> None:
+    program = Program()
+    finish_three(program)
+    fork = program.world.do(BranchTask(program.id, 2, 1))
+    assert isinstance(fork, EntryRef)
+    assert (fork.branch_id, fork.node_id) == (2, 2)
+    ack, done = program.wait(sleep(1))
+    assert (ack.ref.branch_id, done.ref.branch_id) == (1, 1)
+    (ack,) = program.wait(sleep(2))
+    assert ack.ref.branch_id == 2
+    program.world.advance(2)
+    (ack,) = program.wait(sleep(30))
+    assert isinstance(ack, WaitAck)
+    assert program.entry(3, branch=2).identity != program.entry(3).identity
+
+
+def test_a_branch_off_a_branch_survives_a_restart() -> None:
+    program = Program()
+    finish_three(program)
+    program.world.do(BranchTask(program.id, 2, 1))
+    program.wait(sleep(1))
+    program.wait(sleep(2))
+    program.world.advance(2)
+    program.world.complete(program.id)
+    program.world.do(BranchTask(program.id, 2, 2))
+    program.world.restart()
+    assert program.world.logs[program.id].branch_id == 3
+    ack, *_ = program.wait(sleep(1))
+    assert ack.ref.branch_id == 1
+
+
+def test_children_of_discarded_nodes_are_spawned_anew() -> None:
+    program = Program()
+    (ack,) = program.spawn("{}", key="k")
+    program.world.complete(ack.children[0][2])
+    program.world.complete(program.id)
+    program.world.do(BranchTask(program.id, 1, 1))
+    (again,) = program.spawn("{}", key="k")
+    assert again.children[0][2] != ack.children[0][2]
+    assert again.children[0][0] == 2
+
+
+def test_only_a_task_that_is_over_and_a_node_that_is_there_can_be_branched() -> None:
+    program = Program()
+    with pytest.raises(FailedPrecondition):
+        program.world.do(BranchTask(program.id, 1, 1))
+    finish_three(program)
+    for node, branch_id in ((4, 1), (0, 1), (1, 2)):
+        with pytest.raises(NotFound):
+            program.world.do(BranchTask(program.id, node, branch_id))
+    with pytest.raises(NotFound):
+        program.world.do(BranchTask("00000000-0000-7000-8000-000000000000", 1, 1))
+
+
+# Refusals and the older protocol -------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_spawned_for_its_key_is_refused_at_the_spawn() -> None:
+    program = Program()
+    answers = program.ask(SpawnChildren, requests=(RunRequest(workflow_name="kid", input="{}"),))
+    assert not [a for a in answers if isinstance(a, DurableRefusal)]
+
+
+def test_a_signal_is_known_by_its_key_and_fires_once() -> None:
+    program = Program()
+    for _ in range(2):
+        program.world.do(RegisterSignal(program.id, "s", (event("go"),)))
+    program.push("go", '{"n": 1}')
+    fired = [e for e in program.world.decisions[-1].effects if isinstance(e, SignalFired)]
+    assert [(f.task_id, f.key, msgspec.json.decode(f.payload)) for f in fired] == [
+        (program.id, "s", {"CREATE": {"go": [{"n": 1}]}})
+    ]
+    with pytest.raises(NotFound):
+        program.world.do(RegisterSignal("00000000-0000-7000-8000-000000000000", "s", (event("go"),)))
