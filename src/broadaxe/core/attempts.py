@@ -584,4 +584,5 @@ def _start_effect(task: Task, worker: Worker) -> StartAttempt:
         task.position == key_position,
         None if task.log is None else task.log.invocation_count,
         None if task.gate is None else task.gate.fired,
+        version.definition.takes_any_output,
     )

@@ -412,6 +412,8 @@ class StartAttempt(msgspec.Struct, frozen=True, gc=False):
     """Which invocation this is; durable tasks only."""
     fired: str | None = None
     """JSON object of what the conditions brought that the task waited for."""
+    takes_any_output: bool = False
+    """Outputs of parents go as they are, also those that are no objects."""
 
 
 class StartBatch(msgspec.Struct, frozen=True):

@@ -199,6 +199,8 @@ class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True):
     key_task: TaskSpec | None = None
     """Asks a worker for the run's key under the only concurrency rule, which then has no expression. Whatever it is
     called, it becomes `KEY_TASK_NAME`."""
+    takes_any_output: bool = False
+    """Its tasks take any JSON as a parent's output, not objects only, as the SDKs of 2025 do."""
     idempotency: IdempotencyRule | None = None
     default_filters: tuple[FilterSpec, ...] = ()
     """They belong to the workflow, not to the version."""
@@ -258,6 +260,7 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
     sticky: Sticky | None = None
     concurrency: tuple[ConcurrencyRule, ...] = ()
     key_task: TaskDefinition | None = None
+    takes_any_output: bool = False
     idempotency: IdempotencyRule | None = None
     cron_triggers: tuple[str, ...] = ()
     cron_input: str | None = None
@@ -305,6 +308,7 @@ def normalise(spec: WorkflowSpec, new_id: Callable[[], str]) -> WorkflowDefiniti
         sticky=spec.sticky,
         concurrency=_check_concurrency(spec.concurrency, "concurrency", is_key_asked_for=spec.key_task is not None),
         key_task=None if spec.key_task is None else _normalise_key_task(spec.key_task, new_id),
+        takes_any_output=spec.takes_any_output,
         idempotency=_check_idempotency(spec.idempotency, "idempotency"),
         cron_triggers=tuple(dict.fromkeys(spec.cron_triggers)),
         cron_input=spec.cron_input if spec.cron_triggers else None,
@@ -324,7 +328,9 @@ def checksum(definition: WorkflowDefinition) -> str:
         _drop_empty(task, "labels", "concurrency", "rate_limits", "batch", "spellings", "is_durable", "conditions")
     plain["event_triggers"] = sorted(plain["event_triggers"])
     plain["cron_triggers"] = sorted(plain["cron_triggers"])
-    _drop_empty(plain, "sticky", "concurrency", "key_task", "idempotency", "cron_triggers", "cron_input")
+    _drop_empty(
+        plain, "sticky", "concurrency", "key_task", "takes_any_output", "idempotency", "cron_triggers", "cron_input"
+    )
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 

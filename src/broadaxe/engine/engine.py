@@ -633,7 +633,8 @@ class _ActiveTenant:
 
 def _payload(attempt: StartAttempt, run_input: str, outputs: dict[str, str]) -> str:
     """The JSON a worker gets with an attempt (grpc specification 5.2), put together from texts without parsing them."""
-    parents = ",".join(f"{_quote(name)}:{_object(outputs.get(task_id, '{}'))}" for name, task_id in attempt.parents)
+    fit = str if attempt.takes_any_output else _object
+    parents = ",".join(f"{_quote(name)}:{fit(outputs.get(task_id, '{}'))}" for name, task_id in attempt.parents)
     errors = ""
     if attempt.errors:
         errors = ',"step_run_errors":{' + ",".join(f"{_quote(n)}:{_quote(e)}" for n, e in attempt.errors) + "}"

@@ -34,6 +34,7 @@ from broadaxe.rest.routers import (
     filters,
     limits,
     logs,
+    older,
     people,
     runs,
     schedules,
@@ -79,6 +80,7 @@ _ROUTERS: Final = (
     filters.routes,
     limits.routes,
     webhooks.routes,
+    older.routes,
 )
 
 

@@ -50,6 +50,7 @@ def workflow_spec(wire: CreateWorkflowVersionOpts) -> WorkflowSpec:
         cron_triggers=tuple(wire.cron_triggers),
         cron_input=inbound.json_object(wire.cron_input, field="opts.cron_input") if wire.cron_input else None,
         key_task=_key_task(wire),
+        takes_any_output=True,
     )
 
 

@@ -48,4 +48,13 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
             return {"caught": [failure.exc for failure in error.exceptions]}
         return {"caught": None}
 
-    return [child, parent, sad_parent]
+    @hatchet.task(name="spawn-named", input_validator=Cue)
+    async def spawn_named(cue: Cue, ctx: Context) -> dict[str, Any]:
+        """Runs the workflow that `text` names, wherever that is, and returns what it returned or raised."""
+        named = hatchet.stubs.workflow(name=cue.text, input_validator=Cue)
+        try:
+            return {"result": await named.aio_run(Cue(key=cue.key, n=cue.n, fail=cue.fail))}
+        except FailedTaskRunExceptionGroup as error:
+            return {"caught": [failure.exc for failure in error.exceptions]}
+
+    return [child, parent, sad_parent, spawn_named]

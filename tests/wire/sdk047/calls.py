@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import json
 from typing import Any
 
 from hatchet_sdk import Hatchet
+from hatchet_sdk.clients.rest.models.log_line_order_by_direction import LogLineOrderByDirection
+from hatchet_sdk.clients.rest.models.log_line_order_by_field import LogLineOrderByField
+from hatchet_sdk.clients.rest.models.workflow_run_order_by_field import WorkflowRunOrderByField
 from hatchet_sdk.rate_limit import RateLimitDuration
 
 
@@ -59,3 +64,41 @@ def bulk_push(hatchet: Hatchet, key: str, payloads: list[dict[str, Any]]) -> lis
 
 def put_rate_limit(hatchet: Hatchet, key: str, limit: int) -> None:
     hatchet.admin.put_rate_limit(key, limit, RateLimitDuration.HOUR)
+
+
+def cancel_run(hatchet: Hatchet, run_id: str) -> None:
+    hatchet.rest.workflow_run_cancel(run_id)
+
+
+def rest(hatchet: Hatchet, method: str, **arguments: Any) -> Any:
+    """What a method of the REST client answers, as JSON."""
+    return _plain(getattr(hatchet.rest, method)(**_enums(arguments)))
+
+
+async def rest_in_loop(hatchet: Hatchet, method: str, **arguments: Any) -> Any:
+    answer = await getattr(hatchet.rest.aio, method)(**_enums(arguments))
+    if inspect.isawaitable(answer):  # one of its methods forgets to wait
+        answer = await answer
+    return _plain(answer)
+
+
+def workflow_named(hatchet: Hatchet, name: str) -> Any:
+    found = hatchet.rest.workflow_list()
+    return next(_plain(row) for row in found.rows or [] if row.name == name)
+
+
+def _plain(answer: Any) -> Any:
+    return json.loads(answer.model_dump_json(by_alias=True))
+
+
+def _enums(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The client wants members of its enumerations; they are found by their values."""
+    known = {
+        "order_by_field": (WorkflowRunOrderByField, LogLineOrderByField),
+        "order_by_direction": (LogLineOrderByDirection,),
+    }
+    for name, kinds in known.items():
+        if name in arguments:
+            value = arguments[name]
+            arguments[name] = next(kind(value) for kind in kinds if value in [member.value for member in kind])
+    return arguments

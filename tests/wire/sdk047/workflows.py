@@ -92,7 +92,8 @@ class OldFailure:
 
     @hatchet.on_failure_step()
     async def mend(self, ctx: Context) -> dict[str, Any]:
-        await tell(cue_of(ctx), "mended", errors=ctx.step_run_errors())
+        failures = await asyncio.to_thread(ctx.fetch_run_failures)
+        await tell(cue_of(ctx), "mended", errors=ctx.step_run_errors(), failures=failures)
         return {"mended": True}
 
 
@@ -308,7 +309,7 @@ def old_function(ctx: Context) -> dict[str, Any]:
 @hatchet_v2.durable(name="OldDurable")
 async def old_durable(ctx: Any) -> dict[str, Any]:
     cue = cue_of(ctx)
-    child = await (await ctx.run("oldfunction", {"key": cue.key, "n": cue.n}))
+    child = await ctx.run("oldfunction", {"key": cue.key, "n": cue.n}).result()
     return {"child": child}
 
 

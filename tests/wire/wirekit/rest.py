@@ -83,6 +83,12 @@ class Rest:
     async def event_types(self, task_id: str) -> list[str]:
         return [row["eventType"] for row in await self.events(task_id)]
 
+    async def workflow_version(self, name: str) -> dict[str, Any]:
+        """The newest version of a workflow."""
+        rows = await self._rows(f"/api/v1/tenants/{self._tenant}/workflows", name=name)
+        workflow_id = next(row["metadata"]["id"] for row in rows if row["name"] == name)
+        return await self._get(f"/api/v1/workflows/{workflow_id}/versions")
+
     async def runs(self, **query: str) -> list[dict[str, Any]]:
         return await self._rows(f"{STABLE}/tenants/{self._tenant}/workflow-runs", **query)
 
