@@ -7,6 +7,7 @@ What is measured, each on an engine process of its own data directory:
 
 - cold start: from starting the process to ready, on an empty directory (initdb included) and on a used one;
 - start latency: from the trigger's send to the worker's receipt, one at a time on an idle engine;
+- transactional enqueue: from the return of an application's commit to the worker's receipt, on an idle engine;
 - throughput: no-op tasks from trigger to finished run, and the CPU time of the engine and of Postgres per task.
 
 Worker and caller are one process beside the engine, so on a machine of two cores all three share them. Numbers compare
@@ -30,8 +31,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import psutil
 from lean_client import LeanClient, Task
+
+from broadaxe.storage.embedded import EmbeddedPostgres
 
 WORKFLOW: Final = "bench-noop"
 ACTION: Final = f"{WORKFLOW}:noop"
@@ -42,6 +46,7 @@ class Engine:
     process: psutil.Process
     postgres: tuple[psutil.Process, ...]
     env: dict[str, str]
+    data_dir: Path
     ready_after_s: float
 
     def cpu_s(self) -> tuple[float, float]:
@@ -95,7 +100,7 @@ def engine(data_dir: Path):  # type: ignore[no-untyped-def]  # a context manager
         pid = int((data_dir / "postgres" / "cluster" / "postmaster.pid").read_text().splitlines()[0])
         postmaster = psutil.Process(pid)
         postgres = (postmaster, *postmaster.children(recursive=True))
-        yield Engine(psutil.Process(process.pid), postgres, env, ready_after_s)
+        yield Engine(psutil.Process(process.pid), postgres, env, data_dir, ready_after_s)
     finally:
         process.terminate()
         process.wait(30)
@@ -138,6 +143,43 @@ async def measure_latency(client: LeanClient, count: int) -> list[Figure]:
         Figure("start latency, idle: trigger sent to worker received", "ms", started),
         Figure("trigger acknowledged (durable)", "ms", acknowledged),
         Figure("trigger sent to result received", "ms", finished),
+    ]
+
+
+async def measure_enqueue(client: LeanClient, server: Engine, count: int) -> list[Figure]:
+    """One transaction at a time on an idle engine. It holds one call of the SQL function and nothing else."""
+    received: asyncio.Queue[tuple[str, float]] = asyncio.Queue()
+    worker = asyncio.create_task(
+        client.run_noop_worker(
+            [ACTION],
+            100,
+            on_received=lambda action: received.put_nowait((action.workflow_run_id, time.perf_counter())),
+        )
+    )
+    runs = await client.subscribe_runs()
+    postgres = await EmbeddedPostgres.start(server.data_dir / "postgres")  # the engine's, which runs already
+    connection = await asyncpg.connect(postgres.dsn)
+    started: list[float] = []
+    committed: list[float] = []
+    for round_ in range(count + 20):
+        before = time.perf_counter()
+        async with connection.transaction():
+            run_id = str(await connection.fetchval("select broadaxe.enqueue($1)", WORKFLOW))
+        after = time.perf_counter()
+        started_id, at = await received.get()
+        assert started_id == run_id
+        await runs.add(run_id)
+        await anext(runs)
+        if round_ >= 20:
+            started.append((at - after) * 1e3)
+            committed.append((after - before) * 1e3)
+    await connection.close()
+    await postgres.stop()
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    return [
+        Figure("enqueue commit to start: commit returned to worker received", "ms", started),
+        Figure("enqueue: begin, call, commit", "ms", committed),
     ]
 
 
@@ -184,6 +226,7 @@ async def measure(server: Engine, tasks: int, rounds: int) -> list[Figure]:
     async with LeanClient(server.env["HATCHET_CLIENT_HOST_PORT"], server.env["HATCHET_CLIENT_TOKEN"]) as client:
         await client.put_workflow(WORKFLOW, [Task("noop")])
         figures = await measure_latency(client, rounds)
+        figures += await measure_enqueue(client, server, rounds)
         figures += await measure_throughput(client, server, tasks, 1)
         figures += await measure_throughput(client, server, tasks, 100)
         return figures

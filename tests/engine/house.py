@@ -23,6 +23,7 @@ from broadaxe.engine.clock import Clock
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.sessions import Assignment, WorkerSession
 from broadaxe.storage.journal import CONNECTION_SETTINGS
+from broadaxe.storage.outbox import OutboxListener
 from tests.core.world import task
 from tests.storage.ground import NODE, make_tenant
 
@@ -127,6 +128,42 @@ async def house(
             yield House(engine, tenant_id, pool)
         finally:
             await engine.stop()
+
+
+@asynccontextmanager
+async def listening_house(
+    database: str,
+    pool: asyncpg.Pool,
+    *,
+    tenant_id: str | None = None,
+    observe: Callable[[str, Decision], None] | None = None,
+    node_id: str = NODE,
+) -> AsyncIterator[House]:
+    """A house that hears of the outbox, as `app.py` wires it."""
+    async with house(database, pool, tenant_id=tenant_id, observe=observe, node_id=node_id) as home:
+        listener = OutboxListener(database, home.engine.outbox_told, home.engine.outbox_unsure)
+        await listener.start()
+        try:
+            yield home
+        finally:
+            await listener.stop()
+
+
+class Seen:
+    """What was committed, as it comes: ids of runs, and decisions."""
+
+    def __init__(self) -> None:
+        self.runs: asyncio.Queue[str] = asyncio.Queue()
+        self.decisions: list[Decision] = []
+
+    def __call__(self, tenant_id: str, decision: Decision) -> None:
+        self.decisions.append(decision)
+        for new in decision.writes.new_runs:
+            self.runs.put_nowait(new.row.id)
+
+    async def next_runs(self, count: int) -> list[str]:
+        async with asyncio.timeout(PATIENCE_S):
+            return [await self.runs.get() for _ in range(count)]
 
 
 async def assigned(session: WorkerSession) -> Assignment:

@@ -3,58 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 
 from broadaxe.core.commands import CancelTasks, Outcome, PutWorkflow
-from broadaxe.core.decision import Decision
 from broadaxe.core.definition import WorkflowSpec
 from broadaxe.engine import outbox as pump_module
 from broadaxe.storage import outbox as outbox_module
-from broadaxe.storage.outbox import CHANNEL, OutboxListener
+from broadaxe.storage.outbox import CHANNEL
 from tests.core.world import task
-from tests.engine.house import PATIENCE_S, House, assigned, house, nothing_waits
+from tests.engine.house import PATIENCE_S, House, Seen, assigned, house, listening_house, nothing_waits
 from tests.storage.ground import OTHER_NODE, make_tenant
-
-
-@asynccontextmanager
-async def listening_house(
-    database: str,
-    pool: asyncpg.Pool,
-    *,
-    tenant_id: str | None = None,
-    observe: Callable[[str, Decision], None] | None = None,
-    node_id: str | None = None,
-) -> AsyncIterator[House]:
-    """A house that hears of the outbox, as `app.py` wires it."""
-    more = {} if node_id is None else {"node_id": node_id}
-    async with house(database, pool, tenant_id=tenant_id, observe=observe, **more) as home:
-        listener = OutboxListener(database, home.engine.outbox_told, home.engine.outbox_unsure)
-        await listener.start()
-        try:
-            yield home
-        finally:
-            await listener.stop()
-
-
-class Seen:
-    """What was committed, as it comes: ids of runs, and decisions."""
-
-    def __init__(self) -> None:
-        self.runs: asyncio.Queue[str] = asyncio.Queue()
-        self.decisions: list[Decision] = []
-
-    def __call__(self, tenant_id: str, decision: Decision) -> None:
-        self.decisions.append(decision)
-        for new in decision.writes.new_runs:
-            self.runs.put_nowait(new.row.id)
-
-    async def next_runs(self, count: int) -> list[str]:
-        async with asyncio.timeout(PATIENCE_S):
-            return [await self.runs.get() for _ in range(count)]
 
 
 async def enqueue(

@@ -186,6 +186,7 @@ def test_doctor_knows_the_engine_that_holds_its_own_ports(running: tuple[Path, d
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("used by the engine of this data directory") == 2
     assert "up to date" in done.stdout
+    assert "0 waiting, 0 refused" in done.stdout
 
 
 def test_token_is_issued_listed_and_revoked_beside_a_running_engine(running: tuple[Path, dict[str, str]]) -> None:

@@ -169,6 +169,22 @@ async def _database(dsn: str) -> AsyncIterator[Finding]:
         yield Finding("schema", f"{len(missing)} migrations are missing", "run: broadaxe migrate")
     else:
         yield Finding("schema", "up to date")
+        yield await _outbox(dsn)
+
+
+async def _outbox(dsn: str) -> Finding:
+    """What applications have enqueued: how much waits for an engine, and how much was refused."""
+    import asyncpg
+
+    from broadaxe.storage.outbox import outbox_counts
+
+    connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+    try:
+        waiting, refused = await outbox_counts(connection)
+    finally:
+        await connection.close()
+    detail = f"{waiting} waiting, {refused} refused"
+    return Finding("outbox", f"{detail}; see broadaxe.outbox_refused" if refused else detail)
 
 
 def _port(settings: Settings, number: int, purpose: str, flag: str) -> Finding:

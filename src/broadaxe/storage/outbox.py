@@ -24,7 +24,7 @@ from broadaxe.core.commands import EventRequest, Promise, RunRequest
 from broadaxe.storage.ids import is_id
 from broadaxe.storage.statements import statement
 
-__all__ = ["CHANNEL", "Outbox", "OutboxListener", "OutboxPage"]
+__all__ = ["CHANNEL", "Outbox", "OutboxListener", "OutboxPage", "outbox_counts"]
 
 CHANNEL: Final = "broadaxe_outbox"
 PAGE_ROWS_MAX: Final = 500
@@ -81,6 +81,12 @@ class Outbox:
     async def tenants(self) -> list[str]:
         """Tenants that have rows."""
         return [row["tenant_id"] for row in await self._pool.fetch(statement("outbox/tenants"))]
+
+
+async def outbox_counts(connection: asyncpg.Connection) -> tuple[int, int]:
+    """How many requests wait, and how many were refused and are kept; of all tenants, for people."""
+    (row,) = await connection.fetch(statement("outbox/counts"))
+    return row["waiting"], row["refused"]
 
 
 class OutboxListener:
