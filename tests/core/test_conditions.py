@@ -179,6 +179,19 @@ def test_a_root_waits_for_its_conditions_from_the_start() -> None:
     assert world.status(run) is R
 
 
+def test_what_no_expression_can_read_makes_none_true() -> None:
+    beyond = '{"n":1e999}'
+    flow = Flow(event(WAIT, "k", expression="true"))
+    flow.end_a()
+    flow.push("k", beyond)
+    assert flow.b is W
+    flow.push("k", '{"n":1}')
+    assert flow.b is R
+    flow = Flow(parent(SKIP, "true"))
+    flow.end_a(beyond)
+    assert flow.b is R
+
+
 def test_waiting_for_conditions_takes_no_slot_and_no_timeout() -> None:
     flow = Flow(event(WAIT, "go"), schedule_timeout="5s")
     flow.end_a()

@@ -14,14 +14,14 @@ Source: semantics 6.8, grpc specification 12.7.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from broadaxe.core import waits
 from broadaxe.core.decision import GateRow
 from broadaxe.core.definition import ConditionAction, ConditionRule
-from broadaxe.core.expressions import Environment, evaluate_bool
+from broadaxe.core.expressions import Environment, Failure, evaluate_bool, value_of
 from broadaxe.core.waits import Condition, Wait
 
 if TYPE_CHECKING:
@@ -141,11 +141,13 @@ def judge(run: Run, task: Task) -> None:
         return
     if run.verdicts is None:
         run.verdicts = set()
-    output = msgspec.json.decode(task.output)
-    variables: dict[str, Any] = {"output": output if isinstance(output, dict) else {"value": output}}
+    output = value_of(task.output)
+    variables: dict[str, object] = {"output": output if isinstance(output, dict) else {"value": output}}
     for position, index in watchers:
         expression = run.version.definitions[position].conditions[index].expression
-        is_true = not expression.strip() or evaluate_bool(expression, Environment.CONDITION, variables) is True
+        is_true = not expression.strip() or (
+            not isinstance(output, Failure) and evaluate_bool(expression, Environment.CONDITION, variables) is True
+        )
         if is_true:
             run.verdicts.add((position, index))
         else:

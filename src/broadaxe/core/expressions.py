@@ -58,7 +58,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -162,18 +162,27 @@ def check(expression: str, environment: Environment, *, field: str) -> None:
 
 
 def variables_of(payload: str, metadata: str | None) -> dict[str, object] | Failure:
-    """`input` and `additional_metadata` from texts that are known to be JSON objects, or none.
+    """`input` and `additional_metadata` from texts that are known to be JSON objects, or none."""
+    found: dict[str, object] = {}
+    for name, text in (("input", payload), ("additional_metadata", metadata or "{}")):
+        value = value_of(text)
+        if isinstance(value, Failure):
+            return Failure(f"{name}: {value.message}")
+        found[name] = value
+    return found
+
+
+def value_of(text: str) -> object | Failure:
+    """What a text that is known to be JSON says.
 
     A Failure for what is valid JSON and yet cannot be computed with: a number beyond all types, a depth beyond all
     stacks.
     """
     try:
-        return {
-            "input": msgspec.json.decode(payload, type=dict[str, Any]),
-            "additional_metadata": msgspec.json.decode(metadata, type=dict[str, Any]) if metadata else {},
-        }
+        value: object = msgspec.json.decode(text)
     except (msgspec.MsgspecError, RecursionError) as error:
-        return Failure(f"expressions cannot read the input or metadata: {error}")
+        return Failure(f"expressions cannot read it: {error}")
+    return value
 
 
 def evaluate_string(expression: str, environment: Environment, variables: Mapping[str, object]) -> str | Failure:

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from broadaxe.core.durations import DURATION_US_MAX
-from broadaxe.core.expressions import Environment, evaluate_bool
+from broadaxe.core.expressions import Environment, Failure, evaluate_bool, value_of
 from broadaxe.core.timers import AlarmKind
 from broadaxe.errors import InvalidArgument
 
@@ -237,16 +237,18 @@ def offer(state: State, key: str, scope: str | None, payload: str) -> None:
 class _Payload:
     """An event's payload, parsed when the first expression asks for it."""
 
-    __slots__ = ("_text", "_variables")
+    __slots__ = ("_text", "_value")
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._variables: dict[str, Any] | None = None
+        self._value: object | Failure | None = None
 
-    def variables(self) -> dict[str, Any]:
-        if self._variables is None:
-            self._variables = {"input": msgspec.json.decode(self._text, type=dict[str, Any])}
-        return self._variables
+    def is_true(self, expression: str) -> bool:
+        if self._value is None:
+            self._value = value_of(self._text)
+        if isinstance(self._value, Failure):
+            return False
+        return evaluate_bool(expression, Environment.CONDITION, {"input": self._value}) is True
 
 
 def _matches(condition: Condition, scope: str | None, payload: _Payload) -> bool:
@@ -254,7 +256,7 @@ def _matches(condition: Condition, scope: str | None, payload: _Payload) -> bool
         return False
     if not condition.expression.strip():
         return True
-    return evaluate_bool(condition.expression, Environment.CONDITION, payload.variables()) is True
+    return payload.is_true(condition.expression)
 
 
 def _sleep_over(wait: Wait, now_us: int) -> None:
