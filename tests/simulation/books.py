@@ -39,6 +39,7 @@ from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus, run_status
 from tests.simulation.chances import DEBOUNCE_KEY, MAX_WAIT_MS, QUIET_MS, Payload, number_of, string_of
 from tests.simulation.tables import Tables
+from tests.simulation.trigger_books import TriggerBooks
 
 CONFIRM_US = 5 * US_PER_S
 FRESH_US = 10 * US_PER_S
@@ -103,6 +104,7 @@ class Ready:
 class Books:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
+        self.triggers = TriggerBooks(tables, hold)
         self.definitions: dict[str, tuple[str, int, TaskDefinition]] = {}
         self.words: dict[str, RunWords] = {}
         self.inputs: dict[str, str] = {}
@@ -184,6 +186,7 @@ class Books:
                 is_known = task.status is TaskStatus.COMPLETED
                 answer = self.tables.outputs[task.id, task.retry_count] if is_known else None
                 self.words[row.run_id] = self._words(row.run_id, answer)
+        self.triggers.observe(writes, now_us, replayed)
         for worker in writes.workers:
             if self.streams.get(worker.id) != worker.listening_since_us:
                 self.streams[worker.id] = worker.listening_since_us

@@ -15,8 +15,11 @@ import msgspec
 from broadaxe.core.commands import LabelValue, PauseWorkflow, RunRequest, UnpauseWorkflow, WhilePaused
 from broadaxe.core.definition import (
     BatchRule,
+    ClaimMethod,
     Comparator,
     ConcurrencyRule,
+    FilterSpec,
+    IdempotencyRule,
     LabelRequirement,
     LimitStrategy,
     RateLimitUse,
@@ -63,6 +66,8 @@ class Chances:
         self.sticky = random_.choice((0.0, 0.0, 0.4))
         self.pauses = random_.choice((0.0, 0.0, 1.0))
         self.debounces = random_.choice((0.0, 0.0, 0.5))
+        self.filters = random_.choice((0.0, 0.0, 0.3))
+        self.keys = random_.choice((0.0, 0.0, 0.4))
         self.dags = random_.choice((0.0, 0.4, 0.8))
         self.asks = random_.choice((0.0, 0.0, 0.3))
         self.strategies = random_.sample(list(LimitStrategy), random_.randint(1, 5))
@@ -92,6 +97,26 @@ class Chances:
             sticky=sticky,
             concurrency=(self.asked_rule(),) if is_key_asked_for else rules,
             key_task=self.key_task() if is_key_asked_for else None,
+            idempotency=self.idempotency() if self.at(self.keys) else None,
+            default_filters=tuple(self.filter() for _ in range(chance.choice((1, 2, 3))))
+            if self.at(self.filters)
+            else (),
+        )
+
+    def idempotency(self) -> IdempotencyRule:
+        chance = self.random
+        return IdempotencyRule(
+            expression=chance.choice(list(STRINGS)),
+            ttl_us=chance.choice((1_000, 3 * US_PER_S, 60 * US_PER_S, 3_600 * US_PER_S)),
+            method=chance.choice(list(ClaimMethod)),
+        )
+
+    def filter(self) -> FilterSpec:
+        chance = self.random
+        return FilterSpec(
+            expression=chance.choice(("true", "", "input.k == payload.k", "input.n > 1", "input.nowhere")),
+            scope=chance.choice(("S", "S", "T")),
+            payload=chance.choice(('{"k":"A"}', '{"k":"B"}', "{}")),
         )
 
     def task(self, name: str, parents: tuple[str, ...]) -> TaskSpec:

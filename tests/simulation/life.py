@@ -16,8 +16,11 @@ from enum import Enum, auto
 from broadaxe.core.commands import (
     Accepted,
     CancelTasks,
+    ChangeFilter,
     CloseStream,
     Command,
+    CreateFilter,
+    DeleteFilter,
     DeleteRateLimit,
     DeleteWorkflow,
     EventRequest,
@@ -47,7 +50,7 @@ from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.tenant import Missing, Tenant
-from broadaxe.errors import BroadaxeError
+from broadaxe.errors import BroadaxeError, IdempotencyCollision
 from tests.simulation.books import Books, hold
 from tests.simulation.chances import ACTIONS, NAMES, STATIC_LIMITS, Chances
 from tests.simulation.memory import check_empty, check_timers, compare, demand_all, picture
@@ -237,13 +240,18 @@ class Life:
                 self.store.commit(decision.writes)
         replayed: set[str] = set()
         told: set[str] = set()
+        collisions: list[IdempotencyCollision] = []
         for command, reply in zip(commands, replies, strict=True):
             if isinstance(command, ReplayTasks) and isinstance(reply, tuple):
                 replayed |= {self.tables.task_rows[i].run_id for i in reply if isinstance(i, str)}
             if isinstance(command, PutRateLimit | DeleteRateLimit | PauseRateLimit):
                 told.add(command.key)
+            if isinstance(reply, IdempotencyCollision):
+                collisions.append(reply)
         is_at_rest = not self.tenant.wanted()
         self.books.observe(decision, self.now_us, replayed=replayed, limits_told=told, is_at_rest=is_at_rest, rang=rang)
+        for collision in collisions:
+            self.books.triggers.check_collision(collision, self.now_us)
         self.check_deadlines()
 
     def check_deadlines(self) -> None:
@@ -296,6 +304,8 @@ class Life:
             match command, reply:
                 case TriggerRuns(), tuple():
                     self.acknowledged |= {str(run_id) for run_id in reply}
+                case TriggerRuns(), IdempotencyCollision():
+                    self.acknowledged |= set(reply.started)
                 case PushEvents(), tuple():
                     self.acknowledged |= {i for event in reply if not isinstance(event, str) for i in event.run_ids}
                 case RegisterWorker(), str():
@@ -384,10 +394,20 @@ class Life:
         if roll < 31:
             payload, priority, metadata = chances.payload(), chance.choice((None, 3)), chances.metadata()
             return PushEvents(
-                (EventRequest(key="key", payload=payload, priority=priority, additional_metadata=metadata),)
+                (
+                    EventRequest(
+                        key="key",
+                        payload=payload,
+                        priority=priority,
+                        additional_metadata=metadata,
+                        scope=chance.choice((None, "S", "S", "T")),
+                    ),
+                )
             )
         if roll < 35:
             return PutWorkflow(chances.workflow(chance.choice(NAMES)))
+        if chances.at(chances.filters * 0.1) and self.tables.workflows:
+            return self.filter_command()
         if roll < 36 and self.tables.workflows:
             return DeleteWorkflow(chance.choice(list(self.tables.workflows))) if chance.random() < 0.3 else None
         if roll < 38 and self.tables.workflows and chance.random() < chances.pauses:
@@ -407,6 +427,18 @@ class Life:
         if self.attempts and self.random.random() < 0.1:
             return self.random.choice(self.attempts)[0]
         return None
+
+    def filter_command(self) -> Command:
+        chance = self.random
+        if self.tables.filters and chance.random() < 0.6:
+            filter_id = chance.choice(list(self.tables.filters))
+            if chance.random() < 0.5:
+                return DeleteFilter(filter_id)
+            changed = self.chances.filter()
+            return ChangeFilter(filter_id=filter_id, scope=changed.scope, payload=changed.payload)
+        made = self.chances.filter()
+        workflow_id = chance.choice(list(self.tables.workflows))
+        return CreateFilter(workflow_id=workflow_id, scope=made.scope, expression=made.expression, payload=made.payload)
 
     def limit_command(self) -> Command:
         chance = self.random

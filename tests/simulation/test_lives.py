@@ -8,6 +8,7 @@ import random
 import asyncpg
 import pytest
 
+from broadaxe.core.claims import Claims
 from tests.simulation.books import Broken
 from tests.simulation.life import Crash, Life
 from tests.simulation.postgres import Postgres
@@ -81,3 +82,19 @@ def test_the_books_notice_units_given_twice() -> None:
         for _ in range(200):
             life.step()
             life.act([], Crash.AFTER_COMMIT)
+
+
+def test_the_books_notice_a_key_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Claims, "get", lambda *_: None)
+    life = Life(3)
+    life.chances.keys = 1.0
+    with pytest.raises(Broken, match="two runs for one key"):
+        life.live(200)
+
+
+def test_the_books_notice_a_filter_that_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadaxe.core.filters.evaluate_bool", lambda *_: True)
+    life = Life(3)
+    life.chances.filters = 1.0
+    with pytest.raises(Broken, match="an event started"):
+        life.live(400)

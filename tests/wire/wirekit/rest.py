@@ -113,8 +113,8 @@ class Rest:
     async def expression_failures(self, **query: str) -> list[dict[str, Any]]:
         return await self._rows(f"{STABLE}/tenants/{self._tenant}/cel/failures", **query)
 
-    async def user_events(self) -> list[dict[str, Any]]:
-        return await self._rows(f"{STABLE}/tenants/{self._tenant}/events")
+    async def user_events(self, **query: str) -> list[dict[str, Any]]:
+        return await self._rows(f"{STABLE}/tenants/{self._tenant}/events", **query)
 
     async def _rows(self, path: str, **query: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = (await self._get(path, **query))["rows"]
