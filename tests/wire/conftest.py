@@ -76,6 +76,13 @@ def _flow(shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.T
         yield worker_id
 
 
+@pytest.fixture(scope="session")
+def _durable(shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("durable")
+    with _worker(shared_engine, stage, directory, "durable", program="programs.durable_worker") as worker_id:
+        yield worker_id
+
+
 @pytest.fixture
 def flow(engine: EngineProcess, _flow: str) -> Hatchet:
     """A client of the shared engine, with a worker of 100 slots there to serve the workflows about flow control."""

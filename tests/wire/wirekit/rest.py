@@ -100,6 +100,18 @@ class Rest:
         replayed: list[str] = answer["ids"]
         return replayed
 
+    async def durable_log(self, task_id: str) -> list[dict[str, Any]]:
+        answer = await self._http.get(f"{STABLE}/tenants/{self._tenant}/durable-tasks/{task_id}")
+        answer.raise_for_status()
+        entries: list[dict[str, Any]] = answer.json()
+        return entries
+
+    async def restore(self, task_id: str) -> bool:
+        """Whether the task was evicted."""
+        answer = await self._http.post(f"{STABLE}/tasks/{task_id}/restore")
+        answer.raise_for_status()
+        return bool(answer.json()["requeued"])
+
     async def try_post(self, path: str, body: dict[str, Any]) -> httpx.Response:
         """The answer to a request that may be refused; `path` is that below the tenant."""
         return await self._http.post(f"{STABLE}/tenants/{self._tenant}/{path}", json=body)
