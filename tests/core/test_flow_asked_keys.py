@@ -151,6 +151,22 @@ def test_a_replay_asks_again() -> None:
     assert '"b"' in (world.run_rows[run_id].keys or "")
 
 
+def test_a_run_that_ends_before_its_key_is_known_stops_asking() -> None:
+    world = World()
+    asked(world)
+    world.worker("only", "key")
+    run_id = world.trigger()
+    world.complete(key_of(world, run_id), '"a"')
+    only = world.task(run_id, "only")
+    world.complete(only)
+    world.do(ReplayTasks((run_id,)))
+    world.do(CancelTasks((only,)))
+    assert world.runs[run_id].status is RunStatus.CANCELLED
+    assert world.statuses(run_id) == {KEY_TASK_NAME: TaskStatus.CANCELLED, "only": TaskStatus.CANCELLED}
+    assert [effect.task_id for effect in world.cancels()] == [key_of(world, run_id)]
+    assert world.tenant.counts()["tasks"] == 0
+
+
 def test_the_rest_can_be_replayed_under_the_same_key() -> None:
     world = World()
     asked(world, task("one"), task("two", "one"))

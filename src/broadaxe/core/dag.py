@@ -71,9 +71,19 @@ def settle_task(state: State, task: Task, now_us: int) -> None:
             status = run.status
         if run.entries or run.waiting_entry is not None:
             _let_go(state, run)
+        if status in TERMINAL_RUN:
+            _stop_asking(state, run, now_us)
     else:
         status = run_status((task.status,))
     _set_status(state, run, status, now_us)
+
+
+def _stop_asking(state: State, run: Run, now_us: int) -> None:
+    """Nobody needs the run's key any more; its key task does not count as one of the run's."""
+    key_position = run.version.key_position
+    asking = None if key_position is None else run.tasks[key_position]
+    if asking is not None and not asking.is_terminal:
+        attempts.cancel(state, asking, "the run ended before its group key was known", now_us)
 
 
 def cancel_run(state: State, run: Run, reason: str, now_us: int) -> list[str]:
