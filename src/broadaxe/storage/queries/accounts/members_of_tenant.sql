@@ -1,4 +1,4 @@
--- The people of a tenant. Called by accounts.members_of_tenant. Scans membership, which is small. $1 tenant, $2 limit.
+-- The people of a tenant. Called by accounts.members_of_tenant. Rides membership_by_tenant. $1 tenant, $2 limit.
 select
     m.id, m.tenant_id, m.account_id, m.role, m.created_at, m.updated_at, a.email, a.name as account_name,
     t.name as tenant_name, t.slug as tenant_slug, t.created_at as tenant_created_at, t.updated_at as tenant_updated_at

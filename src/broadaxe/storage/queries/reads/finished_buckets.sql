@@ -1,6 +1,6 @@
 -- How many tasks succeeded and failed in each time bucket, empty buckets included. Called by Reads.finished_buckets.
--- Scans the partitions that can hold tasks finished in the window. $1 tenant, $2 smallest id, $3 window start (aligned),
--- $4 window end, $5 bucket width.
+-- Rides task_by_finish of the partitions that can hold tasks finished in the window. $1 tenant, $2 smallest id,
+-- $3 window start (aligned), $4 window end, $5 bucket width.
 with bucket as (
     select generate_series($3::timestamptz, $4::timestamptz, $5::interval) as starts_at
 ),
