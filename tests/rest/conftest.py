@@ -227,8 +227,9 @@ async def serve(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Serve]:
         url = f"http://127.0.0.1:{await server.start(app, '127.0.0.1', 0)}"
         readdress(app, server_url=url, grpc_address="127.0.0.1:2")
         issued = await create_token(pool, tenant.id, "tests", 3600, url, "127.0.0.1:2")
-        bearer = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {issued.token}"})
-        anonymous = httpx.AsyncClient(base_url=url)
+        # A busy machine is slow; no test measures how fast an answer comes.
+        bearer = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {issued.token}"}, timeout=60)
+        anonymous = httpx.AsyncClient(base_url=url, timeout=60)
         clients.extend((bearer, anonymous))
         return Site(url, engine, Seeds(pool, tenant.id), owner, issued.token, bearer, anonymous, app)
 

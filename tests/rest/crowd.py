@@ -2,6 +2,7 @@
 
 Two tenants share every table, nine rows of ten being the first one's. All of it is one day's work or less, as an id
 tells its time. Rows are numbered from 1, the newest; `row_id` is what the row with a number is called.
+Every fiftieth run has two tasks, the others have one.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ insert into broadaxe.run (
     additional_metadata, parent_task_id, triggering_event_id, idempotency_key, created_at, started_at, finished_at
 )
 select
-    tenant, id, workflow_id, workflow_id, false, 'x', status::broadaxe.run_status, 1, '{}',
+    tenant, id, workflow_id, workflow_id, n % 50 = 25, 'x', status::broadaxe.run_status, 1, '{}',
     jsonb_build_object('text', n::text, 'number', n, 'flag', n % 10000 = 1, 'same', 'same'),
     case when n % 1000 = 1 then (select id from public.numbered where n = 5001) end,
     case when n % 1000 = 2 then (select id from public.numbered where n = 5001) end,
@@ -73,6 +74,19 @@ select
     tenant, id, id, workflow_id, workflow_id, 'x', 'a:b', 'x', status::broadaxe.task_status, 1, 1,
     ('00000000-0000-7000-8000-' || lpad((n % 200)::text, 12, '0'))::uuid, at, at, at, at, case when n > 400 then at end
 from public.numbered
+where n % 50 <> 25
+"""
+_MEMBERS: Final = """
+insert into broadaxe.task (
+    tenant_id, id, run_id, workflow_id, definition_id, name, action_id, display_name, status, queue_priority,
+    event_count, worker_id, created_at, queued_at, assigned_at, started_at, finished_at
+)
+select
+    tenant, replace(id::text, '-8000-', '-' || member || '-')::uuid, id, workflow_id, workflow_id, 'x', 'a:b', 'x',
+    status::broadaxe.task_status, 1, 1, ('00000000-0000-7000-8000-' || lpad((n % 200)::text, 12, '0'))::uuid,
+    at, at, at, at, case when n > 400 then at end
+from public.numbered, unnest('{8001,8002}'::text[]) as member
+where n % 50 = 25
 """
 _HISTORY: Final = """
 insert into broadaxe.task_event (tenant_id, task_id, seq, type, at, retry_count)
@@ -143,7 +157,7 @@ async def fill(connection: asyncpg.Connection, ends_at: datetime) -> None:
     indexes = await connection.fetch(_INDEXES)
     for index in indexes:
         await connection.execute(index["drop_it"])
-    for statement in (_RUNS, _TASKS, _HISTORY, _EVENTS, _LINES, _SPANS):
+    for statement in (_RUNS, _TASKS, _MEMBERS, _HISTORY, _EVENTS, _LINES, _SPANS):
         await connection.execute(statement)
     for index in indexes:
         await connection.execute(index["make_it"])

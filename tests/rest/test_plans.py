@@ -122,7 +122,8 @@ def runs(*more: object, **wanted: Any) -> Arguments:
 
 def tasks(*more: object, **wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
-        return *reads._task_arguments(_run_filter(crowd, **wanted)), *more
+        _, of_filter = reads._task_question(_run_filter(crowd, **wanted), "")
+        return *of_filter, *more
 
     return arguments
 
@@ -139,12 +140,13 @@ def events(*more: object, **wanted: Any) -> Arguments:
 
 def logs(**wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
-        since = crowd.at(ROWS)
+        first, last = wanted.get("between", (ROWS, 0))
+        since, until = crowd.at(first), crowd.at(last)
         return (
             crowd.tenant_id,
             id_floor(since - CLOCK_SLACK),
             since,
-            None,
+            until,
             wanted.get("search"),
             wanted.get("levels"),
             None,
@@ -199,6 +201,13 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ("runs by a flag", "run_list", runs(True, PAGE, 0, metadata=(("flag", "true"),)), 120, 20),
     ("runs by what all have", "run_list", runs(True, PAGE, 0, metadata=(("same", "same"),)), 60, PAGE),
     ("runs by one of two", "run_list", runs(True, PAGE, 0, metadata=(("text", "502"), ("number", "503"))), 60, 2),
+    (
+        "runs by what all have and a number",
+        "run_list",
+        runs(True, PAGE, 0, metadata=(("same", "same"), ("number", "501")), match_all=True),
+        60,
+        1,
+    ),
     ("runs nobody has", "run_list", runs(True, PAGE, 0, metadata=(("text", "none"),)), 60, 0),
     ("count of runs", "run_count", runs(COUNTED), 2_500, 1),
     ("count of runs of a workflow", "run_count", runs(COUNTED, workflow_ids=ONE_WORKFLOW), 8_000, 1),
@@ -209,10 +218,14 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ("failed tasks", "task_list", tasks(True, PAGE, 0, statuses=FAILED), 4_000, PAGE),
     ("tasks of a worker", "task_list", tasks(True, PAGE, 0, worker_id=Crowd.worker_id(3)), 1_000, PAGE),
     ("tasks of a workflow", "task_list", tasks(True, PAGE, 0, workflow_ids=ONE_WORKFLOW), 1_000, PAGE),
+    ("tasks of an event", "task_list_of_runs", tasks(True, PAGE, 0, event_id=lambda c: c.row_id(5001)), 3_000, PAGE),
+    ("tasks by a number", "task_list_of_runs", tasks(True, PAGE, 0, metadata=(("number", "501"),)), 100, 1),
+    ("tasks by what all have", "task_list_of_runs", tasks(True, PAGE, 0, metadata=(("same", "same"),)), 2_000, PAGE),
     ("count of failed tasks", "task_count", tasks(COUNTED, statuses=FAILED), 4_000, 1),
     ("count of tasks of a worker", "task_count", tasks(COUNTED, worker_id=Crowd.worker_id(3)), 10_000, 1),
-    ("tasks of a page of runs", "tasks_of_runs", _of_page(True, 1_000), 500, 45),
-    ("history of a page of runs", "run_events", lambda c: (c.tenant_id, _page_ids(c), 5_000), 600, 45),
+    ("count of tasks by a number", "task_count_of_runs", tasks(COUNTED, metadata=(("number", "501"),)), 100, 1),
+    ("tasks of a page of runs", "tasks_of_runs", _of_page(True, 1_000), 500, 46),
+    ("history of a page of runs", "run_events", lambda c: (c.tenant_id, _page_ids(c), 5_000), 600, 44),
     ("history of a task", "task_events", lambda c: (c.tenant_id, c.row_id(1), None, 1_000, 0), 40, 1),
     (
         "what finished in an hour",
@@ -224,13 +237,16 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
             c.ends_at,
             timedelta(minutes=1),
         ),
-        2_500,
+        40_000,
         61,
     ),
     ("events", "event_list", events(PAGE, 0), 30, PAGE),
     ("events of a key", "event_list", events(PAGE, 0, keys=("key-3",)), 500, PAGE),
     ("events of a scope", "event_list", events(PAGE, 0, scopes=("scope-3",)), 120, 28),
     ("events by a text", "event_list", events(PAGE, 0, metadata=(("text", "501"),)), 30, 1),
+    ("events by a number", "event_list", events(PAGE, 0, metadata=(("number", "501"),)), 30, 1),
+    ("events by two", "event_list", events(PAGE, 0, metadata=(("number", "501"), ("text", "501"))), 90, 1),
+    ("events that started a workflow", "event_list", events(PAGE, 0, workflow_ids=(Crowd.workflow_id(2),)), 15_000, 1),
     ("count of events", "event_count", events(COUNTED), 1_500, 1),
     ("count of events of a key", "event_count", events(COUNTED, keys=("key-3",)), 5_000, 1),
     ("keys of events", "event_keys", lambda c: (c.tenant_id, id_floor(c.at(ROWS)), 1_000), 2_500, 90),
@@ -255,6 +271,7 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ),
     ("log lines, newest first", "tenant_logs", logs(), 600, PAGE),
     ("log lines, oldest first", "tenant_logs", logs(newest_first=False), 600, PAGE),
+    ("log lines of ten seconds", "tenant_logs", logs(search="line", between=(300, 200)), 600, 50),
     ("log lines of a level", "tenant_logs", logs(levels=["ERROR"]), 2_500, PAGE),
     (
         "log lines of an hour over time",
@@ -274,6 +291,13 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
         2_500,
         61,
     ),
+    (
+        "spans of a run",
+        "spans",
+        lambda c: (c.tenant_id, c.row_id(11), c.row_id(11), id_floor(c.at(ROWS)), 10_000),
+        40,
+        1,
+    ),
     ("queues", "queue_counts", lambda c: (c.tenant_id, 1_000), 100, 1),
     ("queues of workflows", "queue_sizes", lambda c: (c.tenant_id, 1_000), 100, 45),
     ("queues by metadata", "queue_sizes_by_metadata", lambda c: (c.tenant_id, 100_000, 1_000), 3_000, 0),
@@ -285,7 +309,7 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
         "worker_running",
         lambda c: (c.tenant_id, [c.worker_id(n) for n in range(200)], ROWS),
         1_500,
-        100,
+        104,
     ),
     ("workflows", "workflow_list", lambda c: (c.tenant_id, None, None, PAGE, 0), 30, PAGE),
     ("workflows of actions", "workflows_of_actions", lambda c: (c.tenant_id, ["workflow-3"], 1_000), 400, 1),

@@ -13,6 +13,7 @@ Use a pool with `POOL_SETTINGS`: the optional filters need a plan for their actu
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -56,6 +57,7 @@ __all__ = [
 POOL_SETTINGS: Final = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 
 COUNT_MAX: Final = 20_000
+PREFILTER_OBJECTS_MAX: Final = 64
 TASKS_PER_ANSWER_MAX: Final = 20_000
 EVENTS_PER_RUN_MAX: Final = 5_000
 QUEUES_MAX: Final = 1_000
@@ -360,16 +362,16 @@ class Reads:
         self, wanted: RunFilter, *, limit: int, offset: int, with_payloads: bool
     ) -> list[tuple[RunRecord, TaskRecord]]:
         """Tasks newest first, each with its run (whose `tasks` are those of this page)."""
-        rows = await self._pool.fetch(
-            statement("reads/task_list"), *_task_arguments(wanted), with_payloads, limit, offset
-        )
+        name, arguments = _task_question(wanted, "task_list")
+        rows = await self._pool.fetch(statement(name), *arguments, with_payloads, limit, offset)
         tasks = [_task(row) for row in rows]
         runs = await self._runs([wanted.tenant_id], {task.run_id for task in tasks}, _by_run(tasks), with_payloads)
         return [(runs[task.run_id], task) for task in tasks if task.run_id in runs]
 
     async def count_tasks(self, wanted: RunFilter) -> int:
         """How many tasks pass, counting no further than `COUNT_MAX`."""
-        count: int = await self._pool.fetchval(statement("reads/task_count"), *_task_arguments(wanted), COUNT_MAX)
+        name, arguments = _task_question(wanted, "task_count")
+        count: int = await self._pool.fetchval(statement(name), *arguments, COUNT_MAX)
         return count
 
     async def runs_by_id(self, tenant_ids: Sequence[str], run_ids: Sequence[str]) -> list[RunRecord]:
@@ -789,20 +791,23 @@ def _run_arguments(wanted: RunFilter) -> tuple[object, ...]:
     )
 
 
-def _task_arguments(wanted: RunFilter) -> tuple[object, ...]:
+def _task_question(wanted: RunFilter, name: str) -> tuple[str, tuple[object, ...]]:
+    """The statement for what is asked about tasks, and its arguments: it only looks at runs if something is asked of
+    them."""
     statuses = None
     if wanted.statuses is not None:
         statuses = [status.value for status, shown in SHOWN_AS.items() if shown in wanted.statuses]
-    return (
+    of_task = (
         *_range_arguments(wanted),
         statuses,
         wanted.statuses is not None and wanted.statuses <= LIVE_RUN,
         wanted.workflow_ids,
         wanted.worker_id,
-        wanted.event_id,
-        *metadata_arguments(wanted.metadata, match_all=wanted.match_all),
-        wanted.idempotency_keys,
     )
+    if wanted.event_id is None and not wanted.metadata and wanted.idempotency_keys is None:
+        return f"reads/{name}", of_task
+    metadata = metadata_arguments(wanted.metadata, match_all=wanted.match_all)
+    return f"reads/{name}_of_runs", (*of_task, wanted.event_id, *metadata, wanted.idempotency_keys)
 
 
 def _range_arguments(wanted: RunFilter | EventFilter) -> tuple[object, ...]:
@@ -829,21 +834,38 @@ def metadata_arguments(pairs: Sequence[tuple[str, str]], *, match_all: bool) -> 
     """Candidates for an index on the metadata, keys, values and whether all must match, as `run_list` takes them."""
     if not pairs:
         return None, None, None, None
-    # What the index can find: the pair with the value as a JSON string, or as the JSON it may have been. With
-    # match_all the first pair narrows enough. The statement compares the texts themselves afterwards.
-    narrowing = pairs[:1] if match_all else pairs
-    candidates = [candidate for key, value in narrowing for candidate in _as_jsonb(key, value)]
+    candidates = _prefilter(pairs, match_all=match_all)
     return candidates, [key for key, _ in pairs], [value for _, value in pairs], match_all
 
 
-def _as_jsonb(key: str, value: str) -> list[str]:
-    candidates = [msgspec.json.encode({key: value}).decode()]
-    try:
-        candidates.append(msgspec.json.encode({key: msgspec.Raw(value.encode())}).decode())
-        msgspec.json.decode(candidates[-1])
-    except (msgspec.DecodeError, UnicodeEncodeError):
-        del candidates[1:]
-    return candidates
+def _prefilter(pairs: Sequence[tuple[str, str]], *, match_all: bool) -> list[str]:
+    """JSON objects one of which any match contains, for the index to find; the statement then compares the texts.
+
+    Each pair stands for its value as a JSON string and as the JSON it may have been. With `match_all` an object has
+    several pairs, as many as keep the number of objects small: the further ones are left to the comparison.
+    """
+    if not match_all:
+        return [_object({key: one}) for key, value in pairs for one in _as_json(value)]
+    found: list[dict[str, msgspec.Raw]] = [{}]
+    for key, value in pairs:
+        options = _as_json(value)
+        if len(found) * len(options) > PREFILTER_OBJECTS_MAX:
+            break
+        found = [chosen | {key: option} for chosen in found for option in options]
+    return [_object(chosen) for chosen in found]
+
+
+def _as_json(value: str) -> list[msgspec.Raw]:
+    """The value as a JSON string, and as the JSON that it may be the text of."""
+    options = [msgspec.Raw(msgspec.json.encode(value))]
+    with contextlib.suppress(msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        msgspec.json.decode(value)
+        options.append(msgspec.Raw(value.encode()))
+    return options
+
+
+def _object(pairs: dict[str, msgspec.Raw]) -> str:
+    return msgspec.json.encode(pairs).decode()
 
 
 def _event_arguments(wanted: EventFilter) -> tuple[object, ...]:
@@ -852,6 +874,7 @@ def _event_arguments(wanted: EventFilter) -> tuple[object, ...]:
         wanted.keys,
         wanted.event_ids,
         wanted.scopes,
+        _prefilter(wanted.metadata, match_all=True) if wanted.metadata else None,
         [key for key, _ in wanted.metadata] or None,
         [value for _, value in wanted.metadata],
         wanted.workflow_ids,

@@ -1,10 +1,9 @@
--- How many tasks pass a filter, counting no further than $16. Called by Reads.count_tasks for the page count.
--- Rides the same indexes as task_list; parameters $1 to $15 are those of task_list.
+-- How many tasks pass a filter, counting no further than $10. Called by Reads.count_tasks for the page count.
+-- Rides the same indexes as task_list; parameters $1 to $9 are those of task_list.
 select count(*)
 from (
     select 1
     from broadaxe.task t
-    join broadaxe.run r on r.tenant_id = t.tenant_id and r.id = t.run_id
     where t.tenant_id = $1
         and t.id >= $2 and t.id < $3
         and t.created_at >= $4 and t.created_at <= $5
@@ -12,16 +11,5 @@ from (
         and ($7::boolean is not true or t.finished_at is null)
         and ($8::uuid[] is null or t.workflow_id = any($8))
         and ($9::uuid is null or t.worker_id = $9)
-        and ($10::uuid is null or r.triggering_event_id = $10)
-        and ($11::jsonb[] is null or r.additional_metadata @> any($11))
-        and ($12::text[] is null or coalesce((
-            select case when $14::boolean then bool_and(coalesce(r.additional_metadata ->> pair.key = pair.value, false))
-                        else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
-            from unnest($12, $13::text[]) as pair(key, value)
-        ), false))
-        and ($15::text[] is null or (
-            r.idempotency_key = any($15)
-            and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))
-        ))
-    limit $16
+    limit $10
 ) as counted

@@ -1,13 +1,11 @@
--- One page of tasks, newest first. Called by Reads.tasks_page (the list with only_tasks=true).
--- Rides the task primary key backwards within the partitions of the id range; with a worker task_by_worker, with live
--- statuses task_live. The run is looked up by its primary key.
+-- One page of tasks, newest first. Called by Reads.tasks_page (the list with only_tasks=true) when nothing is asked of
+-- their runs. Rides the task primary key backwards within the partitions of the id range; with a worker task_by_worker,
+-- with live statuses task_live, with failures task_unhappy.
 -- $1 tenant, $2/$3 id range, $4/$5 creation time range, $6 statuses, $7 whether all of them are live, $8 workflows,
--- $9 worker, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values, $14 whether all pairs must
--- match, $15 idempotency keys, $16 whether payloads are wanted, $17 limit, $18 offset. Null means no filter.
+-- $9 worker, $10 whether payloads are wanted, $11 limit, $12 offset. Null means no filter.
 with page as (
     select t.*
     from broadaxe.task t
-    join broadaxe.run r on r.tenant_id = t.tenant_id and r.id = t.run_id
     where t.tenant_id = $1
         and t.id >= $2 and t.id < $3
         and t.created_at >= $4 and t.created_at <= $5
@@ -15,23 +13,12 @@ with page as (
         and ($7::boolean is not true or t.finished_at is null)
         and ($8::uuid[] is null or t.workflow_id = any($8))
         and ($9::uuid is null or t.worker_id = $9)
-        and ($10::uuid is null or r.triggering_event_id = $10)
-        and ($11::jsonb[] is null or r.additional_metadata @> any($11))
-        and ($12::text[] is null or coalesce((
-            select case when $14::boolean then bool_and(coalesce(r.additional_metadata ->> pair.key = pair.value, false))
-                        else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
-            from unnest($12, $13::text[]) as pair(key, value)
-        ), false))
-        and ($15::text[] is null or (
-            r.idempotency_key = any($15)
-            and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))
-        ))
     order by t.id desc
-    limit $17 offset $18
+    limit $11 offset $12
 )
 select
     page.id, page.run_id, page.definition_id, page.name, page.action_id, page.display_name, page.status,
-    page.retry_count, page.worker_id, case when $16::boolean then page.output end as output, page.error,
+    page.retry_count, page.worker_id, case when $10::boolean then page.output end as output, page.error,
     page.created_at, page.queued_at, page.finished_at,
     case when page.status = 'RUNNING' then started.at else page.started_at end as started_at,
     (

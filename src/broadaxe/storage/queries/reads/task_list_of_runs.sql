@@ -1,0 +1,77 @@
+-- One page of tasks whose runs are as asked for, newest first. Called by Reads.tasks_page. Two arms, because a task that
+-- is alone in its run has the run's id: either arm goes from the tasks to their runs, or from the runs that an index
+-- finds (run_by_event, run_by_metadata, run_by_idempotency_key) to their tasks (the primary key, task_by_run).
+-- $1 to $9 are those of task_list, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values,
+-- $14 whether all pairs must match, $15 idempotency keys, $16 whether payloads are wanted, $17 limit, $18 offset. Null
+-- means no filter.
+with wanted_task as not materialized (
+    select t.*
+    from broadaxe.task t
+    where t.tenant_id = $1
+        and t.id >= $2 and t.id < $3
+        and t.created_at >= $4 and t.created_at <= $5
+        and ($6::broadaxe.task_status[] is null or t.status = any($6))
+        and ($7::boolean is not true or t.finished_at is null)
+        and ($8::uuid[] is null or t.workflow_id = any($8))
+        and ($9::uuid is null or t.worker_id = $9)
+),
+wanted_run as not materialized (
+    select r.id
+    from broadaxe.run r
+    where r.tenant_id = $1
+        and r.id < $3
+        and ($10::uuid is null or r.triggering_event_id = $10)
+        and ($11::jsonb[] is null or r.additional_metadata @> any($11))
+        and ($12::text[] is null or coalesce((
+            select case when $14::boolean then bool_and(coalesce(r.additional_metadata ->> pair.key = pair.value, false))
+                        else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
+            from unnest($12, $13::text[]) as pair(key, value)
+        ), false))
+        and ($15::text[] is null or (
+            r.idempotency_key = any($15)
+            and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))
+        ))
+),
+found as (
+    (
+        select t.*
+        from wanted_task t
+        join wanted_run r on r.id = t.id
+        where r.id >= $2
+        order by t.id desc
+        limit $17::bigint + $18::bigint
+    )
+    union all
+    (
+        select t.*
+        from wanted_task t
+        join wanted_run r on r.id = t.run_id
+        where t.id <> t.run_id
+        order by t.id desc
+        limit $17::bigint + $18::bigint
+    )
+),
+page as (
+    select * from found order by id desc limit $17 offset $18
+)
+select
+    page.id, page.run_id, page.definition_id, page.name, page.action_id, page.display_name, page.status,
+    page.retry_count, page.worker_id, case when $16::boolean then page.output end as output, page.error,
+    page.created_at, page.queued_at, page.finished_at,
+    case when page.status = 'RUNNING' then started.at else page.started_at end as started_at,
+    (
+        select count(*)
+        from broadaxe.run child
+        where child.tenant_id = page.tenant_id and child.parent_task_id = page.id
+            and child.id >= broadaxe.id_floor(page.created_at - interval '1 minute')
+    ) as spawned_children
+from page
+left join lateral (
+    select e.at
+    from broadaxe.task_event e
+    where page.status = 'RUNNING' and e.tenant_id = page.tenant_id and e.task_id = page.id
+        and e.type = 'STARTED' and e.retry_count = page.retry_count
+    order by e.seq desc
+    limit 1
+) as started on true
+order by page.id desc
