@@ -43,6 +43,7 @@ REFUSED_KEPT_MAX: Final = 10_000
 CONNECTION_SETTINGS: Final = {
     "plan_cache_mode": "force_generic_plan",
     "enable_hashjoin": "off",
+    "enable_material": "off",
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
     "jit": "off",

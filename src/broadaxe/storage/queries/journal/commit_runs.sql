@@ -1,6 +1,8 @@
 -- Writes the runs, tasks and history of one batch in one statement, if and only if the lease still stands: every part
 -- reads `fence`, so a node that lost the tenant writes nothing and sees 0. Called by storage/journal.py for every
--- batch. Updates ride the primary keys; ids prune partitions at run time.
+-- batch. Updates ride the primary keys; ids prune partitions at run time. The rows of an update carry the tenant
+-- themselves, behind `offset 0`: while a database is so young that its tables look empty, a plan that may look for
+-- $1 by itself reads all rows of the tenant for every batch.
 with fence as materialized (
     select 1 from broadaxe.lease where tenant_id = $1 and node_id = $2 and epoch = $3 for share
 ),
@@ -36,11 +38,13 @@ updated_runs as (
         started_at = broadaxe.from_us(n.started_at),
         finished_at = broadaxe.from_us(n.finished_at),
         concurrency_held = n.concurrency_held
-    from
-        fence,
-        unnest($29::uuid[], $30::text[], $31::bigint[], $32::bigint[], $33::smallint[])
-            as n (id, status, started_at, finished_at, concurrency_held)
-    where r.tenant_id = $1 and r.id = n.id
+    from fence, (
+        select $1::uuid as tenant_id, changed.*
+        from unnest($29::uuid[], $30::text[], $31::bigint[], $32::bigint[], $33::smallint[])
+            as changed (id, status, started_at, finished_at, concurrency_held)
+        offset 0
+    ) as n
+    where r.tenant_id = n.tenant_id and r.id = n.id
     returning 1
 ),
 inserted_tasks as (
@@ -88,16 +92,20 @@ updated_tasks as (
         error = n.error,
         concurrency_held = n.concurrency_held,
         batch_id = n.batch_id
-    from fence, unnest(
-        $59::uuid[], $60::text[], $61::integer[], $62::integer[], $63::integer[], $64::smallint[], $65::uuid[],
-        $66::boolean[], $67::integer[], $68::bigint[], $69::bigint[], $70::bigint[], $71::bigint[], $72::bigint[],
-        $73::text[], $74::text[], $75::smallint[], $76::uuid[]
-    ) as n (
-        id, status, retry_count, app_retry_count, internal_retry_count, queue_priority, worker_id,
-        slot_released, event_count, queued_at, assigned_at, started_at, finished_at, due_at, output, error,
-        concurrency_held, batch_id
-    )
-    where t.tenant_id = $1 and t.id = n.id
+    from fence, (
+        select $1::uuid as tenant_id, changed.*
+        from unnest(
+            $59::uuid[], $60::text[], $61::integer[], $62::integer[], $63::integer[], $64::smallint[], $65::uuid[],
+            $66::boolean[], $67::integer[], $68::bigint[], $69::bigint[], $70::bigint[], $71::bigint[], $72::bigint[],
+            $73::text[], $74::text[], $75::smallint[], $76::uuid[]
+        ) as changed (
+            id, status, retry_count, app_retry_count, internal_retry_count, queue_priority, worker_id,
+            slot_released, event_count, queued_at, assigned_at, started_at, finished_at, due_at, output, error,
+            concurrency_held, batch_id
+        )
+        offset 0
+    ) as n
+    where t.tenant_id = n.tenant_id and t.id = n.id
     returning 1
 ),
 inserted_task_events as (
