@@ -70,6 +70,10 @@ class ApiErrors(SnakeWire):
     code: str | None = None
 
 
+class Deleted(SnakeWire):
+    """The answer to a deletion where a client reads one. The Go SDK takes anything but 200 for a failure there."""
+
+
 # Server -------------------------------------------------------------------------------------------------------------
 
 

@@ -92,11 +92,11 @@ async def get_cron(cron: PathId, scope: ViewerScope, context: ContextDep) -> wir
     return await _cron(context, scope.tenant_id, cron)
 
 
-@routes.delete(f"{_CRONS}/{{cron}}", status_code=204)
-async def delete_cron(cron: PathId, scope: MemberScope, context: ContextDep) -> Response:
+@routes.delete(f"{_CRONS}/{{cron}}")
+async def delete_cron(cron: PathId, scope: MemberScope, context: ContextDep) -> wire.Deleted:
     """Forgets a cron. One that its workflow declares returns when the workflow is registered again."""
     await context.engine.submit(scope.tenant_id, DeleteCron(cron))
-    return Response(status_code=204)
+    return wire.Deleted()
 
 
 @routes.patch(f"{_CRONS}/{{cron}}", status_code=204)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from fastapi import Query, Response
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from broadaxe.core.commands import DeleteSchedules, MoveSchedules, RunSchedule, Scheduled, ScheduleRuns
@@ -173,11 +173,11 @@ async def get_schedule(scheduled: PathId, scope: ViewerScope, context: ContextDe
     return await _schedule(context, scope.tenant_id, scheduled)
 
 
-@routes.delete(f"{_SCHEDULED}/{{scheduled}}", status_code=204)
-async def delete_schedule(scheduled: PathId, scope: MemberScope, context: ContextDep) -> Response:
+@routes.delete(f"{_SCHEDULED}/{{scheduled}}")
+async def delete_schedule(scheduled: PathId, scope: MemberScope, context: ContextDep) -> wire.Deleted:
     if not _ids(await context.engine.submit(scope.tenant_id, DeleteSchedules((scheduled,)))):
         raise missing("schedule", scheduled)
-    return Response(status_code=204)
+    return wire.Deleted()
 
 
 @routes.patch(f"{_SCHEDULED}/{{scheduled}}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from fastapi import Query, Response
+from fastapi import Query
 from pydantic import Field
 
 from broadaxe.core.commands import DeleteWorkflow, PauseWorkflow, UnpauseWorkflow, WhilePaused
@@ -92,13 +92,13 @@ async def change_workflow(
     return presentation.workflow(record, await context.catalogue.version(record.tenant_id, record.id))
 
 
-@routes.delete(f"{API}/workflows/{{workflow}}", status_code=204)
-async def delete_workflow(workflow: PathId, caller: CallerDep, context: ContextDep) -> Response:
+@routes.delete(f"{API}/workflows/{{workflow}}")
+async def delete_workflow(workflow: PathId, caller: CallerDep, context: ContextDep) -> wire.Deleted:
     """Forgets the name; history and live runs stay."""
     record = await _workflow(context, caller.tenant_ids, workflow)
     caller.require(record.tenant_id, Role.MEMBER)
     await context.engine.submit(record.tenant_id, DeleteWorkflow(record.id))
-    return Response(status_code=204)
+    return wire.Deleted()
 
 
 def _change(body: WorkflowChange, record: WorkflowRecord) -> PauseWorkflow | UnpauseWorkflow | None:
