@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from wirekit import EngineProcess, Rest, TypeScriptProgram
+from wirekit import EngineProcess, Rest, TypeScriptProgram, eventually
+from wirekit.typescript_program import PROGRAMS, check_built, node
 
 
 @pytest.fixture(scope="session")
@@ -188,6 +192,18 @@ class TestEvents:
     async def test_default_filter_lets_through_what_it_matches(self, typescript: TypeScriptProgram) -> None:
         assert await typescript.play("defaultFilter") == [{"size": 11, "payload": {"from": "the definition"}}]
 
+    async def test_filters_are_made_changed_and_removed(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("filters")
+        assert (seen["listed"], seen["got"]) == (1, True)
+        assert seen["expression"] == "input.size < payload.limit + 1"
+        assert seen["seen"] == [{"size": 5, "payload": {"limit": 5}}]
+        assert "404" in seen["gone"]["said"][0]
+
+    async def test_expression_is_tried_out(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("cel")
+        assert seen["right"] == {"status": "SUCCESS", "output": True}
+        assert seen["wrong"]["status"] == "ERROR"
+
 
 class TestFlow:
     async def test_concurrency_lets_in_one_after_the_other(self, typescript: TypeScriptProgram) -> None:
@@ -229,6 +245,150 @@ class TestFlow:
         seen = await typescript.play("idempotency")
         assert seen["existing"] == seen["runId"]
         assert seen["result"] == {"number": 1}
+
+
+class TestDurable:
+    async def test_sleep_is_slept_and_the_clock_is_remembered(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("sleep")
+        assert (seen["slept"], seen["invocation"]) == (1000, 1)
+        assert seen["passed"] >= 1000
+
+    async def test_evicted_task_goes_on_with_what_it_had(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("eviction")
+        assert seen["result"]["child"] == 42
+        assert [began["invocation"] for began in seen["began"]] == [1, 2]
+        assert {began["first"] for began in seen["began"]} == {seen["result"]["first"]}
+
+    async def test_evicted_task_can_be_restored_early(self, typescript: TypeScriptProgram) -> None:
+        assert await typescript.play("restore") == {"requeued": True, "status": ["cancelled by a user"]}
+
+    async def test_wait_for_an_event_that_matches(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("durableEvent")
+        assert seen["event"]["number"] == 2
+
+    async def test_of_two_waits_the_first_decides(self, typescript: TypeScriptProgram) -> None:
+        assert await typescript.play("choiceOfSleep") == {"won": {"CREATE": {"slept": [{"sleep_duration": "1s"}]}}}
+        seen = await typescript.play("choiceOfEvent")
+        assert list(seen["won"]["CREATE"]) == ["chosen"]
+
+    async def test_children_of_a_durable_task(self, typescript: TypeScriptProgram) -> None:
+        assert await typescript.play("durableChildren", numbers=[1, 2]) == {
+            "one": {"doubled": 2},
+            "many": [{"doubled": 2}, {"doubled": 4}],
+        }
+
+    async def test_durable_task_in_a_dag(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("durableInDag")
+        assert seen == {"start": {"value": 1}, "nap": {"value": 2}, "end": {"value": 3}}
+
+    async def test_sleeper_can_be_cancelled(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("cancelAsleep")
+        assert seen["status"] == "CANCELLED"
+        assert seen["refused"]["said"] == ["cancelled by a user"]
+
+    async def test_sleeper_of_a_worker_that_leaves_wakes_on_another(
+        self, engine: EngineProcess, rest: Rest, tmp_path: Path
+    ) -> None:
+        first = TypeScriptProgram(engine, tmp_path, namespace="dozing")
+        second = None
+        try:
+            await first.ready()
+            asleep = await first.play("dozeOff")
+            first.terminate()
+            assert await first.ended() == 0
+            second = TypeScriptProgram(engine, tmp_path, namespace="dozing")
+            await second.ready()
+            assert await rest.finished(asleep["runId"]) == "COMPLETED"
+            [task] = (await rest.run(asleep["runId"]))["tasks"]
+            assert task["output"]["slept"] == 3000
+            assert task["output"]["invocation"] == 2
+        finally:
+            first.dispose()
+            if second is not None:
+                second.dispose()
+
+
+class TestConditions:
+    @pytest.mark.parametrize(("number", "skipped"), [(70, "low"), (30, "high")], ids=["above", "below"])
+    async def test_task_is_skipped_by_its_parents_output(
+        self, typescript: TypeScriptProgram, number: int, skipped: str
+    ) -> None:
+        seen = await typescript.play("skips", number=number)
+        ran = {"low", "high"} - {skipped}
+        assert seen[skipped] == {"skipped": True}
+        assert [seen[name] for name in ran] == [{"ran": True}]
+        assert seen["both"] == {"low": seen["low"], "high": seen["high"]}
+
+    async def test_task_waits_for_an_event_and_sees_it(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("waitsForEvent")
+        assert seen["second"]["triggers"]["ts:go"]["go"] is True
+
+    async def test_task_is_cancelled_by_its_parents_output(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("cancels")
+        assert seen["status"] == "CANCELLED"
+
+
+class TestTimes:
+    async def test_declared_cron_is_listed(self, typescript: TypeScriptProgram) -> None:
+        assert await typescript.play("declaredCron") == [
+            {"cron": "30 12 31 12 *", "method": "DEFAULT", "enabled": True, "workflowName": "ts-yearly"}
+        ]
+
+    async def test_cron_starts_runs_until_it_is_deleted(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("cron")
+        assert seen["got"]["cron"] == "* * * * * *"
+        assert (seen["got"]["method"], seen["got"]["priority"], seen["got"]["input"]) == ("API", 3, "tick")
+        assert seen["isListed"]
+        assert "404" in seen["gone"]["said"][0]
+        assert (seen["first"]["say"], seen["first"]["priority"]) == ("tick", 3)
+        assert seen["first"]["metadata"]["by"] == "cron"
+
+    async def test_cron_of_a_declaration(self, typescript: TypeScriptProgram) -> None:
+        assert (await typescript.play("cronOfDeclaration"))["cron"] == "0 0 1 1 *"
+
+    async def test_cron_that_cannot_be_read_is_refused(self, typescript: TypeScriptProgram) -> None:
+        assert "'whenever' is not a cron expression" in (await typescript.play("badCron"))["said"][0]
+
+    async def test_scheduled_run_starts_at_its_time(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("schedule")
+        assert seen["got"] == {"workflow": "ts-timed", "input": "in a moment"}
+        assert seen["seen"]["say"] == "in a moment"
+        assert seen["seen"]["metadata"]["by"] == "schedule"
+
+    async def test_scheduled_runs_are_moved_and_deleted(self, typescript: TypeScriptProgram) -> None:
+        assert await typescript.play("scheduleChanges") == {
+            "listed": 3,
+            "isSame": True,
+            "bulkUpdated": 1,
+            "bulkDeleted": 1,
+            "left": 0,
+            "said": 1,
+        }
+
+    async def test_delayed_run(self, typescript: TypeScriptProgram) -> None:
+        assert (await typescript.play("delay"))["say"] == "late"
+
+
+class TestLoss:
+    async def test_work_under_way_survives_a_killed_engine(self, own_engine: EngineProcess, tmp_path: Path) -> None:
+        program = TypeScriptProgram(own_engine, tmp_path)
+        try:
+            await program.ready()
+            held = await program.play("hold")
+            async with Rest(own_engine.url, own_engine.token, own_engine.client().tenant_id) as rest:
+                # The SDK says STARTED while the task runs already. An engine killed before that tries another attempt.
+                await eventually(
+                    lambda: rest.event_types(held["runId"]), until=lambda types: "STARTED" in types, what="it started"
+                )
+                await own_engine.kill()
+                await own_engine.start()
+                await program.play("release", key=held["key"])
+                assert await rest.finished(held["runId"], within_s=40) == "COMPLETED"
+                [task] = (await rest.run(held["runId"]))["tasks"]
+                assert task["retryCount"] == 0
+            assert (await program.play("echo", say="still there", metadata={}))["said"] == "still there"
+        finally:
+            program.dispose()
 
 
 class TestSpeech:
@@ -286,7 +446,38 @@ class TestLooking:
         assert set(seen["tasks"]) == {"cancelled", "completed", "failed", "queued", "running"}
         assert seen["tasks"]["completed"] >= 1
         assert isinstance(seen["queues"]["queues"], dict)
+        assert "# TYPE hatchet_tenant_succeeded_tasks" in seen["prometheus"]
+
+    async def test_webhooks(self, typescript: TypeScriptProgram) -> None:
+        seen = await typescript.play("webhooks")
+        assert (seen["made"], seen["listed"]) == (True, 1)
+        assert (seen["updated"], seen["got"]) == ("'ts:filtered'", "GENERIC")
+        assert "404" in seen["gone"]["said"][0]
 
     async def test_tenant(self, typescript: TypeScriptProgram) -> None:
         tenant: dict[str, Any] = await typescript.play("tenant")
         assert (tenant["slug"], tenant["version"]) == ("dev", "V1")
+
+
+class TestEmbedded:
+    async def test_sdk_starts_the_engine_uses_it_and_stops_it(self, tmp_path: Path) -> None:
+        check_built()
+        program = tmp_path / "broadaxe-embedded"
+        program.write_text(
+            f"#!{sys.executable}\nfrom broadaxe.cli.main import main_embedded\nmain_embedded()\n", encoding="utf-8"
+        )
+        program.chmod(0o755)
+        foreign = ("HATCHET_", "BROADAXE_")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [node(), PROGRAMS / "embedded.js", tmp_path / "data"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            env=environment | {"HATCHET_CLIENT_EMBEDDED_BINARY_PATH": str(program)},
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout.splitlines()[-1])["result"] == {"said": "axe"}
+        assert not (tmp_path / "data" / "postgres" / "cluster" / "postmaster.pid").exists()

@@ -2,6 +2,8 @@
 
 import { randomUUID } from 'node:crypto';
 
+import { V1WebhookSourceName } from '@hatchet-dev/typescript-sdk/clients/rest/generated/data-contracts';
+
 import { heard, heardSoFar, tell } from './marks';
 import { refusal, type MakeScene } from './scene';
 
@@ -42,6 +44,21 @@ export const doors: MakeScene = (hatchet) => {
         await hatchet.filters.delete(made.metadata.id);
         const gone = await refusal(hatchet.filters.get(made.metadata.id));
         return { listed: rows?.length, expression: updated.expression, got: got.scope === key, gone, seen: heardSoFar(key, 'filtered') };
+      },
+      webhooks: async () => {
+        const name = `ts-${randomUUID()}`;
+        const made = await hatchet.webhooks.create({
+          name,
+          sourceName: V1WebhookSourceName.GENERIC,
+          eventKeyExpression: "'ts:hook:' + input.kind",
+          auth: { username: 'axe', password: 'broad' },
+        });
+        const { rows } = await hatchet.webhooks.list({ webhookNames: [name] });
+        const updated = await hatchet.webhooks.update(name, { eventKeyExpression: "'ts:filtered'" });
+        const got = await hatchet.webhooks.get(name);
+        await hatchet.webhooks.delete(name);
+        const gone = await refusal(hatchet.webhooks.get(name));
+        return { made: made.name === name, listed: rows?.length, updated: updated.eventKeyExpression, got: got.sourceName, gone };
       },
       cel: async () => ({
         right: await hatchet.cel.debug({ expression: 'input.a == 1', input: { a: 1 } }),

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { V1TaskStatus } from '@hatchet-dev/typescript-sdk/clients/rest/generated/data-contracts';
 
 import { heard, openGate, pass, tell } from './marks';
-import { refusal, type MakeScene, type Metadata } from './scene';
+import { impatient, refusal, type MakeScene, type Metadata } from './scene';
 
 export const looking: MakeScene = (hatchet) => {
   const watched = hatchet.workflow<{ key: string }>({ name: 'ts-watched', description: 'for looking at' });
@@ -58,7 +58,7 @@ export const looking: MakeScene = (hatchet) => {
       deleteWorkflow: async () => {
         await hatchet.workflows.get('ts-brief');
         await hatchet.workflows.delete('ts-brief');
-        return refusal(brief.run({}));
+        return refusal(impatient().run('ts-brief', {}));
       },
       workers: async () => {
         const { rows } = await hatchet.workers.list();
@@ -69,6 +69,8 @@ export const looking: MakeScene = (hatchet) => {
       metrics: async () => ({
         tasks: await hatchet.metrics.getTaskStatusMetrics({ since: new Date(Date.now() - 3_600_000).toISOString() }),
         queues: await hatchet.metrics.getQueueMetrics(),
+        stats: Object.keys(await hatchet.metrics.getTaskStats()),
+        prometheus: await hatchet.metrics.scrapePrometheusMetrics(),
       }),
       tenant: () => hatchet.tenant.get(),
     },

@@ -14,8 +14,10 @@ globalThis.console = new Console(process.stderr, process.stderr);
 import { HatchetClient } from '@hatchet-dev/typescript-sdk';
 
 import { children } from './children';
+import { conditions } from './conditions';
 import { control } from './control';
 import { doors } from './doors';
+import { durable } from './durable';
 import { events } from './events';
 import { flow } from './flow';
 import { legacy } from './legacy';
@@ -23,16 +25,16 @@ import { looking } from './looking';
 import { runs } from './runs';
 import type { MakeScene, Scenario } from './scene';
 import { speech } from './speech';
+import { times } from './times';
 
-const SCENES: MakeScene[] = [runs, control, children, events, flow, speech, looking, doors, legacy];
+const SCENES: MakeScene[] = [runs, control, children, events, flow, speech, looking, doors, legacy, durable, conditions, times];
 
 function answer(message: object): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
 async function main(): Promise<void> {
-  // Fewer attempts than the SDK's own eight: several scenarios ask for what is refused.
-  const hatchet = HatchetClient.init({ retrier: { maxAttempts: 2 } });
+  const hatchet = HatchetClient.init();
   const scenes = SCENES.map((make) => make(hatchet));
   const scenarios = new Map(scenes.flatMap((scene) => Object.entries<Scenario>(scene.scenarios)));
   const worker = await hatchet.worker('typescript', {

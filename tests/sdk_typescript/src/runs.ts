@@ -3,7 +3,7 @@
 import { NonRetryableError, Priority } from '@hatchet-dev/typescript-sdk';
 
 import { eventually } from './marks';
-import { refusal, type MakeScene, type Metadata } from './scene';
+import { impatient, refusal, type MakeScene, type Metadata } from './scene';
 
 export const runs: MakeScene = (hatchet) => {
   const echo = hatchet.task({
@@ -96,7 +96,7 @@ export const runs: MakeScene = (hatchet) => {
       echo: ({ say, metadata }: { say: string; metadata: Metadata }) => echo.run({ say }, { additionalMetadata: metadata, priority: Priority.HIGH }),
       silent: async () => (await silent.run({})) ?? null,
       byName: ({ say }: { say: string }) => hatchet.run('ts-echo', { say }),
-      unknownName: () => refusal(hatchet.run('ts-nobody-knows', {})),
+      unknownName: () => refusal(impatient().run('ts-nobody-knows', {})),
       sum: ({ start }: { start: number }) => sum.run({ start }),
       flaky: ({ failures }: { failures: number }) => flaky.run({ failures }),
       exhausted: () => refusal(flaky.run({ failures: 9 })),

@@ -1,6 +1,6 @@
 /** What a file of scenarios offers: workflows for the worker, and scenarios that a test can ask for by name. */
 
-import type { CreateWorkerOpts, HatchetClient } from '@hatchet-dev/typescript-sdk';
+import { HatchetClient, type CreateWorkerOpts } from '@hatchet-dev/typescript-sdk';
 
 /** Arguments and results cross a process boundary as JSON; the test and the scenario agree on their shape. */
 export type Scenario = (args: never) => Promise<unknown>;
@@ -13,6 +13,11 @@ export interface Scene {
 export type MakeScene = (hatchet: HatchetClient) => Scene;
 
 export type Metadata = Record<string, string>;
+
+/** A client that gives up at once; the others try eight times, also what will never succeed. */
+export function impatient(): HatchetClient {
+  return HatchetClient.init({ retrier: { maxAttempts: 1 } });
+}
 
 /** What a rejected promise said: the SDK rejects with errors, and for runs with an array of texts. */
 export async function refusal(work: Promise<unknown>): Promise<{ name: string; said: string[] }> {

@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 from wirekit.engine_process import EngineProcess
 
 HOME: Final = Path(__file__).parent.parent.parent / "sdk_typescript"
+PROGRAMS: Final = HOME / "build"
 READY_WITHIN_S: Final = 60.0
 PLAY_WITHIN_S: Final = 60.0
 END_WITHIN_S: Final = 30.0
@@ -32,7 +33,7 @@ class TypeScriptProgram:
         self._next_id = 1
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [node(), HOME / "build" / "program.js"],
+                [node(), PROGRAMS / "program.js"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -104,7 +105,7 @@ def node() -> Path:
 
 def check_built() -> None:
     """The programs are compiled by make, because a test must not install packages."""
-    built = HOME / "build" / "program.js"
+    built = PROGRAMS / "program.js"
     sources = [*HOME.glob("src/*.ts"), HOME / "package-lock.json"]
     if not built.exists() or built.stat().st_mtime < max(source.stat().st_mtime for source in sources):
         raise AssertionError(f"the TypeScript programs in {HOME} are not built: run `make sdk-typescript`")
