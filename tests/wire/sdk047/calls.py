@@ -7,6 +7,7 @@ import inspect
 import json
 from typing import Any
 
+from gallery.cue import Cue, tell
 from hatchet_sdk import Hatchet
 from hatchet_sdk.clients.rest.models.log_line_order_by_direction import LogLineOrderByDirection
 from hatchet_sdk.clients.rest.models.log_line_order_by_field import LogLineOrderByField
@@ -40,9 +41,13 @@ async def results_of_many(hatchet: Hatchet, workflow: str, inputs: list[dict[str
     return await asyncio.gather(*(ref.result() for ref in refs))
 
 
-async def stream(hatchet: Hatchet, run_id: str) -> list[tuple[str, str]]:
-    """What a follower of the run hears, until it is over."""
-    return [(str(event.type), event.payload) async for event in hatchet.admin.get_workflow_run(run_id).stream()]
+async def stream(hatchet: Hatchet, run_id: str, key: str) -> list[tuple[str, str]]:
+    """What a follower of the run hears, until it is over. Tells the stage each piece."""
+    heard: list[tuple[str, str]] = []
+    async for event in hatchet.admin.get_workflow_run(run_id).stream():
+        heard.append((str(event.type), event.payload))
+        await tell(Cue(key=key), f"heard {event.payload}")
+    return heard
 
 
 async def stream_by_metadata(hatchet: Hatchet, workflow: str, input: dict[str, Any], key: str, value: str) -> list[str]:

@@ -77,8 +77,9 @@ def old_python() -> str:
 
 
 @pytest.fixture(scope="session")
-def old_environment(shared_engine: EngineProcess) -> dict[str, str]:
-    return environment(shared_engine)
+def old_environment(shared_engine: EngineProcess, stage: Stage) -> dict[str, str]:
+    """What a caller finds in its environment."""
+    return environment(shared_engine) | {"WIRE_STAGE_PORT": str(stage.port)}
 
 
 def environment(engine: EngineProcess, namespace: str = "") -> dict[str, str]:

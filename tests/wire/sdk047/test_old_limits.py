@@ -91,7 +91,8 @@ async def test_what_was_answered_outlives_the_engine(
         stage.open(key, "go-2")
         stage.open(key, "go-4")
         for run_id in runs:
-            assert await rest.finished(run_id, within_s=60) == "COMPLETED"
+            status = await rest.finished(run_id, within_s=60)
+            assert status == "COMPLETED", [task.get("errorMessage") for task in (await rest.run(run_id))["tasks"]]
     assert [told.data["n"] for told in stage.told(key, "holding")] == [0, 2, 4]
 
 

@@ -77,9 +77,8 @@ async def test_runs_are_cancelled_in_bulk(old: Caller, plain: Caller, stage: Sta
     stage.open(key)
 
 
-async def test_log_lines(old: Caller, plain: Caller, stage: Stage, rest: Rest, key: str) -> None:
+async def test_log_lines(old: Caller, plain: Caller, key: str) -> None:
     run_id = await old("run", workflow="OldSpeech", input={"key": key})
-    stage.open(key)
     await old("result_of", run_id=run_id)
 
     async def lines(**query: Any) -> list[str]:

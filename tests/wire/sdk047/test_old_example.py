@@ -1,0 +1,131 @@
+"""The chat of `examples/rag_chat_0_47` answers a question about a page, end to end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from wirekit import EngineProcess, Rest, eventually, free_port
+
+from .conftest import WIRE, environment
+
+EXAMPLES: Final = WIRE.parent.parent / "examples"
+sys.path.append(str(EXAMPLES / "rag_chat" / "tests"))
+
+from model_server import ModelServer  # noqa: E402 the path to it has only now been laid
+from web_site import INSTALL_PAGE  # noqa: E402
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[ModelServer]:
+    async with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def page_url() -> AsyncIterator[str]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        status, body = ("200 OK", INSTALL_PAGE) if b"/install" in request.split(b"\r\n")[0] else ("404 No", b"")
+        head = f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {len(body)}\r\nConnection: close"
+        writer.write(head.encode() + b"\r\n\r\n" + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+
+
+@pytest.fixture
+async def chat(
+    engine: EngineProcess, rest: Rest, model: ModelServer, old_python: str, tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The example's two programs, as its README starts them."""
+    port = free_port()
+    variables = environment(engine) | {
+        "OPENAI_BASE_URL": model.base_url,
+        "OPENAI_MODEL": "tiny-chat",
+        "PYTHONPATH": str(EXAMPLES / "rag_chat_0_47"),
+    }
+    programs = (
+        ["-m", "rag_chat_0_47.worker"],
+        ["-m", "uvicorn", "rag_chat_0_47.api:app", "--host", "127.0.0.1", "--port", str(port)],
+    )
+    processes = [_start([old_python, *arguments], tmp_path, variables) for arguments in programs]
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+
+            async def is_up() -> bool:
+                try:
+                    answered = (await client.get("/")).status_code == 200
+                except httpx.TransportError:
+                    return False
+                return answered and any(
+                    row["name"] == "rag-chat-0-47" and row["status"] == "ACTIVE" and row.get("lastListenerEstablished")
+                    for row in await rest.workers()
+                )
+
+            await eventually(is_up, what="the chat is up", within_s=60)
+            yield client
+    finally:
+        for process in processes:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+
+def _start(command: list[str], directory: Path, variables: dict[str, str]) -> subprocess.Popen[bytes]:
+    with (directory / "chat.log").open("ab") as log:
+        return subprocess.Popen(command, cwd=directory, env=variables, stdout=log, stderr=log, start_new_session=True)
+
+
+async def told(chat: httpx.AsyncClient, message_id: str) -> list[tuple[str, str]]:
+    answer = await chat.get(f"/message/{message_id}")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = [block.splitlines() for block in answer.text.split("\n\n") if block]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))["text"]) for name, data in events]
+
+
+async def test_a_question_about_a_page_is_answered(chat: httpx.AsyncClient, model: ModelServer, page_url: str) -> None:
+    question = {"role": "user", "content": "How do I install it?"}
+    asked = await chat.post("/message", json={"url": f"{page_url}/install", "messages": [question]})
+    message_id = asked.json()["messageId"]
+    answer = "Install it with pip [1]."
+    events = await told(chat, message_id)
+    assert events[-1] == ("answer", answer)
+    reasoning, answering = model.chats
+    assert "pip install broadaxe" in reasoning["messages"][-1]["content"]
+    assert answer in answering["messages"][0]["content"] and answering["messages"][-1] == question
+    assert await told(chat, message_id) == [("answer", answer)], "who comes late still gets the end"
+
+
+async def test_tokens_arrive_while_the_model_speaks(chat: httpx.AsyncClient, model: ModelServer, page_url: str) -> None:
+    model.pieces = [f"{number} " for number in range(60)]
+    model.pause_s = 0.05
+    question = {"role": "user", "content": "How do I install it?"}
+    asked = await chat.post("/message", json={"url": f"{page_url}/install", "messages": [question]})
+    events = await told(chat, asked.json()["messageId"])
+    assert events[-1] == ("answer", "".join(model.pieces))
+    tokens = [text for name, text in events if name == "token"]
+    first = model.pieces.index(tokens[0])
+    assert tokens == model.pieces[first : first + len(tokens)] and len(tokens) > 20
+    assert ("status", "The answer is thought out.") in events
+
+
+async def test_a_page_that_is_not_there_is_said_to_be_so(
+    chat: httpx.AsyncClient, model: ModelServer, page_url: str
+) -> None:
+    question = {"role": "user", "content": "What is this?"}
+    asked = await chat.post("/message", json={"url": f"{page_url}/nowhere", "messages": [question]})
+    name, text = (await told(chat, asked.json()["messageId"]))[-1]
+    assert name == "error" and "404" in text
+    assert model.chats == []
