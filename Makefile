@@ -21,7 +21,7 @@ PAGES := web/dashboard/dist/index.html $(CHAT)/web/dist/index.html
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9.-]+:.*## / { printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Getting ready ------------------------------------------------------------------------------------------------------
 
@@ -81,8 +81,8 @@ sdk-typescript: $(SDK_TYPESCRIPT) ## Install the TypeScript SDK and build the te
 demo: setup ## Start the engine, the RAG worker and the chat; Ctrl-C stops them all
 	@exec $(VENV)/bin/broadaxe demo $(DEMO_ARGS)
 
-.PHONY: demo-0.47
-demo-0.47: $(STAMPS)/packages $(SDK_047)/.installed ## Start an engine and the chat written for the SDK of 2025
+.PHONY: demo-old
+demo-old: $(STAMPS)/packages $(SDK_047)/.installed ## Start an engine and the chat written for the SDK of 2025
 	@exec examples/rag_chat_0_47/run.sh
 
 # Checking -----------------------------------------------------------------------------------------------------------

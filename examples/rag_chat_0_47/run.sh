@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts an engine, the worker and the web edge; Ctrl-C ends all three. Called by `make demo-0.47`.
+# Starts an engine, the worker and the web edge; Ctrl-C ends all three. Called by `make demo-old`.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gallery.cue import Cue, tell
@@ -73,6 +74,26 @@ def put_rate_limit(hatchet: Hatchet, key: str, limit: int) -> None:
 
 def cancel_run(hatchet: Hatchet, run_id: str) -> None:
     hatchet.rest.workflow_run_cancel(run_id)
+
+
+def make_cron(hatchet: Hatchet, workflow: str, name: str, expression: str, input: dict[str, Any]) -> Any:
+    return _plain(hatchet.cron.create(workflow, name, expression, input, {}))
+
+
+def delete_cron(hatchet: Hatchet, cron_id: str) -> None:
+    hatchet.cron.delete(cron_id)
+
+
+def schedule(hatchet: Hatchet, workflow: str, input: dict[str, Any], in_s: float) -> None:
+    hatchet.admin.schedule_workflow(workflow, [datetime.now(UTC) + timedelta(seconds=in_s)], input)
+
+
+def make_schedule(hatchet: Hatchet, workflow: str, input: dict[str, Any], in_s: float) -> Any:
+    return _plain(hatchet.scheduled.create(workflow, datetime.now(UTC) + timedelta(seconds=in_s), input, {}))
+
+
+def delete_schedule(hatchet: Hatchet, schedule_id: str) -> None:
+    hatchet.scheduled.delete(schedule_id)
 
 
 def rest(hatchet: Hatchet, method: str, **arguments: Any) -> Any:

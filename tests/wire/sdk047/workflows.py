@@ -302,6 +302,12 @@ class OldLatest:
         return {"n": cue.n}
 
 
+@hatchet.workflow(on_crons=["0 0 1 1 *"])
+class OldYearly:
+    @hatchet.step()
+    async def celebrate(self, ctx: Context) -> None: ...
+
+
 @hatchet.workflow(on_events=["old:fan"], default_priority=2)
 class OldFan:
     @hatchet.step()
@@ -324,6 +330,7 @@ async def old_durable(ctx: Any) -> dict[str, Any]:
 
 WORKFLOWS = (
     OldDag, OldSpeech, OldOutputs, OldRetries, OldFailure, OldChild, OldParent, OldSpawner, OldStickyParent,
-    OldStickyChild, OldWaiter, OldTimeout, OldStaticLimit, OldDynamicLimit, OldTurns, OldAsked, OldLatest, OldFan,
+    OldStickyChild, OldWaiter, OldTimeout, OldStaticLimit, OldDynamicLimit, OldTurns, OldAsked, OldLatest,
+    OldYearly, OldFan,
 )  # fmt: skip
 FUNCTIONS = (old_function, old_durable)
