@@ -49,7 +49,10 @@ select
         || '7000-8000-' || lpad(n::text, 12, '0'))::uuid as id,
     ('00000000-0000-7000-8000-' || lpad((n % 50)::text, 12, '0'))::uuid as workflow_id,
     case when n <= 400 then case when n % 4 = 1 then 'RUNNING' else 'QUEUED' end
-         when n % 500 = 1 then 'FAILED' else 'COMPLETED' end as status
+         when n % 500 = 1 then 'FAILED' else 'COMPLETED' end as status,
+    case when n <= 400 then case n % 16 when 1 then 'EVICTED' when 5 then 'RUNNING' when 9 then 'RUNNING'
+            when 13 then 'RUNNING' else 'QUEUED' end
+         when n % 500 = 1 then 'FAILED' else 'COMPLETED' end as task_status
 from generate_series(1, $3::integer) n
 """
 _RUNS: Final = """
@@ -71,7 +74,7 @@ insert into broadaxe.task (
     event_count, worker_id, created_at, queued_at, assigned_at, started_at, finished_at
 )
 select
-    tenant, id, id, workflow_id, workflow_id, 'x', 'a:b', 'x', status::broadaxe.task_status, 1, 1,
+    tenant, id, id, workflow_id, workflow_id, 'x', 'a:b', 'x', task_status::broadaxe.task_status, 1, 1,
     ('00000000-0000-7000-8000-' || lpad((n % 200)::text, 12, '0'))::uuid, at, at, at, at, case when n > 400 then at end
 from public.numbered
 where n % 50 <> 25
@@ -83,7 +86,7 @@ insert into broadaxe.task (
 )
 select
     tenant, replace(id::text, '-8000-', '-' || member || '-')::uuid, id, workflow_id, workflow_id, 'x', 'a:b', 'x',
-    status::broadaxe.task_status, 1, 1, ('00000000-0000-7000-8000-' || lpad((n % 200)::text, 12, '0'))::uuid,
+    task_status::broadaxe.task_status, 1, 1, ('00000000-0000-7000-8000-' || lpad((n % 200)::text, 12, '0'))::uuid,
     at, at, at, at, case when n > 400 then at end
 from public.numbered, unnest('{8001,8002}'::text[]) as member
 where n % 50 = 25

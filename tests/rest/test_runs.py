@@ -146,7 +146,6 @@ async def test_filters_narrow_the_list(site: Site) -> None:
     assert await ids(additional_metadata=["nocolon"]) == {done, queued, child}
     assert await ids(until=(site.seeds.now - timedelta(seconds=1)).isoformat()) == set()
     assert await ids(until=site.seeds.now.isoformat()) == {done, queued, child}, "both ends belong to the window"
-    assert await ids(running_filter="EVICTED", statuses="RUNNING") == set()
     since = (site.seeds.now - timedelta(hours=1)).isoformat()
     listed = await site.client.get(f"{site.stable}/workflow-runs/external-ids", params={"since": since})
     assert set(listed.json()) == {done, queued, child}
@@ -154,6 +153,57 @@ async def test_filters_narrow_the_list(site: Site) -> None:
     assert counted.json() == {"count": 2}
     summary = (await _list(site, statuses="COMPLETED")).rows[0]
     assert summary.num_spawned_children == 1
+
+
+async def test_running_runs_are_told_apart_by_what_is_evicted(site: Site) -> None:
+    """A run is evicted when nothing of it is live that is not; runs that do not run are in every list."""
+    greet, dag = await site.seeds.single(), await site.seeds.workflow("etl", DIAMOND)
+    evicted = await site.seeds.run(greet, status="RUNNING", task={"status": "EVICTED"})
+    working = await site.seeds.run(greet, status="RUNNING", task={"status": "RUNNING"})
+    queued = await site.seeds.run(greet, task={})
+    done = await site.seeds.run(greet, status="COMPLETED", task={"status": "COMPLETED"})
+    dags = [await site.seeds.run(dag, status="RUNNING") for _ in range(3)]
+    for run_id, statuses in zip(
+        dags,
+        (("COMPLETED", "EVICTED", "EVICTED"), ("COMPLETED", "EVICTED", "RUNNING"), ("EVICTED", "WAITING")),
+        strict=True,
+    ):
+        for name, status in zip(("extract", "left", "right"), statuses, strict=False):
+            await site.seeds.task(dag, run_id, name, status=status)
+
+    async def ids(**query: object) -> set[str]:
+        listed = {row.metadata.id for row in (await _list(site, **query)).rows}
+        window = {"since": (site.seeds.now - timedelta(hours=1)).isoformat(), **query}
+        named = await site.client.get(f"{site.stable}/workflow-runs/external-ids", params=window)
+        counted = await site.client.get(f"{site.stable}/workflow-runs/count", params=window)
+        assert (set(named.json()), counted.json()["count"]) == (listed, len(listed)), "all three ask the same"
+        return listed
+
+    assert await ids(running_filter="EVICTED", statuses="RUNNING") == {evicted, dags[0]}
+    assert await ids(running_filter="ON_WORKER", statuses="RUNNING") == {working, dags[1], dags[2]}
+    assert await ids(running_filter="EVICTED") == {evicted, dags[0], queued, done}
+    assert await ids(running_filter="ON_WORKER") == {working, dags[1], dags[2], queued, done}
+    assert await ids(running_filter="ALL", statuses="RUNNING") == {evicted, working, *dags}
+    rows = (await _list(site, statuses="RUNNING")).rows
+    assert {row.metadata.id for row in rows if row.is_evicted} == {evicted, dags[0]}, "the rows say the same"
+
+    async def names(**query: object) -> list[str]:
+        return sorted(row.display_name for row in (await _list(site, only_tasks="true", **query)).rows)
+
+    assert await names(running_filter="EVICTED", statuses="RUNNING") == [
+        "extract-1",
+        "greet-1",
+        "left-1",
+        "left-1",
+        "right-1",
+    ]
+    assert await names(running_filter="ON_WORKER", statuses="RUNNING") == ["greet-1", "right-1"]
+    assert await names(running_filter="ON_WORKER", statuses="QUEUED") == ["greet-1", "left-1"]
+
+    since = (site.seeds.now - timedelta(hours=1)).isoformat()
+    answer = (await site.client.get(f"{site.stable}/task-metrics", params={"since": since})).json()
+    (running,) = [entry for entry in answer if entry["status"] == "RUNNING"]
+    assert running == {"status": "RUNNING", "count": 5, "runningDetailCount": {"evicted": 2, "onWorker": 3}}
 
 
 async def test_payloads_can_be_left_out(site: Site) -> None:

@@ -300,6 +300,8 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs compared as text with the metadata value rendered as text; any of them, or all with `match_all`."""
     match_all: bool = False
     idempotency_keys: tuple[str, ...] | None = None
+    evicted: bool | None = None
+    """Of the RUNNING ones, those whose live tasks are all evicted (true), or the others (false)."""
 
 
 class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -353,10 +355,11 @@ class Reads:
         rows = await self._pool.fetch(statement("reads/run_ids"), *_run_arguments(wanted), limit)
         return [str(row["id"]) for row in rows]
 
-    async def run_status_counts(self, wanted: RunFilter) -> dict[RunStatus, int]:
-        """Runs by status; every status is there, with 0 if need be."""
+    async def run_status_counts(self, wanted: RunFilter) -> tuple[dict[RunStatus, int], int]:
+        """Runs by status, every status being there, with 0 if need be; and how many of the RUNNING ones are evicted."""
         rows = await self._pool.fetch(statement("reads/run_status_counts"), *_run_arguments(wanted))
-        return dict.fromkeys(RunStatus, 0) | {RunStatus(row["status"]): row["runs"] for row in rows}
+        counts = dict.fromkeys(RunStatus, 0) | {RunStatus(row["status"]): row["runs"] for row in rows}
+        return counts, sum(row["evicted"] for row in rows)
 
     async def tasks_page(
         self, wanted: RunFilter, *, limit: int, offset: int, with_payloads: bool
@@ -788,6 +791,7 @@ def _run_arguments(wanted: RunFilter) -> tuple[object, ...]:
         wanted.event_id,
         *metadata_arguments(wanted.metadata, match_all=wanted.match_all),
         wanted.idempotency_keys,
+        wanted.evicted,
     )
 
 
@@ -795,8 +799,14 @@ def _task_question(wanted: RunFilter, name: str) -> tuple[str, tuple[object, ...
     """The statement for what is asked about tasks, and its arguments: it only looks at runs if something is asked of
     them."""
     statuses = None
-    if wanted.statuses is not None:
-        statuses = [status.value for status, shown in SHOWN_AS.items() if shown in wanted.statuses]
+    if wanted.statuses is not None or wanted.evicted is not None:
+        shown_as = RunStatus if wanted.statuses is None else wanted.statuses
+        statuses = [
+            status.value
+            for status, shown in SHOWN_AS.items()
+            if shown in shown_as
+            and (shown is not RunStatus.RUNNING or wanted.evicted in (None, status is TaskStatus.EVICTED))
+        ]
     of_task = (
         *_range_arguments(wanted),
         statuses,

@@ -45,7 +45,7 @@ async def count_by_status(
     scope: ViewerScope, context: ContextDep, query: Annotated[CountQuery, Query()]
 ) -> list[wire.StatusCount]:
     """Runs created in the window by status; all five statuses are always there."""
-    counts = await context.reads.run_status_counts(
+    counts, evicted = await context.reads.run_status_counts(
         RunFilter(
             tenant_id=scope.tenant_id,
             since=query.since,
@@ -60,7 +60,7 @@ async def count_by_status(
         wire.StatusCount(
             status=status,
             count=count,
-            running_detail_count=wire.RunningDetail(evicted=0, on_worker=count)
+            running_detail_count=wire.RunningDetail(evicted=evicted, on_worker=count - evicted)
             if status is RunStatus.RUNNING
             else None,
         )

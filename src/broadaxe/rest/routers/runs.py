@@ -69,15 +69,11 @@ class RunSelection(BaseModel):
     idempotency_keys: TextList = None
 
     def for_tenant(self, tenant_id: str, *, worker_id: str | None = None) -> RunFilter:
-        statuses = frozenset(self.statuses) if self.statuses else None
-        if self.running_filter == "EVICTED":
-            # No task can be evicted yet, so the running ones that this asks for are none.
-            statuses = (statuses or frozenset(RunStatus)) - {RunStatus.RUNNING}
         return RunFilter(
             tenant_id=tenant_id,
             since=self.since,
             until=self.until or datetime.now(UTC) + _AHEAD,
-            statuses=statuses,
+            statuses=frozenset(self.statuses) if self.statuses else None,
             workflow_ids=tuple(self.workflow_ids) if self.workflow_ids else None,
             worker_id=worker_id,
             parent_task_id=self.parent_task_external_id,
@@ -85,6 +81,7 @@ class RunSelection(BaseModel):
             metadata=metadata_pairs(self.additional_metadata),
             match_all=self.additional_metadata_operator == "AND",
             idempotency_keys=tuple(self.idempotency_keys) if self.idempotency_keys else None,
+            evicted=None if self.running_filter == "ALL" else self.running_filter == "EVICTED",
         )
 
 

@@ -1,5 +1,5 @@
--- How many runs pass a filter, counting no further than $16. Called by Reads.count_runs for the page count.
--- Rides the same indexes as run_list; parameters $1 to $15 are those of run_list.
+-- How many runs pass a filter, counting no further than $17. Called by Reads.count_runs for the page count.
+-- Rides the same indexes as run_list; parameters $1 to $16 are those of run_list.
 select count(*)
 from (
     select 1
@@ -22,5 +22,18 @@ from (
             r.idempotency_key = any($15)
             and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))
         ))
-    limit $16
+        and ($16::boolean is null or r.status <> 'RUNNING' or $16 = case
+            when r.is_dag then coalesce((
+                select bool_and(live.status = 'EVICTED')
+                from broadaxe.task live
+                where live.tenant_id = r.tenant_id and live.run_id = r.id and live.id <> live.run_id
+                    and live.id >= broadaxe.id_floor(r.created_at - interval '1 minute') and live.finished_at is null
+            ), false)
+            else exists (
+                select 1
+                from broadaxe.task only_one
+                where only_one.tenant_id = r.tenant_id and only_one.id = r.id and only_one.status = 'EVICTED'
+            )
+        end)
+    limit $17
 ) as counted

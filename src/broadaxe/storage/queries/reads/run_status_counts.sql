@@ -1,6 +1,20 @@
--- How many runs of a time range stand in each status. Called by Reads.run_status_counts (the filter chips).
--- Rides the same indexes as run_list; parameters $1 to $15 are those of run_list.
-select r.status, count(*) as runs
+-- How many runs of a time range stand in each status, and how many of them have nothing live that is not evicted. Called by Reads.run_status_counts (the filter chips).
+-- Rides the same indexes as run_list; parameters $1 to $16 are those of run_list.
+select
+    r.status, count(*) as runs,
+    count(*) filter (where r.status = 'RUNNING' and case
+        when r.is_dag then (
+            select bool_and(live.status = 'EVICTED')
+            from broadaxe.task live
+            where live.tenant_id = r.tenant_id and live.run_id = r.id and live.id <> live.run_id
+                and live.id >= broadaxe.id_floor(r.created_at - interval '1 minute') and live.finished_at is null
+        )
+        else exists (
+            select 1
+            from broadaxe.task only_one
+            where only_one.tenant_id = r.tenant_id and only_one.id = r.id and only_one.status = 'EVICTED'
+        )
+    end) as evicted
 from broadaxe.run r
 where r.tenant_id = $1
     and r.id >= $2 and r.id < $3
@@ -20,4 +34,17 @@ where r.tenant_id = $1
         r.idempotency_key = any($15)
         and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))
     ))
+    and ($16::boolean is null or r.status <> 'RUNNING' or $16 = case
+        when r.is_dag then coalesce((
+            select bool_and(live.status = 'EVICTED')
+            from broadaxe.task live
+            where live.tenant_id = r.tenant_id and live.run_id = r.id and live.id <> live.run_id
+                and live.id >= broadaxe.id_floor(r.created_at - interval '1 minute') and live.finished_at is null
+        ), false)
+        else exists (
+            select 1
+            from broadaxe.task only_one
+            where only_one.tenant_id = r.tenant_id and only_one.id = r.id and only_one.status = 'EVICTED'
+        )
+    end)
 group by r.status
