@@ -135,9 +135,12 @@ def test_a_tick_that_came_never_comes_again_even_if_the_clock_went_back(by_us: i
 
 def test_ticks_found_a_little_late_are_made_up_and_older_ones_lost() -> None:
     world = flow(cron_triggers=("*/5 * * * * *",))
-    world.now_us += 62 * US_PER_S
+    world.now_us += 60 * US_PER_S
     world.settle()
-    assert ticked(world) == [clock(START_US + s * US_PER_S) for s in (55, 60)]
+    assert ticked(world) == [clock(START_US + s * US_PER_S) for s in (50, 55, 60)]
+    world.now_us += 60 * US_PER_S + 1
+    world.settle()
+    assert ticked(world)[3:] == [clock(START_US + s * US_PER_S) for s in (115, 120)]
 
 
 def test_a_disabled_cron_does_not_tick_and_goes_on_from_when_it_is_enabled() -> None:

@@ -69,6 +69,8 @@ class Chances:
         self.filters = random_.choice((0.0, 0.0, 0.3))
         self.keys = random_.choice((0.0, 0.0, 0.4))
         self.dags = random_.choice((0.0, 0.4, 0.8))
+        self.plans = random_.choice((0.0, 0.0, 0.3, 0.8))
+        self.leaps = random_.choice((0.0, 0.3)) if self.plans else 0.0
         self.asks = random_.choice((0.0, 0.0, 0.3))
         self.strategies = random_.sample(list(LimitStrategy), random_.randint(1, 5))
 

@@ -12,6 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
+
+import msgspec
 
 from broadaxe.core.commands import (
     Accepted,
@@ -20,6 +23,7 @@ from broadaxe.core.commands import (
     CloseStream,
     Command,
     CreateFilter,
+    DeleteCron,
     DeleteFilter,
     DeleteRateLimit,
     DeleteWorkflow,
@@ -51,10 +55,12 @@ from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.tenant import Missing, Tenant
 from broadaxe.errors import BroadaxeError, IdempotencyCollision
+from tests.simulation import almanac
+from tests.simulation.almanac import Almanac
 from tests.simulation.books import Books, hold
 from tests.simulation.chances import ACTIONS, NAMES, STATIC_LIMITS, Chances
 from tests.simulation.memory import check_empty, check_timers, compare, demand_all, picture
-from tests.simulation.tables import Store, Tables
+from tests.simulation.tables import DAY_US, Store, Tables
 
 #: 1 January 2026, noon, UTC.
 START_US = 1_767_268_800 * US_PER_S
@@ -97,6 +103,7 @@ class Life:
         self.tables = Tables()
         self.store: Store = self.tables if make_store is None else make_store(self.tables)
         self.books = Books(self.tables)
+        self.almanac = Almanac(self.tables)
         self.now_us = START_US
         self.ids = 0
         self.sessions = 0
@@ -126,7 +133,7 @@ class Life:
     # The whole life ------------------------------------------------------------------------------------------------
 
     def live(self, steps: int) -> None:
-        self.act([PutWorkflow(self.chances.workflow(name)) for name in self.random.sample(NAMES, 2)])
+        self.act([self.put_workflow(name) for name in self.random.sample(NAMES, 2)])
         for _ in range(steps):
             self.step()
         self.drain()
@@ -146,6 +153,9 @@ class Life:
 
     def pass_time(self) -> None:
         chance = self.random
+        if chance.random() < self.chances.leaps * 0.5:
+            self.now_us = almanac.leap(self.chances, self.now_us)
+            return
         due_us = self.tenant.next_due_us() or self.now_us
         match chance.randint(0, 11):
             case 0 | 1 | 2:
@@ -216,16 +226,13 @@ class Life:
         return replies
 
     def read_missing(self, commands: list[Command]) -> None:
-        tasks: set[str] = set()
-        workers: set[str] = set()
+        missing = Missing()
         for command in commands:
-            missing = self.tenant.missing(command)
-            tasks |= missing.tasks
-            workers |= missing.workers
-        if tasks or workers:
+            missing |= self.tenant.missing(command)
+        if missing:
             # One of the backlog that is named joins its line anew.
             self.books.keeps_order = self.books.keeps_order and not self.tenant._state.cold_lanes
-            self.tenant.adopt(self.store.load_missing(Missing(frozenset(tasks), frozenset(workers))), self.now_us)
+            self.tenant.adopt(self.store.load_missing(missing), self.now_us)
 
     def is_due(self) -> bool:
         due_us = self.tenant.next_due_us()
@@ -252,6 +259,7 @@ class Life:
         self.books.observe(decision, self.now_us, replayed=replayed, limits_told=told, is_at_rest=is_at_rest, rang=rang)
         for collision in collisions:
             self.books.triggers.check_collision(collision, self.now_us)
+        self.almanac.observe(decision, commands, self.now_us, is_at_rest=is_at_rest)
         self.check_deadlines()
 
     def check_deadlines(self) -> None:
@@ -263,6 +271,7 @@ class Life:
             for task_id in tables.tasks_of[run_id]
             if (task := tables.tasks[task_id]).due_at_us is not None and task.status not in TERMINAL
         ]
+        deadlines += [row.trigger_at_us for row in tables.schedules.values()]
         if deadlines:
             due_us = self.tenant.next_due_us()
             first_us = min(deadlines)
@@ -277,9 +286,10 @@ class Life:
         loaded = self.store.load_live(self.now_us, self.hot_tasks_max)
         twin, self.tenant = self.new_tenant(), self.new_tenant()
         twin.adopt(loaded, self.now_us)
-        compare(before, self.picture_of(twin))
+        compare(self.without_long_silent(before), self.picture_of(twin))
         self.tenant.adopt(loaded, self.now_us)
         self.books.forget_memory(self.now_us)
+        self.almanac.forget_memory(self.now_us)
         self.books.keeps_order = self.hot_tasks_max == HOT_TASKS_MAX
         self.undelivered.clear()
         for peer in self.peers.values():
@@ -289,11 +299,21 @@ class Life:
             if peer.is_alive and self.random.random() < 0.8:
                 self.act([self.open(peer)])
 
+    def without_long_silent(self, before: dict[str, Any]) -> dict[str, Any]:
+        """Workers that nothing was heard of for a day are not loaded; memory may still know one after a leap."""
+        long_ago_us = self.now_us - DAY_US
+        workers = {
+            i: seen for i, seen in before["workers"].items() if self.tables.workers[i].updated_at_us > long_ago_us
+        }
+        return before | {"workers": workers}
+
     def picture_of(self, tenant: Tenant) -> dict[str, object]:
         """With all of its backlog in memory."""
         demand_all(tenant)
         while wanted := tenant.wanted():
             tenant.thaw(self.store.load_missing(wanted), self.now_us)
+        while (after := tenant._state.calendar.horizon) is not None:
+            tenant.thaw(self.store.load_missing(Missing(schedules_after=after)), self.now_us)
         return picture(tenant)
 
     # The world's side ----------------------------------------------------------------------------------------------
@@ -384,8 +404,16 @@ class Life:
 
     # Choosing commands ---------------------------------------------------------------------------------------------
 
+    def put_workflow(self, name: str) -> PutWorkflow:
+        spec = self.chances.workflow(name)
+        if self.random.random() < self.chances.plans:
+            spec = msgspec.structs.replace(spec, cron_triggers=almanac.expressions(self.chances))
+        return PutWorkflow(spec)
+
     def command(self) -> Command | None:
         chance, chances = self.random, self.chances
+        if chance.random() < chances.plans * 0.3:
+            return almanac.command(chances, self.tables, self.now_us, f"mark-{self.ids}-{chance.random()}")
         roll = chance.randint(0, 99)
         if roll < 28:
             names = chance.choices(NAMES[:2] if chance.random() < 0.8 else NAMES, k=chance.choice((1, 1, 2, 4)))
@@ -405,7 +433,7 @@ class Life:
                 )
             )
         if roll < 35:
-            return PutWorkflow(chances.workflow(chance.choice(NAMES)))
+            return self.put_workflow(chance.choice(NAMES))
         if chances.at(chances.filters * 0.1) and self.tables.workflows:
             return self.filter_command()
         if roll < 36 and self.tables.workflows:
@@ -546,8 +574,9 @@ class Life:
             # The tasks of those that stay paused grow too old.
             if workflow.deleted_at_us is None and self.random.random() < 0.7:
                 self.act([UnpauseWorkflow(workflow.id)])
+        self.act([DeleteCron(cron_id) for cron_id in self.tables.crons])
         for _ in range(DRAIN_TURNS_MAX):
-            if not self.tables.live:
+            if not self.tables.live and not self.tables.schedules:
                 break
             done = [attempt for peer in self.peers.values() for attempt in peer.attempts]
             for peer in self.peers.values():
@@ -555,10 +584,14 @@ class Life:
             self.act([ReportAttempt(task_id, retry, Outcome.COMPLETED, "{}") for task_id, retry in done])
             if not done:
                 due_us = self.tenant.next_due_us()
+                if not self.tables.live:
+                    # Nothing but schedules is left, which may be months away.
+                    due_us = min(row.trigger_at_us for row in self.tables.schedules.values())
                 assert due_us is not None
                 self.now_us = max(self.now_us, due_us)
                 self.act(self.heartbeats())
         hold(not self.tables.live, "runs do not end", list(self.tables.live))
+        hold(not self.tables.schedules, "schedules do not fire", self.tables.schedules)
         for run_id, run in self.tables.runs.items():
             hold(run.status in TERMINAL_RUN, "a run without an end", run_id, run.status)
             statuses = self.books._statuses(run_id)

@@ -14,6 +14,7 @@ import msgspec
 from broadaxe.core.backlog import demand
 from broadaxe.core.batching import BatchGroup
 from broadaxe.core.concurrency import Entry, Group
+from broadaxe.core.decision import CronRow, ScheduleRow
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.model import Run, Task
 from broadaxe.core.queues import Lane
@@ -74,6 +75,8 @@ def picture(tenant: Tenant) -> dict[str, Any]:
         },
         "bursts": {burst.id: (burst.run.id, burst.first_at_us, burst.release_at_us) for burst in state.bursts.values()},
         "limits": {limit.key: limit.row() for limit in state.limits.values()},
+        "crons": {cron.id: _plain(cron.row()) for cron in state.calendar.crons.values()},
+        "schedules": {schedule.row.id: _plain(schedule.row) for schedule in state.calendar.schedules.values()},
         "claims": dict(state.claims.items()),
         "filters": {filter_.id: filter_.row() for filter_ in state.filters.values()},
         "filters of workflows": {
@@ -81,6 +84,12 @@ def picture(tenant: Tenant) -> dict[str, Any]:
             for workflow in state.workflows.values()
         },
     }
+
+
+def _plain(row: CronRow | ScheduleRow) -> dict[str, Any]:
+    """With its metadata as a value: the tables keep it in a form of their own."""
+    plain: dict[str, Any] = msgspec.to_builtins(row)
+    return plain | {"additional_metadata": msgspec.json.decode(row.additional_metadata or "null")}
 
 
 def demand_all(tenant: Tenant) -> None:
@@ -109,12 +118,20 @@ def check_timers(tenant: Tenant) -> None:
         must = task.status in (TaskStatus.QUEUED, TaskStatus.BACKOFF, TaskStatus.RUNNING)
         hold((task.due_at_us is not None) is must, "a deadline", task.id, task.status, task.due_at_us)
         hold(not must or (AlarmKind.TASK_DUE, id(task)) in armed, "an alarm for", task.id)
+    for cron in state.calendar.crons.values():
+        hold((cron.next_tick_us is not None) is cron.is_enabled, "the next tick of a cron", cron.row())
+        hold(not cron.is_enabled or (AlarmKind.CRON_DUE, id(cron)) in armed, "an alarm for", cron.row())
+    for schedule in state.calendar.schedules.values():
+        hold((AlarmKind.SCHEDULE_DUE, id(schedule)) in armed, "an alarm for", schedule.row)
 
 
 def check_empty(tenant: Tenant) -> None:
     """Nothing is left of runs that have ended."""
     state = tenant._state
     left = {
+        "crons": state.calendar.crons,
+        "schedules": state.calendar.schedules,
+        "schedules behind the horizon": state.calendar.beyond,
         "runs": state.runs,
         "tasks": state.tasks,
         "groups": state.groups,

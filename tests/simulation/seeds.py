@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from broadaxe.core import backlog
+from broadaxe.core import backlog, calendar, firing
 from broadaxe.storage import loader
 from tests.simulation.life import START_US, Life
 from tests.simulation.tables import Store, Tables
@@ -15,6 +15,8 @@ from tests.simulation.tables import Store, Tables
 STEPS = 120
 #: Tasks in a chunk of backlog.
 CHUNK_TASKS = 3
+#: Schedules read at a time.
+PAGE_SCHEDULES = 4
 _SHOWN_STEPS = 8
 _SHOWN_LENGTH = 1_500
 
@@ -32,17 +34,22 @@ class Outcome:
 def live(seed: int, steps: int = STEPS, make_store: Callable[[Tables], Store] | None = None) -> Outcome:
     life = Life(seed, make_store)
     broken: str | None = None
+    page = calendar.PAGE_SCHEDULES_MAX
     chunk, thawed = backlog.CHUNK_TASKS_MAX, backlog.THAW_CHUNKS_MAX
     try:
         # Small, so that the backlogs of a short life have several.
         backlog.CHUNK_TASKS_MAX, backlog.THAW_CHUNKS_MAX = CHUNK_TASKS, 2  # type: ignore[misc]
         loader.CHUNK_TASKS_MAX = CHUNK_TASKS  # type: ignore[misc]
+        for module in (calendar, firing, loader):
+            module.PAGE_SCHEDULES_MAX = PAGE_SCHEDULES  # type: ignore[attr-defined]
         life.live(steps)
     except Exception as error:
         broken = _story(life, error)
     finally:
         backlog.CHUNK_TASKS_MAX, backlog.THAW_CHUNKS_MAX = chunk, thawed  # type: ignore[misc]
         loader.CHUNK_TASKS_MAX = chunk  # type: ignore[misc]
+        for module in (calendar, firing, loader):
+            module.PAGE_SCHEDULES_MAX = page  # type: ignore[attr-defined]
     return Outcome(seed, life.steps, life.commands, life.crashes, broken)
 
 

@@ -152,7 +152,7 @@ def tick(state: State, cron: Cron, now_us: int) -> None:
     assert tick_us is not None
     cron.next_tick_us = None
     if now_us - tick_us > LATE_US_MAX:
-        _arm(state, cron, now_us - LATE_US_MAX)
+        _arm(state, cron, now_us - LATE_US_MAX - 1)
         return
     pause = cron.workflow.pause
     if pause is None or pause.crons is WhilePaused.QUEUE:
