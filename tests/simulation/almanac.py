@@ -149,20 +149,20 @@ class Almanac:
         made_and_gone = marks - {_mark(row) for row in before.values()}
         hold(not made_and_gone & self.fired, "a schedule fired twice", made_and_gone)
         for schedule_id, row in before.items():
-            has_fired = _mark(row) in marks
+            has_fired, is_due = _mark(row) in marks, row.trigger_at_us <= now_us or schedule_id in hurried
             if schedule_id in self.planned:
                 hold(not has_fired, "a schedule fired and is still there", row)
                 continue
             workflow = self.tables.workflows[row.workflow_id]
             if has_fired:
                 hold(_mark(row) not in self.fired, "a schedule fired twice", row)
-                hold(row.trigger_at_us <= now_us or schedule_id in hurried, "fired early", row)
+                hold(is_due, "fired early", row)
                 continue
             hold(
                 schedule_id in deleted
                 or workflow.deleted_at_us is not None
                 or workflow.paused_schedules is WhilePaused.DROP
-                or (row.trigger_at_us <= now_us and self._may_collide(row.workflow_id)),
+                or (is_due and self._may_collide(row.workflow_id)),
                 "a schedule is gone without a run",
                 row,
             )

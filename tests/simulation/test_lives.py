@@ -8,7 +8,11 @@ import random
 import asyncpg
 import pytest
 
+from broadaxe.core import firing
+from broadaxe.core.calendar import Cron
 from broadaxe.core.claims import Claims
+from broadaxe.core.decision import Writes
+from broadaxe.core.state import State
 from tests.simulation.books import Broken
 from tests.simulation.life import Crash, Life
 from tests.simulation.postgres import Postgres
@@ -60,15 +64,41 @@ def test_the_books_notice_a_lost_batch() -> None:
     life = Life(1)
     commit, left = life.tables.commit, 30
 
-    def forgets_one(writes: object) -> None:
+    def forgets_one(writes: Writes) -> None:
         nonlocal left
-        left -= 1
-        if left != 0:
-            commit(writes)  # type: ignore[arg-type]
+        left -= bool(writes.new_tasks)
+        if left != 0 or not writes.new_tasks:
+            commit(writes)
 
-    life.tables.commit = forgets_one  # type: ignore[assignment, method-assign]
+    life.tables.commit = forgets_one  # type: ignore[method-assign]
     with pytest.raises((Broken, AssertionError, KeyError)):
         life.live(100)
+
+
+def test_the_almanac_notices_a_schedule_that_is_not_used_up() -> None:
+    life = Life(4)
+    life.chances.plans = 1.0
+    commit = life.tables.commit
+
+    def keeps_schedules(writes: Writes) -> None:
+        writes.deleted_schedules = []
+        commit(writes)
+
+    life.tables.commit = keeps_schedules  # type: ignore[method-assign]
+    with pytest.raises(Broken, match="fired and is still there"):
+        life.live(200)
+
+
+def test_the_almanac_notices_a_tick_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    def misses(state: State, cron: Cron, now_us: int) -> None:
+        cron.next_tick_us = None
+        firing._arm(state, cron, now_us)
+
+    monkeypatch.setattr(firing, "tick", misses)
+    life = Life(4)
+    life.chances.plans = 1.0
+    with pytest.raises(Broken, match="a tick did not come"):
+        life.live(200)
 
 
 def test_the_books_notice_units_given_twice() -> None:
