@@ -126,6 +126,23 @@ def test_a_lost_worker_is_not_waited_for() -> None:
     assert world.statuses(run_id)["only"] is TaskStatus.RUNNING
 
 
+def test_an_answer_that_may_be_lost_with_its_stream_is_asked_for_again() -> None:
+    world = World()
+    asked(world)
+    worker = world.worker("only", "key")
+    run_id = world.trigger()
+    key_task = key_of(world, run_id)
+    world.started(key_task)
+    world.do(CloseStream(worker, world.sessions))
+    world.open(worker)
+    world.advance(4.9)
+    assert world.tasks[key_task].retry_count == 0
+    world.advance(0.2)
+    assert world.tasks[key_task].retry_count == 1
+    world.complete(key_task, '"a"')
+    assert world.statuses(run_id)["only"] is TaskStatus.RUNNING
+
+
 def test_the_newest_of_a_group_displaces_the_oldest() -> None:
     world = World()
     asked(world, strategy=LimitStrategy.CANCEL_IN_PROGRESS)

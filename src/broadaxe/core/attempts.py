@@ -373,8 +373,12 @@ def elapse_backoff(state: State, task: Task, now_us: int) -> None:
 
 
 def expect_confirmation(state: State, task: Task, now_us: int) -> None:
-    """The stream the attempt was sent on is gone before the worker confirmed it: give it a moment, then send again."""
-    if task.started_at_us is None and task.confirm_by_us is None and not task.slot_released:
+    """The stream the attempt was sent on is gone before the worker confirmed it: give it a moment, then send again.
+
+    A question for a group key counts as unconfirmed until it is answered: the SDKs that know it send the answer once,
+    and it is lost with the connection."""
+    is_unconfirmed = task.started_at_us is None or task.position == task.run.version.key_position
+    if is_unconfirmed and task.confirm_by_us is None and not task.slot_released:
         task.confirm_by_us = now_us + CONFIRM_US
         state.timers.arm(task.confirm_by_us, AlarmKind.DELIVERY_UNCONFIRMED, task)
 

@@ -25,6 +25,9 @@ from broadaxe.rpc._gen.workflows_pb2 import CreateWorkflowStepOpts, CreateWorkfl
 
 #: How long a concurrency function may take; the old form has no word for it.
 KEY_TIMEOUT: Final = "60s"
+#: How often it is asked again when no answer came in that time; its SDK sends an answer only once. A function that
+#: failed is not asked again.
+KEY_RETRIES: Final = 2
 
 
 def workflow_spec(wire: CreateWorkflowVersionOpts) -> WorkflowSpec:
@@ -106,6 +109,7 @@ def _key_task(wire: CreateWorkflowVersionOpts) -> TaskSpec | None:
         action_id=wire.concurrency.action,
         execution_timeout=KEY_TIMEOUT,
         schedule_timeout=wire.schedule_timeout,
+        retries=KEY_RETRIES,
     )
 
 

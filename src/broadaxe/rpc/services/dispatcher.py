@@ -352,7 +352,7 @@ def _key_report(request: pb.GroupKeyActionEvent) -> ReportAttempt:
             answer = msgspec.json.encode(answer).decode()
     elif outcome is Outcome.FAILED:
         answer = _error_text(answer)
-    return ReportAttempt(task_id, int(retries), outcome, answer)
+    return ReportAttempt(task_id, int(retries), outcome, answer, is_retryable=False)
 
 
 def _item_report(
