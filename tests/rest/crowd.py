@@ -115,6 +115,20 @@ select tenant, id, id, decode(lpad(to_hex(n), 16, '0'), 'hex'), id, 0, 's', 1, '
 from public.numbered
 """
 
+#: Due in the order in which they were made, a month later.
+_SCHEDULES: Final = """
+insert into broadaxe.schedule (
+    tenant_id, id, workflow_id, trigger_at, input, additional_metadata, parent_run_id, parent_task_id, created_at,
+    updated_at
+)
+select
+    tenant, id, workflow_id, at + interval '30 days', '{}',
+    jsonb_build_object('text', n::text, 'number', n, 'same', 'same'),
+    case when n % 1000 = 1 then (select id from public.numbered where n = 5001) end,
+    case when n % 1000 = 1 then (select id from public.numbered where n = 5001) end, at, at
+from public.numbered
+"""
+
 
 class Crowd:
     """The database and its first tenant."""
@@ -160,7 +174,7 @@ async def fill(connection: asyncpg.Connection, ends_at: datetime) -> None:
     indexes = await connection.fetch(_INDEXES)
     for index in indexes:
         await connection.execute(index["drop_it"])
-    for statement in (_RUNS, _TASKS, _MEMBERS, _HISTORY, _EVENTS, _LINES, _SPANS):
+    for statement in (_RUNS, _TASKS, _MEMBERS, _HISTORY, _EVENTS, _LINES, _SPANS, _SCHEDULES):
         await connection.execute(statement)
     for index in indexes:
         await connection.execute(index["make_it"])

@@ -19,7 +19,8 @@ import asyncpg
 import pytest
 
 from broadaxe.core.lifecycle import RunStatus
-from broadaxe.storage import reads
+from broadaxe.storage import calendar, reads
+from broadaxe.storage.calendar import ScheduleFilter
 from broadaxe.storage.ids import CLOCK_SLACK, id_floor
 from broadaxe.storage.reads import POOL_SETTINGS, EventFilter, RunFilter
 from broadaxe.storage.statements import statement
@@ -32,7 +33,7 @@ COUNTED = 20_000
 
 LIVE = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 FAILED = frozenset({RunStatus.FAILED})
-BIG = ("run_", "task_", "task_event_", "event_", "log_line_", "span_")
+BIG = ("run_", "task_", "task_event_", "event_", "log_line_", "span_", "schedule")
 
 
 @pytest.fixture(scope="session")
@@ -138,6 +139,14 @@ def events(*more: object, **wanted: Any) -> Arguments:
     return arguments
 
 
+def schedules(*more: object, **wanted: Any) -> Arguments:
+    def arguments(crowd: Crowd) -> Sequence[object]:
+        chosen = ScheduleFilter(tenant_id=crowd.tenant_id, **_resolved(crowd, wanted))
+        return *calendar._schedule_arguments(chosen), *more
+
+    return arguments
+
+
 def logs(**wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
         first, last = wanted.get("between", (ROWS, 0))
@@ -181,6 +190,7 @@ def _of_page(*more: object) -> Arguments:
     return arguments
 
 
+NIL = "00000000-0000-0000-0000-000000000000"
 ONE_WORKFLOW = (Crowd.workflow_id(3),)
 HOUR = 36_000
 """Rows of the last hour."""
@@ -321,6 +331,50 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
         40,
         1,
     ),
+    ("schedules", "schedule_list", schedules("triggerAt DESC", PAGE, 0), 400, PAGE),
+    ("schedules, the next first", "schedule_list", schedules("triggerAt ASC", PAGE, 0), 400, PAGE),
+    ("schedules, the newest first", "schedule_list", schedules("createdAt DESC", PAGE, 0), 400, PAGE),
+    ("schedules, the oldest first", "schedule_list", schedules("createdAt ASC", PAGE, 0), 400, PAGE),
+    ("schedules, a far page", "schedule_list", schedules("triggerAt DESC", PAGE, 10_000), 1_500, PAGE),
+    (
+        "schedules of a workflow",
+        "schedule_list",
+        schedules("triggerAt DESC", PAGE, 0, workflow_id=Crowd.workflow_id(3)),
+        600,
+        PAGE,
+    ),
+    (
+        "schedules of a task",
+        "schedule_list",
+        schedules("triggerAt DESC", PAGE, 0, parent_task_id=lambda c: c.row_id(5001)),
+        600,
+        PAGE,
+    ),
+    (
+        "schedules of a run",
+        "schedule_list",
+        schedules("triggerAt DESC", PAGE, 0, parent_run_id=lambda c: c.row_id(5001)),
+        600,
+        PAGE,
+    ),
+    ("schedules by a text", "schedule_list", schedules("triggerAt DESC", PAGE, 0, metadata=(("text", "501"),)), 60, 1),
+    (
+        "schedules by a number",
+        "schedule_list",
+        schedules("createdAt ASC", PAGE, 0, metadata=(("number", "501"),)),
+        60,
+        1,
+    ),
+    (
+        "schedules by what all have",
+        "schedule_list",
+        schedules("triggerAt DESC", PAGE, 0, metadata=(("same", "same"),)),
+        600,
+        PAGE,
+    ),
+    ("count of schedules", "schedule_count", schedules(COUNTED), 2_500, 1),
+    ("ids of schedules", "schedule_ids", schedules(10_000, workflow_id=Crowd.workflow_id(3)), 8_000, 4_000),
+    ("the next schedules", "../loader/schedules_after", lambda c: (c.tenant_id, 0, NIL, 1_000), 1_200, 1_000),
     ("queues", "queue_counts", lambda c: (c.tenant_id, 1_000), 100, 1),
     ("queues of workflows", "queue_sizes", lambda c: (c.tenant_id, 1_000), 100, 45),
     ("queues by metadata", "queue_sizes_by_metadata", lambda c: (c.tenant_id, 100_000, 1_000), 3_000, 0),

@@ -23,6 +23,7 @@ import structlog
 from broadaxe.cluster.leases import LEASE_TTL_S, Leases
 from broadaxe.core.commands import (
     CancelTasks,
+    ChangeCron,
     CloseStream,
     Command,
     CompleteMemo,
@@ -599,6 +600,7 @@ def _is_repeatable(command: Command) -> bool:
             | PauseWorkflow()
             | UnpauseWorkflow()
             | PutWorkflow()
+            | ChangeCron()
             | ReleaseSlot()
             | CancelTasks()
             | FailDelivery()
