@@ -9,6 +9,7 @@ them beside the step's result and not before it. The answer is always whole.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -66,9 +67,14 @@ async def _events(run_id: str) -> AsyncIterator[str]:
     try:
         results = await run.result()
     except Exception as error:
-        yield _event("error", {"text": str(error).splitlines()[0]})
+        yield _event("error", {"text": _first_words(str(error))})
     else:
         yield _event("answer", {"text": results["answer"]["message"]})
+
+
+def _first_words(error: str) -> str:
+    """What went wrong first. The SDK gives the texts of all failed steps at once, tracebacks and all."""
+    return re.split(r"\\n|\n", error)[0].removeprefix("Workflow Errors: [").strip("'\"")
 
 
 def _decoded(payload: Any) -> dict[str, str]:

@@ -127,5 +127,5 @@ async def test_a_page_that_is_not_there_is_said_to_be_so(
     question = {"role": "user", "content": "What is this?"}
     asked = await chat.post("/message", json={"url": f"{page_url}/nowhere", "messages": [question]})
     name, text = (await told(chat, asked.json()["messageId"]))[-1]
-    assert name == "error" and "404" in text
+    assert name == "error" and "404" in text and "Traceback" not in text
     assert model.chats == []
