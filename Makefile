@@ -91,6 +91,7 @@ demo-old: $(STAMPS)/packages $(SDK_047)/.installed ## Start an engine and the ch
 test: setup ## Everything: lint, types, import contracts, all tests, the browser tests
 	@scripts/require_chromium.sh
 	@$(MAKE) lint types test-python test-web test-example test-browser
+	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
 	$(call say,"all tests passed")
 
 .PHONY: lint
