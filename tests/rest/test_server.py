@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,11 @@ from fastapi import FastAPI
 from starlette.responses import StreamingResponse
 
 from broadaxe.errors import ConfigurationError, all_error_types
+from broadaxe.rest.parameters import parse_instant
 from broadaxe.rest.server import HttpServer
 from broadaxe.rest.statuses import STATUS_BY_ERROR
+from broadaxe.rest.wire import format_instant
+from broadaxe.storage.ids import id_floor, id_time
 
 if TYPE_CHECKING:
     from .conftest import Serve, Site
@@ -168,3 +172,24 @@ async def test_stopping_does_not_wait_for_an_endless_stream() -> None:
     await asyncio.wait({follower})
     assert follower.done()
     follower.exception()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2025-01-31T09:15:00Z", "2025-01-31T09:15:00.000000Z"),
+        ("0001-01-01T00:00:00Z", "1000-01-01T00:00:00.000000Z"),
+        ("0001-01-01T00:00:00+14:00", "1000-01-01T00:00:00.000000Z"),
+        ("9999-12-31T23:59:59-12:00", "9000-01-01T00:00:00.000000Z"),
+        ("1000-01-01T00:00:00.5Z", "1000-01-01T00:00:00.500000Z"),
+    ],
+    ids=["today", "the year 1", "before the year 1", "after the year 9999", "the earliest"],
+)
+def test_an_instant_beyond_all_history_counts_as_its_edge(text: str, shown: str) -> None:
+    assert format_instant(parse_instant(text)) == shown
+
+
+def test_an_id_of_any_kind_tells_a_time() -> None:
+    assert id_time("f" * 8 + "-ffff-ffff-ffff-ffffffffffff").year == 9999
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert id_time(id_floor(at)) == at

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Final
 
@@ -19,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from broadaxe.errors import BroadaxeError, InvalidArgument, Unavailable
+from broadaxe.rest.api_description import describe, operation_id
 from broadaxe.rest.api_reference import ApiReference
 from broadaxe.rest.attempts import Attempts
 from broadaxe.rest.context import Context, EnginePort, HttpSettings
@@ -102,6 +104,7 @@ def create_http_app(
         openapi_url="/api/openapi.json",
         redirect_slashes=False,
         separate_input_output_schemas=False,
+        generate_unique_id_function=operation_id,
     )
     app.state.context = Context(
         pool,
@@ -119,6 +122,7 @@ def create_http_app(
     for routes in _ROUTERS:
         app.include_router(routes)
     docs = DocsSite(settings.docs_dir)
+    app.openapi = cache(partial(describe, app, _ROUTERS))  # type: ignore[method-assign]
     reference = ApiReference(app.openapi)
     dashboard = DashboardSite(settings.dashboard_dir)
     numbers = app.state.metrics = metrics or Metrics()

@@ -25,7 +25,17 @@ from broadaxe.rest.parameters import PathId
 from broadaxe.storage.accounts import Account, Person, Role, person_of_account, person_of_session
 from broadaxe.storage.tokens import TokenPrincipal
 
-__all__ = ["AdminScope", "Caller", "CallerDep", "MemberScope", "PersonDep", "Scope", "ViewerScope"]
+__all__ = [
+    "AdminScope",
+    "Caller",
+    "CallerDep",
+    "MemberScope",
+    "PersonDep",
+    "Scope",
+    "ViewerScope",
+    "needs_caller",
+    "needs_person",
+]
 
 _LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -64,7 +74,7 @@ class Scope:
     caller: Caller
 
 
-async def _caller(request: Request, context: ContextDep) -> Caller:
+async def needs_caller(request: Request, context: ContextDep) -> Caller:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     has_token = scheme.lower() == "bearer"
     if has_token:
@@ -84,17 +94,17 @@ async def _caller(request: Request, context: ContextDep) -> Caller:
     return _of_person(person)
 
 
-CallerDep = Annotated[Caller, Depends(_caller)]
+CallerDep = Annotated[Caller, Depends(needs_caller)]
 
 
-async def _person(caller: CallerDep) -> Account:
+async def needs_person(caller: CallerDep) -> Account:
     if caller.account is None:
         raise Unauthenticated("this belongs to people; log in instead of sending an API token")
     return caller.account
 
 
 #: The account of a logged-in person; refuses tokens.
-PersonDep = Annotated[Account, Depends(_person)]
+PersonDep = Annotated[Account, Depends(needs_person)]
 
 
 def _scope(needed: Role) -> Callable[[str, Caller], Awaitable[Scope]]:

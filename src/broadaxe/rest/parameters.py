@@ -36,9 +36,14 @@ __all__ = [
     "strict_metadata_pairs",
 ]
 
+EARLIEST: Final = datetime(1000, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 PAGE_ROWS_MAX: Final = 20_000
 OFFSET_MAX: Final = 10_000_000
-LIST_VALUES_MAX: Final = 20_000
+#: Values of one name in a query. An address line has its bound as well (`server.HEADERS_BYTES_MAX`).
+LIST_VALUES_MAX: Final = 1_000
+#: Values of one list in a body.
+BODY_VALUES_MAX: Final = 20_000
 METADATA_PAIRS_MAX: Final = 50
 JSON_BYTES_MAX: Final = 4 * 1024 * 1024
 
@@ -49,7 +54,11 @@ _NUL_IN_JSON: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def parse_instant(text: object) -> datetime:
-    """RFC 3339, with or without fraction, zone or the colon in it; without a zone it is UTC."""
+    """RFC 3339, with or without fraction, zone or the colon in it; without a zone it is UTC.
+
+    Nothing happened before `EARLIEST` or will after `LATEST`, so an instant beyond them counts as them, and there is
+    room around every instant to reckon with. Some clients write an instant they do not have as the year 1.
+    """
     if isinstance(text, datetime):
         return text
     # A `+` that a client forgot to escape arrives as a space.
@@ -64,9 +73,10 @@ def parse_instant(text: object) -> datetime:
         offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
         zone = timezone(-offset if sign == "-" else offset)
     try:
-        return datetime(year, month, day, hour, minute, min(second, 59), microsecond, tzinfo=zone).astimezone(UTC)
+        at = datetime(year, month, day, hour, minute, min(second, 59), microsecond, tzinfo=zone).astimezone(UTC)
     except OverflowError:
-        raise ValueError("this instant is out of range") from None
+        return EARLIEST if year < LATEST.year else LATEST
+    return min(max(at, EARLIEST), LATEST)
 
 
 def _parse_id(text: object) -> str:

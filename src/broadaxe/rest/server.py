@@ -23,6 +23,8 @@ __all__ = ["HttpServer"]
 
 GRACE_S: Final = 5
 BACKLOG: Final = 1024
+#: Request line and headers together. A list of a thousand ids in an address takes about 60 kB.
+HEADERS_BYTES_MAX: Final = 256 * 1024
 
 
 class HttpServer:
@@ -43,6 +45,7 @@ class HttpServer:
             log_config=None,
             proxy_headers=False,
             server_header=False,
+            h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
             timeout_graceful_shutdown=self._grace_s,
         )
         self._server = _Server(config)

@@ -24,7 +24,8 @@ NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
 
 def format_instant(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # `strftime` would write the year 305 with three digits.
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 Instant = Annotated[

@@ -24,6 +24,7 @@ _MS_MAX: Final = (1 << 48) - 1
 #: The last id made: 48 bits of milliseconds, then the 74 that are neither version nor variant.
 _last = 0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS: Final = (datetime(9999, 12, 30, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def new_id() -> str:
@@ -46,8 +47,8 @@ def id_floor(at: datetime) -> str:
 
 
 def id_time(id_text: str) -> datetime:
-    """When an id was made, to the millisecond."""
-    return _EPOCH + timedelta(milliseconds=uuid.UUID(id_text).int >> 80)
+    """When an id was made, to the millisecond. One that is not ours may tell a time after all dates; then the last."""
+    return _EPOCH + timedelta(milliseconds=min(uuid.UUID(id_text).int >> 80, _LAST_MS))
 
 
 def is_id(text: str) -> bool:

@@ -28,6 +28,7 @@ from broadaxe.rest import older_shapes, presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import (
+    BODY_VALUES_MAX,
     LIST_VALUES_MAX,
     Body,
     Id,
@@ -118,7 +119,7 @@ class EventQuery(BaseModel):
 
 
 class RunIds(Body):
-    workflow_run_ids: list[Id] = Field(max_length=LIST_VALUES_MAX)
+    workflow_run_ids: list[Id] = Field(max_length=BODY_VALUES_MAX)
 
 
 class EventIds(Body):

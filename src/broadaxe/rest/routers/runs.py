@@ -25,7 +25,7 @@ from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import CallerDep, MemberScope, Scope, ViewerScope, missing
 from broadaxe.rest.parameters import (
-    LIST_VALUES_MAX,
+    BODY_VALUES_MAX,
     Body,
     Id,
     IdList,
@@ -105,14 +105,14 @@ class TaskFilter(Body):
     since: InputInstant
     until: InputInstant | None = None
     statuses: list[RunStatus] | None = None
-    workflow_ids: list[Id] | None = Field(default=None, max_length=LIST_VALUES_MAX)
-    additional_metadata: list[str] | None = Field(default=None, max_length=LIST_VALUES_MAX)
+    workflow_ids: list[Id] | None = Field(default=None, max_length=BODY_VALUES_MAX)
+    additional_metadata: list[str] | None = Field(default=None, max_length=BODY_VALUES_MAX)
 
 
 class TaskSelection(Body):
     """Either ids of runs and tasks, or a filter."""
 
-    external_ids: list[Id] | None = Field(default=None, max_length=LIST_VALUES_MAX)
+    external_ids: list[Id] | None = Field(default=None, max_length=BODY_VALUES_MAX)
     filter: TaskFilter | None = None
 
 

@@ -14,7 +14,18 @@ from broadaxe.errors import Internal, InvalidArgument, NotFound
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
-from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Id, InputInstant, Limit, Offset, PathId, json_text, page_of
+from broadaxe.rest.parameters import (
+    BODY_VALUES_MAX,
+    LIST_VALUES_MAX,
+    Body,
+    Id,
+    InputInstant,
+    Limit,
+    Offset,
+    PathId,
+    json_text,
+    page_of,
+)
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.crons import WorkflowName, metadata_text, registered_name
 from broadaxe.rest.routers.route import API, router
@@ -70,7 +81,7 @@ class ScheduleSelection(Body):
     workflow_id: Id | None = None
     parent_workflow_run_id: Id | None = None
     parent_step_run_id: Id | None = None
-    additional_metadata: list[str] | None = Field(default=None, max_length=LIST_VALUES_MAX)
+    additional_metadata: list[str] | None = Field(default=None, max_length=BODY_VALUES_MAX)
 
 
 class BulkDelete(Body):
