@@ -114,6 +114,33 @@ insert into broadaxe.span (
 select tenant, id, id, decode(lpad(to_hex(n), 16, '0'), 'hex'), id, 0, 's', 1, 'x', 1, '', at, 5, '{}', '{}', '', ''
 from public.numbered
 """
+_FILTERS: Final = """
+insert into broadaxe.event_filter (
+    tenant_id, id, workflow_id, scope, expression, payload, is_declared, created_at, updated_at
+)
+select tenant, id, workflow_id, 'scope-' || n, 'true', '{}', false, at, at from public.numbered
+"""
+_CRONS: Final = """
+insert into broadaxe.cron (
+    tenant_id, id, workflow_id, expression, name, is_declared, input, additional_metadata, is_enabled, created_at,
+    updated_at
+)
+select tenant, id, workflow_id, '* * * * *', 'cron-' || n, false, '{}', '{"same": "same"}', true, at, at
+from public.numbered
+where n <= 10000
+"""
+_DURABLE: Final = """
+insert into broadaxe.durable_entry (
+    tenant_id, task_id, branch_id, node_id, kind, identity, created_at, is_awaited, is_on_path
+)
+select tenant, task.id, 1, n / 199 + 1, 'MEMO', 'x', at, true, true
+from public.numbered
+cross join lateral (select id from public.numbered as t where t.n = numbered.n % 199 + 1) as task
+"""
+_RATE_LIMITS: Final = """
+insert into broadaxe.rate_limit (tenant_id, key, limit_value, value, window_us, last_refill_at)
+select tenant, 'user-' || n, n, n, 1000000, at from public.numbered
+"""
 
 #: Due in the order in which they were made, a month later.
 _SCHEDULES: Final = """
@@ -158,7 +185,8 @@ select format('drop index broadaxe.%I', c.relname) as drop_it,
 from pg_index i
 join pg_class c on c.oid = i.indexrelid
 join pg_class t on t.oid = i.indrelid
-where t.relnamespace = 'broadaxe'::regnamespace and c.relkind = 'I' and not i.indisunique
+where t.relnamespace = 'broadaxe'::regnamespace and c.relkind in ('I', 'i') and not c.relispartition
+    and not i.indisunique
 order by c.relname
 """
 
@@ -174,7 +202,20 @@ async def fill(connection: asyncpg.Connection, ends_at: datetime) -> None:
     indexes = await connection.fetch(_INDEXES)
     for index in indexes:
         await connection.execute(index["drop_it"])
-    for statement in (_RUNS, _TASKS, _MEMBERS, _HISTORY, _EVENTS, _LINES, _SPANS, _SCHEDULES):
+    for statement in (
+        _RUNS,
+        _TASKS,
+        _MEMBERS,
+        _HISTORY,
+        _EVENTS,
+        _LINES,
+        _SPANS,
+        _SCHEDULES,
+        _FILTERS,
+        _CRONS,
+        _DURABLE,
+        _RATE_LIMITS,
+    ):
         await connection.execute(statement)
     for index in indexes:
         await connection.execute(index["make_it"])

@@ -33,7 +33,7 @@ COUNTED = 20_000
 
 LIVE = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 FAILED = frozenset({RunStatus.FAILED})
-BIG = ("run_", "task_", "task_event_", "event_", "log_line_", "span_", "schedule")
+BIG = ("run_", "task_", "task_event_", "event_", "log_line_", "span_", "schedule", "durable_entry_", "event_filter")
 
 
 @pytest.fixture(scope="session")
@@ -167,6 +167,12 @@ def logs(**wanted: Any) -> Arguments:
         )
 
     return arguments
+
+
+def crons(**wanted: Any) -> Arguments:
+    order = wanted.pop("order", "createdAt DESC")
+    names = ("cron", "workflow_id", "workflow_name", "name", "keys", "values")
+    return lambda c: (c.tenant_id, *(wanted.get(name) for name in names), order, PAGE, 0)
 
 
 def _run_filter(crowd: Crowd, **wanted: Any) -> RunFilter:
@@ -375,6 +381,37 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ("count of schedules", "schedule_count", schedules(COUNTED), 2_500, 1),
     ("ids of schedules", "schedule_ids", schedules(10_000, workflow_id=Crowd.workflow_id(3)), 8_000, 4_000),
     ("the next schedules", "../loader/schedules_after", lambda c: (c.tenant_id, 0, NIL, 1_000), 1_200, 1_000),
+    # A tenant has ten thousand crons at most, all of which are looked at.
+    ("crons", "cron_list", crons(), 1_500, PAGE),
+    ("crons by name", "cron_list", crons(order="name ASC"), 1_500, PAGE),
+    ("crons of a workflow", "cron_list", crons(workflow_id=ONE_WORKFLOW[0]), 1_500, PAGE),
+    (
+        "a cron",
+        "cron_list",
+        lambda c: (c.tenant_id, c.row_id(1), None, None, None, None, None, "createdAt DESC", 1, 0),
+        40,
+        1,
+    ),
+    ("filters", "filter_list", lambda c: (c.tenant_id, None, None, PAGE, 0), 60, PAGE),
+    ("filters of a workflow", "filter_list", lambda c: (c.tenant_id, list(ONE_WORKFLOW), None, PAGE, 0), 120, PAGE),
+    (
+        "filters of a workflow's scope",
+        "filter_list",
+        lambda c: (c.tenant_id, list(ONE_WORKFLOW), ["scope-53"], PAGE, 0),
+        60,
+        1,
+    ),
+    ("filters of a scope", "filter_list", lambda c: (c.tenant_id, None, ["scope-53"], PAGE, 0), 60, 1),
+    ("rate limits", "rate_limits", lambda c: (c.tenant_id, "", "key asc", PAGE, 0, COUNTED), 600, PAGE),
+    (
+        "rate limits, the last first",
+        "rate_limits",
+        lambda c: (c.tenant_id, "", "key desc", PAGE, 0, COUNTED),
+        600,
+        PAGE,
+    ),
+    ("count of filters", "filter_count", lambda c: (c.tenant_id, None, None, COUNTED), 2_500, 1),
+    ("the log of a durable task", "durable_log", lambda c: (c.tenant_id, c.row_id(1), 1_000, 0), 2_000, 905),
     ("queues", "queue_counts", lambda c: (c.tenant_id, 1_000), 100, 1),
     ("queues of workflows", "queue_sizes", lambda c: (c.tenant_id, 1_000), 100, 45),
     ("queues by metadata", "queue_sizes_by_metadata", lambda c: (c.tenant_id, 100_000, 1_000), 3_000, 0),

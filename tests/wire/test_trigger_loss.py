@@ -1,21 +1,28 @@
-"""The engine is killed while events are pushed and runs with idempotency keys are triggered."""
+"""The engine is killed while runs are triggered in every way but one at a time, by a clock and from transactions (see
+test_engine_loss.py, test_calendar.py, test_outbox.py): what was acknowledged is there, once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from itertools import count
+from typing import Any
 
 import grpc.aio
+import httpx
+from hatchet_sdk.clients.rest.models.v1_webhook_basic_auth import V1WebhookBasicAuth
+from hatchet_sdk.clients.rest.models.v1_webhook_source_name import V1WebhookSourceName
 from lean_client import LeanClient, Task, _task_opts
 from wirekit import EngineProcess, Rest
 
 from broadaxe.rpc._gen import admin_pb2, events_pb2
 from broadaxe.rpc._gen.status_pb2 import Status
-from broadaxe.rpc._gen.triggers_pb2 import IdempotencyCollisionError
+from broadaxe.rpc._gen.triggers_pb2 import IdempotencyCollisionError, TriggerWorkflowRequest
+from broadaxe.rpc._gen.workflows_pb2 import TriggerWorkflowResponse
 
 GOALS = (150, 300)
 CALLERS = 10
+BULK = 20
 GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
@@ -134,3 +141,154 @@ async def test_a_trigger_repeated_across_kills_makes_one_run_per_key(own_engine:
         received = await work_off(client, f"{key}:only", set(run_of.values()))
     assert set(received) == set(run_of.values()), "a key made no run that nobody was told of in the end"
     assert set(received.values()) == {1}
+
+
+async def runs_of(rest: Rest, **query: str) -> list[dict[str, Any]]:
+    """All runs, a page at a time."""
+    found: list[dict[str, Any]] = []
+    while page := await rest.runs(
+        since="2020-01-01T00:00:00Z", only_tasks="false", limit="1000", offset=str(len(found)), **query
+    ):
+        found += page
+    return found
+
+
+async def test_a_bulk_is_there_whole_or_not_at_all(own_engine: EngineProcess, key: str) -> None:
+    acknowledged: dict[int, list[str]] = {}
+    numbers = count()
+    enough = asyncio.Event()
+
+    async def pour(client: LeanClient, goal: int) -> None:
+        while True:
+            bulk = next(numbers)
+            try:
+                acknowledged[bulk] = await client.bulk_trigger(key, [{"bulk": bulk, "n": n} for n in range(BULK)])
+            except grpc.aio.AioRpcError as error:
+                assert error.code() in GONE, error
+                return
+            if len(acknowledged) >= goal:
+                enough.set()
+
+    for goal in (10, 20):
+        async with LeanClient(own_engine.address, own_engine.token) as client:
+            await client.put_workflow(key, [Task("only")])
+            enough.clear()
+            async with asyncio.TaskGroup() as group:
+                for _ in range(CALLERS):
+                    group.create_task(pour(client, goal))
+                await enough.wait()
+                await own_engine.kill()
+        await own_engine.start()
+
+    async with Rest(own_engine.url, own_engine.token, own_engine.client().tenant_id) as rest:
+        rows = await runs_of(rest)
+    bulks: dict[int, dict[int, str]] = {}
+    for row in rows:
+        assert (
+            bulks.setdefault(row["input"]["bulk"], {}).setdefault(row["input"]["n"], row["metadata"]["id"])
+            == (row["metadata"]["id"])
+        ), "an item made two runs"
+    assert {tuple(sorted(items)) for items in bulks.values()} == {tuple(range(BULK))}
+    for bulk, run_ids in acknowledged.items():
+        assert [bulks[bulk][n] for n in range(BULK)] == run_ids, "in the order of the request"
+
+
+async def test_a_child_spawned_again_after_a_kill_is_the_child_that_was_spawned(
+    own_engine: EngineProcess, key: str
+) -> None:
+    """What a parent does whose attempt is made again: it asks for the same children, whether or not it was told."""
+    run_of: dict[int, str] = {}
+    asked: set[int] = set()
+    numbers = count()
+    enough = asyncio.Event()
+
+    async def pour(client: LeanClient, parent_id: str, goal: int) -> None:
+        spawn = client._unary("/WorkflowService/TriggerWorkflow", TriggerWorkflowResponse)
+        while True:
+            index = next(numbers)
+            asked.add(index)
+            try:
+                run_of[index] = (await spawn(child_request(parent_id, index))).workflow_run_id
+            except grpc.aio.AioRpcError as error:
+                assert error.code() in GONE, error
+                return
+            if len(run_of) >= goal:
+                enough.set()
+
+    def child_request(parent_id: str, index: int) -> TriggerWorkflowRequest:
+        return TriggerWorkflowRequest(
+            name=key, input="{}", parent_id=parent_id, parent_task_run_external_id=parent_id, child_index=index
+        )
+
+    async with LeanClient(own_engine.address, own_engine.token) as client:
+        await client.put_workflow(key, [Task("only")])
+        await client.put_workflow(f"{key}-parent", [Task("only")])
+        parent_id = await client.trigger(f"{key}-parent", {})
+        # It is at work when the engine is killed, so that it gets attempt after attempt.
+        assignments = client.listen(await client.register([f"{key}-parent:only"], 1))
+        assert (await anext(assignments)).workflow_run_id == parent_id
+    for goal in GOALS:
+        async with LeanClient(own_engine.address, own_engine.token) as client:
+            enough.clear()
+            async with asyncio.TaskGroup() as group:
+                for _ in range(CALLERS):
+                    group.create_task(pour(client, parent_id, goal))
+                await enough.wait()
+                await own_engine.kill()
+        await own_engine.start()
+
+    assert len(set(run_of.values())) == len(run_of) >= GOALS[-1]
+    async with LeanClient(own_engine.address, own_engine.token) as client:
+        spawn = client._unary("/WorkflowService/TriggerWorkflow", TriggerWorkflowResponse)
+        again = {index: (await spawn(child_request(parent_id, index))).workflow_run_id for index in sorted(asked)}
+    assert run_of.items() <= again.items()
+    async with Rest(own_engine.url, own_engine.token, own_engine.client().tenant_id) as rest:
+        children = await runs_of(rest, parent_task_external_id=parent_id)
+    assert sorted(row["metadata"]["id"] for row in children) == sorted(again.values())
+
+
+async def test_an_acknowledged_webhook_request_started_its_run_exactly_once(
+    own_engine: EngineProcess, key: str
+) -> None:
+    acknowledged: list[str] = []
+    enough = asyncio.Event()
+    client = own_engine.client()
+    auth = V1WebhookBasicAuth(username="u", password="p")
+    client.webhooks.create(V1WebhookSourceName.GENERIC, key, f"'{key}:go'", auth)
+    url = f"/api/v1/stable/tenants/{client.tenant_id}/webhooks/{key}"
+
+    async def pour(http: httpx.AsyncClient, goal: int) -> None:
+        while True:
+            try:
+                answer = await http.post(url, json={"x": 1}, auth=("u", "p"))
+            except httpx.TransportError:
+                return
+            assert answer.status_code == 200, answer.text
+            acknowledged.append(answer.json()["event"]["metadata"]["id"])
+            if len(acknowledged) >= goal:
+                enough.set()
+
+    async with LeanClient(own_engine.address, own_engine.token) as lean:
+        await lean.put_definition(
+            admin_pb2.CreateWorkflowVersionRequest(
+                name=key, event_triggers=[f"{key}:*"], tasks=[_task_opts(key, Task("only"))]
+            )
+        )
+    # A webhook takes a hundred requests at once, and this is about losses.
+    for goal in (30, 60):
+        async with httpx.AsyncClient(base_url=own_engine.url, timeout=30) as http:
+            enough.clear()
+            async with asyncio.TaskGroup() as group:
+                for _ in range(5):
+                    group.create_task(pour(http, goal))
+                await enough.wait()
+                await own_engine.kill()
+        await own_engine.start()
+
+    assert len(set(acknowledged)) == len(acknowledged) >= 60
+    async with Rest(own_engine.url, own_engine.token, client.tenant_id) as rest:
+        listed = {row["metadata"]["id"]: row["triggeredRuns"] for row in await rest.user_events(limit="5000")}
+    assert set(acknowledged) <= set(listed)
+    assert {len(runs) for runs in listed.values()} == {1}, "no event without its run, none with two"
+    run_ids = {runs[0]["workflowRunId"] for runs in listed.values()}
+    assert len(run_ids) == len(listed)

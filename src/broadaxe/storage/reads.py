@@ -517,8 +517,13 @@ class Reads:
     async def rate_limits_page(
         self, tenant_id: str, search: str, order: str, *, limit: int, offset: int
     ) -> tuple[list[RateLimitRecord], int]:
-        """Rate limits whose key contains `search`, and how many there are. `order` is a field and a direction."""
-        rows = await self._pool.fetch(statement("reads/rate_limits"), tenant_id, search, order, limit, offset)
+        """Rate limits whose key contains `search`, and how many there are, counting no further than `COUNT_MAX`.
+
+        `order` is a field and a direction.
+        """
+        rows = await self._pool.fetch(
+            statement("reads/rate_limits"), tenant_id, search, order, limit, offset, COUNT_MAX
+        )
         records = [
             RateLimitRecord(
                 row["key"],
