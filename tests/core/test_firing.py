@@ -236,6 +236,8 @@ def test_the_order_of_declared_crons_makes_no_new_version() -> None:
         ({"name": "n" * 256}, InvalidArgument, "cronName"),
         ({"expression": "* * * *"}, InvalidArgument, "cronExpression"),
         ({"priority": 4}, InvalidArgument, "priority"),
+        ({"additional_metadata": '{"n":1e999}'}, InvalidArgument, "additionalMetadata"),
+        ({"additional_metadata": '{"n":' + "[" * 5_000 + "]" * 5_000 + "}"}, InvalidArgument, "additionalMetadata"),
         ({}, AlreadyExists, "cronName"),
     ],
 )
@@ -418,6 +420,7 @@ def test_a_run_that_a_task_scheduled_shows_as_its_child_and_is_no_duplicate_of_o
     [
         ({"workflow_name": "nobody"}, (1,), NotFound, "name"),
         ({"priority": 0}, (1,), InvalidArgument, "priority"),
+        ({"additional_metadata": '{"n":1e999}'}, (1,), InvalidArgument, "additionalMetadata"),
         ({}, (), InvalidArgument, "schedules"),
         ({}, (1,) * 1_001, InvalidArgument, "schedules"),
         ({}, (1, 1e12), InvalidArgument, "triggerAt"),

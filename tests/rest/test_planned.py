@@ -203,6 +203,8 @@ async def test_what_the_engine_says_to_a_new_cron_has_its_status(site: Site, err
         {"input": {"a": "\x00"}},
         {"additionalMetadata": None},
         {"cronName": None},
+        {"cronName": "a\x00b"},
+        {"cronExpression": "* * * * \x00"},
         {"cronExpression": None},
         {"priority": "high"},
     ],

@@ -225,6 +225,15 @@ async def test_many_instants_in_one_request_keep_their_order(lean: LeanClient, e
         ({"input": "[1]"}, grpc.StatusCode.INVALID_ARGUMENT),
         ({"additional_metadata": "1"}, grpc.StatusCode.INVALID_ARGUMENT),
         ({"priority": 9}, grpc.StatusCode.INVALID_ARGUMENT),
+        (
+            {
+                "parent_id": "00000000-0000-4000-8000-00000000ffff",
+                "parent_task_run_external_id": "00000000-0000-4000-8000-00000000ffff",
+                "child_index": 0,
+                "child_key": "a\x00b",
+            },
+            grpc.StatusCode.INVALID_ARGUMENT,
+        ),
         ({"parent_id": "00000000-0000-4000-8000-00000000ffff"}, grpc.StatusCode.INVALID_ARGUMENT),
     ],
 )

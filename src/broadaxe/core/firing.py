@@ -67,7 +67,7 @@ def create_cron(state: State, command: CreateCron, now_us: int) -> str:
     expression = CronExpression(command.expression, field="cronExpression")
     if command.priority is not None:
         check_priority(command.priority, field="priority")
-    debounce.check(command.additional_metadata, field="additionalMetadata")
+    _check_metadata(command.additional_metadata)
     for cron in state.calendar.crons_of.get(workflow.id, {}).values():
         if cron.name == command.name and cron.expression.text == expression.text:
             raise AlreadyExists(
@@ -235,7 +235,7 @@ def schedule(state: State, command: ScheduleRuns, now_us: int) -> Scheduled:
         )
     if command.priority is not None:
         check_priority(command.priority, field="priority")
-    debounce.check(command.additional_metadata, field="additionalMetadata")
+    _check_metadata(command.additional_metadata)
     for at_us in command.at_us:
         check_instant(at_us)
     ids: list[str] = []
@@ -318,6 +318,16 @@ def fire(state: State, due: Schedule, now_us: int) -> None:
     pause = state.workflows[due.row.workflow_id].pause
     if pause is None or pause.schedules is WhilePaused.QUEUE:
         _make_scheduled(state, due.row, now_us)
+
+
+def _check_metadata(metadata: str | None) -> None:
+    """What cannot be read, or asks for what cannot be, is refused now: when it is due nobody is left to tell."""
+    try:
+        if metadata is not None:
+            msgspec.json.decode(metadata, type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidArgument(f"cannot be read: {error}", field="additionalMetadata") from None
+    debounce.check(metadata, field="additionalMetadata")
 
 
 def check_instant(at_us: int) -> None:

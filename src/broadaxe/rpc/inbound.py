@@ -279,7 +279,7 @@ def schedule_runs(wire: ScheduleWorkflowRequest) -> ScheduleRuns:
         parent_run_id=parent_run,
         parent_task_id=parent_task,
         child_index=None if parent_run is None else wire.child_index,
-        child_key=None if parent_run is None else wire.child_key or None,
+        child_key=None if parent_run is None else plain_text(wire.child_key, field="child_key") or None,
     )
 
 

@@ -12,7 +12,7 @@ from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
-from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Id, Limit, Offset, PathId, json_text, page_of
+from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Id, Limit, Offset, PathId, json_text, page_of, plain_text
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage.calendar import CronFilter, CronOrder
@@ -56,8 +56,8 @@ async def create_cron(body: NewCron, workflow: WorkflowName, scope: MemberScope,
     name = await registered_name(context, scope.tenant_id, workflow)
     command = CreateCron(
         workflow_name=name,
-        name=body.cron_name,
-        expression=body.cron_expression,
+        name=plain_text(body.cron_name, field="cronName"),
+        expression=plain_text(body.cron_expression, field="cronExpression"),
         input=json_text(body.input, field="input"),
         additional_metadata=metadata_text(body.additional_metadata),
         priority=body.priority,
