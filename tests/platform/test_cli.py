@@ -9,9 +9,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
-from broadaxe.cli import env_file
+from broadaxe.cli import doctor, env_file
 from broadaxe.cli.ports import WantedPort, claim
 from broadaxe.errors import ConfigurationError
 
@@ -109,6 +110,21 @@ def test_doctor_says_what_to_do_about_a_taken_port_and_a_dead_database(tmp_path:
     assert any("database" in line for line in failures)
     assert any(f"port {taken_port}" in line for line in failures)
     assert "--grpc-port" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("embedded", "remedy"),
+    [(True, None), (False, "run: broadaxe migrate, with the same --database-url")],
+    ids=["its-own-is-migrated-by-dev", "yours-is-migrated-by-you"],
+)
+async def test_doctor_tells_who_brings_an_older_schema_up_to_date(
+    pool: asyncpg.Pool, database: str, embedded: bool, remedy: str | None
+) -> None:
+    await pool.execute("delete from broadaxe.migration where name = (select max(name) from broadaxe.migration)")
+    findings = [finding async for finding in doctor._database(database, embedded=embedded)]
+    (schema,) = [finding for finding in findings if finding.subject == "schema"]
+    assert schema.detail.startswith("1 migration is missing")
+    assert schema.remedy == remedy
 
 
 def test_demo_outside_a_prepared_checkout_or_on_a_taken_port_starts_nothing(tmp_path: Path, taken_port: int) -> None:

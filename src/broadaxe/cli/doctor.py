@@ -137,11 +137,11 @@ async def _embedded_database(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("database", error.message, f"see {settings.postgres_dir / 'postgres.log'}")
         return
     async with server:
-        async for finding in _database(server.dsn):
+        async for finding in _database(server.dsn, embedded=True):
             yield finding
 
 
-async def _database(dsn: str) -> AsyncIterator[Finding]:
+async def _database(dsn: str, *, embedded: bool = False) -> AsyncIterator[Finding]:
     import asyncpg
 
     from broadaxe.storage.migrate import pending
@@ -166,7 +166,12 @@ async def _database(dsn: str) -> AsyncIterator[Finding]:
         yield Finding("durability", "fsync is off", "turn fsync on, or a power cut loses acknowledged work")
     missing = await pending(dsn)
     if missing:
-        yield Finding("schema", f"{len(missing)} migrations are missing", "run: broadaxe migrate")
+        detail = "1 migration is missing" if len(missing) == 1 else f"{len(missing)} migrations are missing"
+        # `broadaxe dev` migrates the database that is its own, so an update of Broadaxe leaves nothing to fix there.
+        if embedded:
+            yield Finding("schema", f"{detail}; `broadaxe dev` applies them")
+        else:
+            yield Finding("schema", detail, "run: broadaxe migrate, with the same --database-url")
     else:
         yield Finding("schema", "up to date")
         yield await _outbox(dsn)
