@@ -7,10 +7,23 @@ root="$(cd "$here/../.." && pwd)"
 port="${PORT:-8047}"
 env_file="$(mktemp -d)/engine.env"
 
-trap 'trap - EXIT; kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$(dirname "$env_file")"' EXIT
-trap 'exit 130' INT TERM
+# The worker says goodbye to the engine, so the engine goes last.
+stop() {
+  trap - EXIT
+  trap 'kill "$engine"; exit 130' INT TERM HUP
+  kill $clients 2>/dev/null || true
+  [ -z "$clients" ] || wait $clients || true
+  kill "$engine" 2>/dev/null || true
+  wait "$engine" || true
+  rm -rf "$(dirname "$env_file")"
+}
+clients=""
+engine=""
+trap stop EXIT
+trap 'exit 130' INT TERM HUP
 
-"$root/.venv/bin/broadaxe" dev --data-dir "$root/.broadaxe/chat-0.47" --env-file "$env_file" &
+# In a session of its own, where the terminal's Ctrl-C does not reach it.
+setsid "$root/.venv/bin/broadaxe" dev --data-dir "$root/.broadaxe/chat-0.47" --env-file "$env_file" &
 engine=$!
 while [ ! -e "$env_file" ]; do
   kill -0 "$engine" 2>/dev/null || exit 1
@@ -25,6 +38,8 @@ set +a
 cd "$here"
 python="$root/.venv-sdk-0.47/bin/python"
 "$python" -m rag_chat_0_47.worker &
+clients=$!
 "$python" -m uvicorn rag_chat_0_47.api:app --host 127.0.0.1 --port "$port" &
+clients="$clients $!"
 echo "The chat will be at http://127.0.0.1:$port"
 wait -n
