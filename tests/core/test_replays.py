@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from broadaxe.core.commands import CancelTasks, Outcome, ReplayTasks, ReportAttempt
+from broadaxe.core.decision import EntryCompleted, WaitAck
+from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
 from broadaxe.core.model import RETRY_PRIORITY
+from broadaxe.core.waits import Condition
+from tests.core.test_durable import Program
 from tests.core.world import World, task
 
 COMPLETED, SKIPPED, FAILED, CANCELLED = (
@@ -210,3 +216,34 @@ def test_a_report_about_the_attempt_before_the_replay_is_stale() -> None:
     world.do(ReplayTasks((run_id,)))
     assert not world.complete(run_id, retry_count=0)
     assert world.status(run_id) is RUNNING
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "failed"])
+def test_a_replayed_durable_task_goes_on_with_its_log(ends: str) -> None:
+    """What was done is given back, and a sleep that is not over keeps the instant it was to end at."""
+    program = Program()
+    world = program.world
+    program.wait(Condition(group=0, data_key="sleep:1s", sleep="1s", sleep_us=US_PER_S))
+    world.advance(1)
+    long = Condition(group=0, data_key="sleep:600s", sleep="600s", sleep_us=600 * US_PER_S)
+    program.wait(long)
+    due_us = program.entry(2).due_at_us
+    if ends == "cancelled":
+        program.evict()
+        world.do(CancelTasks((program.id,)))
+    else:
+        world.fail(program.id)
+    world.advance(100)
+    assert program.entry(2).satisfied_at_us is None, "who waits for nothing is not woken"
+    world.restart()
+    assert world.do(ReplayTasks((program.id,))) == (program.id,)
+    assert (program.status, world.tasks[program.id].retry_count, program.invocation) == (TaskStatus.RUNNING, 1, 2)
+    _, done = program.wait(Condition(group=0, data_key="sleep:1s", sleep="1s", sleep_us=US_PER_S))
+    assert isinstance(done, EntryCompleted)
+    (ack,) = program.wait(long)
+    assert isinstance(ack, WaitAck)
+    program.evict()
+    world.advance(499)
+    assert program.status is TaskStatus.EVICTED
+    world.advance(1)
+    assert (program.status, program.entry(2).satisfied_at_us) == (TaskStatus.RUNNING, due_us)

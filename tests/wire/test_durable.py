@@ -232,6 +232,28 @@ async def test_a_worker_that_ends_evicts_what_waits_and_another_goes_on(
     assert (await result(reference, "never-evicted"))["invocation"] == 2
 
 
+async def test_a_worker_without_room_evicts_one_that_waits(
+    own_engine: EngineProcess, start_worker: StartWorker, stage: Stage, key: str
+) -> None:
+    """Line 54: ten wait on a worker with ten durable slots, so the eleventh gets the place of one of them."""
+    await start_worker(engine=own_engine, program=PROGRAM)
+    client = own_engine.client()
+    waiting = [await start(client, "waiter", Cue(key=key, n=n)) for n in range(11)]
+    await stage.heard(key, "waiting", count=11, within_s=60)
+    await durable_waits(client, *waiting)
+    wanted = {"since": BEGINNING, "only_tasks": "false", "statuses": "RUNNING"}
+    async with Rest(own_engine.url, own_engine.token, client.tenant_id) as rest:
+        rows = await rest.runs(**wanted)
+        evicted = {row["metadata"]["id"] for row in rows if row.get("isEvicted")}
+        assert len(rows) == 11 and evicted
+        # The worker may evict more of them meanwhile, to have room to spare.
+        assert evicted <= {row["metadata"]["id"] for row in await rest.runs(**wanted, running_filter="EVICTED")}
+        working = {row["metadata"]["id"] for row in await rest.runs(**wanted, running_filter="ON_WORKER")}
+        assert working and not evicted & working
+    await client.event.aio_push(f"durable:{key}", {"n": 1})
+    assert [await result(one, "waiter") for one in waiting] == [{"got": {"n": 1}}] * 11
+
+
 async def test_what_raced_ends_the_same_way_in_a_replay(durable: Hatchet, stage: Stage, key: str) -> None:
     """Line 55."""
     reference = await start(durable, "racer", Cue(key=key))
