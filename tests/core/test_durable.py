@@ -253,6 +253,31 @@ def test_a_sleep_keeps_its_instant_through_retries_and_restarts() -> None:
     assert program.entry(1).satisfied_at_us == due_us
 
 
+def test_an_invocation_that_recorded_something_goes_on_after_a_restart() -> None:
+    program = Program()
+    program.world.now_us += 1
+    program.wait(sleep(5))
+    program.world.restart()
+    (ack,) = program.wait(event("go"))
+    assert isinstance(ack, WaitAck)
+    assert ack.ref == EntryRef(program.id, 1, 1, 2)
+
+
+def test_an_invocation_that_was_doing_things_again_starts_over_after_a_restart() -> None:
+    program = Program(retries=1)
+    program.wait(sleep(5))
+    program.wait(event("go"))
+    program.world.fail(program.id)
+    program.world.now_us += 1
+    program.wait(sleep(5))
+    program.world.restart()
+    (lost,) = program.wait(event("go"), invocation=2)
+    assert isinstance(lost, DropInvocation)
+    assert program.invocation == 3
+    assert program.world.tasks[program.id].retry_count == 1, "no retry was used up"
+    assert [type(program.wait(*again)[0]) for again in ((sleep(5),), (event("go"),))] == [WaitAck, WaitAck]
+
+
 def test_a_memo_is_computed_once() -> None:
     program = Program(retries=1)
     (ack,) = program.memo()
@@ -440,6 +465,24 @@ def test_what_came_before_the_eviction_was_known_restores_at_once() -> None:
     assert program.invocation == 2
 
 
+def test_a_result_that_passed_the_eviction_on_its_way_restores_the_task() -> None:
+    program = Program()
+    program.wait(event("go"))
+    program.push("go")
+    program.evict()
+    assert program.status is TaskStatus.RUNNING
+    assert program.invocation == 2
+
+
+def test_a_result_that_was_looked_at_does_not() -> None:
+    program = Program()
+    program.wait(event("go"))
+    program.push("go")
+    program.wait(event("later"))
+    program.evict()
+    assert program.status is TaskStatus.EVICTED
+
+
 def test_an_eviction_of_an_older_invocation_changes_nothing() -> None:
     program = Program(retries=1)
     program.world.fail(program.id)
@@ -536,6 +579,8 @@ def test_a_branch_off_a_branch_survives_a_restart() -> None:
     program.world.do(BranchTask(program.id, 2, 2))
     program.world.restart()
     assert program.world.logs[program.id].branch_id == 3
+    (lost,) = program.wait(sleep(1))
+    assert isinstance(lost, DropInvocation)
     ack, *_ = program.wait(sleep(1))
     assert ack.ref.branch_id == 1
 

@@ -111,7 +111,8 @@ class Books:
         self.caps: dict[GroupId, set[int]] = defaultdict(set)
         self.strategies: dict[GroupId, LimitStrategy] = {}
         self.listening: set[str] = set()
-        self.sent: set[tuple[str, int]] = set()
+        self.sent: set[tuple[str, int, int]] = set()
+        """Attempts and invocations."""
         self.ready: dict[str, Ready] = {}
         self.gathered: dict[str, tuple[int, int]] = {}
         """Task id -> (retry count, when it gathered), of items in a batch group."""
@@ -120,8 +121,8 @@ class Books:
         self.limits: dict[str, RateLimitRow] = {}
         self.passed: dict[tuple[str, int, str | None], Counter[str | None]] = {}
         """(action, priority, key that waits) -> turns of other keys meanwhile."""
-        self.doubted: dict[tuple[str, int], int] = {}
-        """Attempt -> since when the stream it was sent on is gone."""
+        self.doubted: dict[tuple[str, int, int], int] = {}
+        """Attempt and invocation -> since when the stream it was sent on is gone."""
         self.finished: set[str] = set()
         self.waits: dict[tuple[GroupId, str], tuple[int, int]] = {}
         self.bursts: dict[tuple[str, str], Burst] = {}
@@ -196,7 +197,7 @@ class Books:
         starts = list(_attempts(decision.effects))
         self._check_attempts(starts, now_us)
         for new_run in writes.new_runs:
-            self._check_burst(new_run.row, now_us)
+            self._check_burst(new_run.row, now_us, replayed)
         self._check_pauses(decision)
         self._check_ends(decision, replayed)
         live = [self.tables.tasks[i] for run_id in self.tables.live for i in self.tables.tasks_of[run_id]]
@@ -220,8 +221,9 @@ class Books:
     def _check_attempts(self, starts: list[StartAttempt], now_us: int) -> None:
         for start in starts:
             attempt = start.task_id, start.retry_count
-            hold(attempt not in self.sent, "attempt sent twice", attempt)
-            self.sent.add(attempt)
+            sent = *attempt, start.invocation_count or 0
+            hold(sent not in self.sent, "attempt sent twice", sent)
+            self.sent.add(sent)
             row = self.tables.tasks[start.task_id]
             hold(self._workflow(start.task_id).paused_at_us is None, "sent while its workflow is paused", attempt)
             # Not so a failure that was known at birth, nor a replay.
@@ -256,7 +258,7 @@ class Books:
             if task.status in (TaskStatus.QUEUED, TaskStatus.BACKOFF):
                 hold(self.deadline_us(task.id) > now_us, "waits past its deadline", task.id)
 
-    def _check_burst(self, row: RunRow, now_us: int) -> None:
+    def _check_burst(self, row: RunRow, now_us: int, replayed: set[str]) -> None:
         """A new debounced run ends the one before it if that still waits, and itself waits as long as was asked."""
         metadata: Payload = msgspec.json.decode(row.additional_metadata or "{}", type=dict[str, Any])
         if DEBOUNCE_KEY not in metadata:
@@ -266,9 +268,11 @@ class Books:
         first_at_us = now_us
         if burst is not None:
             last = [self.tables.tasks[task_id] for task_id in self.tables.tasks_of[burst.run_id]]
-            if any(f"superseded by run {row.id}" in (task.error or "") for task in last):
+            ends = (entry for task in last for entry in self.tables.history[task.id])
+            if any(f"superseded by run {row.id}" in entry.message for entry in ends):
                 hold(burst.release_at_us > now_us, "superseded when its burst was over", burst.run_id)
-                hold(all(task.status in TERMINAL for task in last), "superseded in part", burst.run_id)
+                are_over = burst.run_id in replayed or all(task.status in TERMINAL for task in last)
+                hold(are_over, "superseded in part", burst.run_id)
                 first_at_us = burst.first_at_us
             else:
                 waits = any(task.status is TaskStatus.BACKOFF and task.retry_count == 0 for task in last)
@@ -338,10 +342,18 @@ class Books:
         for run_id in touched:
             run = self.tables.runs[run_id]
             derived = run_status(self._statuses(run_id, is_key_counted=False))
+            if derived is RunStatus.QUEUED and run.status is RunStatus.RUNNING and self._is_restored(run_id):
+                continue
             if derived is RunStatus.QUEUED and self.tables.run_rows[run_id].is_dag:
                 hold(run.status not in TERMINAL_RUN, "a run ended while its tasks wait", run_id, run.status)
             else:
                 hold(run.status is derived, "run status", run_id, run.status, "derived", derived)
+
+    def _is_restored(self, task_id: str) -> bool:
+        """Whether the task is queued because it was evicted: its run is under way."""
+        kinds = (TaskEventType.QUEUED, TaskEventType.DURABLE_RESTORING)
+        queued = [entry.type for entry in self.tables.history[task_id] if entry.type in kinds]
+        return bool(queued) and queued[-1] is TaskEventType.DURABLE_RESTORING
 
     def _statuses(self, run_id: str, *, is_key_counted: bool = True) -> list[TaskStatus | None]:
         """Of all tasks there will be; those of a key task that has not failed are left out if it is not counted."""
@@ -378,20 +390,23 @@ class Books:
         for run_id in self.tables.live:
             for task_id in self.tables.tasks_of[run_id]:
                 task = self.tables.tasks[task_id]
-                attempt = task_id, task.retry_count
+                attempt = task_id, task.retry_count, self._invocation(task_id)
                 if task.status is TaskStatus.RUNNING and task.worker_id == worker_id and attempt in self.sent:
                     self.doubted.setdefault(attempt, now_us)
 
+    def _invocation(self, task_id: str) -> int:
+        log = self.tables.logs.get(task_id)
+        return 0 if log is None else log.invocation_count
+
     def _check_doubts(self, live: list[TaskState], now_us: int) -> None:
         """An attempt that may never have arrived is confirmed or given to another soon."""
-        running = {(t.id, t.retry_count) for t in live if t.status is TaskStatus.RUNNING and not t.slot_released}
+        running = {
+            (task.id, task.retry_count, self._invocation(task.id))
+            for task in live
+            if task.status is TaskStatus.RUNNING and not task.slot_released
+        }
         for attempt, since_us in list(self.doubted.items()):
-            task_id, retry_count = attempt
-            has_started = any(
-                entry.type is TaskEventType.STARTED and entry.retry_count == retry_count
-                for entry in self.tables.history[task_id]
-            )
-            if attempt not in running or has_started:
+            if attempt not in running or self.tables.has_started(attempt[0]):
                 del self.doubted[attempt]
             else:
                 hold(now_us - since_us < CONFIRM_US, "an attempt that may be lost is not sent again", attempt)

@@ -71,6 +71,7 @@ class Chances:
         self.dags = random_.choice((0.0, 0.4, 0.8))
         self.plans = random_.choice((0.0, 0.0, 0.3, 0.8))
         self.leaps = random_.choice((0.0, 0.3)) if self.plans else 0.0
+        self.durables = random_.choice((0.0, 0.0, 0.4, 0.8))
         self.asks = random_.choice((0.0, 0.0, 0.3))
         self.strategies = random_.sample(list(LimitStrategy), random_.randint(1, 5))
 
@@ -123,6 +124,8 @@ class Chances:
 
     def task(self, name: str, parents: tuple[str, ...]) -> TaskSpec:
         chance = self.random
+        if self.at(self.durables):
+            return self.durable_task(name, parents)
         return TaskSpec(
             name=name,
             action_id=chance.choice(ACTIONS),
@@ -136,6 +139,21 @@ class Chances:
             concurrency=self.rules() if self.at(self.flow) else (),
             rate_limits=self.uses() if self.at(self.limits) else (),
             batch=self.batch() if self.at(self.batches) else None,
+        )
+
+    def durable_task(self, name: str, parents: tuple[str, ...]) -> TaskSpec:
+        chance = self.random
+        return TaskSpec(
+            name=name,
+            action_id=chance.choice(ACTIONS),
+            parents=parents,
+            execution_timeout=chance.choice(("5m", "5m", "40s")),
+            schedule_timeout=chance.choice(("", "1h", "30s")),
+            retries=chance.choice((0, 3, 10)),
+            slots={"default": 1},
+            concurrency=self.rules() if self.at(self.flow * 0.5) else (),
+            rate_limits=self.uses() if self.at(self.limits * 0.5) else (),
+            is_durable=True,
         )
 
     def rules(self) -> tuple[ConcurrencyRule, ...]:

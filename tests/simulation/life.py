@@ -18,6 +18,7 @@ import msgspec
 
 from broadaxe.core.commands import (
     Accepted,
+    BranchTask,
     CancelTasks,
     ChangeFilter,
     CloseStream,
@@ -27,6 +28,8 @@ from broadaxe.core.commands import (
     DeleteFilter,
     DeleteRateLimit,
     DeleteWorkflow,
+    DurableRequest,
+    EntryRef,
     EventRequest,
     FailDelivery,
     Heartbeat,
@@ -44,11 +47,23 @@ from broadaxe.core.commands import (
     ReplayTasks,
     Reply,
     ReportAttempt,
+    ReportWaiting,
+    RestoreTask,
     TriggerRuns,
     UnpauseWorkflow,
     UnregisterWorker,
 )
-from broadaxe.core.decision import CancelAttempt, Decision, Effect, StartAttempt, StartBatch
+from broadaxe.core.decision import (
+    CancelAttempt,
+    Decision,
+    DropInvocation,
+    DurableEffect,
+    Effect,
+    EntryCompleted,
+    EvictionAck,
+    StartAttempt,
+    StartBatch,
+)
 from broadaxe.core.definition import KEY_TASK_NAME
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, TaskStatus
@@ -59,13 +74,15 @@ from tests.simulation import almanac
 from tests.simulation.almanac import Almanac
 from tests.simulation.books import Books, hold
 from tests.simulation.chances import ACTIONS, NAMES, STATIC_LIMITS, Chances
+from tests.simulation.durable_books import DurableBooks
 from tests.simulation.memory import check_empty, check_timers, compare, demand_all, picture
+from tests.simulation.programs import EVENT_KEYS, Invocation, Transcripts, Worker, program
 from tests.simulation.tables import DAY_US, Store, Tables
 
 #: 1 January 2026, noon, UTC.
 START_US = 1_767_268_800 * US_PER_S
 BEAT_US = 4 * US_PER_S
-DRAIN_TURNS_MAX = 4_000
+DRAIN_TURNS_MAX = 8_000
 SETTLES_MAX = 200
 
 
@@ -85,6 +102,8 @@ class Peer:
     """A worker process, as it is outside of the engine."""
 
     id: str
+    worker: Worker
+    """Its durable tasks."""
     session: int | None = None
     """The stream it listens on."""
     opened: int = 0
@@ -104,6 +123,8 @@ class Life:
         self.store: Store = self.tables if make_store is None else make_store(self.tables)
         self.books = Books(self.tables)
         self.almanac = Almanac(self.tables)
+        self.transcripts = Transcripts(self.tables)
+        self.durable_books = DurableBooks(self.tables, self.transcripts)
         self.now_us = START_US
         self.ids = 0
         self.sessions = 0
@@ -114,7 +135,14 @@ class Life:
         self.tenant = self.new_tenant()
         self.peers: dict[str, Peer] = {}
         self.attempts: list[tuple[str, int]] = []
-        """Every attempt anybody was ever sent."""
+        """Every attempt anybody was ever sent, of tasks that are not durable."""
+        self.durables: list[str] = []
+        """Durable tasks that were ever started."""
+        self.said: list[DurableRequest] = []
+        """Messages of invocations of durable tasks."""
+        self.streams = 0
+        self.heard_at_us = START_US
+        """When workers had read everything that was sent to them."""
         self.acknowledged: set[str] = set()
         self.undelivered: list[tuple[str, int]] = []
         self.trace: deque[str] = deque(maxlen=40)
@@ -143,11 +171,19 @@ class Life:
         chance = self.random
         crash = chance.choices(list(Crash), (94, 2, 2, 2))[0]
         self.pass_time()
+        if self.now_us - self.heard_at_us >= 5 * US_PER_S:
+            # Messages take no longer than that.
+            self.hear(1)
         commands = self.heartbeats()
         commands += [command for _ in range(chance.choice((0, 1, 1, 2, 3, 6))) if (command := self.command())]
+        if self.durables:
+            commands += self.durable_commands()
         self.act(commands, crash)
+        self.hear(0.8)
         if chance.random() < 0.1:
             self.send_stale_report()
+        if chance.random() < 0.1:
+            self.send_stale_message()
         if chance.random() < 0.1:
             check_timers(self.tenant)
 
@@ -192,6 +228,8 @@ class Life:
             except BroadaxeError as error:
                 replies.append(error)
                 continue
+            if isinstance(command, ReportWaiting):
+                self.durable_books.list(command)
             hold(expected is None or not isinstance(reply, Accepted) or reply.is_current is expected, "fence", command)
             replies.append(reply)
         rang = self.is_due()
@@ -230,8 +268,9 @@ class Life:
         for command in commands:
             missing |= self.tenant.missing(command)
         if missing:
-            # One of the backlog that is named joins its line anew.
-            self.books.keeps_order = self.books.keeps_order and not self.tenant._state.cold_lanes
+            if missing.tasks:
+                # One of the backlog that is named joins its line anew.
+                self.books.keeps_order = self.books.keeps_order and not self.tenant._state.cold_lanes
             self.tenant.adopt(self.store.load_missing(missing), self.now_us)
 
     def is_due(self) -> bool:
@@ -251,12 +290,15 @@ class Life:
         for command, reply in zip(commands, replies, strict=True):
             if isinstance(command, ReplayTasks) and isinstance(reply, tuple):
                 replayed |= {self.tables.task_rows[i].run_id for i in reply if isinstance(i, str)}
+            if isinstance(command, BranchTask) and isinstance(reply, EntryRef):
+                replayed.add(self.tables.task_rows[reply.task_id].run_id)
             if isinstance(command, PutRateLimit | DeleteRateLimit | PauseRateLimit):
                 told.add(command.key)
             if isinstance(reply, IdempotencyCollision):
                 collisions.append(reply)
-        is_at_rest = not self.tenant.wanted()
+        is_at_rest = not self.tenant.wanted() and not self.is_due()
         self.books.observe(decision, self.now_us, replayed=replayed, limits_told=told, is_at_rest=is_at_rest, rang=rang)
+        self.durable_books.observe(decision, replayed=replayed, is_at_rest=is_at_rest)
         for collision in collisions:
             self.books.triggers.check_collision(collision, self.now_us)
         self.almanac.observe(decision, commands, self.now_us, is_at_rest=is_at_rest)
@@ -272,6 +314,8 @@ class Life:
             if (task := tables.tasks[task_id]).due_at_us is not None and task.status not in TERMINAL
         ]
         deadlines += [row.trigger_at_us for row in tables.schedules.values()]
+        if (first_due_us := self.durable_books.first_due_us()) is not None:
+            deadlines.append(first_due_us)
         if deadlines:
             due_us = self.tenant.next_due_us()
             first_us = min(deadlines)
@@ -290,10 +334,12 @@ class Life:
         self.tenant.adopt(loaded, self.now_us)
         self.books.forget_memory(self.now_us)
         self.almanac.forget_memory(self.now_us)
+        self.durable_books.forget_memory()
         self.books.keeps_order = self.hot_tasks_max == HOT_TASKS_MAX
         self.undelivered.clear()
         for peer in self.peers.values():
             peer.session = None
+            peer.worker.lose_stream()
         self.act([])
         for peer in list(self.peers.values()):
             if peer.is_alive and self.random.random() < 0.8:
@@ -308,7 +354,7 @@ class Life:
         return before | {"workers": workers}
 
     def picture_of(self, tenant: Tenant) -> dict[str, object]:
-        """With all of its backlog in memory."""
+        """With all of its backlog and all that sleeps in memory."""
         demand_all(tenant)
         while wanted := tenant.wanted():
             tenant.thaw(self.store.load_missing(wanted), self.now_us)
@@ -329,7 +375,10 @@ class Life:
                 case PushEvents(), tuple():
                     self.acknowledged |= {i for event in reply if not isinstance(event, str) for i in event.run_ids}
                 case RegisterWorker(), str():
-                    self.peers[reply] = Peer(reply, heard_at_us=self.now_us)
+                    self.peers[reply] = Peer(reply, Worker(self.transcripts), heard_at_us=self.now_us)
+                case DurableRequest(task_id=task_id, invocation_count=number), BroadaxeError():
+                    for peer in self.peers.values():
+                        peer.worker.refuse((task_id, number), str(reply))
 
     def tell(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -342,15 +391,25 @@ class Life:
                 case CancelAttempt():
                     peer = self.peers.get(effect.worker_id)
                     attempt = effect.task_id, effect.retry_count
+                    if peer is not None and effect.invocation_count is not None and self.random.random() < 0.8:
+                        peer.worker.drop(effect.task_id, effect.invocation_count)
                     if peer is not None and attempt in peer.attempts and self.random.random() < 0.8:
                         peer.attempts.remove(attempt)
+                case DurableEffect():
+                    for peer in self.peers.values():
+                        if peer.worker.stream == effect.stream:
+                            is_twice = isinstance(effect, EntryCompleted) and self.random.random() < 0.05
+                            peer.worker.inbox += [effect] * (1 + is_twice)
 
     def deliver(self, start: StartAttempt) -> None:
         attempt = start.task_id, start.retry_count
         peer = self.peers.get(start.worker_id)
         hold(peer is not None and peer.opened == start.session, "sent on a stream that is not the newest", attempt)
         assert peer is not None
-        self.attempts.append(attempt)
+        if start.invocation_count is not None:
+            self.durables.append(start.task_id)
+        else:
+            self.attempts.append(attempt)
         if peer.session != start.session:
             return
         match self.random.randint(0, 49):
@@ -358,6 +417,11 @@ class Life:
                 pass  # Written to a dead connection; nobody will ever hear of it.
             case 1:
                 self.undelivered.append(attempt)
+            case _ if start.invocation_count is not None:
+                # Children have no children.
+                may_spawn = start.parent_run_id is None
+                steps = program(start.task_id, NAMES if may_spawn else ())
+                peer.worker.start(start.task_id, start.retry_count, start.invocation_count, steps)
             case _:
                 peer.attempts.append(attempt)
 
@@ -382,6 +446,104 @@ class Life:
             decision = self.tenant.settle(self.now_us)
             hold(reply == Accepted(is_current=False), "a stale report was accepted", command)
             hold(not decision.writes and not decision.effects, "a stale report changed something", command, decision)
+
+    def send_stale_message(self) -> None:
+        """A message of an invocation that is over changes nothing, and its worker is told to drop it."""
+        if not self.said:
+            return
+        message = self.random.choice(self.said)
+        task, log = self.tables.tasks[message.task_id], self.tables.logs[message.task_id]
+        if task.status is TaskStatus.RUNNING and log.invocation_count == message.invocation_count:
+            return
+        self.read_missing([message])
+        answers: list[object] = []
+        try:
+            self.tenant.apply(message, self.now_us)
+        except BroadaxeError as error:
+            answers.append(error)
+        decision = self.tenant.settle(self.now_us)
+        answers += decision.effects
+        # An eviction that is asked for once more has been done.
+        is_dropped = len(answers) == 1 and isinstance(answers[0], DropInvocation | EvictionAck)
+        hold(is_dropped and not decision.writes, "a stale message changed something", message, answers, decision.writes)
+
+    def durable_commands(self) -> list[Command]:
+        """What workers say about their durable tasks, what reaches them as events, and what people do to them."""
+        chance = self.random
+        commands: list[Command] = []
+        for peer in self.peers.values():
+            if not peer.is_alive or not peer.worker.invocations:
+                continue
+            worker = peer.worker
+            if worker.stream is None:
+                if chance.random() < 0.5:
+                    self.open_stream(worker)
+            elif chance.random() < 0.02:
+                worker.lose_stream()
+            elif chance.random() < 0.1:
+                worker.list_again()
+            commands += self.say(worker, chance.choice((0, 1, 1, 3)), chance.random)
+        if chance.random() < 0.15:
+            commands.append(self.event(chance.choice(EVENT_KEYS), self.chances.payload()))
+        if chance.random() < 0.06:
+            task_id = chance.choice(self.durables)
+            match chance.randint(0, 3):
+                case 0:
+                    commands.append(RestoreTask(task_id))
+                case 1:
+                    commands.append(BranchTask(task_id, chance.randint(1, 4), chance.randint(1, 2)))
+                case 2:
+                    commands.append(ReplayTasks((task_id,)))
+                case _:
+                    children = [i for entry in self.tables.entries[task_id].values() if (i := entry.child_run_id)]
+                    if children:
+                        commands.append(ReplayTasks((chance.choice(children),)))
+        return commands
+
+    def say(self, worker: Worker, count: int, roll: Callable[[], float]) -> list[Command]:
+        """Messages of a worker: at most `count` on its stream, and how its tasks are."""
+        for invocation in worker.invocations.values():
+            may_leave = invocation.is_suspended and not invocation.is_leaving and worker.stream is not None
+            if may_leave and roll() < 0.1:
+                worker.leave(invocation)
+        sent = worker.send(count, self.now_us)
+        self.said += [message for message in sent if isinstance(message, DurableRequest)]
+        commands: list[Command] = list(sent)
+        for invocation in list(worker.invocations.values()):
+            commands += self.report_of(worker, invocation, roll)
+        return commands
+
+    def report_of(self, worker: Worker, invocation: Invocation, roll: Callable[[], float]) -> list[Command]:
+        task_id, retry_count = invocation.task_id, invocation.retry_count
+        if not invocation.has_started and roll() < 0.8:
+            invocation.has_started = True
+            return [ReportAttempt(task_id, retry_count, Outcome.STARTED)]
+        if invocation.outcome is not None and roll() < 0.7:
+            row, log = self.tables.tasks[task_id], self.tables.logs[task_id]
+            if row.status is not TaskStatus.RUNNING or log.invocation_count != invocation.number:
+                worker.drop(task_id, invocation.number)
+            outcome = Outcome.FAILED if invocation.outcome else Outcome.COMPLETED
+            payload = invocation.outcome or msgspec.json.encode({"steps": len(invocation.transcript)}).decode()
+            return [ReportAttempt(task_id, retry_count, outcome, payload)]
+        if invocation.outcome is None and roll() < 0.01:
+            return [ReleaseSlot(task_id)]
+        return []
+
+    def hear(self, probability: float) -> None:
+        """Workers read what was sent to them."""
+        for peer in self.peers.values():
+            inbox = peer.worker.inbox
+            while inbox and self.random.random() < probability:
+                peer.worker.hear(inbox.popleft())
+        if not any(peer.worker.inbox for peer in self.peers.values()):
+            self.heard_at_us = self.now_us
+
+    def open_stream(self, worker: Worker) -> None:
+        self.streams += 1
+        worker.open(self.streams)
+
+    def event(self, key: str, payload: str) -> PushEvents:
+        return PushEvents((EventRequest(key=key, payload=payload, scope=self.random.choice((None, "S", "T"))),))
 
     def heartbeats(self) -> list[Command]:
         """Living workers beat every 4 s; now and then one is late."""
@@ -454,6 +616,8 @@ class Life:
     def parent(self) -> str | None:
         if self.attempts and self.random.random() < 0.1:
             return self.random.choice(self.attempts)[0]
+        if self.durables and self.random.random() < 0.02:
+            return self.random.choice(self.durables)
         return None
 
     def filter_command(self) -> Command:
@@ -507,6 +671,7 @@ class Life:
                 # Killed: nothing is heard of it any more, its stream breaks.
                 peer.is_alive = False
                 peer.attempts.clear()
+                peer.worker = Worker(self.transcripts)
                 session, peer.session = peer.session, None
                 return CloseStream(peer.id, session) if session is not None and chance.random() < 0.7 else None
             case _:
@@ -578,6 +743,8 @@ class Life:
         for _ in range(DRAIN_TURNS_MAX):
             if not self.tables.live and not self.tables.schedules:
                 break
+            if self.drain_durables():
+                continue
             done = [attempt for peer in self.peers.values() for attempt in peer.attempts]
             for peer in self.peers.values():
                 peer.attempts.clear()
@@ -587,15 +754,45 @@ class Life:
                 if not self.tables.live:
                     # Nothing but schedules is left, which may be months away.
                     due_us = min(row.trigger_at_us for row in self.tables.schedules.values())
+                hold(due_us is not None, "nothing will ever happen", list(self.tables.live))
                 assert due_us is not None
                 self.now_us = max(self.now_us, due_us)
-                self.act(self.heartbeats())
+                self.act([*self.heartbeats(), *self.wanted_events()])
         hold(not self.tables.live, "runs do not end", list(self.tables.live))
         hold(not self.tables.schedules, "schedules do not fire", self.tables.schedules)
         for run_id, run in self.tables.runs.items():
             hold(run.status in TERMINAL_RUN, "a run without an end", run_id, run.status)
             statuses = self.books._statuses(run_id)
             hold(all(status in TERMINAL for status in statuses), "a task without an end", run_id, statuses)
+
+    def drain_durables(self) -> bool:
+        """Healthy workers run their programs; whether any of them went on."""
+        commands: list[Command] = []
+        for peer in self.peers.values():
+            worker = peer.worker
+            if not peer.is_alive or not worker.invocations:
+                continue
+            if worker.stream is None:
+                self.open_stream(worker)
+            commands += self.say(worker, 100, lambda: 0.5)
+        if commands:
+            self.act(commands)
+        self.hear(1)
+        return bool(commands)
+
+    def wanted_events(self) -> list[Command]:
+        """Workers list what they wait for, and whatever can be waited for is pushed."""
+        for peer in self.peers.values():
+            peer.worker.list_again()
+        keys = {
+            (key, scope)
+            for task_id in self.durable_books.live
+            for entry in self.tables.entries[task_id].values()
+            for key in entry.event_keys
+            for scope in ("S", "T")
+        }
+        payload = '{"k":"A","u":"x","n":2,"nowhere":1}'
+        return [PushEvents((EventRequest(key=key, payload=payload, scope=scope),)) for key, scope in sorted(keys)]
 
     def depart(self) -> None:
         """All workers go; what is left in memory is what a tenant at rest may hold."""

@@ -7,6 +7,8 @@ derived when it ends.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -15,11 +17,14 @@ from broadaxe.core.backlog import demand
 from broadaxe.core.batching import BatchGroup
 from broadaxe.core.concurrency import Entry, Group
 from broadaxe.core.decision import CronRow, ScheduleRow
+from broadaxe.core.durable_log import DurableLog
+from broadaxe.core.durable_log import Entry as LogEntry
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.model import Run, Task
 from broadaxe.core.queues import Lane
 from broadaxe.core.tenant import Tenant
 from broadaxe.core.timers import AlarmKind, is_valid
+from broadaxe.core.waits import Wait
 from tests.simulation.books import hold
 
 
@@ -77,6 +82,15 @@ def picture(tenant: Tenant) -> dict[str, Any]:
         "limits": {limit.key: limit.row() for limit in state.limits.values()},
         "crons": {cron.id: _plain(cron.row()) for cron in state.calendar.crons.values()},
         "schedules": {schedule.row.id: _plain(schedule.row) for schedule in state.calendar.schedules.values()},
+        "logs": {task.id: _log(task.log) for task in state.tasks.values() if task.log is not None},
+        "waits": {key: sorted(map(_owner, waits)) for key, waits in state.waits_by_event.items()},
+        "alarms of waits": _counted(
+            (alarm[0], _owner(alarm[3]))
+            for alarm in state.timers._heap
+            if is_valid(alarm) and isinstance(alarm[3], Wait)
+        ),
+        "gates": {task.id: task.gate.row() for task in state.tasks.values() if task.gate is not None},
+        "verdicts": {run.id: sorted(run.verdicts or ()) for run in state.runs.values()},
         "claims": dict(state.claims.items()),
         "filters": {filter_.id: filter_.row() for filter_ in state.filters.values()},
         "filters of workflows": {
@@ -93,8 +107,9 @@ def _plain(row: CronRow | ScheduleRow) -> dict[str, Any]:
 
 
 def demand_all(tenant: Tenant) -> None:
-    """The whole backlog shall be read back."""
+    """The whole backlog and all sleepers shall be read back."""
     state = tenant._state
+    state.waking |= dict.fromkeys(state.dormant)
     for lane in state.cold_lanes:
         for line in lane.cold_lines():
             demand(state, line.chunks[-1])
@@ -147,6 +162,15 @@ def check_empty(tenant: Tenant) -> None:
         "wanted chunks": state.wanted,
         "freezable tasks": state.freezable,
         "lanes without limit": state.lanes_without_limit,
+        "sleepers": state.dormant,
+        "sleepers by event": state.dormant_by_event,
+        "sleepers that wake up": state.waking,
+        "waits by event": state.waits_by_event,
+        "waits that went on": state.advanced,
+        "ended children": state.ended_children,
+        "evicted tasks": state.evicted,
+        "past events": state.past_events,
+        "alarms of waits": [alarm for alarm in state.timers._heap if is_valid(alarm) and isinstance(alarm[3], Wait)],
         "lanes of limits": [limit.key for limit in state.limits.values() if limit.lanes],
         "claims": dict(state.claims.items()),
         "workers' attempts": [worker.id for worker in state.workers.values() if worker.running],
@@ -154,6 +178,34 @@ def check_empty(tenant: Tenant) -> None:
     }
     for name, found in left.items():
         hold(not found, "left in memory:", name, found)
+
+
+def _log(log: DurableLog) -> object:
+    """Without how far the invocation has come, which a load forgets."""
+    return (
+        log.row(),
+        log.branches,
+        {
+            (entry.branch_id, entry.node_id): (
+                msgspec.structs.replace(entry.row(), result=None),
+                entry.wait is not None and entry.wait.is_armed,
+            )
+            for entry in log.all_entries()
+        },
+        [(entry.branch_id, entry.node_id) for entry in log.queue],
+        sorted(log.by_child),
+    )
+
+
+def _owner(wait: Wait) -> tuple[str, ...]:
+    owner = wait.owner
+    if isinstance(owner, LogEntry):
+        return owner.log.task.id, str(owner.branch_id), str(owner.node_id)
+    return owner.task.id, str(next(action for action, own in owner.waits.items() if own is wait))
+
+
+def _counted(found: Iterable[object]) -> dict[object, int]:
+    return dict(Counter(found))
 
 
 def _holder(entry: Entry) -> str:

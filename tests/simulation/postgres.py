@@ -60,7 +60,7 @@ class Postgres:
             found, expected = _plain(getattr(real, kind)), _plain(getattr(model, kind))
             hold(len(found) == len(expected), "the database and its model differ:", name, kind, found, expected)
             for row, model_row in zip(found, expected, strict=True):
-                hold(row == model_row, "the database and its model differ:", name, kind, row, model_row)
+                hold(row == model_row, "the database and its model differ:", name, kind, *_differences(row, model_row))
         return real
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
@@ -70,6 +70,10 @@ class Postgres:
 def _plain(rows: tuple[object, ...]) -> list[Any]:
     plain: list[Any] = msgspec.to_builtins(rows)
     for loaded in plain:
+        for log in loaded.get("logs", ()):
+            log["branches"] = sorted(log["branches"], key=lambda branch: branch["branch_id"])
+        if "gates" in loaded:
+            loaded["gates"] = sorted(loaded["gates"], key=lambda gate: gate["task_id"])
         row = loaded.get("row", loaded)
         for name in _JSON_FIELDS:
             if row.get(name) is not None:
@@ -78,10 +82,22 @@ def _plain(rows: tuple[object, ...]) -> list[Any]:
     return plain if rows and isinstance(rows[0], ColdTasks) else sorted(plain, key=_id)
 
 
+def _differences(real: Any, model: Any, path: str = "") -> list[str]:
+    if isinstance(real, dict) and isinstance(model, dict):
+        keys = sorted({*real, *model})
+        return [d for key in keys for d in _differences(real.get(key), model.get(key), f"{path}.{key}")]
+    if isinstance(real, list | tuple) and isinstance(model, list | tuple) and len(real) == len(model):
+        pairs = enumerate(zip(real, model, strict=True))
+        return [d for place, pair in pairs for d in _differences(*pair, f"{path}[{place}]")]
+    return [] if real == model else [f"{path}: {real} and {model}"]
+
+
 def _page(loaded: Loaded) -> object:
     page = loaded.schedule_page
     return None if page is None else (page.is_last, [row.id for row in page.rows], _plain(page.rows))
 
 
 def _id(row: dict[str, Any]) -> str:
-    return str(row.get("id") or row.get("key") or row["row"]["id"])
+    if "payload" in row and "seen_at_us" in row and "id" not in row:
+        return str(sorted(row.items()))
+    return str(row.get("id") or row.get("task_id") or row.get("key") or row["row"]["id"])

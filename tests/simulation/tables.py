@@ -20,9 +20,13 @@ from broadaxe.core.claims import pack
 from broadaxe.core.decision import (
     ClaimRow,
     CronRow,
+    DurableBranchRow,
+    DurableEntryRow,
+    DurableTaskRow,
     EventRow,
     ExpressionFailureRow,
     FilterRow,
+    GateRow,
     RateLimitRow,
     RunRow,
     RunState,
@@ -35,11 +39,18 @@ from broadaxe.core.decision import (
     WorkflowRow,
     Writes,
 )
+from broadaxe.core.dormant import DormantTask
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
-from broadaxe.core.tenant import Loaded, LoadedRun, Missing
+from broadaxe.core.model import RETRY_PRIORITY
+from broadaxe.core.tenant import EventQuery, Loaded, LoadedLog, LoadedRun, Missing
+from broadaxe.core.waits import PastEvent
 
 DAY_US = 86_400 * US_PER_S
+#: Address of an entry within its log: branch and node.
+Place = tuple[int, int]
+#: What a child run came to: whether it failed, its result, its error.
+Outcome = tuple[bool, str | None, str | None]
 _replace = msgspec.structs.replace
 
 
@@ -73,6 +84,12 @@ class Tables:
         self.crons: dict[str, CronRow] = {}
         self.schedules: dict[str, ScheduleRow] = {}
         self.outputs: dict[tuple[str, int], str] = {}
+        self.logs: dict[str, DurableTaskRow] = {}
+        self.branches: dict[str, list[DurableBranchRow]] = defaultdict(list)
+        self.entries: dict[str, dict[Place, DurableEntryRow]] = defaultdict(dict)
+        """By durable task, then by (branch, node). The result of a child is beside it, in `outcomes`."""
+        self.outcomes: dict[tuple[str, Place], Outcome] = {}
+        self.gates: dict[str, GateRow] = {}
         self.live: dict[str, None] = {}
         """Ids of runs that have not finished."""
 
@@ -121,6 +138,63 @@ class Tables:
         self._commit_runs(writes)
         for replaced in writes.replaced_outputs:
             self.outputs[replaced.task_id, replaced.retry_count] = replaced.output
+        self._commit_durable(writes)
+
+    def _commit_durable(self, writes: Writes) -> None:
+        for log in writes.durable_tasks:
+            self.logs[log.task_id] = log
+        for branch in writes.durable_branches:
+            known = [row.branch_id for row in self.branches[branch.task_id]]
+            assert branch.branch_id not in known, "a branch is taken once"
+            self.branches[branch.task_id].append(branch)
+        for entry in writes.durable_entries:
+            place = entry.branch_id, entry.node_id
+            before = self.entries[entry.task_id].get(place)
+            if before is not None:
+                entry = _replace(
+                    before,
+                    wait=entry.wait,
+                    due_at_us=entry.due_at_us,
+                    event_keys=entry.event_keys,
+                    is_awaited=entry.is_awaited,
+                    is_on_path=entry.is_on_path,
+                    satisfied_at_us=entry.satisfied_at_us,
+                    order=entry.order,
+                    result=before.result if entry.result is None else entry.result,
+                )
+            self.entries[entry.task_id][place] = entry
+        for gate in writes.gates:
+            self.gates[gate.task_id] = gate
+        for task_id, run_id in writes.finished_children:
+            for entry in self._entries_of(task_id, run_id):
+                place = entry.branch_id, entry.node_id
+                run = self.runs[run_id]
+                at_us = run.finished_at_us if entry.satisfied_at_us is None else entry.satisfied_at_us
+                self.entries[task_id][place] = _replace(entry, satisfied_at_us=at_us)
+                self.outcomes[task_id, place] = self._outcome(run)
+        for task_id, run_id in writes.reopened_children:
+            for entry in self._entries_of(task_id, run_id):
+                place = entry.branch_id, entry.node_id
+                self.entries[task_id][place] = _replace(entry, satisfied_at_us=None, order=None, result=None)
+                self.outcomes.pop((task_id, place), None)
+
+    def _entries_of(self, task_id: str, run_id: str) -> list[DurableEntryRow]:
+        return [entry for entry in self.entries[task_id].values() if entry.child_run_id == run_id]
+
+    def _outcome(self, run: RunState) -> Outcome:
+        tasks = [self.tasks[i] for i in sorted(self.tasks_of[run.id])]
+        if run.status is not RunStatus.COMPLETED:
+            errors = [t.error for t in tasks if t.error is not None and t.status.value == run.status.value]
+            return True, None, "\n".join(errors) or None
+        if not self.run_rows[run.id].is_dag:
+            return False, self.outputs.get((run.id, tasks[0].retry_count)), None
+        names = {task.id: self.task_rows[task.id].name for task in tasks}
+        given = {names[t.id]: t.output for t in tasks if t.output is not None}
+        return (
+            False,
+            msgspec.json.encode({name: msgspec.Raw(text.encode()) for name, text in given.items()}).decode(),
+            None,
+        )
 
     def _commit_calendar(self, writes: Writes) -> None:
         for cron_id in writes.deleted_crons:
@@ -182,7 +256,8 @@ class Tables:
     # Reading, as `storage/loader.py` -------------------------------------------------------------------------------
 
     def load_live(self, now_us: int, waiting_max: int) -> Loaded:
-        live = sorted(self.live)
+        asleep = [run_id for run_id in sorted(self.live) if self._sleeps(run_id)]
+        live = sorted(set(self.live) - set(asleep))
         waiting = [run_id for run_id in live if self._only_waits(run_id)]
         is_long = len(waiting) > waiting_max
         hot = sorted(set(live) - set(waiting)) if is_long else live
@@ -191,10 +266,10 @@ class Tables:
             known = newest.get(version.workflow_id)
             if known is None or version.ordinal > known.ordinal:
                 newest[version.workflow_id] = version
-        used = {self.run_rows[run_id].version_id for run_id in live} | {version.id for version in newest.values()}
+        used = {self.run_rows[run_id].version_id for run_id in self.live} | {v.id for v in newest.values()}
         referred = {
             self.tasks[task_id].worker_id
-            for run_id in live
+            for run_id in self.live
             for task_id in self.tasks_of[run_id]
             if self.tasks[task_id].finished_at_us is None
         }
@@ -212,6 +287,7 @@ class Tables:
             crons=tuple(self.crons[i] for i in sorted(self.crons)),
             schedule_page=self._page((calendar.INSTANT_US_MIN - 1, "")),
             claims={claim.digest: pack(claim.run_id, claim.expires_at_us) for claim in self.claims.values()},
+            dormant=tuple(map(self._sleeper, asleep)),
         )
 
     def load_missing(self, missing: Missing) -> Loaded:
@@ -224,6 +300,53 @@ class Tables:
             runs=tuple(self._run(run_id, may_have_spawned=lambda _: True) for run_id in sorted(run_ids)),
             schedules=tuple(row for row in self._planned() if row.id in missing.schedules),
             schedule_page=None if missing.schedules_after is None else self._page(missing.schedules_after),
+            events=tuple(event for query in sorted(missing.events, key=repr) for event in self._past(query)),
+        )
+
+    def _past(self, query: EventQuery) -> list[PastEvent]:
+        found = [
+            row
+            for row in self.pushed.values()
+            if (row.key, row.scope) == (query.key, query.scope) and row.seen_at_us >= query.since_us
+        ]
+        found.sort(key=lambda row: row.id, reverse=True)
+        return [PastEvent(row.key, row.scope, row.payload, row.seen_at_us) for row in found]
+
+    def _sleeps(self, run_id: str) -> bool:
+        row = self.run_rows[run_id]
+        return not row.is_dag and not row.keys and self.tasks[run_id].status is TaskStatus.EVICTED
+
+    def _sleeper(self, task_id: str) -> DormantTask:
+        told = self.logs[task_id].order_at_eviction
+        entries = [entry for entry in self.entries[task_id].values() if entry.is_on_path]
+        has_news = any(
+            (
+                entry.is_awaited
+                and entry.satisfied_at_us is not None
+                and (entry.order is None or told is None or entry.order > told)
+            )
+            or self.is_child_over(entry)
+            for entry in entries
+        )
+        due_at_us = min((entry.due_at_us for entry in entries if entry.due_at_us is not None), default=None)
+        keys = {key for entry in entries for key in entry.event_keys}
+        return DormantTask(task_id, due_at_us, tuple(sorted(keys)), has_news)
+
+    def is_child_over(self, entry: DurableEntryRow) -> bool:
+        """Whether the entry's child has ended and the log does not say so."""
+        child = entry.child_run_id
+        return child is not None and entry.satisfied_at_us is None and self.runs[child].finished_at_us is not None
+
+    def has_started(self, task_id: str) -> bool:
+        """Whether the worker has said that it began what it was assigned last."""
+        return any(_starts(self.history[task_id], self.tasks[task_id]))
+
+    def _log(self, task_id: str) -> LoadedLog:
+        entries = sorted(self.entries[task_id].items())
+        return LoadedLog(
+            self.logs[task_id],
+            tuple(self.branches[task_id]),
+            tuple((_replace(entry, result=None), self.is_child_over(entry)) for _, entry in entries),
         )
 
     def _planned(self) -> list[ScheduleRow]:
@@ -243,6 +366,7 @@ class Tables:
             self.runs[run_id].status is RunStatus.QUEUED
             and task.status is TaskStatus.QUEUED
             and task.retry_count == 0
+            and task.queue_priority < RETRY_PRIORITY
             and task.batch_id is None
         )
 
@@ -273,17 +397,25 @@ class Tables:
             self.runs[run_id],
             tuple((self.task_rows[i], self._task(i)) for i in task_ids),
             tuple(sorted(children, key=lambda child: child[2])),
+            # A log begins with the first assignment.
+            tuple(self._log(i) for i in task_ids if i in self.logs and may_have_spawned(self.tasks[i])),
+            tuple(self.gates[i] for i in task_ids if i in self.gates),
         )
 
     def _task(self, task_id: str) -> TaskState:
-        """The row without its output; of a running task, what only its history says is added."""
-        task = _replace(self.tasks[task_id], output=None)
+        """The row, with its output only if conditions look at it; of a running task, what only its history says is
+        added."""
+        task = self.tasks[task_id]
+        row = self.task_rows[task_id]
+        definition = self.versions[self.run_rows[row.run_id].version_id].definition
+        if all(rule.parent != row.name for other in definition.tasks for rule in other.conditions):
+            task = _replace(task, output=None)
         if task.status is not TaskStatus.RUNNING:
             return task
         history = self.history[task_id]
         started_at_us = task.started_at_us
         if started_at_us is None:
-            started_at_us = max(_starts(history, task.retry_count), default=None)
+            started_at_us = max(_starts(history, task), default=None)
         return _replace(task, event_count=len(history), started_at_us=started_at_us)
 
 
@@ -305,5 +437,11 @@ def _child_key(row: RunRow) -> str:
     return row.child_key or str(row.child_index)
 
 
-def _starts(history: Iterable[TaskEventRow], retry_count: int) -> Iterable[int]:
-    return (e.at_us for e in history if e.type is TaskEventType.STARTED and e.retry_count == retry_count)
+def _starts(history: Iterable[TaskEventRow], task: TaskState) -> Iterable[int]:
+    """Of the present assignment."""
+    assigned = max((e.seq for e in history if e.type is TaskEventType.ASSIGNED), default=0)
+    return (
+        e.at_us
+        for e in history
+        if e.type is TaskEventType.STARTED and e.retry_count == task.retry_count and e.seq > assigned
+    )

@@ -62,6 +62,8 @@ from broadaxe.errors import BroadaxeError, NotFound, ResourceExhausted
 
 #: How long a result is held back for one that should come before it.
 STALL_US: Final = 60 * US_PER_S
+#: How long a result is taken to be under way to its program when its worker asks for the eviction meanwhile.
+UNDER_WAY_US: Final = 10 * US_PER_S
 #: Operations in the log of one task, over all branches.
 ENTRIES_MAX: Final = 100_000
 
@@ -72,7 +74,7 @@ _LABEL_LENGTH_MAX: Final = 1_000
 
 
 def begin_memo(state: State, request: BeginMemo, now_us: int) -> None:
-    log = _present_log(state, request)
+    log = _log_at_hand(state, request, now_us)
     if log is None:
         return
     entry = _same_entry(state, log, EntryKind.MEMO, "", "memo")
@@ -92,11 +94,11 @@ def complete_memo(state: State, request: CompleteMemo, now_us: int) -> None:
     entry.result = request.payload
     state.ledger.touch_entry(entry)
     if entry.wanted_by == log.invocation_count:
-        _send(state, log, entry)
+        _send(state, log, entry, now_us)
 
 
 def begin_wait(state: State, request: BeginWait, past: Sequence[PastEvent], now_us: int) -> None:
-    log = _present_log(state, request)
+    log = _log_at_hand(state, request, now_us)
     if log is None:
         return
     waits.check(request.conditions, field="wait_for_conditions")
@@ -117,7 +119,7 @@ def begin_wait(state: State, request: BeginWait, past: Sequence[PastEvent], now_
 
 def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
     """Everything is checked before anything is made."""
-    log = _present_log(state, request)
+    log = _log_at_hand(state, request, now_us)
     if log is None:
         return
     triggers.check(state, request.requests)
@@ -182,6 +184,8 @@ def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
         task = state.tasks.get(task_id)
         if task is not None and task.log is not None and task.log.invocation_count == invocation_count:
             _received(task.log, order)
+            if order >= task.log.told_order:
+                task.log.told_order = 0
     wanted: list[tuple[DurableLog, Entry]] = []
     dropped: set[tuple[str, int]] = set()
     for ref in report.entries:
@@ -336,10 +340,7 @@ def stall(state: State, log: DurableLog, now_us: int) -> None:
     task = log.task
     if task.status is not TaskStatus.RUNNING or not _is_holding(log):
         return
-    if log.stream is not None:
-        reason = "a result that should come first was not asked for"
-        state.ledger.emit(DropInvocation(stream=log.stream, ref=_invocation_ref(log), reason=reason))
-    _evict(state, task, log, "restarted: a recorded result was not asked for again", now_us)
+    _start_over(state, log, "a recorded result that should come first was not asked for again", now_us)
 
 
 # Loading -------------------------------------------------------------------------------------------------------------
@@ -355,7 +356,9 @@ def restore_log(
 ) -> None:
     """Gives a loaded task its log. The flag beside an entry says that its child run has ended.
 
-    An invocation that was running is taken to have been sent everything: what it missed, its worker lists.
+    An invocation that was running is taken to have been sent everything: what it missed, its worker lists. How far it
+    has come is known if it has recorded something, for that is done at the end of the log only. If not, it starts over
+    when it asks for anything.
     """
     log = task.log = DurableLog(task)
     log.branch_id, log.branch_count = row.branch_id, row.branch_count
@@ -375,17 +378,12 @@ def restore_log(
         if is_child_over and not entry.is_satisfied:
             ended.append(entry)
         entry.has_woken = entry.is_satisfied
-        if entry.child_key and not entry.is_on_path:
-            _forget_key(task, entry)
-    if task.children:
-        # The rows of children know indexes too, by which a durable task does not tell them apart.
-        by_child = log.by_child
-        task.children = {k: r for k, r in task.children.items() if r not in by_child or by_child[r].child_key == k}
     for entry in log.entries.values():
         if entry.child_key and entry.is_on_path and entry.child_run_id is not None:
             if task.children is None:
                 task.children = {}
             task.children[entry.child_key] = entry.child_run_id
+    _find_cursor(log)
     _sort_queue(log)
     told = log.order_count if log.order_at_eviction is None else log.order_at_eviction
     _received(log, told)
@@ -424,6 +422,36 @@ def _present_log(state: State, request: DurableRequest) -> DurableLog | None:
         return None
     log.stream = request.stream
     return log
+
+
+def _log_at_hand(state: State, request: DurableRequest, now_us: int) -> DurableLog | None:
+    """The same for an operation, which needs to know its node."""
+    log = _present_log(state, request)
+    if log is None:
+        return None
+    log.told_order = 0
+    if not log.is_adrift:
+        return log
+    _start_over(state, log, "the engine has lost its place in the log", now_us)
+    return None
+
+
+def _find_cursor(log: DurableLog) -> None:
+    """After a load: which operation of the present invocation was the latest."""
+    path = [entry for entry in log.entries.values() if entry.is_on_path]
+    began_at_us = log.task.assigned_at_us
+    log.cursor = max((entry.node_id for entry in path), default=0)
+    has_recorded = began_at_us is not None and any(entry.created_at_us > began_at_us for entry in path)
+    log.is_adrift = bool(path) and not has_recorded
+
+
+def _start_over(state: State, log: DurableLog, reason: str, now_us: int) -> None:
+    """The present invocation is dropped and another one begins."""
+    if log.stream is not None:
+        state.ledger.emit(DropInvocation(stream=log.stream, ref=_invocation_ref(log), reason=reason))
+    _evict(state, log.task, log, f"restarted: {reason}", now_us)
+    if log.task.status is TaskStatus.EVICTED:
+        attempts.restore(state, log.task, now_us)
 
 
 def _drop(state: State, request: DurableRequest, reason: str) -> None:
@@ -514,7 +542,7 @@ def _want(state: State, log: DurableLog, entry: Entry, now_us: int) -> None:
     entry.wanted_by = log.invocation_count
     if entry.kind is EntryKind.MEMO:
         if entry.is_satisfied:
-            _send(state, log, entry)
+            _send(state, log, entry, now_us)
         return
     if not entry.is_awaited:
         entry.is_awaited = True
@@ -523,7 +551,7 @@ def _want(state: State, log: DurableLog, entry: Entry, now_us: int) -> None:
             _take_place(log, entry)
     if entry.is_satisfied:
         if entry.sent_by == log.invocation_count:
-            _send(state, log, entry)
+            _send(state, log, entry, now_us)
         else:
             _send_in_order(state, log, now_us)
 
@@ -556,7 +584,7 @@ def _send_in_order(state: State, log: DurableLog, now_us: int) -> None:
     start = log.next
     while log.next < len(queue) and queue[log.next].wanted_by == log.invocation_count:
         queue[log.next].sent_by = log.invocation_count
-        _send(state, log, queue[log.next])
+        _send(state, log, queue[log.next], now_us)
         log.next += 1
     if log.next != start or not _is_holding(log):
         _calm(state, log)
@@ -585,7 +613,9 @@ def _calm(state: State, log: DurableLog) -> None:
         state.timers.disarm()
 
 
-def _send(state: State, log: DurableLog, entry: Entry) -> None:
+def _send(state: State, log: DurableLog, entry: Entry, now_us: int) -> None:
+    if entry.order is not None:
+        log.told_order, log.told_at_us = entry.order, now_us
     if log.stream is not None:
         state.ledger.emit(EntryCompleted(stream=log.stream, ref=_ref(entry), order=entry.order, payload=entry.result))
 
@@ -599,7 +629,7 @@ def _received(log: DurableLog, order: int) -> None:
 
 def _evict(state: State, task: Task, log: DurableLog, reason: str, now_us: int) -> None:
     log.order_at_eviction = log.order_count
-    has_news = _has_unasked_news(log) or log.has_news()
+    has_news = _has_unasked_news(log) or log.has_news() or _is_under_way(log, now_us)
     if has_news and log.next < len(log.queue):
         log.order_at_eviction = (log.queue[log.next].order or 1) - 1
     _calm(state, log)
@@ -607,6 +637,15 @@ def _evict(state: State, task: Task, log: DurableLog, reason: str, now_us: int) 
     attempts.evict(state, task, reason, now_us)
     if has_news:
         attempts.restore(state, task, now_us)
+
+
+def _is_under_way(log: DurableLog, now_us: int) -> bool:
+    """Whether a result and the wish to be evicted may have passed each other, so that nobody has looked at the result.
+    A client that shows by nothing what it has is believed the second time."""
+    if log.told_order == 0 or (log.told_order == log.doubted_order and now_us - log.told_at_us >= UNDER_WAY_US):
+        return False
+    log.doubted_order = log.told_order
+    return True
 
 
 def _has_unasked_news(log: DurableLog) -> bool:

@@ -93,8 +93,9 @@ class Entry:
 
 class DurableLog:
     __slots__ = (
-        "branch_count", "branch_id", "branches", "by_child", "cursor", "entries", "invocation_count", "is_touched",
-        "next", "order_at_eviction", "order_count", "queue", "signals", "stalled_at_us", "stream", "task",
+        "branch_count", "branch_id", "branches", "by_child", "cursor", "doubted_order", "entries", "invocation_count",
+        "is_adrift", "is_touched", "next", "order_at_eviction", "order_count", "queue", "signals", "stalled_at_us",
+        "stream", "task", "told_at_us", "told_order",
     )  # fmt: skip
 
     def __init__(self, task: Task) -> None:
@@ -109,6 +110,14 @@ class DurableLog:
         self.invocation_count = 0
         self.cursor = 0
         """The node of the latest operation of this invocation."""
+        self.told_order = 0
+        """The last place in the order this invocation was sent; 0 if it has shown since then that it has it."""
+        self.told_at_us = 0
+        """When that was."""
+        self.doubted_order = 0
+        """The last place that may have passed an eviction on its way, for which the task was restored."""
+        self.is_adrift = False
+        """The invocation goes on since before a load, and which recorded operations it has done is not known."""
         self.queue: list[Entry] = []
         """Entries of the present path that have a place in the order, in order."""
         self.next = 0
@@ -148,7 +157,9 @@ class DurableLog:
         """The task was assigned: its program starts from the top."""
         self.invocation_count += 1
         self.cursor = self.next = 0
+        self.is_adrift = False
         self.stream = None
+        self.told_order = 0
         self.order_at_eviction = None
 
     def has_news(self) -> bool:

@@ -540,7 +540,6 @@ class Tenant:
             return
         if isinstance(subject, DurableLog):
             durable.stall(state, subject, now_us)
-            dag.settle_task(state, subject.task, now_us)
             return
         if isinstance(subject, Dormant):
             subject.due_at_us = None
@@ -772,7 +771,11 @@ class Tenant:
                     self._adopt_batch(task, task.worker, task_state.batch_id)
         for gate in loaded.gates:
             conditions.restore_gate(state, state.tasks[gate.task_id], gate)
+        # Children of a log are told apart by it; which keys stand for them it knows itself.
+        in_logs = {entry.child_run_id for log in loaded.logs for entry, _ in log.entries}
         for task_id, key, run_id in loaded.children:
+            if run_id in in_logs:
+                continue
             task = state.tasks[task_id]
             if task.children is None:
                 task.children = {}

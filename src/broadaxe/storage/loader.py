@@ -58,6 +58,8 @@ PAST_EVENTS_MAX: Final = 1_000
 
 _RUN_ROW_FIELDS = len(RunRow.__struct_fields__)
 _TASK_ROW_FIELDS = len(TaskRow.__struct_fields__)
+#: Where an entry's event keys are among its columns after the kind.
+_EVENT_KEYS = DurableEntryRow.__struct_fields__.index("event_keys") - 4
 _RUN_STATUS = {status.value: status for status in RunStatus}
 _TASK_STATUS = {status.value: status for status in TaskStatus}
 
@@ -240,6 +242,7 @@ async def _logs(connection: Any, tenant_id: str, task_ids: list[str]) -> dict[st
     entries: dict[str, list[tuple[DurableEntryRow, bool]]] = defaultdict(list)
     for row in await connection.fetch(statement("loader/durable_entries"), tenant_id, durable_ids):
         task_id, branch_id, node_id, kind, *rest, is_child_over = row
+        rest[_EVENT_KEYS] = tuple(rest[_EVENT_KEYS])
         entry = DurableEntryRow(task_id, branch_id, node_id, EntryKind(kind), *rest)
         entries[task_id].append((entry, is_child_over))
     return {

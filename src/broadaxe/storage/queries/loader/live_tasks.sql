@@ -25,7 +25,13 @@ from (
     where r.tenant_id = $1 and r.finished_at is null and r.is_dag
 ) as t
 left join lateral (
-    select max(e.seq) as event_count, max(e.at) filter (where e.type = 'STARTED' and e.retry_count = t.retry_count) as started_at
+    select
+        max(e.seq) as event_count,
+        -- A durable task may have been assigned several times within one attempt.
+        case
+            when max(e.seq) filter (where e.type = 'STARTED') > max(e.seq) filter (where e.type = 'ASSIGNED')
+                then max(e.at) filter (where e.type = 'STARTED' and e.retry_count = t.retry_count)
+        end as started_at
     from broadaxe.task_event as e
     where e.tenant_id = t.tenant_id and e.task_id = t.id
 ) as h on t.status = 'RUNNING'

@@ -1,0 +1,204 @@
+"""Books of durable tasks: what a log may never do, and what must have come true by now.
+
+Kept from committed rows, released effects and what workers listed, like `books.py`. `observe` is called after every
+commit, when `tables` has it already.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import msgspec
+
+from broadaxe.core.commands import ReportWaiting
+from broadaxe.core.decision import Decision, DurableEntryRow, EntryCompleted, EventRow, StartAttempt
+from broadaxe.core.lifecycle import TERMINAL, EntryKind, TaskStatus
+from broadaxe.core.waits import Condition, Progress
+from tests.simulation.books import hold
+from tests.simulation.programs import Transcripts
+from tests.simulation.tables import Place, Tables
+
+
+class DurableBooks:
+    def __init__(self, tables: Tables, transcripts: Transcripts) -> None:
+        self.tables = tables
+        self.transcripts = transcripts
+        self.before: dict[str, dict[Place, DurableEntryRow]] = {}
+        """Entries as they were after the commit before."""
+        self.outcomes: dict[tuple[str, Place], Any] = {}
+        self.orders: dict[str, int] = defaultdict(int)
+        """The highest place in the order ever given."""
+        self.invocations: dict[str, int] = {}
+        self.listed: set[tuple[str, int, Place]] = set()
+        """(task, invocation, place) that a worker has listed as awaited."""
+        self.sent: dict[tuple[str, int], int] = {}
+        """The highest place in the order an invocation was sent by this engine process."""
+        self.live: set[str] = set()
+        """Durable tasks that were not over after the commit before."""
+
+    def forget_memory(self) -> None:
+        self.sent.clear()
+
+    def list(self, report: ReportWaiting) -> None:
+        self.listed |= {(r.task_id, r.invocation_count, (r.branch_id, r.node_id)) for r in report.entries}
+
+    def observe(self, decision: Decision, *, replayed: set[str], is_at_rest: bool) -> None:
+        """`replayed` are runs that a replay of this batch was accepted for."""
+        writes = decision.writes
+        reopened = {
+            (task_id, entry.child_run_id)
+            for run_id in replayed
+            if (task_id := self.tables.run_rows[run_id].parent_task_id)
+            for entry in self.tables.entries[task_id].values()
+            if entry.child_run_id == run_id
+        }
+        hold({run_id for _, run_id in writes.reopened_children} <= replayed, "reopened without a replay", replayed)
+        self.transcripts.forked |= {task_id for task_id, _ in reopened}
+        touched = {entry.task_id for entry in writes.durable_entries} | {row.task_id for row in writes.durable_tasks}
+        touched |= {task_id for task_id, _ in (*writes.finished_children, *writes.reopened_children)}
+        self._check_events(writes.events)
+        for task_id in sorted(touched):
+            self._check_log(task_id, reopened)
+        for effect in decision.effects:
+            if isinstance(effect, EntryCompleted):
+                self._check_result(effect)
+            elif isinstance(effect, StartAttempt) and effect.invocation_count is not None:
+                known = self.invocations.get(effect.task_id, 0)
+                hold(effect.invocation_count > known, "an invocation begins twice", effect.task_id, known)
+                self.invocations[effect.task_id] = effect.invocation_count
+        for task_id in touched:
+            self.before[task_id] = dict(self.tables.entries[task_id])
+        self.live = {t for t in self.tables.logs if self.tables.tasks[t].status not in TERMINAL}
+        if is_at_rest:
+            self._check_news()
+
+    def first_due_us(self) -> int | None:
+        """When the first sleep that is still needed is over."""
+        return min(
+            (
+                entry.due_at_us
+                for task_id in self.live
+                for entry in self.tables.entries[task_id].values()
+                if entry.is_on_path and entry.due_at_us is not None
+            ),
+            default=None,
+        )
+
+    # ---------------------------------------------------------------------------------------------------------------
+
+    def _check_log(self, task_id: str, reopened: set[tuple[str, str]]) -> None:
+        entries, before = self.tables.entries[task_id], self.before.get(task_id, {})
+        for place, was in before.items():
+            entry = entries.get(place)
+            hold(entry is not None, "an entry is gone", task_id, place)
+            assert entry is not None
+            for name in ("kind", "identity", "label", "created_at_us", "child_run_id", "child_key", "workflow_name"):
+                hold(getattr(entry, name) == getattr(was, name), "an entry is another", task_id, place, name)
+            self._check_wait(was, entry)
+            hold(entry.is_awaited or not was.is_awaited, "not awaited any more", task_id, place)
+            if was.satisfied_at_us is None or (task_id, was.child_run_id) in reopened:
+                continue
+            for name in ("satisfied_at_us", "result"):
+                hold(getattr(entry, name) == getattr(was, name), "a result has changed", task_id, place, name)
+            hold(was.order is None or entry.order == was.order, "another place in the order", task_id, place)
+            hold(
+                entry.kind is not EntryKind.RUN
+                or self.tables.outcomes.get((task_id, place)) == self.outcomes.get((task_id, place)),
+                "another outcome of a child",
+                task_id,
+                place,
+                self.outcomes.get((task_id, place)),
+                self.tables.outcomes.get((task_id, place)),
+            )
+        for place, entry in entries.items():
+            if entry.kind is EntryKind.RUN:
+                assert entry.child_run_id is not None
+                outcome = self.tables.outcomes.get((task_id, place))
+                hold((outcome is None) is (entry.satisfied_at_us is None), "an outcome of nothing", task_id, place)
+                if outcome is not None:
+                    self.outcomes[task_id, place] = outcome
+            hold(entry.order is None or entry.satisfied_at_us is not None, "a place for nothing", task_id, place)
+            is_placed = entry.order is not None or not entry.is_awaited or not entry.is_on_path
+            hold(entry.satisfied_at_us is None or is_placed, "no place in the order", task_id, place)
+        fresh = sorted(
+            entry.order
+            for place, entry in entries.items()
+            if entry.order is not None and (place not in before or before[place].order != entry.order)
+        )
+        if task_id in self.transcripts.forked:
+            self.orders[task_id] = max([0, *(entry.order or 0 for entry in entries.values())])
+        else:
+            highest = self.orders[task_id]
+            hold(fresh == list(range(highest + 1, highest + 1 + len(fresh))), "gap in the order", task_id, fresh)
+            self.orders[task_id] = highest + len(fresh)
+        given = [entry.order for entry in entries.values() if entry.order is not None]
+        hold(len(given) == len(set(given)), "a place in the order given twice", task_id, given)
+
+    def _check_wait(self, was: DurableEntryRow, entry: DurableEntryRow) -> None:
+        for before, after in zip(_conditions(was), _conditions(entry), strict=True):
+            hold((before.condition, before.due_at_us) == (after.condition, after.due_at_us), "a condition moved", entry)
+            hold(before.data is None or before.data == after.data, "other data of a condition", entry)
+
+    def _check_events(self, events: list[EventRow]) -> None:
+        """An event reaches every wait for it that was there before."""
+        if not events:
+            return
+        for task_id in self.live:
+            if self.tables.tasks[task_id].status in TERMINAL:
+                continue
+            for place, was in self.before.get(task_id, {}).items():
+                entry = self.tables.entries[task_id][place]
+                if was.satisfied_at_us is not None or not (was.is_on_path and entry.is_on_path):
+                    continue
+                for before, after in zip(_conditions(was), _conditions(entry), strict=True):
+                    fits = any(matches(before.condition, event) for event in events)
+                    is_missed = before.data is None and after.data is None and fits
+                    hold(not is_missed, "an event was missed", task_id, place, after)
+
+    def _check_result(self, effect: EntryCompleted) -> None:
+        ref = effect.ref
+        place = ref.branch_id, ref.node_id
+        entry = self.tables.entries[ref.task_id][place]
+        hold(entry.satisfied_at_us is not None, "a result of nothing", effect)
+        if entry.kind is EntryKind.RUN:
+            is_listed = (ref.task_id, ref.invocation_count, place) in self.listed
+            hold(is_listed, "a child's result that nobody waits for", effect)
+        if entry.kind is EntryKind.MEMO or ref.task_id in self.transcripts.forked:
+            return
+        hold(effect.order == entry.order, "another place in the order", effect, entry)
+
+    def _check_news(self) -> None:
+        """An evicted task that something has come for is not left asleep."""
+        for task_id in self.live:
+            if self.tables.tasks[task_id].status is not TaskStatus.EVICTED:
+                continue
+            told = self.tables.logs[task_id].order_at_eviction
+            for place, entry in self.tables.entries[task_id].items():
+                if not entry.is_on_path:
+                    continue
+                hold(not self.tables.is_child_over(entry), "sleeps though a child has ended", task_id, place)
+                is_new = entry.order is not None and (told is None or entry.order > told)
+                hold(not is_new, "sleeps though something came", task_id, place, told)
+
+
+def matches(condition: Condition, event: EventRow) -> bool:
+    """Whether the event is what the condition waits for; expressions are computed here."""
+    if condition.is_sleep or event.key != condition.event_key:
+        return False
+    if condition.scope is not None and condition.scope != event.scope:
+        return False
+    payload = msgspec.json.decode(event.payload, type=dict[str, Any])
+    match condition.expression:
+        case "":
+            return True
+        case "input.n > 1":
+            return "n" in payload and payload["n"] > 1
+        case "input.nowhere == 1":
+            return payload.get("nowhere") == 1
+        case _:
+            raise AssertionError(condition.expression)
+
+
+def _conditions(entry: DurableEntryRow) -> tuple[Progress, ...]:
+    return () if entry.wait is None else msgspec.json.decode(entry.wait, type=tuple[Progress, ...])
