@@ -184,7 +184,7 @@ def _log(log: DurableLog) -> object:
     """Without how far the invocation has come, which a load forgets."""
     return (
         log.row(),
-        log.branches,
+        dict(log.branches),
         {
             (entry.branch_id, entry.node_id): (
                 msgspec.structs.replace(entry.row(), result=None),
