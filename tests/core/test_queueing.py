@@ -278,7 +278,7 @@ def test_labels_are_added_and_replaced() -> None:
 
 def tasks_in_memory() -> int:
     gc.collect()
-    return sum(isinstance(thing, (Task, Run)) for thing in gc.get_objects())
+    return sum(type(thing) in (Task, Run) for thing in gc.get_objects())
 
 
 def test_finished_runs_leave_memory() -> None:

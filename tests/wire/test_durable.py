@@ -46,7 +46,7 @@ async def test_a_sleep_survives_worker_and_engine(
     """Line 45. The deadline is the original one; the slot is free while it sleeps."""
     worker, worker_id = await start_worker(engine=own_engine, program=PROGRAM)
     client = own_engine.client()
-    reference = await start(client, "sleeper", Cue(key=key, n=12))
+    reference = await start(client, "durable-sleeper", Cue(key=key, n=12))
     await stage.heard(key, "invocation")
     async with Rest(own_engine.url, own_engine.token, client.tenant_id) as rest:
         await until_evicted(rest, reference.workflow_run_id)
@@ -57,7 +57,7 @@ async def test_a_sleep_survives_worker_and_engine(
     await own_engine.kill()
     await own_engine.start()
     await start_worker("again", engine=own_engine, program=PROGRAM)
-    answer = await result(reference, "sleeper")
+    answer = await result(reference, "durable-sleeper")
     assert answer["invocation"] >= 2
     async with Rest(own_engine.url, own_engine.token, client.tenant_id) as rest:
         (entry,) = [e for e in await rest.durable_log(reference.workflow_run_id) if e["kind"] == "WAIT_FOR"]
@@ -72,12 +72,12 @@ async def test_a_sleep_survives_worker_and_engine(
 
 async def test_an_event_wakes_everyone_whose_expression_it_meets(durable: Hatchet, stage: Stage, key: str) -> None:
     """Line 46."""
-    both = [await start(durable, "waiter", Cue(key=key, n=n, text="input.n > 1")) for n in range(2)]
+    both = [await start(durable, "durable-waiter", Cue(key=key, n=n, text="input.n > 1")) for n in range(2)]
     await stage.heard(key, "waiting", count=2)
     await durable_waits(durable, *both)
     await durable.event.aio_push(f"durable:{key}", {"n": 1})
     await durable.event.aio_push(f"durable:{key}", {"n": 2})
-    assert [await result(one, "waiter") for one in both] == [{"got": {"n": 2}}] * 2
+    assert [await result(one, "durable-waiter") for one in both] == [{"got": {"n": 2}}] * 2
 
 
 async def durable_waits(hatchet: Hatchet, *references: Any) -> None:
@@ -95,18 +95,18 @@ async def test_looking_back_finds_the_newest_event_of_the_scope(durable: Hatchet
     """Line 47."""
     for n, scope in ((1, "mine"), (2, "mine"), (3, "other"), (4, None)):
         await durable.event.aio_push(f"durable:{key}", {"n": n}, scope=scope)
-    assert await result(await start(durable, "looker", Cue(key=key)), "looker") == {"got": {"n": 2}}
+    assert await result(await start(durable, "durable-looker", Cue(key=key)), "durable-looker") == {"got": {"n": 2}}
 
 
 async def test_of_alternatives_only_what_fired_is_told(durable: Hatchet, stage: Stage, key: str) -> None:
     """Line 48."""
-    slept = await start(durable, "either", Cue(key=f"{key}-slept", n=1))
-    told = await start(durable, "either", Cue(key=f"{key}-told", n=500))
+    slept = await start(durable, "durable-either", Cue(key=f"{key}-slept", n=1))
+    told = await start(durable, "durable-either", Cue(key=f"{key}-told", n=500))
     await stage.heard(f"{key}-told", "waiting")
     await durable_waits(durable, told)
     await durable.event.aio_push(f"durable:{key}-told", {"x": 1})
-    assert await result(slept, "either") == {"fired": {"CREATE": {"sleep:1s": [{"sleep_duration": "1s"}]}}}
-    assert await result(told, "either") == {"fired": {"CREATE": {f"durable:{key}-told": [{"x": 1}]}}}
+    assert await result(slept, "durable-either") == {"fired": {"CREATE": {"sleep:1s": [{"sleep_duration": "1s"}]}}}
+    assert await result(told, "durable-either") == {"fired": {"CREATE": {f"durable:{key}-told": [{"x": 1}]}}}
 
 
 # Children ----------------------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ async def test_children_are_not_run_again_when_the_worker_is_lost(
     """Lines 49 and 50: ten children, a DAG, a failure that is caught, one that nobody waits for."""
     worker, _ = await start_worker(engine=own_engine, program=PROGRAM)
     client = own_engine.client()
-    reference = await start(client, "parent", Cue(key=key))
+    reference = await start(client, "durable-parent", Cue(key=key))
     await stage.heard(f"{key}-kids", "kid", count=10)
     async with Rest(own_engine.url, own_engine.token, client.tenant_id) as rest:
 
@@ -133,7 +133,7 @@ async def test_children_are_not_run_again_when_the_worker_is_lost(
     await start_worker("other", engine=own_engine, program=PROGRAM)
     stage.open(f"{key}-kids", "kid-9")
     answer = await asyncio.wait_for(reference.aio_result(), 120)
-    answer = answer["parent"]
+    answer = answer["durable-parent"]
     assert (answer["sum"], answer["both"], answer["caught"]) == (45, {"left": {"n": 5}, "right": {"n": 6}}, True)
     assert answer["invocation"] >= 2
     ran = [signal.data["n"] for signal in stage.told(f"{key}-kids", "kid")]
@@ -142,7 +142,7 @@ async def test_children_are_not_run_again_when_the_worker_is_lost(
     assert all(ran.count(n) == 1 for n in range(9)), "what was done is not done again"
     await client.runs.aio_replay(reference.workflow_run_id)
     again = await asyncio.wait_for(reference.aio_result(), LONG_S)
-    assert {**again["parent"], "invocation": 0} == {**answer, "invocation": 0}
+    assert {**again["durable-parent"], "invocation": 0} == {**answer, "invocation": 0}
     assert len(stage.told(f"{key}-unlucky", "kid")) == 1
 
 
@@ -151,15 +151,18 @@ async def test_children_are_not_run_again_when_the_worker_is_lost(
 
 async def test_another_operation_than_the_recorded_one_is_noticed(durable: Hatchet, key: str) -> None:
     """Line 51."""
-    assert await result(await start(durable, "fickle", Cue(key=key)), "fickle") == {"node": 1, "invocation": 2}
+    assert await result(await start(durable, "durable-fickle", Cue(key=key)), "durable-fickle") == {
+        "node": 1,
+        "invocation": 2,
+    }
 
 
 async def test_a_replay_returns_what_was_recorded(durable: Hatchet, stage: Stage, key: str) -> None:
     """Line 52."""
-    reference = await start(durable, "sleeper", Cue(key=key, n=1))
-    first = await result(reference, "sleeper")
+    reference = await start(durable, "durable-sleeper", Cue(key=key, n=1))
+    first = await result(reference, "durable-sleeper")
     await durable.runs.aio_replay(reference.workflow_run_id)
-    again = await result(reference, "sleeper")
+    again = await result(reference, "durable-sleeper")
     assert again["began"] == first["began"]
     assert again["invocation"] == first["invocation"] + 1
 
@@ -168,8 +171,8 @@ async def test_a_reset_does_the_rest_again_and_branches_have_branches(
     durable: Hatchet, stage: Stage, engine: EngineProcess, key: str
 ) -> None:
     """Line 53."""
-    reference = await start(durable, "three-sleeps", Cue(key=key))
-    await result(reference, "three-sleeps")
+    reference = await start(durable, "durable-three-sleeps", Cue(key=key))
+    await result(reference, "durable-three-sleeps")
     run_id = reference.workflow_run_id
     async with Rest(engine.url, engine.token, durable.tenant_id) as rest:
         for branch_id, node in ((1, 2), (2, 3)):
@@ -195,7 +198,7 @@ async def test_an_evicted_task_can_be_cancelled(
     durable: Hatchet, stage: Stage, engine: EngineProcess, key: str
 ) -> None:
     """Line 54."""
-    reference = await start(durable, "sleeper", Cue(key=key, n=600))
+    reference = await start(durable, "durable-sleeper", Cue(key=key, n=600))
     async with Rest(engine.url, engine.token, durable.tenant_id) as rest:
         await until_evicted(rest, reference.workflow_run_id)
         await rest.cancel(reference.workflow_run_id)
@@ -207,7 +210,7 @@ async def test_an_evicted_task_can_be_cancelled(
 async def test_an_evicted_task_can_be_restored_by_hand(
     durable: Hatchet, stage: Stage, engine: EngineProcess, key: str
 ) -> None:
-    reference = await start(durable, "sleeper", Cue(key=key, n=600))
+    reference = await start(durable, "durable-sleeper", Cue(key=key, n=600))
     async with Rest(engine.url, engine.token, durable.tenant_id) as rest:
         await until_evicted(rest, reference.workflow_run_id)
         assert await rest.restore(reference.workflow_run_id) is True
@@ -223,13 +226,13 @@ async def test_a_worker_that_ends_evicts_what_waits_and_another_goes_on(
     """Line 54: SIGTERM, and a task that is otherwise never evicted."""
     worker, _ = await start_worker(engine=own_engine, program=PROGRAM)
     client = own_engine.client()
-    reference = await start(client, "never-evicted", Cue(key=key, n=5))
+    reference = await start(client, "durable-never-evicted", Cue(key=key, n=5))
     await stage.heard(key, "waiting")
     await durable_waits(client, reference)
     worker.terminate()
     assert await worker.ended() == 0
     await start_worker("other", engine=own_engine, program=PROGRAM)
-    assert (await result(reference, "never-evicted"))["invocation"] == 2
+    assert (await result(reference, "durable-never-evicted"))["invocation"] == 2
 
 
 async def test_a_worker_without_room_evicts_one_that_waits(
@@ -238,7 +241,7 @@ async def test_a_worker_without_room_evicts_one_that_waits(
     """Line 54: ten wait on a worker with ten durable slots, so the eleventh gets the place of one of them."""
     await start_worker(engine=own_engine, program=PROGRAM)
     client = own_engine.client()
-    waiting = [await start(client, "waiter", Cue(key=key, n=n)) for n in range(11)]
+    waiting = [await start(client, "durable-waiter", Cue(key=key, n=n)) for n in range(11)]
     await stage.heard(key, "waiting", count=11, within_s=60)
     await durable_waits(client, *waiting)
     wanted = {"since": BEGINNING, "only_tasks": "false", "statuses": "RUNNING"}
@@ -251,12 +254,12 @@ async def test_a_worker_without_room_evicts_one_that_waits(
         working = {row["metadata"]["id"] for row in await rest.runs(**wanted, running_filter="ON_WORKER")}
         assert working and not evicted & working
     await client.event.aio_push(f"durable:{key}", {"n": 1})
-    assert [await result(one, "waiter") for one in waiting] == [{"got": {"n": 1}}] * 11
+    assert [await result(one, "durable-waiter") for one in waiting] == [{"got": {"n": 1}}] * 11
 
 
 async def test_what_raced_ends_the_same_way_in_a_replay(durable: Hatchet, stage: Stage, key: str) -> None:
     """Line 55."""
-    reference = await start(durable, "racer", Cue(key=key))
+    reference = await start(durable, "durable-racer", Cue(key=key))
     await durable_waits(durable, reference)
 
     async def both_wait() -> bool:
@@ -267,9 +270,9 @@ async def test_what_raced_ends_the_same_way_in_a_replay(durable: Hatchet, stage:
     for name in ("b", "a"):
         await durable.event.aio_push(f"{name}:{key}", {})
         await eventually(lambda n=name: _came(stage, key, n), what=f"{name} came")
-    assert await result(reference, "racer") == {"order": ["b", "a"]}
+    assert await result(reference, "durable-racer") == {"order": ["b", "a"]}
     await durable.runs.aio_replay(reference.workflow_run_id)
-    assert await result(reference, "racer") == {"order": ["b", "a"]}
+    assert await result(reference, "durable-racer") == {"order": ["b", "a"]}
 
 
 async def _came(stage: Stage, key: str, name: str) -> bool:
@@ -281,7 +284,7 @@ async def _came(stage: Stage, key: str, name: str) -> bool:
 
 async def test_conditions_between_tasks(durable: Hatchet, engine: EngineProcess, key: str) -> None:
     """Line 56; every line of section 6.8 is in tests/core/test_conditions.py."""
-    goes, skips, stops = [await start(durable, "conditional", Cue(key=key, n=n)) for n in (0, 1, 2)]
+    goes, skips, stops = [await start(durable, "durable-conditional", Cue(key=key, n=n)) for n in (0, 1, 2)]
     async with Rest(engine.url, engine.token, durable.tenant_id) as rest:
 
         async def is_waiting() -> bool:

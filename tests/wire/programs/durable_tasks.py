@@ -17,7 +17,7 @@ LONG = timedelta(minutes=10)
 
 
 def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
-    @hatchet.task(name="kid", input_validator=Cue)
+    @hatchet.task(name="durable-kid", input_validator=Cue)
     async def kid(cue: Cue, ctx: Context) -> dict[str, int]:
         await tell(cue, "kid", n=cue.n)
         if cue.fail:
@@ -26,7 +26,7 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
             await gate(cue, f"kid-{cue.n}")
         return {"n": cue.n}
 
-    pair = hatchet.workflow(name="kid-pair", input_validator=Cue)
+    pair = hatchet.workflow(name="durable-kid-pair", input_validator=Cue)
 
     @pair.task(name="left")
     async def left(cue: Cue, ctx: Context) -> dict[str, int]:
@@ -36,7 +36,7 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
     async def right(cue: Cue, ctx: Context) -> dict[str, int]:
         return {"n": cue.n + 1}
 
-    @hatchet.durable_task(name="sleeper", input_validator=Cue, execution_timeout=LONG, eviction_policy=SHORT)
+    @hatchet.durable_task(name="durable-sleeper", input_validator=Cue, execution_timeout=LONG, eviction_policy=SHORT)
     async def sleeper(cue: Cue, ctx: DurableContext) -> dict[str, Any]:
         """Notes the time, sleeps `n` seconds."""
         began = await ctx.aio_now()
@@ -44,26 +44,26 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
         await ctx.aio_sleep_for(timedelta(seconds=cue.n))
         return {"began": began.isoformat(), "invocation": ctx.invocation_count}
 
-    @hatchet.durable_task(name="waiter", input_validator=Cue, execution_timeout=LONG, retries=1)
+    @hatchet.durable_task(name="durable-waiter", input_validator=Cue, execution_timeout=LONG, retries=1)
     async def waiter(cue: Cue, ctx: DurableContext) -> dict[str, Any]:
         """Waits for the event named like the cue; `text` is an expression."""
         await tell(cue, "waiting", n=cue.n)
         got = await ctx.aio_wait_for_event(f"durable:{cue.key}", cue.text or None)
         return {"got": got}
 
-    @hatchet.durable_task(name="looker", input_validator=Cue, execution_timeout=LONG)
+    @hatchet.durable_task(name="durable-looker", input_validator=Cue, execution_timeout=LONG)
     async def looker(cue: Cue, ctx: DurableContext) -> dict[str, Any]:
         window = timedelta(minutes=5)
         got = await ctx.aio_wait_for_event(f"durable:{cue.key}", scope="mine", lookback_window=window)
         return {"got": got}
 
-    @hatchet.durable_task(name="either", input_validator=Cue, execution_timeout=LONG)
+    @hatchet.durable_task(name="durable-either", input_validator=Cue, execution_timeout=LONG)
     async def either(cue: Cue, ctx: DurableContext) -> dict[str, Any]:
         event = UserEventCondition(event_key=f"durable:{cue.key}")
         await tell(cue, "waiting")
         return {"fired": await ctx.aio_wait_for("either", or_(SleepCondition(timedelta(seconds=cue.n)), event))}
 
-    @hatchet.durable_task(name="parent", input_validator=Cue, execution_timeout=LONG, retries=1)
+    @hatchet.durable_task(name="durable-parent", input_validator=Cue, execution_timeout=LONG, retries=1)
     async def parent(cue: Cue, ctx: DurableContext) -> dict[str, Any]:
         """Ten kids, a DAG, an unlucky one, and one that nobody waits for."""
         await tell(cue, "invocation", count=ctx.invocation_count)
@@ -90,7 +90,7 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
             "forgotten": forgotten.workflow_run_id,
         }
 
-    @hatchet.durable_task(name="fickle", input_validator=Cue, execution_timeout=LONG, retries=1)
+    @hatchet.durable_task(name="durable-fickle", input_validator=Cue, execution_timeout=LONG, retries=1)
     async def fickle(cue: Cue, ctx: DurableContext) -> dict[str, Any]:
         """Sleeps in its first attempt, waits for an event in its second."""
         try:
@@ -102,14 +102,14 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
             return {"node": error.node_id, "invocation": error.invocation_count}
         return {}
 
-    @hatchet.durable_task(name="three-sleeps", input_validator=Cue, execution_timeout=LONG)
+    @hatchet.durable_task(name="durable-three-sleeps", input_validator=Cue, execution_timeout=LONG)
     async def three_sleeps(cue: Cue, ctx: DurableContext) -> dict[str, Any]:
         for number in (1, 2, 3):
             await ctx.aio_sleep_for(timedelta(seconds=1), label=f"sleep {number}")
             await tell(cue, "slept", number=number, invocation=ctx.invocation_count)
         return {"invocation": ctx.invocation_count}
 
-    @hatchet.durable_task(name="racer", input_validator=Cue, execution_timeout=LONG)
+    @hatchet.durable_task(name="durable-racer", input_validator=Cue, execution_timeout=LONG)
     async def racer(cue: Cue, ctx: DurableContext) -> dict[str, Any]:
         """Waits for two events at once; tells in which order they came."""
         order: list[str] = []
@@ -124,14 +124,17 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
         return {"order": order}
 
     @hatchet.durable_task(
-        name="never-evicted", input_validator=Cue, execution_timeout=LONG, eviction_policy=EvictionPolicy(ttl=None)
+        name="durable-never-evicted",
+        input_validator=Cue,
+        execution_timeout=LONG,
+        eviction_policy=EvictionPolicy(ttl=None),
     )
     async def never_evicted(cue: Cue, ctx: DurableContext) -> dict[str, Any]:
         await tell(cue, "waiting")
         await ctx.aio_sleep_for(timedelta(seconds=cue.n))
         return {"invocation": ctx.invocation_count}
 
-    dag = hatchet.workflow(name="conditional", input_validator=Cue)
+    dag = hatchet.workflow(name="durable-conditional", input_validator=Cue)
 
     @dag.task(name="first")
     async def first(cue: Cue, ctx: Context) -> dict[str, int]:

@@ -51,10 +51,13 @@ async def stream(hatchet: Hatchet, run_id: str, key: str) -> list[tuple[str, str
     return heard
 
 
-async def stream_by_metadata(hatchet: Hatchet, workflow: str, input: dict[str, Any], key: str, value: str) -> list[str]:
-    follower = hatchet.listener.stream_by_additional_metadata(key, value)
-    await hatchet.admin.aio.run_workflow(workflow, input, options={"additional_metadata": {key: value}})
-    return [str(event.type) async for event in follower]
+async def stream_by_metadata(hatchet: Hatchet, name: str, value: str, key: str) -> list[tuple[str, str]]:
+    """What a follower of all runs with this metadata hears, until none is left. Tells the stage each piece."""
+    heard: list[tuple[str, str]] = []
+    async for event in hatchet.listener.stream_by_additional_metadata(name, value):
+        heard.append((str(event.type), event.payload))
+        await tell(Cue(key=key), f"heard {event.payload}")
+    return heard
 
 
 def push(hatchet: Hatchet, key: str, payload: dict[str, Any], **options: Any) -> str:

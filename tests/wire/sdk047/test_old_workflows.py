@@ -59,9 +59,17 @@ async def test_followers_hear_the_steps_and_what_they_stream(old: Caller, stage:
     assert await old("result_of", run_id=run_id) == {"speak": {"tone": "calm"}}
 
 
-async def test_runs_are_followed_by_metadata(old: Caller, key: str) -> None:
-    heard = await old("stream_by_metadata", workflow="OldDag", input={"key": key, "n": 1}, key="chat", value=key)
-    assert sum(kind.endswith("COMPLETED") for kind in heard) == 4  # three steps and the run
+async def test_runs_are_followed_by_metadata(old: Caller, stage: Stage, key: str) -> None:
+    said = {"key": key, "text": "clears its throat"}
+    await old("run", workflow="OldSpeech", input=said, additional_metadata={"chat": key})
+    following = asyncio.create_task(old("stream_by_metadata", name="chat", value=key, key=key))
+    await stage.heard(key, "heard hm")
+    stage.open(key)
+    await stage.heard(key, "heard two")
+    stage.open(key, "end")
+    heard = await following
+    assert [payload for kind, payload in heard if kind.endswith("STREAM") and payload != "hm"] == ["one", "two"]
+    assert heard[-1][0].endswith("COMPLETED")
 
 
 @pytest.mark.parametrize(
