@@ -119,6 +119,9 @@ class DurableBooks:
                 if outcome is not None:
                     self.outcomes[task_id, place] = outcome
             hold(entry.order is None or entry.satisfied_at_us is not None, "a place for nothing", task_id, place)
+            hold(entry.order is None or entry.is_awaited, "a place for what nobody waits for", task_id, place)
+            if place not in before or before[place].wait != entry.wait:
+                self._check_data(entry)
             is_placed = entry.order is not None or not entry.is_awaited or not entry.is_on_path
             hold(entry.satisfied_at_us is None or is_placed, "no place in the order", task_id, place)
         fresh = sorted(
@@ -139,6 +142,19 @@ class DurableBooks:
         for before, after in zip(_conditions(was), _conditions(entry), strict=True):
             hold((before.condition, before.due_at_us) == (after.condition, after.due_at_us), "a condition moved", entry)
             hold(before.data is None or before.data == after.data, "other data of a condition", entry)
+
+    def _check_data(self, entry: DurableEntryRow) -> None:
+        """An event that a wait took is one it waits for, and came since it began."""
+        for progress in _conditions(entry):
+            condition, data = progress.condition, progress.data
+            if data is None or condition.is_sleep:
+                continue
+            since_us = entry.created_at_us if condition.since_us is None else condition.since_us
+            fits = any(
+                event.payload == data and event.seen_at_us >= since_us and matches(condition, event)
+                for event in self.tables.pushed.values()
+            )
+            hold(fits, "an event that was not waited for", entry, data)
 
     def _check_events(self, events: list[EventRow]) -> None:
         """An event reaches every wait for it that was there before."""

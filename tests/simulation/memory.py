@@ -126,10 +126,14 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> None:
 
 
 def check_timers(tenant: Tenant) -> None:
-    """Every deadline that somebody carries is armed."""
+    """Every deadline that somebody carries is armed, and every wait that can still move its task."""
     state = tenant._state
     armed = {(alarm[2], id(alarm[3])) for alarm in state.timers._heap if is_valid(alarm)}
     for task in state.tasks.values():
+        for entry in [] if task.log is None else task.log.all_entries():
+            if entry.wait is not None:
+                is_open = entry.is_on_path and not entry.is_satisfied and not task.is_terminal
+                hold(entry.wait.is_armed is is_open, "a wait is armed", task.id, entry.node_id, entry.wait.is_armed)
         must = task.status in (TaskStatus.QUEUED, TaskStatus.BACKOFF, TaskStatus.RUNNING)
         hold((task.due_at_us is not None) is must, "a deadline", task.id, task.status, task.due_at_us)
         hold(not must or (AlarmKind.TASK_DUE, id(task)) in armed, "an alarm for", task.id)

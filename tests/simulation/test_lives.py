@@ -62,7 +62,7 @@ def test_a_seed_lives_the_same_life_twice() -> None:
 def test_the_books_notice_a_lost_batch() -> None:
     """The checks can fail: a commit that is forgotten breaks a promise at the latest when memory is loaded again."""
     life = Life(1)
-    commit, left = life.tables.commit, 30
+    commit, left = life.tables.commit, 10
 
     def forgets_one(writes: Writes) -> None:
         nonlocal left
@@ -116,7 +116,7 @@ def test_the_books_notice_units_given_twice() -> None:
 
 def test_the_books_notice_a_key_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Claims, "get", lambda *_: None)
-    life = Life(3)
+    life = Life(1)
     life.chances.keys = 1.0
     with pytest.raises(Broken, match="two runs for one key"):
         life.live(200)
