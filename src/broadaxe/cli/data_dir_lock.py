@@ -52,6 +52,7 @@ def only_engine(data_dir: Path, flag: str = "--data-dir", *, patience_s: float =
                     f"stop it, or choose another directory with {flag}",
                     field=flag,
                 )
+            # A lock of the system can be waited for without a limit or not at all; looking again is how to give up.
             time.sleep(LOOK_EVERY_S)
         file.seek(0)
         file.truncate()

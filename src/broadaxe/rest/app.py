@@ -122,6 +122,7 @@ def create_http_app(
     for routes in _ROUTERS:
         app.include_router(routes)
     docs = DocsSite(settings.docs_dir)
+    # FastAPI's own way to give the document another form is to replace the method.
     app.openapi = cache(partial(describe, app, _ROUTERS))  # type: ignore[method-assign]
     reference = ApiReference(app.openapi)
     dashboard = DashboardSite(settings.dashboard_dir)

@@ -80,6 +80,7 @@ async def list_crons(scope: ViewerScope, context: ContextDep, query: Annotated[C
         cron_name=query.cron_name,
         metadata=pairs_of(query.additional_metadata, field="additionalMetadata"),
     )
+    # Both parts are literals, whose product the type checker does not form.
     order: CronOrder = f"{query.order_by} {query.direction}"  # type: ignore[assignment]
     records, total = await context.calendar.crons_page(wanted, order, limit=query.limit, offset=query.offset)
     return wire.CronList(

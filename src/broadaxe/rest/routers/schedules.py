@@ -150,6 +150,7 @@ async def list_schedules(
         parent_task_id=query.parent_task_id,
         metadata=pairs_of(query.additional_metadata, field="additionalMetadata"),
     )
+    # Both parts are literals, whose product the type checker does not form.
     order: ScheduleOrder = f"{query.order_by} {query.direction}"  # type: ignore[assignment]
     records = await context.calendar.schedules_page(wanted, order, limit=query.limit, offset=query.offset)
     total = await context.calendar.count_schedules(wanted)
