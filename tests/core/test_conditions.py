@@ -242,6 +242,22 @@ def test_a_replay_waits_anew() -> None:
     assert flow.b is R
 
 
+def test_ended_and_replayed_in_one_batch_writes_its_conditions_once() -> None:
+    flow = Flow(event(WAIT, "go"))
+    flow.end_a()
+    flow.push("go")
+    for name in ("b", "c"):
+        flow.world.complete(flow.world.task(flow.run, name))
+    flow.world.do(ReplayTasks((flow.run,)))
+    flow.end_a()
+    flow.world.batch(CancelTasks((flow.run,)), ReplayTasks((flow.world.task(flow.run, "b"),)))
+    (gate,) = flow.world.decisions[-1].writes.gates
+    assert (gate.is_open, gate.fired) == (True, None)
+    assert flow.b is W
+    flow.push("go")
+    assert flow.b is R
+
+
 @pytest.mark.parametrize(
     ("spec", "field"),
     [

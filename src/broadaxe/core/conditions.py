@@ -91,7 +91,9 @@ def weigh(run: Run, position: int) -> Decided | dict[ConditionAction, list[Condi
 
 def close_in(state: State, task: Task, left: dict[ConditionAction, list[ConditionRule]], now_us: int) -> None:
     """Puts the task behind a gate."""
-    gate = task.gate = Gate(task)
+    # One gate for a task, however often it is replayed: its row is written once per batch.
+    gate = task.gate = task.gate or Gate(task)
+    gate.waits, gate.fired, gate.is_open = {}, None, True
     for action, rules in left.items():
         conditions = [
             Condition(
@@ -120,6 +122,12 @@ def open_up(state: State, gate: Gate, action: ConditionAction | None) -> None:
         gate.fired = waits.encoded(fired)
     for wait in gate.waits.values():
         waits.disarm(state, wait)
+    state.ledger.touch_gate(gate)
+
+
+def forget_fired(state: State, gate: Gate) -> None:
+    """The task starts anew: what let it through before is past."""
+    gate.fired = None
     state.ledger.touch_gate(gate)
 
 

@@ -146,7 +146,8 @@ def _reset(state: State, task: Task, now_us: int) -> None:
         _take_answer(state, task.run, None)
     if task.log is not None:
         waits.arm_log(state, task.log)
-    task.gate = None
+    if task.gate is not None:
+        conditions.forget_fired(state, task.gate)
     state.ledger.touch_task(task)
     state.ledger.record(task, TaskEventType.RETRIED_BY_USER, now_us)
 
