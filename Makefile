@@ -141,6 +141,10 @@ simulate: $(STAMPS)/packages ## Simulated lives of a tenant: SEEDS=1000, or SEED
 bench: $(STAMPS)/packages ## Measure latency, throughput and CPU per task; prints a table
 	@$(PY) bench/run.py $(BENCH_ARGS)
 
+.PHONY: bench-deciding
+bench-deciding: $(STAMPS)/packages ## Measure what the core alone needs for a command; prints a table
+	@$(PY) bench/deciding.py
+
 .PHONY: bench-backlog
 bench-backlog: $(STAMPS)/packages ## Measure fan-out, chains, many keys and a backlog; prints a table
 	@$(PY) bench/backlog.py $(BENCH_ARGS)

@@ -1,4 +1,4 @@
-"""What a definition may say, how it is normalised, what makes two of them the same; durations and event keys."""
+"""What a definition may say, how it is normalised, what makes two of them the same; durations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from broadaxe.core.definition import (
     WorkflowSpec,
     check_name,
     checksum,
-    event_key_matches,
     normalise,
     normalise_action_id,
 )
@@ -272,46 +271,3 @@ def test_the_checksum_sees_everything_else(other: WorkflowSpec) -> None:
 def test_a_definition_survives_its_json() -> None:
     definition = normalised(task("a", slots={"gpu": 2}), task("b", "a"), on_failure=task("z"))
     assert msgspec.json.decode(msgspec.json.encode(definition), type=WorkflowDefinition) == definition
-
-
-# Event keys ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("pattern", "key", "matches"),
-    [
-        ("a.b", "a.b", True),
-        ("a.b", "a.bc", False),
-        ("a.b", "A.b", False),
-        ("a.*", "a.b.c", True),
-        ("a.*", "a.", True),
-        ("a.*", "a", False),
-        ("*", "", True),
-        ("*.c", "a.b.c", True),
-        ("a*c", "ac", True),
-        ("a*a", "a", False),
-        ("a*b*c", "a-b-b-c", True),
-        ("a*b*c", "acb", False),
-        ("**", "anything", True),
-        ("a%b", "a-b", False),
-        ("a_b", "a-b", False),
-        ("a.b", "axb", False),
-    ],
-)
-def test_event_keys(pattern: str, key: str, matches: bool) -> None:
-    assert event_key_matches(pattern, key) is matches
-
-
-def plain_match(pattern: str, key: str) -> bool:
-    """The definition of a match, too slow for anything but a test."""
-    if not pattern:
-        return not key
-    if pattern[0] == "*":
-        return any(plain_match(pattern[1:], key[start:]) for start in range(len(key) + 1))
-    return bool(key) and key[0] == pattern[0] and plain_match(pattern[1:], key[1:])
-
-
-@bounded
-@given(st.text("ab*", max_size=7), st.text("ab", max_size=7))
-def test_event_keys_match_as_defined(pattern: str, key: str) -> None:
-    assert event_key_matches(pattern, key) is plain_match(pattern, key)

@@ -95,7 +95,7 @@ class Chances:
             name=name,
             tasks=tuple(tasks),
             on_failure=self.task("oops", ()) if self.at(0.25) else None,
-            event_triggers=chance.choice(((), ("key",), ("k*", "*y"))),
+            event_triggers=chance.choice(((), ("key",), ("k*", "*y"), ("*e*", "k*y", "other"))),
             default_priority=chance.choice((None, None, 2)),
             sticky=sticky,
             concurrency=(self.asked_rule(),) if is_key_asked_for else rules,

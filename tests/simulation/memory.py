@@ -92,6 +92,7 @@ def picture(tenant: Tenant) -> dict[str, Any]:
         "gates": {task.id: task.gate.row() for task in state.tasks.values() if task.gate is not None},
         "verdicts": {run.id: sorted(run.verdicts or ()) for run in state.runs.values()},
         "claims": dict(state.claims.items()),
+        "event patterns": state.event_patterns.known(),
         "filters": {filter_.id: filter_.row() for filter_ in state.filters.values()},
         "filters of workflows": {
             workflow.id: {scope: list(chosen) for scope, chosen in workflow.filters.items()}

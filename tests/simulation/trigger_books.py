@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import msgspec
@@ -135,9 +136,9 @@ class TriggerBooks:
                     for row in own
                     if row.scope == event.scope and _says(row.expression, run_input, row.payload)
                 ]
-            # Every pattern of the simulation matches this one key; others are for those who wait for events.
-            for pair in chosen if event.key == "key" else ():
-                expected[workflow.id, *pair] += len(definition.event_triggers)
+            matches = sum(fnmatchcase(event.key, pattern) for pattern in definition.event_triggers)
+            for pair in chosen:
+                expected[workflow.id, *pair] += matches
         expected = +expected
         for place in {*started, *expected}:
             is_right = started[place] == expected[place]

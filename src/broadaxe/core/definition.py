@@ -363,22 +363,6 @@ def normalise_action_id(action_id: str, *, field: str) -> str:
     return action_id.lower()
 
 
-def event_key_matches(pattern: str, key: str) -> bool:
-    """Whether `pattern`, in which ``*`` stands for any run of characters, matches the whole of `key`."""
-    if "*" not in pattern:
-        return pattern == key
-    first, *middle, last = pattern.split("*")
-    if len(key) < len(first) + len(last) or not key.startswith(first) or not key.endswith(last):
-        return False
-    position, end = len(first), len(key) - len(last)
-    for part in middle:
-        found = key.find(part, position, end)
-        if found < 0:
-            return False
-        position = found + len(part)
-    return True
-
-
 def _normalise_task(task: TaskSpec, field: str, new_id: Callable[[], str]) -> TaskDefinition:
     check_name(task.name, field=f"{field}.readable_id")
     if not 0 <= task.retries <= RETRIES_MAX:

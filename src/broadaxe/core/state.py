@@ -9,6 +9,7 @@ from broadaxe.core.batching import Batch, BatchGroup
 from broadaxe.core.calendar import Calendar
 from broadaxe.core.claims import Claims
 from broadaxe.core.decision import ExpressionFailureRow, FailureSource
+from broadaxe.core.event_patterns import EventPatterns
 from broadaxe.core.ledger import Ledger
 from broadaxe.core.model import Filter, Run, Task, Version, Worker, Workflow
 from broadaxe.core.queues import ActionQueue, Chunk, Lane
@@ -43,6 +44,7 @@ class State:
         "dormant",
         "dormant_by_event",
         "ended_children",
+        "event_patterns",
         "evicted",
         "filters",
         "finished",
@@ -75,6 +77,8 @@ class State:
         self.workflows: dict[str, Workflow] = {}
         self.workflows_by_name: dict[str, Workflow] = {}
         self.versions: dict[str, Version] = {}
+        self.event_patterns = EventPatterns()
+        """Which workflows an event's key starts."""
         self.workers: dict[str, Worker] = {}
         self.runs: dict[str, Run] = {}
         self.tasks: dict[str, Task] = {}

@@ -519,6 +519,7 @@ class Tenant:
             latest = version.workflow.latest
             if latest is None or version.ordinal > latest.ordinal:
                 version.workflow.latest = version
+                state.event_patterns.put(version.workflow)
 
     def _ring(self, kind: AlarmKind, subject: Subject, now_us: int) -> None:
         state = self._state
@@ -711,6 +712,7 @@ class Tenant:
         ordinal = 1 if latest is None else latest.ordinal + 1
         row = VersionRow(state.new_id(), workflow.id, ordinal, definition.label, digest, definition, now_us)
         version = workflow.latest = state.versions[row.id] = Version(row, workflow)
+        state.event_patterns.put(workflow)
         state.ledger.touch_workflow(workflow)
         state.ledger.add_version(row)
         filters.declare(state, workflow, command.spec.default_filters, now_us)
@@ -724,6 +726,7 @@ class Tenant:
             raise NotFound(f"there is no workflow {workflow_id}", field="workflow")
         workflow.deleted_at_us = workflow.updated_at_us = now_us
         del state.workflows_by_name[workflow.name]
+        state.event_patterns.put(workflow)
         filters.forget_all(state, workflow)
         state.ledger.touch_workflow(workflow)
         firing.forget_workflow(state, workflow)

@@ -17,7 +17,7 @@ import msgspec
 from broadaxe.core import dag, debounce, filters, idempotency, tracing, waits
 from broadaxe.core.commands import EventRequest, PushedEvent, RefusedRequest, RunRequest
 from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
-from broadaxe.core.definition import check_priority, event_key_matches
+from broadaxe.core.definition import check_priority
 from broadaxe.core.expressions import Failure
 from broadaxe.core.keys import evaluate
 from broadaxe.core.model import Filter, Run, Task, Version, display_name
@@ -328,13 +328,9 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
     state.ledger.add_event(row)
     waits.offer(state, event.key, event.scope, event.payload)
     run_ids: list[str] = []
-    for workflow in state.workflows_by_name.values():
+    for workflow, matches in state.event_patterns.matching(event.key):
         version = workflow.latest
-        if version is None:
-            continue
-        matches = sum(event_key_matches(pattern, event.key) for pattern in version.definition.event_triggers)
-        if not matches:
-            continue
+        assert version is not None
         request = RunRequest(workflow_name=workflow.name, input=event.payload, priority=event.priority)
         for chosen in filters.admitted(state, workflow, row, now_us):
             for _ in range(matches):
