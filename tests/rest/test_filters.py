@@ -212,7 +212,7 @@ async def test_an_event_tells_which_filter_and_webhook_had_a_part_in_it(site: Si
 
 
 async def test_the_summary_counts_runs_that_are_not_listed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broadaxe.storage.reads.RUNS_PER_EVENT_MAX", 2)
+    monkeypatch.setattr("broadaxe.storage.event_reads.RUNS_PER_EVENT_MAX", 2)
     made = await site.seeds.single()
     event_ids = [await site.seeds.event("k") for _ in range(2)]
     for event_id in event_ids:

@@ -19,10 +19,11 @@ import asyncpg
 import pytest
 
 from broadaxe.core.lifecycle import RunStatus
-from broadaxe.storage import calendar, reads
+from broadaxe.storage import calendar, event_reads, reads
 from broadaxe.storage.calendar import ScheduleFilter
-from broadaxe.storage.ids import CLOCK_SLACK, id_floor
-from broadaxe.storage.reads import POOL_SETTINGS, EventFilter, RunFilter
+from broadaxe.storage.event_reads import EventFilter
+from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of
+from broadaxe.storage.reads import POOL_SETTINGS, RunFilter
 from broadaxe.storage.statements import statement
 from tests.conftest import TEMPLATE, with_database
 from tests.rest.crowd import ROWS, STEP, Crowd, fill
@@ -134,7 +135,7 @@ def events(*more: object, **wanted: Any) -> Arguments:
         chosen = EventFilter(
             tenant_id=crowd.tenant_id, since=crowd.at(ROWS), until=crowd.ends_at, **_resolved(crowd, wanted)
         )
-        return *reads._event_arguments(chosen), *more
+        return *event_reads._event_arguments(chosen), *more
 
     return arguments
 
@@ -191,7 +192,7 @@ def _page_ids(crowd: Crowd) -> list[str]:
 def _of_page(*more: object) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
         ids = _page_ids(crowd)
-        return crowd.tenant_id, ids, reads._tasks_floor(ids), *more
+        return crowd.tenant_id, ids, id_floor_of(ids), *more
 
     return arguments
 

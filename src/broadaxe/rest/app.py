@@ -52,6 +52,8 @@ from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, st
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.durable_reads import DurableReads
+from broadaxe.storage.event_reads import EventReads
+from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.tokens import TokenVerifier
 from broadaxe.storage.vault import Vault
@@ -112,6 +114,8 @@ def create_http_app(
         verifier,
         settings,
         Reads(pool),
+        EventReads(pool),
+        LogReads(pool),
         DurableReads(pool),
         Catalogue(pool),
         CalendarReads(pool),

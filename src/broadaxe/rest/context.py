@@ -16,6 +16,8 @@ from broadaxe.core.commands import Command, Reply
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.durable_reads import DurableReads
+from broadaxe.storage.event_reads import EventReads
+from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.tokens import TokenVerifier
 from broadaxe.storage.webhooks import Webhooks
@@ -63,6 +65,8 @@ class Context:
     verifier: TokenVerifier
     settings: HttpSettings
     reads: Reads
+    event_reads: EventReads
+    log_reads: LogReads
     durable_reads: DurableReads
     catalogue: Catalogue
     calendar: CalendarReads

@@ -12,7 +12,8 @@ from typing import Final
 from broadaxe.core.lifecycle import RunStatus, TaskStatus
 from broadaxe.rest import presentation
 from broadaxe.rest.wire import Event, Instant, JsonObject, Metadata, Pagination, Wire
-from broadaxe.storage.reads import LogRecord, RunRecord, TaskRecord
+from broadaxe.storage.log_reads import LogRecord
+from broadaxe.storage.reads import RunRecord, TaskRecord
 
 _RUN_STATUS: Final[Mapping[RunStatus, str]] = {
     RunStatus.QUEUED: "QUEUED",

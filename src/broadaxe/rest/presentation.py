@@ -29,15 +29,9 @@ from broadaxe.storage import accounts, tokens
 from broadaxe.storage.calendar import CronRecord, ScheduleRecord
 from broadaxe.storage.catalogue import VersionRecord, WorkerRecord, WorkflowRecord, tasks_of
 from broadaxe.storage.durable_reads import DurableEntryRecord
-from broadaxe.storage.reads import (
-    EventRecord,
-    ExpressionFailureRecord,
-    FilterRecord,
-    HistoryEntry,
-    LogRecord,
-    RunRecord,
-    TaskRecord,
-)
+from broadaxe.storage.event_reads import EventRecord, ExpressionFailureRecord, FilterRecord
+from broadaxe.storage.log_reads import LogRecord
+from broadaxe.storage.reads import HistoryEntry, RunRecord, TaskRecord
 from broadaxe.storage.webhooks import WebhookRecord
 
 Definitions = Mapping[str, WorkflowDefinition]

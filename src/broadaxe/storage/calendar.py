@@ -14,7 +14,8 @@ from typing import Literal
 import asyncpg
 import msgspec
 
-from broadaxe.storage.reads import COUNT_MAX, metadata_arguments
+from broadaxe.storage.metadata import metadata_arguments
+from broadaxe.storage.reads import COUNT_MAX
 from broadaxe.storage.statements import statement
 
 __all__ = ["CalendarReads", "CronFilter", "CronRecord", "ScheduleFilter", "ScheduleRecord"]

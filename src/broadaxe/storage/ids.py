@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from random import getrandbits
 from typing import Final
 
-__all__ = ["CLOCK_SLACK", "ID_MAX", "id_floor", "id_time", "is_id", "new_id"]
+__all__ = ["CLOCK_SLACK", "ID_MAX", "id_floor", "id_floor_of", "id_range", "id_time", "is_id", "new_id"]
 
 #: An id may be this much older or younger than the `created_at` of its row: clocks, and ids drawn ahead of a batch.
 CLOCK_SLACK: Final = timedelta(minutes=1)
@@ -44,6 +45,23 @@ def id_floor(at: datetime) -> str:
     """The smallest id that can have been made at `at`."""
     ms = (at - _EPOCH) // timedelta(milliseconds=1)
     return str(uuid.UUID(int=min(max(ms, 0), _MS_MAX) << 80))
+
+
+def id_floor_of(ids: Iterable[str]) -> str:
+    """The smallest id that anything made after the oldest of these can have."""
+    return id_floor(id_time(min(ids)) - CLOCK_SLACK)
+
+
+def id_range(since: datetime, until: datetime) -> tuple[str, str]:
+    """The smallest id of rows made between these instants, and one that is greater than all of theirs."""
+    try:
+        first = id_floor(since - CLOCK_SLACK)
+    except OverflowError:
+        first = id_floor(since)
+    try:
+        return first, id_floor(until + CLOCK_SLACK)
+    except OverflowError:
+        return first, ID_MAX
 
 
 def id_time(id_text: str) -> datetime:

@@ -13,7 +13,6 @@ Use a pool with `POOL_SETTINGS`: the optional filters need a plan for their actu
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,26 +20,18 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from broadaxe.core.decision import FailureSource
 from broadaxe.core.lifecycle import SHOWN_AS, RunStatus, TaskEventType, TaskStatus
-from broadaxe.storage.ids import CLOCK_SLACK, ID_MAX, id_floor, id_time
+from broadaxe.storage.ids import id_floor, id_floor_of, id_range, id_time
+from broadaxe.storage.metadata import metadata_arguments
 from broadaxe.storage.statements import statement
 
 __all__ = [
     "LIVE_RUN",
     "POOL_SETTINGS",
-    "EventFilter",
-    "EventRecord",
-    "EventRun",
-    "ExpressionFailureRecord",
-    "FilterRecord",
     "FinishedBucket",
     "HistoryEntry",
     "LiveGroupCount",
     "LiveTaskCount",
-    "LogBucket",
-    "LogFilter",
-    "LogRecord",
     "MetadataQueueSize",
     "QueueSize",
     "RateLimitRecord",
@@ -51,21 +42,17 @@ __all__ = [
     "SpanRecord",
     "TaskRecord",
     "TaskResultRow",
-    "metadata_arguments",
 ]
 
 POOL_SETTINGS: Final = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 
 COUNT_MAX: Final = 20_000
-PREFILTER_OBJECTS_MAX: Final = 64
 TASKS_PER_ANSWER_MAX: Final = 20_000
 EVENTS_PER_RUN_MAX: Final = 5_000
 QUEUES_MAX: Final = 1_000
 LIVE_DEFINITIONS_MAX: Final = 10_000
 LIVE_GROUPS_MAX: Final = 10_000
 WAITING_LOOKED_AT_MAX: Final = 100_000
-EVENT_KEYS_MAX: Final = 1_000
-RUNS_PER_EVENT_MAX: Final = 500
 
 #: Spans of a trace that were sent before the run was made are still found when they are younger than this.
 TRACE_BEFORE_RUN: Final = timedelta(days=1)
@@ -156,16 +143,6 @@ class HistoryEntry(msgspec.Struct, frozen=True, gc=False):
     output: str | None
 
 
-class LogRecord(msgspec.Struct, frozen=True, gc=False):
-    task_id: str
-    task_display_name: str
-    retry_count: int
-    level: str
-    message: str
-    metadata: str | None
-    created_at: datetime
-
-
 class SpanRecord(msgspec.Struct, frozen=True):
     """A span a client sent; `trace_id` with 32 hex digits, span ids with 16, kinds and codes by their OTLP numbers."""
 
@@ -184,51 +161,6 @@ class SpanRecord(msgspec.Struct, frozen=True):
     resource_attributes: dict[str, str]
     scope_name: str
     scope_version: str
-
-
-class EventRun(msgspec.Struct, frozen=True, gc=False):
-    """A run that an event started, and the filter that let the event through."""
-
-    run_id: str
-    filter_id: str | None
-
-
-class EventRecord(msgspec.Struct, frozen=True):
-    tenant_id: str
-    id: str
-    key: str
-    payload: str
-    additional_metadata: str | None
-    scope: str | None
-    webhook_name: str | None
-    seen_at: datetime
-    runs: tuple[EventRun, ...]
-    """The first `RUNS_PER_EVENT_MAX` of them."""
-    run_counts: dict[RunStatus, int]
-
-
-class FilterRecord(msgspec.Struct, frozen=True, gc=False):
-    """An event filter."""
-
-    id: str
-    workflow_id: str
-    scope: str
-    expression: str
-    payload: str
-    is_declared: bool
-    created_at: datetime
-    updated_at: datetime
-
-
-class ExpressionFailureRecord(msgspec.Struct, frozen=True, gc=False):
-    """An expression that failed where nobody waited to be told."""
-
-    id: str
-    source: FailureSource
-    message: str
-    workflow_id: str | None
-    event_id: str | None
-    at: datetime
 
 
 class FinishedBucket(msgspec.Struct, frozen=True, gc=False):
@@ -277,14 +209,6 @@ class MetadataQueueSize(msgspec.Struct, frozen=True, gc=False):
     tasks: int
 
 
-class LogBucket(msgspec.Struct, frozen=True, gc=False):
-    starts_at: datetime
-    debug: int
-    info: int
-    warn: int
-    error: int
-
-
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which runs (or tasks) are meant. None and the empty metadata mean no filter; both times are inclusive."""
 
@@ -302,32 +226,6 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_keys: tuple[str, ...] | None = None
     evicted: bool | None = None
     """Of the RUNNING ones, those whose live tasks are all evicted (true), or the others (false)."""
-
-
-class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which log lines are meant. Both times are exclusive; `search` is found in any case; `retry_count` from 0."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    search: str | None = None
-    levels: tuple[str, ...] | None = None
-    retry_count: int | None = None
-    workflow_ids: tuple[str, ...] | None = None
-    definition_ids: tuple[str, ...] | None = None
-
-
-class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which pushed events are meant; both times are inclusive, and all metadata pairs must match as text."""
-
-    tenant_id: str
-    since: datetime
-    until: datetime
-    keys: tuple[str, ...] | None = None
-    event_ids: tuple[str, ...] | None = None
-    scopes: tuple[str, ...] | None = None
-    metadata: tuple[tuple[str, str], ...] = ()
-    workflow_ids: tuple[str, ...] | None = None
-    run_statuses: frozenset[RunStatus] | None = None
 
 
 class Reads:
@@ -419,7 +317,7 @@ class Reads:
         """How those of the runs that are finished have ended. Unfinished and unknown ids are left out."""
         if not run_ids:
             return []
-        rows = await self._pool.fetch(statement("reads/run_result_tasks"), tenant_id, run_ids, _tasks_floor(run_ids))
+        rows = await self._pool.fetch(statement("reads/run_result_tasks"), tenant_id, run_ids, id_floor_of(run_ids))
         results: dict[str, tuple[RunStatus, list[TaskResultRow]]] = {}
         for row in rows:
             _, tasks = results.setdefault(str(row["run_id"]), (RunStatus(row["run_status"]), []))
@@ -545,148 +443,6 @@ class Reads:
         rows = await self._pool.fetch(statement("reads/spans"), tenant_id, trace_id, run_id, floor, limit)
         return list({(row["trace_id"], row["span_id"]): _span(row) for row in rows}.values())
 
-    # Logs -------------------------------------------------------------------------------------------------------
-
-    async def task_logs(
-        self, tenant_id: str, task_ids: Sequence[str], wanted: LogFilter, *, newest_first: bool, limit: int, offset: int
-    ) -> list[LogRecord]:
-        rows = await self._pool.fetch(
-            statement("reads/task_logs"),
-            tenant_id,
-            task_ids,
-            _tasks_floor(task_ids),
-            wanted.since,
-            wanted.until,
-            _like_escaped(wanted.search),
-            wanted.levels,
-            wanted.retry_count,
-            newest_first,
-            limit,
-            offset,
-        )
-        return [_log_line(row) for row in rows]
-
-    async def tenant_logs(
-        self, tenant_id: str, floor: datetime, wanted: LogFilter, *, newest_first: bool, limit: int, offset: int
-    ) -> list[LogRecord]:
-        """Lines of all tasks that were stored since `floor`."""
-        rows = await self._pool.fetch(
-            statement("reads/tenant_logs"),
-            tenant_id,
-            id_floor(floor - CLOCK_SLACK),
-            wanted.since,
-            wanted.until,
-            _like_escaped(wanted.search),
-            wanted.levels,
-            wanted.retry_count,
-            wanted.workflow_ids,
-            wanted.definition_ids,
-            newest_first,
-            limit,
-            offset,
-        )
-        return [_log_line(row) for row in rows]
-
-    async def log_buckets(
-        self,
-        tenant_id: str,
-        since: datetime,
-        until: datetime,
-        width: timedelta,
-        wanted: LogFilter,
-        task_ids: Sequence[str] | None,
-    ) -> list[LogBucket]:
-        """Log lines per bucket and level; `since` is aligned by the caller. The times of `wanted` are not used."""
-        rows = await self._pool.fetch(
-            statement("reads/log_buckets"),
-            tenant_id,
-            id_floor(since - CLOCK_SLACK),
-            since,
-            until,
-            width,
-            task_ids,
-            _like_escaped(wanted.search),
-            wanted.levels,
-            wanted.workflow_ids,
-            wanted.definition_ids,
-        )
-        return [LogBucket(row["starts_at"], row["debug"], row["info"], row["warn"], row["error"]) for row in rows]
-
-    # Pushed events ----------------------------------------------------------------------------------------------
-
-    async def events_page(self, wanted: EventFilter, *, limit: int, offset: int) -> list[EventRecord]:
-        """Events newest first, each with the runs it started."""
-        rows = await self._pool.fetch(statement("reads/event_list"), *_event_arguments(wanted), limit, offset)
-        return await self._events(wanted.tenant_id, rows)
-
-    async def count_events(self, wanted: EventFilter) -> int:
-        """How many events pass, counting no further than `COUNT_MAX`."""
-        count: int = await self._pool.fetchval(statement("reads/event_count"), *_event_arguments(wanted), COUNT_MAX)
-        return count
-
-    async def event(self, tenant_ids: Sequence[str], event_id: str) -> EventRecord | None:
-        row = await self._pool.fetchrow(statement("reads/events_by_id"), tenant_ids, [event_id])
-        if row is None:
-            return None
-        (record,) = await self._events(str(row["tenant_id"]), [row])
-        return record
-
-    async def events_by_id(self, tenant_id: str, event_ids: Sequence[str]) -> list[EventRecord]:
-        """Events with the runs they started, in the order asked for; unknown ids are left out."""
-        rows = await self._pool.fetch(statement("reads/events_by_id"), [tenant_id], event_ids)
-        found = {record.id: record for record in await self._events(tenant_id, rows)}
-        return [found[event_id] for event_id in event_ids if event_id in found]
-
-    async def event_keys(self, tenant_id: str, since: datetime) -> list[str]:
-        """The distinct keys of events since then, sorted."""
-        rows = await self._pool.fetch(statement("reads/event_keys"), tenant_id, id_floor(since), EVENT_KEYS_MAX)
-        return [row["key"] for row in rows]
-
-    # Event filters, and expressions that failed ------------------------------------------------------------------
-
-    async def filters_page(
-        self,
-        tenant_id: str,
-        workflow_ids: Sequence[str] | None,
-        scopes: Sequence[str] | None,
-        *,
-        limit: int,
-        offset: int,
-    ) -> list[FilterRecord]:
-        """Event filters, newest first; None means all workflows, all scopes."""
-        rows = await self._pool.fetch(statement("reads/filter_list"), tenant_id, workflow_ids, scopes, limit, offset)
-        return [_filter(row) for row in rows]
-
-    async def count_filters(
-        self, tenant_id: str, workflow_ids: Sequence[str] | None, scopes: Sequence[str] | None
-    ) -> int:
-        """How many event filters pass, counting no further than `COUNT_MAX`."""
-        count: int = await self._pool.fetchval(
-            statement("reads/filter_count"), tenant_id, workflow_ids, scopes, COUNT_MAX
-        )
-        return count
-
-    async def filter(self, tenant_id: str, filter_id: str) -> FilterRecord | None:
-        row = await self._pool.fetchrow(statement("reads/filter_by_id"), tenant_id, filter_id)
-        return None if row is None else _filter(row)
-
-    async def expression_failures(
-        self, tenant_id: str, sources: Sequence[str] | None, *, limit: int, offset: int
-    ) -> list[ExpressionFailureRecord]:
-        """The newest first; None means all sources."""
-        rows = await self._pool.fetch(statement("reads/expression_failures"), tenant_id, sources, limit, offset)
-        return [
-            ExpressionFailureRecord(
-                str(row["id"]),
-                FailureSource(row["source"]),
-                row["message"],
-                _optional(row["workflow_id"]),
-                _optional(row["event_id"]),
-                row["at"],
-            )
-            for row in rows
-        ]
-
     # -------------------------------------------------------------------------------------------------------------
 
     async def _tasks_by_run(
@@ -698,7 +454,7 @@ class Reads:
             statement("reads/tasks_of_runs"),
             tenant_id,
             run_ids,
-            _tasks_floor(run_ids),
+            id_floor_of(run_ids),
             with_payloads,
             TASKS_PER_ANSWER_MAX,
         )
@@ -715,23 +471,6 @@ class Reads:
             return {}
         rows = await self._pool.fetch(statement("reads/runs_by_id"), tenant_ids, list(run_ids), with_payloads)
         return {str(row["id"]): _run(row, tasks.get(str(row["id"]), ())) for row in rows}
-
-    async def _events(self, tenant_id: str, rows: Sequence[asyncpg.Record]) -> list[EventRecord]:
-        """The events with the runs they started."""
-        event_ids = [str(row["id"]) for row in rows]
-        if not event_ids:
-            return []
-        floor = _tasks_floor(event_ids)
-        runs: dict[str, list[EventRun]] = {}
-        started = await self._pool.fetch(statement("reads/event_runs"), tenant_id, event_ids, floor, RUNS_PER_EVENT_MAX)
-        for row in started:
-            run = EventRun(str(row["id"]), _optional(row["filter_id"]))
-            runs.setdefault(str(row["event_id"]), []).append(run)
-        counts: dict[str, dict[RunStatus, int]] = {}
-        if runs:
-            for row in await self._pool.fetch(statement("reads/event_run_counts"), tenant_id, list(runs), floor):
-                counts.setdefault(str(row["event_id"]), {})[RunStatus(row["status"])] = row["runs"]
-        return [_event(row, tenant_id, runs.get(str(row["id"]), []), counts.get(str(row["id"]), {})) for row in rows]
 
 
 #: How far each entry moves an attempt: within one attempt the status only moves up this order (semantics 1.4).
@@ -788,7 +527,10 @@ def attempt_from_history(latest: TaskRecord, retry_count: int, entries: Sequence
 
 def _run_arguments(wanted: RunFilter) -> tuple[object, ...]:
     return (
-        *_range_arguments(wanted),
+        wanted.tenant_id,
+        *id_range(wanted.since, wanted.until),
+        wanted.since,
+        wanted.until,
         None if wanted.statuses is None else [status.value for status in wanted.statuses],
         wanted.statuses is not None and wanted.statuses <= LIVE_RUN,
         wanted.workflow_ids,
@@ -813,7 +555,10 @@ def _task_question(wanted: RunFilter, name: str) -> tuple[str, tuple[object, ...
             and (shown is not RunStatus.RUNNING or wanted.evicted in (None, status is TaskStatus.EVICTED))
         ]
     of_task = (
-        *_range_arguments(wanted),
+        wanted.tenant_id,
+        *id_range(wanted.since, wanted.until),
+        wanted.since,
+        wanted.until,
         statuses,
         wanted.statuses is not None and wanted.statuses <= LIVE_RUN,
         wanted.workflow_ids,
@@ -825,94 +570,11 @@ def _task_question(wanted: RunFilter, name: str) -> tuple[str, tuple[object, ...
     return f"reads/{name}_of_runs", (*of_task, wanted.event_id, *metadata, wanted.idempotency_keys)
 
 
-def _range_arguments(wanted: RunFilter | EventFilter) -> tuple[object, ...]:
-    # The id range only prunes partitions and bounds the index scan; the exact times are compared beside it.
-    until_id = _ceiling(wanted.until)
-    return wanted.tenant_id, id_floor(_before(wanted.since)), until_id, wanted.since, wanted.until
-
-
-def _before(at: datetime) -> datetime:
-    try:
-        return at - CLOCK_SLACK
-    except OverflowError:
-        return at
-
-
-def _ceiling(at: datetime) -> str:
-    try:
-        return id_floor(at + CLOCK_SLACK)
-    except OverflowError:
-        return ID_MAX
-
-
-def metadata_arguments(pairs: Sequence[tuple[str, str]], *, match_all: bool) -> tuple[object, ...]:
-    """Candidates for an index on the metadata, keys, values and whether all must match, as `run_list` takes them."""
-    if not pairs:
-        return None, None, None, None
-    candidates = _prefilter(pairs, match_all=match_all)
-    return candidates, [key for key, _ in pairs], [value for _, value in pairs], match_all
-
-
-def _prefilter(pairs: Sequence[tuple[str, str]], *, match_all: bool) -> list[str]:
-    """JSON objects one of which any match contains, for the index to find; the statement then compares the texts.
-
-    Each pair stands for its value as a JSON string and as the JSON it may have been. With `match_all` an object has
-    several pairs, as many as keep the number of objects small: the further ones are left to the comparison.
-    """
-    if not match_all:
-        return [_object({key: one}) for key, value in pairs for one in _as_json(value)]
-    found: list[dict[str, msgspec.Raw]] = [{}]
-    for key, value in pairs:
-        options = _as_json(value)
-        if len(found) * len(options) > PREFILTER_OBJECTS_MAX:
-            break
-        found = [chosen | {key: option} for chosen in found for option in options]
-    return [_object(chosen) for chosen in found]
-
-
-def _as_json(value: str) -> list[msgspec.Raw]:
-    """The value as a JSON string, and as the JSON that it may be the text of."""
-    options = [msgspec.Raw(msgspec.json.encode(value))]
-    with contextlib.suppress(msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        msgspec.json.decode(value)
-        options.append(msgspec.Raw(value.encode()))
-    return options
-
-
-def _object(pairs: dict[str, msgspec.Raw]) -> str:
-    return msgspec.json.encode(pairs).decode()
-
-
-def _event_arguments(wanted: EventFilter) -> tuple[object, ...]:
-    return (
-        *_range_arguments(wanted),
-        wanted.keys,
-        wanted.event_ids,
-        wanted.scopes,
-        _prefilter(wanted.metadata, match_all=True) if wanted.metadata else None,
-        [key for key, _ in wanted.metadata] or None,
-        [value for _, value in wanted.metadata],
-        wanted.workflow_ids,
-        None if wanted.run_statuses is None else [status.value for status in wanted.run_statuses],
-    )
-
-
-def _tasks_floor(ids: Sequence[str]) -> str:
-    """The smallest id that anything made after the oldest of these can have."""
-    return id_floor(id_time(min(ids)) - CLOCK_SLACK)
-
-
 def _by_run(tasks: Iterable[TaskRecord]) -> dict[str, tuple[TaskRecord, ...]]:
     grouped: dict[str, list[TaskRecord]] = {}
     for task in tasks:
         grouped.setdefault(task.run_id, []).append(task)
     return {run_id: tuple(members) for run_id, members in grouped.items()}
-
-
-def _like_escaped(text: str | None) -> str | None:
-    if not text:
-        return None
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _keys(groups: str | None) -> tuple[str, ...]:
@@ -985,18 +647,6 @@ def _entry(row: asyncpg.Record) -> HistoryEntry:
     )
 
 
-def _log_line(row: asyncpg.Record) -> LogRecord:
-    return LogRecord(
-        task_id=str(row["task_id"]),
-        task_display_name=row["display_name"],
-        retry_count=row["retry_count"],
-        level=row["level"],
-        message=row["message"],
-        metadata=row["metadata"],
-        created_at=row["created_at"],
-    )
-
-
 def _span(row: asyncpg.Record) -> SpanRecord:
     parent: bytes | None = row["parent_span_id"]
     return SpanRecord(
@@ -1015,32 +665,4 @@ def _span(row: asyncpg.Record) -> SpanRecord:
         resource_attributes=_texts.decode(row["resource_attributes"]),
         scope_name=row["scope_name"],
         scope_version=row["scope_version"],
-    )
-
-
-def _event(row: asyncpg.Record, tenant_id: str, runs: list[EventRun], run_counts: dict[RunStatus, int]) -> EventRecord:
-    return EventRecord(
-        tenant_id=tenant_id,
-        id=str(row["id"]),
-        key=row["key"],
-        payload=row["payload"],
-        additional_metadata=row["additional_metadata"],
-        scope=row["scope"],
-        webhook_name=row["triggering_webhook_name"],
-        seen_at=row["seen_at"],
-        runs=tuple(runs),
-        run_counts=run_counts,
-    )
-
-
-def _filter(row: asyncpg.Record) -> FilterRecord:
-    return FilterRecord(
-        str(row["id"]),
-        str(row["workflow_id"]),
-        row["scope"],
-        row["expression"],
-        row["payload"],
-        row["is_declared"],
-        row["created_at"],
-        row["updated_at"],
     )

@@ -32,7 +32,7 @@ from broadaxe.rest.parameters import (
 )
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.route import API, STABLE, router
-from broadaxe.storage.reads import EventFilter, EventRecord
+from broadaxe.storage.event_reads import EventFilter, EventRecord
 
 DEFAULT_SPAN: Final = timedelta(hours=24)
 _AHEAD: Final = timedelta(days=1)
@@ -71,8 +71,8 @@ class EventQuery(BaseModel):
 async def list_events(scope: ViewerScope, context: ContextDep, query: Annotated[EventQuery, Query()]) -> wire.EventList:
     """Events of the last 24 hours unless `since` says otherwise, newest first."""
     wanted = query.for_tenant(scope.tenant_id)
-    records = await context.reads.events_page(wanted, limit=query.limit, offset=query.offset)
-    total = await context.reads.count_events(wanted)
+    records = await context.event_reads.events_page(wanted, limit=query.limit, offset=query.offset)
+    total = await context.event_reads.count_events(wanted)
     return wire.EventList(
         pagination=page_of(query.offset, query.limit, total), rows=[presentation.event(record) for record in records]
     )
@@ -81,7 +81,7 @@ async def list_events(scope: ViewerScope, context: ContextDep, query: Annotated[
 @routes.get(f"{STABLE}/tenants/{{tenant}}/events/keys")
 async def list_event_keys(scope: ViewerScope, context: ContextDep) -> wire.EventKeys:
     """The keys seen in the last 24 hours."""
-    return wire.EventKeys(rows=await context.reads.event_keys(scope.tenant_id, datetime.now(UTC) - DEFAULT_SPAN))
+    return wire.EventKeys(rows=await context.event_reads.event_keys(scope.tenant_id, datetime.now(UTC) - DEFAULT_SPAN))
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/events/{{event}}")
@@ -149,12 +149,12 @@ async def _push(context: Context, tenant_id: str, wanted: list[NewEvent], field:
     if not isinstance(pushed, tuple):
         raise Internal(f"the engine answered {type(pushed).__name__} where events were due")
     event_ids = [event.event_id for event in pushed if isinstance(event, PushedEvent)]
-    stored = await context.reads.events_by_id(tenant_id, event_ids)
+    stored = await context.event_reads.events_by_id(tenant_id, event_ids)
     return [presentation.event(record) for record in stored]
 
 
 async def _event(context: Context, tenant_ids: list[str], event_id: str) -> EventRecord:
-    record = await context.reads.event(tenant_ids, event_id)
+    record = await context.event_reads.event(tenant_ids, event_id)
     if record is None:
         raise missing("event", event_id)
     return record

@@ -16,7 +16,7 @@ from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Id, Limit, Offset, PathId, json_text, plain_text
 from broadaxe.rest.routers.route import STABLE, router
-from broadaxe.storage.reads import FilterRecord
+from broadaxe.storage.event_reads import FilterRecord
 
 FILTERS_PAGE: Limit = 20_000
 
@@ -58,8 +58,8 @@ async def list_filters(
 ) -> wire.FilterList:
     """Event filters, newest first."""
     chosen = (query.workflow_ids or None, query.scopes or None)
-    records = await context.reads.filters_page(scope.tenant_id, *chosen, limit=query.limit, offset=query.offset)
-    total = await context.reads.count_filters(scope.tenant_id, *chosen)
+    records = await context.event_reads.filters_page(scope.tenant_id, *chosen, limit=query.limit, offset=query.offset)
+    total = await context.event_reads.count_filters(scope.tenant_id, *chosen)
     current = query.offset // query.limit
     return wire.FilterList(
         # This list counts its pages from 0.
@@ -132,12 +132,12 @@ async def list_expression_failures(
 ) -> wire.ExpressionFailures:
     """The newest expressions of filters and idempotency keys that failed while nobody waited; 1,000 are kept."""
     chosen = [source.value for source in sources] if sources else None
-    records = await context.reads.expression_failures(scope.tenant_id, chosen, limit=limit, offset=offset)
+    records = await context.event_reads.expression_failures(scope.tenant_id, chosen, limit=limit, offset=offset)
     return wire.ExpressionFailures(rows=[presentation.expression_failure(record) for record in records])
 
 
 async def _filter(context: Context, tenant_id: str, filter_id: str) -> FilterRecord:
-    record = await context.reads.filter(tenant_id, filter_id)
+    record = await context.event_reads.filter(tenant_id, filter_id)
     if record is None:
         raise missing("filter", filter_id)
     return record

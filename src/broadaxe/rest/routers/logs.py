@@ -14,7 +14,7 @@ from broadaxe.rest.context import ContextDep
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
 from broadaxe.rest.parameters import LIST_VALUES_MAX, Id, IdList, InputInstant, Offset, PathId
 from broadaxe.rest.routers.route import STABLE, router
-from broadaxe.storage.reads import LogFilter
+from broadaxe.storage.log_reads import LogFilter
 
 LINES_MAX: Final = 10_000
 SEARCH_LENGTH_MAX: Final = 1_000
@@ -62,7 +62,7 @@ async def list_task_logs(
     if tenant_id is None:
         raise missing("task", task)
     newest_first = query.order_by_direction == "DESC"
-    lines = await context.reads.task_logs(
+    lines = await context.log_reads.task_logs(
         tenant_id, [task], query.wanted(), newest_first=newest_first, limit=query.limit, offset=query.offset
     )
     return _list([presentation.log_line(line) for line in lines])
@@ -76,7 +76,7 @@ async def list_tenant_logs(
     newest_first = query.order_by_direction == "DESC"
     wanted = query.wanted(query.workflow_ids, query.step_ids)
     if query.task_external_ids:
-        lines = await context.reads.task_logs(
+        lines = await context.log_reads.task_logs(
             scope.tenant_id,
             query.task_external_ids,
             wanted,
@@ -86,7 +86,7 @@ async def list_tenant_logs(
         )
     else:
         until = query.until or datetime.now(UTC)
-        lines = await context.reads.tenant_logs(
+        lines = await context.log_reads.tenant_logs(
             scope.tenant_id,
             query.since or until - DEFAULT_SPAN,
             wanted,
@@ -103,7 +103,7 @@ async def log_points(
 ) -> wire.LogPoints:
     """Log lines over time, per level."""
     since, until, width = window(query.since, query.until)
-    buckets = await context.reads.log_buckets(
+    buckets = await context.log_reads.log_buckets(
         scope.tenant_id,
         since,
         until,

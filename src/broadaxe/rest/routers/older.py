@@ -42,7 +42,9 @@ from broadaxe.rest.parameters import (
 )
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage.accounts import Role
-from broadaxe.storage.reads import EventFilter, LogFilter, RunFilter, RunRecord
+from broadaxe.storage.event_reads import EventFilter
+from broadaxe.storage.log_reads import LogFilter
+from broadaxe.storage.reads import RunFilter, RunRecord
 
 RUNS_PAGE_MAX: Final = 2_000
 RUNS_REPLAYED_MAX: Final = 500
@@ -220,7 +222,7 @@ async def list_logs(
     if tenant_id is None:
         raise missing("step run", task)
     wanted = LogFilter(search=query.search, levels=tuple(query.levels) if query.levels else None)
-    lines = await context.reads.task_logs(
+    lines = await context.log_reads.task_logs(
         tenant_id,
         [task],
         wanted,
@@ -251,8 +253,8 @@ async def list_events(scope: ViewerScope, context: ContextDep, query: Annotated[
         run_statuses=statuses,
         metadata=strict_metadata_pairs(query.additional_metadata, field="additionalMetadata"),
     )
-    records = await context.reads.events_page(wanted, limit=query.limit, offset=query.offset)
-    total = await context.reads.count_events(wanted)
+    records = await context.event_reads.events_page(wanted, limit=query.limit, offset=query.offset)
+    total = await context.event_reads.count_events(wanted)
     return wire.EventList(
         pagination=page_of(query.offset, query.limit, total), rows=[presentation.event(record) for record in records]
     )
@@ -263,7 +265,7 @@ async def replay_events(body: EventIds, scope: MemberScope, context: ContextDep)
     """Pushes the same events once more; answers the new ones."""
     requests: list[EventRequest] = []
     for event_id in dict.fromkeys(body.event_ids):
-        record = await context.reads.event([scope.tenant_id], event_id)
+        record = await context.event_reads.event([scope.tenant_id], event_id)
         if record is None:
             raise missing("event", event_id)
         requests.append(
@@ -277,7 +279,7 @@ async def replay_events(body: EventIds, scope: MemberScope, context: ContextDep)
     pushed = await context.engine.submit(scope.tenant_id, PushEvents(tuple(requests))) if requests else ()
     assert isinstance(pushed, tuple)
     found = [
-        await context.reads.event([scope.tenant_id], event.event_id)
+        await context.event_reads.event([scope.tenant_id], event.event_id)
         for event in pushed
         if isinstance(event, PushedEvent)
     ]

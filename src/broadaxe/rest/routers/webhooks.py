@@ -303,7 +303,7 @@ async def receive(
         return Response(status_code=204)
     if not isinstance(pushed, PushedEvent):
         raise Internal(f"the engine answered {type(pushed).__name__} where an event was due")
-    stored = await context.reads.event([tenant], pushed.event_id)
+    stored = await context.event_reads.event([tenant], pushed.event_id)
     if stored is None:
         raise Unavailable("the event is stored, but cannot be read just now")
     return wire.WebhookAnswer(event=presentation.event(stored))

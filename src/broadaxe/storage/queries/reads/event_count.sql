@@ -1,4 +1,4 @@
--- How many events pass a filter, counting no further than $14. Called by Reads.count_events for the page count.
+-- How many events pass a filter, counting no further than $14. Called by EventReads.count_events for the page count.
 -- Rides the same indexes as event_list; parameters $1 to $13 are those of event_list.
 select count(*)
 from (

@@ -1,4 +1,4 @@
--- The distinct keys of recent events, by loose index scan: one probe per key. Called by Reads.event_keys.
+-- The distinct keys of recent events, by loose index scan: one probe per key. Called by EventReads.event_keys.
 -- Rides event_by_key. $1 tenant, $2 smallest id, $3 limit.
 with recursive found as (
     (select e.key from broadaxe.event e where e.tenant_id = $1 and e.id >= $2 order by e.key limit 1)

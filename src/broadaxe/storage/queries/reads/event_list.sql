@@ -1,4 +1,4 @@
--- One page of pushed events, newest first. Called by Reads.events_page.
+-- One page of pushed events, newest first. Called by EventReads.events_page.
 -- Rides the event primary key backwards within the id range, event_by_key, event_by_scope or event_by_metadata; runs by
 -- run_by_event. $1 tenant, $2/$3 id range, $4/$5 time range, $6 keys, $7 events, $8 scopes, $9 metadata prefilter,
 -- $10/$11 metadata keys and their values as text, all of which an event must have, $12 workflows and $13 statuses of

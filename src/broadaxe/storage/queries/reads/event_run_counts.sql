@@ -1,4 +1,4 @@
--- How many runs each of some events started, by status. Called by Reads for every event shown.
+-- How many runs each of some events started, by status. Called by EventReads for every event shown.
 -- Rides run_by_event within the partitions from $3 on. $1 tenant, $2 events, $3 smallest id such a run can have.
 select r.triggering_event_id as event_id, r.status, count(*) as runs
 from broadaxe.run r

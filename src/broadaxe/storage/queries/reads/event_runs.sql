@@ -1,4 +1,4 @@
--- The runs some events started, at most $4 of each. Called by Reads for every event shown.
+-- The runs some events started, at most $4 of each. Called by EventReads for every event shown.
 -- Rides run_by_event within the partitions from $3 on. $1 tenant, $2 events, $3 smallest id such a run can have.
 select pushed.id as event_id, started.id, started.filter_id
 from unnest($2::uuid[]) as pushed(id)

@@ -1,4 +1,4 @@
--- Expressions that failed where nobody was told, newest first. Called by Reads.expression_failures.
+-- Expressions that failed where nobody was told, newest first. Called by EventReads.expression_failures.
 -- Rides expression_failure_pkey backwards; a tenant has a thousand at most. $1 tenant, $2 sources (null means all),
 -- $3 limit, $4 offset.
 select f.id, f.source, f.message, f.workflow_id, f.event_id, f.at

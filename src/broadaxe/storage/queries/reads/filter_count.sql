@@ -1,4 +1,4 @@
--- How many event filters pass, counting no further than $4. Called by Reads.count_filters for the page count.
+-- How many event filters pass, counting no further than $4. Called by EventReads.count_filters for the page count.
 -- Rides the same indexes as filter_list; parameters $1 to $3 are those of filter_list.
 select count(*)
 from (

@@ -1,4 +1,4 @@
--- One page of event filters, newest first. Called by Reads.filters_page.
+-- One page of event filters, newest first. Called by EventReads.filters_page.
 -- Rides event_filter_pkey backwards, event_filter_by_workflow or event_filter_by_scope.
 -- $1 tenant, $2 workflows, $3 scopes, $4 limit, $5 offset. Null means no filter.
 select f.id, f.workflow_id, f.scope, f.expression, f.payload, f.is_declared, f.created_at, f.updated_at

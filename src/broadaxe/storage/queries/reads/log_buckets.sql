@@ -1,4 +1,4 @@
--- How many log lines of each level fall in each time bucket, empty buckets included. Called by Reads.log_buckets.
+-- How many log lines of each level fall in each time bucket, empty buckets included. Called by LogReads.log_buckets.
 -- Rides log_line_by_time; looks at tasks only for a filter that is about them. $1 tenant, $2 smallest id, $3 window start (aligned), $4 window end,
 -- $5 bucket width, $6 tasks, $7 escaped text to find, $8 levels, $9 workflows, $10 task definitions. Null: no filter.
 with bucket as (

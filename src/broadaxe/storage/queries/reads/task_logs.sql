@@ -1,4 +1,4 @@
--- The log lines of some tasks. Called by Reads.task_logs.
+-- The log lines of some tasks. Called by LogReads.task_logs.
 -- Rides log_line_by_task within the partitions from $3 on. $1 tenant, $2 tasks, $3 smallest id a line of theirs can have,
 -- $4/$5 time range (both exclusive), $6 escaped text to find, $7 levels, $8 attempt, $9 newest first, $10 limit,
 -- $11 offset. Null means no filter.

@@ -1,4 +1,4 @@
--- The log lines of a tenant, whatever the task. Called by Reads.tenant_logs.
+-- The log lines of a tenant, whatever the task. Called by LogReads.tenant_logs.
 -- Rides log_line_by_time in either direction, within the partitions of the id range. $1 tenant, $2 smallest id,
 -- $3/$4 time range (both exclusive), $5 escaped text to find, $6 levels, $7 attempt, $8 workflows, $9 task definitions, $10 newest first, $11 limit, $12 offset.
 -- Null means no filter.

@@ -1,0 +1,137 @@
+"""Reads of log lines for people: of some tasks, of a whole tenant, and how many over time.
+
+Decides nothing. Invariants as in `reads.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import asyncpg
+import msgspec
+
+from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of
+from broadaxe.storage.statements import statement
+
+__all__ = ["LogBucket", "LogFilter", "LogReads", "LogRecord"]
+
+
+class LogRecord(msgspec.Struct, frozen=True, gc=False):
+    task_id: str
+    task_display_name: str
+    retry_count: int
+    level: str
+    message: str
+    metadata: str | None
+    created_at: datetime
+
+
+class LogBucket(msgspec.Struct, frozen=True, gc=False):
+    starts_at: datetime
+    debug: int
+    info: int
+    warn: int
+    error: int
+
+
+class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which log lines are meant. Both times are exclusive; `search` is found in any case; `retry_count` from 0."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    search: str | None = None
+    levels: tuple[str, ...] | None = None
+    retry_count: int | None = None
+    workflow_ids: tuple[str, ...] | None = None
+    definition_ids: tuple[str, ...] | None = None
+
+
+class LogReads:
+    """Every question about log lines. Holds nothing but the pool."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def task_logs(
+        self, tenant_id: str, task_ids: Sequence[str], wanted: LogFilter, *, newest_first: bool, limit: int, offset: int
+    ) -> list[LogRecord]:
+        rows = await self._pool.fetch(
+            statement("reads/task_logs"),
+            tenant_id,
+            task_ids,
+            id_floor_of(task_ids),
+            wanted.since,
+            wanted.until,
+            _like_escaped(wanted.search),
+            wanted.levels,
+            wanted.retry_count,
+            newest_first,
+            limit,
+            offset,
+        )
+        return [_log_line(row) for row in rows]
+
+    async def tenant_logs(
+        self, tenant_id: str, floor: datetime, wanted: LogFilter, *, newest_first: bool, limit: int, offset: int
+    ) -> list[LogRecord]:
+        """Lines of all tasks that were stored since `floor`."""
+        rows = await self._pool.fetch(
+            statement("reads/tenant_logs"),
+            tenant_id,
+            id_floor(floor - CLOCK_SLACK),
+            wanted.since,
+            wanted.until,
+            _like_escaped(wanted.search),
+            wanted.levels,
+            wanted.retry_count,
+            wanted.workflow_ids,
+            wanted.definition_ids,
+            newest_first,
+            limit,
+            offset,
+        )
+        return [_log_line(row) for row in rows]
+
+    async def log_buckets(
+        self,
+        tenant_id: str,
+        since: datetime,
+        until: datetime,
+        width: timedelta,
+        wanted: LogFilter,
+        task_ids: Sequence[str] | None,
+    ) -> list[LogBucket]:
+        """Log lines per bucket and level; `since` is aligned by the caller. The times of `wanted` are not used."""
+        rows = await self._pool.fetch(
+            statement("reads/log_buckets"),
+            tenant_id,
+            id_floor(since - CLOCK_SLACK),
+            since,
+            until,
+            width,
+            task_ids,
+            _like_escaped(wanted.search),
+            wanted.levels,
+            wanted.workflow_ids,
+            wanted.definition_ids,
+        )
+        return [LogBucket(row["starts_at"], row["debug"], row["info"], row["warn"], row["error"]) for row in rows]
+
+
+def _like_escaped(text: str | None) -> str | None:
+    if not text:
+        return None
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _log_line(row: asyncpg.Record) -> LogRecord:
+    return LogRecord(
+        task_id=str(row["task_id"]),
+        task_display_name=row["display_name"],
+        retry_count=row["retry_count"],
+        level=row["level"],
+        message=row["message"],
+        metadata=row["metadata"],
+        created_at=row["created_at"],
+    )
