@@ -7,19 +7,24 @@ from typing import Any
 import msgspec
 import pytest
 
-from broadaxe.core import waits
+from broadaxe.core import durable, waits
 from broadaxe.core.commands import (
+    Accepted,
     BeginMemo,
     BeginWait,
     BranchTask,
     CancelTasks,
     CompleteMemo,
+    DeleteWorkflow,
     EntryRef,
     EventRequest,
     EvictInvocation,
+    Outcome,
+    PauseWorker,
     PushEvents,
     RegisterSignal,
     ReplayTasks,
+    ReportAttempt,
     ReportWaiting,
     RestoreTask,
     RunRequest,
@@ -36,10 +41,11 @@ from broadaxe.core.decision import (
     SignalFired,
     WaitAck,
 )
+from broadaxe.core.definition import ClaimMethod, IdempotencyRule
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.core.waits import Condition
-from broadaxe.errors import FailedPrecondition, InvalidArgument, NotFound
+from broadaxe.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted
 from tests.core.world import World, task
 
 STREAM = 7
@@ -357,13 +363,127 @@ def test_a_key_stands_for_one_child_and_takes_one_node() -> None:
     assert after.ref.node_id == 2
 
 
+def kid(number: int, key: str | None = None, workflow: str = "kid") -> RunRequest:
+    return RunRequest(workflow_name=workflow, input=f'{{"n": {number}}}', child_key=key)
+
+
+def holding(program: Program, number: int) -> str:
+    """Only one run of the children's workflow at a time for each input: another run has this one's key."""
+    rule = IdempotencyRule(expression="string(input.n)", ttl_us=60 * US_PER_S, method=ClaimMethod.TTL)
+    program.world.put(task("kid", service="kid"), name="kid", idempotency=rule)
+    return program.world.trigger("kid", run_input=f'{{"n": {number}}}')
+
+
 def test_an_unknown_workflow_spawns_nothing() -> None:
     program = Program()
-    requests = (RunRequest(workflow_name="kid", input="{}"), RunRequest(workflow_name="nobody", input="{}"))
-    with pytest.raises(InvalidArgument, match="nobody"):
-        program.ask(SpawnChildren, requests=requests)
-    assert not program.world.entries
+    (refusal,) = program.ask(SpawnChildren, requests=(kid(1), kid(2, workflow="nobody")))
+    assert isinstance(refusal, DurableRefusal)
+    assert "nobody" in refusal.message
     assert len(program.world.runs) == 1
+    assert [program.entry(node).child_run_id for node in (1, 2)] == [None, None]
+
+
+def test_a_refused_spawn_leaves_no_gap_and_is_refused_again_once_the_program_went_on() -> None:
+    program = Program(retries=2)
+    holding(program, 2)
+    (refusal,) = program.ask(SpawnChildren, requests=(kid(1), kid(2), kid(3)))
+    assert isinstance(refusal, DurableRefusal)
+    assert "idempotency key" in refusal.message
+    (ack,) = program.wait(sleep(60))
+    assert ack.ref.node_id == 4
+    runs = len(program.world.runs)
+    program.world.advance(120)  # The key is free by now.
+    program.world.fail(program.id)
+    (again,) = program.ask(SpawnChildren, requests=(kid(1), kid(2), kid(3)))
+    assert isinstance(again, DurableRefusal)
+    assert again.message == refusal.message
+    assert [type(a) for a in program.wait(sleep(60))] == [WaitAck, EntryCompleted]
+    assert len(program.world.runs) == runs
+    assert [program.entry(node).child_run_id is None for node in (1, 2, 3)] == [False, True, False]
+
+
+def test_a_refused_spawn_that_nothing_followed_is_tried_again() -> None:
+    for restarts in (False, True):
+        program = Program(retries=2)
+        holding(program, 2)
+        program.world.now_us += 1
+        program.ask(SpawnChildren, requests=(kid(1), kid(2)))
+        first = program.entry(1).child_run_id
+        program.world.advance(120)
+        if restarts:
+            program.world.restart()
+        program.world.fail(program.id)
+        (ack,) = program.ask(SpawnChildren, requests=(kid(1), kid(2)))
+        assert isinstance(ack, ChildrenAck)
+        assert ack.children[0][2] == first
+        assert program.entry(2).child_run_id == ack.children[1][2]
+        assert program.entry(2).label == ""
+
+
+def test_an_invocation_goes_on_behind_a_refused_spawn_after_a_restart() -> None:
+    program = Program()
+    program.world.now_us += 1
+    program.ask(SpawnChildren, requests=(kid(1, workflow="nobody"),))
+    program.world.restart()
+    (ack,) = program.wait(sleep(5))
+    assert ack.ref.node_id == 2
+
+
+def test_a_spawn_where_another_was_refused_is_told() -> None:
+    program = Program(retries=1)
+    program.ask(SpawnChildren, requests=(kid(1, workflow="nobody"),))
+    program.world.fail(program.id)
+    (differs,) = program.spawn('{"n": 1}')
+    assert isinstance(differs, NonDeterminism)
+
+
+def test_a_refused_key_twice_in_one_request_is_tried_once() -> None:
+    program = Program()
+    holding(program, 2)
+    (refusal,) = program.ask(SpawnChildren, requests=(kid(2, key="k"), kid(3, key="k")))
+    assert isinstance(refusal, DurableRefusal)
+    assert (program.id, 1, 2) not in program.world.entries
+    assert len(program.world.runs) == 2
+
+
+def test_a_branch_may_begin_at_a_refused_spawn() -> None:
+    program = Program()
+    program.ask(SpawnChildren, requests=(kid(1, workflow="nobody"),))
+    program.wait(sleep(1))
+    program.world.advance(1)
+    program.world.complete(program.id)
+    fork = program.world.do(BranchTask(program.id, 2, 1))
+    assert isinstance(fork, EntryRef)
+    assert fork.node_id == 2
+
+
+def test_a_child_is_found_again_though_its_workflow_was_deleted() -> None:
+    program = Program(retries=1)
+    (ack,) = program.spawn('{"n": 1}')
+    child = ack.children[0][2]
+    program.world.complete(child, '{"m": 1}')
+    program.world.do(DeleteWorkflow(program.world.run_rows[child].workflow_id))
+    program.world.fail(program.id)
+    (again,) = program.spawn('{"n": 1}')
+    assert isinstance(again, ChildrenAck)
+    assert again.children == ack.children
+    (told,) = program.list_waiting(1)
+    assert isinstance(told, EntryCompleted)
+    (refusal,) = program.spawn('{"n": 2}')
+    assert isinstance(refusal, DurableRefusal)
+
+
+def test_more_operations_than_a_log_holds_are_refused_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable, "ENTRIES_MAX", 3)
+    program = Program()
+    program.spawn('{"n": 1}', '{"n": 2}')
+    runs = len(program.world.runs)
+    with pytest.raises(ResourceExhausted, match="3 operations"):
+        program.spawn('{"n": 3}', '{"n": 4}')
+    assert len(program.world.runs) == runs
+    with pytest.raises(ResourceExhausted):
+        program.world.do(RegisterSignal(program.id, "s", (event("go"),)))
+        program.world.do(RegisterSignal(program.id, "t", (event("go"),)))
 
 
 def test_a_replayed_child_is_awaited_again() -> None:
@@ -532,6 +652,36 @@ def test_a_held_result_stalls_a_minute_at_most() -> None:
     assert program.invocation == 3
 
 
+# Reports ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.COMPLETED, Outcome.CANCELLED])
+def test_a_report_of_an_invocation_on_another_worker_changes_nothing(outcome: Outcome) -> None:
+    program = Program()
+    first = program.world.tasks[program.id].worker_id
+    assert first is not None
+    program.wait(sleep(600))
+    program.evict()
+    second = program.world.worker("deep:deep", slots={"durable": 2, "default": 1})
+    program.world.do(PauseWorker(first, True))
+    program.world.do(RestoreTask(program.id))
+    assert program.world.tasks[program.id].worker_id == second
+    reply = program.world.do(ReportAttempt(program.id, 0, outcome, "{}", worker=first))
+    assert reply == Accepted(is_current=False)
+    assert program.status is TaskStatus.RUNNING
+    # Some workers give their name instead of their id.
+    reply = program.world.do(ReportAttempt(program.id, 0, outcome, "{}", worker="worker"))
+    assert reply == Accepted(is_current=True)
+
+
+def test_a_report_of_the_present_worker_ends_the_invocation() -> None:
+    program = Program()
+    worker = program.world.tasks[program.id].worker_id
+    assert worker is not None
+    program.world.do(ReportAttempt(program.id, 0, Outcome.COMPLETED, "{}", worker=worker))
+    assert program.status is TaskStatus.COMPLETED
+
+
 # Replay and branches -----------------------------------------------------------------------------------------------
 
 
@@ -608,13 +758,24 @@ def test_only_a_task_that_is_over_and_a_node_that_is_there_can_be_branched() -> 
         program.world.do(BranchTask("00000000-0000-7000-8000-000000000000", 1, 1))
 
 
-# Refusals and the older protocol -------------------------------------------------------------------------------------
-
-
-def test_what_cannot_be_spawned_for_its_key_is_refused_at_the_spawn() -> None:
+def test_waits_that_a_branch_discards_are_not_armed_again() -> None:
     program = Program()
-    answers = program.ask(SpawnChildren, requests=(RunRequest(workflow_name="kid", input="{}"),))
-    assert not [a for a in answers if isinstance(a, DurableRefusal)]
+    program.wait(event("go"))
+    program.world.do(CancelTasks((program.id,)))
+    program.world.do(BranchTask(program.id, 1, 1))
+    assert program.status is TaskStatus.RUNNING
+    program.push("go")
+    program.world.advance(1)
+    assert program.entry(1).satisfied_at_us is None
+    assert not program.world.answers()
+    (ack,) = program.wait(event("stay"))
+    program.world.restart()
+    program.push("go")
+    assert program.entry(1).satisfied_at_us is None
+    assert ack.ref.branch_id == 2
+
+
+# Refusals and the older protocol -------------------------------------------------------------------------------------
 
 
 def test_a_signal_is_known_by_its_key_and_fires_once() -> None:
@@ -628,3 +789,64 @@ def test_a_signal_is_known_by_its_key_and_fires_once() -> None:
     ]
     with pytest.raises(NotFound):
         program.world.do(RegisterSignal("00000000-0000-7000-8000-000000000000", "s", (event("go"),)))
+
+
+def test_a_signal_of_a_task_that_sleeps_outside_memory_fires_and_wakes_it() -> None:
+    for restarts in (False, True):
+        program = Program()
+        program.wait(sleep(600))
+        program.evict()
+        program.world.do(RegisterSignal(program.id, "s", (event("go"), sleep(30, group=1))))
+        assert program.status is TaskStatus.EVICTED
+        assert program.world.tenant.counts()["tasks"] == 0, "it sleeps on"
+        if restarts:
+            program.world.restart()
+        program.world.advance(30)
+        assert program.status is TaskStatus.EVICTED
+        program.push("go", '{"n": 1}')
+        fired = [e for d in program.world.decisions[-3:] for e in d.effects if isinstance(e, SignalFired)]
+        assert [(f.task_id, f.key) for f in fired] == [(program.id, "s")]
+        assert program.status is TaskStatus.RUNNING
+
+
+def test_a_signal_asked_for_again_while_the_task_sleeps_is_the_same() -> None:
+    program = Program()
+    program.world.do(RegisterSignal(program.id, "s", (event("go"),)))
+    program.wait(sleep(600))
+    program.evict()
+    entries = dict(program.world.entries)
+    program.world.do(RegisterSignal(program.id, "s", (event("other"),)))
+    assert program.world.entries == entries
+    assert program.world.tenant.counts()["tasks"] == 0
+
+
+def test_a_task_that_has_not_begun_has_no_signals() -> None:
+    program = Program()
+    _, waiting = (program.world.trigger("deep") for _ in range(2))
+    assert program.world.status(waiting) is TaskStatus.QUEUED
+    with pytest.raises(NotFound):
+        program.world.do(RegisterSignal(waiting, "s", (event("go"),)))
+
+
+def test_without_an_expression_only_the_newest_event_is_read() -> None:
+    program = Program()
+    tenant = program.world.tenant
+    plain = BeginWait(
+        stream=STREAM, task_id=program.id, invocation_count=1, conditions=(event("go", scope="a", since_us=0),)
+    )
+    (query,) = tenant.missing(plain).events
+    assert query.count_max == 1
+    picky = (event("go", scope="a", since_us=0, expression="input.n == 1"),)
+    (query,) = tenant.missing(RegisterSignal(program.id, "s", picky)).events
+    assert query.count_max == waits.PAST_EVENTS_MAX == 1_000
+
+
+def test_looking_back_prefers_the_newest_event_of_the_same_batch() -> None:
+    program = Program()
+    wait = BeginWait(
+        stream=STREAM, task_id=program.id, invocation_count=1, conditions=(event("go", scope="a", since_us=0),)
+    )
+    pushes = [PushEvents((EventRequest(key="go", payload=f'{{"n": {n}}}', scope="a"),)) for n in (1, 2)]
+    program.world.batch(*pushes, wait)
+    (told,) = [a for a in program.world.answers() if isinstance(a, EntryCompleted)]
+    assert data_of(told) == {"CREATE": {"go": [{"n": 2}]}}

@@ -66,7 +66,7 @@ from broadaxe.core.dormant import DormantTask
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX
-from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing, Tenant
+from broadaxe.core.tenant import EventQuery, Loaded, LoadedLog, LoadedRun, Missing, Tenant
 from broadaxe.core.waits import PastEvent
 from broadaxe.errors import IdempotencyCollision
 
@@ -335,13 +335,17 @@ class World:
             runs=tuple(map(self._read_run, sorted(run_ids))),
             schedules=tuple(self.schedules[i] for i in sorted(missing.schedules) if i in self.schedules),
             schedule_page=None if missing.schedules_after is None else self._page(missing.schedules_after),
-            events=tuple(
-                PastEvent(event.key, event.scope, event.payload, event.seen_at_us)
-                for event in self.pushed.values()
-                for query in missing.events
-                if (event.key, event.scope) == (query.key, query.scope) and event.seen_at_us >= query.since_us
-            ),
+            events=tuple(event for query in missing.events for event in self._past(query)),
         )
+
+    def _past(self, query: EventQuery) -> list[PastEvent]:
+        found = [
+            event
+            for event in self.pushed.values()
+            if (event.key, event.scope) == (query.key, query.scope) and event.seen_at_us >= query.since_us
+        ]
+        found.sort(key=lambda event: event.id, reverse=True)
+        return [PastEvent(e.key, e.scope, e.payload, e.seen_at_us) for e in found[: query.count_max]]
 
     def restart(self) -> None:
         """The engine dies and comes back: everything from the rows; sleepers stay asleep, workers connect again."""

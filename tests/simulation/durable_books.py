@@ -94,7 +94,10 @@ class DurableBooks:
             hold(entry is not None, "an entry is gone", task_id, place)
             assert entry is not None
             for name in ("kind", "identity", "label", "created_at_us", "child_run_id", "child_key", "workflow_name"):
-                hold(getattr(entry, name) == getattr(was, name), "an entry is another", task_id, place, name)
+                # A spawn that was refused may be tried again for as long as nothing came after it.
+                is_spawned = name in ("label", "child_run_id") and was.kind is EntryKind.RUN and not was.child_run_id
+                may_change = is_spawned and self._is_last(before, place)
+                hold(may_change or getattr(entry, name) == getattr(was, name), "an entry is another", task_id, place)
             self._check_wait(was, entry)
             hold(entry.is_awaited or not was.is_awaited, "not awaited any more", task_id, place)
             if was.satisfied_at_us is None or (task_id, was.child_run_id) in reopened:
@@ -113,7 +116,6 @@ class DurableBooks:
             )
         for place, entry in entries.items():
             if entry.kind is EntryKind.RUN:
-                assert entry.child_run_id is not None
                 outcome = self.tables.outcomes.get((task_id, place))
                 hold((outcome is None) is (entry.satisfied_at_us is None), "an outcome of nothing", task_id, place)
                 if outcome is not None:
@@ -137,6 +139,12 @@ class DurableBooks:
             self.orders[task_id] = highest + len(fresh)
         given = [entry.order for entry in entries.values() if entry.order is not None]
         hold(len(given) == len(set(given)), "a place in the order given twice", task_id, given)
+
+    def _is_last(self, before: dict[Place, DurableEntryRow], place: Place) -> bool:
+        """Whether all there was behind the place was spawned, or refused, together with it."""
+        at_us = before[place].created_at_us
+        behind = [entry for (_, node_id), entry in before.items() if node_id > place[1] and entry.is_on_path]
+        return all(entry.kind is EntryKind.RUN and entry.created_at_us == at_us for entry in behind)
 
     def _check_wait(self, was: DurableEntryRow, entry: DurableEntryRow) -> None:
         for before, after in zip(_conditions(was), _conditions(entry), strict=True):

@@ -153,6 +153,8 @@ class Tables:
             if before is not None:
                 entry = _replace(
                     before,
+                    label=entry.label,
+                    child_run_id=entry.child_run_id,
                     wait=entry.wait,
                     due_at_us=entry.due_at_us,
                     event_keys=entry.event_keys,
@@ -310,7 +312,7 @@ class Tables:
             if (row.key, row.scope) == (query.key, query.scope) and row.seen_at_us >= query.since_us
         ]
         found.sort(key=lambda row: row.id, reverse=True)
-        return [PastEvent(row.key, row.scope, row.payload, row.seen_at_us) for row in found]
+        return [PastEvent(row.key, row.scope, row.payload, row.seen_at_us) for row in found[: query.count_max]]
 
     def _sleeps(self, run_id: str) -> bool:
         row = self.run_rows[run_id]

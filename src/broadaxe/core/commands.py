@@ -217,7 +217,9 @@ class ReportAttempt(msgspec.Struct, frozen=True):
     """A worker's word on an attempt. `retry_count` None means the current attempt. Reply: `Accepted`.
 
     An attempt that runs in a batch is named by `batch_id` instead: clients know a batch's items, not their attempts.
-    `payload` is the output (JSON text, already normalised) for COMPLETED, the error text for FAILED.
+    `payload` is the output (JSON text, already normalised) for COMPLETED, the error text for FAILED. `worker` is what
+    the worker calls itself: its id, or its name, or nothing. Invocations of a durable task may share an attempt, and
+    reports do not number them; those of a worker that is not the present one are told apart by it.
     """
 
     task_id: str
@@ -227,6 +229,7 @@ class ReportAttempt(msgspec.Struct, frozen=True):
     is_retryable: bool = True
     retry_after_us: int | None = None
     batch_id: str | None = None
+    worker: str = ""
 
 
 class Accepted(msgspec.Struct, frozen=True):

@@ -118,12 +118,14 @@ def begin_wait(state: State, request: BeginWait, past: Sequence[PastEvent], now_
 
 
 def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
-    """Everything is checked before anything is made."""
+    """Everything is checked before anything is made; what is recorded already is not checked again.
+
+    A spawn that is refused takes its nodes all the same. Done again it is tried once more if nothing was recorded after
+    it; once the program has gone on without the child, it is refused for good, so that the program does the same again.
+    """
     log = _log_at_hand(state, request, now_us)
     if log is None:
         return
-    triggers.check(state, request.requests)
-    cursor = log.cursor
     plan: list[Entry | int] = []
     keys: dict[str, int] = {}
     for child in request.requests:
@@ -143,23 +145,32 @@ def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
         if child.child_key and isinstance(found, int):
             keys[child.child_key] = found
         plan.append(found)
-    end, log.cursor = log.cursor, cursor
-    acks: list[tuple[int, int, str]] = []
+    end = log.cursor
+    is_last = log.find(end + 1) is None
+    wanted: dict[int, RunRequest] = {}
+    for child, planned in zip(request.requests, plan, strict=True):
+        if isinstance(planned, int):
+            wanted.setdefault(planned, child)
+        elif planned.child_run_id is None and is_last:
+            wanted.setdefault(planned.node_id, child)
+    _check_room(log, len({planned for planned in plan if isinstance(planned, int)}))
+    refused = ""
     try:
-        for child, planned in zip(request.requests, plan, strict=True):
-            entry = log.find(planned) if isinstance(planned, int) else planned
-            if entry is None:
-                assert isinstance(planned, int)
-                log.cursor = planned
-                entry = _spawn_one(state, log, child, now_us)
-            assert entry.child_run_id is not None
-            acks.append((entry.branch_id, entry.node_id, entry.child_run_id))
+        triggers.check(state, list(wanted.values()))
     except BroadaxeError as error:
-        # A collision of idempotency keys belongs to the spawn that ran into it; what was spawned before it stays.
-        state.ledger.emit(DurableRefusal(stream=request.stream, ref=_invocation_ref(log), message=str(error)))
-        return
-    finally:
-        log.cursor = end
+        refused = str(error)
+    for node_id, child in wanted.items():
+        log.cursor = node_id
+        _spawn_one(state, log, child, refused, now_us)
+    log.cursor = end
+    entries = [log.find(planned) if isinstance(planned, int) else planned for planned in plan]
+    acks: list[tuple[int, int, str]] = []
+    for entry in entries:
+        assert entry is not None
+        if entry.child_run_id is None:
+            state.ledger.emit(DurableRefusal(stream=request.stream, ref=_invocation_ref(log), message=entry.label))
+            return
+        acks.append((entry.branch_id, entry.node_id, entry.child_run_id))
     state.ledger.emit(ChildrenAck(stream=request.stream, ref=_invocation_ref(log), children=tuple(acks)))
 
 
@@ -218,8 +229,12 @@ def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
 def register_signal(state: State, command: RegisterSignal, past: Sequence[PastEvent], now_us: int) -> None:
     """The older protocol's wait, which is known by a key of the task and has no node."""
     task = state.tasks.get(command.task_id)
-    if task is None or task.is_terminal:
+    has_begun = task is not None and (task.log is not None or task.assigned_at_us is not None or task.retry_count > 0)
+    if task is None or task.is_terminal or not has_begun:
         raise NotFound(f"task run {command.task_id} is not running", field="task_id")
+    if task.status is TaskStatus.EVICTED:
+        # It may have been read back for this; if so it goes back to sleep, with what it waits for now.
+        state.evicted.append(task)
     waits.check(command.conditions, field="conditions")
     log = _log_of(task)
     if command.key in log.signals:
@@ -295,6 +310,8 @@ def advance(state: State, entry: Entry, now_us: int) -> None:
         entry.result = data
         state.ledger.touch_entry(entry)
         state.ledger.emit(SignalFired(entry.log.task.id, entry.label, data))
+        if entry.log.task.status is TaskStatus.EVICTED:
+            attempts.restore(state, entry.log.task, now_us)
         return
     _satisfy(state, entry, data, now_us)
 
@@ -503,8 +520,8 @@ def _new_entry(state: State, log: DurableLog, kind: EntryKind, identity: str, la
     return entry
 
 
-def _check_room(log: DurableLog) -> None:
-    if len(log.entries) + len(log.signals) >= ENTRIES_MAX:
+def _check_room(log: DurableLog, count: int = 1) -> None:
+    if len(log.entries) + len(log.signals) + count > ENTRIES_MAX:
         raise ResourceExhausted(
             f"a durable task may record at most {ENTRIES_MAX} operations; spawn child workflows that take a part each"
         )
@@ -522,19 +539,29 @@ def _keyed(log: DurableLog, child: RunRequest) -> Entry | None:
     return None if run_id is None else log.by_child.get(run_id)
 
 
-def _spawn_one(state: State, log: DurableLog, child: RunRequest, now_us: int) -> Entry:
-    run_id = triggers.spawn(state, log.task, child, now_us)
-    entry = _new_entry(state, log, EntryKind.RUN, _child_identity(child), "", now_us)
+def _spawn_one(state: State, log: DurableLog, child: RunRequest, refused: str, now_us: int) -> None:
+    """Records the child at the cursor, and makes its run unless that is `refused` already. What cannot be made has an
+    entry without a run, whose label says why."""
+    entry = log.find(log.cursor)
+    if entry is None:
+        entry = _new_entry(state, log, EntryKind.RUN, _child_identity(child), "", now_us)
+        entry.child_key = child.child_key or None
+        entry.workflow_name = child.workflow_name
+    state.ledger.touch_entry(entry)
+    try:
+        run_id = None if refused else triggers.spawn(state, log.task, child, now_us)
+    except BroadaxeError as error:
+        run_id, refused = None, str(error)
+    entry.label = refused.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:_LABEL_LENGTH_MAX]
+    if run_id is None:
+        return
     entry.child_run_id = run_id
-    entry.child_key = child.child_key or None
-    entry.workflow_name = child.workflow_name
     log.by_child[run_id] = entry
     run = state.runs.get(run_id)
     if run is None or run.status in TERMINAL_RUN:
         # It ended in the moment it was made, or it is an older run that the key stands for.
         state.ledger.finish_child(log.task.id, run_id)
         _satisfy(state, entry, None, now_us)
-    return entry
 
 
 def _want(state: State, log: DurableLog, entry: Entry, now_us: int) -> None:

@@ -151,11 +151,12 @@ class LoadedRun(msgspec.Struct, frozen=True):
 
 
 class EventQuery(msgspec.Struct, frozen=True):
-    """Stored events with this key and scope, since then, the newest first."""
+    """Stored events with this key and scope, since then, the newest first and at most so many."""
 
     key: str
     scope: str
     since_us: int
+    count_max: int
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -261,8 +262,11 @@ class Tenant:
                 pushed = {request.key for request in requests if isinstance(request, EventRequest)}
                 keys = pushed & state.dormant_by_event.keys()
                 return Missing(tasks=frozenset(d.task_id for key in keys for d in state.dormant_by_event[key]))
-            case BeginWait(conditions=waited) | RegisterSignal(conditions=waited):
+            case BeginWait(conditions=waited):
                 return Missing(events=_looks_back_at(waited))
+            case RegisterSignal(task_id, conditions=waited):
+                asleep = frozenset((task_id,) if task_id in state.dormant else ())
+                return Missing(tasks=asleep, events=_looks_back_at(waited))
             case SpawnChildren():
                 return Missing(tasks=frozenset(durable.absent_children(state, command)))
             case (
@@ -578,7 +582,7 @@ class Tenant:
 
     def _report(self, command: ReportAttempt, now_us: int) -> Accepted:
         task = self._current(command.task_id, command.retry_count, command.batch_id)
-        if task is None:
+        if task is None or self._is_of_former_worker(task, command.worker):
             return Accepted(is_current=False)
         state = self._state
         match command.outcome:
@@ -612,6 +616,10 @@ class Tenant:
             # A task goes into a batch once per attempt, so the batch names the attempt.
             return task if task.batch.id == batch_id else None
         return task if retry_count is None or retry_count == task.retry_count else None
+
+    def _is_of_former_worker(self, task: Task, worker: str) -> bool:
+        """Whether the report is from a worker that had an earlier invocation of the same attempt (section 6.6)."""
+        return task.log is not None and worker != task.worker_id and worker in self._state.workers
 
     def _running(self, task_id: str) -> Task:
         task = self._state.tasks.get(task_id)
@@ -670,9 +678,9 @@ class Tenant:
         return fork
 
     def _past_events(self) -> list[PastEvent]:
-        """Stored events that were read for this batch, and those of the batch itself."""
-        pushed = self._state.ledger.events()
-        return [*self._state.past_events, *(PastEvent(e.key, e.scope, e.payload, e.seen_at_us) for e in pushed)]
+        """Events of this batch, the newest first, and stored ones that were read for it."""
+        pushed = reversed(self._state.ledger.events())
+        return [*(PastEvent(e.key, e.scope, e.payload, e.seen_at_us) for e in pushed), *self._state.past_events]
 
     def _put_rate_limit(self, key: str, limit: int, window_us: int, now_us: int) -> None:
         if not key:
@@ -802,7 +810,7 @@ class Tenant:
 
 def _looks_back_at(waited: tuple[Condition, ...]) -> frozenset[EventQuery]:
     return frozenset(
-        EventQuery(condition.event_key, condition.scope, condition.since_us)
+        EventQuery(condition.event_key, condition.scope, condition.since_us, waits.past_events_max(condition))
         for condition in waited
         if condition.since_us is not None and condition.scope is not None
     )

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 #: Conditions of one wait.
 CONDITIONS_MAX: Final = 1_000
+#: Stored events of a key and scope among which one that makes an expression true is looked for, the newest first.
+#: Every one of them is read and evaluated while the tenant waits.
+PAST_EVENTS_MAX: Final = 1_000
 
 
 class Condition(msgspec.Struct, frozen=True, array_like=True):
@@ -140,6 +143,11 @@ def identity(conditions: Iterable[Condition]) -> str:
     """Hex digest of what makes two waits the same operation of a program (section 6.2)."""
     parts = sorted([c.is_sleep, c.sleep_us, c.event_key, c.expression, c.data_key] for c in conditions)
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def past_events_max(condition: Condition) -> int:
+    """How many stored events have to be looked at: without an expression the newest one fits."""
+    return PAST_EVENTS_MAX if condition.expression.strip() else 1
 
 
 def arm(state: State, wait: Wait) -> None:

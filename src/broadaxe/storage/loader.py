@@ -53,8 +53,6 @@ BACKLOG_PAGE_ROWS: Final = 5_000
 SCHEDULES_FETCHED: Final = 50
 #: Before every schedule there is.
 _BEFORE_ALL: Final[ScheduleKey] = (INSTANT_US_MIN - 1, "00000000-0000-0000-0000-000000000000")
-#: How many stored events a wait that looks back may find.
-PAST_EVENTS_MAX: Final = 1_000
 
 _RUN_ROW_FIELDS = len(RunRow.__struct_fields__)
 _TASK_ROW_FIELDS = len(TaskRow.__struct_fields__)
@@ -254,8 +252,8 @@ async def _logs(connection: Any, tenant_id: str, task_ids: list[str]) -> dict[st
 async def _past_events(connection: Any, tenant_id: str, queries: list[EventQuery]) -> tuple[PastEvent, ...]:
     if not queries:
         return ()
-    keys, scopes, since = zip(*map(msgspec.structs.astuple, queries), strict=True)
-    rows = await connection.fetch(statement("loader/past_events"), tenant_id, keys, scopes, since, PAST_EVENTS_MAX)
+    keys, scopes, since, counts = zip(*map(msgspec.structs.astuple, queries), strict=True)
+    rows = await connection.fetch(statement("loader/past_events"), tenant_id, keys, scopes, since, counts)
     return tuple(PastEvent(*row) for row in rows)
 
 

@@ -370,7 +370,9 @@ def _item_report(
         payload = payload if payload not in ("", "null") else "{}"
         problem = inbound.output_problem(payload)
         if problem is not None:
-            return ReportAttempt(task_id, retry_count, Outcome.FAILED, problem, batch_id=batch_id)
+            return ReportAttempt(
+                task_id, retry_count, Outcome.FAILED, problem, batch_id=batch_id, worker=event.worker_id
+            )
     elif outcome is Outcome.FAILED:
         payload = _error_text(payload)
     return ReportAttempt(
@@ -381,6 +383,7 @@ def _item_report(
         is_retryable=not item.should_not_retry,
         retry_after_us=max(0, item.retry_after_ms) * US_PER_MS if item.HasField("retry_after_ms") else None,
         batch_id=batch_id,
+        worker=event.worker_id,
     )
 
 

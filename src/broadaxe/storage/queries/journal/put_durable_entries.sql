@@ -18,7 +18,9 @@ from unnest(
     wait, due_at, event_keys, is_awaited, is_on_path, satisfied_at, place, result
 )
 on conflict (tenant_id, task_id, branch_id, node_id) do update
-set wait = excluded.wait,
+set label = excluded.label,
+    child_run_id = excluded.child_run_id,
+    wait = excluded.wait,
     due_at = excluded.due_at,
     event_keys = excluded.event_keys,
     is_awaited = excluded.is_awaited,
