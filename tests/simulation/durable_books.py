@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from broadaxe.core.commands import ReportWaiting
-from broadaxe.core.decision import Decision, DurableEntryRow, EntryCompleted, EventRow, StartAttempt
+from broadaxe.core.decision import Decision, DurableEntryRow, EntryCompleted, EventRow, SignalFired, StartAttempt
 from broadaxe.core.lifecycle import TERMINAL, EntryKind, TaskStatus
 from broadaxe.core.waits import Condition, Progress
 from tests.simulation.books import hold
@@ -34,6 +34,8 @@ class DurableBooks:
         """(task, invocation, place) that a worker has listed as awaited."""
         self.sent: dict[tuple[str, int], int] = {}
         """The highest place in the order an invocation was sent by this engine process."""
+        self.signals: set[tuple[str, str]] = set()
+        """(task, key) of the older protocol's waits that were acknowledged."""
         self.live: set[str] = set()
         """Durable tasks that were not over after the commit before."""
 
@@ -58,6 +60,7 @@ class DurableBooks:
         touched = {entry.task_id for entry in writes.durable_entries} | {row.task_id for row in writes.durable_tasks}
         touched |= {task_id for task_id, _ in (*writes.finished_children, *writes.reopened_children)}
         self._check_events(writes.events)
+        self._check_signals(decision)
         for task_id in sorted(touched):
             self._check_log(task_id, reopened)
         for effect in decision.effects:
@@ -179,6 +182,24 @@ class DurableBooks:
                     fits = any(matches(before.condition, event) for event in events)
                     is_missed = before.data is None and after.data is None and fits
                     hold(not is_missed, "an event was missed", task_id, place, after)
+
+    def _check_signals(self, decision: Decision) -> None:
+        """A key has one wait, which is never lost, and is told in the commit in which it comes true."""
+        keys = [
+            (task_id, entry.label)
+            for task_id in self.tables.logs
+            for entry in self.tables.entries[task_id].values()
+            if entry.kind is EntryKind.SIGNAL
+        ]
+        hold(len(keys) == len(set(keys)), "two signals of one key", keys)
+        hold(self.signals <= set(keys), "an acknowledged signal is lost", self.signals - set(keys))
+        told = [(e.task_id, e.key, e.payload) for e in decision.effects if isinstance(e, SignalFired)]
+        fired = [
+            (entry.task_id, entry.label, entry.result)
+            for entry in decision.writes.durable_entries
+            if entry.kind is EntryKind.SIGNAL and entry.result is not None
+        ]
+        hold(sorted(told) == sorted(fired), "signals that fired", fired, "told", told)
 
     def _check_result(self, effect: EntryCompleted) -> None:
         ref = effect.ref

@@ -42,6 +42,7 @@ from broadaxe.core.commands import (
     PutWorkerLabels,
     PutWorkflow,
     RefreshTimeout,
+    RegisterSignal,
     RegisterWorker,
     ReleaseSlot,
     ReplayTasks,
@@ -76,7 +77,7 @@ from tests.simulation.books import Books, hold
 from tests.simulation.chances import ACTIONS, NAMES, STATIC_LIMITS, Chances
 from tests.simulation.durable_books import DurableBooks
 from tests.simulation.memory import check_empty, check_timers, compare, demand_all, picture
-from tests.simulation.programs import EVENT_KEYS, Invocation, Transcripts, Worker, program
+from tests.simulation.programs import EVENT_KEYS, Invocation, Transcripts, Worker, program, some_conditions
 from tests.simulation.tables import DAY_US, Store, Tables
 
 #: 1 January 2026, noon, UTC.
@@ -226,6 +227,7 @@ class Life:
             try:
                 reply = self.tenant.apply(command, self.now_us)
             except BroadaxeError as error:
+                hold(place != 0 or not self.may_have_signals(command), "a signal is refused", command, error)
                 replies.append(error)
                 continue
             if isinstance(command, ReportWaiting):
@@ -375,7 +377,9 @@ class Life:
                 case PushEvents(), tuple():
                     self.acknowledged |= {i for event in reply if not isinstance(event, str) for i in event.run_ids}
                 case RegisterWorker(), str():
-                    self.peers[reply] = Peer(reply, Worker(self.transcripts), heard_at_us=self.now_us)
+                    self.peers[reply] = Peer(reply, Worker(self.transcripts, reply), heard_at_us=self.now_us)
+                case RegisterSignal(task_id, key), None:
+                    self.durable_books.signals.add((task_id, key))
                 case DurableRequest(task_id=task_id, invocation_count=number), BroadaxeError():
                     for peer in self.peers.values():
                         peer.worker.refuse((task_id, number), str(reply))
@@ -432,7 +436,15 @@ class Life:
         task = self.tables.tasks.get(command.task_id)
         if task is None or task.status is not TaskStatus.RUNNING:
             return False
+        if command.task_id in self.tables.logs and command.worker in self.tenant._state.workers:
+            return command.worker == task.worker_id and command.retry_count == task.retry_count
         return command.retry_count is None or command.retry_count == task.retry_count
+
+    def may_have_signals(self, command: Command) -> bool:
+        """Whether a signal must be taken, from the rows: also one of a task that sleeps."""
+        if not isinstance(command, RegisterSignal) or command.task_id not in self.tables.logs:
+            return False
+        return self.tables.tasks[command.task_id].status not in TERMINAL
 
     def send_stale_report(self) -> None:
         """A report about an attempt that is over changes nothing at all."""
@@ -486,6 +498,10 @@ class Life:
         if chance.random() < 0.15:
             commands.append(self.event(chance.choice(EVENT_KEYS), self.chances.payload()))
         if chance.random() < 0.06:
+            asleep = [i for i in self.durables if self.tables.tasks[i].status is TaskStatus.EVICTED]
+            task_id = chance.choice(asleep if asleep and chance.random() < 0.5 else self.durables)
+            commands.insert(0, RegisterSignal(task_id, chance.choice("xyz"), some_conditions(chance, self.now_us)))
+        if chance.random() < 0.06:
             task_id = chance.choice(self.durables)
             match chance.randint(0, 3):
                 case 0:
@@ -524,7 +540,8 @@ class Life:
                 worker.drop(task_id, invocation.number)
             outcome = Outcome.FAILED if invocation.outcome else Outcome.COMPLETED
             payload = invocation.outcome or msgspec.json.encode({"steps": len(invocation.transcript)}).decode()
-            return [ReportAttempt(task_id, retry_count, outcome, payload)]
+            name = worker.id if roll() < 0.7 else "worker"
+            return [ReportAttempt(task_id, retry_count, outcome, payload, worker=name)]
         if invocation.outcome is None and roll() < 0.01:
             return [ReleaseSlot(task_id)]
         return []
@@ -671,7 +688,7 @@ class Life:
                 # Killed: nothing is heard of it any more, its stream breaks.
                 peer.is_alive = False
                 peer.attempts.clear()
-                peer.worker = Worker(self.transcripts)
+                peer.worker = Worker(self.transcripts, peer.id)
                 session, peer.session = peer.session, None
                 return CloseStream(peer.id, session) if session is not None and chance.random() < 0.7 else None
             case _:

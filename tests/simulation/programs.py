@@ -120,6 +120,11 @@ def program(seed: str, workflows: tuple[str, ...]) -> Program:
         yield Take(tuple(dict.fromkeys(spawned)), len(set(spawned)))
 
 
+def some_conditions(chance: random.Random, now_us: int) -> tuple[Condition, ...]:
+    """What somebody outside of a program waits for."""
+    return _looking_back(_conditions(chance), now_us)
+
+
 def _conditions(chance: random.Random) -> tuple[Condition, ...]:
     return tuple(_condition(chance) for _ in range(chance.choice((1, 1, 1, 2, 3))))
 
@@ -215,7 +220,8 @@ class Invocation:
 class Worker:
     """What a worker process knows of its durable tasks, and its stream to the engine."""
 
-    def __init__(self, transcripts: Transcripts) -> None:
+    def __init__(self, transcripts: Transcripts, id_: str) -> None:
+        self.id = id_
         self.transcripts = transcripts
         self.tables = transcripts.tables
         self.stream: int | None = None
