@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import grpc
 import grpc.aio
 import pytest
@@ -53,6 +54,26 @@ def test_our_codes_are_the_codes_of_grpc() -> None:
 def test_ok_cannot_be_raised() -> None:
     with pytest.raises(ValueError, match="OK"):
         RpcError(Code.OK, "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError("no"),
+        asyncpg.CannotConnectNowError("the database system is in recovery mode"),
+        asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+        asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+        asyncpg.InternalClientError("got result for unknown protocol state 3"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_database_that_is_away_is_a_reason_to_try_again(serve, error: Exception) -> None:
+    served = await serve(failing(error))
+    with capture_logs() as logs:
+        call = await outcome(served)
+    assert await call.code() is grpc.StatusCode.UNAVAILABLE
+    assert "try again" in await call.details()
+    assert not [line for line in logs if line["log_level"] == "error"]
 
 
 async def test_domain_error_reaches_the_caller_with_its_text(serve) -> None:

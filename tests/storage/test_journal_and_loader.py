@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 
@@ -40,7 +41,7 @@ from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.core.tenant import Missing, Tenant
 from broadaxe.errors import BroadaxeError, LeaseLost
 from broadaxe.storage.ids import new_id
-from broadaxe.storage.journal import Journal
+from broadaxe.storage.journal import CONNECTION_SETTINGS, Journal
 from broadaxe.storage.loader import load_live, load_missing
 from tests.core.world import task
 from tests.storage.ground import NODE, OTHER_NODE, contents, make_journal, make_tenant, picture, take_lease
@@ -397,6 +398,43 @@ async def test_another_node_shuts_this_one_out_once_the_lease_ran_out(pool: asyn
         await trigger(life)
     assert await contents(pool) == before
     assert NODE != OTHER_NODE
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["renewed", "taken"])
+async def test_a_batch_that_waits_for_its_lease(database: str, pool: asyncpg.Pool, taken: bool) -> None:
+    """The batch finds the lease locked, waits, and then finds another version of the row than the one it looked for."""
+    life = await begin(pool)
+    run_id = await trigger(life)
+    settings = {name: str(value) for name, value in CONNECTION_SETTINGS.items()}
+    async with asyncpg.create_pool(database, min_size=1, max_size=1, server_settings=settings) as connections:
+        life.journal = Journal(connections, life.tenant_id, NODE, 1)
+        await wait_for_the_lease(life, pool, run_id, taken)
+
+
+async def wait_for_the_lease(life: Life, pool: asyncpg.Pool, run_id: str, taken: bool) -> None:
+    requests = tuple(RunRequest(workflow_name="dag", input="{}") for _ in range(100))
+    (others,), decision = await life.decide(TriggerRuns(requests))
+    await life.commit(decision)
+    _, decision = await life.decide(CancelTasks((run_id, *others)), TriggerRuns(requests))
+    before = await contents(pool)
+    async with pool.acquire() as renewing:
+        transaction = renewing.transaction()
+        await transaction.start()
+        await renewing.execute(
+            "update broadaxe.lease set expires_at = expires_at + interval '1 second', epoch = epoch + $1", int(taken)
+        )
+        committing = asyncio.create_task(life.commit(decision))
+        while not await pool.fetchval("select exists (select 1 from pg_locks where not granted)"):
+            assert not committing.done()
+        await transaction.commit()
+    if taken:
+        with pytest.raises(LeaseLost):
+            await committing
+        del before["lease"]
+        assert before.items() <= (await contents(pool)).items()
+    else:
+        await committing
+        assert await pool.fetchval("select status::text from broadaxe.run where id = $1", run_id) == "CANCELLED"
 
 
 async def test_the_tables_of_one_tenant_are_not_those_of_another(pool: asyncpg.Pool) -> None:

@@ -54,6 +54,7 @@ from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.event_reads import EventReads
 from broadaxe.storage.log_reads import LogReads
+from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.tokens import TokenVerifier
 from broadaxe.storage.vault import Vault
@@ -139,7 +140,7 @@ def create_http_app(
     app.add_exception_handler(BroadaxeError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
-    for lost in (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, OSError):
+    for lost in OUTAGE:
         app.add_exception_handler(lost, _on_lost_database)
     app.add_exception_handler(asyncpg.DataError, _on_unstorable)
     app.add_exception_handler(Exception, _on_mistake)
@@ -203,7 +204,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 async def _on_lost_database(request: Request, error: Exception) -> Response:
     _log.warning("%s %s could not reach the database: %s", request.method, request.url.path, error)
-    return error_response(Unavailable("the database cannot be reached just now; try again"))
+    return error_response(Unavailable(OUTAGE_MESSAGE))
 
 
 async def _on_unstorable(request: Request, error: Exception) -> Response:

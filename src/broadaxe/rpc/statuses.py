@@ -2,7 +2,8 @@
 
 Owns which status a caller sees for each leaf of the error tree, and the binary detail that goes with an idempotency
 collision. Refuses: letting the text of an unforeseen exception out. Whatever is not a `BroadaxeError` or an `RpcError`
-is INTERNAL with a generic message, because SDKs show it to people and it may hold data.
+is INTERNAL with a generic message, because SDKs show it to people and it may hold data. A database that is away is no
+mistake: the call is UNAVAILABLE, and clients try again.
 
 Invariants: every leaf of the tree has a status (a test walks the tree); only `errors.Unimplemented` becomes
 UNIMPLEMENTED, since SDKs read that as "an older engine" and change their ways for good.
@@ -20,6 +21,7 @@ from broadaxe import errors
 from broadaxe.rpc._gen.status_pb2 import Status
 from broadaxe.rpc._gen.triggers_pb2 import BulkTriggerIdempotencyCollisionError, IdempotencyCollisionError
 from broadaxe.rpc.transport import Code, RpcError
+from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
 
 __all__ = [
     "CODE_BY_ERROR",
@@ -74,6 +76,8 @@ def status_of(error: BaseException) -> RpcError:
             return idempotency_collision(*collision.collisions[0])
         case errors.BroadaxeError() as foreseen:
             return RpcError(_code_of(type(foreseen)), str(foreseen))
+        case lost if isinstance(lost, OUTAGE):
+            return RpcError(Code.UNAVAILABLE, OUTAGE_MESSAGE)
         case other:  # pragma: no cover
             raise AssertionError(f"an unforeseen error was taken for a foreseen one: {other!r}")
 
@@ -81,7 +85,7 @@ def status_of(error: BaseException) -> RpcError:
 def is_unforeseen(error: BaseException) -> bool:
     """Whether this is a mistake of ours, to be logged with its traceback and hidden from the caller."""
     return any(
-        not isinstance(leaf, RpcError | errors.BroadaxeError)
+        not isinstance(leaf, (RpcError, errors.BroadaxeError, *OUTAGE))
         or (isinstance(leaf, errors.BroadaxeError) and _code_of(type(leaf)) is Code.INTERNAL)
         for leaf in _leaves(error)
     )

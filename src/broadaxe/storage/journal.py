@@ -21,6 +21,7 @@ import msgspec
 
 from broadaxe.core.decision import DurableEntryRow, NewRun, NewTask, RunState, TaskEventRow, TaskState, Writes
 from broadaxe.errors import Internal, LeaseLost, Unavailable
+from broadaxe.storage.outage import OUTAGE
 from broadaxe.storage.statements import statement
 
 Column = Sequence[object]
@@ -77,16 +78,7 @@ class Journal:
                             *_columns(map(_astuple, writes.replaced_outputs), 3),
                         )
                     await self._commit_durable(connection, writes)
-        except (
-            TimeoutError,
-            OSError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.OperatorInterventionError,
-            asyncpg.InsufficientResourcesError,
-            asyncpg.TransactionRollbackError,
-        ) as error:
+        except OUTAGE as error:
             raise Unavailable(f"the database did not take the batch: {error}") from error
 
     async def _commit_runs(self, connection: Any, writes: Writes) -> None:

@@ -1,10 +1,11 @@
 -- Writes the runs, tasks and history of one batch in one statement, if and only if the lease still stands: every part
--- reads `fence`, so a node that lost the tenant writes nothing and sees 0. Called by storage/journal.py for every
--- batch. Updates ride the primary keys; ids prune partitions at run time. The rows of an update carry the tenant
--- themselves, behind `offset 0`: while a database is so young that its tables look empty, a plan that may look for
--- $1 by itself reads all rows of the tenant for every batch.
+-- reads `fence`, so a node that lost the tenant writes nothing and sees 0. The lock is taken inside a function, never in
+-- this plan (0025_fence.sql says why). Called by storage/journal.py for every batch. Updates ride the primary keys; ids
+-- prune partitions at run time. The rows of an update carry the tenant themselves, behind `offset 0`: while a database
+-- is so young that its tables look empty, a plan that may look for $1 by itself reads all rows of the tenant for every
+-- batch.
 with fence as materialized (
-    select 1 from broadaxe.lease where tenant_id = $1 and node_id = $2 and epoch = $3 for share
+    select 1 where broadaxe.hold_lease($1, $2, $3)
 ),
 inserted_runs as (
     insert into broadaxe.run (
