@@ -254,3 +254,55 @@ async def test_the_stop_leaves_what_it_did_not_do(database: str, pool: asyncpg.P
                 await again.engine.submit(again.tenant_id, CancelTasks(()))
         rows = await pool.fetch("select id::text as id from broadaxe.run order by id")
         assert sorted(row["id"] for row in rows) == sorted(ids)
+
+
+async def again(db: asyncpg.Pool | asyncpg.Connection, tenant_id: str, run_id: str) -> None:
+    """Puts a row into the outbox that promises the id of a run there is. No commit can ever make that run."""
+    await db.execute(
+        "insert into broadaxe.outbox (tenant_id, id, transaction_id, kind, name, payload, created_at) "
+        "values ($1, $2, pg_current_xact_id()::text::bigint, 'RUN', 'flow', '{}', now())",
+        tenant_id,
+        run_id,
+    )
+
+
+@pytest.mark.parametrize("count", [0, 4], ids=["alone", "among-others"])
+async def test_a_row_that_breaks_the_tenant_is_put_aside_and_the_others_go_on(
+    database: str, pool: asyncpg.Pool, count: int
+) -> None:
+    seen = Seen()
+    async with listening_house(database, pool, observe=seen) as home:
+        await home.put()
+        session = await home.session()
+        await enqueue(pool, home.tenant_id)
+        (first,) = await seen.next_runs(1)
+        assert await home.report((await assigned(session)).attempt.task_id, Outcome.COMPLETED, '{"n":1}')
+        async with pool.acquire() as connection, connection.transaction():
+            ids = [await enqueue(connection, home.tenant_id) for _ in range(count)]
+            await again(connection, home.tenant_id, first)
+            ids += [await enqueue(connection, home.tenant_id) for _ in range(count)]
+            await connection.execute("select pg_notify($1, $2)", CHANNEL, f"{home.tenant_id} {await xid(connection)}")
+        assert await seen.next_runs(2 * count) == ids
+        refused = await until_refused(pool)
+        assert str(refused["id"]) == first
+        assert "broke over it 3 times" in refused["reason"]
+        assert await home.count("outbox") == 0
+        # It is over: the tenant stays as it is, and the run that was there is untouched.
+        epoch = await pool.fetchval("select epoch from broadaxe.lease")
+        assert await enqueue(pool, home.tenant_id) == (await seen.next_runs(1))[0]
+        assert await pool.fetchval("select epoch from broadaxe.lease") == epoch
+        assert await pool.fetchval("select output from broadaxe.task where id = $1", first) == '{"n":1}'
+
+
+async def xid(connection: asyncpg.Connection) -> int:
+    transaction: int = await connection.fetchval("select pg_current_xact_id()::text::bigint")
+    return transaction
+
+
+async def until_refused(pool: asyncpg.Pool) -> asyncpg.Record:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            rows = await pool.fetch("select * from broadaxe.outbox_refused")
+            if rows:
+                (row,) = rows
+                return row

@@ -193,10 +193,11 @@ class TakeOutbox(msgspec.Struct, frozen=True):
     """Does what committed transactions of applications left in the outbox; every request has its promise.
 
     Each is decided for itself, and its row goes in the commit that does it. Reply: a tuple of `RefusedRequest`, one for
-    each request that cannot be done; those are put aside with the reason.
+    each request that cannot be done; those are put aside with the reason. `hopeless` are put aside without a try.
     """
 
     requests: tuple[RunRequest | EventRequest, ...]
+    hopeless: tuple[RefusedRequest, ...] = ()
 
 
 class RefusedRequest(msgspec.Struct, frozen=True, gc=False):

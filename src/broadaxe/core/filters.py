@@ -35,6 +35,7 @@ import msgspec
 from broadaxe.core.decision import EventRow, FailureSource, FilterRow
 from broadaxe.core.definition import FilterSpec
 from broadaxe.core.expressions import Environment, Failure, check, evaluate_bool, variables_of
+from broadaxe.core.metadata import problem_of
 from broadaxe.core.model import Filter, Workflow
 from broadaxe.core.state import State
 from broadaxe.errors import InvalidArgument, NotFound, ResourceExhausted
@@ -165,10 +166,9 @@ def _check(scope: str, expression: str, payload: str, *, field: str = "") -> Non
         raise InvalidArgument(f"longer than {SCOPE_BYTES_MAX} bytes", field=f"{field}scope")
     if len(payload.encode()) > PAYLOAD_BYTES_MAX:
         raise InvalidArgument(f"larger than {PAYLOAD_BYTES_MAX} bytes", field=f"{field}payload")
-    try:
-        _decode(payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidArgument(f"expressions cannot read it: {error}", field=f"{field}payload") from None
+    problem = problem_of(payload)
+    if problem is not None:
+        raise InvalidArgument(f"expressions cannot read it: {problem}", field=f"{field}payload")
     if expression.strip():
         check(expression, Environment.EVENT_FILTER, field=f"{field}expression")
 

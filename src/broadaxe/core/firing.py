@@ -40,6 +40,7 @@ from broadaxe.core.cron import CronExpression
 from broadaxe.core.decision import CronRow, CronTick, ScheduleRow
 from broadaxe.core.definition import check_priority
 from broadaxe.core.durations import US_PER_S
+from broadaxe.core.metadata import problem_of
 from broadaxe.core.model import Run, Version, Workflow
 from broadaxe.core.state import State
 from broadaxe.core.timers import AlarmKind
@@ -322,11 +323,9 @@ def fire(state: State, due: Schedule, now_us: int) -> None:
 
 def _check_metadata(metadata: str | None) -> None:
     """What cannot be read, or asks for what cannot be, is refused now: when it is due nobody is left to tell."""
-    try:
-        if metadata is not None:
-            msgspec.json.decode(metadata, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidArgument(f"cannot be read: {error}", field="additionalMetadata") from None
+    problem = None if metadata is None else problem_of(metadata)
+    if problem is not None:
+        raise InvalidArgument(problem, field="additionalMetadata")
     debounce.check(metadata, field="additionalMetadata")
 
 

@@ -13,11 +13,13 @@ from typing import Final, TypeVar
 import msgspec
 
 from broadaxe.core.definition import BatchRule, ConcurrencyRule, LimitStrategy, RateLimitUse
-from broadaxe.core.expressions import Environment, Failure, evaluate_int, evaluate_string, variables_of
+from broadaxe.core.expressions import Environment, Failure, evaluate_int, evaluate_string, value_of, variables_of
 from broadaxe.core.model import Version
 
 ResultT = TypeVar("ResultT", str, int)
 
+#: Size of a rate limit's key: it fits into an entry of an index.
+LIMIT_KEY_BYTES_MAX: Final = 2_000
 #: The group of batch items without a key of their own.
 DEFAULT_BATCH: Final = "default"
 
@@ -97,7 +99,7 @@ def with_answer(version: Version, keys: RunKeys, answer: str | None) -> RunKeys:
     The key is the text of a JSON string, and the JSON itself of anything else: any answer makes a key."""
     if answer is None:
         return RunKeys((), keys.tasks)
-    said = msgspec.json.decode(answer)
+    said = value_of(answer)
     (rule,) = version.definition.concurrency
     return RunKeys((GroupKey(said if isinstance(said, str) else answer, rule.max_runs),), keys.tasks)
 
@@ -115,6 +117,8 @@ def _limits(uses: tuple[RateLimitUse, ...], variables: Mapping[str, object]) -> 
     for use in uses:
         key = _value(evaluate_string, use.key_expression, variables) if use.key_expression else use.key
         units = _value(evaluate_int, use.units_expression, variables) if use.units_expression else use.units
+        if len(key.encode()) > LIMIT_KEY_BYTES_MAX:
+            raise _Failed(f"the key of a rate limit may have {LIMIT_KEY_BYTES_MAX} bytes; shorten it with checksum()")
         if units < 0:
             raise _Failed(f"the rate limit {key!r} is asked for {units} units; ask for 0 or more")
         limit = _value(evaluate_int, use.limit_expression, variables) if use.key_expression else None

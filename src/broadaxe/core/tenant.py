@@ -304,8 +304,8 @@ class Tenant:
                 filters.change(state, command.filter_id, command.scope, command.expression, command.payload, now_us)
             case DeleteFilter(filter_id):
                 filters.delete(state, filter_id)
-            case TakeOutbox(requests):
-                return triggers.take_outbox(state, requests, now_us)
+            case TakeOutbox(requests, hopeless):
+                return triggers.take_outbox(state, requests, hopeless, now_us)
             case Heartbeat(worker_id):
                 fleet.heartbeat(state, fleet.find(state, worker_id), now_us)
             case PutWorkflow():

@@ -20,6 +20,7 @@ from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority
 from broadaxe.core.expressions import Failure
 from broadaxe.core.keys import evaluate
+from broadaxe.core.metadata import problem_of
 from broadaxe.core.model import Filter, Run, Task, Version, display_name
 from broadaxe.core.state import State
 from broadaxe.errors import BroadaxeError, IdempotencyCollision, InvalidArgument, ResourceExhausted
@@ -104,9 +105,16 @@ def create(
     return _create(state, version, request, parent, event, metadata, key, now_us, chosen)
 
 
-def take_outbox(state: State, requests: Sequence[RunRequest | EventRequest], now_us: int) -> tuple[RefusedRequest, ...]:
+def take_outbox(
+    state: State,
+    requests: Sequence[RunRequest | EventRequest],
+    hopeless: Sequence[RefusedRequest],
+    now_us: int,
+) -> tuple[RefusedRequest, ...]:
     """Does each request for itself, in order. One that was refused changes nothing and stops no other."""
-    refused: list[RefusedRequest] = []
+    refused = [given_up for given_up in hopeless if state.ledger.take(given_up.id)]
+    for given_up in refused:
+        state.ledger.refuse(given_up)
     for request in requests:
         assert request.promise is not None
         if not state.ledger.take(request.promise.id):
@@ -342,10 +350,9 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
 
 def _check_metadata(metadata: str | None) -> None:
     """Edges do this for what comes by wire; SQL knows numbers and depths that we cannot hold."""
-    try:
-        _decode(metadata)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidArgument(f"cannot be read: {error}", field="additional_metadata") from None
+    problem = None if metadata is None else problem_of(metadata)
+    if problem is not None:
+        raise InvalidArgument(problem, field="additional_metadata")
 
 
 def _promised(state: State, request: RunRequest | EventRequest, now_us: int) -> tuple[str, int]:

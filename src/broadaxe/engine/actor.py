@@ -6,7 +6,8 @@ While one commit is in flight the next batch gathers, so under load many command
 command waits for nobody. Between batches the actor sleeps until a command comes or the earliest deadline is due.
 
 Invariants: one batch at a time; no reply and no effect before the commit that contains it. When a commit fails, or the
-core breaks, memory is thrown away with the actor: everyone waiting is told Unavailable and the engine loads anew.
+core breaks, memory is thrown away with the actor: everyone waiting is told Unavailable and the engine loads anew. What
+it broke over, unless the database was merely away, is kept in `stumbled_over`: the same again may break the next one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from broadaxe.core.commands import Command, Reply
 from broadaxe.core.decision import Decision, Writes
 from broadaxe.core.tenant import Loaded, Missing, Tenant
 from broadaxe.engine.clock import Clock
-from broadaxe.errors import BroadaxeError, ResourceExhausted, Unavailable
+from broadaxe.errors import BroadaxeError, InvalidArgument, ResourceExhausted, Unavailable
+from broadaxe.storage.outage import OUTAGE
 
 #: Commands decided in one batch.
 BATCH_MAX: Final = 512
@@ -67,7 +69,10 @@ class TenantActor:
         self._release = release
         self._clock = clock
         self._on_broken = on_broken
+        self.stumbled_over: tuple[Command, ...] = ()
+        """The batch it broke over. Nothing of it was committed."""
         self._inbox: deque[tuple[Command, asyncio.Future[Reply]]] = deque()
+        self._alone: set[asyncio.Future[Reply]] = set()
         self._wake = asyncio.Event()
         self._wake.set()
         self._is_stopping = False
@@ -77,14 +82,15 @@ class TenantActor:
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"tenant {self.tenant_id}")
 
-    def submit(self, command: Command, *, is_own: bool = False) -> asyncio.Future[Reply]:
+    def submit(self, command: Command, *, is_own: bool = False, is_alone: bool = False) -> asyncio.Future[Reply]:
         """A future of the reply, resolved after the commit. Raises Unavailable or ResourceExhausted at once.
 
         When the actor breaks, the future of a command that was being decided raises the error, since nobody can tell
         whether its commit arrived; that of one that still waited raises Undecided, and so does a call from then on.
 
         What the engine tells of its own accord (`is_own`) is bounded by its streams and attempts and always taken: a
-        closed stream that is not heard of would be sent attempts for ever.
+        closed stream that is not heard of would be sent attempts for ever. A suspect is decided in a batch of its own
+        (`is_alone`).
         """
         if self._broken is not None:
             raise Undecided(self._broken)
@@ -94,6 +100,8 @@ class TenantActor:
             raise ResourceExhausted("too many requests are waiting; slow down")
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._inbox.append((command, future))
+        if is_alone:
+            self._alone.add(future)
         self._wake.set()
         return future
 
@@ -118,7 +126,7 @@ class TenantActor:
                     if self._is_stopping:
                         return
                     await self._sleep()
-                batch = [self._inbox.popleft() for _ in range(min(BATCH_MAX, len(self._inbox)))]
+                batch = [self._inbox.popleft() for _ in range(self._batch_size())]
                 await self._decide(batch)
         except asyncio.CancelledError:
             self._break(self._broken or Unavailable("the tenant moved to another node"), batch)
@@ -126,10 +134,30 @@ class TenantActor:
             _log.warning(
                 "a batch was not committed; the tenant is loaded anew", tenant=self.tenant_id, error=str(error)
             )
-            self._break(error if error.retryable else Unavailable(str(error)), batch)
-        except Exception:
+            if not error.retryable:
+                self._stumble(batch)
+            # Who was alone in the batch is to blame, and told so; of several nobody knows.
+            is_told = isinstance(error, InvalidArgument) and len(batch) == 1
+            self._break(error if error.retryable else Unavailable(str(error)), batch, told=error if is_told else None)
+        except Exception as error:
             _log.exception("the tenant broke; it is loaded anew", tenant=self.tenant_id)
+            if not isinstance(error, OUTAGE):
+                self._stumble(batch)
             self._break(Unavailable("the engine had to start this tenant anew"), batch)
+
+    def _stumble(self, batch: list[tuple[Command, asyncio.Future[Reply]]]) -> None:
+        self.stumbled_over = tuple(command for command, _ in batch)
+
+    def _batch_size(self) -> int:
+        size = min(BATCH_MAX, len(self._inbox))
+        if self._alone:
+            for position in range(size):
+                if self._inbox[position][1] in self._alone:
+                    # What came before it goes first.
+                    if position == 0:
+                        self._alone.remove(self._inbox[0][1])
+                    return max(position, 1)
+        return size
 
     async def _sleep(self) -> None:
         due_us = self.tenant.next_due_us()
@@ -178,13 +206,19 @@ class TenantActor:
         if missing:
             self.tenant.adopt(await self._load_missing(missing), self._clock.now_us())
 
-    def _break(self, error: BroadaxeError, batch: list[tuple[Command, asyncio.Future[Reply]]] | None = None) -> None:
+    def _break(
+        self,
+        error: BroadaxeError,
+        batch: list[tuple[Command, asyncio.Future[Reply]]] | None = None,
+        told: BroadaxeError | None = None,
+    ) -> None:
+        """`told` is for those of the batch; without it they are told the `error` as everybody else."""
         if self._broken is None:
             self._broken = error
             self._on_broken(self)
         for _, future in batch or ():
             if not future.done():
-                future.set_exception(error)
+                future.set_exception(told or error)
         for _, future in self._inbox:
             if not future.done():
                 future.set_exception(Undecided(error))

@@ -68,7 +68,7 @@ from broadaxe.core.tenant import Missing, Tenant
 from broadaxe.engine.actor import TenantActor, Undecided
 from broadaxe.engine.clock import Clock, SystemClock
 from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription
-from broadaxe.engine.outbox import OutboxPump
+from broadaxe.engine.outbox import OutboxPump, Suspects
 from broadaxe.engine.sessions import Assignment, BatchAssignment, WorkerSession
 from broadaxe.engine.subscriptions import (
     EventSubscription,
@@ -121,6 +121,7 @@ class Engine:
         self._leases = Leases(pool, node_id, address, self._lease_lost, lease_ttl_s)
         self._lease_ttl_s = lease_ttl_s
         self._outbox = Outbox(pool)
+        self._suspects: dict[str, Suspects] = {}
         self._waking: set[str] = set()
         self._tenants: dict[str, _ActiveTenant] = {}
         self._activating: dict[str, asyncio.Task[_ActiveTenant]] = {}
@@ -230,20 +231,27 @@ class Engine:
             self._spawn(self._wake_tenant(tenant_id))
 
     async def _wake_tenant(self, tenant_id: str) -> None:
-        """Activates the tenant, which reads its outbox. One that is held elsewhere is tried once more when the lease
-        has run out: a holder that lives has been told as well, and one that died with the news has lost it by then.
+        """Activates the tenant, which reads its outbox. One that is held elsewhere is tried again when the lease has
+        run out, for as long as something is left in the outbox: a holder that lives has been told as well and takes
+        it, and one that died with the news has lost the tenant by then.
         """
         try:
-            try:
-                await self._activate(tenant_id)
-            except Unavailable:
+            while True:
+                try:
+                    await self._activate(tenant_id)
+                    return
+                except NotFound:
+                    # Everybody in the database may notify, also of tenants that there are not.
+                    _log.debug("an unknown tenant was named for the outbox", tenant=tenant_id)
+                    return
+                except Unavailable as error:
+                    _log.debug("a tenant with something in its outbox is not active here", reason=str(error))
+                except Exception:
+                    _log.exception("a tenant could not be activated; it is tried again", tenant=tenant_id)
                 await asyncio.sleep(self._lease_ttl_s + ACTIVATION_RETRY_S)
-                await self._activate(tenant_id)
-        except NotFound:
-            # Everybody in the database may notify, also of tenants that there are not.
-            _log.debug("an unknown tenant was named for the outbox", tenant=tenant_id)
-        except Unavailable as error:
-            _log.debug("the tenant is active elsewhere", tenant=tenant_id, reason=str(error))
+                with contextlib.suppress(*DATABASE_AWAY):
+                    if tenant_id not in await self._outbox.tenants():
+                        return
         finally:
             self._waking.discard(tenant_id)
 
@@ -461,10 +469,10 @@ class Engine:
 
         active.actor = TenantActor(tenant_id, tenant, journal, missing, release, self._clock, self._broken)
 
-        async def take(command: TakeOutbox) -> Reply:
-            return await active.actor.submit(command, is_own=True)
+        async def take(command: TakeOutbox, *, is_alone: bool) -> Reply:
+            return await active.actor.submit(command, is_own=True, is_alone=is_alone)
 
-        active.pump = OutboxPump(tenant_id, self._outbox, take)
+        active.pump = OutboxPump(tenant_id, self._outbox, self._suspects.setdefault(tenant_id, Suspects()), take)
         self._tenants[tenant_id] = active
         active.actor.start()
         active.pump.read_everything()
@@ -479,6 +487,7 @@ class Engine:
         if active is not None and active.actor is actor:
             del self._tenants[actor.tenant_id]
             active.pump.abandon()
+            self._suspects.setdefault(actor.tenant_id, Suspects()).blame(actor.stumbled_over)
             if not self._is_stopping:
                 self._spawn(self._activate_in_time(actor.tenant_id))
 

@@ -7,17 +7,21 @@ would find it gone and fail as a whole.
 
 While a page is in flight, more transactions gather for the next one: many small transactions share a read and a commit.
 Cost: a round trip per page. Bounds: one page, `TOLD_MAX` transactions that wait to be read.
+
+A row over which the tenant breaks would break it again after every load. So whatever was in hand when it broke is
+suspect, and tried alone from then on; what breaks it `TRIES_MAX` times alone is put aside with the refused ones, and
+everything else goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Iterator, Sequence
+from typing import Final, Protocol
 
 import structlog
 
-from broadaxe.core.commands import RefusedRequest, Reply, TakeOutbox
+from broadaxe.core.commands import Command, EventRequest, RefusedRequest, Reply, RunRequest, TakeOutbox
 from broadaxe.engine.actor import Undecided
 from broadaxe.errors import BroadaxeError
 from broadaxe.storage.outbox import DATABASE_AWAY, Outbox, OutboxPage
@@ -27,14 +31,64 @@ TOLD_MAX: Final = 10_000
 #: Transactions in one read.
 READ_TRANSACTIONS_MAX: Final = 100
 READ_AGAIN_AFTER_S: Final = 0.5
+#: How often a row may break the tenant, alone in its batch.
+TRIES_MAX: Final = 3
 
 _log = structlog.get_logger(__name__)
 
 
+class Submit(Protocol):
+    def __call__(self, command: TakeOutbox, *, is_alone: bool) -> Awaitable[Reply]: ...
+
+
+class Suspects:
+    """Rows that were in hand when the tenant broke, and how often each was alone then. Outlives the pumps."""
+
+    def __init__(self) -> None:
+        self._broke: dict[str, int] = {}
+
+    def blame(self, commands: Sequence[Command]) -> None:
+        """The tenant broke over these commands, which were one batch."""
+        for command in commands:
+            if isinstance(command, TakeOutbox):
+                was_alone = len(commands) == 1 and len(command.requests) == 1
+                for request in command.requests:
+                    self._broke[_id(request)] = self._broke.get(_id(request), 0) + was_alone
+
+    def clear(self, request: RunRequest | EventRequest) -> None:
+        """It is done, or put aside."""
+        self._broke.pop(_id(request), None)
+
+    def parted(self, requests: Sequence[RunRequest | EventRequest]) -> Iterator[tuple[TakeOutbox, bool]]:
+        """Commands for these requests in their order, each with whether it must be alone in its batch."""
+        blameless: list[RunRequest | EventRequest] = []
+        for request in requests:
+            times = self._broke.get(_id(request))
+            if times is None:
+                blameless.append(request)
+                continue
+            if blameless:
+                yield TakeOutbox(tuple(blameless)), False
+                blameless = []
+            if times < TRIES_MAX:
+                yield TakeOutbox((request,)), True
+            else:
+                reason = f"the engine broke over it {times} times; its log has the details"
+                yield TakeOutbox((), (RefusedRequest(_id(request), reason),)), True
+        if blameless:
+            yield TakeOutbox(tuple(blameless)), False
+
+
+def _id(request: RunRequest | EventRequest) -> str:
+    assert request.promise is not None
+    return request.promise.id
+
+
 class OutboxPump:
-    def __init__(self, tenant_id: str, outbox: Outbox, submit: Callable[[TakeOutbox], Awaitable[Reply]]) -> None:
+    def __init__(self, tenant_id: str, outbox: Outbox, suspects: Suspects, submit: Submit) -> None:
         self._tenant_id = tenant_id
         self._outbox = outbox
+        self._suspects = suspects
         self._submit = submit
         self._told: dict[int, int] = {}
         """Transactions in the order they committed, each with the position it has been read up to."""
@@ -115,15 +169,16 @@ class OutboxPump:
             self._told.pop(read, None)
 
     async def _take(self, page: OutboxPage) -> None:
-        if not page.requests:
-            return
-        refused = await self._submit(TakeOutbox(page.requests))
-        assert isinstance(refused, tuple)
-        for request in refused:
-            assert isinstance(request, RefusedRequest)
-            _log.warning(
-                "an enqueued request was refused and put aside",
-                tenant=self._tenant_id,
-                id=request.id,
-                reason=request.reason,
-            )
+        for command, is_alone in self._suspects.parted(page.requests):
+            refused = await self._submit(command, is_alone=is_alone)
+            assert isinstance(refused, tuple)
+            for request in refused:
+                assert isinstance(request, RefusedRequest)
+                _log.warning(
+                    "an enqueued request was refused and put aside",
+                    tenant=self._tenant_id,
+                    id=request.id,
+                    reason=request.reason,
+                )
+        for taken in page.requests:
+            self._suspects.clear(taken)

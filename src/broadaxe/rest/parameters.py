@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from broadaxe.core.lifecycle import RunStatus
+from broadaxe.core.metadata import has_nul, problem_of
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest.wire import Pagination
 from broadaxe.storage.ids import is_id
@@ -27,9 +28,9 @@ __all__ = [
     "InputInstant",
     "Limit",
     "Offset",
-    "has_nul",
     "json_text",
     "metadata_pairs",
+    "metadata_text",
     "page_of",
     "parse_instant",
     "plain_text",
@@ -50,7 +51,6 @@ JSON_BYTES_MAX: Final = 4 * 1024 * 1024
 _INSTANT: Final = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?\s*(?:([Zz])|([+-])(\d{2}):?(\d{2}))?"
 )
-_NUL_IN_JSON: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def parse_instant(text: object) -> datetime:
@@ -135,9 +135,13 @@ def json_text(value: object, *, field: str) -> str:
     return text
 
 
-def has_nul(json_text: str) -> bool:
-    """Whether some string in this JSON text has a NUL character."""
-    return "\\u0000" in json_text and _NUL_IN_JSON.search(json_text) is not None
+def metadata_text(value: dict[str, object], *, field: str) -> str:
+    """The JSON text of metadata."""
+    text = json_text(value, field=field)
+    problem = problem_of(text)
+    if problem is not None:
+        raise InvalidArgument(problem, field=field)
+    return text
 
 
 def plain_text(text: str, *, field: str) -> str:

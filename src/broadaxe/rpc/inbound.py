@@ -5,13 +5,14 @@ JSON is checked for shape here and then kept as the text it came as; the core ne
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from broadaxe.core.commands import LabelValue, RunRequest, ScheduleRuns
@@ -32,6 +33,7 @@ from broadaxe.core.definition import (
     WorkflowSpec,
 )
 from broadaxe.core.durations import US_PER_MS, US_PER_S, parse_duration
+from broadaxe.core.metadata import has_nul, problem_of
 from broadaxe.core.waits import Condition
 from broadaxe.errors import InvalidArgument
 from broadaxe.rpc._gen.admin_pb2 import (
@@ -86,10 +88,10 @@ TEXT_BYTES_MAX: Final = 2_000
 METADATA_PAIRS_MAX: Final = 50
 #: The last second of the year 9999.
 _SECONDS_MAX: Final = 253_402_300_799
+#: The first of the year 1.
+_SECONDS_MIN: Final = -62_135_596_800
 
-_ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _json_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_metadata: Final = msgspec.json.Decoder(dict[str, Any])
 _json_value: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -120,17 +122,51 @@ def metadata_object(text: str, *, field: str = "additional_metadata") -> str | N
     """Like `json_object`, with None for an empty object. Metadata is computed with, so its values are checked too."""
     if text in ("", "{}"):
         return None
-    try:
-        _metadata.decode(text)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidArgument(f"not a JSON object that can be read: {error}", field=field) from None
-    return json_object(text, field=field)
+    problem = problem_of(text)
+    if problem is not None:
+        raise InvalidArgument(problem, field=field)
+    return text
 
 
 def instant(stamp: Timestamp, *, field: str) -> datetime:
     if not 0 <= stamp.seconds <= _SECONDS_MAX or not 0 <= stamp.nanos < 1_000_000_000:
         raise InvalidArgument("this instant is not between the years 1970 and 9999", field=field)
     return stamp.ToDatetime(tzinfo=UTC)
+
+
+def instant_us(stamp: Timestamp, *, field: str) -> int:
+    """Microseconds. Instants before 1970 are fine here: some clients write one they do not have as the year 1."""
+    if not _SECONDS_MIN <= stamp.seconds <= _SECONDS_MAX or not 0 <= stamp.nanos < 1_000_000_000:
+        raise InvalidArgument("this instant is not between the years 1 and 9999", field=field)
+    return stamp.ToMicroseconds()
+
+
+def refuse_nul(message: Message, *, field: str = "") -> None:
+    """Raises InvalidArgument, naming the field, if any text in the message has a NUL character. `field` goes before it.
+
+    For messages whose texts are stored as they are. JSON in them may have escaped ones, which is not looked at here.
+    Cost: a step per field that is set.
+    """
+    for descriptor, value in message.ListFields():
+        name = f"{field}{descriptor.name}"
+        if descriptor.type == FieldDescriptor.TYPE_STRING:
+            for text in (value,) if isinstance(value, str) else value:
+                if "\x00" in text:
+                    raise InvalidArgument("contains a NUL character, which cannot be stored", field=name)
+        elif descriptor.message_type is None:
+            continue
+        elif descriptor.message_type.GetOptions().map_entry:
+            for key in value:
+                inner = value[key]
+                if "\x00" in str(key) or (isinstance(inner, str) and "\x00" in inner):
+                    raise InvalidArgument("contains a NUL character, which cannot be stored", field=name)
+                if isinstance(inner, Message):
+                    refuse_nul(inner, field=f"{name}[{key!r}].")
+        elif isinstance(value, Message):
+            refuse_nul(value, field=f"{name}.")
+        else:
+            for position, inner in enumerate(value):
+                refuse_nul(inner, field=f"{name}[{position}].")
 
 
 def metadata_pairs(texts: Sequence[str], *, field: str) -> tuple[tuple[str, str], ...]:
@@ -159,15 +195,11 @@ def output_problem(text: str) -> str | None:
     """Why a task's output cannot be kept, or None when it can."""
     try:
         _json_value.decode(text)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         return f"the task's output is not valid JSON: {error}"
     if has_nul(text):
         return "the task's output contains a NUL character, which cannot be stored"
     return None
-
-
-def has_nul(json_text: str) -> bool:
-    return "\x00" in json_text or ("\\u0000" in json_text and _ESCAPED_NUL.search(json_text) is not None)
 
 
 def json_value(payload: bytes, *, field: str) -> str:
@@ -177,7 +209,7 @@ def json_value(payload: bytes, *, field: str) -> str:
     try:
         text = payload.decode()
         _json_value.decode(text)
-    except (UnicodeDecodeError, msgspec.MsgspecError) as error:
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError) as error:
         raise InvalidArgument(f"not JSON: {error}", field=field) from None
     if has_nul(text):
         raise InvalidArgument("contains a NUL character, which cannot be stored", field=field)
@@ -210,7 +242,9 @@ def wait_conditions(wire: DurableEventListenerConditions, *, field: str) -> tupl
                 event_key=event.user_event_key,
                 scope=event.event_scope if event.HasField("event_scope") else None,
                 expression=event.base.expression,
-                since_us=event.consider_events_since.ToMicroseconds() if looks_back else None,
+                since_us=instant_us(event.consider_events_since, field=f"{at}.consider_events_since")
+                if looks_back
+                else None,
             )
         )
     return tuple(conditions)
@@ -230,7 +264,7 @@ def _sleep_us(text: str, *, field: str) -> int:
 
 
 def labels(wire: Any) -> dict[str, LabelValue]:
-    """Worker labels; a label without a value is an empty string."""
+    """Worker labels; a label without a value is an empty string. Refuse NULs in the message they come in first."""
     found: dict[str, LabelValue] = {}
     key: str
     label: WorkerLabels
@@ -254,8 +288,13 @@ def run_request(wire: TriggerWorkflowRequest, *, field: str = "") -> RunRequest:
         child_index=wire.child_index if wire.HasField("child_index") else None,
         child_key=plain_text(wire.child_key, field=f"{field}child_key") or None,
         desired_worker_id=uuid_text(worker, field=f"{field}desired_worker_id") if worker else None,
-        desired_labels=label_requirements(wire.desired_worker_labels) if wire.desired_worker_labels else None,
+        desired_labels=_desired_labels(wire, field) if wire.desired_worker_labels else None,
     )
+
+
+def _desired_labels(wire: TriggerWorkflowRequest, field: str) -> tuple[LabelRequirement, ...]:
+    refuse_nul(wire, field=field)
+    return label_requirements(wire.desired_worker_labels)
 
 
 def schedule_runs(wire: ScheduleWorkflowRequest) -> ScheduleRuns:
@@ -272,7 +311,7 @@ def schedule_runs(wire: ScheduleWorkflowRequest) -> ScheduleRuns:
         parent_task = uuid_text(wire.parent_task_run_external_id, field="parent_task_run_external_id")
     return ScheduleRuns(
         workflow_name=wire.name,
-        at_us=tuple(at.ToMicroseconds() for at in wire.schedules),
+        at_us=tuple(instant_us(at, field=f"schedules[{position}]") for position, at in enumerate(wire.schedules)),
         input=json_object(wire.input, field="input"),
         additional_metadata=metadata_object(wire.additional_metadata),
         priority=wire.priority if wire.HasField("priority") else None,
@@ -285,6 +324,7 @@ def schedule_runs(wire: ScheduleWorkflowRequest) -> ScheduleRuns:
 
 def workflow_spec(wire: CreateWorkflowVersionRequest) -> WorkflowSpec:
     """A v1 definition. What this version does not offer is refused, never dropped (grpc specification 12.1)."""
+    refuse_nul(wire)
     schema: str | None = None
     if wire.input_json_schema:
         try:

@@ -32,6 +32,7 @@ KEY_RETRIES: Final = 2
 
 def workflow_spec(wire: CreateWorkflowVersionOpts) -> WorkflowSpec:
     """A v0 definition; the steps of all its jobs are tasks of one workflow. Scheduled triggers have no meaning."""
+    inbound.refuse_nul(wire, field="opts.")
     steps = [
         _task_spec(step, wire.schedule_timeout, f"opts.jobs[{place}].steps[{position}]")
         for place, job in enumerate(wire.jobs)

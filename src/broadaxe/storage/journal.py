@@ -7,8 +7,9 @@ a transaction of a few statements behind the same fence. What came from the outb
 Invariants: a commit writes all of a batch or nothing; after `LeaseLost` nothing was written; every updated row was
 there. Called by one actor at a time per tenant.
 
-Errors: LeaseLost when the epoch is gone; Unavailable when Postgres cannot be reached or refuses for now; Internal when
-a row that must exist does not.
+Errors: LeaseLost when the epoch is gone; Unavailable when Postgres cannot be reached or refuses for now;
+InvalidArgument when a value is one that Postgres cannot hold, which the edges should have refused; Internal when a row
+that must exist does not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import asyncpg
 import msgspec
 
 from broadaxe.core.decision import DurableEntryRow, NewRun, NewTask, RunState, TaskEventRow, TaskState, Writes
-from broadaxe.errors import Internal, LeaseLost, Unavailable
+from broadaxe.errors import Internal, InvalidArgument, LeaseLost, Unavailable
 from broadaxe.storage.outage import OUTAGE
 from broadaxe.storage.statements import statement
 
@@ -78,7 +79,12 @@ class Journal:
                             *_columns(map(_astuple, writes.replaced_outputs), 3),
                         )
                     await self._commit_durable(connection, writes)
+        except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
+            raise InvalidArgument(f"the database cannot hold a value: {error}") from error
         except OUTAGE as error:
+            if isinstance(error, ValueError):
+                # The driver's own: a number or a text that cannot even be sent.
+                raise InvalidArgument(f"the database cannot hold a value: {error}") from error
             raise Unavailable(f"the database did not take the batch: {error}") from error
 
     async def _commit_runs(self, connection: Any, writes: Writes) -> None:

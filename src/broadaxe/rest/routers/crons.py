@@ -12,7 +12,18 @@ from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
-from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Id, Limit, Offset, PathId, json_text, page_of, plain_text
+from broadaxe.rest.parameters import (
+    LIST_VALUES_MAX,
+    Body,
+    Id,
+    Limit,
+    Offset,
+    PathId,
+    json_text,
+    metadata_text,
+    page_of,
+    plain_text,
+)
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage.calendar import CronFilter, CronOrder
@@ -59,7 +70,7 @@ async def create_cron(body: NewCron, workflow: WorkflowName, scope: MemberScope,
         name=plain_text(body.cron_name, field="cronName"),
         expression=plain_text(body.cron_expression, field="cronExpression"),
         input=json_text(body.input, field="input"),
-        additional_metadata=metadata_text(body.additional_metadata),
+        additional_metadata=metadata_or_none(body.additional_metadata),
         priority=body.priority,
     )
     try:
@@ -122,8 +133,8 @@ async def registered_name(context: Context, tenant_id: str, name: str) -> str:
     return found
 
 
-def metadata_text(metadata: dict[str, object]) -> str | None:
-    return json_text(metadata, field="additionalMetadata") if metadata else None
+def metadata_or_none(metadata: dict[str, object]) -> str | None:
+    return metadata_text(metadata, field="additionalMetadata") if metadata else None
 
 
 async def _cron(context: Context, tenant_id: str, cron_id: str) -> wire.Cron:

@@ -27,6 +27,7 @@ from broadaxe.rest.parameters import (
     Offset,
     PathId,
     json_text,
+    metadata_text,
     page_of,
     plain_text,
 )
@@ -139,7 +140,7 @@ async def _push(context: Context, tenant_id: str, wanted: list[NewEvent], field:
             payload=json_text(event.data, field=f"{field.format(position)}data"),
             additional_metadata=None
             if not event.additional_metadata
-            else json_text(event.additional_metadata, field=f"{field.format(position)}additionalMetadata"),
+            else metadata_text(event.additional_metadata, field=f"{field.format(position)}additionalMetadata"),
             priority=event.priority,
             scope=None if event.scope is None else plain_text(event.scope, field=f"{field.format(position)}scope"),
         )

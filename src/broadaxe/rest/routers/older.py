@@ -37,6 +37,7 @@ from broadaxe.rest.parameters import (
     Offset,
     PathId,
     json_text,
+    metadata_text,
     page_of,
     strict_metadata_pairs,
 )
@@ -204,7 +205,7 @@ async def trigger(
         raise InvalidArgument("only the newest version can be started", field="version")
     metadata = None
     if body.additional_metadata:
-        metadata = json_text(body.additional_metadata, field="additionalMetadata")
+        metadata = metadata_text(body.additional_metadata, field="additionalMetadata")
     request = RunRequest(
         workflow_name=record.name, input=json_text(body.input, field="input"), additional_metadata=metadata
     )

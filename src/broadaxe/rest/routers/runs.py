@@ -36,6 +36,7 @@ from broadaxe.rest.parameters import (
     TextList,
     json_text,
     metadata_pairs,
+    metadata_text,
     page_of,
     strict_metadata_pairs,
 )
@@ -232,7 +233,7 @@ async def trigger(body: Trigger, scope: MemberScope, context: ContextDep) -> wir
         check_priority(body.priority, field="priority")
     metadata = None
     if body.additional_metadata is not None:
-        metadata = json_text(body.additional_metadata, field="additionalMetadata")
+        metadata = metadata_text(body.additional_metadata, field="additionalMetadata")
     request = RunRequest(
         workflow_name=body.workflow_name,
         input=json_text(body.input, field="input"),

@@ -27,7 +27,7 @@ from broadaxe.rest.parameters import (
     page_of,
 )
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
-from broadaxe.rest.routers.crons import WorkflowName, metadata_text, registered_name
+from broadaxe.rest.routers.crons import WorkflowName, metadata_or_none, registered_name
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage.calendar import ScheduleFilter, ScheduleOrder
 
@@ -106,7 +106,7 @@ async def create_schedule(
 ) -> wire.Schedule:
     """Schedules a run of the workflow of that name, in any case if there is none in this. A past instant is now."""
     name = await registered_name(context, scope.tenant_id, workflow)
-    run_input, metadata = json_text(body.input, field="input"), metadata_text(body.additional_metadata)
+    run_input, metadata = json_text(body.input, field="input"), metadata_or_none(body.additional_metadata)
     command = ScheduleRuns(
         workflow_name=name,
         at_us=(_us(body.trigger_at),),

@@ -20,12 +20,13 @@ from starlette.exceptions import HTTPException
 from broadaxe.core.commands import EventRequest, PushedEvent, PushEvents
 from broadaxe.core.expressions import Environment
 from broadaxe.core.expressions import check as check_expression
+from broadaxe.core.metadata import has_nul
 from broadaxe.errors import BroadaxeError, Internal, InvalidArgument, ResourceExhausted, Unauthenticated, Unavailable
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.bursts import Bursts
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
-from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Limit, Offset, PathId, has_nul, json_text
+from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Limit, Offset, PathId, json_text
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.webhook_intake import Reason, Refused, challenge_of, evaluated, payload_of
 from broadaxe.rest.webhook_proofs import (

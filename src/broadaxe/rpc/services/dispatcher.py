@@ -23,6 +23,7 @@ from broadaxe.core.commands import (
 )
 from broadaxe.core.durations import US_PER_MS, parse_duration
 from broadaxe.core.lifecycle import TERMINAL_RUN
+from broadaxe.core.metadata import has_nul
 from broadaxe.engine.clock import Clock
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.subscriptions import EventSubscription
@@ -101,6 +102,7 @@ class DispatcherService:
         return pb.GetVersionResponse(version=ENGINE_VERSION)
 
     async def register(self, request: pb.WorkerRegisterRequest, call: Call) -> pb.WorkerRegisterResponse:
+        inbound.refuse_nul(request)
         if request.slot_config and request.HasField("slots"):
             raise InvalidArgument("give either slot_config or slots, not both", field="slot_config")
         slots = dict(request.slot_config) or {"default": request.slots if request.HasField("slots") else DEFAULT_SLOTS}
@@ -167,6 +169,7 @@ class DispatcherService:
     async def put_labels(self, request: pb.UpsertWorkerLabelsRequest, call: Call) -> pb.UpsertWorkerLabelsResponse:
         tenant_id = call.principal.tenant_id
         worker_id = inbound.uuid_text(request.worker_id, field="worker_id")
+        inbound.refuse_nul(request)
         await self._engine.submit(tenant_id, PutWorkerLabels(worker_id, inbound.labels(request.labels)))
         return pb.UpsertWorkerLabelsResponse(tenant_id=tenant_id, worker_id=worker_id)
 
@@ -346,7 +349,7 @@ def _key_report(request: pb.GroupKeyActionEvent) -> ReportAttempt:
     if outcome is Outcome.COMPLETED:
         if answer in ("", "null"):
             outcome, answer = Outcome.FAILED, "the concurrency function returned no key"
-        elif len(answer) > KEY_CHARS_MAX or inbound.has_nul(answer):
+        elif len(answer) > KEY_CHARS_MAX or has_nul(answer):
             outcome, answer = Outcome.FAILED, f"a group key may have {KEY_CHARS_MAX} characters, none of them NUL"
         elif inbound.output_problem(answer) is not None:
             answer = msgspec.json.encode(answer).decode()

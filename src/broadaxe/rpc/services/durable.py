@@ -92,6 +92,7 @@ class DurableService:
         task_id = inbound.uuid_text(request.task_id, field="task_id")
         if not 1 <= len(request.signal_key) <= SIGNAL_KEY_LENGTH_MAX:
             raise InvalidArgument(f"between 1 and {SIGNAL_KEY_LENGTH_MAX} characters", field="signal_key")
+        inbound.refuse_nul(request)
         conditions = inbound.wait_conditions(request.conditions, field="conditions")
         await self._engine.submit(call.principal.tenant_id, RegisterSignal(task_id, request.signal_key, conditions))
         return pb.RegisterDurableEventResponse()
@@ -243,6 +244,7 @@ def _command(request: pb.DurableTaskRequest, stream: int) -> Command | None:
             )
         case "wait_for":
             wait = request.wait_for
+            inbound.refuse_nul(wait)
             return BeginWait(
                 stream=stream,
                 task_id=_task_id(wait),
@@ -252,6 +254,7 @@ def _command(request: pb.DurableTaskRequest, stream: int) -> Command | None:
             )
         case "evict_invocation":
             evict = request.evict_invocation
+            inbound.refuse_nul(evict)
             return EvictInvocation(
                 stream=stream, task_id=_task_id(evict), invocation_count=evict.invocation_count, reason=evict.reason
             )

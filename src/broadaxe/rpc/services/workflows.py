@@ -101,11 +101,12 @@ class WorkflowService:
 
     async def put_rate_limit(self, request: pb.PutRateLimitRequest, call: Call) -> pb.PutRateLimitResponse:
         window_us = inbound.WINDOW_US.get(request.duration, inbound.WINDOW_US[RateLimitDuration.MINUTE])
-        await self._engine.submit(call.principal.tenant_id, PutRateLimit(request.key, request.limit, window_us))
+        key = inbound.plain_text(request.key, field="key")
+        await self._engine.submit(call.principal.tenant_id, PutRateLimit(key, request.limit, window_us))
         return pb.PutRateLimitResponse()
 
     async def pause_rate_limit(self, request: pb.PauseRateLimitRequest, call: Call) -> pb.PauseRateLimitResponse:
-        until_us = request.paused_until.ToMicroseconds()
+        until_us = inbound.instant_us(request.paused_until, field="paused_until")
         in_force_us = await self._engine.submit(call.principal.tenant_id, PauseRateLimit(request.key, until_us))
         assert isinstance(in_force_us, int)
         return pb.PauseRateLimitResponse(paused_until=outbound.timestamp(in_force_us))

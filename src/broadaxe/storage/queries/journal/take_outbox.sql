@@ -15,5 +15,7 @@ refused as (
         gone.scope, gone.created_at, clock_timestamp(), r.reason
     from gone
     join unnest($3::uuid[], $4::text[]) as r (id, reason) on r.id = gone.id
+    -- Somebody may have put the same row into the outbox once more.
+    on conflict (tenant_id, id) do update set refused_at = excluded.refused_at, reason = excluded.reason
 )
 select count(*)::integer from gone
