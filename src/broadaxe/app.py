@@ -1,6 +1,6 @@
 """Wires an engine process together: Postgres, schema, engine, gRPC edge, HTTP edge. The only place that knows them all.
 
-Start order: Postgres, migrations, pools, HTTP (answers `live`), engine, gRPC (workers may come), `ready`. Stop order:
+Start order: database, pools, HTTP (answers `live`), engine, gRPC (workers may come), `ready`. Stop order:
 gRPC first, so that streams end with OK and what they had not sent goes back to the queue; then HTTP, engine (commits
 what it accepted, gives its leases back), logs and spans, pools, Postgres.
 """
@@ -23,6 +23,7 @@ import msgspec
 import structlog
 
 from broadaxe.config import Settings
+from broadaxe.database import Database
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.engine import Engine
 from broadaxe.errors import ConfigurationError, Unauthenticated
@@ -42,10 +43,9 @@ from broadaxe.rpc.transport import Metadata, Principal
 from broadaxe.secret_keys import key_from_file
 from broadaxe.storage import accounts, retention, tokens
 from broadaxe.storage.accounts import Role
-from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.journal import CONNECTION_SETTINGS
 from broadaxe.storage.logs import LogStore
-from broadaxe.storage.migrate import ensure_partitions, migrate, pending
+from broadaxe.storage.migrate import ensure_partitions
 from broadaxe.storage.outbox import OutboxListener
 from broadaxe.storage.reads import POOL_SETTINGS, Reads
 from broadaxe.storage.spans import SpanStore
@@ -89,10 +89,11 @@ class _DevSecrets(msgspec.Struct):
 class App:
     """A running engine process. Create it with `await App.start(settings)`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         self.settings = settings
         self._stack = contextlib.AsyncExitStack()
-        self._postgres: EmbeddedPostgres | None = None
+        self._stack.push_async_callback(database.close)
+        self._database = database
         self._pool: asyncpg.Pool
         self._verifier: tokens.TokenVerifier
         self._dev: tuple[accounts.Tenant, accounts.Account, str | None] | None = None
@@ -107,9 +108,13 @@ class App:
         return self.settings.http_url
 
     @classmethod
-    async def start(cls, settings: Settings) -> App:
-        """Returns once workers and people can connect. Cleans up after itself if it fails or is cancelled."""
-        app = cls(settings)
+    async def start(cls, settings: Settings, database: Database | None = None) -> App:
+        """Returns once workers and people can connect. Cleans up after itself if it fails or is cancelled.
+
+        `database` is the one of these settings, which may be opening already; from here on it is the engine's to
+        close.
+        """
+        app = cls(settings, database or Database(settings))
         try:
             await app._start()
         except BaseException:
@@ -119,7 +124,7 @@ class App:
 
     async def _start(self) -> None:
         stack, settings = self._stack, self.settings
-        dsn = await self._database(stack)
+        dsn = await self._database.ready()
         pool = self._pool = await stack.enter_async_context(
             _pool(dsn, READ_CONNECTIONS_MAX, {**POOL_SETTINGS, "application_name": "broadaxe"})
         )
@@ -203,9 +208,7 @@ class App:
 
     async def database_dsn(self, name: str) -> str:
         """Another database on the embedded server, made if it is missing."""
-        if self._postgres is None:
-            raise ConfigurationError("only the embedded PostgreSQL makes databases", field="--extra-database")
-        return await self._postgres.database_dsn(name)
+        return await self._database.another(name)
 
     async def run_until(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -215,20 +218,6 @@ class App:
         if not self._stopped:
             self._stopped = True
             await self._stack.aclose()
-
-    async def _database(self, stack: contextlib.AsyncExitStack) -> str:
-        settings = self.settings
-        if settings.database_url is not None:
-            await _check_schema(settings.database_url)
-            return settings.database_url
-        self._postgres = await EmbeddedPostgres.start(settings.postgres_dir)
-        stack.push_async_callback(self._postgres.stop)
-        for name in settings.extra_databases:
-            await self._postgres.database_dsn(name)
-        applied = await migrate(self._postgres.dsn)
-        if applied:
-            _log.info("the database schema is up to date", applied=applied)
-        return self._postgres.dsn
 
     async def _authenticate(self, metadata: Metadata) -> Principal:
         header = metadata.get("authorization")
@@ -286,17 +275,6 @@ async def _pool(dsn: str, connections_max: int, server_settings: dict[str, str])
             await asyncio.wait_for(pool.close(), 5)
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             pool.terminate()
-
-
-async def _check_schema(dsn: str) -> None:
-    try:
-        waiting = await pending(dsn)
-    except (OSError, asyncpg.PostgresError) as error:
-        raise ConfigurationError(f"cannot connect to the database: {error}", field="database_url") from error
-    if waiting:
-        raise ConfigurationError(
-            f"the database lacks {len(waiting)} migration(s); run `broadaxe migrate` first", field="database_url"
-        )
 
 
 async def _keep_partitions(pool: asyncpg.Pool, retention_days: int) -> None:

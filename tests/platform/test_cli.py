@@ -55,6 +55,14 @@ def test_help_imports_neither_the_engine_nor_a_web_framework() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_database_opens_before_the_engines_code_is_there() -> None:
+    # A start does both at once; whatever the database's module imported would be waited for first.
+    edges = "fastapi uvicorn pydantic broadaxe.app broadaxe.engine broadaxe.rest broadaxe.rpc"
+    code = f"import sys, broadaxe.database\nprint([name for name in {edges!r}.split() if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 @pytest.mark.parametrize("flag", ["--grpc-port", "--http-port"])
 def test_taken_port_is_named_with_its_holder_and_flag_before_anything_starts(
     tmp_path: Path, taken_port: int, flag: str

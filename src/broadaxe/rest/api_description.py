@@ -23,6 +23,10 @@ Document = dict[str, Any]
 
 _ERROR: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/ApiErrors"}}}
 _ANYWHERE: Final = {
+    "400": "The request is not valid; `field` names what is to blame.",
+    "401": "The caller's role in the tenant does not suffice.",
+    "403": "No valid credentials, or those of another tenant.",
+    "404": "There is no such thing within the caller's reach.",
     "429": "A limit is reached; wait.",
     "500": "A mistake of the engine's own; the log has the details.",
     "503": "The engine or its database cannot take the request just now; nothing was done, try again.",

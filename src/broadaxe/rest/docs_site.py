@@ -17,16 +17,19 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastapi import Request, Response
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from broadaxe.rest.page import render_page
 from broadaxe.rest.places import find_directory
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 __all__ = ["DocsSite"]
 
@@ -59,7 +62,6 @@ class DocsSite:
         self._state: tuple[tuple[str, int, int], ...] | None = None
         self._sources: dict[str, _Source] = {}
         self._pages: dict[str, str] = {}
-        self._markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
     async def to_index(self) -> Response:
         return RedirectResponse("/docs/", status_code=308)
@@ -81,6 +83,13 @@ class DocsSite:
         if _is_known(request, tag, source.changed_at):
             return Response(status_code=304, headers=headers)
         return HTMLResponse(html, headers=headers)
+
+    @cached_property
+    def _markdown(self) -> MarkdownIt:
+        # Imported with the first page: not every engine is read to, and every start would wait for it.
+        from markdown_it import MarkdownIt
+
+        return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
     def _refresh(self) -> None:
         """Reads the directory again if anything in it has changed."""
@@ -135,6 +144,8 @@ def _add_anchors(tokens: list[Token]) -> None:
 
     The link has no text: its sign is drawn by the style sheet, so that whoever reads the page's text reads the heading.
     """
+    from markdown_it.token import Token
+
     seen: dict[str, int] = {}
     for position, token in enumerate(tokens):
         if token.type != "heading_open":

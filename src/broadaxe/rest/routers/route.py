@@ -1,4 +1,8 @@
-"""The kind of route every module here uses: keys without a value are left out, and refusals are documented."""
+"""The kind of route every module here uses: keys without a value are left out.
+
+What any of them may refuse with is the business of `rest/api_description.py`: said here, it would be checked for each
+route anew at every start.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,10 @@ from typing import Any, Final
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from broadaxe.rest.wire import ApiErrors
-
 __all__ = ["API", "STABLE", "router"]
 
 API: Final = "/api/v1"
 STABLE: Final = "/api/v1/stable"
-
-_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    400: {"model": ApiErrors, "description": "The request is not valid; `field` names what is to blame."},
-    401: {"model": ApiErrors, "description": "The caller's role in the tenant does not suffice."},
-    403: {"model": ApiErrors, "description": "No valid credentials, or those of another tenant."},
-    404: {"model": ApiErrors, "description": "There is no such thing within the caller's reach."},
-}
 
 
 class _Route(APIRoute):
@@ -30,4 +25,4 @@ class _Route(APIRoute):
 
 
 def router(subject: str) -> APIRouter:
-    return APIRouter(tags=[subject], route_class=_Route, responses=_REFUSALS)
+    return APIRouter(tags=[subject], route_class=_Route)

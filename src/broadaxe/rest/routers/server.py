@@ -60,7 +60,13 @@ async def cloud_metadata() -> wire.ApiErrors:
     return wire.ApiErrors(errors=[wire.ApiError(description="oss")])
 
 
-@routes.get(f"{API}/control-plane/metadata", response_class=Response, status_code=404)
+@routes.get(
+    f"{API}/control-plane/metadata",
+    response_class=Response,
+    status_code=404,
+    response_description="There is no control plane.",
+    responses={404: {"model": wire.ApiErrors}},
+)
 async def control_plane_metadata() -> Response:
     """Always 404: there is no hosted control plane."""
     return refusal(404, "there is no control plane")
