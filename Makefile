@@ -149,6 +149,10 @@ bench-deciding: $(STAMPS)/packages ## Measure what the core alone needs for a co
 bench-backlog: $(STAMPS)/packages ## Measure fan-out, chains, many keys and a backlog; prints a table
 	@$(PY) bench/backlog.py $(BENCH_ARGS)
 
+.PHONY: bench-sleepers
+bench-sleepers: $(STAMPS)/packages ## Measure durable tasks asleep by the hundred thousand beside normal work; prints a table
+	@$(PY) bench/sleepers.py $(BENCH_ARGS)
+
 # The peers live in an environment of their own, made on demand. `make test` never comes here.
 .venv-peers/.installed: bench/peers/requirements.txt
 	$(call say,"installing the peers into .venv-peers")

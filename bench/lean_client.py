@@ -29,9 +29,9 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from broadaxe.rpc._gen import admin_pb2, dispatcher_pb2, triggers_pb2, workflows_pb2
+from broadaxe.rpc._gen import admin_pb2, dispatcher_pb2, durable_pb2, events_pb2, triggers_pb2, workflows_pb2
 
-__all__ = ["LeanClient", "RunSubscription", "Task", "WorkflowIds"]
+__all__ = ["DurableStream", "LeanClient", "RunSubscription", "Task", "WorkflowIds"]
 
 HEARTBEAT_INTERVAL_S: Final = 4.0
 """What every SDK does."""
@@ -67,6 +67,8 @@ class Task:
     timeout: str = "60s"
     schedule_timeout: str = "5m"
     slot_requests: Mapping[str, int] = field(default_factory=lambda: {"default": 1})
+    is_durable: bool = False
+    """Ask for `{"durable": 1}` slots as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class LeanClient:
         self._bulk_trigger = self._unary(
             "/WorkflowService/BulkTriggerWorkflow", workflows_pb2.BulkTriggerWorkflowResponse
         )
+        self._push_event = self._unary("/EventsService/Push", events_pb2.Event)
         self._run_details = self._unary("/v1.AdminService/GetRunDetails", admin_pb2.GetRunDetailsResponse)
 
     async def __aenter__(self) -> Self:
@@ -134,14 +137,16 @@ class LeanClient:
         answer = await self._put_workflow(request)
         return WorkflowIds(version_id=answer.id, workflow_id=answer.workflow_id)
 
-    async def register(self, actions: Iterable[str], slots: int, *, name: str = "lean") -> str:
+    async def register(
+        self, actions: Iterable[str], slots: int, *, name: str = "lean", slot_type: str = "default"
+    ) -> str:
         """A new worker that can run `actions`, `slots` at a time; returns its id. It gets work once it listens."""
         answer = await self._register(
             dispatcher_pb2.WorkerRegisterRequest(
                 worker_name=name,
                 actions=list(actions),
                 services=["default"],
-                slot_config={"default": slots},
+                slot_config={slot_type: slots},
                 runtime_info=dispatcher_pb2.RuntimeInfo(language=dispatcher_pb2.PYTHON, extra="lean bench client"),
             )
         )
@@ -264,6 +269,12 @@ class LeanClient:
             run_ids.extend(answer.workflow_run_ids)
         return run_ids
 
+    async def push_event(self, key: str, payload: JsonObject) -> str:
+        """Pushes one event and returns its id."""
+        request = events_pb2.PushEventRequest(key=key, payload=json.dumps(payload, separators=(",", ":")))
+        request.event_timestamp.GetCurrentTime()
+        return (await self._push_event(request)).event_id
+
     async def run_details(self, run_id: str) -> admin_pb2.GetRunDetailsResponse:
         """The state of a run as 1.x SDKs poll it."""
         return await self._run_details(admin_pb2.GetRunDetailsRequest(external_id=run_id))
@@ -276,6 +287,22 @@ class LeanClient:
             dispatcher_pb2.WorkflowRunEvent.FromString,
         )(None, metadata=self._metadata)
         return RunSubscription(stream)
+
+    async def durable_stream(self, worker_id: str) -> DurableStream:
+        """The stream on which a worker's durable tasks talk to the engine."""
+        stream = self._channel.stream_stream(
+            "/v1.V1Dispatcher/DurableTask",
+            _serialise,
+            durable_pb2.DurableTaskResponse.FromString,
+        )(None, metadata=self._metadata)
+        opened = DurableStream(stream)
+        await opened.send(
+            durable_pb2.DurableTaskRequest(
+                register_worker=durable_pb2.DurableRegisterWorkerRequest(worker_id=worker_id)
+            )
+        )
+        await anext(opened)
+        return opened
 
     async def _complete(
         self, worker_id: str, action: dispatcher_pb2.AssignedAction, output: str, *, report_started: bool
@@ -327,11 +354,41 @@ class RunSubscription:
         self._stream.cancel()
 
 
+class DurableStream:
+    """What the engine answers, in its order. Iterate it; `send` may be called meanwhile."""
+
+    def __init__(self, stream: _DurableStream) -> None:
+        self._stream = stream
+        self._writing = asyncio.Lock()
+
+    async def send(self, request: durable_pb2.DurableTaskRequest) -> None:
+        async with self._writing:
+            await self._stream.write(request)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> durable_pb2.DurableTaskResponse:
+        answer = await self._stream.read()
+        if not isinstance(answer, durable_pb2.DurableTaskResponse):
+            raise StopAsyncIteration
+        return answer
+
+    def close(self) -> None:
+        self._stream.cancel()
+
+
 _Metadata: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class _RunStream(Protocol):
     async def write(self, request: dispatcher_pb2.SubscribeToWorkflowRunsRequest) -> None: ...
+    async def read(self) -> object: ...
+    def cancel(self) -> bool: ...
+
+
+class _DurableStream(Protocol):
+    async def write(self, request: durable_pb2.DurableTaskRequest) -> None: ...
     async def read(self) -> object: ...
     def cancel(self) -> bool: ...
 
@@ -365,6 +422,7 @@ def _task_opts(workflow: str, task: Task) -> admin_pb2.CreateTaskOpts:
         retries=task.retries,
         schedule_timeout=task.schedule_timeout,
         slot_requests=task.slot_requests,
+        is_durable=task.is_durable,
     )
 
 

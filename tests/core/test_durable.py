@@ -546,6 +546,36 @@ def test_an_event_wakes_a_sleeper() -> None:
     assert program.status is TaskStatus.RUNNING
 
 
+def test_an_event_wakes_only_the_sleepers_it_is_for() -> None:
+    first = Program()
+    second, third = Program(first.world), Program(first.world)
+    conditions = (
+        event("go", expression="input.id == 'a'"),
+        event("go", scope="s", expression="input.id == 'b'"),
+        event("go", expression="input.id.startsWith('c')"),
+    )
+    for program, condition in zip((first, second, third), conditions, strict=True):
+        program.wait(condition, invocation=1)
+        program.evict(1)
+    first.world.restart()
+    tenant = first.world.tenant
+
+    def wakes(payload: str, scope: str | None = None) -> set[str]:
+        request = EventRequest(key="go", payload=payload, scope=scope)
+        return set(tenant.missing(PushEvents((request,))).tasks)
+
+    assert wakes('{"id":"a"}') == wakes('{"id":"a"}', "t") == {first.id}
+    assert wakes('{"id":"b"}') == wakes('{"id":"x"}') == wakes("{}") == set()
+    assert wakes('{"id":"b"}', "s") == {second.id}
+    assert wakes('{"id":"cc"}', "s") == {third.id}
+    first.push("go", '{"id":"b"}', scope="s")
+    assert [program.status for program in (first, second, third)] == [
+        TaskStatus.EVICTED,
+        TaskStatus.RUNNING,
+        TaskStatus.EVICTED,
+    ]
+
+
 def test_a_child_wakes_a_sleeper_also_over_a_restart() -> None:
     for restarts in (False, True):
         program = Program()

@@ -62,7 +62,7 @@ from broadaxe.core.definition import (
     TaskSpec,
     WorkflowSpec,
 )
-from broadaxe.core.dormant import DormantTask
+from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX
@@ -385,7 +385,7 @@ class World:
         return DormantTask(
             task_id,
             min((entry.due_at_us for entry in entries if entry.due_at_us is not None), default=None),
-            tuple(sorted({key for entry in entries for key in entry.event_keys})),
+            events_of([entry.wait for entry in entries if entry.event_keys and entry.wait is not None]),
             has_news,
         )
 

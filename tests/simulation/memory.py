@@ -83,7 +83,7 @@ def picture(tenant: Tenant) -> dict[str, Any]:
         "crons": {cron.id: _plain(cron.row()) for cron in state.calendar.crons.values()},
         "schedules": {schedule.row.id: _plain(schedule.row) for schedule in state.calendar.schedules.values()},
         "logs": {task.id: _log(task.log) for task in state.tasks.values() if task.log is not None},
-        "waits": {key: sorted(map(_owner, waits)) for key, waits in state.waits_by_event.items()},
+        "waits": {place: sorted(map(_owner, waiting)) for place, waiting in state.waits_for_events._waiters.items()},
         "alarms of waits": _counted(
             (alarm[0], _owner(alarm[3]))
             for alarm in state.timers._heap
@@ -168,9 +168,9 @@ def check_empty(tenant: Tenant) -> None:
         "freezable tasks": state.freezable,
         "lanes without limit": state.lanes_without_limit,
         "sleepers": state.dormant,
-        "sleepers by event": state.dormant_by_event,
+        "sleepers by event": state.dormant_for_events._waiters,
         "sleepers that wake up": state.waking,
-        "waits by event": state.waits_by_event,
+        "waits by event": state.waits_for_events._waiters,
         "waits that went on": state.advanced,
         "ended children": state.ended_children,
         "evicted tasks": state.evicted,

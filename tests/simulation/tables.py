@@ -39,7 +39,7 @@ from broadaxe.core.decision import (
     WorkflowRow,
     Writes,
 )
-from broadaxe.core.dormant import DormantTask
+from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
 from broadaxe.core.model import RETRY_PRIORITY
@@ -331,8 +331,8 @@ class Tables:
             for entry in entries
         )
         due_at_us = min((entry.due_at_us for entry in entries if entry.due_at_us is not None), default=None)
-        keys = {key for entry in entries for key in entry.event_keys}
-        return DormantTask(task_id, due_at_us, tuple(sorted(keys)), has_news)
+        waits = [entry.wait for entry in entries if entry.event_keys and entry.wait is not None]
+        return DormantTask(task_id, due_at_us, events_of(waits), has_news)
 
     def is_child_over(self, entry: DurableEntryRow) -> bool:
         """Whether the entry's child has ended and the log does not say so."""

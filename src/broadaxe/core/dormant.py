@@ -1,13 +1,14 @@
 """Evicted tasks that sleep outside memory.
 
 A durable task that was evicted is only waiting. Its rows hold all there is, so the tenant forgets the objects with the
-batch that evicted it and keeps of each its id, the instant of its earliest sleep and the keys of the events it waits
-for. When one of these comes, when a child of it ends, or when a command names it, the task is read back
+batch that evicted it and keeps of each its id, the instant of its earliest sleep and the events it waits for. When
+one of these comes, when a child of it ends, or when a command names it, the task is read back
 (`Tenant.wanted`, `Tenant.missing`) and goes on as if it had never left.
 
 Only the single task of a run without concurrency slots sleeps outside memory; others stay.
 
-Cost: about 350 bytes per task; falling asleep and waking O(entries of the log).
+Cost: about 350 bytes per task that sleeps, 900 per task that waits for an event with an expression of its own; falling
+asleep and waking O(entries of the log).
 
 Source: semantics 6.6.
 """
@@ -19,6 +20,7 @@ from collections.abc import Iterable
 import msgspec
 
 from broadaxe.core import waits
+from broadaxe.core.interests import Interest, Shown
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.model import Task
 from broadaxe.core.state import State
@@ -30,17 +32,17 @@ class DormantTask(msgspec.Struct, frozen=True, gc=False):
 
     task_id: str
     due_at_us: int | None
-    event_keys: tuple[str, ...]
+    events: tuple[Interest, ...]
     has_news: bool
 
 
 class Dormant:
-    __slots__ = ("due_at_us", "event_keys", "task_id")
+    __slots__ = ("due_at_us", "events", "task_id")
 
-    def __init__(self, task_id: str, due_at_us: int | None, event_keys: tuple[str, ...]) -> None:
+    def __init__(self, task_id: str, due_at_us: int | None, events: tuple[Interest, ...]) -> None:
         self.task_id = task_id
         self.due_at_us = due_at_us
-        self.event_keys = event_keys
+        self.events = events
 
 
 def fall_asleep(state: State) -> None:
@@ -50,18 +52,23 @@ def fall_asleep(state: State) -> None:
             assert task.log is not None
             open_waits = [e.wait for e in task.log.all_entries() if e.wait is not None and e.wait.is_armed]
             due_at_us = min((w.due_at_us for w in open_waits if w.due_at_us is not None), default=None)
-            keys = tuple(sorted({key for wait in open_waits for key in wait.open_events()}))
+            events = tuple(dict.fromkeys(interest for wait in open_waits for interest in wait.open_events()))
             waits.disarm_log(state, task.log)
             del state.tasks[task.id]
             del state.runs[task.run.id]
-            add(state, task.id, due_at_us, keys)
+            add(state, task.id, due_at_us, events)
     state.evicted.clear()
 
 
-def add(state: State, task_id: str, due_at_us: int | None, event_keys: tuple[str, ...]) -> None:
-    dormant = state.dormant[task_id] = Dormant(task_id, due_at_us, event_keys)
-    for key in event_keys:
-        state.dormant_by_event.setdefault(key, {})[dormant] = None
+def events_of(kept: Iterable[str]) -> tuple[Interest, ...]:
+    """The events that open waits still need, from what their rows keep."""
+    return tuple(dict.fromkeys(interest for text in kept for interest in waits.open_events(text)))
+
+
+def add(state: State, task_id: str, due_at_us: int | None, events: tuple[Interest, ...]) -> None:
+    dormant = state.dormant[task_id] = Dormant(task_id, due_at_us, events)
+    for interest in events:
+        state.dormant_for_events.add(dormant, interest)
     if due_at_us is not None:
         state.timers.arm(due_at_us, AlarmKind.DORMANT_DUE, dormant)
 
@@ -69,9 +76,18 @@ def add(state: State, task_id: str, due_at_us: int | None, event_keys: tuple[str
 def place(state: State, tasks: Iterable[DormantTask]) -> None:
     """After a load: the sleepers take their places without having been in memory."""
     for task in tasks:
-        add(state, task.task_id, task.due_at_us, task.event_keys)
+        add(state, task.task_id, task.due_at_us, task.events)
         if task.has_news:
             state.waking[task.task_id] = None
+
+
+def woken_by(state: State, event: Shown) -> list[str]:
+    """Ids of the sleepers that wait for this event."""
+    return [
+        dormant.task_id
+        for dormant in state.dormant_for_events.candidates(event)
+        if any(event.meets(wanted.key, wanted.scope, wanted.expression) for wanted in dormant.events)
+    ]
 
 
 def remove(state: State, task_id: str) -> None:
@@ -80,12 +96,8 @@ def remove(state: State, task_id: str) -> None:
     dormant = state.dormant.pop(task_id, None)
     if dormant is None:
         return
-    for key in dormant.event_keys:
-        sleeping = state.dormant_by_event.get(key)
-        if sleeping is not None:
-            sleeping.pop(dormant, None)
-            if not sleeping:
-                del state.dormant_by_event[key]
+    for interest in dormant.events:
+        state.dormant_for_events.remove(dormant, interest)
     if dormant.due_at_us is not None:
         dormant.due_at_us = None
         state.timers.disarm()

@@ -82,7 +82,7 @@ class Entry:
             self.workflow_name,
             None if wait is None else wait.kept(),
             wait.earliest_us() if wait is not None and is_open else None,
-            tuple(sorted(wait.open_events())) if wait is not None and is_open else (),
+            tuple(sorted({event.key for event in wait.open_events()})) if wait is not None and is_open else (),
             self.is_awaited,
             self.is_on_path,
             self.satisfied_at_us,

@@ -10,6 +10,7 @@ from broadaxe.core.calendar import Calendar
 from broadaxe.core.claims import Claims
 from broadaxe.core.decision import ExpressionFailureRow, FailureSource
 from broadaxe.core.event_patterns import EventPatterns
+from broadaxe.core.interests import Interests
 from broadaxe.core.ledger import Ledger
 from broadaxe.core.model import Filter, Run, Task, Version, Worker, Workflow
 from broadaxe.core.queues import ActionQueue, Chunk, Lane
@@ -42,7 +43,7 @@ class State:
         "claims",
         "cold_lanes",
         "dormant",
-        "dormant_by_event",
+        "dormant_for_events",
         "ended_children",
         "event_patterns",
         "evicted",
@@ -64,7 +65,7 @@ class State:
         "timers",
         "undecided",
         "versions",
-        "waits_by_event",
+        "waits_for_events",
         "waking",
         "wanted",
         "workers",
@@ -112,8 +113,8 @@ class State:
         self.ledger = Ledger()
         self.hot: dict[str, ActionQueue] = {}
         """Queues in which an assignment may have become possible since the last settle, in the order that happened."""
-        self.waits_by_event: dict[str, dict[Wait, None]] = {}
-        """Armed waits, by the keys of the events they still need."""
+        self.waits_for_events: Interests[Wait] = Interests()
+        """Armed waits, by the events they still need."""
         self.advanced: list[Wait] = []
         """Waits of which a condition came true and whose owner was not told yet."""
         self.ended_children: list[Run] = []
@@ -122,7 +123,7 @@ class State:
         """Stored events that waits of this batch may look back at."""
         self.dormant: dict[str, Dormant] = {}
         """Evicted tasks that are not in memory, by id."""
-        self.dormant_by_event: dict[str, dict[Dormant, None]] = {}
+        self.dormant_for_events: Interests[Dormant] = Interests()
         self.waking: dict[str, None] = {}
         """Ids of dormant tasks that shall be read back."""
         self.evicted: list[Task] = []

@@ -114,6 +114,7 @@ from broadaxe.core.decision import (
 from broadaxe.core.definition import LabelRequirement, checksum, normalise
 from broadaxe.core.dormant import Dormant, DormantTask
 from broadaxe.core.durable_log import DurableLog, Entry
+from broadaxe.core.interests import Shown
 from broadaxe.core.keys import RunKeys
 from broadaxe.core.lifecycle import TERMINAL_RUN, TaskStatus
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
@@ -258,10 +259,9 @@ class Tenant:
                 return Missing(tasks=frozenset(i for i in ids if i not in state.tasks and i not in state.runs))
             case RestoreTask(task_id) | BranchTask(task_id) if task_id not in state.tasks:
                 return Missing(tasks=frozenset((task_id,)))
-            case PushEvents(requests) | TakeOutbox(requests) if state.dormant_by_event:
-                pushed = {request.key for request in requests if isinstance(request, EventRequest)}
-                keys = pushed & state.dormant_by_event.keys()
-                return Missing(tasks=frozenset(d.task_id for key in keys for d in state.dormant_by_event[key]))
+            case PushEvents(requests) | TakeOutbox(requests) if state.dormant_for_events:
+                pushed = (Shown(r.key, r.scope, r.payload) for r in requests if isinstance(r, EventRequest))
+                return Missing(tasks=frozenset(i for event in pushed for i in dormant.woken_by(state, event)))
             case BeginWait(conditions=waited):
                 return Missing(events=_looks_back_at(waited))
             case RegisterSignal(task_id, conditions=waited):

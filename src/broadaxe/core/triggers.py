@@ -19,6 +19,7 @@ from broadaxe.core.commands import EventRequest, PushedEvent, RefusedRequest, Ru
 from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority
 from broadaxe.core.expressions import Failure
+from broadaxe.core.interests import Shown
 from broadaxe.core.keys import evaluate
 from broadaxe.core.metadata import problem_of
 from broadaxe.core.model import Filter, Run, Task, Version, display_name
@@ -334,7 +335,7 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
         event.triggering_webhook_name,
     )
     state.ledger.add_event(row)
-    waits.offer(state, event.key, event.scope, event.payload)
+    waits.offer(state, Shown(event.key, event.scope, event.payload))
     run_ids: list[str] = []
     for workflow, matches in state.event_patterns.matching(event.key):
         version = workflow.latest

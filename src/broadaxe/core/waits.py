@@ -4,10 +4,10 @@ A wait is a list of conditions, each a sleep or a user event. Conditions of one 
 required; a condition that came true stays true. Durable tasks wait (`durable.py`), and so do the tasks of a DAG that
 declare conditions (`conditions.py`): the owner of a wait is told by being found in `State.advanced`.
 
-A wait is *armed* while its owner may still be moved by it. An armed wait is found by the keys of the events it still
-needs, and has one alarm, for the earliest sleep it still needs. An event satisfies every wait it matches.
+A wait is *armed* while its owner may still be moved by it. An armed wait is found by the events it still needs
+(`interests.py`), and has one alarm, for the earliest sleep it still needs. An event satisfies every wait it matches.
 
-Cost: arming and disarming O(conditions); an event costs O(waits for exactly its key).
+Cost: arming and disarming O(conditions); an event costs O(waits that may want it).
 
 Source: semantics 6.3, 6.4 and 6.8, grpc specification 7.1.
 """
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from broadaxe.core.durations import DURATION_US_MAX
-from broadaxe.core.expressions import Environment, Failure, evaluate_bool, value_of
+from broadaxe.core.interests import Interest, Shown
 from broadaxe.core.timers import AlarmKind
 from broadaxe.errors import InvalidArgument
 
@@ -58,6 +58,11 @@ class Condition(msgspec.Struct, frozen=True, array_like=True):
     @property
     def is_sleep(self) -> bool:
         return not self.event_key
+
+    @property
+    def interest(self) -> Interest:
+        """What it wants of an event. Only of a condition that is no sleep."""
+        return Interest(self.event_key, self.scope, self.expression)
 
 
 class Progress(msgspec.Struct, frozen=True, array_like=True):
@@ -112,10 +117,10 @@ class Wait:
         done = {condition.group for condition, data in zip(self.conditions, self.data, strict=True) if data is not None}
         return all(condition.group in done for condition in self.conditions)
 
-    def open_events(self) -> set[str]:
-        """Keys of the events it still needs."""
+    def open_events(self) -> list[Interest]:
+        """The events it still needs, in the order of the conditions."""
         pairs = zip(self.conditions, self.data, strict=True)
-        return {condition.event_key for condition, data in pairs if data is None and not condition.is_sleep}
+        return [condition.interest for condition, data in pairs if data is None and not condition.is_sleep]
 
     def earliest_us(self) -> int | None:
         """When the next sleep it still needs is over."""
@@ -129,6 +134,12 @@ class Wait:
             if data is not None:
                 brought.setdefault(condition.data_key, []).append(msgspec.Raw(data.encode()))
         return brought
+
+
+def open_events(kept: str) -> list[Interest]:
+    """The events a wait still needs, from the text its row keeps."""
+    progress = msgspec.json.decode(kept, type=tuple[Progress, ...])
+    return [p.condition.interest for p in progress if p.data is None and not p.condition.is_sleep]
 
 
 def check(conditions: Sequence[Condition], *, field: str) -> None:
@@ -155,8 +166,8 @@ def arm(state: State, wait: Wait) -> None:
     if wait.is_armed:
         return
     wait.is_armed = True
-    for key in wait.open_events():
-        state.waits_by_event.setdefault(key, {})[wait] = None
+    for interest in wait.open_events():
+        state.waits_for_events.add(wait, interest)
     _set_alarm(state, wait)
 
 
@@ -167,11 +178,7 @@ def disarm(state: State, wait: Wait) -> None:
     wait.is_armed = False
     for condition in wait.conditions:
         if not condition.is_sleep:
-            waiting = state.waits_by_event.get(condition.event_key)
-            if waiting is not None:
-                waiting.pop(wait, None)
-                if not waiting:
-                    del state.waits_by_event[condition.event_key]
+            state.waits_for_events.remove(wait, condition.interest)
     if wait.due_at_us is not None:
         wait.due_at_us = None
         state.timers.disarm()
@@ -216,55 +223,34 @@ def look_at_once(state: State, wait: Wait, past: Sequence[PastEvent], now_us: in
             event for event in past if event.key == condition.event_key and event.seen_at_us >= condition.since_us
         ]
         for event in sorted(events, key=lambda event: event.seen_at_us, reverse=True):
-            if _matches(condition, event.scope, _Payload(event.payload)):
+            if _is_met(condition, Shown(event.key, event.scope, event.payload)):
                 wait.data[position] = event.payload
                 break
     state.advanced.append(wait)
 
 
-def offer(state: State, key: str, scope: str | None, payload: str) -> None:
-    """Shows a pushed event to every armed wait for its key."""
-    waiting = state.waits_by_event.get(key)
-    if not waiting:
-        return
-    shown = _Payload(payload)
-    for wait in list(waiting):
-        has_advanced = False
-        for position, condition in enumerate(wait.conditions):
-            if wait.data[position] is None and condition.event_key == key and _matches(condition, scope, shown):
-                wait.data[position] = payload
-                has_advanced = True
-        if has_advanced:
-            if key not in wait.open_events():
-                waiting.pop(wait, None)
-            state.advanced.append(wait)
-    if not waiting:
-        state.waits_by_event.pop(key, None)
+def offer(state: State, event: Shown) -> None:
+    """Shows a pushed event to every armed wait that may want it."""
+    for wait in state.waits_for_events.candidates(event):
+        met = [
+            position
+            for position, condition in enumerate(wait.conditions)
+            if wait.data[position] is None and _is_met(condition, event)
+        ]
+        if not met:
+            continue
+        for position in met:
+            wait.data[position] = event.payload
+        still_open = wait.open_events()
+        for position in met:
+            interest = wait.conditions[position].interest
+            if interest not in still_open:
+                state.waits_for_events.remove(wait, interest)
+        state.advanced.append(wait)
 
 
-class _Payload:
-    """An event's payload, parsed when the first expression asks for it."""
-
-    __slots__ = ("_text", "_value")
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._value: object | Failure | None = None
-
-    def is_true(self, expression: str) -> bool:
-        if self._value is None:
-            self._value = value_of(self._text)
-        if isinstance(self._value, Failure):
-            return False
-        return evaluate_bool(expression, Environment.CONDITION, {"input": self._value}) is True
-
-
-def _matches(condition: Condition, scope: str | None, payload: _Payload) -> bool:
-    if condition.scope is not None and condition.scope != scope:
-        return False
-    if not condition.expression.strip():
-        return True
-    return payload.is_true(condition.expression)
+def _is_met(condition: Condition, event: Shown) -> bool:
+    return not condition.is_sleep and event.meets(condition.event_key, condition.scope, condition.expression)
 
 
 def _sleep_over(wait: Wait, now_us: int) -> None:

@@ -40,7 +40,7 @@ from broadaxe.core.decision import (
     WorkflowRow,
 )
 from broadaxe.core.definition import WorkflowDefinition
-from broadaxe.core.dormant import DormantTask
+from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.lifecycle import EntryKind, RunStatus, TaskStatus
 from broadaxe.core.queues import ID_BYTES
 from broadaxe.core.state import HOT_TASKS_MAX
@@ -97,7 +97,7 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max
         claims,
         tuple(CronRow(*row) for row in crons),
         schedule_page=page,
-        dormant=tuple(DormantTask(row[0], row[1], tuple(row[2]), row[3]) for row in sleepers),
+        dormant=tuple(DormantTask(row[0], row[1], events_of(row[2]), row[3]) for row in sleepers),
     )
 
 

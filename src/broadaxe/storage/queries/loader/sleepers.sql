@@ -1,8 +1,8 @@
--- Evicted tasks that sleep outside memory (core/dormant.py): the earliest sleep each needs, the events it waits for, and
+-- Evicted tasks that sleep outside memory (core/dormant.py): the earliest sleep each needs, its waits for events, and
 -- whether something has come already. Called by storage/loader.py at activation; rides task_evicted, run_pkey and
 -- durable_entry_pkey.
 select
-    t.id::text, broadaxe.to_us(w.due_at) as due_at_us, coalesce(w.event_keys, '{}') as event_keys,
+    t.id::text, broadaxe.to_us(w.due_at) as due_at_us, coalesce(w.waits, '{}') as waits,
     coalesce(w.has_news, false) as has_news
 from broadaxe.task as t
 join broadaxe.run as r on r.tenant_id = t.tenant_id and r.id = t.id
@@ -10,7 +10,7 @@ join broadaxe.durable_task as d on d.tenant_id = t.tenant_id and d.task_id = t.i
 left join lateral (
     select
         min(e.due_at) as due_at,
-        array_agg(distinct k.event_key) filter (where k.event_key is not null) as event_keys,
+        array_agg(e.wait order by e.branch_id, e.node_id) filter (where e.event_keys <> '{}') as waits,
         bool_or(
             e.is_awaited and e.satisfied_at is not null
             and (e.place is null or d.order_at_eviction is null or e.place > d.order_at_eviction)
@@ -21,7 +21,6 @@ left join lateral (
             )
         ) as has_news
     from broadaxe.durable_entry as e
-    left join lateral unnest(e.event_keys) as k (event_key) on true
     where e.tenant_id = t.tenant_id and e.task_id = t.id and e.is_on_path
 ) as w on true
 where t.tenant_id = $1 and t.status = 'EVICTED' and not r.is_dag and r.keys is null
