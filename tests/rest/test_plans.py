@@ -130,14 +130,19 @@ def tasks(*more: object, **wanted: Any) -> Arguments:
     return arguments
 
 
-def events(*more: object, **wanted: Any) -> Arguments:
+def events(*more: object, question: Any = event_reads._list_question, **wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
         chosen = EventFilter(
             tenant_id=crowd.tenant_id, since=crowd.at(ROWS), until=crowd.ends_at, **_resolved(crowd, wanted)
         )
-        return *event_reads._event_arguments(chosen), *more
+        _, of_filter = question(chosen)
+        return *of_filter, *more
 
     return arguments
+
+
+def counted_events(**wanted: Any) -> Arguments:
+    return events(COUNTED, question=event_reads._count_question, **wanted)
 
 
 def schedules(*more: object, **wanted: Any) -> Arguments:
@@ -201,6 +206,29 @@ NIL = "00000000-0000-0000-0000-000000000000"
 ONE_WORKFLOW = (Crowd.workflow_id(3),)
 HOUR = 36_000
 """Rows of the last hour."""
+
+COMPLETED = frozenset({RunStatus.COMPLETED})
+
+# What is asked of the runs of events, and of the events; how many pages the list and the count touch, and how many rows
+# come.
+EVENTS_BY_RUNS: list[tuple[str, int, int, int, dict[str, Any]]] = [
+    ("a workflow", 1_200, 600, PAGE, {"workflow_ids": ONE_WORKFLOW}),
+    ("a workflow of few", 100, 160, 2, {"workflow_ids": (Crowd.workflow_id(4),)}),
+    ("a workflow of none", 60, 60, 0, {"workflow_ids": (Crowd.workflow_id(7),)}),
+    ("three workflows", 1_300, 600, PAGE, {"workflow_ids": tuple(map(Crowd.workflow_id, (3, 4, 7)))}),
+    ("the usual status", 1_000, 1_400, PAGE, {"run_statuses": COMPLETED}),
+    ("a rare status", 100, 160, 2, {"run_statuses": FAILED}),
+    ("a status of none", 40, 40, 0, {"run_statuses": frozenset({RunStatus.CANCELLED})}),
+    ("live ones", 900, 600, 41, {"run_statuses": LIVE}),
+    ("any status", 1_500, 1_900, PAGE, {"run_statuses": frozenset(RunStatus)}),
+    ("a workflow's rare status", 30, 30, 0, {"workflow_ids": ONE_WORKFLOW, "run_statuses": FAILED}),
+    ("a workflow of few, and a key", 100, 60, 2, {"workflow_ids": (Crowd.workflow_id(4),), "keys": ("key-4",)}),
+    ("a rare status, and a key", 5_000, 60, 2, {"run_statuses": FAILED, "keys": ("key-1",)}),
+    ("a workflow, and a scope", 300, 300, 0, {"workflow_ids": ONE_WORKFLOW, "scopes": ("scope-3",)}),
+    # As many as the workflow has runs that an event started are looked at.
+    ("a workflow, and its key", 2_000, 30_000, PAGE, {"workflow_ids": ONE_WORKFLOW, "keys": ("key-3",)}),
+    ("a workflow, and another key", 25_000, 25_000, 0, {"workflow_ids": ONE_WORKFLOW, "keys": ("key-4",)}),
+]
 
 # What is looked at, by which statement, how many pages at most, and how many rows must come.
 CASES: list[tuple[str, str, Arguments, int, int]] = [
@@ -286,9 +314,22 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ("events by a text", "event_list", events(PAGE, 0, metadata=(("text", "501"),)), 30, 1),
     ("events by a number", "event_list", events(PAGE, 0, metadata=(("number", "501"),)), 30, 1),
     ("events by two", "event_list", events(PAGE, 0, metadata=(("number", "501"), ("text", "501"))), 90, 1),
-    ("events that started a workflow", "event_list", events(PAGE, 0, workflow_ids=(Crowd.workflow_id(2),)), 15_000, 1),
-    ("count of events", "event_count", events(COUNTED), 1_500, 1),
-    ("count of events of a key", "event_count", events(COUNTED, keys=("key-3",)), 5_000, 1),
+    ("count of events", "event_count", counted_events(), 1_500, 1),
+    ("count of events of a key", "event_count", counted_events(keys=("key-3",)), 5_000, 1),
+    *(
+        case
+        for name, blocks, blocks_of_count, rows, wanted in EVENTS_BY_RUNS
+        for case in (
+            (f"events by {name}", "event_list_of_runs", events(PAGE, 0, **wanted), blocks, rows),
+            (
+                f"count of events by {name}",
+                "event_count_of_both" if {"keys", "scopes"} & wanted.keys() else "event_count_of_runs",
+                counted_events(**wanted),
+                blocks_of_count,
+                1,
+            ),
+        )
+    ),
     ("keys of events", "event_keys", lambda c: (c.tenant_id, id_floor(c.at(ROWS)), 1_000), 2_500, 90),
     (
         "log lines of a task",

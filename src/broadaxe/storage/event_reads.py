@@ -92,12 +92,14 @@ class EventReads:
 
     async def events_page(self, wanted: EventFilter, *, limit: int, offset: int) -> list[EventRecord]:
         """Events newest first, each with the runs it started."""
-        rows = await self._pool.fetch(statement("reads/event_list"), *_event_arguments(wanted), limit, offset)
+        name, arguments = _list_question(wanted)
+        rows = await self._pool.fetch(statement(name), *arguments, limit, offset)
         return await self._events(wanted.tenant_id, rows)
 
     async def count_events(self, wanted: EventFilter) -> int:
         """How many events pass, counting no further than `COUNT_MAX`."""
-        count: int = await self._pool.fetchval(statement("reads/event_count"), *_event_arguments(wanted), COUNT_MAX)
+        name, arguments = _count_question(wanted)
+        count: int = await self._pool.fetchval(statement(name), *arguments, COUNT_MAX)
         return count
 
     async def event(self, tenant_ids: Sequence[str], event_id: str) -> EventRecord | None:
@@ -181,19 +183,43 @@ class EventReads:
         return [_event(row, tenant_id, runs.get(str(row["id"]), []), counts.get(str(row["id"]), {})) for row in rows]
 
 
+def _list_question(wanted: EventFilter) -> tuple[str, tuple[object, ...]]:
+    """The statement for a page of events, and its arguments: it only looks at runs if something is asked of them."""
+    of_event = (*_time_arguments(wanted), *_event_arguments(wanted))
+    if wanted.workflow_ids is None and wanted.run_statuses is None:
+        return "reads/event_list", of_event
+    return "reads/event_list_of_runs", (*of_event, *_run_arguments(wanted))
+
+
+def _count_question(wanted: EventFilter) -> tuple[str, tuple[object, ...]]:
+    """The statement that counts events, and its arguments: it only looks at what something is asked of."""
+    of_event = _event_arguments(wanted)
+    if wanted.workflow_ids is None and wanted.run_statuses is None:
+        return "reads/event_count", (*_time_arguments(wanted), *of_event)
+    if any(of_event):
+        return "reads/event_count_of_both", (*_time_arguments(wanted), *of_event, *_run_arguments(wanted))
+    return "reads/event_count_of_runs", (*_time_arguments(wanted), *_run_arguments(wanted))
+
+
+def _time_arguments(wanted: EventFilter) -> tuple[object, ...]:
+    return wanted.tenant_id, *id_range(wanted.since, wanted.until), wanted.since, wanted.until
+
+
 def _event_arguments(wanted: EventFilter) -> tuple[object, ...]:
     return (
-        wanted.tenant_id,
-        *id_range(wanted.since, wanted.until),
-        wanted.since,
-        wanted.until,
         wanted.keys,
         wanted.event_ids,
         wanted.scopes,
         metadata_candidates(wanted.metadata, match_all=True) if wanted.metadata else None,
         [key for key, _ in wanted.metadata] or None,
         [value for _, value in wanted.metadata],
-        wanted.workflow_ids,
+    )
+
+
+def _run_arguments(wanted: EventFilter) -> tuple[object, ...]:
+    """One place to look at for each workflow, even if it was named twice."""
+    return (
+        None if wanted.workflow_ids is None else list(dict.fromkeys(wanted.workflow_ids)),
         None if wanted.run_statuses is None else [status.value for status in wanted.run_statuses],
     )
 

@@ -1,5 +1,5 @@
--- How many events pass a filter, counting no further than $14. Called by EventReads.count_events for the page count.
--- Rides the same indexes as event_list; parameters $1 to $13 are those of event_list.
+-- How many events pass a filter, counting no further than $12. Called by EventReads.count_events for the page count.
+-- Rides the same indexes as event_list; parameters $1 to $11 are those of event_list.
 select count(*)
 from (
     select 1
@@ -16,12 +16,5 @@ from (
             from unnest($10, $11::text[]) as pair(key, value)
             where e.additional_metadata ->> pair.key is distinct from pair.value
         ))
-        and (($12::uuid[] is null and $13::broadaxe.run_status[] is null) or exists (
-            select 1
-            from broadaxe.run r
-            where r.tenant_id = e.tenant_id and r.triggering_event_id = e.id and r.triggering_event_id is not null
-                and r.id >= $2
-                and ($12 is null or r.workflow_id = any($12)) and ($13 is null or r.status = any($13))
-        ))
-    limit $14
+    limit $12
 ) as counted

@@ -1,0 +1,29 @@
+-- How many events that pass a filter started certain runs, counting no further than $14. Called by EventReads.count_events.
+-- Rides run_of_workflow_by_event, run_of_status_by_event or an index of events, whichever promises fewer.
+-- $1 to $11 are those of event_list, $12 workflows, $13 statuses, one of which may be null.
+select count(*)
+from (
+    select 1
+    from broadaxe.event e
+    where e.tenant_id = $1
+        and e.id >= $2 and e.id < $3
+        and e.seen_at >= $4 and e.seen_at <= $5
+        and ($6::text[] is null or e.key = any($6))
+        and ($7::uuid[] is null or e.id = any($7))
+        and ($8::text[] is null or e.scope = any($8))
+        and ($9::jsonb[] is null or e.additional_metadata @> any($9))
+        and ($10::text[] is null or not exists (
+            select 1
+            from unnest($10, $11::text[]) as pair(key, value)
+            where e.additional_metadata ->> pair.key is distinct from pair.value
+        ))
+        and exists (
+            select 1
+            from broadaxe.run r
+            where r.tenant_id = e.tenant_id and r.triggering_event_id = e.id
+                and r.triggering_event_id >= $2 and r.triggering_event_id < $3 and r.id >= $2
+                and ($12::uuid[] is null or r.workflow_id = any($12))
+                and ($13::broadaxe.run_status[] is null or r.status = any($13))
+        )
+    limit $14
+) as counted
