@@ -150,6 +150,7 @@ class App:
             clock=clock,
             observe=observer(metrics),
             prioritise_across_queues=settings.priority_across_tasks,
+            enforce_quotas=settings.enforce_limits,
         )
         reads = Reads(pool)
         open_account_id = None
@@ -167,6 +168,7 @@ class App:
                 open_account_id=None if settings.require_login else open_account_id,
                 is_cookie_secure=settings.http_url.startswith("https://"),
                 secret_keys=_secret_keys(settings),
+                enforce_limits=settings.enforce_limits,
             ),
         )
         stack.push_async_callback(engine.stop)
@@ -175,7 +177,7 @@ class App:
             http_port = await http.start(http_app, settings.host, settings.http_port)
             stack.push_async_callback(http.stop)
         await engine.start()
-        listener = OutboxListener(dsn, engine.outbox_told, engine.outbox_unsure)
+        listener = OutboxListener(dsn, engine.outbox_told, engine.outbox_unsure, engine.quotas_told)
         stack.push_async_callback(listener.stop)
         await listener.start()
         carrier = Http2Carrier(

@@ -52,6 +52,7 @@ class Settings:
     serve_http: bool = True
     require_login: bool = True
     priority_across_tasks: bool = False
+    enforce_limits: bool = False
     retention_days: int = DEFAULT_RETENTION_DAYS
     """How long finished runs, events, log lines and spans are kept; 0 is for ever."""
     extra_databases: tuple[str, ...] = ()
@@ -244,6 +245,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "priority_across_tasks",
         "whether the most urgent run goes first also among different tasks of one worker, not only within a task",
+        _flag,
+    ),
+    Setting(
+        "enforce_limits",
+        "whether tenants are held to their limits of task runs, events, workers, slots and webhooks",
         _flag,
     ),
     Setting("retention_days", "days that finished runs and their history are kept; 0 keeps them for ever", _days),

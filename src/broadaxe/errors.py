@@ -14,6 +14,7 @@ tests match on; messages are for people and may change. The docstring of a leaf 
     |-- Unauthenticated        we do not know who is calling
     |-- PermissionDenied       we know, and they may not
     |-- ResourceExhausted      a limit is reached; wait or raise the limit
+    |   `-- QuotaReached       the tenant has used up what it may have of a resource
     |-- DeadlineExceeded       the caller's time ran out before the answer was there
     |-- Cancelled              the caller, or the shutdown, called it off
     |-- Unavailable            nothing was done; the same call may succeed in a moment
@@ -46,6 +47,7 @@ __all__ = [
     "LeaseLost",
     "NotFound",
     "PermissionDenied",
+    "QuotaReached",
     "ResourceExhausted",
     "Unauthenticated",
     "Unavailable",
@@ -159,6 +161,23 @@ class ResourceExhausted(BroadaxeError):
     retryable = True
 
 
+class QuotaReached(ResourceExhausted):
+    """The tenant has used up what it may have of a resource."""
+
+    code = "QUOTA_REACHED"
+    retryable = False
+
+    room_at_us: int | None
+    """When the same may succeed by the clock alone; None when something else has to change first."""
+
+    def __init__(self, message: str | None = None, *, field: str | None = None, room_at_us: int | None = None) -> None:
+        super().__init__(message, field=field)
+        self.room_at_us = room_at_us
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_quota_reached, (self.message, self.field, self.room_at_us))
+
+
 class DeadlineExceeded(BroadaxeError):
     """The answer was not ready in time."""
 
@@ -223,6 +242,10 @@ def _rebuild_collision(
     message: str, field: str | None, started: tuple[str, ...], collisions: tuple[tuple[str, str], ...]
 ) -> IdempotencyCollision:
     return IdempotencyCollision(message, field=field, started=started, collisions=collisions)
+
+
+def _rebuild_quota_reached(message: str, field: str | None, room_at_us: int | None) -> QuotaReached:
+    return QuotaReached(message, field=field, room_at_us=room_at_us)
 
 
 def _rebuild(error_type: type[BroadaxeError], message: str, field: str | None) -> BroadaxeError:

@@ -1,21 +1,26 @@
 """A database for commands that need one for a moment: the given one, or the embedded one of the data directory.
 
-Owns what such a command says when the database cannot be used: not there, not answering, without the schema.
+Owns what such a command says when the database cannot be used: not there, not answering, without the schema; and which
+tenant a person means.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from broadaxe.config import Settings
-from broadaxe.errors import ConfigurationError, Unavailable
+from broadaxe.errors import ConfigurationError, NotFound, Unavailable
 
 if TYPE_CHECKING:
     import asyncpg
 
-__all__ = ["reachable_dsn", "with_connection"]
+__all__ = ["UUID_SHAPE", "reachable_dsn", "tenant_id_of", "with_connection"]
+
+SLUGS_NAMED_MAX = 5
+UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @contextlib.asynccontextmanager
@@ -52,3 +57,25 @@ async def with_connection(settings: Settings, work: Callable[[asyncpg.Connection
             raise ConfigurationError("this database has no Broadaxe schema yet; run `broadaxe migrate`") from None
         finally:
             await connection.close()
+
+
+async def tenant_id_of(connection: asyncpg.Connection, tenant: str) -> str:
+    """The id of the tenant with this id or slug. NotFound names some there are."""
+    from broadaxe.storage.accounts import list_tenants
+    from broadaxe.storage.statements import statement
+
+    name = "tenant_by_id" if UUID_SHAPE.fullmatch(tenant) else "tenant_by_slug"
+    row = await connection.fetchrow(statement(f"accounts/{name}"), tenant)
+    if row is None:
+        known = [found.slug for found, _ in await list_tenants(connection)]
+        if not known:
+            raise NotFound(
+                "this database has no tenant yet; make one with: "
+                "broadaxe tenant create NAME --owner-email YOU@EXAMPLE.COM"
+            )
+        few = ", ".join(known[:SLUGS_NAMED_MAX]) + (", ..." if len(known) > SLUGS_NAMED_MAX else "")
+        raise NotFound(
+            f"there is no tenant {tenant!r}; name one by id or slug: {few}; "
+            "or make it with: broadaxe tenant create NAME"
+        )
+    return str(row["id"])

@@ -42,12 +42,19 @@ def database_url(command: Decorated) -> Decorated:
 
 
 def choosing(command: Decorated) -> Decorated:
-    """`--priority-across-tasks`, `--retention-days`."""
+    """`--priority-across-tasks`, `--enforce-limits`, `--retention-days`."""
     for option in (
         click.option(
             "--retention-days",
             metavar="DAYS",
             help="Days that finished runs and their history are kept; 0 keeps them for ever. [default: 30]",
+        ),
+        click.option(
+            "--enforce-limits",
+            is_flag=True,
+            default=None,
+            help="Hold tenants to their limits of task runs, events, workers, slots and webhooks; "
+            "see `broadaxe tenant limits --help`.",
         ),
         click.option(
             "--priority-across-tasks",

@@ -10,25 +10,29 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from broadaxe.cli import options
-from broadaxe.cli.database import with_connection
+from broadaxe.cli.database import tenant_id_of, with_connection
 from broadaxe.errors import AlreadyExists, ConfigurationError, InvalidArgument
 
 if TYPE_CHECKING:
     import asyncpg
 
+    from broadaxe.core.commands import Resource
+
 __all__ = ["tenant"]
 
 PASSWORD_VARIABLE = "BROADAXE_OWNER_PASSWORD"
+#: What stands for the limit everybody has.
+DEFAULT_WORD = "default"
 
 
 @click.group(short_help="Make and list tenants, and who owns them.")
 def tenant() -> None:
-    """Make and list tenants, and the accounts that own them.
+    """Make and list tenants, the accounts that own them, and what they may have.
 
     Workflows, runs, workers and tokens belong to a tenant. `broadaxe dev` makes one by itself; a database of your own
     starts empty.
@@ -37,6 +41,7 @@ def tenant() -> None:
     Examples:
       broadaxe tenant create Billing --owner-email you@example.com
       broadaxe tenant list
+      broadaxe tenant limits billing TASK_RUN=50000 EVENT=none
     """
 
 
@@ -109,6 +114,78 @@ def list_(**given: str | None) -> None:
     import asyncio
 
     asyncio.run(with_connection(settings, show))
+
+
+@tenant.command(short_help="Show or set what a tenant may have.")
+@click.argument("tenant", metavar="TENANT")
+@click.argument("changes", metavar="[RESOURCE=LIMIT]...", nargs=-1)
+@options.database_url
+@options.data_dir
+def limits(tenant: str, changes: tuple[str, ...], **given: str | None) -> None:
+    """Show what the tenant with the slug or id TENANT may have, after setting limits if any are given.
+
+    LIMIT is a number, none for no limit, or default. Running engines follow at once. Limits bind only engines that
+    were started with --enforce-limits.
+
+    
+    Resources:
+      TASK_RUN          tasks of the runs made in 24 hours (default 2000)
+      EVENT             events pushed in 24 hours (default 1000)
+      WORKER            workers connected at a time (default 3)
+      WORKER_SLOT       slots of these workers together (default 2000)
+      INCOMING_WEBHOOK  webhooks (default 5)
+
+    
+    Examples:
+      broadaxe tenant limits dev
+      broadaxe tenant limits billing TASK_RUN=50000 WORKER=20 WORKER_SLOT=none
+      broadaxe tenant limits billing TASK_RUN=default
+    """
+    settings = options.settings_from(given)
+    chosen = _limits_of(changes)
+
+    async def change(connection: asyncpg.Connection) -> None:
+        from broadaxe.core.quotas import DEFAULTS
+        from broadaxe.storage.quotas import change_quotas, quotas_of, usage_of
+
+        tenant_id = await tenant_id_of(connection, tenant)
+        if chosen:
+            own = {resource: limit for resource, limit in chosen.items() if limit != DEFAULT_WORD}
+            gone = frozenset(resource for resource, limit in chosen.items() if limit == DEFAULT_WORD)
+            await change_quotas(connection, tenant_id, cast("dict[Resource, int | None]", own), gone)
+        set_by_people, usage = await quotas_of(connection, tenant_id), await usage_of(connection, tenant_id)
+        for resource, default in DEFAULTS.items():
+            limit = set_by_people.get(resource, default)
+            source = "" if resource in set_by_people else "  (default)"
+            used = usage.get(resource)
+            since = f"  {used.value} used since {used.since:%Y-%m-%d %H:%M} UTC" if used is not None else ""
+            click.echo(f"{resource.value:<16}  {'none' if limit is None else limit:>12}{source:<11}{since}".rstrip())
+
+    import asyncio
+
+    asyncio.run(with_connection(settings, change))
+
+
+def _limits_of(changes: tuple[str, ...]) -> dict[Resource, int | str | None]:
+    """What was asked for, by resource; a number, None for no limit, or `DEFAULT_WORD`."""
+    from broadaxe.core.commands import Resource
+    from broadaxe.core.quotas import LIMIT_MAX
+
+    chosen: dict[Resource, int | str | None] = {}
+    for change in changes:
+        name, _, text = change.partition("=")
+        if name not in Resource.__members__:
+            raise InvalidArgument(f"{name[:40]!r} is no resource; use one of {', '.join(Resource)}")
+        if text in ("none", DEFAULT_WORD):
+            chosen[Resource(name)] = None if text == "none" else text
+        elif re.fullmatch(r"[0-9]{1,16}", text) and int(text) <= LIMIT_MAX:
+            chosen[Resource(name)] = int(text)
+        else:
+            raise InvalidArgument(
+                f"{name}={text[:40]}: write a number up to {LIMIT_MAX}, none for no limit, or default; "
+                f"for example {name}=50000"
+            )
+    return chosen
 
 
 def slug_of(name: str) -> str:

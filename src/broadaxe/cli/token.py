@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from broadaxe.cli import options
-from broadaxe.cli.database import with_connection
-from broadaxe.errors import InvalidArgument, NotFound
+from broadaxe.cli.database import UUID_SHAPE, tenant_id_of, with_connection
+from broadaxe.errors import InvalidArgument
 
 if TYPE_CHECKING:
     import asyncpg
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["token"]
 
 DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "y": 365 * 86_400}
-SLUGS_NAMED_MAX = 5
-UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @click.group(short_help="Issue, list and revoke API tokens.")
@@ -52,7 +50,7 @@ def create(name: str, expires_in: str, tenant: str, **given: str | None) -> None
     async def issue(connection: asyncpg.Connection) -> None:
         from broadaxe.storage.tokens import create_token
 
-        tenant_id = await _tenant_id(connection, tenant)
+        tenant_id = await tenant_id_of(connection, tenant)
         issued = await create_token(connection, tenant_id, name, lifetime_s, settings.http_url, settings.grpc_address)
         click.echo(f"token {issued.id}, valid until {issued.expires_at:%Y-%m-%d %H:%M} UTC:", err=True)
         click.echo(issued.token)
@@ -73,7 +71,7 @@ def list_(tenant: str, **given: str | None) -> None:
     async def show(connection: asyncpg.Connection) -> None:
         from broadaxe.storage.tokens import list_tokens
 
-        tokens = await list_tokens(connection, await _tenant_id(connection, tenant))
+        tokens = await list_tokens(connection, await tenant_id_of(connection, tenant))
         if not tokens:
             click.echo("no tokens; issue one with: broadaxe token create --name NAME")
         for entry in tokens:
@@ -105,27 +103,6 @@ def revoke(token_id: str, **given: str | None) -> None:
     import asyncio
 
     asyncio.run(with_connection(settings, end))
-
-
-async def _tenant_id(connection: asyncpg.Connection, tenant: str) -> str:
-    from broadaxe.storage.accounts import list_tenants
-    from broadaxe.storage.statements import statement
-
-    name = "tenant_by_id" if UUID_SHAPE.fullmatch(tenant) else "tenant_by_slug"
-    row = await connection.fetchrow(statement(f"accounts/{name}"), tenant)
-    if row is None:
-        known = [found.slug for found, _ in await list_tenants(connection)]
-        if not known:
-            raise NotFound(
-                "this database has no tenant yet; make one with: "
-                "broadaxe tenant create NAME --owner-email YOU@EXAMPLE.COM"
-            )
-        few = ", ".join(known[:SLUGS_NAMED_MAX]) + (", ..." if len(known) > SLUGS_NAMED_MAX else "")
-        raise NotFound(
-            f"there is no tenant {tenant!r}; name one with --tenant (id or slug): {few}; "
-            "or make it with: broadaxe tenant create NAME"
-        )
-    return str(row["id"])
 
 
 def _seconds(text: str) -> int:

@@ -306,6 +306,38 @@ class PauseRateLimit(msgspec.Struct, frozen=True):
     until_us: int
 
 
+class Resource(StrEnum):
+    """What can be limited, by the names of the protocol."""
+
+    TASK_RUN = "TASK_RUN"
+    EVENT = "EVENT"
+    WORKER = "WORKER"
+    WORKER_SLOT = "WORKER_SLOT"
+    INCOMING_WEBHOOK = "INCOMING_WEBHOOK"
+
+
+class QuotaState(msgspec.Struct, frozen=True, gc=False):
+    """How a resource stands now. `value` of INCOMING_WEBHOOK is 0: storage knows it. The window and when it began are
+    None for what is counted as it is, the beginning also before the first use."""
+
+    resource: Resource
+    limit: int
+    value: int
+    window_us: int | None = None
+    since_us: int | None = None
+
+
+class SetQuotas(msgspec.Struct, frozen=True):
+    """The tenant's own limits by resource, None for no limit; all others are the defaults. They are kept by whoever
+    sets them. Reply: None."""
+
+    limits: dict[Resource, int | None]
+
+
+class ShowQuotas(msgspec.Struct, frozen=True):
+    """Reply: tuple of `QuotaState`, empty while limits are not enforced."""
+
+
 class CreateCron(msgspec.Struct, frozen=True, kw_only=True):
     """A cron made by a person or program. Reply: its id. NotFound for an unknown workflow, AlreadyExists for the same
     workflow, name and expression."""
@@ -494,6 +526,8 @@ Command = (
     | PutRateLimit
     | DeleteRateLimit
     | PauseRateLimit
+    | SetQuotas
+    | ShowQuotas
     | CreateCron
     | ChangeCron
     | DeleteCron
@@ -521,6 +555,7 @@ Reply = (
     | tuple[str, ...]
     | tuple[PushedEvent, ...]
     | tuple[RefusedRequest, ...]
+    | tuple[QuotaState, ...]
     | PutWorkflowReply
     | Accepted
     | IdempotencyCollision

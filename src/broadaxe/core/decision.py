@@ -100,6 +100,14 @@ class RateLimitRow(msgspec.Struct, frozen=True, gc=False):
     paused_until_us: int | None
 
 
+class QuotaUsageRow(msgspec.Struct, frozen=True, gc=False):
+    """What a tenant has used of a resource since its window began."""
+
+    resource: str
+    value: int
+    since_us: int
+
+
 class CronRow(msgspec.Struct, frozen=True, gc=False):
     """A cron. A declared one comes from its workflow's definition and has no name. Without a priority its runs have
     their workflow's."""
@@ -243,10 +251,12 @@ class ClaimRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class FailureSource(StrEnum):
-    """Whose expression it was that gave no usable answer where nobody waits to be told."""
+    """Whose expression it was that gave no usable answer where nobody waits to be told; or what else kept a run from
+    being made."""
 
     FILTER = "FILTER"
     IDEMPOTENCY_KEY = "IDEMPOTENCY_KEY"
+    TENANT_LIMIT = "TENANT_LIMIT"
 
 
 class ExpressionFailureRow(msgspec.Struct, frozen=True, gc=False):
@@ -346,6 +356,7 @@ class Writes(msgspec.Struct):
     replaced_outputs: list[ReplacedOutput]
     rate_limits: list[RateLimitRow]
     deleted_rate_limits: list[str]
+    quota_usage: list[QuotaUsageRow]
     filters: list[FilterRow]
     deleted_filters: list[str]
     claims: list[ClaimRow]
@@ -553,12 +564,24 @@ class SignalFired(msgspec.Struct, frozen=True, gc=False):
     payload: str
 
 
+class OutboxHasRoom(msgspec.Struct, frozen=True, gc=False):
+    """Rows that had to stay in the outbox may find room by now; it shall be read again."""
+
+
 DurableAnswer = (
     MemoAck | ChildrenAck | WaitAck | EntryCompleted | NonDeterminism | DurableRefusal | EvictionAck | DropInvocation
 )
 
 Effect = (
-    StartAttempt | StartBatch | CancelAttempt | TaskProgressed | RunFinished | RunStarted | DurableAnswer | SignalFired
+    StartAttempt
+    | StartBatch
+    | CancelAttempt
+    | TaskProgressed
+    | RunFinished
+    | RunStarted
+    | DurableAnswer
+    | SignalFired
+    | OutboxHasRoom
 )
 
 

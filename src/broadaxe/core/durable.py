@@ -23,7 +23,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from broadaxe.core import attempts, triggers, waits
+from broadaxe.core import attempts, quotas, triggers, waits
 from broadaxe.core.commands import (
     BeginMemo,
     BeginWait,
@@ -34,6 +34,7 @@ from broadaxe.core.commands import (
     EvictInvocation,
     RegisterSignal,
     ReportWaiting,
+    Resource,
     RunRequest,
     SpawnChildren,
 )
@@ -157,6 +158,9 @@ def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
     refused = ""
     try:
         triggers.check(state, list(wanted.values()))
+        if state.quotas is not None:
+            tasks = sum(quotas.tasks_of(state.workflows_by_name[child.workflow_name]) for child in wanted.values())
+            quotas.check(state, Resource.TASK_RUN, tasks, now_us)
     except BroadaxeError as error:
         refused = str(error)
     for node_id, child in wanted.items():

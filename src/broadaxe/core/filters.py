@@ -32,6 +32,7 @@ from typing import Any, Final
 
 import msgspec
 
+from broadaxe.core.commands import EventRequest
 from broadaxe.core.decision import EventRow, FailureSource, FilterRow
 from broadaxe.core.definition import FilterSpec
 from broadaxe.core.expressions import Environment, Failure, check, evaluate_bool, variables_of
@@ -66,16 +67,28 @@ def admitted(state: State, workflow: Workflow, event: EventRow, now_us: int) -> 
     variables["event_id"], variables["event_key"] = event.id, event.key
     passed: list[Filter] = []
     for filter_ in chosen.values():
-        if not filter_.expression.strip():
-            continue
-        variables["payload"] = _decode(filter_.payload)
-        answer = evaluate_bool(filter_.expression, Environment.EVENT_FILTER, variables)
+        answer = _passes(filter_, variables)
         if isinstance(answer, Failure):
             message = f"filter {filter_.id}: {answer.message}"
             state.record_failure(FailureSource.FILTER, message, now_us, workflow_id=workflow.id, event_id=event.id)
         elif answer:
             passed.append(filter_)
     return passed
+
+
+def count_admitted(workflow: Workflow, event: EventRequest) -> int:
+    """How many runs per pattern `admitted` will let an event start that has no id yet; an expression that asks for the
+    id gets an empty one. Records nothing."""
+    if not workflow.filters:
+        return 1
+    chosen = workflow.filters.get(event.scope) if event.scope is not None else None
+    if not chosen:
+        return 0
+    variables = variables_of(event.payload, event.additional_metadata)
+    if isinstance(variables, Failure):
+        return 0
+    variables["event_id"], variables["event_key"] = "", event.key
+    return sum(_passes(filter_, variables) is True for filter_ in chosen.values())
 
 
 def check_declared(specs: Sequence[FilterSpec]) -> None:
@@ -156,6 +169,13 @@ def adopt(state: State, rows: Iterable[FilterRow]) -> None:
         if row.id not in state.filters:
             filter_ = state.filters[row.id] = Filter(row, state.workflows[row.workflow_id])
             filter_.workflow.filters.setdefault(filter_.scope, {})[filter_.id] = filter_
+
+
+def _passes(filter_: Filter, variables: dict[str, object]) -> bool | Failure:
+    if not filter_.expression.strip():
+        return False
+    variables["payload"] = _decode(filter_.payload)
+    return evaluate_bool(filter_.expression, Environment.EVENT_FILTER, variables)
 
 
 def _check(scope: str, expression: str, payload: str, *, field: str = "") -> None:

@@ -6,7 +6,7 @@ workflow paused with DROP. A tick that is found late by more than `LATE_US_MAX`,
 one of them. After a load the next tick is the first one after now.
 
 A schedule makes one run and is gone, in the same commit. One that is overdue, because its instant was past when it was
-made or because the engine was down, is due at once.
+made or because the engine was down, is due at once. One that the tenant has no room for waits for it (`quotas.py`).
 
 Nobody waits for these runs: when one cannot be made (its idempotency key is held), there is no run, and the tick or
 schedule counts as done. Deleting a workflow deletes its crons and schedules.
@@ -22,7 +22,7 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
-from broadaxe.core import debounce, triggers
+from broadaxe.core import debounce, quotas, triggers
 from broadaxe.core.calendar import (
     CRON_INPUT_BYTES_MAX,
     CRONS_MAX,
@@ -35,9 +35,9 @@ from broadaxe.core.calendar import (
     ScheduleKey,
     SchedulePage,
 )
-from broadaxe.core.commands import CreateCron, RunRequest, Scheduled, ScheduleRuns, WhilePaused
+from broadaxe.core.commands import CreateCron, Resource, RunRequest, Scheduled, ScheduleRuns, WhilePaused
 from broadaxe.core.cron import CronExpression
-from broadaxe.core.decision import CronRow, CronTick, ScheduleRow
+from broadaxe.core.decision import CronRow, CronTick, FailureSource, ScheduleRow
 from broadaxe.core.definition import check_priority
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.metadata import problem_of
@@ -144,6 +144,8 @@ def delete_cron(state: State, cron_id: str) -> None:
 def run_cron(state: State, cron_id: str, now_us: int) -> str:
     """Makes a run of it now, whether or not it is enabled; the id. Its ticks go on as they would have."""
     cron = _cron(state, cron_id)
+    if state.quotas is not None:
+        quotas.check(state, Resource.TASK_RUN, quotas.tasks_of(cron.workflow), now_us)
     return _made(_make(state, cron.workflow, cron.input, cron.priority, _cron_metadata(cron, None), now_us)).id
 
 
@@ -159,7 +161,11 @@ def tick(state: State, cron: Cron, now_us: int) -> None:
     if pause is None or pause.crons is WhilePaused.QUEUE:
         cron.last_tick_us = tick_us
         state.ledger.tick_cron(CronTick(cron.id, tick_us))
-        _make(state, cron.workflow, cron.input, cron.priority, _cron_metadata(cron, tick_us), now_us)
+        lack = quotas.lacks(state, Resource.TASK_RUN, quotas.tasks_of(cron.workflow), now_us)
+        if lack is not None:
+            quotas.miss(state, cron, lack, now_us)
+        else:
+            _make(state, cron.workflow, cron.input, cron.priority, _cron_metadata(cron, tick_us), now_us)
     _arm(state, cron, tick_us)
 
 
@@ -305,6 +311,8 @@ def run_schedule(state: State, schedule_id: str, now_us: int) -> str:
     found = state.calendar.schedules.get(schedule_id)
     if found is None:
         raise NotFound(f"there is no schedule {schedule_id}; it may have been triggered", field="scheduled")
+    if state.quotas is not None:
+        quotas.check(state, Resource.TASK_RUN, quotas.tasks_of(state.workflows[found.row.workflow_id]), now_us)
     run = _made(_make_scheduled(state, found.row, now_us))
     _forget(state, found)
     state.ledger.delete_schedule(schedule_id)
@@ -314,10 +322,19 @@ def run_schedule(state: State, schedule_id: str, now_us: int) -> str:
 def fire(state: State, due: Schedule, now_us: int) -> None:
     """Its alarm rang."""
     due.due_at_us = None
+    workflow = state.workflows[due.row.workflow_id]
+    is_made = workflow.pause is None or workflow.pause.schedules is WhilePaused.QUEUE
+    lack = quotas.lacks(state, Resource.TASK_RUN, quotas.tasks_of(workflow), now_us) if is_made else None
+    if lack is not None and lack.room_at_us is not None:
+        due.due_at_us = lack.room_at_us
+        state.timers.arm(due.due_at_us, AlarmKind.SCHEDULE_DUE, due)
+        return
     state.calendar.drop_schedule(due)
     state.ledger.delete_schedule(due.row.id)
-    pause = state.workflows[due.row.workflow_id].pause
-    if pause is None or pause.schedules is WhilePaused.QUEUE:
+    if lack is not None:
+        message = f"a scheduled run was not made: {lack.message}"
+        state.record_failure(FailureSource.TENANT_LIMIT, message, now_us, workflow_id=workflow.id)
+    elif is_made:
         _make_scheduled(state, due.row, now_us)
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from broadaxe.core import attempts, dag
+from broadaxe.core import attempts, dag, quotas
 from broadaxe.core.affinity import is_schedulable
-from broadaxe.core.commands import LabelValue, RegisterWorker
+from broadaxe.core.commands import LabelValue, RegisterWorker, Resource
 from broadaxe.core.decision import WorkerRow
 from broadaxe.core.definition import check_name, normalise_action_id
 from broadaxe.core.durations import US_PER_S
@@ -41,6 +41,9 @@ def register(state: State, command: RegisterWorker, now_us: int) -> str:
         )
     )
     _check_labels(command.labels)
+    if state.quotas is not None:
+        quotas.check(state, Resource.WORKER, 1, now_us)
+        quotas.check(state, Resource.WORKER_SLOT, sum(command.slots.values()), now_us)
     row = WorkerRow(
         state.new_id(),
         command.name,

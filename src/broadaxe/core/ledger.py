@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from broadaxe.core.calendar import Cron
     from broadaxe.core.conditions import Gate
     from broadaxe.core.durable_log import DurableLog, Entry
+    from broadaxe.core.quotas import Window
     from broadaxe.core.ratelimits import Limit
 
 #: Failed expressions that one batch records.
@@ -49,7 +50,7 @@ class Ledger:
         "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_entries", "_events", "_failures",
         "_filters", "_finished_children", "_gates", "_keys", "_limits", "_logs", "_new_runs", "_refused",
         "_reopened_children", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events", "_tasks",
-        "_versions", "_workers", "_workflows",
+        "_versions", "_windows", "_workers", "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -61,6 +62,7 @@ class Ledger:
         self._workers: list[Worker] = []
         self._limits: list[Limit] = []
         self._deleted_limits: list[str] = []
+        self._windows: list[Window] = []
         self._new_runs: list[tuple[Run, str]] = []
         self._runs: list[Run] = []
         self._tasks: list[Task] = []
@@ -112,6 +114,11 @@ class Ledger:
         if limit in self._limits:
             self._limits.remove(limit)
         self._deleted_limits.append(limit.key)
+
+    def touch_window(self, window: Window) -> None:
+        if not window.is_touched:
+            window.is_touched = True
+            self._windows.append(window)
 
     def touch_cron(self, cron: Cron) -> None:
         self._crons[cron.id] = cron
@@ -181,6 +188,10 @@ class Ledger:
             return False
         self._taken[outbox_id] = None
         return True
+
+    def leave(self, outbox_id: str) -> None:
+        """The row stays in the outbox after all."""
+        del self._taken[outbox_id]
 
     def refuse(self, refused: RefusedRequest) -> None:
         """A row that is taken is put aside instead of done."""
@@ -268,6 +279,9 @@ class Ledger:
             limit.is_touched = False
             writes.rate_limits.append(limit.row())
         writes.deleted_rate_limits = self._deleted_limits
+        for window in self._windows:
+            window.is_touched = False
+            writes.quota_usage.append(window.row())
         writes.crons = [cron.row() for cron in self._crons.values()]
         writes.cron_ticks = list(self._cron_ticks.values())
         writes.deleted_crons = self._deleted_crons

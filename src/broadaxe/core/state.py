@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from broadaxe.core.concurrency import Group, GroupId
     from broadaxe.core.debounce import Burst
     from broadaxe.core.dormant import Dormant
+    from broadaxe.core.quotas import Quotas
     from broadaxe.core.ratelimits import Limit
     from broadaxe.core.waits import PastEvent, Wait
 
@@ -60,6 +61,7 @@ class State:
         "past_events",
         "prioritise_across_queues",
         "queues",
+        "quotas",
         "runs",
         "tasks",
         "timers",
@@ -103,6 +105,8 @@ class State:
         self.limits: dict[str, Limit] = {}
         self.lanes_without_limit: dict[str, dict[Lane, None]] = {}
         """Lanes that wait for a rate limit nobody has put yet, by its key."""
+        self.quotas: Quotas | None = None
+        """What the tenant may have; None while that is not enforced."""
         self.prioritise_across_queues = False
         """Whether the most urgent task goes first also among different tasks of one worker."""
         self.filters: dict[str, Filter] = {}

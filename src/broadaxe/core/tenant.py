@@ -33,6 +33,7 @@ from broadaxe.core import (
     fleet,
     idempotency,
     pausing,
+    quotas,
     ratelimits,
     triggers,
     waits,
@@ -83,10 +84,13 @@ from broadaxe.core.commands import (
     Reply,
     ReportAttempt,
     ReportWaiting,
+    Resource,
     RestoreTask,
     RunCron,
     RunSchedule,
     ScheduleRuns,
+    SetQuotas,
+    ShowQuotas,
     SpawnChildren,
     TakeOutbox,
     TriggerRuns,
@@ -101,6 +105,7 @@ from broadaxe.core.decision import (
     DurableTaskRow,
     FilterRow,
     GateRow,
+    QuotaUsageRow,
     RateLimitRow,
     RunRow,
     RunState,
@@ -119,6 +124,7 @@ from broadaxe.core.keys import RunKeys
 from broadaxe.core.lifecycle import TERMINAL_RUN, TaskStatus
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
 from broadaxe.core.queues import Chunk, Lane
+from broadaxe.core.quotas import WINDOW_US, Quotas
 from broadaxe.core.state import HOT_TASKS_MAX, State
 from broadaxe.core.timers import AlarmKind, Subject
 from broadaxe.core.waits import Condition, PastEvent, Wait
@@ -178,6 +184,9 @@ class Loaded(msgspec.Struct, frozen=True):
     schedule_page: SchedulePage | None = None
     dormant: tuple[DormantTask, ...] = ()
     events: tuple[PastEvent, ...] = ()
+    quotas: dict[Resource, int | None] = {}
+    """The tenant's own limits; None for no limit."""
+    quota_usage: tuple[QuotaUsageRow, ...] = ()
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -212,12 +221,17 @@ class Tenant:
         *,
         prioritise_across_queues: bool = False,
         hot_tasks_max: int = HOT_TASKS_MAX,
+        enforce_quotas: bool = False,
+        quota_window_us: int = WINDOW_US,
     ) -> None:
         """`prioritise_across_queues`: the most urgent task goes first also among different tasks of one worker.
-        `hot_tasks_max`: how many waiting tasks of a lane are kept in memory."""
+        `hot_tasks_max`: how many waiting tasks of a lane are kept in memory. `enforce_quotas`: whether the tenant is
+        held to its limits."""
         self._state = State(new_id)
         self._state.hot_tasks_max = hot_tasks_max
         self._state.prioritise_across_queues = prioritise_across_queues
+        if enforce_quotas:
+            self._state.quotas = Quotas(quota_window_us)
 
     # Reading -------------------------------------------------------------------------------------------------------
 
@@ -346,6 +360,10 @@ class Tenant:
                 if key not in state.limits:
                     raise NotFound(f"there is no rate limit {key!r}", field="key")
                 return ratelimits.pause(state, key, until_us, now_us)
+            case SetQuotas(limits):
+                quotas.set_limits(state, limits, now_us)
+            case ShowQuotas():
+                return quotas.show(state, now_us)
             case CreateCron():
                 return firing.create_cron(state, command, now_us)
             case ChangeCron(cron_id, is_enabled):
@@ -471,6 +489,8 @@ class Tenant:
             fleet.adopt(state, worker)
         for limit_row in loaded.rate_limits:
             state.limits.setdefault(limit_row.key, ratelimits.Limit(limit_row))
+        if loaded.quotas or loaded.quota_usage:
+            quotas.adopt(state, loaded.quotas, loaded.quota_usage)
         filters.adopt(state, loaded.filters)
         if loaded.claims:
             idempotency.adopt(state, loaded.claims)
@@ -552,6 +572,9 @@ class Tenant:
             return
         if isinstance(subject, BatchGroup):
             admission.ripen(state, subject)
+            return
+        if isinstance(subject, Quotas):
+            quotas.ring(state, subject)
             return
         if isinstance(subject, Claims):
             idempotency.sweep(state, now_us)

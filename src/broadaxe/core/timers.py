@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from broadaxe.core.durable_log import DurableLog
     from broadaxe.core.model import Task, Worker
     from broadaxe.core.queues import Chunk, Lane
+    from broadaxe.core.quotas import Quotas
     from broadaxe.core.waits import Wait
 
 _STALE_MIN: Final = 1024
@@ -51,10 +52,12 @@ class AlarmKind(IntEnum):
     """A durable task has held a result back long enough for one that should come before it."""
     DORMANT_DUE = 11
     """The earliest sleep of a task that is not in memory is over."""
+    OUTBOX_WAITS = 12
+    """Rows that had to stay in the outbox for want of room may find some."""
 
 
 Subject: TypeAlias = (
-    "Task | Worker | Lane | BatchGroup | Chunk | Claims | Cron | Schedule | Wait | DurableLog | Dormant"
+    "Task | Worker | Lane | BatchGroup | Chunk | Claims | Cron | Schedule | Wait | DurableLog | Dormant | Quotas"
 )
 Alarm: TypeAlias = tuple[int, int, AlarmKind, Subject]
 
@@ -117,6 +120,7 @@ _DEADLINE: Final[dict[AlarmKind, Callable[[Any], int | None]]] = {
     AlarmKind.WAIT_DUE: attrgetter("due_at_us"),
     AlarmKind.ORDER_STALLED: attrgetter("stalled_at_us"),
     AlarmKind.DORMANT_DUE: attrgetter("due_at_us"),
+    AlarmKind.OUTBOX_WAITS: attrgetter("outbox_waits_until_us"),
 }
 
 

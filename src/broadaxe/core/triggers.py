@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from broadaxe.core import dag, debounce, filters, idempotency, tracing, waits
-from broadaxe.core.commands import EventRequest, PushedEvent, RefusedRequest, RunRequest
+from broadaxe.core import dag, debounce, filters, idempotency, quotas, tracing, waits
+from broadaxe.core.commands import EventRequest, PushedEvent, RefusedRequest, Resource, RunRequest
 from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority
 from broadaxe.core.expressions import Failure
@@ -24,7 +24,7 @@ from broadaxe.core.keys import evaluate
 from broadaxe.core.metadata import problem_of
 from broadaxe.core.model import Filter, Run, Task, Version, display_name
 from broadaxe.core.state import State
-from broadaxe.errors import BroadaxeError, IdempotencyCollision, InvalidArgument, ResourceExhausted
+from broadaxe.errors import BroadaxeError, IdempotencyCollision, InvalidArgument, QuotaReached, ResourceExhausted
 
 #: Runs or events in one request.
 BULK_MAX: Final = 1000
@@ -58,6 +58,8 @@ def trigger(state: State, requests: Sequence[RunRequest], now_us: int) -> tuple[
     When keys collide, the error that says so, which is told after the commit of the runs that were made.
     """
     keys = check(state, requests)
+    if state.quotas is not None:
+        quotas.check(state, Resource.TASK_RUN, _tasks_wanted(state, requests), now_us)
     run_ids: list[str] = []
     collisions: list[tuple[str, str]] = []
     for position, request in enumerate(requests):
@@ -112,7 +114,8 @@ def take_outbox(
     hopeless: Sequence[RefusedRequest],
     now_us: int,
 ) -> tuple[RefusedRequest, ...]:
-    """Does each request for itself, in order. One that was refused changes nothing and stops no other."""
+    """Does each request for itself, in order. One that was refused changes nothing and stops no other; one that the
+    tenant has no room for now stays in the outbox."""
     refused = [given_up for given_up in hopeless if state.ledger.take(given_up.id)]
     for given_up in refused:
         state.ledger.refuse(given_up)
@@ -129,6 +132,12 @@ def take_outbox(
             if not isinstance(collision, IdempotencyCollision):
                 continue
             reason = str(collision)
+        except QuotaReached as error:
+            if error.room_at_us is not None:
+                state.ledger.leave(request.promise.id)
+                quotas.keep_in_outbox(state, error.room_at_us)
+                continue
+            reason = str(error)
         except BroadaxeError as error:
             reason = str(error)
         refused.append(RefusedRequest(request.promise.id, reason))
@@ -150,6 +159,9 @@ def push(state: State, events: Sequence[EventRequest], now_us: int) -> tuple[Pus
         if event.priority is not None:
             check_priority(event.priority, field=f"events[{position}].priority")
         debounce.check(event.additional_metadata, field=f"events[{position}].additional_metadata")
+    if state.quotas is not None:
+        quotas.check(state, Resource.EVENT, len(events), now_us)
+        quotas.check(state, Resource.TASK_RUN, sum(_tasks_started(state, event) for event in events), now_us)
     return tuple(_push_one(state, event, now_us) for event in events)
 
 
@@ -226,6 +238,28 @@ def _keys(state: State, requests: Sequence[RunRequest]) -> dict[int, str]:
     if len(state.claims) + len(keys) > idempotency.CLAIMS_MAX:
         raise ResourceExhausted(_TOO_MANY_KEYS)
     return keys
+
+
+def _tasks_wanted(state: State, requests: Sequence[RunRequest]) -> int:
+    """Tasks of the runs that the requests would make; children that exist already need none."""
+    wanted = 0
+    children: set[tuple[str, str]] = set()
+    for request in requests:
+        if request.parent_task_id:
+            child = request.parent_task_id, _child_key(request)
+            if child in children or _existing_child(state.tasks[request.parent_task_id], request) is not None:
+                continue
+            children.add(child)
+        wanted += quotas.tasks_of(state.workflows_by_name[request.workflow_name])
+    return wanted
+
+
+def _tasks_started(state: State, event: EventRequest) -> int:
+    """Tasks of the runs that the event would start; at most, since idempotency keys may prevent some."""
+    return sum(
+        matches * quotas.tasks_of(workflow) * filters.count_admitted(workflow, event)
+        for workflow, matches in state.event_patterns.matching(event.key)
+    )
 
 
 def _latest(state: State, request: RunRequest) -> Version:
@@ -312,6 +346,8 @@ def _create(
     run.keys, run.labels = keys, request.desired_labels
     run.input_bytes = len(request.input)
     state.add_run(run)
+    if state.quotas is not None:
+        quotas.take(state, Resource.TASK_RUN, len(version.definition.tasks), now_us)
     state.ledger.add_run(run, request.input)
     state.ledger.emit(RunStarted(run.id, metadata))
     dag.begin(state, run, now_us, plan)
@@ -335,6 +371,8 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
         event.triggering_webhook_name,
     )
     state.ledger.add_event(row)
+    if state.quotas is not None:
+        quotas.take(state, Resource.EVENT, 1, now_us)
     waits.offer(state, Shown(event.key, event.scope, event.payload))
     run_ids: list[str] = []
     for workflow, matches in state.event_patterns.matching(event.key):

@@ -40,6 +40,7 @@ from broadaxe.core.commands import (
     Reply,
     ReportAttempt,
     ReportWaiting,
+    SetQuotas,
     TakeOutbox,
     UnpauseWorkflow,
     UnregisterWorker,
@@ -55,6 +56,7 @@ from broadaxe.core.decision import (
     EvictionAck,
     MemoAck,
     NonDeterminism,
+    OutboxHasRoom,
     RunFinished,
     RunStarted,
     SignalFired,
@@ -84,6 +86,7 @@ from broadaxe.storage.journal import Journal
 from broadaxe.storage.loader import load_live, load_missing
 from broadaxe.storage.outbox import DATABASE_AWAY, Outbox
 from broadaxe.storage.payloads import Payloads
+from broadaxe.storage.quotas import quotas_of
 from broadaxe.storage.reads import LIVE_RUN, Reads, RunFilter
 from broadaxe.storage.statements import statement
 
@@ -110,6 +113,7 @@ class Engine:
         observe: Callable[[str, Decision], None] | None = None,
         lease_ttl_s: float = LEASE_TTL_S,
         prioritise_across_queues: bool = False,
+        enforce_quotas: bool = False,
     ) -> None:
         self._journal_pool = journal_pool
         self._pool = pool
@@ -118,6 +122,8 @@ class Engine:
         self._clock = clock or SystemClock()
         self._observe = observe
         self._prioritise_across_queues = prioritise_across_queues
+        self._enforce_quotas = enforce_quotas
+        self._reading_quotas = asyncio.Lock()
         self._leases = Leases(pool, node_id, address, self._lease_lost, lease_ttl_s)
         self._lease_ttl_s = lease_ttl_s
         self._outbox = Outbox(pool)
@@ -207,11 +213,36 @@ class Engine:
             self._wake(tenant_id)
 
     def outbox_unsure(self) -> None:
-        """Transactions may have committed that nobody told of: every outbox is looked into."""
-        for active in self._tenants.values():
+        """Transactions may have committed that nobody told of: every outbox is looked into, and all limits are read."""
+        for tenant_id, active in self._tenants.items():
             active.pump.read_everything()
+            self.quotas_told(tenant_id)
         if not self._is_stopping:
             self._spawn(self._wake_all())
+
+    # Quotas --------------------------------------------------------------------------------------------------------
+
+    def quotas_told(self, tenant_id: str) -> None:
+        """The limits of a tenant were changed. One that is not active reads them when it is."""
+        is_here = tenant_id in self._tenants or tenant_id in self._activating
+        if self._enforce_quotas and is_here and not self._is_stopping:
+            self._spawn(self._read_quotas(tenant_id))
+
+    async def _read_quotas(self, tenant_id: str) -> None:
+        # One after another: what was read first must not arrive last.
+        async with self._reading_quotas:
+            while not self._is_stopping:
+                try:
+                    active = await self._activate(tenant_id)
+                    own = await quotas_of(self._pool, tenant_id)
+                    await active.actor.submit(SetQuotas(own), is_own=True)
+                    return
+                except DATABASE_AWAY as error:
+                    _log.warning("limits could not be read; trying again", tenant=tenant_id, error=str(error))
+                except (BroadaxeError, Undecided):
+                    # The tenant is loaded anew, with its limits.
+                    return
+                await asyncio.sleep(ACTIVATION_RETRY_S)
 
     async def _wake_all(self) -> None:
         while True:
@@ -449,13 +480,17 @@ class Engine:
         try:
             epoch = await self._leases.acquire(tenant_id)
             now_us = self._clock.now_us()
-            loaded = await load_live(self._pool, tenant_id, now_us)
+            loaded = await load_live(self._pool, tenant_id, now_us, with_quotas=self._enforce_quotas)
         except asyncpg.ForeignKeyViolationError:
             raise NotFound(f"there is no tenant {tenant_id}") from None
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             # The last of them is how a connection that dies at just the wrong moment shows.
             raise Unavailable(f"the tenant cannot be loaded from the database: {error}") from error
-        tenant = Tenant(new_id, prioritise_across_queues=self._prioritise_across_queues)
+        tenant = Tenant(
+            new_id,
+            prioritise_across_queues=self._prioritise_across_queues,
+            enforce_quotas=self._enforce_quotas,
+        )
         tenant.adopt(loaded, now_us)
         journal = Journal(self._journal_pool, tenant_id, self._leases.node_id, epoch)
         payloads = Payloads(self._pool, tenant_id)
@@ -545,6 +580,8 @@ class Engine:
                 case SignalFired(task_id, key, payload):
                     for subscription in self._signals.get(tenant_id, ()):
                         subscription.fire(task_id, key, payload)
+                case OutboxHasRoom():
+                    active.pump.read_everything()
                 case (
                     MemoAck()
                     | ChildrenAck()

@@ -38,6 +38,7 @@ from broadaxe.rest.routers import (
     logs,
     older,
     people,
+    quotas,
     runs,
     schedules,
     server,
@@ -84,6 +85,7 @@ _ROUTERS: Final = (
     events.routes,
     filters.routes,
     limits.routes,
+    quotas.routes,
     webhooks.routes,
     older.routes,
 )

@@ -54,6 +54,8 @@ class HttpSettings:
     docs_dir: Path | None = None
     """Where the documentation is; None looks in the checkout, then in the package."""
     body_bytes_max: int = 6 * 1024 * 1024
+    enforce_limits: bool = False
+    """Whether tenants are held to their limits."""
     secret_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """What secrets of webhooks are sealed with; the first seals, all of them open."""
 

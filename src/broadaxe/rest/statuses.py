@@ -34,6 +34,7 @@ STATUS_BY_ERROR: Mapping[type[errors.BroadaxeError], int] = MappingProxyType(
         errors.Unauthenticated: 403,
         errors.PermissionDenied: 401,
         errors.ResourceExhausted: 429,
+        errors.QuotaReached: 429,
         errors.DeadlineExceeded: 504,
         errors.Cancelled: 503,
         errors.Unavailable: 503,

@@ -117,8 +117,20 @@ class Entitlements(Wire):
     serverless_operator: bool = False
 
 
+class ResourceLimit(Wire):
+    """How much of a resource a tenant may have, and has. Without a window it is counted as it is now."""
+
+    metadata: Metadata
+    resource: Literal["TASK_RUN", "EVENT", "WORKER", "WORKER_SLOT", "INCOMING_WEBHOOK"]
+    limit_value: int
+    value: int
+    alarm_value: int
+    window: str | None = None
+    last_refill: Instant | None = None
+
+
 class ResourcePolicy(Wire):
-    limits: list[JsonObject]
+    limits: list[ResourceLimit]
 
 
 # People and tenants -------------------------------------------------------------------------------------------------
@@ -710,10 +722,10 @@ class ExpressionDebug(Wire):
 
 
 class ExpressionFailure(Wire):
-    """An expression that failed where nobody waited to be told."""
+    """An expression that failed where nobody waited to be told, or a limit that kept a run from being made."""
 
     metadata: Metadata
-    source: Literal["FILTER", "IDEMPOTENCY_KEY"]
+    source: Literal["FILTER", "IDEMPOTENCY_KEY", "TENANT_LIMIT"]
     message: str
     workflow_id: str | None = None
     event_id: str | None = None

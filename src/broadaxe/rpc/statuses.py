@@ -46,6 +46,7 @@ CODE_BY_ERROR: Mapping[type[errors.BroadaxeError], Code] = MappingProxyType(
         errors.Unauthenticated: Code.UNAUTHENTICATED,
         errors.PermissionDenied: Code.PERMISSION_DENIED,
         errors.ResourceExhausted: Code.RESOURCE_EXHAUSTED,
+        errors.QuotaReached: Code.RESOURCE_EXHAUSTED,
         errors.DeadlineExceeded: Code.DEADLINE_EXCEEDED,
         # Our side calling a call off must look like a server that is going away: a client that reads CANCELLED takes
         # it for its own wish and stops reconnecting.

@@ -145,6 +145,9 @@ class Journal:
             await connection.execute(statement("journal/put_rate_limits"), tenant_id, *columns)
         if writes.deleted_rate_limits:
             await connection.execute(statement("journal/delete_rate_limits"), tenant_id, writes.deleted_rate_limits)
+        if writes.quota_usage:
+            columns = _columns(map(_astuple, writes.quota_usage), 3)
+            await connection.execute(statement("journal/put_quota_usage"), tenant_id, *columns)
         if writes.filters:
             await connection.execute(
                 statement("journal/put_filters"), tenant_id, *_columns(map(_astuple, writes.filters), 8)
@@ -225,6 +228,7 @@ def _is_plain(writes: Writes) -> bool:
         or writes.replaced_outputs
         or writes.rate_limits
         or writes.deleted_rate_limits
+        or writes.quota_usage
         or writes.filters
         or writes.deleted_filters
         or writes.claims

@@ -21,7 +21,7 @@ from broadaxe.core.calendar import (
     ScheduleKey,
     SchedulePage,
 )
-from broadaxe.core.commands import LabelValue, WhilePaused
+from broadaxe.core.commands import LabelValue, Resource, WhilePaused
 from broadaxe.core.decision import (
     CronRow,
     DurableBranchRow,
@@ -29,6 +29,7 @@ from broadaxe.core.decision import (
     DurableTaskRow,
     FilterRow,
     GateRow,
+    QuotaUsageRow,
     RateLimitRow,
     RunRow,
     RunState,
@@ -46,6 +47,7 @@ from broadaxe.core.queues import ID_BYTES
 from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.tenant import EventQuery, Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.waits import PastEvent
+from broadaxe.storage.quotas import quotas_of
 from broadaxe.storage.statements import statement
 
 BACKLOG_PAGE_ROWS: Final = 5_000
@@ -62,8 +64,13 @@ _RUN_STATUS = {status.value: status for status in RunStatus}
 _TASK_STATUS = {status.value: status for status in TaskStatus}
 
 
-async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max: int = HOT_TASKS_MAX) -> Loaded:
-    """Definitions, workers and every run that has not finished. Of a backlog longer than `waiting_max` only the ids."""
+async def load_live(
+    pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max: int = HOT_TASKS_MAX, *, with_quotas: bool = False
+) -> Loaded:
+    """Definitions, workers and every run that has not finished. Of a backlog longer than `waiting_max` only the ids.
+    Limits of the tenant and what it has used only `with_quotas`."""
+    own: dict[Resource, int | None] = {}
+    usage: tuple[QuotaUsageRow, ...] = ()
     now = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_us)
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         workflows = await connection.fetch(statement("loader/workflows"), tenant_id)
@@ -71,6 +78,10 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max
         workers = await connection.fetch(statement("loader/workers"), tenant_id, now)
         limits = await connection.fetch(statement("loader/rate_limits"), tenant_id)
         filters = await connection.fetch(statement("loader/filters"), tenant_id)
+        if with_quotas:
+            own = await quotas_of(connection, tenant_id)
+            rows = await connection.fetch(statement("loader/quota_usage"), tenant_id)
+            usage = tuple(QuotaUsageRow(*row) for row in rows)
         claims = {digest: packed async for digest, packed in _claims(connection, tenant_id)}
         waiting = await connection.fetchval(statement("loader/backlog_count"), tenant_id, waiting_max + 1)
         is_long = waiting > waiting_max
@@ -98,6 +109,8 @@ async def load_live(pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max
         tuple(CronRow(*row) for row in crons),
         schedule_page=page,
         dormant=tuple(DormantTask(row[0], row[1], events_of(row[2]), row[3]) for row in sleepers),
+        quotas=own,
+        quota_usage=usage,
     )
 
 

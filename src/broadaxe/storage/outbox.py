@@ -21,6 +21,7 @@ import msgspec
 import structlog
 
 from broadaxe.core.commands import EventRequest, Promise, RunRequest
+from broadaxe.storage import quotas
 from broadaxe.storage.ids import is_id
 from broadaxe.storage.statements import statement
 
@@ -93,13 +94,20 @@ class OutboxListener:
     """Listens until it is stopped, over any number of connections.
 
     `on_told(tenant_id, transaction)` for every notification; `on_unsure()` whenever some may have been missed: at the
-    start, and after the connection was lost.
+    start, and after the connection was lost. The same connection hears of changed limits: `on_quotas(tenant_id)`.
     """
 
-    def __init__(self, dsn: str, on_told: Callable[[str, int], None], on_unsure: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        on_told: Callable[[str, int], None],
+        on_unsure: Callable[[], None],
+        on_quotas: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._dsn = dsn
         self._on_told = on_told
         self._on_unsure = on_unsure
+        self._on_quotas = on_quotas
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -132,6 +140,7 @@ class OutboxListener:
         try:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, self._heard)
+            await connection.add_listener(quotas.CHANNEL, self._heard_of_quotas)
             self._on_unsure()
             listening.set()
             while not lost.is_set():
@@ -146,9 +155,16 @@ class OutboxListener:
     def _heard(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         # Everybody in the database may notify: what is not exactly of our form is not ours.
         tenant_id, _, transaction = str(payload).partition(" ")
-        is_tenant = is_id(tenant_id) and tenant_id == tenant_id.lower()
-        if is_tenant and transaction.isascii() and transaction.isdigit() and len(transaction) < 19:
+        if _is_tenant(tenant_id) and transaction.isascii() and transaction.isdigit() and len(transaction) < 19:
             self._on_told(tenant_id, int(transaction))
+
+    def _heard_of_quotas(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
+        if _is_tenant(str(payload)):
+            self._on_quotas(str(payload))
+
+
+def _is_tenant(text: str) -> bool:
+    return is_id(text) and text == text.lower()
 
 
 def _page(rows: list[Any]) -> OutboxPage:

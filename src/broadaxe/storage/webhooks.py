@@ -69,8 +69,11 @@ class Webhooks:
         scope_expression: str | None,
         static_payload: str | None,
         returns_event: bool,
+        webhooks_max: int = WEBHOOKS_MAX,
     ) -> WebhookRecord:
-        """AlreadyExists for a taken name, FailedPrecondition at the tenant's bound or without a key to seal with."""
+        """AlreadyExists for a taken name, FailedPrecondition at `webhooks_max`, which is the tenant's bound if that is
+        lower than everybody's, or without a key to seal with."""
+        bound = min(webhooks_max, WEBHOOKS_MAX)
         webhook_id = new_id()
         row = await self._pool.fetchrow(
             statement("webhooks/insert"),
@@ -83,19 +86,27 @@ class Webhooks:
             event_key_expression,
             scope_expression or None,
             static_payload,
-            WEBHOOKS_MAX,
+            bound,
             returns_event,
         )
         assert row is not None, "the statement answers one row always"
         if row["id"] is not None:
             return _webhook(row)
-        if row["webhooks"] >= WEBHOOKS_MAX:
-            raise FailedPrecondition(f"the tenant has {WEBHOOKS_MAX} webhooks, which is the most; delete one first")
+        if row["webhooks"] >= bound:
+            limit = "" if bound == WEBHOOKS_MAX else " by its limit INCOMING_WEBHOOK (see `broadaxe tenant limits`)"
+            raise FailedPrecondition(
+                f"the tenant has {row['webhooks']} webhooks, and {bound} is the most{limit}; delete one first"
+            )
         raise AlreadyExists(f"there is a webhook named {name!r} already; choose another name", field="name")
 
     async def get(self, tenant_id: str, name: str) -> WebhookRecord | None:
         row = await self._pool.fetchrow(statement("webhooks/by_name"), tenant_id, name)
         return None if row is None else _webhook(row)
+
+    async def count(self, tenant_id: str) -> int:
+        """How many webhooks the tenant has."""
+        found: int = await self._pool.fetchval(statement("webhooks/count"), tenant_id)
+        return found
 
     async def page(
         self, tenant_id: str, *, sources: Sequence[str] | None, names: Sequence[str] | None, limit: int, offset: int

@@ -130,7 +130,8 @@ async def list_expression_failures(
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> wire.ExpressionFailures:
-    """The newest expressions of filters and idempotency keys that failed while nobody waited; 1,000 are kept."""
+    """The newest expressions of filters and idempotency keys that failed while nobody waited, and limits of the tenant
+    that kept runs of crons and schedules from being made; 1,000 are kept."""
     chosen = [source.value for source in sources] if sources else None
     records = await context.event_reads.expression_failures(scope.tenant_id, chosen, limit=limit, offset=offset)
     return wire.ExpressionFailures(rows=[presentation.expression_failure(record) for record in records])

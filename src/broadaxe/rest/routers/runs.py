@@ -20,7 +20,7 @@ from broadaxe.core.commands import (
 )
 from broadaxe.core.definition import check_priority
 from broadaxe.core.lifecycle import TERMINAL_RUN, RunStatus
-from broadaxe.errors import Internal, InvalidArgument, NotFound
+from broadaxe.errors import FailedPrecondition, Internal, InvalidArgument, NotFound, QuotaReached
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import CallerDep, MemberScope, Scope, ViewerScope, missing
@@ -247,6 +247,9 @@ async def trigger(body: Trigger, scope: MemberScope, context: ContextDep) -> wir
         # name is called otherwise here, and forms show the message beside the field.
         is_name = isinstance(error, NotFound) or error.field == "name"
         raise InvalidArgument(error.message, field="workflowName" if is_name else error.field) from None
+    except QuotaReached as error:
+        # 400 by the protocol, here and nowhere else.
+        raise FailedPrecondition(error.message) from None
     run_id = _ids(reply)[0]
     return await _details(context, await _run(context, [scope.tenant_id], run_id))
 

@@ -89,9 +89,3 @@ async def feature_flag(
 @routes.get(f"{API}/tenants/{{tenant}}/entitlements")
 async def entitlements(scope: ViewerScope) -> wire.Entitlements:
     return wire.Entitlements()
-
-
-@routes.get(f"{API}/tenants/{{tenant}}/resource-policy")
-async def resource_policy(scope: ViewerScope) -> wire.ResourcePolicy:
-    """No limits."""
-    return wire.ResourcePolicy(limits=[])

@@ -17,7 +17,7 @@ from fastapi import Path, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from broadaxe.core.commands import EventRequest, PushedEvent, PushEvents
+from broadaxe.core.commands import EventRequest, PushedEvent, PushEvents, Resource
 from broadaxe.core.expressions import Environment
 from broadaxe.core.expressions import check as check_expression
 from broadaxe.core.metadata import has_nul
@@ -27,6 +27,7 @@ from broadaxe.rest.bursts import Bursts
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Limit, Offset, PathId, json_text
+from broadaxe.rest.routers.quotas import quotas_of
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.webhook_intake import Reason, Refused, challenge_of, evaluated, payload_of
 from broadaxe.rest.webhook_proofs import (
@@ -42,7 +43,7 @@ from broadaxe.rest.webhook_proofs import (
     check,
     svix_key,
 )
-from broadaxe.storage.webhooks import WebhookRecord
+from broadaxe.storage.webhooks import WEBHOOKS_MAX, WebhookRecord
 
 RATE_PER_S: Final = 50.0
 BURST: Final = 100
@@ -192,6 +193,7 @@ async def create_webhook(body: NewWebhook, scope: MemberScope, context: ContextD
     """Its address is `…/webhooks/{name}`; whoever can prove themselves there may push events."""
     _check_expressions(body.event_key_expression, body.scope_expression)
     returns_event = body.return_event_as_response_payload
+    limits = {quota.resource: quota.limit for quota in await quotas_of(context, scope.tenant_id)}
     record = await context.webhooks.create(
         scope.tenant_id,
         name=body.name,
@@ -202,6 +204,7 @@ async def create_webhook(body: NewWebhook, scope: MemberScope, context: ContextD
         scope_expression=body.scope_expression,
         static_payload=_static_payload(body.static_payload),
         returns_event=True if returns_event is None else returns_event,
+        webhooks_max=limits.get(Resource.INCOMING_WEBHOOK, WEBHOOKS_MAX),
     )
     return presentation.webhook(record)
 
@@ -264,7 +267,10 @@ async def delete_webhook(webhook: NamePath, scope: MemberScope, context: Context
     responses={
         204: {"description": "Taken; this webhook does not return its events."},
         413: {"model": wire.ApiErrors, "description": "The body is too large."},
-        429: {"model": wire.ApiErrors, "description": "Too many requests to this webhook; wait."},
+        429: {
+            "model": wire.ApiErrors,
+            "description": "Too many requests to this webhook, or a limit of the tenant is reached; wait.",
+        },
     },
     openapi_extra={
         "requestBody": {

@@ -1,0 +1,58 @@
+"""What a tenant may have, and what it has used. The protocol calls it the tenant's resource policy.
+
+Limits are set with `broadaxe tenant limits`. Source: REST specification 3.13 and 5.11.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from broadaxe.core.commands import QuotaState, Resource, ShowQuotas
+from broadaxe.core.durations import format_duration
+from broadaxe.core.quotas import alarm_of
+from broadaxe.rest import presentation, wire
+from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.identity import ViewerScope, missing
+from broadaxe.rest.routers.route import API, router
+from broadaxe.storage import accounts
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+routes = router("people and tenants")
+
+
+@routes.get(f"{API}/tenants/{{tenant}}/resource-policy")
+async def resource_policy(scope: ViewerScope, context: ContextDep) -> wire.ResourcePolicy:
+    """The tenant's limits with what is used of them; none while the engine does not enforce limits."""
+    found = await quotas_of(context, scope.tenant_id)
+    if not found:
+        return wire.ResourcePolicy(limits=[])
+    tenant = await accounts.tenant(context.pool, scope.tenant_id)
+    if tenant is None:
+        raise missing("tenant", scope.tenant_id)
+    webhooks = await context.webhooks.count(scope.tenant_id)
+    return wire.ResourcePolicy(limits=[_limit(tenant, quota, webhooks) for quota in found])
+
+
+async def quotas_of(context: Context, tenant_id: str) -> list[QuotaState]:
+    """Asks the engine; nothing while it does not enforce limits."""
+    if not context.settings.enforce_limits:
+        return []
+    reply = await context.engine.submit(tenant_id, ShowQuotas())
+    return [quota for quota in reply if isinstance(quota, QuotaState)] if isinstance(reply, tuple) else []
+
+
+def _limit(tenant: accounts.Tenant, quota: QuotaState, webhooks: int) -> wire.ResourceLimit:
+    refilled_at = None if quota.since_us is None else _EPOCH + timedelta(microseconds=quota.since_us)
+    limit_id = str(uuid.uuid5(uuid.UUID(tenant.id), quota.resource))
+    return wire.ResourceLimit(
+        metadata=presentation.metadata(limit_id, tenant.created_at, refilled_at),
+        resource=quota.resource.value,
+        limit_value=quota.limit,
+        value=webhooks if quota.resource is Resource.INCOMING_WEBHOOK else quota.value,
+        alarm_value=alarm_of(quota.limit),
+        window=None if quota.window_us is None else format_duration(quota.window_us),
+        last_refill=refilled_at,
+    )

@@ -1,0 +1,57 @@
+"""The limits people set for a tenant. What it has used is the journal's (`queries/journal/put_quota_usage.sql`).
+
+Owns the rows of `broadaxe.quota` and telling engines that they changed: a notification, sent when the change commits,
+names the tenant. Refuses to decide what a limit means. An engine that was not listening reads them when it connects
+again (`OutboxListener`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from broadaxe.core.commands import Resource
+from broadaxe.storage.statements import statement
+
+__all__ = ["CHANNEL", "QuotaUsage", "change_quotas", "quotas_of", "usage_of"]
+
+CHANNEL: Final = "broadaxe_quota"
+
+
+class QuotaUsage(msgspec.Struct, frozen=True, gc=False):
+    """What a tenant used of a resource in the window that began then."""
+
+    value: int
+    since: datetime
+
+
+async def quotas_of(connection: Any, tenant_id: str) -> dict[Resource, int | None]:
+    """The tenant's own limits; None for no limit. `connection` may be a pool."""
+    rows = await connection.fetch(statement("quotas/of_tenant"), tenant_id)
+    return {Resource(row["resource"]): row["limit_value"] for row in rows}
+
+
+async def usage_of(connection: asyncpg.Connection, tenant_id: str) -> dict[Resource, QuotaUsage]:
+    """What the tenant used in its latest windows, which may have ended."""
+    rows = await connection.fetch(statement("quotas/usage"), tenant_id)
+    return {Resource(row["resource"]): QuotaUsage(row["value"], row["since"]) for row in rows}
+
+
+async def change_quotas(
+    connection: asyncpg.Connection,
+    tenant_id: str,
+    limits: Mapping[Resource, int | None],
+    defaults: frozenset[Resource] = frozenset(),
+) -> None:
+    """Sets limits, None for no limit, and takes the tenant's own away where `defaults` shall hold again. Running
+    engines follow at once."""
+    async with connection.transaction():
+        await connection.execute(statement("quotas/delete"), tenant_id, [resource.value for resource in defaults])
+        await connection.execute(
+            statement("quotas/put"), tenant_id, [resource.value for resource in limits], list(limits.values())
+        )
+        await connection.execute(statement("quotas/tell"), CHANNEL, tenant_id)
