@@ -205,7 +205,7 @@ def test_a_load_brings_back_what_was_used() -> None:
     world.do(requests(1))
 
 
-# Events -----------------------------------------------------------------------------------------------------------------
+# Events ---------------------------------------------------------------------------------------------------------------
 
 
 def test_events_are_refused_before_they_are_stored() -> None:
@@ -237,7 +237,7 @@ def test_an_event_that_no_filter_lets_through_needs_no_room() -> None:
     assert len(world.pushed) == 1
 
 
-# Workers ----------------------------------------------------------------------------------------------------------------
+# Workers --------------------------------------------------------------------------------------------------------------
 
 
 def register(slots: int = 1) -> RegisterWorker:
@@ -284,7 +284,7 @@ def test_slots_of_all_kinds_count() -> None:
     world.worker("a", slots={"default": 1})
 
 
-# What comes by itself ---------------------------------------------------------------------------------------------------
+# What comes by itself -------------------------------------------------------------------------------------------------
 
 
 def schedule(world: World, in_s: float, workflow: str = "flow") -> str:
