@@ -438,12 +438,19 @@ def test_a_spawn_where_another_was_refused_is_told() -> None:
 
 
 def test_a_refused_key_twice_in_one_request_is_tried_once() -> None:
-    program = Program()
+    program = Program(retries=1)
     holding(program, 2)
     (refusal,) = program.ask(SpawnChildren, requests=(kid(2, key="k"), kid(3, key="k")))
     assert isinstance(refusal, DurableRefusal)
     assert (program.id, 1, 2) not in program.world.entries
     assert len(program.world.runs) == 2
+    program.world.advance(120)
+    program.world.fail(program.id)
+    (ack,) = program.ask(SpawnChildren, requests=(kid(2, key="k"), kid(3, key="k")))
+    assert isinstance(ack, ChildrenAck)
+    assert ack.children[0] == ack.children[1]
+    (after,) = program.wait(sleep(1))
+    assert after.ref.node_id == 2
 
 
 def test_a_branch_may_begin_at_a_refused_spawn() -> None:
@@ -455,6 +462,16 @@ def test_a_branch_may_begin_at_a_refused_spawn() -> None:
     fork = program.world.do(BranchTask(program.id, 2, 1))
     assert isinstance(fork, EntryRef)
     assert fork.node_id == 2
+
+
+def test_a_branch_discards_a_refused_spawn_with_a_key() -> None:
+    program = Program()
+    program.spawn('{"n": 1}', key="other")
+    program.ask(SpawnChildren, requests=(kid(1, key="k", workflow="nobody"),))
+    program.world.complete(program.id)
+    program.world.do(BranchTask(program.id, 1, 1))
+    (ack,) = program.spawn('{"n": 1}', key="k")
+    assert isinstance(ack, ChildrenAck)
 
 
 def test_a_child_is_found_again_though_its_workflow_was_deleted() -> None:

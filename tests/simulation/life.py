@@ -77,8 +77,9 @@ from tests.simulation.books import Books, hold
 from tests.simulation.chances import ACTIONS, NAMES, STATIC_LIMITS, Chances
 from tests.simulation.durable_books import DurableBooks
 from tests.simulation.memory import check_empty, check_timers, compare, demand_all, picture
-from tests.simulation.programs import EVENT_KEYS, Invocation, Transcripts, Worker, program, some_conditions
+from tests.simulation.programs import EVENT_KEYS, Invocation, Program, Transcripts, Worker, program, some_conditions
 from tests.simulation.tables import DAY_US, Store, Tables
+from tests.simulation.undisturbed import Stories, Twin
 
 #: 1 January 2026, noon, UTC.
 START_US = 1_767_268_800 * US_PER_S
@@ -126,6 +127,8 @@ class Life:
         self.almanac = Almanac(self.tables)
         self.transcripts = Transcripts(self.tables)
         self.durable_books = DurableBooks(self.tables, self.transcripts)
+        self.stories = Stories(self.tables, self.transcripts)
+        self.twins: list[Twin] = []
         self.now_us = START_US
         self.ids = 0
         self.sessions = 0
@@ -167,6 +170,7 @@ class Life:
             self.step()
         self.drain()
         self.depart()
+        self.twins = self.stories.tell_again(self.program)
 
     def step(self) -> None:
         chance = self.random
@@ -301,6 +305,7 @@ class Life:
         is_at_rest = not self.tenant.wanted() and not self.is_due()
         self.books.observe(decision, self.now_us, replayed=replayed, limits_told=told, is_at_rest=is_at_rest, rang=rang)
         self.durable_books.observe(decision, replayed=replayed, is_at_rest=is_at_rest)
+        self.stories.observe(decision, commands, replies, self.now_us)
         for collision in collisions:
             self.books.triggers.check_collision(collision, self.now_us)
         self.almanac.observe(decision, commands, self.now_us, is_at_rest=is_at_rest)
@@ -422,12 +427,15 @@ class Life:
             case 1:
                 self.undelivered.append(attempt)
             case _ if start.invocation_count is not None:
-                # Children have no children.
-                may_spawn = start.parent_run_id is None
-                steps = program(start.task_id, NAMES if may_spawn else ())
+                steps = self.program(start.task_id)
                 peer.worker.start(start.task_id, start.retry_count, start.invocation_count, steps)
             case _:
                 peer.attempts.append(attempt)
+
+    def program(self, task_id: str) -> Program:
+        """What a durable task does. Children have no children."""
+        run = self.tables.run_rows[self.tables.task_rows[task_id].run_id]
+        return program(task_id, NAMES if run.parent_run_id is None else ())
 
     def is_current(self, command: Command) -> bool | None:
         """Whether a report must be accepted, from the rows."""
@@ -503,7 +511,11 @@ class Life:
             commands.insert(0, RegisterSignal(task_id, chance.choice("xyz"), some_conditions(chance, self.now_us)))
         if chance.random() < 0.06:
             task_id = chance.choice(self.durables)
-            match chance.randint(0, 3):
+            match chance.randint(0, 4):
+                case 4:
+                    asleep = [i for i in self.durables if self.tables.tasks[i].status is TaskStatus.EVICTED]
+                    if asleep:
+                        commands.append(CancelTasks((chance.choice(asleep),)))
                 case 0:
                     commands.append(RestoreTask(task_id))
                 case 1:
@@ -521,7 +533,7 @@ class Life:
         for invocation in worker.invocations.values():
             may_leave = invocation.is_suspended and not invocation.is_leaving and worker.stream is not None
             if may_leave and roll() < 0.1:
-                worker.leave(invocation)
+                worker.leave(invocation, "ttl")
         sent = worker.send(count, self.now_us)
         self.said += [message for message in sent if isinstance(message, DurableRequest)]
         commands: list[Command] = list(sent)
@@ -539,7 +551,7 @@ class Life:
             if row.status is not TaskStatus.RUNNING or log.invocation_count != invocation.number:
                 worker.drop(task_id, invocation.number)
             outcome = Outcome.FAILED if invocation.outcome else Outcome.COMPLETED
-            payload = invocation.outcome or msgspec.json.encode({"steps": len(invocation.transcript)}).decode()
+            payload = invocation.outcome or invocation.output()
             name = worker.id if roll() < 0.7 else "worker"
             return [ReportAttempt(task_id, retry_count, outcome, payload, worker=name)]
         if invocation.outcome is None and roll() < 0.01:
@@ -682,6 +694,9 @@ class Life:
             case 6:
                 return PutWorkerLabels(peer.id, self.chances.worker_labels())
             case 7:
+                # Who stops in good order has its waiting tasks evicted first.
+                if peer.worker.leave_all("shutdown"):
+                    return None
                 peer.session = None
                 return UnregisterWorker(peer.id)
             case 8:

@@ -11,6 +11,7 @@ The transcripts of all invocations of a task on one branch are prefixes of each 
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import deque
 from collections.abc import Generator
@@ -42,6 +43,7 @@ from broadaxe.core.decision import (
     WaitAck,
 )
 from broadaxe.core.durations import US_PER_S
+from broadaxe.core.lifecycle import EntryKind
 from broadaxe.core.waits import Condition
 from tests.simulation.books import hold
 from tests.simulation.tables import Place, Tables
@@ -86,9 +88,10 @@ Program = Generator[Step, Any, None]
 
 
 def program(seed: str, workflows: tuple[str, ...]) -> Program:
-    """A program that spawns children of these workflows, if there are any."""
+    """A program that spawns children of these workflows, if there are any, and awaits each of them at most once."""
     chance = random.Random(seed)
     spawned: list[Place] = []
+    known: set[Place] = set()
     kinds = ["wait", "wait", "gather", "race", "memo"] + ["spawn", "spawn", "await", "mix"] * bool(workflows)
     for _ in range(chance.randint(1, 5)):
         match chance.choice(kinds):
@@ -107,7 +110,9 @@ def program(seed: str, workflows: tuple[str, ...]) -> Program:
             case "memo":
                 yield Memo()
             case "spawn":
-                spawned += yield Spawn(_requests(chance, workflows))
+                places = yield Spawn(_requests(chance, workflows))
+                spawned += [place for place in dict.fromkeys(places) if place not in known]
+                known.update(places)
             case "await":
                 if spawned:
                     yield Take((spawned.pop(chance.randrange(len(spawned))),), 1)
@@ -117,7 +122,7 @@ def program(seed: str, workflows: tuple[str, ...]) -> Program:
                     (winner,) = yield Take((wait, spawned.pop()), 1)
                     chance = random.Random(f"{seed}/{winner}")
     if spawned and chance.random() < 0.6:
-        yield Take(tuple(dict.fromkeys(spawned)), len(set(spawned)))
+        yield Take(tuple(spawned), len(spawned))
 
 
 def some_conditions(chance: random.Random, now_us: int) -> tuple[Condition, ...]:
@@ -163,11 +168,13 @@ class Transcripts:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self.known: dict[tuple[str, int], list[object]] = {}
+        self.known: dict[tuple[str, int], list[tuple[object, ...]]] = {}
+        self.asked: dict[int, int] = {}
+        """By the `id` of a request: the number of the operation it asks for, from 0."""
         self.forked: set[str] = set()
         """Tasks of which a child was replayed: its outcome, and when it came, is another one."""
 
-    def note(self, invocation: Invocation, happened: object) -> None:
+    def note(self, invocation: Invocation, happened: tuple[object, ...]) -> None:
         invocation.transcript.append(happened)
         if invocation.task_id in self.forked:
             return
@@ -206,7 +213,16 @@ class Invocation:
     """Results that were handed over and that the program has not looked at."""
     highest: int = 0
     """The highest place in the order that was received."""
-    transcript: list[object] = field(default_factory=list)
+    transcript: list[tuple[object, ...]] = field(default_factory=list)
+    ops: int = 0
+    """Operations that were answered."""
+    values: dict[Place, object] = field(default_factory=dict)
+    """What results brought."""
+
+    def output(self) -> str:
+        """All that the program did and got."""
+        digest = hashlib.sha256(repr([told(happened) for happened in self.transcript]).encode()).hexdigest()
+        return msgspec.json.encode({"steps": len(self.transcript), "story": digest}).decode()
 
     @property
     def key(self) -> tuple[str, int]:
@@ -265,10 +281,19 @@ class Worker:
         if waiting and self.stream is not None:
             self.outbox.append(self._list(waiting))
 
-    def leave(self, invocation: Invocation) -> None:
+    def leave_all(self, reason: str) -> int:
+        """How many invocations it asks to be evicted that it had not asked for yet."""
+        leaving = [i for i in self.invocations.values() if i.is_suspended and not i.is_leaving]
+        if self.stream is None:
+            return 0
+        for invocation in leaving:
+            self.leave(invocation, reason)
+        return len(leaving)
+
+    def leave(self, invocation: Invocation, reason: str) -> None:
         invocation.is_leaving = True
         task_id, number = invocation.key
-        self.outbox.append(EvictInvocation(stream=0, task_id=task_id, invocation_count=number, reason="ttl"))
+        self.outbox.append(EvictInvocation(stream=0, task_id=task_id, invocation_count=number, reason=reason))
 
     def send(self, count: int, now_us: int) -> list[DurableRequest | ReportWaiting]:
         """The next messages on the stream."""
@@ -279,10 +304,11 @@ class Worker:
                 invocation = self.invocations.get((message.task_id, message.invocation_count))
                 if invocation is None:
                     continue
-                if not isinstance(message, EvictInvocation | CompleteMemo):
-                    invocation.sent, invocation.asks = invocation.asks, None
                 if isinstance(message, BeginWait):
                     message = msgspec.structs.replace(message, conditions=_looking_back(message.conditions, now_us))
+                if not isinstance(message, EvictInvocation | CompleteMemo):
+                    invocation.sent, invocation.asks = invocation.asks, None
+                    self.transcripts.asked[id(message)] = invocation.ops
             sent.append(message)
         return sent
 
@@ -348,6 +374,7 @@ class Worker:
 
     def _answered(self, invocation: Invocation, kind: type[Step]) -> Any:
         step, invocation.sent = invocation.sent, None
+        invocation.ops += 1
         hold(isinstance(step, kind), "an answer to something else", invocation.key, step, kind)
         return step
 
@@ -407,6 +434,8 @@ class Worker:
         if entry.satisfied_at_us is not None:
             hold(answer.payload is None or answer.payload == entry.result, "another result", answer, entry)
             hold(answer.order is None or answer.order == entry.order, "another place in the order", answer, entry)
+        outcome = self.tables.outcomes.get((invocation.task_id, place))
+        invocation.values[place] = outcome if entry.kind is EntryKind.RUN else entry.result
         invocation.highest = max(invocation.highest, answer.order or 0)
         if place not in invocation.delivered:
             invocation.delivered.add(place)
@@ -433,8 +462,16 @@ class Worker:
             for place in taken:
                 invocation.ready.remove(place)
             invocation.takes = None
-            self.transcripts.note(invocation, ("took", taken))
+            self.transcripts.note(invocation, ("took", taken, [invocation.values[place] for place in taken]))
             self._go_on(invocation, taken)
+
+
+def told(happened: tuple[object, ...]) -> tuple[object, ...]:
+    """What happened, without ids of runs: those that a tenant gives are its own."""
+    if happened[0] != "spawns":
+        return happened
+    children: Any = happened[1]
+    return "spawns", tuple((branch_id, node_id) for branch_id, node_id, _ in children)
 
 
 def _looking_back(conditions: tuple[Condition, ...], now_us: int) -> tuple[Condition, ...]:

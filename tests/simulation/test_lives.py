@@ -116,7 +116,7 @@ def test_the_books_notice_units_given_twice() -> None:
 
 def test_the_books_notice_a_key_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Claims, "get", lambda *_: None)
-    life = Life(1)
+    life = Life(4)
     life.chances.keys = 1.0
     with pytest.raises(Broken, match="two runs for one key"):
         life.live(200)

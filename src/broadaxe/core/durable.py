@@ -128,7 +128,7 @@ def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
     if log is None:
         return
     plan: list[Entry | int] = []
-    keys: dict[str, int] = {}
+    keys: dict[str, Entry | int] = {}
     for child in request.requests:
         known = _keyed(log, child)
         if known is not None:
@@ -143,7 +143,7 @@ def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
         found = _same_entry(state, log, EntryKind.RUN, _child_identity(child), described)
         if found is None:
             return
-        if child.child_key and isinstance(found, int):
+        if child.child_key and (isinstance(found, int) or found.child_run_id is None):
             keys[child.child_key] = found
         plan.append(found)
     end = log.cursor
@@ -694,8 +694,9 @@ def _has_unasked_news(log: DurableLog) -> bool:
 
 def _forget_key(task: Task, entry: Entry) -> None:
     """The key of a discarded child does not stand for it any more."""
-    if task.children and entry.child_key and task.children.get(entry.child_key) == entry.child_run_id:
-        del task.children[entry.child_key]
+    key, run_id = entry.child_key, entry.child_run_id
+    if task.children and key and run_id is not None and task.children.get(key) == run_id:
+        del task.children[key]
 
 
 def _sort_queue(log: DurableLog) -> None:
