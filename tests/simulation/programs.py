@@ -431,7 +431,7 @@ class Worker:
 
     def _come(self, invocation: Invocation, place: Place, answer: EntryCompleted) -> None:
         entry = self.tables.entries[invocation.task_id][place]
-        if entry.satisfied_at_us is not None:
+        if entry.satisfied_at_us is not None and invocation.task_id not in self.transcripts.forked:
             hold(answer.payload is None or answer.payload == entry.result, "another result", answer, entry)
             hold(answer.order is None or answer.order == entry.order, "another place in the order", answer, entry)
         outcome = self.tables.outcomes.get((invocation.task_id, place))
