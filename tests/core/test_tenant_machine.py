@@ -289,7 +289,7 @@ class TenantMachine(RuleBasedStateMachine):
             assert len(queue) == waiting[queue.action_id]
             for shape in queue.shapes.values():
                 if shape.peek() is not None:
-                    for worker in queue.workers:
+                    for worker in queue.crew:
                         if is_schedulable(worker, self.world.now_us):
                             assert not worker.has_room_for(shape.slots)
 

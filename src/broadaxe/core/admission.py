@@ -127,7 +127,7 @@ def _assign_first(state: State, shape: Shape, now_us: int) -> bool:
     if worker is None:
         _gather(state, task, shape.queue, now_us)
     else:
-        shape.queue.had_its_turn(worker)
+        shape.queue.crew.had_its_turn(worker)
         attempts.assign(state, task, worker, now_us)
         dag.settle_task(state, task, now_us)
     return True
@@ -204,7 +204,7 @@ def _flush_one(state: State, queue: ActionQueue, now_us: int) -> bool:
 
 def _flush(state: State, group: BatchGroup, worker: Worker, reason: str, now_us: int) -> None:
     queue = group.shape.queue
-    queue.had_its_turn(worker)
+    queue.crew.had_its_turn(worker)
     batch = Batch(state.new_id(), group, worker)
     state.batches[batch.id] = batch
     group.running.add(batch.id)

@@ -3,7 +3,7 @@
 Labels filter and rank also when a sticky strategy is set. `required` defaults to false. A label whose value has the
 wrong type for the comparison is not met, whatever the comparator.
 
-Cost: O(workers of the action), less where the first in turn will do.
+Cost: a look at every worker of the action that may have room (`crews.py`) for a task with labels, at one for others.
 """
 
 from __future__ import annotations
@@ -33,18 +33,19 @@ def pick_worker(queue: ActionQueue, shape: Shape, now_us: int) -> Worker | None:
     """The worker that may take the next task of `shape`, None when there is none."""
     labels, sticky_worker = shape.key.labels, shape.key.sticky_worker
     if sticky_worker is not None:
-        for worker in queue.workers:
-            if worker.id == sticky_worker and _can_take(worker, shape, now_us) and score(worker, labels) is not None:
-                return worker
+        worker = queue.crew.find(sticky_worker)
+        if worker is not None and _can_take(worker, shape, now_us) and score(worker, labels) is not None:
+            return worker
         if shape.key.is_hard:
             return None
-    if not labels:
-        return next((worker for worker in queue.in_turn() if _can_take(worker, shape, now_us)), None)
     best: Worker | None = None
     best_score = 0
-    for worker in queue.in_turn():
+    for worker in queue.crew.in_turn(shape.key.slots):
         if not _can_take(worker, shape, now_us):
+            queue.crew.rest(worker, shape.key.slots)
             continue
+        if not labels:
+            return worker
         found = score(worker, labels)
         if found is not None and (best is None or found > best_score):
             best, best_score = worker, found

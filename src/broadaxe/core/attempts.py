@@ -139,7 +139,8 @@ def _begin(state: State, task: Task, worker: Worker, now_us: int) -> StartAttemp
     if len(worker.turns) > 1:
         action_id = task.definition.action_id
         worker.turns.pop(action_id, None)
-        worker.turns[action_id] = None
+        worker.turns[action_id] = worker.turn_count
+        worker.turn_count += 1
     _set_due(state, task, now_us + task.definition.execution_timeout_us)
     ledger = state.ledger
     ledger.touch_task(task)

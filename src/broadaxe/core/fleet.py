@@ -13,6 +13,7 @@ from typing import Final
 from broadaxe.core import attempts, dag, quotas
 from broadaxe.core.affinity import is_schedulable
 from broadaxe.core.commands import LabelValue, RegisterWorker, Resource
+from broadaxe.core.crews import wake
 from broadaxe.core.decision import WorkerRow
 from broadaxe.core.definition import check_name, normalise_action_id
 from broadaxe.core.durations import US_PER_S
@@ -70,8 +71,8 @@ def adopt(state: State, worker: Worker) -> None:
     state.workers[worker.id] = worker
     for action_id in worker.actions:
         queue = state.queues.get(action_id)
-        if queue is not None and worker not in queue.workers:
-            queue.workers.append(worker)
+        if queue is not None:
+            queue.crew.add(worker)
 
 
 def find(state: State, worker_id: str) -> Worker:
@@ -165,6 +166,7 @@ def resume(state: State, worker: Worker, now_us: int) -> None:
 def _hear(state: State, worker: Worker, now_us: int) -> None:
     worker.last_heartbeat_at_us = now_us
     worker.updated_at_us = now_us
+    wake(worker)
     state.ledger.touch_worker(worker)
     _watch(state, worker, now_us + SILENCE_US)
 
@@ -181,8 +183,8 @@ def _forget(state: State, worker: Worker) -> None:
     state.workers.pop(worker.id, None)
     for action_id in worker.actions:
         queue = state.queues.get(action_id)
-        if queue is not None and worker in queue.workers:
-            queue.workers.remove(worker)
+        if queue is not None:
+            queue.crew.remove(worker)
 
 
 def _doubt_deliveries(state: State, worker: Worker, now_us: int) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from broadaxe.core.batching import Batch, Gathering
     from broadaxe.core.concurrency import Entry
     from broadaxe.core.conditions import Gate
+    from broadaxe.core.crews import Room
     from broadaxe.core.debounce import Burst
     from broadaxe.core.durable_log import DurableLog
     from broadaxe.core.keys import RunKeys
@@ -383,16 +384,20 @@ class Task:
 class Worker:
     __slots__ = (
         "actions", "created_at_us", "free", "id", "is_paused", "is_touched", "labels", "last_heartbeat_at_us",
-        "listening_since_us", "name", "running", "runtime", "session", "silent_at_us", "slots", "turns",
-        "updated_at_us",
+        "listening_since_us", "name", "resting", "running", "runtime", "session", "silent_at_us", "slots", "turn_count",
+        "turns", "updated_at_us",
     )  # fmt: skip
 
     def __init__(self, row: WorkerRow) -> None:
         self.id = row.id
         self.name = row.name
         self.actions = row.actions
-        self.turns: dict[str, None] = dict.fromkeys(row.actions)
-        """Its actions, the one it was given a task of last at the end: whose turn is next when something is free."""
+        self.turns: dict[str, int] = {action_id: turn for turn, action_id in enumerate(row.actions)}
+        """When each of its actions had its turn, that of the task it was given last at the end: whose turn is next when
+        something is free."""
+        self.turn_count = len(self.turns)
+        self.resting: list[tuple[Room, int]] = []
+        """Where nobody looks at it until it is woken (`crews.py`)."""
         self.slots = row.slots
         self.free = dict(row.slots)
         self.labels: dict[str, LabelValue] = dict(row.labels)

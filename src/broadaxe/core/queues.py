@@ -31,8 +31,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from broadaxe.core.crews import Crew, Slots
 from broadaxe.core.definition import LabelRequirement
-from broadaxe.core.model import RETRY_PRIORITY, Task, Worker, Workflow
+from broadaxe.core.model import RETRY_PRIORITY, Task, Workflow
 
 if TYPE_CHECKING:
     from broadaxe.core.batching import BatchGroup
@@ -51,7 +52,7 @@ class ShapeKey(NamedTuple):
     """What a task needs of a worker, and the workflow it belongs to."""
 
     workflow: Workflow
-    slots: tuple[tuple[str, int], ...]
+    slots: Slots
     labels: tuple[LabelRequirement, ...]
     sticky_worker: str | None
     is_hard: bool
@@ -387,20 +388,19 @@ class ActionQueue:
     __slots__ = (
         "_arrivals",
         "_given",
-        "_next_worker",
         "_rivals",
         "_turns",
         "_waiting",
         "action_id",
         "are_batches_blocked",
+        "crew",
         "ripe",
         "shapes",
-        "workers",
     )
 
     def __init__(self, action_id: str) -> None:
         self.action_id = action_id
-        self.workers: list[Worker] = []
+        self.crew = Crew()
         self.shapes: dict[ShapeKey, Shape] = {}
         self.ripe: dict[tuple[str, str], BatchGroup] = {}
         """Batch groups that wait for a worker."""
@@ -410,7 +410,6 @@ class ActionQueue:
         self._turns: dict[tuple[int, str | None], Turn] = {}
         self._rivals = [0] * (RETRY_PRIORITY + 1)
         self._waiting = 0
-        self._next_worker = 0
 
     def __len__(self) -> int:
         """Tasks and ripe batch groups that wait."""
@@ -510,12 +509,3 @@ class ActionQueue:
         self.are_batches_blocked = False
         for shape in self.shapes.values():
             shape.is_blocked = False
-
-    def in_turn(self) -> Iterator[Worker]:
-        """The workers of this action, starting after the one that was given a task last."""
-        workers, count = self.workers, len(self.workers)
-        for offset in range(count):
-            yield workers[(self._next_worker + offset) % count]
-
-    def had_its_turn(self, worker: Worker) -> None:
-        self._next_worker = (self.workers.index(worker) + 1) % len(self.workers)

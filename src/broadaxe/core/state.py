@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from broadaxe.core.batching import Batch, BatchGroup
 from broadaxe.core.calendar import Calendar
 from broadaxe.core.claims import Claims
+from broadaxe.core.crews import wake
 from broadaxe.core.decision import ExpressionFailureRow, FailureSource
 from broadaxe.core.event_patterns import EventPatterns
 from broadaxe.core.interests import Interests
@@ -67,6 +68,7 @@ class State:
         "timers",
         "undecided",
         "versions",
+        "waited_in",
         "waits_for_events",
         "waking",
         "wanted",
@@ -86,6 +88,8 @@ class State:
         self.runs: dict[str, Run] = {}
         self.tasks: dict[str, Task] = {}
         self.queues: dict[str, ActionQueue] = {}
+        self.waited_in: dict[str, ActionQueue] = {}
+        """Every queue that somebody waits in, and maybe some that nobody waits in any more."""
         self.groups: dict[GroupId, Group] = {}
         self.undecided: dict[GroupId, Group] = {}
         """Groups that a holder entered or left since they were last decided."""
@@ -139,18 +143,29 @@ class State:
         found = self.queues.get(action_id)
         if found is None:
             found = self.queues[action_id] = ActionQueue(action_id)
-            found.workers = [worker for worker in self.workers.values() if action_id in worker.actions]
+            for worker in self.workers.values():
+                if action_id in worker.turns:
+                    found.crew.add(worker)
         return found
 
     def heat(self, queue: ActionQueue) -> None:
-        self.hot[queue.action_id] = queue
+        """An assignment may have become possible in the queue. Whoever makes somebody wait in it says so here."""
+        self.hot[queue.action_id] = self.waited_in[queue.action_id] = queue
 
     def heat_worker(self, worker: Worker) -> None:
-        """The worker may take something again; its queues are looked at in turn. O(actions of the worker)."""
-        queues, hot = self.queues, self.hot
-        for action_id in worker.turns:
-            queue = queues.get(action_id)
-            if queue is not None and len(queue):
+        """The worker may take something again; those of its queues that somebody waits in are looked at in turn.
+        O(such queues), or O(actions of the worker) if these are fewer."""
+        wake(worker)
+        turns, waited_in, hot = worker.turns, self.waited_in, self.hot
+        if len(waited_in) < len(turns):
+            for action_id in [action_id for action_id, queue in waited_in.items() if not len(queue)]:
+                del waited_in[action_id]
+            in_turn = sorted((action_id for action_id in waited_in if action_id in turns), key=turns.__getitem__)
+        else:
+            in_turn = [action_id for action_id in turns if action_id in waited_in]
+        for action_id in in_turn:
+            queue = waited_in[action_id]
+            if len(queue):
                 queue.unblock()
                 hot[action_id] = queue
 
