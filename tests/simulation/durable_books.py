@@ -36,6 +36,8 @@ class DurableBooks:
         """The highest place in the order an invocation was sent by this engine process."""
         self.signals: set[tuple[str, str]] = set()
         """(task, key) of the older protocol's waits that were acknowledged."""
+        self.recorded: dict[str, list[tuple[object, ...]]] = defaultdict(list)
+        """What each log has recorded, in the order it was done: a prefix of what it will have recorded."""
         self.live: set[str] = set()
         """Durable tasks that were not over after the commit before."""
 
@@ -61,8 +63,9 @@ class DurableBooks:
         touched |= {task_id for task_id, _ in (*writes.finished_children, *writes.reopened_children)}
         self._check_events(writes.events)
         self._check_signals(decision)
-        for task_id in sorted(touched):
+        for task_id in sorted(touched & self.tables.logs.keys()):
             self._check_log(task_id, reopened)
+            self._check_growth(task_id)
         for effect in decision.effects:
             if isinstance(effect, EntryCompleted):
                 self._check_result(effect)
@@ -142,6 +145,24 @@ class DurableBooks:
             self.orders[task_id] = highest + len(fresh)
         given = [entry.order for entry in entries.values() if entry.order is not None]
         hold(len(given) == len(set(given)), "a place in the order given twice", task_id, given)
+
+    def _check_growth(self, task_id: str) -> None:
+        """A log only grows, at the end of the present branch, and has no gaps."""
+        entries, log = self.tables.entries[task_id], self.tables.logs[task_id]
+        before, known = self.recorded[task_id], {row[0] for row in self.recorded[task_id]}
+        operations = {place: e for place, e in entries.items() if e.kind is not EntryKind.SIGNAL}
+        ordered = sorted(operations.items(), key=lambda pair: (pair[1].created_at_us, *pair[0]))
+        recorded = [(place, e.kind, e.identity, e.created_at_us, e.child_key, e.workflow_name) for place, e in ordered]
+        hold(recorded[: len(before)] == before, "the log is no prefix of what it became", task_id, before, recorded)
+        forks = {row.branch_id: (row.parent_branch_id, row.fork_node_id) for row in self.tables.branches[task_id]}
+        path = sorted(place for place in operations if place[0] == _owner(forks, log.branch_id, place[1]))
+        hold([node_id for _, node_id in path] == list(range(1, len(path) + 1)), "a gap in the log", task_id, path)
+        is_on_path = {place: entry.is_on_path for place, entry in operations.items()}
+        hold(path == sorted(p for p, is_on in is_on_path.items() if is_on), "another path", task_id, path, is_on_path)
+        fresh = [place for place in operations if place not in known]
+        hold(all(branch_id == log.branch_id for branch_id, _ in fresh), "recorded elsewhere", task_id, fresh, log)
+        hold(sorted(fresh) == path[len(path) - len(fresh) :], "recorded before the end", task_id, fresh, path)
+        self.recorded[task_id] = recorded
 
     def _is_last(self, before: dict[Place, DurableEntryRow], place: Place) -> bool:
         """Whether all there was behind the place was spawned, or refused, together with it."""
@@ -225,6 +246,13 @@ class DurableBooks:
                 hold(not self.tables.is_child_over(entry), "sleeps though a child has ended", task_id, place)
                 is_new = entry.order is not None and (told is None or entry.order > told)
                 hold(not is_new, "sleeps though something came", task_id, place, told)
+
+
+def _owner(forks: dict[int, tuple[int, int]], branch_id: int, node_id: int) -> int:
+    """The branch that records the node on the path of `branch_id`."""
+    while branch_id in forks and node_id < forks[branch_id][1]:
+        branch_id = forks[branch_id][0]
+    return branch_id
 
 
 def matches(condition: Condition, event: EventRow) -> bool:

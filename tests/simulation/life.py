@@ -76,7 +76,7 @@ from tests.simulation.almanac import Almanac
 from tests.simulation.books import Books, hold
 from tests.simulation.chances import ACTIONS, NAMES, STATIC_LIMITS, Chances
 from tests.simulation.durable_books import DurableBooks
-from tests.simulation.memory import check_empty, check_timers, compare, demand_all, picture
+from tests.simulation.memory import check_empty, check_logs, check_timers, compare, demand_all, picture
 from tests.simulation.programs import EVENT_KEYS, Invocation, Program, Transcripts, Worker, program, some_conditions
 from tests.simulation.tables import DAY_US, Store, Tables
 from tests.simulation.undisturbed import Stories, Twin
@@ -191,6 +191,7 @@ class Life:
             self.send_stale_message()
         if chance.random() < 0.1:
             check_timers(self.tenant)
+            check_logs(self.tenant, self.tables, self.tables.logs)
 
     def pass_time(self) -> None:
         chance = self.random
@@ -305,6 +306,7 @@ class Life:
         is_at_rest = not self.tenant.wanted() and not self.is_due()
         self.books.observe(decision, self.now_us, replayed=replayed, limits_told=told, is_at_rest=is_at_rest, rang=rang)
         self.durable_books.observe(decision, replayed=replayed, is_at_rest=is_at_rest)
+        check_logs(self.tenant, self.tables, {entry.task_id for entry in decision.writes.durable_entries})
         self.stories.observe(decision, commands, replies, self.now_us)
         for collision in collisions:
             self.books.triggers.check_collision(collision, self.now_us)

@@ -26,6 +26,7 @@ from broadaxe.core.tenant import Tenant
 from broadaxe.core.timers import AlarmKind, is_valid
 from broadaxe.core.waits import Wait
 from tests.simulation.books import hold
+from tests.simulation.tables import Tables
 
 
 def picture(tenant: Tenant) -> dict[str, Any]:
@@ -124,6 +125,22 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> None:
             if name == "workers" and key not in was:
                 continue
             hold(was.get(key) == now.get(key), "after a crash", name, key, "was", was.get(key), "is", now.get(key))
+
+
+def check_logs(tenant: Tenant, tables: Tables, task_ids: Iterable[str]) -> None:
+    """The logs in memory are those of the tables, entry by entry; a result is in the tables alone."""
+    for task_id in task_ids:
+        task = tenant._state.tasks.get(task_id)
+        if task is None or task.log is None:
+            continue
+        log = task.log
+        hold(log.row() == tables.logs[task_id], "a log and its row", log.row(), tables.logs[task_id])
+        rows = {place: msgspec.structs.replace(row, result=None) for place, row in tables.entries[task_id].items()}
+        own = {(entry.branch_id, entry.node_id): entry.row() for entry in log.all_entries()}
+        hold(own == rows, "entries and their rows", task_id, own, rows)
+        places = sorted((row.order, place) for place, row in rows.items() if row.order is not None and row.is_on_path)
+        queue = [(entry.order, (entry.branch_id, entry.node_id)) for entry in log.queue]
+        hold(queue == places, "the order of results", task_id, queue, places)
 
 
 def check_timers(tenant: Tenant) -> None:
