@@ -1,0 +1,76 @@
+"""Open durable streams: answers in order, an end that is noticed, a bound, and signals that are told once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from broadaxe.core.commands import EntryRef
+from broadaxe.core.decision import WaitAck
+from broadaxe.engine import durable_streams
+from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription
+
+
+def answer(node_id: int) -> Answer:
+    return Answer(WaitAck(stream=1, ref=EntryRef("t", 1, 1, node_id)))
+
+
+async def test_answers_come_in_the_order_in_which_they_were_put() -> None:
+    stream = DurableStream(1)
+    for node_id in (1, 2, 3):
+        stream.put(answer(node_id))
+    assert [await stream.next() for _ in range(3)] == [answer(node_id) for node_id in (1, 2, 3)]
+
+
+async def test_whoever_reads_an_empty_stream_waits_for_the_next_answer() -> None:
+    stream = DurableStream(1)
+    reading = asyncio.create_task(stream.next())
+    await asyncio.sleep(0)
+    assert not reading.done()
+    stream.put(answer(1))
+    assert await reading == answer(1)
+
+
+async def test_a_closed_stream_gives_nothing_more() -> None:
+    stream = DurableStream(1)
+    stream.put(answer(1))
+    stream.close()
+    stream.put(answer(2))
+    assert await stream.next() is None
+    assert await stream.next() is None
+
+
+async def test_closing_ends_a_read_under_way() -> None:
+    stream = DurableStream(1)
+    reading = asyncio.create_task(stream.next())
+    await asyncio.sleep(0)
+    stream.close()
+    assert await reading is None
+
+
+async def test_a_stream_that_is_not_read_is_closed_at_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable_streams, "ITEMS_MAX", 2)
+    stream = DurableStream(1)
+    for node_id in (1, 2):
+        stream.put(answer(node_id))
+    assert await stream.next() == answer(1)
+    for node_id in (3, 4):
+        stream.put(answer(node_id))
+    assert await stream.next() is None
+
+
+async def test_a_signal_is_told_once_and_only_to_whom_it_concerns() -> None:
+    subscription = SignalSubscription()
+    subscription.wanted |= {("t", "a"), ("t", "b")}
+    for key in ("a", "a", "c", "b"):
+        subscription.fire("t", key, f'"{key}"')
+    subscription.fire("u", "a", "{}")
+    assert await subscription.next() == ("t", "a", '"a"')
+    assert await subscription.next() == ("t", "b", '"b"')
+    waiting = asyncio.create_task(subscription.next())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    subscription.wanted.add(("t", "c"))
+    subscription.fire("t", "c", "1")
+    assert await waiting == ("t", "c", "1")
