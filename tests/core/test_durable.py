@@ -201,6 +201,17 @@ def test_alternatives_bring_only_what_fired_and_all_groups_are_needed() -> None:
     assert data_of(done) == {"CREATE": {"a": [{"n": 2}], "b": [{"n": 1}]}}
 
 
+@pytest.mark.parametrize(("first", "second"), [("", "input.n > 1"), ("input.n < 2", "input.n > 1")])
+def test_a_condition_that_came_true_hides_no_other_on_the_same_key(first: str, second: str) -> None:
+    program = Program()
+    program.wait(event("go", group=0, expression=first), event("go", group=1, expression=second))
+    program.push("go", '{"n": 0}')
+    assert program.world.answers() == []
+    program.push("go", '{"n": 2}')
+    (done,) = program.world.answers()
+    assert data_of(done) == {"CREATE": {"go": [{"n": 0}, {"n": 2}]}}
+
+
 def test_a_wait_for_nothing_is_refused() -> None:
     program = Program()
     with pytest.raises(InvalidArgument, match="at least one condition"):

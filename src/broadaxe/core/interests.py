@@ -28,6 +28,8 @@ _COMPARISON: Final = re.compile(
 
 Path = tuple[str, ...]
 Subject = str | int | None
+#: Where a waiter is found: key, scope, field and its value.
+Place = tuple[str, str | None, Path, Subject]
 WaiterT = TypeVar("WaiterT")
 
 
@@ -89,7 +91,7 @@ class Interests(Generic[WaiterT]):
     __slots__ = ("_added", "_paths", "_waiters")
 
     def __init__(self) -> None:
-        self._waiters: dict[tuple[str, str | None, Path, Subject], dict[WaiterT, int]] = {}
+        self._waiters: dict[Place, dict[WaiterT, int]] = {}
         """By key, scope, and the value of a field if the expression begins with one; how manieth it was added."""
         self._paths: dict[str, dict[Path, int]] = {}
         """The fields to look at in an event, by its key, and how many values of each are waited for."""
@@ -99,8 +101,8 @@ class Interests(Generic[WaiterT]):
         return bool(self._waiters)
 
     def add(self, waiter: WaiterT, interest: Interest) -> None:
-        path, subject = _beginning(interest.expression)
-        place = (interest.key, interest.scope, path, subject)
+        place = place_of(interest)
+        path = place[2]
         waiters = self._waiters.get(place)
         if waiters is None:
             waiters = self._waiters[place] = {}
@@ -111,9 +113,9 @@ class Interests(Generic[WaiterT]):
             waiters[waiter] = self._added
 
     def remove(self, waiter: WaiterT, interest: Interest) -> None:
-        """Idempotent."""
-        path, subject = _beginning(interest.expression)
-        place = (interest.key, interest.scope, path, subject)
+        """And every other interest of the waiter at the same place. Idempotent."""
+        place = place_of(interest)
+        path = place[2]
         waiters = self._waiters.get(place)
         if waiters is None or waiters.pop(waiter, None) is None or waiters:
             return
@@ -138,6 +140,11 @@ class Interests(Generic[WaiterT]):
                 if waiters:
                     found.append(waiters)
         return _in_order(found)
+
+
+def place_of(interest: Interest) -> Place:
+    """Interests at the same place are found together: a waiter with several of them stands there once."""
+    return interest.key, interest.scope, *_beginning(interest.expression)
 
 
 def _in_order(found: Iterable[dict[WaiterT, int]]) -> list[WaiterT]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from broadaxe.core.durations import DURATION_US_MAX
-from broadaxe.core.interests import Interest, Shown
+from broadaxe.core.interests import Interest, Shown, place_of
 from broadaxe.core.timers import AlarmKind
 from broadaxe.errors import InvalidArgument
 
@@ -241,10 +241,11 @@ def offer(state: State, event: Shown) -> None:
             continue
         for position in met:
             wait.data[position] = event.payload
-        still_open = wait.open_events()
+        # Conditions that are still open may be found at the place of one that was met.
+        still_open = {place_of(interest) for interest in wait.open_events()}
         for position in met:
             interest = wait.conditions[position].interest
-            if interest not in still_open:
+            if place_of(interest) not in still_open:
                 state.waits_for_events.remove(wait, interest)
         state.advanced.append(wait)
 
