@@ -1,8 +1,8 @@
 """One heap for every deadline of a tenant.
 
 An alarm is (instant, kind, subject). Alarms are never moved: a subject whose deadline changes arms a new alarm and the
-old one turns stale, which is noticed when it surfaces. So that stale alarms do not keep finished tasks in memory, the
-heap is rebuilt once more than half of it is stale: arm and disarm cost O(log n) amortised.
+old one turns stale, which is noticed when it surfaces. So that stale alarms do not keep finished and sleeping tasks in
+memory (some 2 KB each), the heap is rebuilt once an eighth of it is stale: arm and disarm cost O(log n) amortised.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from broadaxe.core.waits import Wait
 
 _STALE_MIN: Final = 1024
+#: One stale alarm in so many is too many.
+_STALE_SHARE: Final = 8
 
 
 class AlarmKind(IntEnum):
@@ -78,7 +80,7 @@ class Timers:
     def disarm(self) -> None:
         """Notes that one armed alarm has turned stale: its subject no longer carries that deadline."""
         self._stale += 1
-        if self._stale > _STALE_MIN and self._stale * 2 > len(self._heap):
+        if self._stale > _STALE_MIN and self._stale * _STALE_SHARE > len(self._heap):
             self._heap = [alarm for alarm in self._heap if is_valid(alarm)]
             heapq.heapify(self._heap)
             self._stale = 0
