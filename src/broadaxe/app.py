@@ -84,6 +84,8 @@ class _DevSecrets(msgspec.Struct):
     password: str | None = None
     server_url: str = ""
     grpc_address: str = ""
+    is_passing: bool = False
+    """Whether the token was for one start alone."""
 
 
 class App:
@@ -199,18 +201,22 @@ class App:
         self.settings = replace(settings, grpc_port=grpc_port, http_port=http_port)
         readdress(http_app, server_url=self.http_url, grpc_address=self.grpc_address)
 
-    async def bootstrap_dev(self) -> DevCredentials:
-        """The development tenant, account and token; made on first use, the same ever after."""
+    async def bootstrap_dev(self, *, is_passing: bool = False) -> DevCredentials:
+        """The development tenant, account and token; made on first use, the same ever after.
+
+        A token names the addresses of the engine, so other addresses need another one. With `is_passing` nobody goes on
+        using this one when that happens, and it is removed then.
+        """
         if self._dev is None:
             await self._ensure_dev(self._pool)
         assert self._dev is not None
         tenant, account, password = self._dev
-        token = await self._dev_token(tenant.id)
+        token = await self._dev_token(tenant.id, is_passing)
         return DevCredentials(tenant.id, account.email, password, token)
 
-    async def database_dsn(self, name: str) -> str:
-        """Another database on the embedded server, made if it is missing."""
-        return await self._database.another(name)
+    async def database_dsn(self, name: str | None = None) -> str:
+        """The engine's own database, or another one on the embedded server, which is made if it is missing."""
+        return await (self._database.ready() if name is None else self._database.another(name))
 
     async def run_until(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -244,7 +250,7 @@ class App:
         self._dev = (tenant, account, kept.password)
         return account.id
 
-    async def _dev_token(self, tenant_id: str) -> str:
+    async def _dev_token(self, tenant_id: str, is_passing: bool) -> str:
         path = self._secrets_path()
         kept = _read_secrets(path)
         if kept.token and (kept.server_url, kept.grpc_address) == (self.http_url, self.grpc_address):
@@ -254,8 +260,12 @@ class App:
         issued = await tokens.create_token(
             self._pool, tenant_id, DEV_TOKEN_NAME, DEV_TOKEN_LIFE_S, self.http_url, self.grpc_address
         )
+        gone = kept.token if kept.is_passing else None
         kept.token, kept.server_url, kept.grpc_address = issued.token, self.http_url, self.grpc_address
+        kept.is_passing = is_passing
         _write_secrets(path, kept)
+        if gone is not None:
+            await tokens.delete_token(self._pool, gone)
         return issued.token
 
     def _secrets_path(self) -> Path:

@@ -62,7 +62,9 @@ class Database:
             await self._postgres.database_dsn(name)
         applied = await migrate(self._postgres.dsn)
         if applied:
-            _log.info("the database schema is up to date", applied=applied)
+            # That a new database gets its schema is no news to anybody who has just asked for one.
+            tell = _log.debug if self._postgres.is_new else _log.info
+            tell("the database schema was brought up to date", applied=applied)
         return self._postgres.dsn
 
 

@@ -48,6 +48,29 @@ def test_help_of_each_command_has_an_example(command: str) -> None:
     assert f"broadaxe {command}" in done.stdout.split("Options:")[0]
 
 
+def test_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "broadaxe", "token", "revoke", "x"], capture_output=True, text=True, timeout=100
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "broadaxe: 'x' is no token id; `broadaxe token list` shows them\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "example"),
+    [
+        pytest.param(("token", "create"), 'broadaxe token create --name "billing workers" --expires-in 90d', id="flag"),
+        pytest.param(("token", "revoke"), "broadaxe token revoke 0199b6a2-", id="argument"),
+        pytest.param(("tenant", "create"), "broadaxe tenant create Billing --owner-email", id="own-example"),
+    ],
+)
+def test_what_is_missing_is_named_with_an_example(words: tuple[str, ...], example: str) -> None:
+    done = broadaxe(*words)
+    assert done.returncode == 2
+    assert "Missing" in done.stderr
+    assert f"Example: {example}" in done.stderr.splitlines()[-1]
+
+
 def test_help_imports_neither_the_engine_nor_a_web_framework() -> None:
     heavy = "asyncpg fastapi grpc uvicorn asyncio"
     code = f"import sys, broadaxe.cli.main\nprint([name for name in {heavy!r}.split() if name in sys.modules])"
@@ -168,6 +191,13 @@ def test_env_file_of_an_earlier_engine_is_gone_before_the_new_one_is_ready(tmp_p
     env_file.write(path, {"A": "1"})
     env_file.check_writable(path)
     assert not path.exists()
+
+
+def test_directory_made_for_the_env_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    env_file.check_writable(tmp_path / "a" / "b" / "engine.env")
+    assert capsys.readouterr().err == f"broadaxe: made the directory {tmp_path / 'a' / 'b'} for --env-file\n"
+    env_file.check_writable(tmp_path / "a" / "b" / "engine.env")
+    assert capsys.readouterr().err == ""
 
 
 def test_env_file_in_an_impossible_place_is_refused_before_the_start(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ SDK_VARIABLES = {
     "HATCHET_CLIENT_API_URL",
     "HATCHET_CLIENT_TLS_STRATEGY",
 }
+DATABASE_VARIABLE = "BROADAXE_ENGINE_DATABASE_URL"
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -100,10 +101,10 @@ def postgres_of(directory: Path) -> list[psutil.Process]:
 
 def test_env_file_says_how_to_connect_and_sigterm_ends_everything_in_order(tmp_path: Path) -> None:
     with dev(tmp_path) as (process, values, printed):
-        assert set(values) == SDK_VARIABLES
+        assert set(values) == {*SDK_VARIABLES, DATABASE_VARIABLE}
         assert values["HATCHET_CLIENT_TLS_STRATEGY"] == "none"
         assert stat.S_IMODE((tmp_path / "engine.env").stat().st_mode) == 0o600
-        assert all(f"export {name}={value}" in printed for name, value in values.items())
+        assert all(f"export {name}={values[name]}" in printed for name in SDK_VARIABLES)
         assert get(values["HATCHET_CLIENT_SERVER_URL"] + "/api/ready")[0] == 200
         assert len(postgres_of(tmp_path)) == 1
         process.send_signal(signal.SIGTERM)
@@ -158,6 +159,40 @@ def test_second_engine_on_the_same_data_is_refused_by_the_first_ones_process_id(
         assert second.returncode == 2
         assert f"process {process.pid}" in second.stderr
         assert process.poll() is None
+
+
+async def test_env_file_names_the_database_that_applications_enqueue_in(running: tuple[Path, dict[str, str]]) -> None:
+    connection = await asyncpg.connect(running[1][DATABASE_VARIABLE])
+    assert await connection.fetchval("select slug from broadaxe.tenant") == "dev"
+    await connection.close()
+
+
+def test_engine_that_others_can_reach_keeps_its_database_to_itself(tmp_path: Path) -> None:
+    with dev(tmp_path, "--host", "0.0.0.0") as (_, values, _):
+        assert set(values) == SDK_VARIABLES
+
+
+def test_what_is_announced_and_logged_into_one_stream_is_for_people(tmp_path: Path) -> None:
+    """A new database is no news; that a killed one is recovered is, but not as JSON amid what people read."""
+    together = tmp_path / "all.log"
+    start = ("dev", "--data-dir", tmp_path / "data", "--grpc-port", "0", "--http-port", "0")
+    lines: list[list[str]] = []
+    for last_signal in (signal.SIGKILL, signal.SIGTERM):
+        together.write_text("")
+        with together.open("ab") as stream:
+            process = subprocess.Popen(command(*start), stdout=stream, stderr=stream, env=environment())
+        deadline = time.monotonic() + PATIENCE_S
+        while "Stop with" not in together.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, together.read_text()
+        lines.append(together.read_text().splitlines())
+        if last_signal == signal.SIGKILL:
+            for server in postgres_of(tmp_path):
+                server.kill()
+        process.send_signal(last_signal)
+        process.wait(PATIENCE_S)
+    assert next(line for line in lines[0] if line).startswith("Broadaxe is ready")
+    assert "postgres_recovers" in "".join(lines[1])
+    assert not [line for line in [*lines[0], *lines[1]] if line.startswith("{")]
 
 
 async def test_extra_database_is_created_and_its_url_is_handed_over(tmp_path: Path) -> None:

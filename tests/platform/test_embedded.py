@@ -288,6 +288,40 @@ def test_own_database_gets_its_schema_unless_told_otherwise(program: Path, tmp_p
         assert is_answered(owner.connection())
 
 
+def test_unknown_option_is_named_as_it_was_written(program: Path) -> None:
+    done = subprocess.run(
+        [program, "-handshake-file", "x", "-foo", "1"], capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Usage: broadaxe-embedded [OPTIONS]" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Error: No such option '-foo'.")
+    close = subprocess.run([program, "-handshake-fil=x"], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert "No such option '-handshake-fil'" in close.stderr and "'-handshake-file'" in close.stderr
+
+
+def test_token_of_an_earlier_start_is_removed(program: Path, data_dir: Path, tmp_path: Path) -> None:
+    """Each start has ports of its own, so each needs a token of its own."""
+    tokens = []
+    for number in range(2):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        with owned(program, directory, "-postgres-data-dir", data_dir) as owner:
+            connection = owner.connection()
+            tokens.append(connection["token"])
+            assert is_answered(connection)
+            listed = subprocess.run(
+                [sys.executable, "-m", "broadaxe", "token", "list", "--data-dir", data_dir],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_S,
+                env=environment(),
+            )
+            assert len(listed.stdout.splitlines()) == 1, listed
+            owner.let_go()
+            assert owner.ended() == 0
+    assert tokens[0] != tokens[1]
+
+
 def test_message_broker_is_refused_by_name(program: Path, tmp_path: Path) -> None:
     said = refused(program, "-handshake-file", tmp_path / "h.json", "-rabbitmq-url", "amqp://localhost")
     assert "-rabbitmq-url" in said

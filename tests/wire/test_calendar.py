@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
@@ -70,6 +71,21 @@ async def test_a_declared_cron_runs_with_its_input_and_says_which_tick_it_was(
         assert timedelta(0) <= datetime.fromisoformat(row["createdAt"]) - tick < 2 * SECOND
         assert row["additionalMetadata"]["hatchet__cron_expression"] == "*/2 * * * * *"
         assert row["input"]["key"] == key
+    await client.cron.aio_delete(cron.metadata.id)
+
+
+async def test_tasks_of_a_cron_are_told_so(engine: EngineProcess, lean: LeanClient, rest: Rest, key: str) -> None:
+    """grpc specification 5.2: SDKs compare `triggered_by` with `cron`."""
+    await lean.put_workflow(key, [Task("only")])
+    client = engine.client()
+    actions = lean.listen(await lean.register([f"{key}:only"], 2))
+    cron = await client.cron.aio_create(key, "told", "0 0 1 1 *", {}, {"a": ["hatchet__cron_expression"]})
+    await lean.trigger(key, {"text": '"hatchet__cron_expression":'})
+    by_hand = await asyncio.wait_for(anext(actions), 10)
+    assert json.loads(by_hand.action_payload)["triggered_by"] == "manual"
+    await rest._post(f"/api/v1/tenants/{client.tenant_id}/workflows/crons/{cron.metadata.id}", {})
+    by_cron = await asyncio.wait_for(anext(actions), 10)
+    assert json.loads(by_cron.action_payload)["triggered_by"] == "cron"
     await client.cron.aio_delete(cron.metadata.id)
 
 

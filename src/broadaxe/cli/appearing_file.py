@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import click
+
 from broadaxe.errors import ConfigurationError
 
 __all__ = ["check_writable", "write"]
@@ -20,9 +22,15 @@ def write(path: Path, text: str) -> None:
 
 
 def check_writable(path: Path, flag: str) -> None:
-    """Remove what an earlier engine left, and fail now if the place, given with `flag`, is no good."""
+    """Remove what an earlier engine left, and fail now if the place, given with `flag`, is no good.
+
+    A directory that is missing is made, and named on stderr.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            # Said, because a slip in the path would otherwise leave a directory behind that nobody knows of.
+            click.echo(f"broadaxe: made the directory {path.parent} for {flag}", err=True)
         path.unlink(missing_ok=True)
         # Tried beside it: whoever waits for the file takes its appearance for readiness.
         _write_beside(path, "").unlink()

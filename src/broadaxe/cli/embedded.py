@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -44,8 +45,26 @@ HANDOVER_S: Final = 15.0
 LEVELS: Final = {"trace": "debug", "warn": "warning", "fatal": "error", "panic": "error"}
 
 
+class _OneDash(click.Command):
+    """Options of one dash and many letters, the way SDKs write them. What is unknown is named as it was written."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        options = {name: parameter for parameter in self.get_params(ctx) for name in parameter.opts}
+        words = iter(args)
+        for word in words:
+            name, has_value, _ = word.partition("=")
+            option = options.get(name)
+            if option is None and word.startswith("-"):
+                # Click would take it for several options of one letter, and name one of these.
+                raise click.NoSuchOption(name, possibilities=get_close_matches(name, options), ctx=ctx)
+            if isinstance(option, click.Option) and not option.is_flag and not has_value:
+                next(words, None)
+        return super().parse_args(ctx, args)
+
+
 @click.command(
     "broadaxe-embedded",
+    cls=_OneDash,
     context_settings={"help_option_names": ["-h", "-help", "--help"], "max_content_width": 100},
     short_help="Run an engine that belongs to the program which starts it.",
 )
@@ -127,7 +146,8 @@ def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
     settings = replace(settings, grpc_port=grpc_port, http_port=http_port, data_dir=_state_dir(settings))
 
     async def announce(app: App) -> None:
-        credentials = await app.bootstrap_dev()
+        # The program that started us is the only one that gets this token, and by the handshake.
+        credentials = await app.bootstrap_dev(is_passing=True)
         connection = {
             "token": credentials.token,
             "tenant_id": credentials.tenant_id,

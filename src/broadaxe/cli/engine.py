@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -72,6 +72,9 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
             "--extra-database works on the embedded PostgreSQL only; create databases on your own server yourself",
             field="--extra-database",
         )
+    if settings.log_format == "auto" and _is_one_file(sys.stdout, sys.stderr):
+        # People read what is announced; lines for machines between would help neither.
+        settings = replace(settings, log_format="console")
     target = Path(env_file) if env_file is not None else None
     if target is not None:
         from broadaxe.cli import env_file as env_files
@@ -91,6 +94,10 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
         databases = {
             f"BROADAXE_DATABASE_URL_{name.upper()}": await app.database_dsn(name) for name in settings.extra_databases
         }
+        if settings.embedded and settings.loopback_only:
+            # Not BROADAXE_DATABASE_URL: the next `dev` of a shell that read this file would take it for a server of
+            # the user's own.
+            databases["BROADAXE_ENGINE_DATABASE_URL"] = await app.database_dsn()
         if target is not None:
             from broadaxe.cli import env_file as env_files
 
@@ -142,6 +149,13 @@ def serve(**given: str | bool | None) -> None:
         sys.stdout.flush()
 
     _run(settings, announce, exclusive=False)
+
+
+def _is_one_file(first: TextIO, second: TextIO) -> bool:
+    try:
+        return os.path.sameopenfile(first.fileno(), second.fileno())
+    except (OSError, ValueError):
+        return False
 
 
 def _run(settings: Settings, announce: Ready, *, exclusive: bool) -> None:

@@ -70,6 +70,8 @@ def _run(command: click.Command) -> NoReturn:
         code = 130
     except click.ClickException as mistake:
         mistake.show()
+        if isinstance(mistake, click.MissingParameter) and mistake.ctx is not None:
+            _show_example(mistake.ctx)
         code = mistake.exit_code
     except BroadaxeError as error:
         click.echo(f"broadaxe: {error.message}", err=True)
@@ -77,6 +79,23 @@ def _run(command: click.Command) -> NoReturn:
     except KeyboardInterrupt:
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_example(context: click.Context) -> None:
+    """One line of the help that shows how the command is called, its own or that of the group it belongs to."""
+    names: list[str] = []
+    told: click.Context | None = context
+    while told is not None:
+        names.insert(0, told.command.name or "")
+        told = told.parent
+    words = " ".join(("broadaxe", *names[1:])) if len(names) > 1 else names[0]
+    told = context
+    while told is not None:
+        for line in (told.command.help or "").splitlines():
+            if line.strip().startswith(f"{words} "):
+                click.echo(f"\nExample: {line.strip()}", err=True)
+                return
+        told = told.parent
 
 
 if __name__ == "__main__":

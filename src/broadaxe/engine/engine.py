@@ -688,12 +688,20 @@ def _payload(attempt: StartAttempt, run_input: str, outputs: dict[str, str]) -> 
         errors = ',"step_run_errors":{' + ",".join(f"{_quote(n)}:{_quote(e)}" for n, e in attempt.errors) + "}"
     # What conditions brought stands beside the filter payload.
     fired = "" if attempt.fired in (None, "{}") else f",{attempt.fired[1:-1]}"
-    cause = "event" if attempt.triggering_event_id else "manual"
+    cause = _cause(attempt)
     chosen = attempt.filter_payload or "null"
     return (
         f'{{"input":{run_input},"parents":{{{parents}}},"triggered_by":"{cause}",'
         f'"triggers":{{"filter_payload":{chosen}{fired}}},"user_data":{{}},"overrides":{{}}{errors}}}'
     )
+
+
+def _cause(attempt: StartAttempt) -> str:
+    """What SDKs compare `triggered_by` with. A run does not remember the schedule it came from, so it is `manual`."""
+    if attempt.triggering_event_id:
+        return "event"
+    # The key under which every run of a cron has its expression. Within a text the quotes would be escaped.
+    return "cron" if '"hatchet__cron_expression":' in (attempt.additional_metadata or "") else "manual"
 
 
 def _batch_payload(batch: StartBatch, inputs: dict[str, str], outputs: dict[str, str]) -> str:

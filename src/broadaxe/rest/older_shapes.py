@@ -51,6 +51,7 @@ class Cause(Wire):
     metadata: Metadata
     parent_workflow_run_id: str | None = None
     event_id: str | None = None
+    cron_schedule: str | None = None
 
 
 class Step(Wire):
@@ -146,6 +147,7 @@ def workflow_run(run: RunRecord) -> WorkflowRun:
             metadata=presentation.metadata(run.id, run.created_at, None),
             parent_workflow_run_id=_text(metadata.get("hatchet__parent_workflow_run_id")),
             event_id=_text(metadata.get("hatchet__event_id")),
+            cron_schedule=_text(metadata.get("hatchet__cron_expression")),
         ),
         input=presentation.json_object(run.input),
         error=presentation.run_error(run),

@@ -166,6 +166,8 @@ class EmbeddedPostgres:
         self._child: subprocess.Popen[bytes] | None = None
         self._users_lock: int | None = None
         self._watch: asyncio.Task[None] | None = None
+        self.is_new = False
+        """True when `start` created the cluster."""
         self.attached = False
         """True when a server was already running on this directory and `start` only connected to it."""
 
@@ -281,6 +283,7 @@ class EmbeddedPostgres:
             handover.unlink(missing_ok=True)
         self._write_config(new)
         new.rename(self._cluster)
+        self.is_new = True
 
     async def _run_initdb(self, cluster: Path, password_file: Path) -> None:
         command = self._as_account(

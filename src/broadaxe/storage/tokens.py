@@ -35,6 +35,7 @@ __all__ = [
     "TokenPrincipal",
     "TokenVerifier",
     "create_token",
+    "delete_token",
     "list_tokens",
     "revoke_token",
     "tenant_of_token",
@@ -134,6 +135,11 @@ async def revoke_token(db: Queryable, token_id: str) -> None:
     """Ends a token for good. Verifiers of other processes notice within `CACHE_TTL_S`."""
     if await db.fetchval(statement("tokens/revoke"), token_id) is None:
         raise NotFound(f"there is no token {token_id}")
+
+
+async def delete_token(db: Queryable, token_text: str) -> None:
+    """Removes a token that nobody can have a use for any more, and that no list should go on showing."""
+    await db.execute(statement("tokens/delete"), _hash_of(token_text))
 
 
 class TokenVerifier:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +31,22 @@ async def test_a_function_tells_the_group_and_the_limit_is_kept(
         assert await rest.finished(run_id) == "COMPLETED"
         assert await old("result_of", run_id=run_id) == {"hold": {"n": n}, "after": {"held": n}}
     assert len(stage.told(key, "asked")) == 4
+
+
+async def test_the_question_is_listed_only_when_it_is_why_the_run_failed(
+    old: Caller, stage: Stage, rest: Rest, key: str
+) -> None:
+    since = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    well = await old("run", workflow="OldAsked", input={"key": key, "n": 0})
+    await stage.heard(key, "holding")
+    stage.open(key, "go-0")
+    assert await rest.finished(well) == "COMPLETED"
+    ill = await old("run", workflow="OldAsked", input={"key": key, "n": 5, "fail": True})
+    assert await rest.finished(ill) == "FAILED"
+    tasks = await rest.runs(since=since, only_tasks="true")
+    listed = {(row["workflowRunExternalId"], row["displayName"].rsplit("-", 1)[0]) for row in tasks}
+    assert {name for run_id, name in listed if run_id == well} == {"hold", "after"}
+    assert "(group key)" in {name for run_id, name in listed if run_id == ill}
 
 
 async def test_the_newest_run_of_a_group_displaces_the_oldest(old: Caller, stage: Stage, rest: Rest, key: str) -> None:

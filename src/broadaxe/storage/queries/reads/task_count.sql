@@ -11,5 +11,6 @@ from (
         and ($7::boolean is not true or t.finished_at is null)
         and ($8::uuid[] is null or t.workflow_id = any($8))
         and ($9::uuid is null or t.worker_id = $9)
+        and (t.name <> '(group key)' or t.status in ('FAILED', 'CANCELLED'))
     limit $10
 ) as counted

@@ -1,6 +1,7 @@
 -- One page of tasks, newest first. Called by Reads.tasks_page (the list with only_tasks=true) when nothing is asked of
 -- their runs. Rides the task primary key backwards within the partitions of the id range; with a worker task_by_worker,
 -- with live statuses task_live, with failures task_unhappy.
+-- A key task is shown only when it is why its run went wrong; it is nothing that anybody declared.
 -- $1 tenant, $2/$3 id range, $4/$5 creation time range, $6 statuses, $7 whether all of them are live, $8 workflows,
 -- $9 worker, $10 whether payloads are wanted, $11 limit, $12 offset. Null means no filter.
 with page as (
@@ -13,6 +14,7 @@ with page as (
         and ($7::boolean is not true or t.finished_at is null)
         and ($8::uuid[] is null or t.workflow_id = any($8))
         and ($9::uuid is null or t.worker_id = $9)
+        and (t.name <> '(group key)' or t.status in ('FAILED', 'CANCELLED'))
     order by t.id desc
     limit $11 offset $12
 )

@@ -1,6 +1,7 @@
 -- One page of tasks whose runs are as asked for, newest first. Called by Reads.tasks_page. Two arms, because a task that
 -- is alone in its run has the run's id: either arm goes from the tasks to their runs, or from the runs that an index
 -- finds (run_by_event, run_by_metadata, run_by_idempotency_key) to their tasks (the primary key, task_by_run).
+-- Key tasks are shown as in task_list.
 -- $1 to $9 are those of task_list, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values,
 -- $14 whether all pairs must match, $15 idempotency keys, $16 whether payloads are wanted, $17 limit, $18 offset. Null
 -- means no filter.
@@ -14,6 +15,7 @@ with wanted_task as not materialized (
         and ($7::boolean is not true or t.finished_at is null)
         and ($8::uuid[] is null or t.workflow_id = any($8))
         and ($9::uuid is null or t.worker_id = $9)
+        and (t.name <> '(group key)' or t.status in ('FAILED', 'CANCELLED'))
 ),
 wanted_run as not materialized (
     select r.id
