@@ -122,6 +122,10 @@ def runs(*more: object, **wanted: Any) -> Arguments:
     return arguments
 
 
+def statuses(**wanted: Any) -> Arguments:
+    return lambda crowd: reads._status_question(_run_filter(crowd, **wanted))[1]
+
+
 def tasks(*more: object, **wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
         _, of_filter = reads._task_question(_run_filter(crowd, **wanted), "")
@@ -278,7 +282,10 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ("runs nobody has", "run_list", runs(True, PAGE, 0, metadata=(("text", "none"),)), 60, 0),
     ("count of runs", "run_count", runs(COUNTED), 2_500, 1),
     ("count of runs of a workflow", "run_count", runs(COUNTED, workflow_ids=ONE_WORKFLOW), 8_000, 1),
-    ("statuses of an hour's runs", "run_status_counts", runs(since=lambda c: c.at(HOUR)), 80_000, 4),
+    ("statuses of an hour's runs", "run_status_counts_of_window", statuses(since=lambda c: c.at(HOUR)), 1_800, 4),
+    ("statuses of all runs", "run_status_counts_of_window", statuses(), 4_300, 4),
+    ("statuses of a workflow's runs", "run_status_counts_of_window", statuses(workflow_ids=ONE_WORKFLOW), 1_300, 3),
+    ("statuses of child runs", "run_status_counts", statuses(parent_task_id=lambda c: c.row_id(5001)), 600, 2),
     ("ids of runs", "run_ids", runs(COUNTED), 2_500, COUNTED),
     ("ids of failed runs", "run_ids", runs(COUNTED, statuses=FAILED), 1_000, 399),
     ("tasks", "task_list", tasks(True, PAGE, 0), 1_000, PAGE),
@@ -300,13 +307,20 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
         "finished_buckets",
         lambda c: (
             c.tenant_id,
-            id_floor(c.at(ROWS) - timedelta(days=31)),
             c.at(HOUR),
             c.ends_at,
             timedelta(minutes=1),
         ),
-        40_000,
+        700,
         61,
+    ),
+    # Aggregates over everything: a few hundred entries of an index to a page.
+    (
+        "what finished in five hours",
+        "finished_buckets",
+        lambda c: (c.tenant_id, c.at(ROWS), c.ends_at, timedelta(minutes=5)),
+        2_500,
+        67,
     ),
     ("events", "event_list", events(PAGE, 0), 30, PAGE),
     ("events of a key", "event_list", events(PAGE, 0, keys=("key-3",)), 500, PAGE),

@@ -14,7 +14,17 @@ from datetime import UTC, datetime, timedelta
 from random import getrandbits
 from typing import Final
 
-__all__ = ["CLOCK_SLACK", "ID_MAX", "id_floor", "id_floor_of", "id_range", "id_time", "is_id", "new_id"]
+__all__ = [
+    "CLOCK_SLACK",
+    "ID_MAX",
+    "id_floor",
+    "id_floor_of",
+    "id_range",
+    "id_time",
+    "ids_surely_between",
+    "is_id",
+    "new_id",
+]
 
 #: An id may be this much older or younger than the `created_at` of its row: clocks, and ids drawn ahead of a batch.
 CLOCK_SLACK: Final = timedelta(minutes=1)
@@ -25,7 +35,8 @@ _MS_MAX: Final = (1 << 48) - 1
 #: The last id made: 48 bits of milliseconds, then the 74 that are neither version nor variant.
 _last = 0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_MS: Final = (datetime(9999, 12, 30, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_LAST: Final = datetime(9999, 12, 30, tzinfo=UTC)
+_LAST_MS: Final = (_LAST - _EPOCH) // timedelta(milliseconds=1)
 
 
 def new_id() -> str:
@@ -62,6 +73,13 @@ def id_range(since: datetime, until: datetime) -> tuple[str, str]:
         return first, id_floor(until + CLOCK_SLACK)
     except OverflowError:
         return first, ID_MAX
+
+
+def ids_surely_between(since: datetime, until: datetime) -> tuple[str, str]:
+    """The smallest id of rows that were certainly made between these instants, and the first that is greater than all
+    of theirs; only the times of others in `id_range` need to be compared."""
+    first, end = id_floor(min(since, _LAST) + CLOCK_SLACK), id_floor(max(until, _EPOCH) - CLOCK_SLACK)
+    return first, max(first, end)
 
 
 def id_time(id_text: str) -> datetime:

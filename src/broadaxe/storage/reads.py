@@ -21,7 +21,7 @@ import asyncpg
 import msgspec
 
 from broadaxe.core.lifecycle import SHOWN_AS, RunStatus, TaskEventType, TaskStatus
-from broadaxe.storage.ids import id_floor, id_floor_of, id_range, id_time
+from broadaxe.storage.ids import id_floor, id_floor_of, id_range, id_time, ids_surely_between
 from broadaxe.storage.metadata import metadata_arguments
 from broadaxe.storage.statements import statement
 
@@ -255,7 +255,8 @@ class Reads:
 
     async def run_status_counts(self, wanted: RunFilter) -> tuple[dict[RunStatus, int], int]:
         """Runs by status, every status being there, with 0 if need be; and how many of the RUNNING ones are evicted."""
-        rows = await self._pool.fetch(statement("reads/run_status_counts"), *_run_arguments(wanted))
+        name, arguments = _status_question(wanted)
+        rows = await self._pool.fetch(statement(name), *arguments)
         counts = dict.fromkeys(RunStatus, 0) | {RunStatus(row["status"]): row["runs"] for row in rows}
         return counts, sum(row["evicted"] for row in rows)
 
@@ -350,12 +351,10 @@ class Reads:
     # Counts -----------------------------------------------------------------------------------------------------
 
     async def finished_buckets(
-        self, tenant_id: str, since: datetime, until: datetime, width: timedelta, retention: timedelta
+        self, tenant_id: str, since: datetime, until: datetime, width: timedelta
     ) -> list[FinishedBucket]:
-        """Finished tasks per bucket. The caller aligns `since`; tasks made `retention` before it are not looked at."""
-        rows = await self._pool.fetch(
-            statement("reads/finished_buckets"), tenant_id, id_floor(since - retention), since, until, width
-        )
+        """Finished tasks per bucket; `since` is aligned by the caller."""
+        rows = await self._pool.fetch(statement("reads/finished_buckets"), tenant_id, since, until, width)
         return [FinishedBucket(row["starts_at"], row["succeeded"], row["failed"]) for row in rows]
 
     async def queue_counts(self, tenant_id: str) -> dict[str, int]:
@@ -540,6 +539,15 @@ def _run_arguments(wanted: RunFilter) -> tuple[object, ...]:
         wanted.idempotency_keys,
         wanted.evicted,
     )
+
+
+def _status_question(wanted: RunFilter) -> tuple[str, tuple[object, ...]]:
+    """The statement that counts runs by status, and its arguments: it only reads runs if something is asked of them."""
+    tenant_id, since, until, workflow_ids = wanted.tenant_id, wanted.since, wanted.until, wanted.workflow_ids
+    if wanted != RunFilter(tenant_id=tenant_id, since=since, until=until, workflow_ids=workflow_ids):
+        return "reads/run_status_counts", _run_arguments(wanted)
+    ids = *id_range(since, until), since, until, *ids_surely_between(since, until)
+    return "reads/run_status_counts_of_window", (tenant_id, *ids, workflow_ids)
 
 
 def _task_question(wanted: RunFilter, name: str) -> tuple[str, tuple[object, ...]]:

@@ -22,8 +22,6 @@ from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.rest.task_stats import places_with_rules, task_stats
 from broadaxe.storage.reads import RunFilter
 
-#: A task that finishes in a chart's window was made at most this long before it.
-LONGEST_TASK: Final = timedelta(days=31)
 NAMES_MAX: Final = 1_000
 WORKERS_SHOWN_MAX: Final = 1_000
 _AHEAD: Final = timedelta(days=1)
@@ -77,7 +75,7 @@ async def count_finished(
 ) -> wire.FinishedPoints:
     """Tasks that succeeded and failed over time."""
     since, until, width = window(created_after, finished_before)
-    buckets = await context.reads.finished_buckets(scope.tenant_id, since, until, width, LONGEST_TASK)
+    buckets = await context.reads.finished_buckets(scope.tenant_id, since, until, width)
     return wire.FinishedPoints(
         results=[
             wire.FinishedPoint(time=bucket.starts_at, SUCCEEDED=bucket.succeeded, FAILED=bucket.failed)
