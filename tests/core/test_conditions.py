@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from broadaxe.core.commands import CancelTasks, EventRequest, PushEvents, PutWorkflow, ReplayTasks
-from broadaxe.core.definition import ConditionAction, ConditionRule, TaskSpec, WorkflowSpec
+from broadaxe.core.definition import (
+    ConcurrencyRule,
+    ConditionAction,
+    ConditionRule,
+    LimitStrategy,
+    RateLimitUse,
+    TaskSpec,
+    WorkflowSpec,
+)
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import RunStatus, TaskStatus
 from broadaxe.errors import InvalidArgument
@@ -141,6 +150,44 @@ def test_at_the_same_instant_cancel_goes_before_skip_and_skip_before_going_on() 
     assert flow.all == {"a": C, "b": S, "c": S}
 
 
+@pytest.mark.parametrize(
+    ("conditions", "pushed", "ends"),
+    [
+        ((sleep(WAIT, 5), sleep(SKIP, 20), sleep(CANCEL, 30)), None, R),
+        ((sleep(WAIT, 20), sleep(SKIP, 5), sleep(CANCEL, 30)), None, S),
+        ((sleep(WAIT, 5, 0), sleep(WAIT, 30, 1), sleep(SKIP, 20)), None, S),
+        ((sleep(WAIT, 5, 0), sleep(WAIT, 30, 0), sleep(SKIP, 20)), None, R),
+        ((event(WAIT, "go"), sleep(SKIP, 20)), "go", S),
+        ((event(CANCEL, "go"), sleep(WAIT, 20)), "go", R),
+        ((event(WAIT, "go", 0), sleep(WAIT, 1, 1), sleep(SKIP, 20)), "go", S),
+    ],
+)
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["late", "restarted"])
+def test_the_first_list_decides_also_when_the_engine_looks_late(
+    conditions: tuple[ConditionRule, ...], pushed: str | None, ends: TaskStatus, is_restarted: bool
+) -> None:
+    flow = Flow(*conditions)
+    flow.end_a()
+    if is_restarted:
+        flow.world.restart()
+    flow.world.now_us += 60 * US_PER_S
+    if pushed is not None:
+        flow.push(pushed)
+    flow.world.settle()
+    # The worker was silent meanwhile.
+    assert flow.b in ((R, TaskStatus.QUEUED) if ends is R else (ends,))
+
+
+def test_an_event_that_came_before_the_last_sleep_does_not_count_as_late() -> None:
+    flow = Flow(event(WAIT, "go"), event(SKIP, "x", 0), sleep(SKIP, 5, 1), sleep(CANCEL, 7))
+    flow.end_a()
+    flow.push("x")
+    flow.world.restart()
+    flow.world.now_us += 60 * US_PER_S
+    flow.world.settle()
+    assert flow.b is S
+
+
 def test_all_groups_are_needed_and_what_came_true_stays_true() -> None:
     flow = Flow(event(WAIT, "x", 0), event(WAIT, "y", 1))
     flow.end_a()
@@ -166,6 +213,65 @@ def test_skipped_parents_skip_unless_the_task_says_itself_when_to_skip() -> None
         run = world.trigger()
         world.complete(world.task(run, "a"))
         assert world.statuses(run)["c"] is ends
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ends"),
+    [
+        ((parent(SKIP, "output.skipped", name="b"),), S),
+        ((parent(CANCEL, "output.skipped", name="b"), parent(SKIP, "false", name="b")), X),
+        ((parent(WAIT, "output.skipped", name="b"), parent(SKIP, "false", name="b")), R),
+    ],
+)
+@pytest.mark.parametrize("is_replayed", [False, True], ids=["once", "replayed"])
+def test_a_skipped_parent_says_that_it_was(
+    conditions: tuple[ConditionRule, ...], ends: TaskStatus, is_replayed: bool
+) -> None:
+    world = World()
+    world.put(task("a"), task("b", "a", conditions=(parent(SKIP, "true"),)), task("c", "b", conditions=conditions))
+    world.worker("a", "b", "c")
+    run = world.trigger()
+    world.complete(world.task(run, "a"))
+    if is_replayed:
+        world.do(CancelTasks((run,)))
+        world.do(ReplayTasks((world.task(run, "b"),)))
+    assert world.statuses(run)["c"] is ends
+
+
+def test_a_run_does_not_wait_for_a_slot_while_its_tasks_wait_for_conditions() -> None:
+    """The task that was queued has ended; the other one holds no slot and asks for none yet."""
+    world = World()
+    rule = ConcurrencyRule(expression="'all'", strategy=LimitStrategy.GROUP_ROUND_ROBIN, max_runs=1)
+    waits = task("b", conditions=(event(WAIT, "go"),))
+    world.put(task("a", schedule_timeout="5s"), waits, concurrency=(rule,))
+    world.worker("a", "b")
+    first, second, third = world.trigger(), world.trigger(), world.trigger()
+    world.advance(1)
+    assert world.statuses(first)["a"] is R
+    world.advance(10)
+    assert world.statuses(second) == {"a": X, "b": W}
+    world.do(CancelTasks((first,)))
+    fourth = world.trigger()
+    assert world.runs[second].concurrency_held == world.runs[third].concurrency_held == 0
+    assert world.statuses(fourth)["a"] is R
+    world.do(CancelTasks((fourth,)))
+    world.do(PushEvents((EventRequest(key="go", payload="{}"),)))
+    assert world.statuses(second)["b"] is R
+    assert world.runs[second].concurrency_held == 1
+
+
+def test_a_replay_puts_dynamic_limits_of_a_task_that_never_was_queued() -> None:
+    world = World()
+    use = RateLimitUse(key_expression="'user'", limit_expression="1", units=1)
+    spec = msgspec.structs.replace(task("b", "a"), rate_limits=(use,))
+    world.put(task("a"), spec)
+    world.worker("a", "b")
+    run = world.trigger()
+    world.fail(world.task(run, "a"))
+    assert world.statuses(run)["b"] is X
+    world.do(ReplayTasks((run,)))
+    world.complete(world.task(run, "a"))
+    assert world.statuses(run)["b"] is R
 
 
 def test_a_root_waits_for_its_conditions_from_the_start() -> None:

@@ -528,6 +528,19 @@ def test_a_replayed_child_is_awaited_again() -> None:
     assert (program.id, child) in program.world.decisions[-1].writes.finished_children
 
 
+def test_the_end_of_a_child_replayed_in_the_same_batch_is_not_told() -> None:
+    program = Program()
+    (ack,) = program.spawn("{}")
+    child = ack.children[0][2]
+    program.world.complete(child, '{"first": true}')
+    listed = ReportWaiting(program.stream, (EntryRef(program.id, program.invocation, 1, 1),), ())
+    program.world.batch(listed, ReplayTasks((child,)))
+    assert program.world.answers() == []
+    program.world.complete(child, '{"second": true}')
+    (told,) = program.world.answers()
+    assert isinstance(told, EntryCompleted)
+
+
 # Eviction --------------------------------------------------------------------------------------------------------
 
 

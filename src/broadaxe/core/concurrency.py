@@ -182,24 +182,33 @@ def leave(state: State, holder: Holder) -> None:
     if isinstance(holder, Task):
         if holder.run.keys is None:
             return
-        if holder.id in holder.run.held_back:
-            del holder.run.held_back[holder.id]
-    waiting = holder.waiting_entry
-    if waiting is not None:
-        holder.waiting_entry = None
-        waiting.holder = None
-        if waiting.is_filled:
-            # Its slot was just decided, and the same decision brought its holder to an end.
-            waiting.group.filled.pop(waiting, None)
-        else:
-            waiting.group.bury()
-        _touch(state, waiting.group)
+        run = holder.run
+        if holder.id in run.held_back:
+            del run.held_back[holder.id]
+            if not run.held_back:
+                # What else there is of the run waits for conditions, and these need no slot.
+                _stop_waiting(state, run)
+    _stop_waiting(state, holder)
     for entry in holder.entries:
         entry.holder = None
         entry.group.filled.pop(entry, None)
         _touch(state, entry.group)
     holder.entries = ()
     holder.held = 0
+
+
+def _stop_waiting(state: State, holder: Holder) -> None:
+    waiting = holder.waiting_entry
+    if waiting is None:
+        return
+    holder.waiting_entry = None
+    waiting.holder = None
+    if waiting.is_filled:
+        # Its slot was just decided, and the same decision brought its holder to an end.
+        waiting.group.filled.pop(waiting, None)
+    else:
+        waiting.group.bury()
+    _touch(state, waiting.group)
 
 
 def restore(state: State, holder: Holder, held: int) -> None:

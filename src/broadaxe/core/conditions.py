@@ -49,9 +49,16 @@ class Gate:
         kept = {action.value: wait.kept() for action, wait in self.waits.items()}
         return GateRow(self.task.id, self.is_open, waits.encoded(kept), self.fired)
 
-    def verdict(self) -> ConditionAction | None:
-        """What to do with the task, if that is decided."""
-        return next((action for action in _ACTIONS if action in self.waits and self.waits[action].is_over()), None)
+    def verdict(self, now_us: int) -> ConditionAction | None:
+        """What to do with the task, if that is decided. The clock may have passed several sleeps since anybody looked
+        (the engine was away): what came first counts all the same."""
+        over: dict[ConditionAction, int] = {}
+        for action in _ACTIONS:
+            if (wait := self.waits.get(action)) is not None:
+                waits.look_at_sleeps(wait, now_us)
+                if (at_us := wait.over_at_us()) is not None:
+                    over[action] = at_us
+        return min(over, key=over.__getitem__, default=None)
 
 
 class Decided(msgspec.Struct, frozen=True):

@@ -208,7 +208,7 @@ def _resolve(state: State, run: Run, position: int, now_us: int) -> bool:
 def pass_gate(state: State, gate: Gate, now_us: int) -> None:
     """A condition came true that the task behind the gate has."""
     task = gate.task
-    action = gate.verdict() if gate.is_open else None
+    action = gate.verdict(now_us) if gate.is_open else None
     if action is None:
         if gate.is_open:
             state.ledger.touch_gate(gate)
@@ -279,14 +279,16 @@ def _bring(
                 return task
             task.status = status
             is_first = task.retry_count == 0
-            if is_first and run.keys is not None:
-                _put_limits(state, run.keys.tasks[position], now_us)
+            if run.keys is not None:
+                _put_limits(state, run.keys.tasks[position], now_us, is_first=is_first)
             if plan is None:
                 attempts.enqueue(state, task, now_us, None if is_first else RETRY_PRIORITY)
             else:
                 attempts.postpone(state, task, plan.release_at_us, plan.message, now_us)
         case TaskStatus.SKIPPED:
             attempts.skip(state, task, now_us)
+            # Its children may be decided before anybody follows up on it.
+            conditions.judge(run, task)
         case TaskStatus.WAITING:
             attempts.wait(state, task, now_us)
         case _:
@@ -294,10 +296,11 @@ def _bring(
     return task
 
 
-def _put_limits(state: State, keys: TaskKeys, now_us: int) -> None:
-    """A task's dynamic limits come into force when it is created."""
+def _put_limits(state: State, keys: TaskKeys, now_us: int, *, is_first: bool) -> None:
+    """A task's dynamic limits come into force when it is queued first. A replay may be the first time, of a task that
+    ended before: it puts those that are not there."""
     for limit in keys.limits:
-        if limit.limit is not None:
+        if limit.limit is not None and (is_first or limit.key not in state.limits):
             ratelimits.put_dynamic(state, limit.key, limit.limit, limit.window_us, now_us)
 
 

@@ -352,6 +352,7 @@ def child_replayed(state: State, run: Run) -> None:
         if log.queue.index(entry) < log.next:
             log.next -= 1
         log.queue.remove(entry)
+    state.ledger.withdraw(_ref(entry))
     state.ledger.touch_entry(entry)
 
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from broadaxe.core.claims import expires_at_us, run_id_of
-from broadaxe.core.commands import RefusedRequest
+from broadaxe.core.commands import EntryRef, RefusedRequest
 from broadaxe.core.decision import (
     ClaimRow,
     CronTick,
     Decision,
     DurableBranchRow,
     Effect,
+    EntryCompleted,
     EventRow,
     ExpressionFailureRow,
     NewRun,
@@ -266,6 +267,10 @@ class Ledger:
 
     def emit(self, effect: Effect) -> None:
         self._effects.append(effect)
+
+    def withdraw(self, ref: EntryRef) -> None:
+        """The entry has no result any more: what was to be sent of it in this batch has nothing to say."""
+        self._effects = [e for e in self._effects if not (isinstance(e, EntryCompleted) and e.ref == ref)]
 
     def drain(self) -> Decision:
         """The final state of everything noted since the last drain."""

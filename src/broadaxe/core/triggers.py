@@ -373,7 +373,7 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
     state.ledger.add_event(row)
     if state.quotas is not None:
         quotas.take(state, Resource.EVENT, 1, now_us)
-    waits.offer(state, Shown(event.key, event.scope, event.payload))
+    waits.offer(state, Shown(event.key, event.scope, event.payload), now_us)
     run_ids: list[str] = []
     for workflow, matches in state.event_patterns.matching(event.key):
         version = workflow.latest

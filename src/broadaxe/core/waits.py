@@ -70,6 +70,7 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
 
     condition: Condition
     due_at_us: int | None
+    """When the sleep is over, or when the event came."""
     data: str | None
 
 
@@ -83,7 +84,8 @@ class PastEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Wait:
-    """Conditions and how far they are. `due_at_us` is the earliest sleep still needed, None without one."""
+    """Conditions and how far they are: `due` is when a sleep is over, and when an event came; `data` what came true
+    brought. `due_at_us` is the earliest sleep still needed, None without one."""
 
     __slots__ = ("conditions", "data", "due", "due_at_us", "is_armed", "owner")
 
@@ -114,8 +116,18 @@ class Wait:
 
     def is_over(self) -> bool:
         """Whether every group has a condition that came true."""
-        done = {condition.group for condition, data in zip(self.conditions, self.data, strict=True) if data is not None}
-        return all(condition.group in done for condition in self.conditions)
+        return self.over_at_us() is not None
+
+    def over_at_us(self) -> int | None:
+        """When the last group had one that came true; None while a group has none."""
+        first: dict[int, int] = {}
+        for condition, due_at_us, data in zip(self.conditions, self.due, self.data, strict=True):
+            if data is not None:
+                at_us = due_at_us or 0
+                first[condition.group] = min(at_us, first.get(condition.group, at_us))
+        if any(condition.group not in first for condition in self.conditions):
+            return None
+        return max(first.values(), default=0)
 
     def open_events(self) -> list[Interest]:
         """The events it still needs, in the order of the conditions."""
@@ -208,14 +220,14 @@ def encoded(data: object) -> str:
 def ring(state: State, wait: Wait, now_us: int) -> None:
     """A sleep of the wait is over: every one that is due by now."""
     wait.due_at_us = None
-    _sleep_over(wait, now_us)
+    look_at_sleeps(wait, now_us)
     _set_alarm(state, wait)
     state.advanced.append(wait)
 
 
 def look_at_once(state: State, wait: Wait, past: Sequence[PastEvent], now_us: int) -> None:
     """What a new wait finds satisfied already: sleeps of no length, and stored events it looks back at."""
-    _sleep_over(wait, now_us)
+    look_at_sleeps(wait, now_us)
     for position, condition in enumerate(wait.conditions):
         if condition.since_us is None or condition.scope is None:
             continue
@@ -224,13 +236,13 @@ def look_at_once(state: State, wait: Wait, past: Sequence[PastEvent], now_us: in
         ]
         for event in sorted(events, key=lambda event: event.seen_at_us, reverse=True):
             if _is_met(condition, Shown(event.key, event.scope, event.payload)):
-                wait.data[position] = event.payload
+                wait.due[position], wait.data[position] = now_us, event.payload
                 break
     state.advanced.append(wait)
 
 
-def offer(state: State, event: Shown) -> None:
-    """Shows a pushed event to every armed wait that may want it."""
+def offer(state: State, event: Shown, now_us: int) -> None:
+    """Shows an event that is pushed now to every armed wait that may want it."""
     for wait in state.waits_for_events.candidates(event):
         met = [
             position
@@ -240,7 +252,7 @@ def offer(state: State, event: Shown) -> None:
         if not met:
             continue
         for position in met:
-            wait.data[position] = event.payload
+            wait.due[position], wait.data[position] = now_us, event.payload
         # Conditions that are still open may be found at the place of one that was met.
         still_open = {place_of(interest) for interest in wait.open_events()}
         for position in met:
@@ -254,7 +266,8 @@ def _is_met(condition: Condition, event: Shown) -> bool:
     return not condition.is_sleep and event.meets(condition.event_key, condition.scope, condition.expression)
 
 
-def _sleep_over(wait: Wait, now_us: int) -> None:
+def look_at_sleeps(wait: Wait, now_us: int) -> None:
+    """What the wait slept for is over by now."""
     for position, condition in enumerate(wait.conditions):
         due_at_us = wait.due[position]
         if due_at_us is not None and due_at_us <= now_us and wait.data[position] is None:
