@@ -194,7 +194,7 @@ class Books:
                 self._doubt(worker.id, now_us)
             (self.listening.add if worker.is_listening else self.listening.discard)(worker.id)
 
-        starts = list(_attempts(decision.effects))
+        starts = list(attempts(decision.effects))
         self._check_attempts(starts, now_us)
         for new_run in writes.new_runs:
             self._check_burst(new_run.row, now_us, replayed)
@@ -484,6 +484,12 @@ class Books:
         told = set(told)
         for new_task in decision.writes.new_tasks:
             told |= self._task_words(new_task.row.id).dynamic
+        for entry in decision.writes.task_events:
+            if entry.type is TaskEventType.QUEUED:
+                # One that waited for its conditions, or is replayed and had not come so far before.
+                dynamic = self._task_words(entry.task_id).dynamic
+                is_first = entry.retry_count == 0
+                told |= dynamic if is_first else {key for key in dynamic if key not in self.limits}
         consumed: Counter[str] = Counter()
         uses: set[str] = set()
         for task_id in consumers:
@@ -854,7 +860,7 @@ def _definitions(workflow: WorkflowDefinition) -> list[TaskDefinition]:
     return [*workflow.tasks, *(definition for definition in extra if definition is not None)]
 
 
-def _attempts(effects: Iterable[Effect]) -> Iterable[StartAttempt]:
+def attempts(effects: Iterable[Effect]) -> Iterable[StartAttempt]:
     for effect in effects:
         if isinstance(effect, StartAttempt):
             yield effect

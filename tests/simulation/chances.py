@@ -18,6 +18,8 @@ from broadaxe.core.definition import (
     ClaimMethod,
     Comparator,
     ConcurrencyRule,
+    ConditionAction,
+    ConditionRule,
     FilterSpec,
     IdempotencyRule,
     LabelRequirement,
@@ -42,6 +44,23 @@ NUMBERS: Mapping[str, Callable[[Payload, Payload], int]] = {
     "input.n": lambda i, _: i["n"],
     "input.n + 2": lambda i, _: i["n"] + 2,
 }
+#: Conditions on what a parent said, and on what an event brings.
+PARENT_CONDITIONS: Mapping[str, Callable[[Payload], object]] = {
+    "": lambda _: True,
+    "output.n == 1": lambda output: output["n"] == 1,
+    "output.n > 0": lambda output: output["n"] > 0,
+    "!has(output.n)": lambda output: "n" not in output,
+    "output.skipped": lambda output: output["skipped"],
+    "output.n": lambda output: output["n"],
+}
+EVENT_CONDITIONS: Mapping[str, Callable[[Payload], object]] = {
+    "": lambda _: True,
+    "input.k == 'A'": lambda payload: payload["k"] == "A",
+    "input.n > 1": lambda payload: payload["n"] > 1,
+    "input.nowhere == 1": lambda payload: payload["nowhere"] == 1,
+}
+#: Events that conditions wait for; the last one starts workflows as well.
+CONDITION_KEYS = ("g0", "g1", "key")
 ACTIONS = ("s:a", "s:b", "s:c")
 NAMES = ("w0", "w1", "w2", "w3")
 STATIC_LIMITS = ("k1", "k2")
@@ -74,6 +93,7 @@ class Chances:
         self.durables = random_.choice((0.0, 0.0, 0.4, 0.8))
         self.asks = random_.choice((0.0, 0.0, 0.3))
         self.strategies = random_.sample(list(LimitStrategy), random_.randint(1, 5))
+        self.gates = random_.choice((0.0, 0.0, 0.4, 0.8))
 
     def at(self, probability: float) -> bool:
         return self.random.random() < probability
@@ -87,7 +107,10 @@ class Chances:
         for number in range(count):
             before = [task.name for task in tasks]
             parents = tuple(chance.sample(before, min(len(before), chance.randint(0, 2))))
-            tasks.append(self.task(f"t{number}", parents))
+            task = self.task(f"t{number}", parents)
+            if self.at(self.gates):
+                task = msgspec.structs.replace(task, conditions=self.conditions(parents))
+            tasks.append(task)
         sticky = chance.choice(list(Sticky)) if self.at(self.sticky) else None
         is_key_asked_for = self.at(self.asks)
         rules = self.rules() if not is_key_asked_for and self.at(self.flow * 0.6) else ()
@@ -105,6 +128,36 @@ class Chances:
             if self.at(self.filters)
             else (),
         )
+
+    def conditions(self, parents: tuple[str, ...]) -> tuple[ConditionRule, ...]:
+        """Up to three lists, each with one or two groups of one or two elements."""
+        chance = self.random
+        actions = chance.sample(list(ConditionAction), chance.choice((1, 1, 2, 3)))
+        return tuple(
+            self.condition(action, group, parents)
+            for action in actions
+            for group in range(chance.choice((1, 1, 2)))
+            for _ in range(chance.choice((1, 1, 2)))
+        )
+
+    def condition(self, action: ConditionAction, group: int, parents: tuple[str, ...]) -> ConditionRule:
+        chance = self.random
+        kind = chance.choice(("parent", "parent", "sleep", "event", "event"))
+        if kind == "parent" and parents:
+            expression = chance.choice(list(PARENT_CONDITIONS))
+            return ConditionRule(action=action, group=group, parent=chance.choice(parents), expression=expression)
+        if kind == "sleep":
+            seconds = chance.choice((0, 1, 1, 5, 60))
+            sleep = f"{seconds}s"
+            key = chance.choice((f"sleep:{sleep}", "same"))
+            return ConditionRule(action=action, group=group, sleep=sleep, sleep_us=seconds * US_PER_S, data_key=key)
+        event_key, expression = chance.choice(CONDITION_KEYS), chance.choice(list(EVENT_CONDITIONS))
+        key = chance.choice((event_key, event_key, "same"))
+        return ConditionRule(action=action, group=group, event_key=event_key, expression=expression, data_key=key)
+
+    def output(self) -> str:
+        """What a worker returns."""
+        return self.random.choice(('{"by":"worker"}', "{}", '{"n":0}', '{"n":1}', '{"n":1}', '{"n":2}'))
 
     def idempotency(self) -> IdempotencyRule:
         chance = self.random

@@ -172,7 +172,8 @@ class DurableBooks:
 
     def _check_wait(self, was: DurableEntryRow, entry: DurableEntryRow) -> None:
         for before, after in zip(_conditions(was), _conditions(entry), strict=True):
-            hold((before.condition, before.due_at_us) == (after.condition, after.due_at_us), "a condition moved", entry)
+            is_kept = before.due_at_us == after.due_at_us or (before.due_at_us is None and after.data is not None)
+            hold(before.condition == after.condition and is_kept, "a condition moved", entry)
             hold(before.data is None or before.data == after.data, "other data of a condition", entry)
 
     def _check_data(self, entry: DurableEntryRow) -> None:

@@ -74,8 +74,9 @@ from broadaxe.errors import BroadaxeError, IdempotencyCollision
 from tests.simulation import almanac
 from tests.simulation.almanac import Almanac
 from tests.simulation.books import Books, hold
-from tests.simulation.chances import ACTIONS, NAMES, STATIC_LIMITS, Chances
+from tests.simulation.chances import ACTIONS, CONDITION_KEYS, NAMES, STATIC_LIMITS, Chances
 from tests.simulation.durable_books import DurableBooks
+from tests.simulation.gate_books import GateBooks
 from tests.simulation.memory import check_empty, check_logs, check_timers, compare, demand_all, picture
 from tests.simulation.programs import EVENT_KEYS, Invocation, Program, Transcripts, Worker, program, some_conditions
 from tests.simulation.tables import DAY_US, Store, Tables
@@ -129,6 +130,7 @@ class Life:
         self.durable_books = DurableBooks(self.tables, self.transcripts)
         self.stories = Stories(self.tables, self.transcripts)
         self.twins: list[Twin] = []
+        self.gate_books = GateBooks(self.tables, self.books)
         self.now_us = START_US
         self.ids = 0
         self.sessions = 0
@@ -227,6 +229,8 @@ class Life:
         before = self.picture_of(self.tenant) if crash is Crash.BEFORE_COMMIT else None
         self.read_missing(commands)
         replies: list[Reply | BroadaxeError] = []
+        marks: list[tuple[int, int]] = []
+        ledger = self.tenant._state.ledger
         for place, command in enumerate(commands):
             expected = self.is_current(command) if place == 0 else None
             try:
@@ -235,6 +239,8 @@ class Life:
                 hold(place != 0 or not self.may_have_signals(command), "a signal is refused", command, error)
                 replies.append(error)
                 continue
+            finally:
+                marks.append((len(ledger._task_events), len(ledger._events)))
             if isinstance(command, ReportWaiting):
                 self.durable_books.list(command)
             hold(expected is None or not isinstance(reply, Accepted) or reply.is_current is expected, "fence", command)
@@ -244,7 +250,7 @@ class Life:
         if before is not None:
             self.load(before)
             return []
-        self.commit(decision, commands, replies, rang)
+        self.commit(decision, commands, replies, rang, marks)
         if crash is Crash.NOWHERE or crash is Crash.WHILE_TELLING:
             self.heed(commands, replies)
         effects = decision.effects
@@ -264,7 +270,7 @@ class Life:
                 break
             rang = self.is_due()
             decision = self.tenant.settle(self.now_us)
-            self.commit(decision, [], [], rang)
+            self.commit(decision, [], [], rang, [])
             self.tell(decision.effects)
         else:
             hold(False, "settling does not come to rest")
@@ -285,7 +291,12 @@ class Life:
         return due_us is not None and due_us <= self.now_us
 
     def commit(
-        self, decision: Decision, commands: list[Command], replies: list[Reply | BroadaxeError], rang: bool
+        self,
+        decision: Decision,
+        commands: list[Command],
+        replies: list[Reply | BroadaxeError],
+        rang: bool,
+        marks: list[tuple[int, int]],
     ) -> None:
         if decision.writes:
             self.tables.commit(decision.writes)
@@ -308,6 +319,7 @@ class Life:
         self.durable_books.observe(decision, replayed=replayed, is_at_rest=is_at_rest)
         check_logs(self.tenant, self.tables, {entry.task_id for entry in decision.writes.durable_entries})
         self.stories.observe(decision, commands, replies, self.now_us)
+        self.gate_books.observe(decision, commands, marks, self.now_us, is_at_rest=is_at_rest)
         for collision in collisions:
             self.books.triggers.check_collision(collision, self.now_us)
         self.almanac.observe(decision, commands, self.now_us, is_at_rest=is_at_rest)
@@ -324,6 +336,8 @@ class Life:
         ]
         deadlines += [row.trigger_at_us for row in tables.schedules.values()]
         if (first_due_us := self.durable_books.first_due_us()) is not None:
+            deadlines.append(first_due_us)
+        if (first_due_us := self.gate_books.first_due_us(self.now_us)) is not None:
             deadlines.append(first_due_us)
         if deadlines:
             due_us = self.tenant.next_due_us()
@@ -607,6 +621,8 @@ class Life:
         chance, chances = self.random, self.chances
         if chance.random() < chances.plans * 0.3:
             return almanac.command(chances, self.tables, self.now_us, f"mark-{self.ids}-{chance.random()}")
+        if chances.at(chances.gates * 0.3):
+            return self.event(chance.choice(CONDITION_KEYS), chances.payload())
         roll = chance.randint(0, 99)
         if roll < 28:
             names = chance.choices(NAMES[:2] if chance.random() < 0.8 else NAMES, k=chance.choice((1, 1, 2, 4)))
@@ -748,7 +764,7 @@ class Life:
                 return ReportAttempt(task_id, retry_count, Outcome.FAILED, "broke", chance.random() < 0.8, after_us)
             case _:
                 is_asked = self.tables.task_rows[task_id].name == KEY_TASK_NAME
-                output = self.chances.answer() if is_asked else '{"by":"worker"}'
+                output = self.chances.answer() if is_asked else self.chances.output()
                 return ReportAttempt(task_id, retry_count, Outcome.COMPLETED, output)
 
     def user_command(self) -> Command | None:
@@ -782,16 +798,17 @@ class Life:
             done = [attempt for peer in self.peers.values() for attempt in peer.attempts]
             for peer in self.peers.values():
                 peer.attempts.clear()
-            self.act([ReportAttempt(task_id, retry, Outcome.COMPLETED, "{}") for task_id, retry in done])
+            said = self.chances.output
+            self.act([ReportAttempt(task_id, retry, Outcome.COMPLETED, said()) for task_id, retry in done])
             if not done:
                 due_us = self.tenant.next_due_us()
+                wanted = self.wanted_events()
                 if not self.tables.live:
                     # Nothing but schedules is left, which may be months away.
                     due_us = min(row.trigger_at_us for row in self.tables.schedules.values())
-                hold(due_us is not None, "nothing will ever happen", list(self.tables.live))
-                assert due_us is not None
-                self.now_us = max(self.now_us, due_us)
-                self.act([*self.heartbeats(), *self.wanted_events()])
+                hold(due_us is not None or bool(wanted), "nothing will ever happen", list(self.tables.live))
+                self.now_us = max(self.now_us, due_us or 0)
+                self.act([*self.heartbeats(), *wanted])
         hold(not self.tables.live, "runs do not end", list(self.tables.live))
         hold(not self.tables.schedules, "schedules do not fire", self.tables.schedules)
         for run_id, run in self.tables.runs.items():
@@ -825,8 +842,13 @@ class Life:
             for key in entry.event_keys
             for scope in ("S", "T")
         }
+        conditions = self.gate_books.wanted()
+        # Those that wait for what starts workflows would never come to an end.
+        endless = conditions.pop(CONDITION_KEYS[-1], set())
+        keys |= {(key, "S") for key in conditions}
         payload = '{"k":"A","u":"x","n":2,"nowhere":1}'
-        return [PushEvents((EventRequest(key=key, payload=payload, scope=scope),)) for key, scope in sorted(keys)]
+        pushes = [PushEvents((EventRequest(key=key, payload=payload, scope=scope),)) for key, scope in sorted(keys)]
+        return [*pushes, *([CancelTasks(tuple(sorted(endless)))] if endless else [])]
 
     def depart(self) -> None:
         """All workers go; what is left in memory is what a tenant at rest may hold."""
