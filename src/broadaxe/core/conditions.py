@@ -167,3 +167,9 @@ def judge(run: Run, task: Task) -> None:
             run.verdicts.add((position, index))
         else:
             run.verdicts.discard((position, index))
+
+
+def forget_verdicts(run: Run, task: Task) -> None:
+    """The task starts anew: what conditions on it came to is past."""
+    if run.verdicts:
+        run.verdicts.difference_update(run.version.watchers.get(task.position, ()))

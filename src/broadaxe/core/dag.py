@@ -148,6 +148,7 @@ def _reset(state: State, task: Task, now_us: int) -> None:
         waits.arm_log(state, task.log)
     if task.gate is not None:
         conditions.forget_fired(state, task.gate)
+    conditions.forget_verdicts(task.run, task)
     state.ledger.touch_task(task)
     state.ledger.record(task, TaskEventType.RETRIED_BY_USER, now_us)
 

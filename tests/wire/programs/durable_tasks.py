@@ -1,4 +1,4 @@
-"""Durable tasks of every kind of operation, and DAGs whose tasks have conditions."""
+"""Durable tasks of every kind of operation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from gallery.cue import Cue, gate, tell
-from hatchet_sdk import Context, DurableContext, Hatchet, ParentCondition, SleepCondition, UserEventCondition, or_
+from hatchet_sdk import Context, DurableContext, Hatchet, SleepCondition, UserEventCondition, or_
 from hatchet_sdk.exceptions import NonDeterminismError
 from hatchet_sdk.runnables.eviction import EvictionPolicy
 from hatchet_sdk.runnables.workflow import BaseWorkflow
@@ -134,25 +134,5 @@ def workflows(hatchet: Hatchet) -> list[BaseWorkflow[Any]]:
         await ctx.aio_sleep_for(timedelta(seconds=cue.n))
         return {"invocation": ctx.invocation_count}
 
-    dag = hatchet.workflow(name="durable-conditional", input_validator=Cue)
-
-    @dag.task(name="first")
-    async def first(cue: Cue, ctx: Context) -> dict[str, int]:
-        return {"n": cue.n}
-
-    @dag.task(
-        name="waits",
-        parents=[first],
-        wait_for=[or_(SleepCondition(timedelta(minutes=5)), UserEventCondition(event_key="conditional:go"))],
-        skip_if=[ParentCondition(parent=first, expression="output.n == 1")],
-        cancel_if=[ParentCondition(parent=first, expression="output.n == 2")],
-    )
-    async def waits(cue: Cue, ctx: Context) -> dict[str, Any]:
-        return {"brought": ctx.trigger_data["conditional:go"]}
-
-    @dag.task(name="last", parents=[waits])
-    async def last(cue: Cue, ctx: Context) -> dict[str, Any]:
-        return {"was_skipped": ctx.was_skipped(waits)}
-
     durable = [sleeper, waiter, looker, either, parent, fickle, three_sleeps, racer, never_evicted]
-    return [kid, pair, dag, *durable]
+    return [kid, pair, *durable]

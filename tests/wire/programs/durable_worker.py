@@ -1,11 +1,11 @@
-"""A worker with ten durable slots that offers durable tasks (`python -m programs.durable_worker`)."""
+"""A worker with ten durable slots that offers durable tasks and conditions (`python -m programs.durable_worker`)."""
 
 from __future__ import annotations
 
 import argparse
 
 from hatchet_sdk import Hatchet
-from programs import durable_tasks
+from programs import conditions, durable_tasks
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, required=True, help="of ordinary tasks; durable ones have 10")
     given = parser.parse_args()
     hatchet = Hatchet()
-    offers = durable_tasks.workflows(hatchet)
+    offers = [*durable_tasks.workflows(hatchet), *conditions.workflows(hatchet)]
     hatchet.worker(given.name, slots=given.slots, durable_slots=10, workflows=offers).start()
 
 
