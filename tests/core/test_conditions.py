@@ -198,6 +198,16 @@ def test_all_groups_are_needed_and_what_came_true_stays_true() -> None:
     assert flow.b in (R, TaskStatus.QUEUED)
 
 
+@pytest.mark.parametrize("expressions", [("", "input.n > 1"), ("input.n < 5", "input.n == 1 || input.n == 9")])
+def test_two_conditions_on_one_event_wait_each_for_its_own(expressions: tuple[str, str]) -> None:
+    flow = Flow(*(event(WAIT, "go", group, expression) for group, expression in enumerate(expressions)))
+    flow.end_a()
+    flow.push("go", '{"n":0}')
+    assert flow.b is W
+    flow.push("go", '{"n":9}')
+    assert flow.b is R
+
+
 def test_a_parent_that_failed_cancels_whatever_the_conditions_say() -> None:
     flow = Flow(parent(SKIP, "true"), sleep(WAIT, 5))
     flow.world.fail(flow.world.task(flow.run, "a"))
