@@ -167,7 +167,11 @@ class DurableBooks:
     def _is_last(self, before: dict[Place, DurableEntryRow], place: Place) -> bool:
         """Whether all there was behind the place was spawned, or refused, together with it."""
         at_us = before[place].created_at_us
-        behind = [entry for (_, node_id), entry in before.items() if node_id > place[1] and entry.is_on_path]
+        behind = [
+            entry
+            for (_, node_id), entry in before.items()
+            if node_id > place[1] and entry.is_on_path and entry.kind is not EntryKind.SIGNAL
+        ]
         return all(entry.kind is EntryKind.RUN and entry.created_at_us == at_us for entry in behind)
 
     def _check_wait(self, was: DurableEntryRow, entry: DurableEntryRow) -> None:

@@ -6,13 +6,16 @@ import asyncio
 import random
 
 import asyncpg
+import msgspec
 import pytest
 
 from broadaxe.core import firing
 from broadaxe.core.calendar import Cron
 from broadaxe.core.claims import Claims
 from broadaxe.core.decision import Writes
+from broadaxe.core.durable_log import Entry
 from broadaxe.core.state import State
+from broadaxe.core.waits import Wait
 from tests.simulation.books import Broken
 from tests.simulation.life import Crash, Life
 from tests.simulation.postgres import Postgres
@@ -57,6 +60,38 @@ def test_a_seed_lives_the_same_life_twice() -> None:
     assert first.tables.history == second.tables.history
     assert first.tables.tasks == second.tables.tasks
     assert (first.steps, first.commands, first.crashes) == (second.steps, second.commands, second.crashes)
+
+
+def test_programs_end_as_they_do_without_disturbance() -> None:
+    """Every life compares; here are enough programs that something happened to, and hardly one is left undecided."""
+    twins = [twin for seed in (0, 2, 3, 5, 6) for twin in _durable_life(seed).twins]
+    disturbed = [twin for twin in twins if twin.story.invocations > 1]
+    assert len(twins) > 100
+    assert len(disturbed) > 40
+    assert max(twin.story.invocations for twin in disturbed) > 5
+    assert sum(twin.has_output for twin in disturbed) > 25
+    assert sum(twin.has_tie for twin in twins) < len(twins) / 50
+
+
+def test_a_result_that_an_eviction_changes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fired = Wait.fired
+
+    def knows_too_much(wait: Wait) -> dict[str, list[msgspec.Raw]]:
+        brought = fired(wait)
+        if isinstance(wait.owner, Entry) and wait.owner.log.invocation_count > 1:
+            brought["again"] = [msgspec.Raw(b"{}")]
+        return brought
+
+    monkeypatch.setattr(Wait, "fired", knows_too_much)
+    with pytest.raises(Broken, match=r"another output|an entry ends otherwise"):
+        _durable_life(0)
+
+
+def _durable_life(seed: int) -> Life:
+    life = Life(seed)
+    life.chances.durables = 0.8
+    life.live(120)
+    return life
 
 
 def test_the_books_notice_a_lost_batch() -> None:

@@ -244,8 +244,8 @@ class Twin:
         self.steps = steps
         self.task_id = ""
         self.has_tie = False
-        self.placed: list[Place] = []
-        """In the order in which results came."""
+        self.has_output = False
+        """The task was completed, with the same output."""
 
     def live(self, stories: Stories) -> None:
         story = self.story
@@ -350,6 +350,7 @@ class Twin:
         invocation = self._invocation
         hold(invocation.outcome == "", "undisturbed it does not end", self.story.task_id, invocation.takes)
         hold(invocation.output() == output, "another output", self.story.task_id, output)
+        self.has_output = True
         return ReportAttempt(self.task_id, 0, Outcome.COMPLETED, output)
 
     def _act(self, commands: list[Command], now_us: int) -> list[object]:
