@@ -19,10 +19,12 @@ import asyncpg
 import pytest
 
 from broadaxe.core.lifecycle import RunStatus
-from broadaxe.storage import calendar, event_reads, reads
+from broadaxe.storage import calendar, event_reads, log_reads, reads
 from broadaxe.storage.calendar import ScheduleFilter
 from broadaxe.storage.event_reads import EventFilter
 from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of
+from broadaxe.storage.log_reads import LogFilter
+from broadaxe.storage.pages import ById, ByTime
 from broadaxe.storage.reads import POOL_SETTINGS, RunFilter
 from broadaxe.storage.statements import statement
 from tests.conftest import TEMPLATE, with_database
@@ -115,9 +117,21 @@ def crowd(crowded: str, _fixture_loop: Any) -> Crowd:
 Arguments = Callable[[Crowd], Sequence[object]]
 
 
-def runs(*more: object, **wanted: Any) -> Arguments:
+#: Where a page begins: behind the row with this number, or at the front.
+After = int | None
+
+
+def _by_id(crowd: Crowd, after: After) -> ById | None:
+    return None if after is None else ById(crowd.row_id(after))
+
+
+def _id(crowd: Crowd, after: After) -> str | None:
+    return None if after is None else crowd.row_id(after)
+
+
+def runs(*more: object, after: After = None, **wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
-        return *reads._run_arguments(_run_filter(crowd, **wanted)), *more
+        return *reads._run_arguments(_run_filter(crowd, **wanted), _by_id(crowd, after)), *more
 
     return arguments
 
@@ -126,20 +140,23 @@ def statuses(**wanted: Any) -> Arguments:
     return lambda crowd: reads._status_question(_run_filter(crowd, **wanted))[1]
 
 
-def tasks(*more: object, **wanted: Any) -> Arguments:
+def tasks(*more: object, after: After = None, **wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
-        _, of_filter = reads._task_question(_run_filter(crowd, **wanted), "")
-        return *of_filter, *more
+        _, of_filter, runs_end = reads._task_question(_run_filter(crowd, **wanted), "", _by_id(crowd, after))
+        # A count has one more argument, a list three.
+        return *of_filter, *more, *(runs_end if len(more) > 1 else ())
 
     return arguments
 
 
-def events(*more: object, question: Any = event_reads._list_question, **wanted: Any) -> Arguments:
+def events(*more: object, after: After = None, question: Any = None, **wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
         chosen = EventFilter(
             tenant_id=crowd.tenant_id, since=crowd.at(ROWS), until=crowd.ends_at, **_resolved(crowd, wanted)
         )
-        _, of_filter = question(chosen)
+        _, of_filter = (
+            event_reads._list_question(chosen, _by_id(crowd, after)) if question is None else question(chosen)
+        )
         return *of_filter, *more
 
     return arguments
@@ -157,13 +174,26 @@ def schedules(*more: object, **wanted: Any) -> Arguments:
     return arguments
 
 
+def schedule_page(order: str, *, after: After = None, offset: int = 0, **wanted: Any) -> Arguments:
+    def arguments(crowd: Crowd) -> Sequence[object]:
+        at = None if after is None else crowd.at(after) + timedelta(days=30)
+        return *schedules(order, PAGE, offset, **wanted)(crowd), _id(crowd, after), at
+
+    return arguments
+
+
 def logs(**wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
         first, last = wanted.get("between", (ROWS, 0))
-        since, until = crowd.at(first), crowd.at(last)
+        newest_first = wanted.get("newest_first", True)
+        place = (
+            None if wanted.get("after") is None else ByTime(crowd.at(wanted["after"]), crowd.row_id(wanted["after"]))
+        )
+        window = LogFilter(since=crowd.at(first), until=crowd.at(last))
+        since, until, bound = log_reads._bounds(window, newest_first, place)
         return (
             crowd.tenant_id,
-            id_floor(since - CLOCK_SLACK),
+            id_floor(crowd.at(first) - CLOCK_SLACK),
             since,
             until,
             wanted.get("search"),
@@ -171,9 +201,10 @@ def logs(**wanted: Any) -> Arguments:
             None,
             wanted.get("workflows"),
             None,
-            wanted.get("newest_first", True),
+            newest_first,
             PAGE,
             0,
+            *bound,
         )
 
     return arguments
@@ -181,8 +212,29 @@ def logs(**wanted: Any) -> Arguments:
 
 def crons(**wanted: Any) -> Arguments:
     order = wanted.pop("order", "createdAt DESC")
+    after = wanted.pop("after", None)
     names = ("cron", "workflow_id", "workflow_name", "name", "keys", "values")
-    return lambda c: (c.tenant_id, *(wanted.get(name) for name in names), order, PAGE, 0)
+    name = None if after is None else f"cron-{after}"
+    return lambda c: (
+        c.tenant_id,
+        *(wanted.get(name) for name in names),
+        order,
+        PAGE,
+        0,
+        _id(c, after),
+        name,
+    )
+
+
+def filters(
+    *, workflows: Sequence[str] | None = None, scopes: Sequence[str] | None = None, after: After = None
+) -> Arguments:
+    return lambda c: (c.tenant_id, workflows, scopes, PAGE, 0, _id(c, after))
+
+
+def rate_limits(order: str, *, after: After = None) -> Arguments:
+    key, number = (None, None) if after is None else (f"user-{after}", after)
+    return lambda c: (c.tenant_id, "", order, PAGE, 0, COUNTED if after is None else 0, key, number)
 
 
 def _run_filter(crowd: Crowd, **wanted: Any) -> RunFilter:
@@ -208,6 +260,8 @@ def _of_page(*more: object) -> Arguments:
 
 NIL = "00000000-0000-0000-0000-000000000000"
 ONE_WORKFLOW = (Crowd.workflow_id(3),)
+WORKER = Crowd.worker_id(3)
+SAME = (("same", "same"),)
 HOUR = 36_000
 """Rows of the last hour."""
 
@@ -300,8 +354,14 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ("count of tasks of a worker", "task_count", tasks(COUNTED, worker_id=Crowd.worker_id(3)), 10_000, 1),
     ("count of tasks by a number", "task_count_of_runs", tasks(COUNTED, metadata=(("number", "501"),)), 100, 1),
     ("tasks of a page of runs", "tasks_of_runs", _of_page(True, 1_000), 500, 46),
-    ("history of a page of runs", "run_events", lambda c: (c.tenant_id, _page_ids(c), 5_000), 600, 44),
-    ("history of a task", "task_events", lambda c: (c.tenant_id, c.row_id(1), None, 1_000, 0), 40, 1),
+    (
+        "history of a page of runs",
+        "run_events",
+        lambda c: (c.tenant_id, _page_ids(c), 5_000, None, None, None),
+        600,
+        44,
+    ),
+    ("history of a task", "task_events", lambda c: (c.tenant_id, c.row_id(1), None, 1_000, 0, None), 40, 1),
     (
         "what finished in an hour",
         "finished_buckets",
@@ -360,6 +420,8 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
             True,
             PAGE,
             0,
+            None,
+            None,
         ),
         40,
         1,
@@ -389,48 +451,48 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     (
         "spans of a run",
         "spans",
-        lambda c: (c.tenant_id, c.row_id(11), c.row_id(11), id_floor(c.at(ROWS)), 10_000),
+        lambda c: (c.tenant_id, c.row_id(11), c.row_id(11), id_floor(c.at(ROWS)), 10_000, None, None),
         40,
         1,
     ),
-    ("schedules", "schedule_list", schedules("triggerAt DESC", PAGE, 0), 400, PAGE),
-    ("schedules, the next first", "schedule_list", schedules("triggerAt ASC", PAGE, 0), 400, PAGE),
-    ("schedules, the newest first", "schedule_list", schedules("createdAt DESC", PAGE, 0), 400, PAGE),
-    ("schedules, the oldest first", "schedule_list", schedules("createdAt ASC", PAGE, 0), 400, PAGE),
-    ("schedules, a far page", "schedule_list", schedules("triggerAt DESC", PAGE, 10_000), 1_500, PAGE),
+    ("schedules", "schedule_list", schedule_page("triggerAt DESC"), 400, PAGE),
+    ("schedules, the next first", "schedule_list", schedule_page("triggerAt ASC"), 400, PAGE),
+    ("schedules, the newest first", "schedule_list", schedule_page("createdAt DESC"), 400, PAGE),
+    ("schedules, the oldest first", "schedule_list", schedule_page("createdAt ASC"), 400, PAGE),
+    ("schedules, a far page", "schedule_list", schedule_page("triggerAt DESC", offset=10_000), 1_500, PAGE),
     (
         "schedules of a workflow",
         "schedule_list",
-        schedules("triggerAt DESC", PAGE, 0, workflow_id=Crowd.workflow_id(3)),
+        schedule_page("triggerAt DESC", workflow_id=Crowd.workflow_id(3)),
         600,
         PAGE,
     ),
     (
         "schedules of a task",
         "schedule_list",
-        schedules("triggerAt DESC", PAGE, 0, parent_task_id=lambda c: c.row_id(5001)),
+        schedule_page("triggerAt DESC", parent_task_id=lambda c: c.row_id(5001)),
         600,
         PAGE,
     ),
     (
         "schedules of a run",
         "schedule_list",
-        schedules("triggerAt DESC", PAGE, 0, parent_run_id=lambda c: c.row_id(5001)),
+        schedule_page("triggerAt DESC", parent_run_id=lambda c: c.row_id(5001)),
         600,
         PAGE,
     ),
-    ("schedules by a text", "schedule_list", schedules("triggerAt DESC", PAGE, 0, metadata=(("text", "501"),)), 60, 1),
+    ("schedules by a text", "schedule_list", schedule_page("triggerAt DESC", metadata=(("text", "501"),)), 60, 1),
     (
         "schedules by a number",
         "schedule_list",
-        schedules("createdAt ASC", PAGE, 0, metadata=(("number", "501"),)),
+        schedule_page("createdAt ASC", metadata=(("number", "501"),)),
         60,
         1,
     ),
     (
         "schedules by what all have",
         "schedule_list",
-        schedules("triggerAt DESC", PAGE, 0, metadata=(("same", "same"),)),
+        schedule_page("triggerAt DESC", metadata=(("same", "same"),)),
         600,
         PAGE,
     ),
@@ -444,36 +506,48 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     (
         "a cron",
         "cron_list",
-        lambda c: (c.tenant_id, c.row_id(1), None, None, None, None, None, "createdAt DESC", 1, 0),
+        lambda c: (c.tenant_id, c.row_id(1), None, None, None, None, None, "createdAt DESC", 1, 0, None, None),
         40,
         1,
     ),
-    ("filters", "filter_list", lambda c: (c.tenant_id, None, None, PAGE, 0), 60, PAGE),
-    ("filters of a workflow", "filter_list", lambda c: (c.tenant_id, list(ONE_WORKFLOW), None, PAGE, 0), 120, PAGE),
+    ("filters", "filter_list", filters(), 60, PAGE),
+    ("filters of a workflow", "filter_list", filters(workflows=ONE_WORKFLOW), 120, PAGE),
     (
         "filters of a workflow's scope",
         "filter_list",
-        lambda c: (c.tenant_id, list(ONE_WORKFLOW), ["scope-53"], PAGE, 0),
+        filters(workflows=ONE_WORKFLOW, scopes=["scope-53"]),
         60,
         1,
     ),
-    ("filters of a scope", "filter_list", lambda c: (c.tenant_id, None, ["scope-53"], PAGE, 0), 60, 1),
-    ("rate limits", "rate_limits", lambda c: (c.tenant_id, "", "key asc", PAGE, 0, COUNTED), 600, PAGE),
+    ("filters of a scope", "filter_list", filters(scopes=["scope-53"]), 60, 1),
+    ("rate limits", "rate_limits", rate_limits("key asc"), 600, PAGE),
     (
         "rate limits, the last first",
         "rate_limits",
-        lambda c: (c.tenant_id, "", "key desc", PAGE, 0, COUNTED),
+        rate_limits("key desc"),
         600,
         PAGE,
     ),
     ("count of filters", "filter_count", lambda c: (c.tenant_id, None, None, COUNTED), 2_500, 1),
-    ("the log of a durable task", "durable_log", lambda c: (c.tenant_id, c.row_id(1), 1_000, 0), 2_000, 905),
+    (
+        "the log of a durable task",
+        "durable_log",
+        lambda c: (c.tenant_id, c.row_id(1), 1_000, 0, None, None),
+        2_000,
+        905,
+    ),
     ("queues", "queue_counts", lambda c: (c.tenant_id, 1_000), 100, 1),
     ("queues of workflows", "queue_sizes", lambda c: (c.tenant_id, 1_000), 100, 45),
     ("queues by metadata", "queue_sizes_by_metadata", lambda c: (c.tenant_id, 100_000, 1_000), 3_000, 0),
     ("live tasks by name", "live_task_counts", lambda c: (c.tenant_id, 1_000), 100, 70),
     ("live tasks by key", "live_group_counts", lambda c: (c.tenant_id, list(ONE_WORKFLOW), [0], 1_000), 300, 2),
-    ("workers", "worker_list", lambda c: (c.tenant_id, c.at(ROWS), None, c.at(ROWS), None, PAGE, 0), 50, PAGE),
+    (
+        "workers",
+        "worker_list",
+        lambda c: (c.tenant_id, c.at(ROWS), None, c.at(ROWS), None, PAGE, 0, None, None),
+        50,
+        PAGE,
+    ),
     (
         "tasks on workers",
         "worker_running",
@@ -481,7 +555,7 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
         1_500,
         78,
     ),
-    ("workflows", "workflow_list", lambda c: (c.tenant_id, None, None, PAGE, 0), 30, PAGE),
+    ("workflows", "workflow_list", lambda c: (c.tenant_id, None, None, PAGE, 0, None, None, None, None), 30, PAGE),
     ("workflows of actions", "workflows_of_actions", lambda c: (c.tenant_id, ["workflow-3"], 1_000), 400, 1),
 ]
 
@@ -497,6 +571,79 @@ def test_a_read_touches_little_more_than_it_shows(
     assert plan.rows == rows, "the case does not look at what it says"
     assert not plan.whole
     assert plan.blocks <= blocks_max, plan
+
+
+#: Behind which row a page deep in a list begins. It is of the first tenant, like nine of ten.
+DEEP = 150_001
+
+#: A list by cursor: by which statement, its page from a place on, and how many pages at most, as many as at the front.
+WALKS: list[tuple[str, str, Callable[[After], Arguments], int]] = [
+    ("runs", "run_list", lambda after: runs(True, PAGE, 0, after=after), 60),
+    (
+        "runs of a workflow",
+        "run_list",
+        lambda after: runs(True, PAGE, 0, workflow_ids=ONE_WORKFLOW, after=after),
+        400,
+    ),
+    ("runs by what all have", "run_list", lambda after: runs(True, PAGE, 0, metadata=SAME, after=after), 60),
+    ("tasks", "task_list", lambda after: tasks(True, PAGE, 0, after=after), 1_000),
+    ("tasks of a worker", "task_list", lambda after: tasks(True, PAGE, 0, worker_id=WORKER, after=after), 1_000),
+    (
+        "tasks by what all have",
+        "task_list_of_runs",
+        lambda after: tasks(True, PAGE, 0, metadata=SAME, after=after),
+        2_000,
+    ),
+    ("events", "event_list", lambda after: events(PAGE, 0, after=after), 30),
+    ("events of a key", "event_list", lambda after: events(PAGE, 0, keys=("key-3",), after=after), 600),
+    ("log lines, newest first", "tenant_logs", lambda after: logs(after=after), 600),
+    ("log lines, oldest first", "tenant_logs", lambda after: logs(after=after, newest_first=False), 600),
+    ("schedules, the last first", "schedule_list", lambda after: schedule_page("triggerAt DESC", after=after), 400),
+    ("schedules, the next first", "schedule_list", lambda after: schedule_page("triggerAt ASC", after=after), 400),
+    ("schedules, the newest first", "schedule_list", lambda after: schedule_page("createdAt DESC", after=after), 400),
+    ("schedules, the oldest first", "schedule_list", lambda after: schedule_page("createdAt ASC", after=after), 400),
+    (
+        "schedules of a workflow",
+        "schedule_list",
+        lambda after: schedule_page("triggerAt DESC", workflow_id=ONE_WORKFLOW[0], after=after),
+        600,
+    ),
+    ("filters", "filter_list", lambda after: filters(after=after), 60),
+    ("filters of a workflow", "filter_list", lambda after: filters(workflows=ONE_WORKFLOW, after=after), 120),
+    (
+        "the log of a durable task",
+        "durable_log",
+        lambda after: lambda c: (c.tenant_id, c.row_id(1), PAGE, 0, *((None, None) if after is None else (1, 800))),
+        300,
+    ),
+    ("rate limits", "rate_limits", lambda after: rate_limits("key asc", after=after), 600),
+    ("rate limits, the last first", "rate_limits", lambda after: rate_limits("key desc", after=after), 600),
+]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("name", "arguments", "blocks_max"), [walk[1:] for walk in WALKS], ids=[walk[0] for walk in WALKS]
+)
+def test_a_page_deep_in_a_list_costs_what_the_first_one_does(
+    crowded: str, crowd: Crowd, name: str, arguments: Callable[[After], Arguments], blocks_max: int
+) -> None:
+    for after in (None, DEEP):
+        plan = asyncio.run(explain(crowded, f"reads/{name}", arguments(after)(crowd)))
+        assert plan.rows == PAGE, "the case does not look at what it says"
+        assert not plan.whole
+        assert plan.blocks <= blocks_max, (after, plan)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("order", ["value asc", "value desc", "limitValue asc", "limitValue desc"])
+def test_orders_that_no_index_has_cost_the_same_on_every_page(crowded: str, crowd: Crowd, order: str) -> None:
+    first, deep = (
+        asyncio.run(explain(crowded, "reads/rate_limits", rate_limits(order, after=after)(crowd)))
+        for after in (None, DEEP)
+    )
+    assert (first.rows, deep.rows) == (PAGE, PAGE)
+    assert deep.blocks <= first.blocks
 
 
 @pytest.mark.timeout(300)

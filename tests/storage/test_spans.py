@@ -65,7 +65,7 @@ class Desk:
         """Attributes of the stored spans, by name."""
         await self.store.flush()
         spans = await self.reads.spans(self.tenant_id, TRACE.hex(), run_id or new_id(), limit=10_000)
-        return {span.name: span.attributes for span in spans}
+        return {span.name: span.attributes for span in spans.rows}
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ async def test_a_span_is_kept_with_what_it_says(desk: Desk) -> None:
     )
     assert (await desk.export(span, resource=(_text("service.name", "shop"),))).rejected_spans == 0
     await desk.store.flush()
-    (found,) = await desk.reads.spans(desk.tenant_id, UUID(int=7).hex, run_id, limit=10)
+    (found,) = (await desk.reads.spans(desk.tenant_id, UUID(int=7).hex, run_id, limit=10)).rows
     assert (found.trace_id, found.span_id, found.parent_span_id) == (TRACE.hex(), f"{1:016x}", b"parent-8".hex())
     assert (found.name, found.kind, found.status_code, found.retry_count) == ("span 1", 3, 2, 3)
     assert found.status_message == "lost\N{REPLACEMENT CHARACTER}it"
@@ -127,7 +127,7 @@ async def test_a_span_sent_twice_is_told_once(desk: Desk) -> None:
     await desk.export(span, _span(2))
     await desk.export(span)
     await desk.store.flush()
-    found = await desk.reads.spans(desk.tenant_id, TRACE.hex(), run_id, limit=10)
+    found = (await desk.reads.spans(desk.tenant_id, TRACE.hex(), run_id, limit=10)).rows
     assert sorted(span.name for span in found) == ["span 1", "span 2"]
 
 
@@ -161,7 +161,7 @@ async def test_odd_numbers_and_ids_are_read_leniently(desk: Desk) -> None:
     span.kind = 77  # type: ignore[assignment]
     assert (await desk.export(span)).rejected_spans == 0
     await desk.store.flush()
-    (found,) = await desk.reads.spans(desk.tenant_id, TRACE.hex(), new_id(), limit=10)
+    (found,) = (await desk.reads.spans(desk.tenant_id, TRACE.hex(), new_id(), limit=10)).rows
     assert (found.kind, found.duration_ns, found.retry_count) == (0, 0, 0)
 
 

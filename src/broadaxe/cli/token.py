@@ -71,7 +71,7 @@ def list_(tenant: str, **given: str | None) -> None:
     async def show(connection: asyncpg.Connection) -> None:
         from broadaxe.storage.tokens import list_tokens
 
-        tokens = await list_tokens(connection, await tenant_id_of(connection, tenant))
+        tokens = (await list_tokens(connection, await tenant_id_of(connection, tenant))).rows
         if not tokens:
             click.echo("no tokens; issue one with: broadaxe token create --name NAME")
         for entry in tokens:

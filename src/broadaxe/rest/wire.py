@@ -53,9 +53,13 @@ class Metadata(Wire):
 
 
 class Pagination(SnakeWire):
+    """Page numbers are told of pages by `limit` and `offset`; with a `cursor` nobody knows them."""
+
     current_page: int | None = None
     next_page: int | None = None
     num_pages: int | None = None
+    next_cursor: str | None = None
+    """Give it as `cursor` for the page behind this one. Missing when there are no more rows."""
 
 
 class ApiError(SnakeWire):
@@ -168,6 +172,7 @@ class TenantMember(Wire):
 
 class TenantMembers(Wire):
     rows: list[TenantMember]
+    pagination: Pagination | None = None
 
 
 class NoRows(Wire):
@@ -184,6 +189,7 @@ class ApiToken(Wire):
 
 class ApiTokens(Wire):
     rows: list[ApiToken]
+    pagination: Pagination | None = None
 
 
 class CreatedToken(Wire):
@@ -667,6 +673,7 @@ class Webhook(Wire):
 
 class WebhookList(Wire):
     rows: list[Webhook]
+    pagination: Pagination | None = None
 
 
 class WebhookFailure(Wire):
@@ -680,6 +687,7 @@ class WebhookFailure(Wire):
 
 class WebhookFailureList(Wire):
     rows: list[WebhookFailure]
+    pagination: Pagination | None = None
 
 
 class WebhookAnswer(Wire):
@@ -733,6 +741,7 @@ class ExpressionFailure(Wire):
 
 class ExpressionFailures(Wire):
     rows: list[ExpressionFailure]
+    pagination: Pagination | None = None
 
 
 class Cron(Wire):

@@ -26,6 +26,7 @@ import msgspec
 
 from broadaxe.errors import AlreadyExists, InvalidArgument, NotFound
 from broadaxe.storage.ids import new_id
+from broadaxe.storage.pages import ByTime, Page, page_of_rows
 from broadaxe.storage.statements import statement
 
 __all__ = [
@@ -190,9 +191,15 @@ async def memberships_of_account(db: Queryable, account_id: str) -> list[Members
     return [_membership(row) for row in rows]
 
 
-async def members_of_tenant(db: Queryable, tenant_id: str) -> list[Membership]:
-    rows = await db.fetch(statement("accounts/members_of_tenant"), tenant_id, MEMBERS_LISTED_MAX)
-    return [_membership(row) for row in rows]
+async def members_of_tenant(
+    db: Queryable, tenant_id: str, *, limit: int = MEMBERS_LISTED_MAX, after: ByTime | None = None
+) -> Page[Membership, ByTime]:
+    """Who belongs to a tenant, in the order they joined."""
+    place = (None, None) if after is None else (after.at, after.id)
+    rows = await db.fetch(statement("accounts/members_of_tenant"), tenant_id, limit, *place)
+    return page_of_rows(
+        rows, [_membership(row) for row in rows], limit, lambda row: ByTime(row["created_at"], str(row["id"]))
+    )
 
 
 # People -------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ the priority the one that its runs will have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 
 from broadaxe.storage.metadata import metadata_arguments
+from broadaxe.storage.pages import ById, ByName, ByTime, Page, page_of_rows
 from broadaxe.storage.reads import COUNT_MAX
 from broadaxe.storage.statements import statement
 
@@ -87,9 +88,9 @@ class CalendarReads:
         return found
 
     async def crons_page(
-        self, wanted: CronFilter, order: CronOrder, *, limit: int, offset: int
-    ) -> tuple[list[CronRecord], int]:
-        """Crons, and how many there are."""
+        self, wanted: CronFilter, order: CronOrder, *, limit: int, offset: int, after: ById | ByName | None = None
+    ) -> tuple[Page[CronRecord, ById | ByName], int]:
+        """Crons, and how many there are (behind `after`, which is a `ByName` in the orders by name)."""
         rows = await self._pool.fetch(
             statement("reads/cron_list"),
             wanted.tenant_id,
@@ -101,25 +102,52 @@ class CalendarReads:
             order,
             limit,
             offset,
+            None if after is None else after.id,
+            after.name if isinstance(after, ByName) else None,
         )
-        return [_cron(row) for row in rows], rows[0]["total"] if rows else 0
+        place = _by_name if order.startswith("name") else _by_id
+        return page_of_rows(rows, [_cron(row) for row in rows], limit, place), rows[0]["total"] if rows else 0
 
     async def cron(self, tenant_id: str, cron_id: str) -> CronRecord | None:
         row = await self._pool.fetchrow(
-            statement("reads/cron_list"), tenant_id, cron_id, None, None, None, None, None, "createdAt DESC", 1, 0
+            statement("reads/cron_list"),
+            tenant_id,
+            cron_id,
+            *(None, None, None, None, None),
+            "createdAt DESC",
+            1,
+            0,
+            *(None, None),
         )
         return None if row is None else _cron(row)
 
     async def schedules_page(
-        self, wanted: ScheduleFilter, order: ScheduleOrder, *, limit: int, offset: int
-    ) -> list[ScheduleRecord]:
-        arguments = _schedule_arguments(wanted)
-        rows = await self._pool.fetch(statement("reads/schedule_list"), *arguments, order, limit, offset)
-        records = [_schedule(row) for row in rows]
+        self,
+        wanted: ScheduleFilter,
+        order: ScheduleOrder,
+        *,
+        limit: int,
+        offset: int,
+        after: ById | ByTime | None = None,
+    ) -> Page[ScheduleRecord, ById | ByTime]:
+        """Schedules; `after` is a `ByTime` in the orders by instant."""
+        rows = await self._pool.fetch(
+            statement("reads/schedule_list"),
+            *_schedule_arguments(wanted),
+            order,
+            limit,
+            offset,
+            None if after is None else after.id,
+            after.at if isinstance(after, ByTime) else None,
+        )
         is_descending = order.endswith("DESC")
+        place: Callable[[asyncpg.Record], ById | ByTime] = _by_id
         if order.startswith("triggerAt"):
-            return sorted(records, key=lambda record: (record.trigger_at, record.id), reverse=is_descending)
-        return sorted(records, key=lambda record: record.id, reverse=is_descending)
+            place = _by_instant
+            rows.sort(key=lambda row: (row["trigger_at"], row["id"]), reverse=is_descending)
+        else:
+            rows.sort(key=lambda row: row["id"], reverse=is_descending)
+        return page_of_rows(rows, [_schedule(row) for row in rows], limit, place)
 
     async def count_schedules(self, wanted: ScheduleFilter) -> int:
         """How many there are, counting no further than `COUNT_MAX`."""
@@ -145,6 +173,18 @@ def _schedule_arguments(wanted: ScheduleFilter) -> tuple[object, ...]:
         wanted.parent_task_id,
         *metadata_arguments(wanted.metadata, match_all=True)[:3],
     )
+
+
+def _by_id(row: asyncpg.Record) -> ById:
+    return ById(str(row["id"]))
+
+
+def _by_name(row: asyncpg.Record) -> ByName:
+    return ByName(row["name"], str(row["id"]))
+
+
+def _by_instant(row: asyncpg.Record) -> ByTime:
+    return ByTime(row["trigger_at"], str(row["id"]))
 
 
 def _cron(row: asyncpg.Record) -> CronRecord:

@@ -16,6 +16,7 @@ import msgspec
 
 from broadaxe.core.commands import LabelValue, WhilePaused
 from broadaxe.core.definition import TaskDefinition, WorkflowDefinition
+from broadaxe.storage.pages import ByMatch, ByTime, Page, page_of_rows
 from broadaxe.storage.statements import statement
 
 __all__ = ["Catalogue", "RunningTask", "VersionRecord", "WorkerRecord", "WorkerStatus", "WorkflowRecord"]
@@ -97,12 +98,20 @@ class Catalogue:
         self._definitions: dict[str, WorkflowDefinition] = {}
 
     async def workflows_page(
-        self, tenant_id: str, *, name: str | None, limit: int, offset: int
-    ) -> tuple[list[WorkflowRecord], int]:
-        """Workflows whose name contains `name` in any case, an exact match first, then newest first; and how many."""
+        self, tenant_id: str, *, name: str | None, limit: int, offset: int, after: ByMatch | None = None
+    ) -> tuple[Page[WorkflowRecord, ByMatch], int]:
+        """Workflows whose name contains `name` in any case, an exact match first, then newest first; and how many
+        (behind `after`)."""
         part = None if not name else name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        rows = await self._pool.fetch(statement("reads/workflow_list"), tenant_id, part, name, limit, offset)
-        return [_workflow(row) for row in rows], rows[0]["total"] if rows else 0
+        place = (None,) * 4 if after is None else (after.is_exact, after.is_alike, after.at, after.id)
+        rows = await self._pool.fetch(statement("reads/workflow_list"), tenant_id, part, name, limit, offset, *place)
+        page = page_of_rows(
+            rows,
+            [_workflow(row) for row in rows],
+            limit,
+            lambda row: ByMatch(row["is_exact"], row["is_alike"], row["created_at"], str(row["id"])),
+        )
+        return page, rows[0]["total"] if rows else 0
 
     async def workflow(self, tenant_ids: Sequence[str], workflow_id: str) -> WorkflowRecord | None:
         row = await self._pool.fetchrow(statement("reads/workflow_by_id"), tenant_ids, workflow_id)
@@ -141,8 +150,9 @@ class Catalogue:
         labels: Sequence[tuple[str, str]],
         limit: int,
         offset: int,
-    ) -> tuple[list[WorkerRecord], int]:
-        """Workers seen in the last day, newest first; and how many."""
+        after: ByTime | None = None,
+    ) -> tuple[Page[WorkerRecord, ByTime], int]:
+        """Workers seen in the last day, newest first; and how many (behind `after`)."""
         now = self._clock()
         rows = await self._pool.fetch(
             statement("reads/worker_list"),
@@ -153,9 +163,16 @@ class Catalogue:
             msgspec.json.encode(dict(labels)).decode() if labels else None,
             limit,
             offset,
+            *((None, None) if after is None else (after.at, after.id)),
         )
         running = await self._running(tenant_id, [str(row["id"]) for row in rows])
-        return [_worker(row, running.get(str(row["id"]), [])) for row in rows], rows[0]["total"] if rows else 0
+        page = page_of_rows(
+            rows,
+            [_worker(row, running.get(str(row["id"]), [])) for row in rows],
+            limit,
+            lambda row: ByTime(row["created_at"], str(row["id"])),
+        )
+        return page, rows[0]["total"] if rows else 0
 
     async def worker(self, tenant_ids: Sequence[str], worker_id: str) -> WorkerRecord | None:
         row = await self._pool.fetchrow(

@@ -13,6 +13,7 @@ import msgspec
 
 from broadaxe.core.lifecycle import EntryKind
 from broadaxe.core.waits import Condition, Progress
+from broadaxe.storage.pages import ByNode, Page, page_of_rows
 from broadaxe.storage.statements import statement
 
 
@@ -34,10 +35,13 @@ class DurableReads:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def log(self, tenant_id: str, task_id: str, *, limit: int, offset: int) -> list[DurableEntryRecord]:
+    async def log(
+        self, tenant_id: str, task_id: str, *, limit: int, offset: int = 0, after: ByNode | None = None
+    ) -> Page[DurableEntryRecord, ByNode]:
         """By branch and node; empty for a task without a log."""
-        rows = await self._pool.fetch(statement("reads/durable_log"), tenant_id, task_id, limit, offset)
-        return [
+        place = (None, None) if after is None else (after.branch_id, after.node_id)
+        rows = await self._pool.fetch(statement("reads/durable_log"), tenant_id, task_id, limit, offset, *place)
+        records = [
             DurableEntryRecord(
                 row["node_id"],
                 row["branch_id"],
@@ -51,6 +55,7 @@ class DurableReads:
             )
             for row in rows
         ]
+        return page_of_rows(rows, records, limit, lambda row: ByNode(row["branch_id"], row["node_id"]))
 
     async def signals(self, tenant_id: str, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
         """(task id, key, data) of those of the wanted signals that have fired."""

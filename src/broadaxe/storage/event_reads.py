@@ -14,8 +14,9 @@ import msgspec
 
 from broadaxe.core.decision import FailureSource
 from broadaxe.core.lifecycle import RunStatus
-from broadaxe.storage.ids import id_floor, id_floor_of, id_range
+from broadaxe.storage.ids import ID_MAX, id_floor, id_floor_of, id_range
 from broadaxe.storage.metadata import metadata_candidates
+from broadaxe.storage.pages import ById, Page, page_of_rows
 from broadaxe.storage.reads import COUNT_MAX
 from broadaxe.storage.statements import statement
 
@@ -90,11 +91,13 @@ class EventReads:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def events_page(self, wanted: EventFilter, *, limit: int, offset: int) -> list[EventRecord]:
+    async def events_page(
+        self, wanted: EventFilter, *, limit: int, offset: int = 0, after: ById | None = None
+    ) -> Page[EventRecord, ById]:
         """Events newest first, each with the runs it started."""
-        name, arguments = _list_question(wanted)
+        name, arguments = _list_question(wanted, after)
         rows = await self._pool.fetch(statement(name), *arguments, limit, offset)
-        return await self._events(wanted.tenant_id, rows)
+        return page_of_rows(rows, await self._events(wanted.tenant_id, rows), limit, _by_id)
 
     async def count_events(self, wanted: EventFilter) -> int:
         """How many events pass, counting no further than `COUNT_MAX`."""
@@ -129,11 +132,20 @@ class EventReads:
         scopes: Sequence[str] | None,
         *,
         limit: int,
-        offset: int,
-    ) -> list[FilterRecord]:
+        offset: int = 0,
+        after: ById | None = None,
+    ) -> Page[FilterRecord, ById]:
         """Event filters, newest first; None means all workflows, all scopes."""
-        rows = await self._pool.fetch(statement("reads/filter_list"), tenant_id, workflow_ids, scopes, limit, offset)
-        return [_filter(row) for row in rows]
+        rows = await self._pool.fetch(
+            statement("reads/filter_list"),
+            tenant_id,
+            workflow_ids,
+            scopes,
+            limit,
+            offset,
+            None if after is None else after.id,
+        )
+        return page_of_rows(rows, [_filter(row) for row in rows], limit, _by_id)
 
     async def count_filters(
         self, tenant_id: str, workflow_ids: Sequence[str] | None, scopes: Sequence[str] | None
@@ -149,11 +161,24 @@ class EventReads:
         return None if row is None else _filter(row)
 
     async def expression_failures(
-        self, tenant_id: str, sources: Sequence[str] | None, *, limit: int, offset: int
-    ) -> list[ExpressionFailureRecord]:
+        self,
+        tenant_id: str,
+        sources: Sequence[str] | None,
+        *,
+        limit: int,
+        offset: int = 0,
+        after: ById | None = None,
+    ) -> Page[ExpressionFailureRecord, ById]:
         """The newest first; None means all sources."""
-        rows = await self._pool.fetch(statement("reads/expression_failures"), tenant_id, sources, limit, offset)
-        return [
+        rows = await self._pool.fetch(
+            statement("reads/expression_failures"),
+            tenant_id,
+            sources,
+            limit,
+            offset,
+            None if after is None else after.id,
+        )
+        records = [
             ExpressionFailureRecord(
                 str(row["id"]),
                 FailureSource(row["source"]),
@@ -164,6 +189,7 @@ class EventReads:
             )
             for row in rows
         ]
+        return page_of_rows(rows, records, limit, _by_id)
 
     async def _events(self, tenant_id: str, rows: Sequence[asyncpg.Record]) -> list[EventRecord]:
         """The events with the runs they started."""
@@ -183,9 +209,9 @@ class EventReads:
         return [_event(row, tenant_id, runs.get(str(row["id"]), []), counts.get(str(row["id"]), {})) for row in rows]
 
 
-def _list_question(wanted: EventFilter) -> tuple[str, tuple[object, ...]]:
+def _list_question(wanted: EventFilter, after: ById | None = None) -> tuple[str, tuple[object, ...]]:
     """The statement for a page of events, and its arguments: it only looks at runs if something is asked of them."""
-    of_event = (*_time_arguments(wanted), *_event_arguments(wanted))
+    of_event = (*_time_arguments(wanted, after), *_event_arguments(wanted))
     if wanted.workflow_ids is None and wanted.run_statuses is None:
         return "reads/event_list", of_event
     return "reads/event_list_of_runs", (*of_event, *_run_arguments(wanted))
@@ -201,8 +227,9 @@ def _count_question(wanted: EventFilter) -> tuple[str, tuple[object, ...]]:
     return "reads/event_count_of_runs", (*_time_arguments(wanted), *_run_arguments(wanted))
 
 
-def _time_arguments(wanted: EventFilter) -> tuple[object, ...]:
-    return wanted.tenant_id, *id_range(wanted.since, wanted.until), wanted.since, wanted.until
+def _time_arguments(wanted: EventFilter, after: ById | None = None) -> tuple[object, ...]:
+    ids = id_range(wanted.since, wanted.until, ID_MAX if after is None else after.id)
+    return wanted.tenant_id, *ids, wanted.since, wanted.until
 
 
 def _event_arguments(wanted: EventFilter) -> tuple[object, ...]:
@@ -222,6 +249,10 @@ def _run_arguments(wanted: EventFilter) -> tuple[object, ...]:
         None if wanted.workflow_ids is None else list(dict.fromkeys(wanted.workflow_ids)),
         None if wanted.run_statuses is None else [status.value for status in wanted.run_statuses],
     )
+
+
+def _by_id(row: asyncpg.Record) -> ById:
+    return ById(str(row["id"]))
 
 
 def _event(row: asyncpg.Record, tenant_id: str, runs: list[EventRun], run_counts: dict[RunStatus, int]) -> EventRecord:

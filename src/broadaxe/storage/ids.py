@@ -63,16 +63,17 @@ def id_floor_of(ids: Iterable[str]) -> str:
     return id_floor(id_time(min(ids)) - CLOCK_SLACK)
 
 
-def id_range(since: datetime, until: datetime) -> tuple[str, str]:
-    """The smallest id of rows made between these instants, and one that is greater than all of theirs."""
+def id_range(since: datetime, until: datetime, before: str = ID_MAX) -> tuple[str, str]:
+    """The smallest id of rows made between these instants, and one that is greater than all of theirs, but no greater
+    than `before`."""
     try:
         first = id_floor(since - CLOCK_SLACK)
     except OverflowError:
         first = id_floor(since)
     try:
-        return first, id_floor(until + CLOCK_SLACK)
+        return first, min(id_floor(until + CLOCK_SLACK), before)
     except OverflowError:
-        return first, ID_MAX
+        return first, before
 
 
 def ids_surely_between(since: datetime, until: datetime) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of
+from broadaxe.storage.pages import ByTime, Page, page_of_rows
 from broadaxe.storage.statements import statement
 
 __all__ = ["LogBucket", "LogFilter", "LogReads", "LogRecord"]
@@ -54,34 +55,53 @@ class LogReads:
         self._pool = pool
 
     async def task_logs(
-        self, tenant_id: str, task_ids: Sequence[str], wanted: LogFilter, *, newest_first: bool, limit: int, offset: int
-    ) -> list[LogRecord]:
+        self,
+        tenant_id: str,
+        task_ids: Sequence[str],
+        wanted: LogFilter,
+        *,
+        newest_first: bool,
+        limit: int,
+        offset: int = 0,
+        after: ByTime | None = None,
+    ) -> Page[LogRecord, ByTime]:
+        since, until, place = _bounds(wanted, newest_first, after)
         rows = await self._pool.fetch(
             statement("reads/task_logs"),
             tenant_id,
             task_ids,
             id_floor_of(task_ids),
-            wanted.since,
-            wanted.until,
+            since,
+            until,
             _like_escaped(wanted.search),
             wanted.levels,
             wanted.retry_count,
             newest_first,
             limit,
             offset,
+            *place,
         )
-        return [_log_line(row) for row in rows]
+        return page_of_rows(rows, [_log_line(row) for row in rows], limit, _by_time)
 
     async def tenant_logs(
-        self, tenant_id: str, floor: datetime, wanted: LogFilter, *, newest_first: bool, limit: int, offset: int
-    ) -> list[LogRecord]:
+        self,
+        tenant_id: str,
+        floor: datetime,
+        wanted: LogFilter,
+        *,
+        newest_first: bool,
+        limit: int,
+        offset: int = 0,
+        after: ByTime | None = None,
+    ) -> Page[LogRecord, ByTime]:
         """Lines of all tasks that were stored since `floor`."""
+        since, until, place = _bounds(wanted, newest_first, after)
         rows = await self._pool.fetch(
             statement("reads/tenant_logs"),
             tenant_id,
             id_floor(floor - CLOCK_SLACK),
-            wanted.since,
-            wanted.until,
+            since,
+            until,
             _like_escaped(wanted.search),
             wanted.levels,
             wanted.retry_count,
@@ -90,8 +110,9 @@ class LogReads:
             newest_first,
             limit,
             offset,
+            *place,
         )
-        return [_log_line(row) for row in rows]
+        return page_of_rows(rows, [_log_line(row) for row in rows], limit, _by_time)
 
     async def log_buckets(
         self,
@@ -123,6 +144,23 @@ def _like_escaped(text: str | None) -> str | None:
     if not text:
         return None
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _bounds(
+    wanted: LogFilter, newest_first: bool, after: ByTime | None
+) -> tuple[datetime | None, datetime | None, tuple[datetime | None, str | None]]:
+    """Since, until and the place to begin behind; of the two on the side where the page begins only the nearer one."""
+    since, until = wanted.since, wanted.until
+    if after is None:
+        return since, until, (None, None)
+    place = (after.at, after.id)
+    if newest_first:
+        return (since, until, (None, None)) if until is not None and until <= after.at else (since, None, place)
+    return (since, until, (None, None)) if since is not None and since >= after.at else (None, until, place)
+
+
+def _by_time(row: asyncpg.Record) -> ByTime:
+    return ByTime(row["created_at"], str(row["id"]))
 
 
 def _log_line(row: asyncpg.Record) -> LogRecord:

@@ -13,16 +13,17 @@ Use a pool with `POOL_SETTINGS`: the optional filters need a plan for their actu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 import asyncpg
 import msgspec
 
 from broadaxe.core.lifecycle import SHOWN_AS, RunStatus, TaskEventType, TaskStatus
-from broadaxe.storage.ids import id_floor, id_floor_of, id_range, id_time, ids_surely_between
+from broadaxe.storage.ids import ID_MAX, id_floor, id_floor_of, id_range, id_time, ids_surely_between
 from broadaxe.storage.metadata import metadata_arguments
+from broadaxe.storage.pages import ById, ByKey, ByNumber, BySeq, BySpan, ByTaskEvent, Page, page_of_rows
 from broadaxe.storage.statements import statement
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "LiveTaskCount",
     "MetadataQueueSize",
     "QueueSize",
+    "RateLimitOrder",
     "RateLimitRecord",
     "Reads",
     "RunFilter",
@@ -58,6 +60,9 @@ WAITING_LOOKED_AT_MAX: Final = 100_000
 TRACE_BEFORE_RUN: Final = timedelta(days=1)
 
 _texts: Final = msgspec.json.Decoder(dict[str, str])
+#: A field and a direction.
+RateLimitOrder = Literal["key asc", "key desc", "value asc", "value desc", "limitValue asc", "limitValue desc"]
+
 LIVE_RUN: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 
 
@@ -236,13 +241,15 @@ class Reads:
 
     # Lists of runs and tasks ------------------------------------------------------------------------------------
 
-    async def runs_page(self, wanted: RunFilter, *, limit: int, offset: int, with_payloads: bool) -> list[RunRecord]:
+    async def runs_page(
+        self, wanted: RunFilter, *, limit: int, offset: int = 0, after: ById | None = None, with_payloads: bool
+    ) -> Page[RunRecord, ById]:
         """Runs newest first, with their tasks."""
         rows = await self._pool.fetch(
-            statement("reads/run_list"), *_run_arguments(wanted), with_payloads, limit, offset
+            statement("reads/run_list"), *_run_arguments(wanted, after), with_payloads, limit, offset
         )
         tasks = await self._tasks_by_run(wanted.tenant_id, [str(row["id"]) for row in rows], with_payloads)
-        return [_run(row, tasks.get(str(row["id"]), ())) for row in rows]
+        return page_of_rows(rows, [_run(row, tasks.get(str(row["id"]), ())) for row in rows], limit, _by_id)
 
     async def count_runs(self, wanted: RunFilter) -> int:
         """How many runs pass, counting no further than `COUNT_MAX`."""
@@ -261,18 +268,19 @@ class Reads:
         return counts, sum(row["evicted"] for row in rows)
 
     async def tasks_page(
-        self, wanted: RunFilter, *, limit: int, offset: int, with_payloads: bool
-    ) -> list[tuple[RunRecord, TaskRecord]]:
+        self, wanted: RunFilter, *, limit: int, offset: int = 0, after: ById | None = None, with_payloads: bool
+    ) -> Page[tuple[RunRecord, TaskRecord], ById]:
         """Tasks newest first, each with its run (whose `tasks` are those of this page)."""
-        name, arguments = _task_question(wanted, "task_list")
-        rows = await self._pool.fetch(statement(name), *arguments, with_payloads, limit, offset)
+        name, arguments, runs_end = _task_question(wanted, "task_list", after)
+        rows = await self._pool.fetch(statement(name), *arguments, with_payloads, limit, offset, *runs_end)
         tasks = [_task(row) for row in rows]
         runs = await self._runs([wanted.tenant_id], {task.run_id for task in tasks}, _by_run(tasks), with_payloads)
-        return [(runs[task.run_id], task) for task in tasks if task.run_id in runs]
+        pairs = [(runs[task.run_id], task) for task in tasks if task.run_id in runs]
+        return page_of_rows(rows, pairs, limit, _by_id)
 
     async def count_tasks(self, wanted: RunFilter) -> int:
         """How many tasks pass, counting no further than `COUNT_MAX`."""
-        name, arguments = _task_question(wanted, "task_count")
+        name, arguments, _ = _task_question(wanted, "task_count")
         count: int = await self._pool.fetchval(statement(name), *arguments, COUNT_MAX)
         return count
 
@@ -329,22 +337,40 @@ class Reads:
 
     # History ----------------------------------------------------------------------------------------------------
 
-    async def task_events(self, tenant_id: str, task_id: str, *, limit: int, offset: int = 0) -> list[HistoryEntry]:
+    async def task_events(
+        self, tenant_id: str, task_id: str, *, limit: int, offset: int = 0, after: BySeq | None = None
+    ) -> Page[HistoryEntry, BySeq]:
         """What happened to a task, newest first."""
-        rows = await self._pool.fetch(statement("reads/task_events"), tenant_id, task_id, None, limit, offset)
-        return [_entry(row) for row in rows]
+        rows = await self._pool.fetch(
+            statement("reads/task_events"),
+            tenant_id,
+            task_id,
+            None,
+            limit,
+            offset,
+            None if after is None else after.seq,
+        )
+        return page_of_rows(rows, [_entry(row) for row in rows], limit, lambda row: BySeq(row["seq"]))
 
     async def run_events(self, tenant_id: str, task_ids: Sequence[str]) -> list[HistoryEntry]:
         """What happened to these tasks, oldest first; at most the newest `EVENTS_PER_RUN_MAX` entries."""
-        rows = await self._pool.fetch(statement("reads/run_events"), tenant_id, task_ids, EVENTS_PER_RUN_MAX)
-        return [_entry(row) for row in reversed(rows)]
+        return (await self.run_events_page(tenant_id, task_ids, limit=EVENTS_PER_RUN_MAX)).rows
+
+    async def run_events_page(
+        self, tenant_id: str, task_ids: Sequence[str], *, limit: int, after: ByTaskEvent | None = None
+    ) -> Page[HistoryEntry, ByTaskEvent]:
+        """The newest `limit` entries of these tasks, oldest first; the page behind it has what happened before."""
+        place = (None, None, None) if after is None else (after.at, after.task_id, after.seq)
+        rows = await self._pool.fetch(statement("reads/run_events"), tenant_id, task_ids, limit, *place)
+        entries = [_entry(row) for row in reversed(rows)]
+        return page_of_rows(rows, entries, limit, lambda row: ByTaskEvent(row["at"], str(row["task_id"]), row["seq"]))
 
     async def attempt(self, tenant_id: str, latest: TaskRecord, retry_count: int) -> TaskRecord | None:
         """The task as an older attempt left it; None when there was no such attempt."""
         if retry_count == latest.retry_count:
             return latest
         rows = await self._pool.fetch(
-            statement("reads/task_events"), tenant_id, latest.id, retry_count, EVENTS_PER_RUN_MAX, 0
+            statement("reads/task_events"), tenant_id, latest.id, retry_count, EVENTS_PER_RUN_MAX, 0, None
         )
         return attempt_from_history(latest, retry_count, [_entry(row) for row in reversed(rows)]) if rows else None
 
@@ -412,14 +438,29 @@ class Reads:
         return [MetadataQueueSize(row["action_id"], row["key"], row["value"], row["tasks"]) for row in rows]
 
     async def rate_limits_page(
-        self, tenant_id: str, search: str, order: str, *, limit: int, offset: int
-    ) -> tuple[list[RateLimitRecord], int]:
+        self,
+        tenant_id: str,
+        search: str,
+        order: RateLimitOrder,
+        *,
+        limit: int,
+        offset: int,
+        after: ByKey | ByNumber | None = None,
+    ) -> tuple[Page[RateLimitRecord, ByKey | ByNumber], int]:
         """Rate limits whose key contains `search`, and how many there are, counting no further than `COUNT_MAX`.
 
-        `order` is a field and a direction.
+        They are not counted for a page behind a place, which is a `ByKey` in the orders by key.
         """
         rows = await self._pool.fetch(
-            statement("reads/rate_limits"), tenant_id, search, order, limit, offset, COUNT_MAX
+            statement("reads/rate_limits"),
+            tenant_id,
+            search,
+            order,
+            limit,
+            offset,
+            COUNT_MAX if after is None else 0,
+            None if after is None else after.key,
+            after.number if isinstance(after, ByNumber) else None,
         )
         records = [
             RateLimitRecord(
@@ -432,15 +473,19 @@ class Reads:
             )
             for row in rows
         ]
-        return records, rows[0]["total"] if rows else 0
+        return page_of_rows(rows, records, limit, _rate_limit_place(order)), rows[0]["total"] if rows else 0
 
     # Traces -----------------------------------------------------------------------------------------------------
 
-    async def spans(self, tenant_id: str, trace_id: str, run_id: str, *, limit: int) -> list[SpanRecord]:
+    async def spans(
+        self, tenant_id: str, trace_id: str, run_id: str, *, limit: int, after: BySpan | None = None
+    ) -> Page[SpanRecord, BySpan]:
         """Spans that clients sent of the trace (32 hex digits) or about the run, by their start, each told once."""
         floor = id_floor(id_time(run_id) - TRACE_BEFORE_RUN)
-        rows = await self._pool.fetch(statement("reads/spans"), tenant_id, trace_id, run_id, floor, limit)
-        return list({(row["trace_id"], row["span_id"]): _span(row) for row in rows}.values())
+        place = (None, None) if after is None else (after.at, bytes.fromhex(after.span_id))
+        rows = await self._pool.fetch(statement("reads/spans"), tenant_id, trace_id, run_id, floor, limit, *place)
+        spans = list({(row["trace_id"], row["span_id"]): _span(row) for row in rows}.values())
+        return page_of_rows(rows, spans, limit, lambda row: BySpan(row["started_at"], row["span_id"].hex()))
 
     # -------------------------------------------------------------------------------------------------------------
 
@@ -524,10 +569,10 @@ def attempt_from_history(latest: TaskRecord, retry_count: int, entries: Sequence
     )
 
 
-def _run_arguments(wanted: RunFilter) -> tuple[object, ...]:
+def _run_arguments(wanted: RunFilter, after: ById | None = None) -> tuple[object, ...]:
     return (
         wanted.tenant_id,
-        *id_range(wanted.since, wanted.until),
+        *id_range(wanted.since, wanted.until, ID_MAX if after is None else after.id),
         wanted.since,
         wanted.until,
         None if wanted.statuses is None else [status.value for status in wanted.statuses],
@@ -550,9 +595,11 @@ def _status_question(wanted: RunFilter) -> tuple[str, tuple[object, ...]]:
     return "reads/run_status_counts_of_window", (tenant_id, *ids, workflow_ids)
 
 
-def _task_question(wanted: RunFilter, name: str) -> tuple[str, tuple[object, ...]]:
+def _task_question(
+    wanted: RunFilter, name: str, after: ById | None = None
+) -> tuple[str, tuple[object, ...], tuple[str, ...]]:
     """The statement for what is asked about tasks, and its arguments: it only looks at runs if something is asked of
-    them."""
+    them. Then the last of what is given here, the end of their ids, goes behind the arguments of a list."""
     statuses = None
     if wanted.statuses is not None or wanted.evicted is not None:
         shown_as = RunStatus if wanted.statuses is None else wanted.statuses
@@ -564,7 +611,7 @@ def _task_question(wanted: RunFilter, name: str) -> tuple[str, tuple[object, ...
         ]
     of_task = (
         wanted.tenant_id,
-        *id_range(wanted.since, wanted.until),
+        *id_range(wanted.since, wanted.until, ID_MAX if after is None else after.id),
         wanted.since,
         wanted.until,
         statuses,
@@ -573,9 +620,23 @@ def _task_question(wanted: RunFilter, name: str) -> tuple[str, tuple[object, ...
         wanted.worker_id,
     )
     if wanted.event_id is None and not wanted.metadata and wanted.idempotency_keys is None:
-        return f"reads/{name}", of_task
+        return f"reads/{name}", of_task, ()
     metadata = metadata_arguments(wanted.metadata, match_all=wanted.match_all)
-    return f"reads/{name}_of_runs", (*of_task, wanted.event_id, *metadata, wanted.idempotency_keys)
+    # A run may be a little younger by its id than a task of its own, if their engines' clocks differ.
+    runs_until = wanted.until if after is None else min(wanted.until, id_time(after.id))
+    _, runs_end = id_range(wanted.since, runs_until)
+    return f"reads/{name}_of_runs", (*of_task, wanted.event_id, *metadata, wanted.idempotency_keys), (runs_end,)
+
+
+def _by_id(row: asyncpg.Record) -> ById:
+    return ById(str(row["id"]))
+
+
+def _rate_limit_place(order: RateLimitOrder) -> Callable[[asyncpg.Record], ByKey | ByNumber]:
+    if order.startswith("key"):
+        return lambda row: ByKey(row["key"])
+    column = "value" if order.startswith("value") else "limit_value"
+    return lambda row: ByNumber(row[column], row["key"])
 
 
 def _by_run(tasks: Iterable[TaskRecord]) -> dict[str, tuple[TaskRecord, ...]]:

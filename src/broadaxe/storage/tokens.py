@@ -27,6 +27,7 @@ import msgspec
 
 from broadaxe.errors import InvalidArgument, NotFound, Unauthenticated
 from broadaxe.storage.ids import new_id
+from broadaxe.storage.pages import ById, Page, page_of_rows
 from broadaxe.storage.statements import statement
 
 __all__ = [
@@ -110,10 +111,12 @@ async def create_token(
     return IssuedToken(token_id, token, expires_at)
 
 
-async def list_tokens(db: Queryable, tenant_id: str) -> list[ApiToken]:
+async def list_tokens(
+    db: Queryable, tenant_id: str, *, limit: int = TOKENS_LISTED_MAX, after: ById | None = None
+) -> Page[ApiToken, ById]:
     """The tokens of a tenant that are not revoked, newest first."""
-    rows = await db.fetch(statement("tokens/list"), tenant_id, TOKENS_LISTED_MAX)
-    return [
+    rows = await db.fetch(statement("tokens/list"), tenant_id, limit, None if after is None else after.id)
+    tokens = [
         ApiToken(
             id=str(row["id"]),
             tenant_id=str(row["tenant_id"]),
@@ -124,6 +127,7 @@ async def list_tokens(db: Queryable, tenant_id: str) -> list[ApiToken]:
         )
         for row in rows
     ]
+    return page_of_rows(rows, tokens, limit, lambda row: ById(str(row["id"])))
 
 
 async def tenant_of_token(db: Queryable, token_id: str) -> str | None:

@@ -16,6 +16,7 @@ import msgspec
 
 from broadaxe.errors import AlreadyExists, FailedPrecondition
 from broadaxe.storage.ids import new_id
+from broadaxe.storage.pages import ById, BySlot, Page, page_of_rows
 from broadaxe.storage.statements import statement
 from broadaxe.storage.vault import Vault
 
@@ -109,11 +110,19 @@ class Webhooks:
         return found
 
     async def page(
-        self, tenant_id: str, *, sources: Sequence[str] | None, names: Sequence[str] | None, limit: int, offset: int
-    ) -> list[WebhookRecord]:
+        self,
+        tenant_id: str,
+        *,
+        sources: Sequence[str] | None,
+        names: Sequence[str] | None,
+        limit: int,
+        offset: int = 0,
+        after: ById | None = None,
+    ) -> Page[WebhookRecord, ById]:
         """Webhooks, newest first; None means no filter."""
-        rows = await self._pool.fetch(statement("webhooks/list"), tenant_id, sources, names, limit, offset)
-        return [_webhook(row) for row in rows]
+        place = None if after is None else after.id
+        rows = await self._pool.fetch(statement("webhooks/list"), tenant_id, sources, names, limit, offset, place)
+        return page_of_rows(rows, [_webhook(row) for row in rows], limit, lambda row: ById(str(row["id"])))
 
     async def change(
         self,
@@ -154,11 +163,23 @@ class Webhooks:
         )
 
     async def failures(
-        self, tenant_id: str, *, names: Sequence[str] | None, limit: int, offset: int
-    ) -> list[WebhookFailure]:
+        self,
+        tenant_id: str,
+        *,
+        names: Sequence[str] | None,
+        limit: int,
+        offset: int = 0,
+        after: BySlot | None = None,
+    ) -> Page[WebhookFailure, BySlot]:
         """Refused requests, newest first."""
-        rows = await self._pool.fetch(statement("webhooks/failures"), tenant_id, names, limit, offset)
-        return [WebhookFailure(row["name"], row["reason"], row["message"], row["at"]) for row in rows]
+        place = (None, None, None) if after is None else (after.at, after.webhook_id, after.slot)
+        rows = await self._pool.fetch(statement("webhooks/failures"), tenant_id, names, limit, offset, *place)
+        return page_of_rows(
+            rows,
+            [WebhookFailure(row["name"], row["reason"], row["message"], row["at"]) for row in rows],
+            limit,
+            lambda row: BySlot(row["at"], str(row["webhook_id"]), row["slot"]),
+        )
 
 
 def _place(tenant_id: str, webhook_id: str) -> str:

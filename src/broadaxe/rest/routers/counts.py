@@ -118,11 +118,11 @@ async def count_live_tasks(
 )
 async def expose_metrics(scope: ViewerScope, context: ContextDep, request: Request) -> Response:
     """The tenant's metrics in the format of Prometheus. Counters begin at zero with the engine."""
-    workers, _ = await context.catalogue.workers_page(
+    page, _ = await context.catalogue.workers_page(
         scope.tenant_id, statuses=("ACTIVE", "PAUSED"), labels=(), limit=WORKERS_SHOWN_MAX, offset=0
     )
     gauges = [
-        *slot_gauges(workers),
+        *slot_gauges(page.rows),
         *queue_gauges(
             await context.reads.queue_sizes(scope.tenant_id),
             await context.reads.queue_sizes_by_metadata(scope.tenant_id),

@@ -11,6 +11,7 @@ from broadaxe.core.commands import ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import (
     LIST_VALUES_MAX,
@@ -27,6 +28,7 @@ from broadaxe.rest.parameters import (
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage.calendar import CronFilter, CronOrder
+from broadaxe.storage.pages import ById, ByName
 
 _CRONS = f"{API}/tenants/{{tenant}}/workflows/crons"
 
@@ -41,6 +43,7 @@ routes = router("crons")
 class CronQuery(BaseModel):
     offset: Offset = 0
     limit: Limit = 50
+    cursor: Cursor = None
     workflow_id: Id | None = Field(default=None, alias="workflowId")
     workflow_name: str | None = Field(default=None, alias="workflowName", max_length=1_000)
     cron_name: str | None = Field(default=None, alias="cronName", max_length=1_000)
@@ -93,9 +96,12 @@ async def list_crons(scope: ViewerScope, context: ContextDep, query: Annotated[C
     )
     # Both parts are literals, whose product the type checker does not form.
     order: CronOrder = f"{query.order_by} {query.direction}"  # type: ignore[assignment]
-    records, total = await context.calendar.crons_page(wanted, order, limit=query.limit, offset=query.offset)
+    listing: Listing[ById | ByName] = Listing(ByName if query.order_by == "name" else ById, "crons", order)
+    after = listing.after(query.cursor, query.offset)
+    page, total = await context.calendar.crons_page(wanted, order, limit=query.limit, offset=query.offset, after=after)
+    numbers = None if after else page_of(query.offset, query.limit, total)
     return wire.CronList(
-        pagination=page_of(query.offset, query.limit, total), rows=[presentation.cron(record) for record in records]
+        pagination=listing.pagination(page.end, numbers), rows=[presentation.cron(record) for record in page.rows]
     )
 
 

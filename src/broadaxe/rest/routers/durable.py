@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import Query
+from fastapi import Query, Response
 
 from broadaxe.core.commands import BranchTask, EntryRef, RestoreTask
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import ContextDep
+from broadaxe.rest.cursors import NEXT_CURSOR, Cursor, Listing
 from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Id, Offset, PathId
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.storage.accounts import Role
+from broadaxe.storage.pages import ByNode
 
 ENTRIES_PAGE: Final = 1_000
 ENTRIES_PAGE_MAX: Final = 10_000
@@ -39,12 +41,20 @@ async def list_durable_entries(
     task: PathId,
     scope: ViewerScope,
     context: ContextDep,
+    response: Response,
     limit: Annotated[int, Query(ge=1, le=ENTRIES_PAGE_MAX)] = ENTRIES_PAGE,
     offset: Offset = 0,
+    cursor: Cursor = None,
 ) -> list[wire.DurableLogEntry]:
-    """The log of a durable task, all branches; empty for other tasks."""
-    entries = await context.durable_reads.log(scope.tenant_id, task, limit=limit, offset=offset)
-    return [presentation.durable_entry(task, entry) for entry in entries]
+    """The log of a durable task, all branches; empty for other tasks. The next cursor is in the header
+    `X-Next-Cursor`."""
+    listing = Listing(ByNode, "durable log", task)
+    after = listing.after(cursor, offset)
+    page = await context.durable_reads.log(scope.tenant_id, task, limit=limit, offset=offset, after=after)
+    next_cursor = listing.cursor(page.end)
+    if next_cursor is not None:
+        response.headers[NEXT_CURSOR] = next_cursor
+    return [presentation.durable_entry(task, entry) for entry in page.rows]
 
 
 @routes.post(f"{STABLE}/tasks/{{task}}/restore")

@@ -17,6 +17,7 @@ from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import Internal
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import (
     LIST_VALUES_MAX,
@@ -34,9 +35,12 @@ from broadaxe.rest.parameters import (
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.storage.event_reads import EventFilter, EventRecord
+from broadaxe.storage.pages import ById
 
 DEFAULT_SPAN: Final = timedelta(hours=24)
 _AHEAD: Final = timedelta(days=1)
+
+_EVENTS: Final = Listing(ById, "events")
 
 routes = router("events")
 
@@ -44,6 +48,7 @@ routes = router("events")
 class EventQuery(BaseModel):
     offset: Offset = 0
     limit: Limit = 50
+    cursor: Cursor = None
     keys: list[str] | None = Field(default=None, max_length=LIST_VALUES_MAX)
     since: InputInstant | None = None
     until: InputInstant | None = None
@@ -72,10 +77,13 @@ class EventQuery(BaseModel):
 async def list_events(scope: ViewerScope, context: ContextDep, query: Annotated[EventQuery, Query()]) -> wire.EventList:
     """Events of the last 24 hours unless `since` says otherwise, newest first."""
     wanted = query.for_tenant(scope.tenant_id)
-    records = await context.event_reads.events_page(wanted, limit=query.limit, offset=query.offset)
-    total = await context.event_reads.count_events(wanted)
+    after = _EVENTS.after(query.cursor, query.offset)
+    page = await context.event_reads.events_page(wanted, limit=query.limit, offset=query.offset, after=after)
+    numbers = None
+    if after is None:
+        numbers = page_of(query.offset, query.limit, await context.event_reads.count_events(wanted))
     return wire.EventList(
-        pagination=page_of(query.offset, query.limit, total), rows=[presentation.event(record) for record in records]
+        pagination=_EVENTS.pagination(page.end, numbers), rows=[presentation.event(record) for record in page.rows]
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Query
 from pydantic import BaseModel, Field
@@ -13,12 +13,17 @@ from broadaxe.core.expressions import Environment, Failure, evaluate_bool
 from broadaxe.errors import Internal
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Id, Limit, Offset, PathId, json_text, plain_text
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.storage.event_reads import FilterRecord
+from broadaxe.storage.pages import ById
 
 FILTERS_PAGE: Limit = 20_000
+
+_FILTERS: Final = Listing(ById, "filters")
+_FAILURES: Final = Listing(ById, "expression failures")
 
 routes = router("filters")
 
@@ -26,6 +31,7 @@ routes = router("filters")
 class FilterQuery(BaseModel):
     offset: Offset = 0
     limit: Limit = FILTERS_PAGE
+    cursor: Cursor = None
     workflow_ids: list[Id] | None = Field(default=None, alias="workflowIds", max_length=LIST_VALUES_MAX)
     scopes: list[str] | None = Field(default=None, max_length=LIST_VALUES_MAX)
 
@@ -58,13 +64,19 @@ async def list_filters(
 ) -> wire.FilterList:
     """Event filters, newest first."""
     chosen = (query.workflow_ids or None, query.scopes or None)
-    records = await context.event_reads.filters_page(scope.tenant_id, *chosen, limit=query.limit, offset=query.offset)
-    total = await context.event_reads.count_filters(scope.tenant_id, *chosen)
-    current = query.offset // query.limit
-    return wire.FilterList(
+    after = _FILTERS.after(query.cursor, query.offset)
+    page = await context.event_reads.filters_page(
+        scope.tenant_id, *chosen, limit=query.limit, offset=query.offset, after=after
+    )
+    numbers = None
+    if after is None:
+        total = await context.event_reads.count_filters(scope.tenant_id, *chosen)
         # This list counts its pages from 0.
-        pagination=wire.Pagination(current_page=current, next_page=current + 1, num_pages=-(-total // query.limit)),
-        rows=[presentation.event_filter(record, scope.tenant_id) for record in records],
+        current = query.offset // query.limit
+        numbers = wire.Pagination(current_page=current, next_page=current + 1, num_pages=-(-total // query.limit))
+    return wire.FilterList(
+        pagination=_FILTERS.pagination(page.end, numbers),
+        rows=[presentation.event_filter(record, scope.tenant_id) for record in page.rows],
     )
 
 
@@ -129,12 +141,19 @@ async def list_expression_failures(
     sources: Annotated[list[FailureSource] | None, Query()] = None,
     limit: Limit = 50,
     offset: Offset = 0,
+    cursor: Cursor = None,
 ) -> wire.ExpressionFailures:
     """The newest expressions of filters and idempotency keys that failed while nobody waited, and limits of the tenant
     that kept runs of crons and schedules from being made; 1,000 are kept."""
     chosen = [source.value for source in sources] if sources else None
-    records = await context.event_reads.expression_failures(scope.tenant_id, chosen, limit=limit, offset=offset)
-    return wire.ExpressionFailures(rows=[presentation.expression_failure(record) for record in records])
+    after = _FAILURES.after(cursor, offset)
+    page = await context.event_reads.expression_failures(
+        scope.tenant_id, chosen, limit=limit, offset=offset, after=after
+    )
+    return wire.ExpressionFailures(
+        rows=[presentation.expression_failure(record) for record in page.rows],
+        pagination=_FAILURES.only_cursor(page.end),
+    )
 
 
 async def _filter(context: Context, tenant_id: str, filter_id: str) -> FilterRecord:

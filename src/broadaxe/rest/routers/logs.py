@@ -11,10 +11,12 @@ from pydantic import BaseModel, Field
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.buckets import window
 from broadaxe.rest.context import ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
 from broadaxe.rest.parameters import LIST_VALUES_MAX, Id, IdList, InputInstant, Offset, PathId
 from broadaxe.rest.routers.route import STABLE, router
-from broadaxe.storage.log_reads import LogFilter
+from broadaxe.storage.log_reads import LogFilter, LogRecord
+from broadaxe.storage.pages import ByTime, Page
 
 LINES_MAX: Final = 10_000
 SEARCH_LENGTH_MAX: Final = 1_000
@@ -28,6 +30,7 @@ Level = Literal["DEBUG", "INFO", "WARN", "ERROR"]
 class LogQuery(BaseModel):
     limit: int = Field(default=50, ge=1, le=LINES_MAX)
     offset: Offset = 0
+    cursor: Cursor = None
     since: InputInstant | None = None
     until: InputInstant | None = None
     search: str | None = Field(default=None, max_length=SEARCH_LENGTH_MAX)
@@ -58,14 +61,21 @@ async def list_task_logs(
     task: PathId, caller: CallerDep, context: ContextDep, query: Annotated[LogQuery, Query()]
 ) -> wire.LogLineList:
     """The log lines of a task, oldest first unless asked otherwise. `since` and `until` are exclusive."""
+    listing = Listing(ByTime, "log lines of a task", task, query.order_by_direction)
+    after = listing.after(query.cursor, query.offset)
     tenant_id = await context.reads.tenant_of_task(caller.tenant_ids, task)
     if tenant_id is None:
         raise missing("task", task)
-    newest_first = query.order_by_direction == "DESC"
-    lines = await context.log_reads.task_logs(
-        tenant_id, [task], query.wanted(), newest_first=newest_first, limit=query.limit, offset=query.offset
+    page = await context.log_reads.task_logs(
+        tenant_id,
+        [task],
+        query.wanted(),
+        newest_first=query.order_by_direction == "DESC",
+        limit=query.limit,
+        offset=query.offset,
+        after=after,
     )
-    return _list([presentation.log_line(line) for line in lines])
+    return _list(page, listing, after)
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/logs")
@@ -73,28 +83,32 @@ async def list_tenant_logs(
     scope: ViewerScope, context: ContextDep, query: Annotated[TenantLogQuery, Query()]
 ) -> wire.LogLineList:
     """Log lines of a tenant; of the last 24 hours unless tasks or `since` are given."""
+    listing = Listing(ByTime, "log lines", query.order_by_direction)
+    after = listing.after(query.cursor, query.offset)
     newest_first = query.order_by_direction == "DESC"
     wanted = query.wanted(query.workflow_ids, query.step_ids)
     if query.task_external_ids:
-        lines = await context.log_reads.task_logs(
+        page = await context.log_reads.task_logs(
             scope.tenant_id,
             query.task_external_ids,
             wanted,
             newest_first=newest_first,
             limit=query.limit,
             offset=query.offset,
+            after=after,
         )
     else:
         until = query.until or datetime.now(UTC)
-        lines = await context.log_reads.tenant_logs(
+        page = await context.log_reads.tenant_logs(
             scope.tenant_id,
             query.since or until - DEFAULT_SPAN,
             wanted,
             newest_first=newest_first,
             limit=query.limit,
             offset=query.offset,
+            after=after,
         )
-    return _list([presentation.log_line(line) for line in lines])
+    return _list(page, listing, after)
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/log-point-metrics")
@@ -121,5 +135,9 @@ async def log_points(
     )
 
 
-def _list(rows: list[wire.LogLine]) -> wire.LogLineList:
-    return wire.LogLineList(pagination=wire.Pagination(current_page=0, next_page=0, num_pages=0), rows=rows)
+def _list(page: Page[LogRecord, ByTime], listing: Listing[ByTime], after: ByTime | None) -> wire.LogLineList:
+    # The protocol has these numbers so.
+    numbers = None if after else wire.Pagination(current_page=0, next_page=0, num_pages=0)
+    return wire.LogLineList(
+        pagination=listing.pagination(page.end, numbers), rows=[presentation.log_line(line) for line in page.rows]
+    )

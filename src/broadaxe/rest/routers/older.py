@@ -26,6 +26,7 @@ from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest import older_shapes, presentation, wire
 from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import (
     BODY_VALUES_MAX,
@@ -45,6 +46,7 @@ from broadaxe.rest.routers.route import API, router
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.event_reads import EventFilter
 from broadaxe.storage.log_reads import LogFilter
+from broadaxe.storage.pages import ById, ByTime
 from broadaxe.storage.reads import RunFilter, RunRecord
 
 RUNS_PAGE_MAX: Final = 2_000
@@ -55,6 +57,9 @@ SEARCH_LENGTH_MAX: Final = 1_000
 _BEGINNING: Final = datetime(2020, 1, 1, tzinfo=UTC)
 _AHEAD: Final = timedelta(days=1)
 
+_RUNS: Final = Listing(ById, "runs")
+_EVENTS: Final = Listing(ById, "events")
+
 routes = router("runs of 2025")
 
 OldStatus = Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "QUEUED", "BACKOFF"]
@@ -62,6 +67,7 @@ OldStatus = Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "Q
 
 class RunQuery(BaseModel):
     offset: Offset = 0
+    cursor: Cursor = None
     limit: int = Field(default=50, ge=1, le=RUNS_PAGE_MAX)
     event_id: Id | None = Field(default=None, alias="eventId")
     workflow_id: Id | None = Field(default=None, alias="workflowId")
@@ -102,6 +108,7 @@ class RunQuery(BaseModel):
 
 class LogQuery(BaseModel):
     offset: Offset = 0
+    cursor: Cursor = None
     limit: int = Field(default=50, ge=1, le=LINES_MAX)
     levels: list[Literal["DEBUG", "INFO", "WARN", "ERROR"]] | None = None
     search: str | None = Field(default=None, max_length=SEARCH_LENGTH_MAX)
@@ -111,6 +118,7 @@ class LogQuery(BaseModel):
 
 class EventQuery(BaseModel):
     offset: Offset = 0
+    cursor: Cursor = None
     limit: Limit = 50
     keys: list[str] | None = Field(default=None, max_length=LIST_VALUES_MAX)
     workflows: list[Id] | None = Field(default=None, max_length=LIST_VALUES_MAX)
@@ -143,22 +151,26 @@ async def list_runs(
 ) -> older_shapes.WorkflowRunList:
     """Runs, newest first. All metadata pairs must match."""
     reads = context.reads
+    after = _RUNS.after(query.cursor, query.offset)
     if query.parent_run_id is not None and query.parent_step_run_id is None:
         parent = await reads.run([scope.tenant_id], query.parent_run_id, with_payloads=False)
         spawners = [] if parent is None else [task.id for task in parent.tasks if task.spawned_children]
         runs: list[RunRecord] = []
         for task_id in spawners:
             wanted = query.for_tenant(scope.tenant_id, task_id)
-            runs += await reads.runs_page(wanted, limit=RUNS_PAGE_MAX, offset=0, with_payloads=True)
+            runs += (await reads.runs_page(wanted, limit=RUNS_PAGE_MAX, after=after, with_payloads=True)).rows
         runs.sort(key=lambda run: run.id, reverse=True)
         total = len(runs)
         runs = runs[query.offset : query.offset + query.limit]
+        end = ById(runs[-1].id) if len(runs) == query.limit else None
     else:
         wanted = query.for_tenant(scope.tenant_id, query.parent_step_run_id)
-        runs = await reads.runs_page(wanted, limit=query.limit, offset=query.offset, with_payloads=True)
-        total = await reads.count_runs(wanted)
+        page = await reads.runs_page(wanted, limit=query.limit, offset=query.offset, after=after, with_payloads=True)
+        runs, end = page.rows, page.end
+        total = 0 if after else await reads.count_runs(wanted)
+    numbers = None if after else page_of(query.offset, query.limit, total)
     return older_shapes.WorkflowRunList(
-        rows=[older_shapes.workflow_run(run) for run in runs], pagination=page_of(query.offset, query.limit, total)
+        rows=[older_shapes.workflow_run(run) for run in runs], pagination=_RUNS.pagination(end, numbers)
     )
 
 
@@ -222,16 +234,20 @@ async def list_logs(
     tenant_id = await context.reads.tenant_of_task(caller.tenant_ids, task)
     if tenant_id is None:
         raise missing("step run", task)
+    listing = Listing(ByTime, "log lines of a task", task, query.order_by_direction.upper())
     wanted = LogFilter(search=query.search, levels=tuple(query.levels) if query.levels else None)
-    lines = await context.log_reads.task_logs(
+    page = await context.log_reads.task_logs(
         tenant_id,
         [task],
         wanted,
         newest_first=query.order_by_direction == "desc",
         limit=query.limit,
         offset=query.offset,
+        after=listing.after(query.cursor, query.offset),
     )
-    return older_shapes.LogLineList(pagination=wire.Pagination(), rows=[older_shapes.log_line(line) for line in lines])
+    return older_shapes.LogLineList(
+        pagination=listing.pagination(page.end), rows=[older_shapes.log_line(line) for line in page.rows]
+    )
 
 
 # Events -------------------------------------------------------------------------------------------------------------
@@ -254,10 +270,13 @@ async def list_events(scope: ViewerScope, context: ContextDep, query: Annotated[
         run_statuses=statuses,
         metadata=strict_metadata_pairs(query.additional_metadata, field="additionalMetadata"),
     )
-    records = await context.event_reads.events_page(wanted, limit=query.limit, offset=query.offset)
-    total = await context.event_reads.count_events(wanted)
+    after = _EVENTS.after(query.cursor, query.offset)
+    page = await context.event_reads.events_page(wanted, limit=query.limit, offset=query.offset, after=after)
+    numbers = None
+    if after is None:
+        numbers = page_of(query.offset, query.limit, await context.event_reads.count_events(wanted))
     return wire.EventList(
-        pagination=page_of(query.offset, query.limit, total), rows=[presentation.event(record) for record in records]
+        pagination=_EVENTS.pagination(page.end, numbers), rows=[presentation.event(record) for record in page.rows]
     )
 
 

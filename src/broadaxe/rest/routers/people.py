@@ -6,16 +6,22 @@ to do a million times.
 
 from __future__ import annotations
 
-from fastapi import Request, Response
+from typing import Annotated, Final
+
+from fastapi import Query, Request, Response
 
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.attempts import AttemptsDep
 from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import AdminScope, PersonDep, ViewerScope, missing
 from broadaxe.rest.parameters import Body
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage import accounts
+from broadaxe.storage.pages import ByTime
+
+_MEMBERS: Final = Listing(ByTime, "members")
 
 routes = router("people and tenants")
 
@@ -132,9 +138,18 @@ async def change_tenant(body: TenantChange, scope: AdminScope, context: ContextD
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/members")
-async def members(scope: AdminScope, context: ContextDep) -> wire.TenantMembers:
-    found = await accounts.members_of_tenant(context.pool, scope.tenant_id)
-    return wire.TenantMembers(rows=[presentation.member(row, context.settings.server_url) for row in found])
+async def members(
+    scope: AdminScope,
+    context: ContextDep,
+    limit: Annotated[int, Query(ge=1, le=accounts.MEMBERS_LISTED_MAX)] = accounts.MEMBERS_LISTED_MAX,
+    cursor: Cursor = None,
+) -> wire.TenantMembers:
+    """Who belongs to the tenant, in the order they joined."""
+    page = await accounts.members_of_tenant(context.pool, scope.tenant_id, limit=limit, after=_MEMBERS.after(cursor))
+    return wire.TenantMembers(
+        rows=[presentation.member(row, context.settings.server_url) for row in page.rows],
+        pagination=_MEMBERS.only_cursor(page.end),
+    )
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/invites")

@@ -23,6 +23,7 @@ from broadaxe.core.lifecycle import TERMINAL_RUN, RunStatus
 from broadaxe.errors import FailedPrecondition, Internal, InvalidArgument, NotFound, QuotaReached
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, MemberScope, Scope, ViewerScope, missing
 from broadaxe.rest.parameters import (
     BODY_VALUES_MAX,
@@ -42,7 +43,8 @@ from broadaxe.rest.parameters import (
 )
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.storage.accounts import Role
-from broadaxe.storage.reads import LIVE_RUN, RunFilter, RunRecord
+from broadaxe.storage.pages import ById, ByTaskEvent
+from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, LIVE_RUN, RunFilter, RunRecord
 
 NAMES_MAX: Final = 1_000
 DAGS_MAX: Final = 100
@@ -51,6 +53,9 @@ TIMING_ROWS_MAX: Final = 20_000
 RUNS_PAGE_MAX: Final = 2_000
 #: Clocks of clients may run ahead of ours.
 _AHEAD: Final = timedelta(days=1)
+
+_RUNS: Final = Listing(ById, "runs")
+_TASKS: Final = Listing(ById, "tasks")
 
 routes = router("runs")
 
@@ -93,6 +98,7 @@ class RunListQuery(RunSelection):
     include_num_pages: bool = True
     limit: int = Field(default=50, ge=1, le=RUNS_PAGE_MAX)
     offset: Offset = 0
+    cursor: Cursor = None
 
 
 class Trigger(Body):
@@ -128,20 +134,30 @@ async def list_runs(
     reads = context.reads
     wanted = query.for_tenant(scope.tenant_id, worker_id=query.worker_id if query.only_tasks else None)
     with_payloads = scope.caller.is_token if query.include_payloads is None else query.include_payloads
+    listing = _TASKS if query.only_tasks else _RUNS
+    after = listing.after(query.cursor, query.offset)
+    is_counted = query.include_num_pages and after is None
     total = 0
     if query.only_tasks:
-        pairs = await reads.tasks_page(wanted, limit=query.limit, offset=query.offset, with_payloads=with_payloads)
-        definitions = await _definitions(context, scope.tenant_id, (run for run, _ in pairs), with_payloads)
-        rows = [row for run, task in pairs for row in presentation.task_rows(run, [task], definitions)]
-        if query.include_num_pages:
+        tasks = await reads.tasks_page(
+            wanted, limit=query.limit, offset=query.offset, after=after, with_payloads=with_payloads
+        )
+        definitions = await _definitions(context, scope.tenant_id, (run for run, _ in tasks.rows), with_payloads)
+        rows = [row for run, task in tasks.rows for row in presentation.task_rows(run, [task], definitions)]
+        end = tasks.end
+        if is_counted:
             total = await reads.count_tasks(wanted)
     else:
-        runs = await reads.runs_page(wanted, limit=query.limit, offset=query.offset, with_payloads=with_payloads)
-        definitions = await _definitions(context, scope.tenant_id, runs, with_payloads)
-        rows = [presentation.run_row(run, definitions) for run in runs]
-        if query.include_num_pages:
+        runs = await reads.runs_page(
+            wanted, limit=query.limit, offset=query.offset, after=after, with_payloads=with_payloads
+        )
+        definitions = await _definitions(context, scope.tenant_id, runs.rows, with_payloads)
+        rows = [presentation.run_row(run, definitions) for run in runs.rows]
+        end = runs.end
+        if is_counted:
             total = await reads.count_runs(wanted)
-    return wire.TaskSummaryList(pagination=page_of(query.offset, query.limit, total, stops=False), rows=rows)
+    numbers = None if after else page_of(query.offset, query.limit, total, stops=False)
+    return wire.TaskSummaryList(pagination=listing.pagination(end, numbers), rows=rows)
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs/external-ids")
@@ -190,11 +206,21 @@ async def get_status(run: PathId, caller: CallerDep, context: ContextDep) -> Run
 
 
 @routes.get(f"{STABLE}/workflow-runs/{{run}}/task-events")
-async def list_run_events(run: PathId, caller: CallerDep, context: ContextDep) -> wire.TaskEventList:
-    """The history of all tasks of a run, oldest first."""
+async def list_run_events(
+    run: PathId,
+    caller: CallerDep,
+    context: ContextDep,
+    limit: Annotated[int, Query(ge=1, le=EVENTS_PER_RUN_MAX)] = EVENTS_PER_RUN_MAX,
+    cursor: Cursor = None,
+) -> wire.TaskEventList:
+    """The history of all tasks of a run: the newest `limit` entries, oldest first. `next_cursor` leads to those before
+    them. Their ids number the entries of one answer."""
+    listing = Listing(ByTaskEvent, "run events", run)
+    after = listing.after(cursor)
     found = await _run(context, caller.tenant_ids, run, with_payloads=False)
-    entries = await context.reads.run_events(found.tenant_id, [task.id for task in found.tasks])
-    return wire.TaskEventList(pagination=wire.Pagination(), rows=presentation.task_events(entries))
+    task_ids = [task.id for task in found.tasks]
+    page = await context.reads.run_events_page(found.tenant_id, task_ids, limit=limit, after=after)
+    return wire.TaskEventList(pagination=listing.pagination(page.end), rows=presentation.task_events(page.rows))
 
 
 @routes.get(f"{STABLE}/workflow-runs/{{run}}/task-timings")
@@ -316,7 +342,7 @@ async def _add_timings(context: Context, run: RunRecord, level: int, depth: int,
                 parent_task_id=task.id,
             )
             children = await context.reads.runs_page(spawned, limit=RUNS_PAGE_MAX, offset=0, with_payloads=False)
-            for child in reversed(children):
+            for child in reversed(children.rows):
                 await _add_timings(context, child, level + 1, depth, rows)
 
 

@@ -13,6 +13,7 @@ from broadaxe.core.commands import DeleteSchedules, MoveSchedules, RunSchedule, 
 from broadaxe.errors import Internal, InvalidArgument, NotFound
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import (
     BODY_VALUES_MAX,
@@ -30,6 +31,7 @@ from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.crons import WorkflowName, metadata_or_none, registered_name
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage.calendar import ScheduleFilter, ScheduleOrder
+from broadaxe.storage.pages import ById, ByTime
 
 BULK_MAX: Final = 500
 #: Schedules that one filter deletes.
@@ -57,6 +59,7 @@ class ScheduleStatus(StrEnum):
 class ScheduleQuery(BaseModel):
     offset: Offset = 0
     limit: Limit = 50
+    cursor: Cursor = None
     order_by: Literal["triggerAt", "createdAt"] = Field(default="triggerAt", alias="orderByField")
     direction: Literal["ASC", "DESC"] = Field(default="DESC", alias="orderByDirection")
     workflow_id: Id | None = Field(default=None, alias="workflowId")
@@ -141,6 +144,10 @@ async def list_schedules(
     scope: ViewerScope, context: ContextDep, query: Annotated[ScheduleQuery, Query()]
 ) -> wire.ScheduleList:
     """Runs that are not triggered yet, the last to come first. (Once triggered they are among the runs.)"""
+    # Both parts are literals, whose product the type checker does not form.
+    order: ScheduleOrder = f"{query.order_by} {query.direction}"  # type: ignore[assignment]
+    listing: Listing[ById | ByTime] = Listing(ByTime if query.order_by == "triggerAt" else ById, "schedules", order)
+    after = listing.after(query.cursor, query.offset)
     if query.statuses and ScheduleStatus.SCHEDULED not in query.statuses:
         return wire.ScheduleList(pagination=page_of(query.offset, query.limit, 0), rows=[])
     wanted = ScheduleFilter(
@@ -150,12 +157,12 @@ async def list_schedules(
         parent_task_id=query.parent_task_id,
         metadata=pairs_of(query.additional_metadata, field="additionalMetadata"),
     )
-    # Both parts are literals, whose product the type checker does not form.
-    order: ScheduleOrder = f"{query.order_by} {query.direction}"  # type: ignore[assignment]
-    records = await context.calendar.schedules_page(wanted, order, limit=query.limit, offset=query.offset)
-    total = await context.calendar.count_schedules(wanted)
+    page = await context.calendar.schedules_page(wanted, order, limit=query.limit, offset=query.offset, after=after)
+    numbers = None
+    if after is None:
+        numbers = page_of(query.offset, query.limit, await context.calendar.count_schedules(wanted))
     return wire.ScheduleList(
-        pagination=page_of(query.offset, query.limit, total), rows=[presentation.schedule(record) for record in records]
+        pagination=listing.pagination(page.end, numbers), rows=[presentation.schedule(record) for record in page.rows]
     )
 
 

@@ -8,9 +8,11 @@ from fastapi import Query
 
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, missing
 from broadaxe.rest.parameters import Offset, PathId
 from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.storage.pages import BySeq
 
 ENTRIES_MAX: Final = 1_000
 
@@ -45,10 +47,13 @@ async def list_task_events(
     context: ContextDep,
     limit: Annotated[int, Query(ge=1, le=ENTRIES_MAX)] = ENTRIES_MAX,
     offset: Offset = 0,
+    cursor: Cursor = None,
 ) -> wire.TaskEventList:
     """What happened to a task, newest first."""
+    listing = Listing(BySeq, "task events", task)
+    after = listing.after(cursor, offset)
     tenant_id = await context.reads.tenant_of_task(caller.tenant_ids, task)
     if tenant_id is None:
         raise missing("task", task)
-    entries = await context.reads.task_events(tenant_id, task, limit=limit, offset=offset)
-    return wire.TaskEventList(pagination=wire.Pagination(), rows=presentation.events_of_task(entries))
+    page = await context.reads.task_events(tenant_id, task, limit=limit, offset=offset, after=after)
+    return wire.TaskEventList(pagination=listing.pagination(page.end), rows=presentation.events_of_task(page.rows))

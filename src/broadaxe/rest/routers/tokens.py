@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from fastapi import Response
+from typing import Annotated, Final
+
+from fastapi import Query, Response
 
 from broadaxe.core.durations import US_PER_S, parse_duration
 from broadaxe.errors import PermissionDenied
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import AdminScope, Caller, CallerDep, missing
 from broadaxe.rest.parameters import Body, PathId
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage import tokens
 from broadaxe.storage.accounts import Role
+from broadaxe.storage.pages import ById
+
+_TOKENS: Final = Listing(ById, "tokens")
 
 routes = router("API tokens")
 
@@ -23,10 +29,18 @@ class NewToken(Body):
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/api-tokens")
-async def list_tokens(scope: AdminScope, context: ContextDep) -> wire.ApiTokens:
+async def list_tokens(
+    scope: AdminScope,
+    context: ContextDep,
+    limit: Annotated[int, Query(ge=1, le=tokens.TOKENS_LISTED_MAX)] = tokens.TOKENS_LISTED_MAX,
+    cursor: Cursor = None,
+) -> wire.ApiTokens:
+    """Tokens that are not revoked, newest first."""
     _check_person(scope.caller)
-    found = await tokens.list_tokens(context.pool, scope.tenant_id)
-    return wire.ApiTokens(rows=[presentation.api_token(row) for row in found])
+    page = await tokens.list_tokens(context.pool, scope.tenant_id, limit=limit, after=_TOKENS.after(cursor))
+    return wire.ApiTokens(
+        rows=[presentation.api_token(row) for row in page.rows], pagination=_TOKENS.only_cursor(page.end)
+    )
 
 
 @routes.post(f"{API}/tenants/{{tenant}}/api-tokens")

@@ -10,10 +10,12 @@ from fastapi import Query
 from broadaxe.core.tracing import trace_of
 from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import ViewerScope, missing
 from broadaxe.rest.parameters import Id
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.traces import engine_spans, sent_span
+from broadaxe.storage.pages import BySpan
 from broadaxe.storage.reads import RunFilter, RunRecord
 
 SPANS_MAX: Final = 10_000
@@ -26,33 +28,57 @@ routes = router("traces")
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/traces")
 async def list_traces(
-    scope: ViewerScope, context: ContextDep, run_external_id: Annotated[Id, Query()]
+    scope: ViewerScope,
+    context: ContextDep,
+    run_external_id: Annotated[Id, Query()],
+    limit: Annotated[int, Query(ge=1, le=SPANS_MAX)] = SPANS_MAX,
+    cursor: Cursor = None,
 ) -> wire.SpanList:
     """The spans of a run's trace, oldest first: the engine's of the run and of the runs it spawned, and the clients'.
 
-    At most 10000 spans, and the engine's of at most 200 runs.
+    At most 10000 spans at a time, and the engine's of at most 200 runs.
     """
+    listing = Listing(BySpan, "spans", run_external_id)
+    after = listing.after(cursor)
     reads = context.reads
     run = await reads.run([scope.tenant_id], run_external_id, with_payloads=False)
     if run is None:
         raise missing("run", run_external_id)
-    spans = []
+    made: list[wire.Span] = []
     triggered: dict[str, str] = {}
     for member in await _family(context, run):
         entries = await reads.run_events(scope.tenant_id, [task.id for task in member.tasks])
-        spans += engine_spans(member, entries)
+        made += engine_spans(member, entries)
         caller = trace_of(member.id, member.additional_metadata).parent_span_id
         if caller is not None and member is not run:
             triggered[caller] = member.id
     trace_id = trace_of(run.id, run.additional_metadata).trace_id
-    sent = await reads.spans(scope.tenant_id, trace_id, run.id, limit=SPANS_MAX)
-    spans += (sent_span(span, triggered.get(span.span_id)) for span in sent)
-    spans = sorted(spans, key=lambda span: span.created_at)[:SPANS_MAX]
+    sent = await reads.spans(scope.tenant_id, trace_id, run.id, limit=limit, after=after)
+    # Behind the last span of a full page there may be more of the clients' before the next of ours.
+    spans = [
+        span
+        for span in made
+        if (after is None or _place(span) > _place(after)) and (sent.end is None or _place(span) <= _place(sent.end))
+    ]
+    spans += (sent_span(span, triggered.get(span.span_id)) for span in sent.rows)
+    end = sent.end
+    if len(spans) >= limit:
+        end = BySpan(*sorted(map(_place, spans))[limit - 1])
+        spans = [span for span in spans if _place(span) <= _place(end)]
+    # Of those that begin together, ours come first: they are the parents.
+    spans.sort(key=lambda span: span.created_at)
     return wire.SpanList(
-        pagination=wire.Pagination(current_page=1, next_page=1, num_pages=1),
+        pagination=listing.pagination(
+            end, None if after else wire.Pagination(current_page=1, next_page=1, num_pages=1)
+        ),
         retry_counts=sorted({span.retry_count for span in spans}),
         rows=spans,
     )
+
+
+def _place(span: wire.Span | BySpan) -> tuple[datetime, str]:
+    at = span.at if isinstance(span, BySpan) else span.created_at
+    return at, span.span_id
 
 
 async def _family(context: Context, run: RunRecord) -> list[RunRecord]:
@@ -68,5 +94,5 @@ async def _family(context: Context, run: RunRecord) -> list[RunRecord]:
                     parent_task_id=task.id,
                 )
                 limit = RUNS_MAX - len(family)
-                family += await context.reads.runs_page(spawned, limit=limit, offset=0, with_payloads=False)
+                family += (await context.reads.runs_page(spawned, limit=limit, with_payloads=False)).rows
     return family

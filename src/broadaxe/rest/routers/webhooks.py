@@ -25,6 +25,7 @@ from broadaxe.errors import BroadaxeError, Internal, InvalidArgument, ResourceEx
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.bursts import Bursts
 from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Limit, Offset, PathId, json_text
 from broadaxe.rest.routers.quotas import quotas_of
@@ -43,6 +44,7 @@ from broadaxe.rest.webhook_proofs import (
     check,
     svix_key,
 )
+from broadaxe.storage.pages import ById, BySlot
 from broadaxe.storage.webhooks import WEBHOOKS_MAX, WebhookRecord
 
 RATE_PER_S: Final = 50.0
@@ -56,6 +58,9 @@ SECRET_LENGTH_MAX: Final = 4_096
 HEADER_NAME_LENGTH_MAX: Final = 200
 
 _log = logging.getLogger(__name__)
+
+_WEBHOOKS: Final = Listing(ById, "webhooks")
+_FAILURES: Final = Listing(BySlot, "webhook failures")
 
 routes = router("webhooks")
 
@@ -152,6 +157,7 @@ class WebhookChange(Body):
 class WebhookListQuery(BaseModel):
     offset: Offset = 0
     limit: Limit = 1_000
+    cursor: Cursor = None
     source_names: list[Source] | None = Field(default=None, alias="sourceNames")
     webhook_names: list[str] | None = Field(default=None, alias="webhookNames", max_length=LIST_VALUES_MAX)
 
@@ -159,6 +165,7 @@ class WebhookListQuery(BaseModel):
 class FailureListQuery(BaseModel):
     offset: Offset = 0
     limit: Limit = 100
+    cursor: Cursor = None
     webhook_names: list[str] | None = Field(default=None, alias="webhookNames", max_length=LIST_VALUES_MAX)
 
 
@@ -178,14 +185,17 @@ async def list_webhooks(
     scope: ViewerScope, context: ContextDep, query: Annotated[WebhookListQuery, Query()]
 ) -> wire.WebhookList:
     """Webhooks, newest first. Their secrets are never shown."""
-    records = await context.webhooks.page(
+    page = await context.webhooks.page(
         scope.tenant_id,
         sources=query.source_names or None,
         names=query.webhook_names or None,
         limit=query.limit,
         offset=query.offset,
+        after=_WEBHOOKS.after(query.cursor, query.offset),
     )
-    return wire.WebhookList(rows=[presentation.webhook(record) for record in records])
+    return wire.WebhookList(
+        rows=[presentation.webhook(record) for record in page.rows], pagination=_WEBHOOKS.only_cursor(page.end)
+    )
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/webhooks")
@@ -214,8 +224,12 @@ async def list_webhook_failures(
     scope: ViewerScope, context: ContextDep, query: Annotated[FailureListQuery, Query()]
 ) -> wire.WebhookFailureList:
     """The latest requests that webhooks refused, newest first; up to a hundred of each."""
-    records = await context.webhooks.failures(
-        scope.tenant_id, names=query.webhook_names or None, limit=query.limit, offset=query.offset
+    page = await context.webhooks.failures(
+        scope.tenant_id,
+        names=query.webhook_names or None,
+        limit=query.limit,
+        offset=query.offset,
+        after=_FAILURES.after(query.cursor, query.offset),
     )
     return wire.WebhookFailureList(
         rows=[
@@ -225,8 +239,9 @@ async def list_webhook_failures(
                 message=record.message,
                 at=record.at,
             )
-            for record in records
-        ]
+            for record in page.rows
+        ],
+        pagination=_FAILURES.only_cursor(page.end),
     )
 
 

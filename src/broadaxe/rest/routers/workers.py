@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Query
 
 from broadaxe.core.commands import PauseWorker
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Limit, Offset, PathId, TextList, page_of, strict_metadata_pairs
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.catalogue import WorkerRecord, WorkerStatus
+from broadaxe.storage.pages import ByTime
+
+_WORKERS: Final = Listing(ByTime, "workers")
 
 routes = router("workers")
 
@@ -30,17 +34,21 @@ async def list_workers(
     labels: TextList = None,
     limit: Limit = 10_000,
     offset: Offset = 0,
+    cursor: Cursor = None,
 ) -> wire.WorkerList:
     """Workers seen in the last 24 hours, newest first."""
-    records, total = await context.catalogue.workers_page(
+    after = _WORKERS.after(cursor, offset)
+    page, total = await context.catalogue.workers_page(
         scope.tenant_id,
         statuses=statuses or None,
         labels=strict_metadata_pairs(labels, field="labels"),
         limit=limit,
         offset=offset,
+        after=after,
     )
     return wire.WorkerList(
-        pagination=page_of(offset, limit, total), rows=[presentation.worker(record) for record in records]
+        pagination=_WORKERS.pagination(page.end, None if after else page_of(offset, limit, total)),
+        rows=[presentation.worker(record) for record in page.rows],
     )
 
 

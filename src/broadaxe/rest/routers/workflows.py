@@ -12,11 +12,13 @@ from broadaxe.core.durations import US_PER_S, parse_duration
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Id, Limit, Offset, PathId, page_of
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.catalogue import WorkflowRecord
+from broadaxe.storage.pages import ByMatch
 
 NAME_LENGTH_MAX: Final = 1_000
 
@@ -50,11 +52,17 @@ async def list_workflows(
     name: Annotated[str | None, Query(max_length=NAME_LENGTH_MAX)] = None,
     limit: Limit = 50,
     offset: Offset = 0,
+    cursor: Cursor = None,
 ) -> wire.WorkflowList:
     """Workflows whose name contains `name`, in any case; an exact match comes first, then the newest."""
-    records, total = await context.catalogue.workflows_page(scope.tenant_id, name=name, limit=limit, offset=offset)
+    listing = Listing(ByMatch, "workflows", name or "")
+    after = listing.after(cursor, offset)
+    page, total = await context.catalogue.workflows_page(
+        scope.tenant_id, name=name, limit=limit, offset=offset, after=after
+    )
+    numbers = None if after else page_of(offset, limit, total)
     return wire.WorkflowList(
-        pagination=page_of(offset, limit, total), rows=[presentation.workflow(record) for record in records]
+        pagination=listing.pagination(page.end, numbers), rows=[presentation.workflow(record) for record in page.rows]
     )
 
 

@@ -1,7 +1,8 @@
 -- A page of crons with the version they would run now, and how many there are. Called by CalendarReads.crons_page and
 -- CalendarReads.cron. Rides cron_pkey; a tenant has few crons (core/calendar.py bounds them).
 -- $1 tenant, $2 the one meant, $3 workflow, $4 its name, $5 the cron's name, $6/$7 metadata keys and values that must
--- all match, $8 field and direction of the order, $9 limit, $10 offset. Null means no filter.
+-- all match, $8 field and direction of the order, $9 limit, $10 offset, $11/$12 the cron behind which
+-- to begin (id, name; then only those behind it are counted). Null means no filter.
 with page as (
     select c.*, w.name as workflow_name, count(*) over () as total
     from broadaxe.cron as c
@@ -15,6 +16,13 @@ with page as (
             select bool_and(coalesce(c.additional_metadata ->> pair.key = pair.value, false))
             from unnest($6, $7::text[]) as pair(key, value)
         ))
+        and ($11::uuid is null or case $8
+            when 'createdAt DESC' then c.id < $11
+            when 'createdAt ASC' then c.id > $11
+            when 'name DESC' then
+                (c.name is null, coalesce(c.name, ''), c.id) < ($12::text is null, coalesce($12, ''), $11)
+            else (c.name is null, coalesce(c.name, ''), c.id) > ($12 is null, coalesce($12, ''), $11)
+        end)
     order by
         case when $8 = 'name ASC' then c.name end asc,
         case when $8 = 'name DESC' then c.name end desc,

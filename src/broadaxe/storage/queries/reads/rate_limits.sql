@@ -1,7 +1,8 @@
 -- A page of a tenant's rate limits with the units left now: a window that has passed reads as full, without being
 -- written. Called by Reads.rate_limits_page. Only the branch of the wanted order is carried out: by key it rides
--- rate_limit_pkey; the other orders look at all of the tenant's limits.
--- $1 tenant, $2 part of the key or empty, $3 field and direction of the order, $4 limit, $5 offset, $6 how far to count.
+-- rate_limit_pkey; the other orders look at all of the tenant's limits. $1 tenant, $2 part of the key or empty, $3
+-- field and direction of the order, $4 limit, $5 offset, $6 how far to count, $7/$8 the limit behind which to begin
+-- (key, and number in the orders by one) or null.
 with wanted as not materialized (
     select
         key,
@@ -16,17 +17,47 @@ with wanted as not materialized (
     where tenant_id = $1 and ($2 = '' or position($2 in key) > 0)
 ),
 page as (
-    (select * from wanted where $3 = 'key asc' order by key limit $4 offset $5)
+    (
+        select * from wanted
+        where $3 = 'key asc' and ($7::text is null or key > $7)
+        order by key
+        limit $4 offset $5
+    )
     union all
-    (select * from wanted where $3 = 'key desc' order by key desc limit $4 offset $5)
+    (
+        select * from wanted
+        where $3 = 'key desc' and ($7 is null or key < $7)
+        order by key desc
+        limit $4 offset $5
+    )
     union all
-    (select * from wanted where $3 = 'value asc' order by value, key limit $4 offset $5)
+    (
+        select * from wanted
+        where $3 = 'value asc' and ($7 is null or (value, key) > ($8::bigint, $7))
+        order by value, key
+        limit $4 offset $5
+    )
     union all
-    (select * from wanted where $3 = 'value desc' order by value desc, key limit $4 offset $5)
+    (
+        select * from wanted
+        where $3 = 'value desc' and ($7 is null or value < $8 or (value = $8 and key > $7))
+        order by value desc, key
+        limit $4 offset $5
+    )
     union all
-    (select * from wanted where $3 = 'limitValue asc' order by limit_value, key limit $4 offset $5)
+    (
+        select * from wanted
+        where $3 = 'limitValue asc' and ($7 is null or (limit_value, key) > ($8, $7))
+        order by limit_value, key
+        limit $4 offset $5
+    )
     union all
-    (select * from wanted where $3 = 'limitValue desc' order by limit_value desc, key limit $4 offset $5)
+    (
+        select * from wanted
+        where $3 = 'limitValue desc' and ($7 is null or limit_value < $8 or (limit_value = $8 and key > $7))
+        order by limit_value desc, key
+        limit $4 offset $5
+    )
 )
 select page.*, (select count(*) from (select 1 from wanted limit $6) as counted) as total
 from page

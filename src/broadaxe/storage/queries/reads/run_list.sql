@@ -1,10 +1,10 @@
--- One page of runs, newest first, without their tasks. Called by Reads.runs_page.
--- Rides the primary key backwards within the partitions of the id range; with filters run_live, run_unhappy,
--- run_by_workflow, run_by_parent, run_by_event, run_by_idempotency_key or run_by_metadata.
--- $1 tenant, $2/$3 id range, $4/$5 creation time range, $6 statuses, $7 whether all of them are live,
--- $8 workflows, $9 parent task, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values,
--- $14 whether all pairs must match, $15 idempotency keys, $16 which RUNNING runs: those whose live tasks are all evicted,
--- or the others, $17 whether payloads are wanted, $18 limit, $19 offset. Null means no filter.
+-- One page of runs, newest first, without their tasks. Called by Reads.runs_page. Rides the primary key backwards
+-- within the partitions of the id range; with filters run_live, run_unhappy, run_by_workflow, run_by_parent,
+-- run_by_event, run_by_idempotency_key or run_by_metadata. $1 tenant, $2/$3 id range (a page behind a place ends it
+-- there), $4/$5 creation time range, $6 statuses, $7 whether all of them are live, $8 workflows, $9 parent task, $10
+-- triggering event, $11 metadata prefilter, $12/$13 metadata keys and values, $14 whether all pairs must match, $15
+-- idempotency keys, $16 which RUNNING runs: those whose live tasks are all evicted, or the others, $17 whether payloads
+-- are wanted, $18 limit, $19 offset. Null means no filter.
 with page as (
     select r.*
     from broadaxe.run r

@@ -2,8 +2,8 @@
 -- their runs. Rides the task primary key backwards within the partitions of the id range; with a worker task_by_worker,
 -- with live statuses task_live, with failures task_unhappy.
 -- A key task is shown only when it is why its run went wrong; it is nothing that anybody declared.
--- $1 tenant, $2/$3 id range, $4/$5 creation time range, $6 statuses, $7 whether all of them are live, $8 workflows,
--- $9 worker, $10 whether payloads are wanted, $11 limit, $12 offset. Null means no filter.
+-- $1 tenant, $2/$3 id range (a page behind a place ends it there), $4/$5 creation time range, $6 statuses, $7 whether all
+-- of them are live, $8 workflows, $9 worker, $10 whether payloads are wanted, $11 limit, $12 offset. Null means no filter.
 with page as (
     select t.*
     from broadaxe.task t

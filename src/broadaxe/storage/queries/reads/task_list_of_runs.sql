@@ -3,8 +3,8 @@
 -- finds (run_by_event, run_by_metadata, run_by_idempotency_key) to their tasks (the primary key, task_by_run).
 -- Key tasks are shown as in task_list.
 -- $1 to $9 are those of task_list, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values,
--- $14 whether all pairs must match, $15 idempotency keys, $16 whether payloads are wanted, $17 limit, $18 offset. Null
--- means no filter.
+-- $14 whether all pairs must match, $15 idempotency keys, $16 whether payloads are wanted, $17 limit, $18 offset, $19
+-- the id that those of their runs are smaller than. Null means no filter.
 with wanted_task as not materialized (
     select t.*
     from broadaxe.task t
@@ -21,7 +21,7 @@ wanted_run as not materialized (
     select r.id
     from broadaxe.run r
     where r.tenant_id = $1
-        and r.id < $3
+        and r.id < $19
         and ($10::uuid is null or r.triggering_event_id = $10)
         and ($11::jsonb[] is null or r.additional_metadata @> any($11))
         and ($12::text[] is null or coalesce((
@@ -39,7 +39,7 @@ found as (
         select t.*
         from wanted_task t
         join wanted_run r on r.id = t.id
-        where r.id >= $2
+        where r.id >= $2 and r.id < $3
         order by t.id desc
         limit $17::bigint + $18::bigint
     )

@@ -1,7 +1,7 @@
 -- The workers of a tenant seen lately, newest first. Called by Catalogue.workers_page.
 -- Rides the worker primary key. $1 tenant, $2 the earliest sign of life that still counts, $3 statuses or null,
 -- $4 the heartbeat before which a worker is inactive, $5 labels all of which must match (as text) or null,
--- $6 limit, $7 offset.
+-- $6 limit, $7 offset, $8/$9 the worker behind which to begin (instant, id) or null; then only those behind it count.
 with known as (
     select
         w.*,
@@ -19,5 +19,6 @@ where ($3::text[] is null or known.status = any($3))
     and ($5::jsonb is null or not exists (
         select 1 from jsonb_each_text($5) as wanted where (known.labels ->> wanted.key) is distinct from wanted.value
     ))
+    and ($8::timestamptz is null or (known.created_at, known.id) < ($8, $9::uuid))
 order by known.created_at desc, known.id desc
 limit $6 offset $7
