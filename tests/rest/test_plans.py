@@ -189,8 +189,14 @@ def logs(**wanted: Any) -> Arguments:
         place = (
             None if wanted.get("after") is None else ByTime(crowd.at(wanted["after"]), crowd.row_id(wanted["after"]))
         )
-        window = LogFilter(since=crowd.at(first), until=crowd.at(last))
-        since, until, bound = log_reads._bounds(window, newest_first, place)
+        wanted_lines = LogFilter(
+            since=crowd.at(first),
+            until=crowd.at(last),
+            search=wanted.get("search"),
+            levels=wanted.get("levels"),
+            workflow_ids=wanted.get("workflows"),
+        )
+        since, until, bound = log_reads._bounds(wanted_lines, newest_first, place)
         return (
             crowd.tenant_id,
             id_floor(crowd.at(first) - CLOCK_SLACK),
@@ -205,6 +211,7 @@ def logs(**wanted: Any) -> Arguments:
             PAGE,
             0,
             *bound,
+            wanted.get("looked_at_max", log_reads._lines_looked_at_max(wanted_lines)),
         )
 
     return arguments
@@ -429,7 +436,14 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ("log lines, newest first", "tenant_logs", logs(), 600, PAGE),
     ("log lines, oldest first", "tenant_logs", logs(newest_first=False), 600, PAGE),
     ("log lines of ten seconds", "tenant_logs", logs(search="line", between=(300, 200)), 600, 50),
-    ("log lines of a level", "tenant_logs", logs(levels=["ERROR"]), 2_500, PAGE),
+    ("log lines of a level", "tenant_logs", logs(levels=("ERROR",)), 2_500, PAGE),
+    # What is rare is looked for among so many lines; the last row says where that ended.
+    ("log lines with a text", "tenant_logs", logs(search="line 1995"), 12_000, PAGE),
+    ("log lines with a text of none", "tenant_logs", logs(search="nowhere", looked_at_max=50_000), 4_000, 1),
+    ("log lines of a level of none", "tenant_logs", logs(levels=("DEBUG",), looked_at_max=20_000), 2_000, 1),
+    # The task of every line is looked up, by four pages of its index and itself.
+    ("log lines of a workflow", "tenant_logs", logs(workflows=ONE_WORKFLOW), 20_000, PAGE),
+    ("log lines of a workflow of none", "tenant_logs", logs(workflows=(NIL,), looked_at_max=20_000), 110_000, 1),
     (
         "log lines of an hour over time",
         "log_buckets",
@@ -596,7 +610,20 @@ WALKS: list[tuple[str, str, Callable[[After], Arguments], int]] = [
     ),
     ("events", "event_list", lambda after: events(PAGE, 0, after=after), 30),
     ("events of a key", "event_list", lambda after: events(PAGE, 0, keys=("key-3",), after=after), 600),
+    (
+        "events of a workflow's runs",
+        "event_list_of_runs",
+        lambda after: events(PAGE, 0, workflow_ids=ONE_WORKFLOW, after=after),
+        1_200,
+    ),
+    (
+        "events of completed runs",
+        "event_list_of_runs",
+        lambda after: events(PAGE, 0, run_statuses=COMPLETED, after=after),
+        1_000,
+    ),
     ("log lines, newest first", "tenant_logs", lambda after: logs(after=after), 600),
+    ("log lines with a text", "tenant_logs", lambda after: logs(search="line 1", after=after), 2_000),
     ("log lines, oldest first", "tenant_logs", lambda after: logs(after=after, newest_first=False), 600),
     ("schedules, the last first", "schedule_list", lambda after: schedule_page("triggerAt DESC", after=after), 400),
     ("schedules, the next first", "schedule_list", lambda after: schedule_page("triggerAt ASC", after=after), 400),

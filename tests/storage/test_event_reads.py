@@ -15,6 +15,7 @@ import pytest
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.storage.event_reads import EventFilter, EventReads
 from broadaxe.storage.ids import id_floor
+from broadaxe.storage.pages import ById
 from tests.storage.ground import make_tenant
 
 ENDS_AT = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -68,6 +69,20 @@ async def put(pool: asyncpg.Pool, tenant_id: str, chance: random.Random) -> list
     return sorted(events, key=lambda event: event.id, reverse=True)
 
 
+async def shown(reads: EventReads, wanted: EventFilter) -> list[str]:
+    """Page after page by offset, which must be what pages by cursor are."""
+    ids: list[str] = []
+    after: ById | None = None
+    while True:
+        page = await reads.events_page(wanted, limit=70, offset=len(ids))
+        by_cursor = await reads.events_page(wanted, limit=70, after=after)
+        assert [record.id for record in by_cursor.rows] == [record.id for record in page.rows]
+        ids += [record.id for record in page.rows]
+        after = by_cursor.end
+        if after is None:
+            return ids
+
+
 def is_meant(event: Event, wanted: EventFilter) -> bool:
     return (
         wanted.since <= event.seen_at <= wanted.until
@@ -117,10 +132,7 @@ async def test_events_by_their_runs_are_those_meant(pool: asyncpg.Pool, seed: in
     for _ in range(25):
         wanted = EventFilter(tenant_id=tenant_id, **asked(chance, events))
         meant = [event.id for event in events if is_meant(event, wanted)]
-        shown: list[str] = []
-        while page := await reads.events_page(wanted, limit=70, offset=len(shown)):
-            shown += [record.id for record in page]
-        assert shown == meant, wanted
+        assert await shown(reads, wanted) == meant, wanted
         assert await reads.count_events(wanted) == len(meant), wanted
         found += len(meant)
     assert found > 150, "too little was meant for the test to mean anything"

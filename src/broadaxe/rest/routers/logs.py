@@ -82,7 +82,11 @@ async def list_task_logs(
 async def list_tenant_logs(
     scope: ViewerScope, context: ContextDep, query: Annotated[TenantLogQuery, Query()]
 ) -> wire.LogLineList:
-    """Log lines of a tenant; of the last 24 hours unless tasks or `since` are given."""
+    """Log lines of a tenant; of the last 24 hours unless tasks or `since` are given.
+
+    What passes a filter is looked for among a bounded number of lines. A page may therefore have fewer rows than
+    `limit`, even none, and a `next_cursor` that goes on behind the last line looked at.
+    """
     listing = Listing(ByTime, "log lines", query.order_by_direction)
     after = listing.after(query.cursor, query.offset)
     newest_first = query.order_by_direction == "DESC"
