@@ -6,8 +6,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hatchet_sdk import ClientConfig, Hatchet
+from hatchet_sdk.clients.rest.models.v1_task_summary_list import V1TaskSummaryList
+from hatchet_sdk.clients.rest.models.v1_webhook_list import V1WebhookList
 
 from broadaxe.core.commands import Command, PauseWorker
+from broadaxe.storage.ids import new_id
 
 if TYPE_CHECKING:
     from .conftest import Site
@@ -63,3 +66,37 @@ async def test_the_official_client_reads_everything_it_offers(site: Site) -> Non
     assert await hatchet.metrics.aio_get_queue_metrics() == {}
     assert (await hatchet.logs.aio_list(run_id)).rows == []
     assert [row.metadata.id for row in (await hatchet.event.aio_list()).rows or []] == [event_id]
+
+
+async def test_the_official_client_reads_lists_that_tell_a_cursor(site: Site) -> None:
+    made = await site.seeds.single()
+    run_ids = [
+        await site.seeds.run(made, status="COMPLETED", task={"status": "COMPLETED", "output": "{}"}) for _ in range(2)
+    ]
+    event_ids = [await site.seeds.event("user:created") for _ in range(2)]
+    hatchet = Hatchet(config=ClientConfig(token=site.token))
+    since = site.seeds.now - timedelta(hours=1)
+    runs = await hatchet.runs.aio_list(since=since, limit=1)
+    assert ([row.metadata.id for row in runs.rows], runs.pagination.num_pages) == (run_ids[1:], 2)
+    events = await hatchet.event.aio_list(limit=1)
+    assert [row.metadata.id for row in events.rows or []] == event_ids[1:]
+    assert events.pagination is not None and events.pagination.num_pages == 2
+    assert [row.name for row in (await hatchet.workflows.aio_list(limit=1)).rows or []] == ["greet"]
+    # It can read what it does not ask for itself: a page without numbers, and lists that had no pagination.
+    wanted = {"since": since.isoformat(), "only_tasks": "false", "limit": "1"}
+    first = (await site.client.get(f"{site.stable}/workflow-runs", params=wanted)).json()
+    wanted["cursor"] = first["pagination"]["next_cursor"]
+    second = V1TaskSummaryList.from_dict((await site.client.get(f"{site.stable}/workflow-runs", params=wanted)).json())
+    assert second is not None
+    assert [row.metadata.id for row in second.rows] == run_ids[:1]
+    for number in range(2):
+        insert = (
+            "insert into broadaxe.webhook (tenant_id, id, name, source, proof, secret, event_key_expression) "
+            "values ($1, $2, $3, 'GENERIC', 'BASIC', '', $4)"
+        )
+        await site.seeds.pool.execute(insert, site.seeds.tenant_id, new_id(), f"hook-{number}", "'k'")
+    body = (await site.client.get(f"{site.stable}/webhooks", params={"limit": 1})).json()
+    webhooks = V1WebhookList.from_dict(body)
+    assert webhooks is not None
+    assert [row.name for row in webhooks.rows or []] == ["hook-1"]
+    assert set(body["pagination"]) == {"next_cursor"}
