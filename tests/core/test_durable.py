@@ -817,6 +817,20 @@ def test_children_of_discarded_nodes_are_spawned_anew() -> None:
     assert again.children[0][0] == 2
 
 
+def test_a_task_whose_successors_are_not_over_is_not_branched() -> None:
+    world = World()
+    world.put(task("deep", is_durable=True), task("after", "deep"))
+    world.worker("deep", slots={"durable": 1})
+    run_id = world.trigger()
+    task_id = world.task(run_id, "deep")
+    world.do(BeginMemo(stream=STREAM, task_id=task_id, invocation_count=1))
+    assert world.complete(task_id)
+    with pytest.raises(FailedPrecondition, match="come after it"):
+        world.do(BranchTask(task_id, 1, 1))
+    world.do(CancelTasks((run_id,)))
+    assert world.do(BranchTask(task_id, 1, 1)) == EntryRef(task_id, 1, 2, 1)
+
+
 def test_only_a_task_that_is_over_and_a_node_that_is_there_can_be_branched() -> None:
     program = Program()
     with pytest.raises(FailedPrecondition):

@@ -254,6 +254,17 @@ def test_pausing_writes_one_row_whatever_waits() -> None:
         assert not decision.writes.tasks and not decision.writes.task_events
 
 
+def test_pausing_again_and_again_does_not_gather_alarms() -> None:
+    world = World()
+    workflow_id = world.put(task("a")).workflow_id
+    runs = [world.trigger() for _ in range(20)]
+    for _ in range(1_000):
+        pause(world, workflow_id)
+    assert world.tenant.counts()["timers"] < 5_000
+    world.advance(3_600)
+    assert [world.status(run_id) for run_id in runs] == [CANCELLED] * 20
+
+
 @pytest.mark.parametrize("ttl_us", [0, -1, DURATION_US_MAX + 1])
 def test_a_queue_ttl_out_of_bounds_is_refused(ttl_us: int) -> None:
     world = World()

@@ -669,26 +669,34 @@ class Tenant:
         state = self._state
         replayed: list[str] = []
         for run_or_task_id in dict.fromkeys(ids):
-            run = state.runs.get(run_or_task_id)
-            positions: set[int] = set()
-            if run is not None:
-                positions = set(range(len(run.tasks)))
-            else:
-                task = state.tasks.get(run_or_task_id)
-                if task is not None:
-                    run = task.run
-                    positions = dag.with_descendants(run, task.position)
-            if run is None or any(task is None for task in run.tasks):
-                continue
-            on_failure = run.version.on_failure_position
-            if on_failure is not None:
-                positions.add(on_failure)
-            if all((task := run.tasks[position]) is not None and task.is_terminal for position in positions):
+            found = self._replayable(run_or_task_id)
+            if found is not None:
+                run, positions = found
                 was_over = run.finished_at_us is not None
                 replayed += dag.replay(state, run, positions, now_us)
                 if was_over:
                     durable.child_replayed(state, run)
         return tuple(replayed)
+
+    def _replayable(self, run_or_task_id: str) -> tuple[Run, set[int]] | None:
+        """The run, and the positions in it that start anew; None when something of that is still active."""
+        run = self._state.runs.get(run_or_task_id)
+        positions: set[int] = set()
+        if run is not None:
+            positions = set(range(len(run.tasks)))
+        else:
+            task = self._state.tasks.get(run_or_task_id)
+            if task is not None:
+                run = task.run
+                positions = dag.with_descendants(run, task.position)
+        if run is None or any(task is None for task in run.tasks):
+            return None
+        on_failure = run.version.on_failure_position
+        if on_failure is not None:
+            positions.add(on_failure)
+        if all((task := run.tasks[position]) is not None and task.is_terminal for position in positions):
+            return run, positions
+        return None
 
     def _branch(self, command: BranchTask, now_us: int) -> EntryRef:
         task = self._state.tasks.get(command.task_id)
@@ -696,6 +704,10 @@ class Tenant:
             raise NotFound(f"there is no task run {command.task_id}", field="task_external_id")
         if not task.is_terminal:
             raise FailedPrecondition("the task is not over; cancel it first", field="task_external_id")
+        if self._replayable(task.id) is None:
+            raise FailedPrecondition(
+                "tasks that come after it are not over; cancel them first", field="task_external_id"
+            )
         fork = durable.branch(self._state, task, command)
         self._replay((task.id,), now_us)
         return fork
