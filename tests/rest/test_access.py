@@ -19,7 +19,7 @@ from broadaxe.storage.accounts import Role
 from broadaxe.storage.ids import new_id
 
 if TYPE_CHECKING:
-    from .conftest import Serve, Site
+    from .conftest import Seeds, Serve, Site
 
 PASSWORD = "Correct-horse-7"
 
@@ -247,3 +247,117 @@ def test_resource_exhausted_is_what_the_limit_raises() -> None:
         attempts.count(request)
     now[0] += WINDOW_S + 1
     attempts.count(request)
+
+
+#: What anybody may ask, and the door of webhooks, whose senders prove themselves otherwise.
+OPEN = {
+    "/api/ready",
+    "/api/live",
+    "/api/v1/version",
+    "/api/v1/meta",
+    "/api/v1/meta/integrations",
+    "/api/v1/cloud/metadata",
+    "/api/v1/control-plane/metadata",
+    "/api/v1/users/register",
+    "/api/v1/users/login",
+}
+DOOR = "/api/v1/stable/tenants/{tenant}/webhooks/{webhook}"
+SECRET = "theirs-alone"
+
+
+async def _things(seeds: Seeds) -> dict[str, str]:
+    """One of everything a path can name, with SECRET wherever a text can be."""
+    now = seeds.now
+    made = await seeds.single(SECRET)
+    run_id = await seeds.run(made, task={"error": SECRET}, display_name=SECRET, metadata={"a": SECRET})
+    await seeds.history(run_id, ("FAILED", 0, {"message": SECRET}))
+    times = {"created_at": now, "updated_at": now}
+    named = {"id": new_id(), "workflow_id": made[0], "input": f'{{"a":"{SECRET}"}}'} | times
+    await seeds._insert("cron", **named, expression="@daily", name=SECRET, is_declared=False, is_enabled=True)
+    await seeds._insert("schedule", **named, trigger_at=now)
+    await seeds._insert(
+        "event_filter",
+        **({"id": new_id(), "workflow_id": made[0], "is_declared": False} | times),
+        scope=SECRET,
+        expression=SECRET,
+        payload="{}",
+    )
+    columns = {"id": new_id(), "name": "door", "source": "GENERIC", "proof": "BASIC", "secret": b""}
+    await seeds._insert("webhook", **columns, event_key_expression=SECRET, returns_event=True)
+    await seeds._insert(
+        "log_line",
+        id=new_id(),
+        task_id=run_id,
+        retry_count=0,
+        level="INFO",
+        message=SECRET,
+        created_at=now,
+    )
+    await seeds._insert(
+        "rate_limit", key=SECRET, limit_value=1, value=1, window_us=1_000_000, last_refill_at=now, paused_until=None
+    )
+    issued = await tokens.create_token(seeds.pool, seeds.tenant_id, SECRET, 60, "http://127.0.0.1:1", "127.0.0.1:2")
+    return {
+        "tenant": seeds.tenant_id,
+        "workflow": made[0],
+        "version": made[1],
+        "run": run_id,
+        "task": run_id,
+        "worker": await seeds.worker(name=SECRET),
+        "event": await seeds.event(SECRET, payload=f'{{"a":"{SECRET}"}}'),
+        "cron": named["id"],
+        "scheduled": named["id"],
+        "filter": str(await seeds.pool.fetchval("select id from broadaxe.event_filter")),
+        "webhook": "door",
+        "token": issued.id,
+    }
+
+
+async def test_every_route_knows_whose_things_it_touches(site: Site) -> None:
+    theirs = await _things(site.seeds)
+    stranger = await site.seeds.account("Eve", "eve@example.com")
+    mine = await accounts.create_tenant(site.seeds.pool, "Eve's", "eve", stranger.id)
+    issued = await tokens.create_token(site.seeds.pool, mine.id, "t", 600, site.url, "127.0.0.1:2")
+    await _log_in(site, "eve@example.com")
+    query = {
+        "since": "2020-01-01T00:00:00Z",
+        "only_tasks": "true",
+        "include_payloads": "true",
+        "run_external_id": theirs["run"],
+        "dag_ids": theirs["run"],
+        "external_ids": theirs["run"],
+        "taskExternalIds": theirs["task"],
+        "workflow_ids": theirs["workflow"],
+        "parent_task_external_id": theirs["task"],
+        "key": "key",
+    }
+    body = {"isPaused": True, "input": {}, "name": "mine", "slug": "mine", "triggerAt": "2030-01-01T00:00:00Z"}
+    # The first asks for the other tenant outright, the second for its things through a tenant of one's own.
+    for tenant_id, expected in ((theirs["tenant"], {403, 404}), (mine.id, None)):
+        for path, operations in site.app.openapi()["paths"].items():
+            if path in OPEN or not path.startswith("/api/v1/"):
+                continue
+            for method in operations.keys() & {"get", "post", "put", "patch", "delete"}:
+                if "/users/" in path or (path, method) in (("/api/v1/tenants", "post"), (DOOR, "post")):
+                    continue
+                address = path.format_map(theirs | {"tenant": tenant_id})
+                for headers in ({}, {"Authorization": f"Bearer {issued.token}"}):
+                    answer = await site.anonymous.request(
+                        method,
+                        address,
+                        params=query | {"tenant": theirs["tenant"]},
+                        headers=headers,
+                        json=None if method in ("get", "delete") else body,
+                    )
+                    assert SECRET not in answer.text.replace(address, ""), (method, path, answer.text)
+                    is_asked_for = expected is not None or "{tenant}" not in path
+                    if is_asked_for:
+                        # 401: tokens belong to people.
+                        assert answer.status_code in {403, 404} | ({401} if headers else set()), (
+                            method,
+                            path,
+                            answer.text,
+                        )
+        assert {reached for reached, _ in site.engine.commands} <= {mine.id}
+        if tenant_id == theirs["tenant"]:
+            assert site.engine.commands == []
