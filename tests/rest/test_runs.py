@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from hatchet_sdk.clients.rest.models.v1_task_event_list import V1TaskEventList
 from hatchet_sdk.clients.rest.models.v1_task_run_metric import V1TaskRunMetric
 from hatchet_sdk.clients.rest.models.v1_task_summary import V1TaskSummary
@@ -64,6 +65,29 @@ async def test_a_finished_single_task_run_shows_input_output_and_times(site: Sit
     assert decoded.tasks[0].input == {"name": "Ada", "deep": {"nothing": None}}
     assert [item.task_external_id for item in decoded.shape] == [run_id]
     assert (await site.client.get(f"/api/v1/stable/workflow-runs/{run_id}/status")).json() == "COMPLETED"
+
+
+@pytest.mark.parametrize("levels", [200, 201, 900, 100_000], ids=str)
+async def test_a_payload_however_deep_does_not_take_the_list_with_it(site: Site, levels: int) -> None:
+    made = await site.seeds.single()
+    deep = '{"a":' * levels + "1" + "}" * levels
+    run_id = await site.seeds.run(made, input=deep, status="COMPLETED", task={"status": "COMPLETED", "output": deep})
+    await site.seeds.run(made, input='{"b":1}', task={})
+    plain, shown = sorted((await _list(site)).rows, key=lambda row: "b" not in row.input)
+    assert plain.input == {"b": 1}
+    details = await site.client.get(f"/api/v1/stable/workflow-runs/{run_id}")
+    assert details.status_code == 200
+    value, seen = shown.input, 0
+    while isinstance(value, dict) and value:
+        value, seen = value["a"], seen + 1
+    match levels:
+        case 200:
+            assert (value, seen) == (1, 200)
+        case 201 | 900:
+            assert (value, seen) == ('{"a":' * (levels - 200) + "1" + "}" * (levels - 200), 200)
+        case _:
+            # Nothing that deep gets in; if it were there, nobody could read it.
+            assert shown.input == {}
 
 
 async def test_instants_have_six_digits_and_z(site: Site) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
@@ -50,6 +50,8 @@ _STRATEGIES: Final[
 }
 #: JavaScript holds integers exactly up to here, so a number made from an id keeps this many bits.
 _NUMBER_BITS: Final = 52
+#: Levels of a payload that are shown as such. What writes the answers knows 255, those around the payload included.
+DEPTH_MAX: Final = 200
 
 
 # Runs and tasks -----------------------------------------------------------------------------------------------------
@@ -518,14 +520,33 @@ def metadata(id_text: str, created_at: datetime, updated_at: datetime | None) ->
 
 
 def json_object(text: str | None) -> wire.JsonObject:
-    """The object a text holds; `{}` for none and for anything else."""
+    """The object a text holds; `{}` for none and for anything else. What lies deeper than `DEPTH_MAX` is shown as the
+    JSON text it is."""
     if not text:
         return {}
     try:
         value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {}
-    return value if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        return {}
+    if text.count("{") + text.count("[") > DEPTH_MAX:
+        _flatten(value)
+    return value
+
+
+def _flatten(value: wire.JsonObject) -> None:
+    level: list[Any] = [value]
+    for _ in range(DEPTH_MAX - 1):
+        level = [child for parent in level for _, child in _members(parent) if isinstance(child, dict | list)]
+    for parent in level:
+        for key, child in _members(parent):
+            if isinstance(child, dict | list):
+                parent[key] = msgspec.json.encode(child).decode()
+
+
+def _members(parent: Any) -> list[tuple[Any, Any]]:
+    return list(parent.items() if isinstance(parent, dict) else enumerate(parent))
 
 
 def number_of(id_text: str) -> int:
