@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 
 from broadaxe.storage import retention
 from broadaxe.storage.ids import id_floor
@@ -91,10 +92,10 @@ class Past:
             at,
         )
 
-    async def end(self, run_id: str) -> None:
-        ended = "status = 'COMPLETED', finished_at = now()"
-        await self.pool.execute(f"update broadaxe.run set {ended} where id = $1", run_id)
-        await self.pool.execute(f"update broadaxe.task set {ended} where run_id = $1", run_id)
+    async def end(self, run_id: str, days_ago: int = 40) -> None:
+        ended, at = "status = 'COMPLETED', finished_at = $2", NOW - timedelta(days=days_ago)
+        await self.pool.execute(f"update broadaxe.run set {ended} where id = $1", run_id, at)
+        await self.pool.execute(f"update broadaxe.task set {ended} where run_id = $1", run_id, at)
 
     async def left(self) -> set[str]:
         """Runs that are there; each with exactly its task and that one's entry."""
@@ -143,6 +144,21 @@ async def test_a_run_that_lives_is_kept_with_what_it_needs(pool: asyncpg.Pool) -
     await past.end(live)
     assert await past.left() == {live, child}
     await retention.enforce(pool, NOW, 30)
+    assert await past.left() == set()
+
+
+@pytest.mark.parametrize("has_moved", [False, True], ids=["in-its-day", "moved-aside"])
+async def test_a_run_is_kept_for_as_long_from_its_end(pool: asyncpg.Pool, has_moved: bool) -> None:
+    past = await _past(pool, 60)
+    long = await past.run(60, finished=False)
+    if has_moved:
+        await retention.enforce(pool, NOW - timedelta(days=20), 30)
+    await past.end(long, days_ago=5)
+    await retention.enforce(pool, NOW, 30)
+    assert await past.left() == {long}
+    await retention.enforce(pool, NOW + timedelta(days=25), 30)
+    assert await past.left() == {long}
+    await retention.enforce(pool, NOW + timedelta(days=26), 30)
     assert await past.left() == set()
 
 

@@ -1,7 +1,8 @@
 """The end of history: day partitions older than the retention are dropped.
 
-A run that still lives is kept whatever its age, with its tasks, their history and the children it may ask for again;
-`broadaxe.drop_day` moves them aside first. Log lines, events and spans go with their day. Refuses to delete rows one by
+A run that still lives, or ended within the retention, is kept whatever its age, with its tasks and their history; a
+live one with the children it may ask for again. `broadaxe.drop_day` moves them aside first. Log lines, events and spans
+go with their day. Refuses to delete rows one by
 one, except those few that were moved aside and are over by now. Safe to run in several processes at once, and to be
 interrupted: each partition is a transaction of its own, and what was not done is found again.
 """
@@ -26,13 +27,14 @@ async def enforce(pool: asyncpg.Pool, now: datetime, retention_days: int) -> lis
     A partition that somebody reads for long is left for the next time, and what is newer with it: order matters.
     """
     first_kept = now.date() - timedelta(days=retention_days)
+    kept_since = datetime.combine(first_kept, time(), tzinfo=now.tzinfo)
     gone: list[str] = []
     for row in await pool.fetch(statement("retention/expired_days"), first_kept):
         try:
-            await pool.execute(statement("retention/drop_day"), row["parent"], row["day"])
+            await pool.execute(statement("retention/drop_day"), row["parent"], row["day"], kept_since)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             _log.info("a day of old history is in use; it is dropped later", table=row["parent"], day=str(row["day"]))
             return gone
         gone.append(f"{row['parent']}_{row['day']:%Y%m%d}")
-    await pool.execute(statement("retention/delete_leftovers"), datetime.combine(first_kept, time(), tzinfo=now.tzinfo))
+    await pool.execute(statement("retention/delete_leftovers"), kept_since)
     return gone
