@@ -174,7 +174,7 @@ class GateBooks:
         self.gates[run_id] = {task.name: Gate() for task in workflow.tasks}
         self.statuses[run_id] = {}
         self.live.add(run_id)
-        if self.books.releases.get(run_id, 0) > now_us:
+        if self.books.releases.get(run_id, 0) >= now_us:
             for task in workflow.tasks:
                 if not _parents(workflow, task):
                     self.gates[run_id][task.name].stand = Stand.POSTPONED

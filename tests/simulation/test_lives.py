@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 
 import asyncpg
 import msgspec
 import pytest
 
-from broadaxe.core import firing
+from broadaxe.core import firing, waits
 from broadaxe.core.calendar import Cron
 from broadaxe.core.claims import Claims
 from broadaxe.core.decision import Writes
@@ -163,3 +164,38 @@ def test_the_books_notice_a_filter_that_is_not_asked(monkeypatch: pytest.MonkeyP
     life.chances.filters = 1.0
     with pytest.raises(Broken, match="an event started"):
         life.live(400)
+
+
+def test_lives_have_conditions_of_every_outcome() -> None:
+    decided: Counter[str] = Counter()
+    for seed in range(4):
+        life = Life(seed)
+        life.chances.gates, life.chances.dags = 0.8, 0.8
+        life.live(100)
+        decided.update(life.gate_books.verdicts)
+    assert min(decided[outcome] for outcome in ("let through", "skipped", "cancelled", "told")) > 5, decided
+
+
+def test_the_books_notice_an_event_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "_is_met", lambda condition, event: condition.event_key == event.key)
+    life = Life(5)
+    life.chances.gates = 1.0
+    with pytest.raises(Broken):
+        life.live(200)
+
+
+def test_the_books_notice_a_gate_that_is_not_stored() -> None:
+    life = Life(3)
+    life.chances.gates = 1.0
+    commit, left = life.tables.commit, 3
+
+    def forgets_one(writes: Writes) -> None:
+        nonlocal left
+        left -= bool(writes.gates)
+        if left == 0 and writes.gates:
+            writes.gates = []
+        commit(writes)
+
+    life.tables.commit = forgets_one  # type: ignore[method-assign]
+    with pytest.raises(Broken, match=r"not stored|stored as what it is not"):
+        life.live(200)
