@@ -117,6 +117,7 @@ def test_what_fired_reaches_the_worker() -> None:
         ((parent(WAIT, "output.n == 2", 0), parent(WAIT, "output.n == 1", 1)), S),
         ((parent(WAIT, "output.n == 2", 0), event(WAIT, "go", 0)), W),
         ((parent(WAIT, "output.n == 1", 0), event(WAIT, "go", 0)), R),
+        ((parent(WAIT, "output.n == 1", 0), event(WAIT, "never", 0), sleep(WAIT, 0, 1)), R),
         ((parent(SKIP, "output.n == 2", 0), sleep(SKIP, 5, 1)), R),
         ((sleep(SKIP, 0),), R),
         ((sleep(WAIT, 0),), R),
