@@ -119,6 +119,8 @@ def test_what_fired_reaches_the_worker() -> None:
         ((parent(WAIT, "output.n == 1", 0), event(WAIT, "go", 0)), R),
         ((parent(WAIT, "output.n == 1", 0), event(WAIT, "never", 0), sleep(WAIT, 0, 1)), R),
         ((parent(SKIP, "output.n == 2", 0), sleep(SKIP, 5, 1)), R),
+        ((event(WAIT, "go"), parent(SKIP, "output.n == 2", 0), sleep(SKIP, 0, 1)), W),
+        ((event(WAIT, "go"), parent(SKIP, "output.n == 1", 0), sleep(SKIP, 0, 1)), S),
         ((sleep(SKIP, 0),), R),
         ((sleep(WAIT, 0),), R),
     ],

@@ -56,7 +56,7 @@ from broadaxe.core.decision import (
     WaitAck,
 )
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
-from broadaxe.core.lifecycle import TERMINAL, EntryKind
+from broadaxe.core.lifecycle import TERMINAL, EntryKind, TaskEventType
 from broadaxe.core.tenant import Missing, Tenant
 from tests.simulation.books import hold
 from tests.simulation.chances import NAMES
@@ -162,6 +162,10 @@ class Stories:
     ) -> None:
         task_id = story.task_id
         task = self.tables.tasks[task_id]
+        if any(e.task_id == task_id and e.type is TaskEventType.RETRIED_BY_USER for e in decision.writes.task_events):
+            # It ended and began anew within one commit.
+            self._close(story, number - 1)
+            return
         over_at = _over_at(task_id, commands, replies) if task.status in TERMINAL else len(commands)
         if over_at is None:
             # A deadline did it, and whether before or after other deadlines of this instant is not known.
