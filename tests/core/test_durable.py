@@ -576,6 +576,21 @@ def test_a_sleeper_survives_a_restart_and_wakes_in_time() -> None:
     assert program.entry(1).satisfied_at_us == due_us
 
 
+def test_a_sleeper_that_was_read_back_in_vain_leaves_memory_again() -> None:
+    program = Program()
+    program.wait(event("go"))
+    program.evict()
+    for restarts in (False, True):
+        if restarts:
+            program.world.restart()
+        with pytest.raises(FailedPrecondition):
+            program.world.do(BranchTask(program.id, 1, 1))
+        program.world.settle()
+        assert program.world.tenant.counts()["tasks"] == 0
+    program.push("go")
+    assert program.status is TaskStatus.RUNNING
+
+
 def test_an_event_wakes_a_sleeper() -> None:
     program = Program()
     program.wait(event("go", expression="input.x == 1"))

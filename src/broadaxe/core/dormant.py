@@ -46,7 +46,8 @@ class Dormant:
 
 
 def fall_asleep(state: State) -> None:
-    """Forgets the tasks evicted in this batch. Call after their rows were handed over for the commit."""
+    """Forgets the tasks evicted in this batch and those read back in vain. Call after rows were handed over for the
+    commit."""
     for task in state.evicted:
         if _may_leave(state, task):
             assert task.log is not None

@@ -236,9 +236,6 @@ def register_signal(state: State, command: RegisterSignal, past: Sequence[PastEv
     has_begun = task is not None and (task.log is not None or task.assigned_at_us is not None or task.retry_count > 0)
     if task is None or task.is_terminal or not has_begun:
         raise NotFound(f"task run {command.task_id} is not running", field="task_id")
-    if task.status is TaskStatus.EVICTED:
-        # It may have been read back for this; if so it goes back to sleep, with what it waits for now.
-        state.evicted.append(task)
     waits.check(command.conditions, field="conditions")
     log = _log_of(task)
     if command.key in log.signals:
@@ -421,10 +418,14 @@ def restore_log(
 
 
 def wake(state: State, task: Task, now_us: int) -> None:
-    """Call once a loaded task is in its place: an evicted one that has news is restored."""
+    """Call once a loaded task is in its place: an evicted one that has news is restored, another may sleep again."""
     log = task.log
-    if task.status is TaskStatus.EVICTED and log is not None and (log.has_news() or _has_unasked_news(log)):
+    if task.status is not TaskStatus.EVICTED or log is None:
+        return
+    if log.has_news() or _has_unasked_news(log):
         attempts.restore(state, task, now_us)
+    else:
+        state.evicted.append(task)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ class State:
         self.waking: dict[str, None] = {}
         """Ids of dormant tasks that shall be read back."""
         self.evicted: list[Task] = []
-        """Tasks evicted in this batch."""
+        """Tasks evicted in this batch, or read back for it; those that still wait at its end may leave memory."""
         self.finished: dict[str, Run] = {}
         """Runs to forget at the next settle: finished now, or loaded only to look at them."""
 
