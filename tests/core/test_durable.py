@@ -514,6 +514,17 @@ def test_more_operations_than_a_log_holds_are_refused_before_anything_is_made(mo
         program.world.do(RegisterSignal(program.id, "t", (event("go"),)))
 
 
+def test_a_result_that_was_lost_is_sent_again_before_a_child_that_is_listed_now() -> None:
+    program = Program()
+    (ack,) = program.spawn("{}")
+    program.wait(event("go"))
+    program.world.complete(ack.children[0][2])
+    program.push("go")
+    program.stream += 1  # What was told on the old one never arrived.
+    told = program.list_waiting(1, 2)
+    assert [(a.ref.node_id, a.order) for a in told] == [(2, 1), (1, 2)]
+
+
 def test_a_replayed_child_is_awaited_again() -> None:
     program = Program()
     (ack,) = program.spawn("{}")

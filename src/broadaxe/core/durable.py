@@ -222,7 +222,8 @@ def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
         entry = log.entries.get((ref.branch_id, ref.node_id))
         if entry is not None:
             wanted.append((log, entry))
-    wanted.sort(key=lambda pair: pair[1].order or 0)
+    # What has a place already comes before what gets one now.
+    wanted.sort(key=lambda pair: (pair[1].order is None, pair[1].order or 0))
     for log, entry in wanted:
         _want(state, log, entry, now_us)
 
