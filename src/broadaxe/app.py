@@ -23,7 +23,7 @@ import msgspec
 import structlog
 
 from broadaxe.config import Settings
-from broadaxe.database import Database
+from broadaxe.database import Database, no_connection
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.engine import Engine
 from broadaxe.errors import ConfigurationError, Unauthenticated
@@ -43,6 +43,7 @@ from broadaxe.rpc.transport import Metadata, Principal
 from broadaxe.secret_keys import key_from_file
 from broadaxe.storage import accounts, retention, tokens
 from broadaxe.storage.accounts import Role
+from broadaxe.storage.embedded import MAIN_DATABASE
 from broadaxe.storage.journal import CONNECTION_SETTINGS
 from broadaxe.storage.logs import LogStore
 from broadaxe.storage.migrate import ensure_partitions
@@ -214,9 +215,9 @@ class App:
         token = await self._dev_token(tenant.id, is_passing)
         return DevCredentials(tenant.id, account.email, password, token)
 
-    async def database_dsn(self, name: str | None = None) -> str:
-        """The engine's own database, or another one on the embedded server, which is made if it is missing."""
-        return await (self._database.ready() if name is None else self._database.another(name))
+    async def database_dsn(self, name: str = MAIN_DATABASE) -> str:
+        """The URL, for other programs, of a database on the embedded server, which is made if it is missing."""
+        return await self._database.dsn_of(name)
 
     async def run_until(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -279,7 +280,7 @@ async def _pool(dsn: str, connections_max: int, server_settings: dict[str, str])
             dsn, min_size=1, max_size=connections_max, server_settings=server_settings, command_timeout=60
         )
     except (OSError, asyncpg.PostgresError) as error:
-        raise ConfigurationError(f"cannot connect to the database: {error}", field="database_url") from error
+        raise ConfigurationError(no_connection(dsn, error), field="database_url") from error
     try:
         yield pool
     finally:

@@ -8,6 +8,8 @@ database while it imports the rest.
 from __future__ import annotations
 
 import asyncio
+import socket
+from urllib.parse import urlsplit
 
 import asyncpg
 import structlog
@@ -17,7 +19,7 @@ from broadaxe.errors import ConfigurationError
 from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.migrate import migrate, pending
 
-__all__ = ["Database"]
+__all__ = ["Database", "no_connection"]
 
 _log = structlog.get_logger(__name__)
 
@@ -38,8 +40,8 @@ class Database:
         """
         return await asyncio.shield(self._opening)
 
-    async def another(self, name: str) -> str:
-        """The DSN of another database on the private server, made if it is missing."""
+    async def dsn_of(self, name: str) -> str:
+        """The DSN, for other programs, of a database on the private server, made if it is missing."""
         await self.ready()
         if self._postgres is None:
             raise ConfigurationError("only the embedded PostgreSQL makes databases", field="--extra-database")
@@ -68,11 +70,24 @@ class Database:
         return self._postgres.dsn
 
 
+def no_connection(dsn: str, error: Exception, flag: str = "--database-url") -> str:
+    """Why there is no connection to that database, and where to look. Never says the password."""
+    if isinstance(error, socket.gaierror):
+        reason = "there is no such host"
+    elif isinstance(error, ConnectionRefusedError):
+        reason = "nothing listens there"
+    else:
+        reason = str(error) or type(error).__name__
+    parts = urlsplit(dsn)
+    where = f" at {parts.hostname or 'localhost'}:{parts.port or 5432}" if "host=" not in parts.query else ""
+    return f"cannot connect to the database{where}: {reason}; check {flag} (BROADAXE_DATABASE_URL)"
+
+
 async def _check_schema(dsn: str) -> None:
     try:
         waiting = await pending(dsn)
-    except (OSError, asyncpg.PostgresError) as error:
-        raise ConfigurationError(f"cannot connect to the database: {error}", field="database_url") from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise ConfigurationError(no_connection(dsn, error), field="database_url") from error
     if waiting:
         raise ConfigurationError(
             f"the database lacks {len(waiting)} migration(s); run `broadaxe migrate` first", field="database_url"

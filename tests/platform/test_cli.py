@@ -112,6 +112,23 @@ def test_serve_without_a_database_says_what_to_give() -> None:
     assert "--database-url" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        pytest.param("127.0.0.1:1", "at 127.0.0.1:1: nothing listens there", id="nobody-there"),
+        pytest.param("no-such-host.invalid", "at no-such-host.invalid:5432: there is no such host", id="no-host"),
+    ],
+)
+@pytest.mark.parametrize("words", ["serve", "migrate", "token list", "tenant list"])
+def test_database_that_cannot_be_reached_is_one_line_without_the_password(
+    words: str, address: str, reason: str
+) -> None:
+    done = broadaxe(*words.split(), "--database-url", f"postgresql://user:secret@{address}/broadaxe")
+    assert done.returncode == (2 if words == "serve" else 1)
+    expected = f"broadaxe: cannot connect to the database {reason}; check --database-url (BROADAXE_DATABASE_URL)\n"
+    assert done.stderr == expected
+
+
 def test_token_without_a_database_creates_none(tmp_path: Path) -> None:
     done = broadaxe("token", "list", "--data-dir", tmp_path / "typo")
     assert done.returncode == 2

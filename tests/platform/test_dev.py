@@ -161,6 +161,18 @@ def test_second_engine_on_the_same_data_is_refused_by_the_first_ones_process_id(
         assert process.poll() is None
 
 
+def test_shell_that_sources_the_env_file_gets_every_value(running: tuple[Path, dict[str, str]]) -> None:
+    names = [*SDK_VARIABLES, DATABASE_VARIABLE]
+    script = '. "$1"; ' + "".join(f'printf "%s\\n" "${name}"; ' for name in names)
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", running[0].parent / "engine.env"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert (done.stdout.splitlines(), done.stderr) == ([running[1][name] for name in names], "")
+
+
 async def test_env_file_names_the_database_that_applications_enqueue_in(running: tuple[Path, dict[str, str]]) -> None:
     connection = await asyncpg.connect(running[1][DATABASE_VARIABLE])
     assert await connection.fetchval("select slug from broadaxe.tenant") == "dev"

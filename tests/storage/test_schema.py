@@ -77,6 +77,12 @@ async def test_an_edited_migration_is_refused(database: str, pool: asyncpg.Pool)
     assert "0001_initial" in await pending(database)
 
 
+async def test_a_database_of_a_newer_version_is_refused(database: str, pool: asyncpg.Pool) -> None:
+    await pool.execute("insert into broadaxe.migration (name, checksum) values ('9999_of_tomorrow', 'x')")
+    with pytest.raises(ConfigurationError, match=r"newer Broadaxe \(it has 9999_of_tomorrow\)"):
+        await migrate(database)
+
+
 async def test_a_refused_migration_lets_the_next_one_in(database: str, pool: asyncpg.Pool) -> None:
     await pool.execute("update broadaxe.migration set checksum = 'another'")
     for _ in range(2):

@@ -46,11 +46,13 @@ async def with_connection(settings: Settings, work: Callable[[asyncpg.Connection
     """Do some work on a connection to a database that has our schema."""
     import asyncpg
 
+    from broadaxe.database import no_connection
+
     async with reachable_dsn(settings) as dsn:
         try:
             connection = await asyncpg.connect(dsn, timeout=15)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise Unavailable(f"the database does not answer: {error}") from None
+            raise Unavailable(no_connection(dsn, error)) from None
         try:
             await work(connection)
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):

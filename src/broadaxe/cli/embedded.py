@@ -176,11 +176,10 @@ def _migrate(database_url: str) -> None:
 
     import asyncpg
 
+    from broadaxe.database import no_connection
     from broadaxe.storage.migrate import migrate
 
     try:
         asyncio.run(migrate(database_url))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise ConfigurationError(
-            f"-database-url: the database does not answer: {error}", field="-database-url"
-        ) from None
+        raise ConfigurationError(no_connection(database_url, error, "-database-url"), field="-database-url") from None

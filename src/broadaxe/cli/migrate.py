@@ -35,6 +35,7 @@ async def _migrate(settings: Settings, *, check: bool) -> int:
     import asyncpg
 
     from broadaxe.cli.database import reachable_dsn
+    from broadaxe.database import no_connection
     from broadaxe.errors import Unavailable
     from broadaxe.storage.migrate import migrate as apply
     from broadaxe.storage.migrate import pending
@@ -43,7 +44,7 @@ async def _migrate(settings: Settings, *, check: bool) -> int:
         try:
             names = await (pending(dsn) if check else apply(dsn))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise Unavailable(f"the database does not answer: {error}") from None
+            raise Unavailable(no_connection(dsn, error)) from None
     for name in names:
         click.echo(f"{'missing' if check else 'applied'}  {name}")
     if not names:

@@ -63,7 +63,7 @@ import structlog
 
 from broadaxe.errors import ConfigurationError, InvalidArgument, Unavailable
 
-__all__ = ["EmbeddedPostgres", "postgres_bin_dir", "postgres_version"]
+__all__ = ["MAIN_DATABASE", "EmbeddedPostgres", "postgres_bin_dir", "postgres_version"]
 
 log = structlog.get_logger(__name__)
 
@@ -224,9 +224,13 @@ class EmbeddedPostgres:
         return self._data_dir / "postgres.log"
 
     async def database_dsn(self, name: str) -> str:
-        """The URL of another database on the same server, which is created if it is missing."""
+        """The URL of a database on this server for other programs. The database is created if it is missing.
+
+        It stands in files that shells read, to which `&` means something; so it leaves out the port, which is the usual
+        one.
+        """
         await self._create_database(name)
-        return self._dsn(name)
+        return self._dsn(name).removesuffix(f"&port={PORT}")
 
     async def stop(self) -> None:
         """Leave, and stop the server if nobody else uses it. Calling it again does nothing."""

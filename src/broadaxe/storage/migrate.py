@@ -62,8 +62,15 @@ async def _apply(connection: asyncpg.Connection) -> list[str]:
     try:
         await connection.execute(statement("migrations/create_table"))
         applied = {row["name"]: row["checksum"] for row in await connection.fetch(statement("migrations/applied"))}
+        known = _migrations()
+        if unknown := applied.keys() - {name for name, _ in known}:
+            raise ConfigurationError(
+                f"this database was made by a newer Broadaxe (it has {max(unknown)}); "
+                "upgrade this one, or use another database or data directory",
+                field="database_url",
+            )
         done: list[str] = []
-        for name, text in _migrations():
+        for name, text in known:
             checksum = hashlib.sha256(text.encode()).hexdigest()
             if name in applied:
                 if applied[name] != checksum:
