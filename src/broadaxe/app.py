@@ -139,9 +139,6 @@ class App:
         spans = SpanStore(pool)
         spans.start()
         stack.push_async_callback(spans.stop)
-        stack.push_async_callback(
-            _cancelled, asyncio.create_task(_keep_partitions(pool, settings.retention_days), name="partitions")
-        )
 
         clock = SystemClock()
         metrics = Metrics()
@@ -154,6 +151,7 @@ class App:
             observe=observer(metrics),
             prioritise_across_queues=settings.priority_across_tasks,
             enforce_quotas=settings.enforce_limits,
+            retention_days=settings.retention_days,
         )
         reads = Reads(pool)
         open_account_id = None
@@ -180,6 +178,9 @@ class App:
             http_port = await http.start(http_app, settings.host, settings.http_port)
             stack.push_async_callback(http.stop)
         await engine.start()
+        stack.push_async_callback(
+            _cancelled, asyncio.create_task(_keep_partitions(pool, engine, settings.retention_days), name="partitions")
+        )
         listener = OutboxListener(dsn, engine.outbox_told, engine.outbox_unsure, engine.quotas_told)
         stack.push_async_callback(listener.stop)
         await listener.start()
@@ -290,7 +291,7 @@ async def _pool(dsn: str, connections_max: int, server_settings: dict[str, str])
             pool.terminate()
 
 
-async def _keep_partitions(pool: asyncpg.Pool, retention_days: int) -> None:
+async def _keep_partitions(pool: asyncpg.Pool, engine: Engine, retention_days: int) -> None:
     while True:
         try:
             made = await ensure_partitions(pool, datetime.now(UTC))
@@ -300,6 +301,7 @@ async def _keep_partitions(pool: asyncpg.Pool, retention_days: int) -> None:
                 gone = await retention.enforce(pool, datetime.now(UTC), retention_days)
                 if gone:
                     _log.info("old history was dropped", partitions=gone)
+                await engine.forget_unused()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             _log.warning("partitions could not be made or dropped", error=str(error))
         await asyncio.sleep(PARTITIONS_EVERY_S)

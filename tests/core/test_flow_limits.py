@@ -5,7 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from broadaxe.core.commands import DeleteRateLimit, PauseRateLimit, PutRateLimit, PutWorkflow
+from broadaxe.core.commands import (
+    CancelTasks,
+    DeleteRateLimit,
+    ForgetRateLimits,
+    PauseRateLimit,
+    PutRateLimit,
+    PutWorkflow,
+    ReplayTasks,
+)
 from broadaxe.core.decision import RateLimitRow
 from broadaxe.core.definition import RateLimitUse, WorkflowSpec
 from broadaxe.core.durations import US_PER_S
@@ -272,3 +280,53 @@ def test_a_bad_limit_names_its_field(bad: RateLimitUse, field: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         put(World(), bad)
     assert refused.value.field == field
+
+
+def per_user(window_s: float) -> RateLimitUse:
+    return RateLimitUse(
+        key_expression="input.user", limit_expression="1", units=1, window_us=round(window_s * US_PER_S)
+    )
+
+
+def test_dynamic_limits_nobody_used_for_long_are_forgotten() -> None:
+    world = World()
+    put(world, per_user(60))
+    world.worker("a")
+    used_at_us = world.now_us
+    old = run(world, user="old")
+    limit(world, 1, key="static")
+    world.complete(old)
+    world.advance(100)
+    run(world, user="new")
+    # Its window must be over before then.
+    assert world.do(ForgetRateLimits(used_at_us + 60 * US_PER_S)) == 0
+    assert world.do(ForgetRateLimits(used_at_us + 60 * US_PER_S + 1)) == 1
+    assert world.decisions[-1].writes.deleted_rate_limits == ["old"]
+    assert set(world.tenant._state.limits) == {"new", "static"}
+
+
+def test_a_forgotten_limit_is_there_again_for_a_replay() -> None:
+    world = World()
+    put(world, per_user(1))
+    worker_id = world.worker("a")
+    run_id = run(world, user="ada")
+    world.complete(run_id)
+    world.advance(10)
+    assert world.do(ForgetRateLimits(world.now_us)) == 1
+    assert world.do(ReplayTasks((run_id,))) == (run_id,)
+    assert world.running(worker_id) == [run_id]
+    made = row(world, "ada")
+    assert (made.limit, made.value, made.is_dynamic) == (1, 0, True)
+
+
+def test_a_dynamic_limit_that_somebody_waits_for_or_put_stays() -> None:
+    world = World()
+    put(world, per_user(1))
+    run_id = run(world, user="ada")
+    world.advance(10)
+    assert world.do(ForgetRateLimits(world.now_us)) == 0
+    world.do(CancelTasks((run_id,)))
+    limit(world, 3, window_s=1, key="ada")
+    world.advance(10)
+    assert world.do(ForgetRateLimits(world.now_us)) == 0
+    assert not row(world, "ada").is_dynamic

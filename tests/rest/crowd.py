@@ -22,6 +22,8 @@ ROWS: Final = 200_000
 STEP: Final = timedelta(milliseconds=100)
 WORKFLOWS: Final = 50
 WORKERS: Final = 200
+#: Of the first tenant, not heard of for ten days.
+SILENT_WORKERS: Final = 20_000
 
 # $1 the tenants, $2 the end of the day's work, $3 the number of rows.
 _WORKFLOWS: Final = """
@@ -40,6 +42,12 @@ insert into broadaxe.worker (tenant_id, id, name, actions, slots, created_at, up
 select tenant, ('00000000-0000-7000-8000-' || lpad(w::text, 12, '0'))::uuid, 'worker-' || w, '{a:b}', '{"default": 10}',
     $2, $2, $2
 from unnest($1::uuid[]) tenant, generate_series(0, $3::integer - 1) w
+"""
+_SILENT_WORKERS: Final = """
+insert into broadaxe.worker (tenant_id, id, name, actions, slots, created_at, updated_at, last_heartbeat_at)
+select $1, ('00000000-0000-7000-8001-' || lpad(w::text, 12, '0'))::uuid, 'worker-' || w, '{a:b}', '{"default": 10}',
+    $2::timestamptz - interval '10 days', $2, $2::timestamptz - interval '10 days'
+from generate_series(0, $3::integer - 1) w
 """
 _NUMBERED: Final = """
 create table public.numbered as
@@ -199,6 +207,7 @@ async def fill(connection: asyncpg.Connection, ends_at: datetime) -> None:
     await connection.execute(_WORKFLOWS, tenants, ends_at, WORKFLOWS)
     await connection.execute(_VERSIONS, ends_at)
     await connection.execute(_WORKERS, tenants, ends_at, WORKERS)
+    await connection.execute(_SILENT_WORKERS, tenants[0], ends_at, SILENT_WORKERS)
     await connection.execute(_NUMBERED, tenants, ends_at, ROWS)
     await connection.execute("create unique index on public.numbered (n)")
     indexes = await connection.fetch(_INDEXES)

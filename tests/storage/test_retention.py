@@ -172,6 +172,43 @@ async def test_rows_of_days_without_a_partition_go_too(pool: asyncpg.Pool) -> No
     assert await pool.fetchval("select count(*) from broadaxe.log_line") == 0
 
 
+async def test_workers_go_that_were_silent_for_as_long(pool: asyncpg.Pool) -> None:
+    past = await _past(pool, 40)
+    task_id = await past.run(40, finished=False)
+    names = {"gone": 31, "never heard of": None, "kept": 30, "busy": 35}
+    for name, days_ago in names.items():
+        heard_at = None if days_ago is None else NOW - timedelta(days=days_ago)
+        await pool.execute(
+            "insert into broadaxe.worker (tenant_id, id, name, actions, slots, created_at, updated_at, "
+            "last_heartbeat_at) values ($1, gen_random_uuid(), $2, '{}', '{}', $3, $3, $4)",
+            past.tenant_id,
+            name,
+            NOW - timedelta(days=90),
+            heard_at,
+        )
+    await pool.execute(
+        "update broadaxe.task set worker_id = (select id from broadaxe.worker where name = 'busy') where id = $1",
+        task_id,
+    )
+    await retention.enforce(pool, NOW, 30)
+    assert {row["name"] for row in await pool.fetch("select name from broadaxe.worker")} == {"kept", "busy"}
+    await past.end(task_id)
+    await retention.enforce(pool, NOW, 30)
+    assert {row["name"] for row in await pool.fetch("select name from broadaxe.worker")} == {"kept"}
+
+
+async def test_workers_go_in_parts(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "WORKERS_AT_ONCE_MAX", 2)
+    await pool.execute(
+        "insert into broadaxe.worker (tenant_id, id, name, actions, slots, created_at, updated_at) "
+        "select $1, gen_random_uuid(), 'w', '{}', '{}', $2, $2 from generate_series(1, 5)",
+        await make_tenant(pool),
+        NOW - timedelta(days=40),
+    )
+    await retention.enforce(pool, NOW, 30)
+    assert await pool.fetchval("select count(*) from broadaxe.worker") == 0
+
+
 async def test_a_day_in_use_is_left_for_later(pool: asyncpg.Pool) -> None:
     past = await _past(pool, 40)
     await past.run(40, finished=True)

@@ -299,6 +299,13 @@ class DeleteRateLimit(msgspec.Struct, frozen=True):
     key: str
 
 
+class ForgetRateLimits(msgspec.Struct, frozen=True):
+    """Forgets dynamic rate limits that nobody used since then. Reply: how many, at most
+    `ratelimits.FORGOTTEN_AT_ONCE_MAX`."""
+
+    unused_since_us: int
+
+
 class PauseRateLimit(msgspec.Struct, frozen=True):
     """No units until then; an earlier instant never shortens a pause. Reply: the instant in force, in microseconds."""
 
@@ -525,6 +532,7 @@ Command = (
     | FailDelivery
     | PutRateLimit
     | DeleteRateLimit
+    | ForgetRateLimits
     | PauseRateLimit
     | SetQuotas
     | ShowQuotas

@@ -299,7 +299,7 @@ def _bring(
 
 def _put_limits(state: State, keys: TaskKeys, now_us: int, *, is_first: bool) -> None:
     """A task's dynamic limits come into force when it is queued first. A replay may be the first time, of a task that
-    ended before: it puts those that are not there."""
+    ended before, or come after they were forgotten: it puts those that are not there."""
     for limit in keys.limits:
         if limit.limit is not None and (is_first or limit.key not in state.limits):
             ratelimits.put_dynamic(state, limit.key, limit.limit, limit.window_us, now_us)

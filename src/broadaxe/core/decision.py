@@ -98,6 +98,8 @@ class RateLimitRow(msgspec.Struct, frozen=True, gc=False):
     window_us: int
     last_refill_us: int
     paused_until_us: int | None
+    is_dynamic: bool = False
+    """Whether an expression of a task made it, and nobody has put it."""
 
 
 class QuotaUsageRow(msgspec.Struct, frozen=True, gc=False):

@@ -2,22 +2,26 @@
 
 A limit's window starts at the first use after the last one ran out. Units are taken when a task is assigned and in the
 same commit, never otherwise; a task under several limits takes all or none. A static key that was never put lets
-nobody through until it is.
+nobody through until it is. A dynamic limit that was not used for long is forgotten (`forget_unused`).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from broadaxe.core.decision import RateLimitRow
 from broadaxe.core.queues import Lane, LimitNeeds
 from broadaxe.core.state import State
+
+#: Limits that one command forgets.
+FORGOTTEN_AT_ONCE_MAX: Final = 10_000
 
 
 class Limit:
     """A key's bucket, and the lanes that wait for it."""
 
     __slots__ = (
+        "is_dynamic",
         "is_touched",
         "key",
         "lanes",
@@ -36,12 +40,21 @@ class Limit:
         self.window_us = row.window_us
         self.last_refill_us = row.last_refill_us
         self.paused_until_us = row.paused_until_us
+        self.is_dynamic = row.is_dynamic
         self.put_at_us = 0
         self.is_touched = False
         self.lanes: dict[Lane, None] = {}
 
     def row(self) -> RateLimitRow:
-        return RateLimitRow(self.key, self.limit, self.value, self.window_us, self.last_refill_us, self.paused_until_us)
+        return RateLimitRow(
+            self.key,
+            self.limit,
+            self.value,
+            self.window_us,
+            self.last_refill_us,
+            self.paused_until_us,
+            self.is_dynamic,
+        )
 
     def is_over(self, now_us: int) -> bool:
         """Whether the window has run out: the next use starts a new one."""
@@ -91,10 +104,16 @@ def consume(state: State, needs: LimitNeeds, now_us: int) -> None:
 
 
 def put(state: State, key: str, limit: int, window_us: int, now_us: int) -> None:
-    """Creates or changes a limit. Raising it adds no units before the next refill; lowering it takes some away."""
+    """Creates or changes a limit, which is static from then on. Raising it adds no units before the next refill;
+    lowering it takes some away."""
+    _put(state, key, limit, window_us, now_us)
+    state.limits[key].is_dynamic = False
+
+
+def _put(state: State, key: str, limit: int, window_us: int, now_us: int) -> None:
     found = state.limits.get(key)
     if found is None:
-        found = state.limits[key] = Limit(RateLimitRow(key, limit, limit, window_us, now_us, None))
+        found = state.limits[key] = Limit(RateLimitRow(key, limit, limit, window_us, now_us, None, is_dynamic=True))
     else:
         found.limit, found.window_us = limit, window_us
         found.value = min(found.value, limit)
@@ -112,7 +131,7 @@ def put_dynamic(state: State, key: str, limit: int, window_us: int, now_us: int)
     if found is not None and found.put_at_us == now_us:
         limit, window_us = min(limit, found.limit), max(window_us, found.window_us)
     if found is None or (found.limit, found.window_us) != (limit, window_us):
-        put(state, key, limit, window_us, now_us)
+        _put(state, key, limit, window_us, now_us)
     found = state.limits[key]
     found.put_at_us = now_us
 
@@ -131,6 +150,31 @@ def forget(state: State, limit: Limit) -> None:
     for lane in list(limit.lanes):
         state.wait_for_limit(lane, limit.key)
     state.ledger.forget_limit(limit)
+
+
+def forget_unused(state: State, since_us: int) -> int:
+    """Forgets dynamic limits of which no window was open since, and that no live run needs; says how many, at most
+    `FORGOTTEN_AT_ONCE_MAX`.
+
+    One whose window is over has all its units, so it is as good as none: the next task that names it makes it anew, and
+    so does a replay. One that somebody put, or paused until later, stays. O(limits), and O(live runs) if any may go.
+    """
+    unused = {
+        limit.key: limit
+        for limit in state.limits.values()
+        if limit.is_dynamic
+        and limit.last_refill_us + limit.window_us < since_us
+        and (limit.paused_until_us is None or limit.paused_until_us < since_us)
+    }
+    # Runs with rate limits never leave memory before they end.
+    for run in state.runs.values() if unused else ():
+        for task in run.keys.tasks if run.keys is not None else ():
+            for need in task.limits:
+                unused.pop(need.key, None)
+    gone = list(unused.values())[:FORGOTTEN_AT_ONCE_MAX]
+    for limit in gone:
+        forget(state, limit)
+    return len(gone)
 
 
 def wake(state: State, limit: Limit) -> None:

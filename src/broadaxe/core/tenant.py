@@ -64,6 +64,7 @@ from broadaxe.core.commands import (
     EventRequest,
     EvictInvocation,
     FailDelivery,
+    ForgetRateLimits,
     Heartbeat,
     MoveSchedules,
     OpenStream,
@@ -356,6 +357,8 @@ class Tenant:
                 self._put_rate_limit(key, limit, window_us, now_us)
             case DeleteRateLimit(key):
                 self._delete_rate_limit(key)
+            case ForgetRateLimits(unused_since_us):
+                return ratelimits.forget_unused(state, min(unused_since_us, now_us))
             case PauseRateLimit(key, until_us):
                 if key not in state.limits:
                     raise NotFound(f"there is no rate limit {key!r}", field="key")

@@ -29,6 +29,7 @@ from broadaxe.core.commands import (
     CompleteMemo,
     EvictInvocation,
     FailDelivery,
+    ForgetRateLimits,
     Heartbeat,
     OpenStream,
     PauseWorker,
@@ -65,7 +66,9 @@ from broadaxe.core.decision import (
     TaskProgressed,
     WaitAck,
 )
+from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskStatus
+from broadaxe.core.ratelimits import FORGOTTEN_AT_ONCE_MAX
 from broadaxe.core.tenant import Missing, Tenant
 from broadaxe.engine.actor import TenantActor, Undecided
 from broadaxe.engine.clock import Clock, SystemClock
@@ -96,6 +99,7 @@ HOLD_S: Final = 20.0
 HOLD_STEP_S: Final = 0.1
 RECENT_TASKS_MAX: Final = 20_000
 EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+US_PER_DAY: Final = 86_400 * US_PER_S
 NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 _log = structlog.get_logger(__name__)
@@ -114,6 +118,7 @@ class Engine:
         lease_ttl_s: float = LEASE_TTL_S,
         prioritise_across_queues: bool = False,
         enforce_quotas: bool = False,
+        retention_days: int = 0,
     ) -> None:
         self._journal_pool = journal_pool
         self._pool = pool
@@ -123,6 +128,7 @@ class Engine:
         self._observe = observe
         self._prioritise_across_queues = prioritise_across_queues
         self._enforce_quotas = enforce_quotas
+        self._retention_us = retention_days * US_PER_DAY
         self._reading_quotas = asyncio.Lock()
         self._leases = Leases(pool, node_id, address, self._lease_lost, lease_ttl_s)
         self._lease_ttl_s = lease_ttl_s
@@ -219,6 +225,26 @@ class Engine:
             self.quotas_told(tenant_id)
         if not self._is_stopping:
             self._spawn(self._wake_all())
+
+    # What nobody uses ----------------------------------------------------------------------------------------------
+
+    async def forget_unused(self) -> None:
+        """Forgets what active tenants have not used for as long as history is kept; each does so as well when it is
+        activated."""
+        for tenant_id in list(self._tenants):
+            await self._forget_unused(tenant_id)
+
+    async def _forget_unused(self, tenant_id: str) -> None:
+        active = self._tenants.get(tenant_id)
+        if active is None or self._retention_us == 0:
+            return
+        since_us = self._clock.now_us() - self._retention_us
+        count: Reply = FORGOTTEN_AT_ONCE_MAX
+        with contextlib.suppress(BroadaxeError, Undecided):
+            while count == FORGOTTEN_AT_ONCE_MAX:
+                count = await active.actor.submit(ForgetRateLimits(since_us), is_own=True)
+                if count:
+                    _log.info("rate limits that nobody used for long are gone", tenant=tenant_id, count=count)
 
     # Quotas --------------------------------------------------------------------------------------------------------
 
@@ -511,6 +537,7 @@ class Engine:
         self._tenants[tenant_id] = active
         active.actor.start()
         active.pump.read_everything()
+        self._spawn(self._forget_unused(tenant_id))
         for session in self._sessions.get(tenant_id, {}).values():
             self._spawn(self._tell(tenant_id, OpenStream(session.worker_id, session.number)))
         self._hub(tenant_id).look_again()

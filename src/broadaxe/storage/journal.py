@@ -141,7 +141,7 @@ class Journal:
                 statement("journal/insert_events"), tenant_id, *_columns(map(_astuple, writes.events), 8)
             )
         if writes.rate_limits:
-            columns = _columns(map(_astuple, writes.rate_limits), 6)
+            columns = _columns(map(_astuple, writes.rate_limits), 7)
             await connection.execute(statement("journal/put_rate_limits"), tenant_id, *columns)
         if writes.deleted_rate_limits:
             await connection.execute(statement("journal/delete_rate_limits"), tenant_id, writes.deleted_rate_limits)

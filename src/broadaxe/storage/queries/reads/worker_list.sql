@@ -1,5 +1,5 @@
 -- The workers of a tenant seen lately, newest first. Called by Catalogue.workers_page.
--- Rides the worker primary key. $1 tenant, $2 the earliest sign of life that still counts, $3 statuses or null,
+-- Rides worker_by_day. $1 tenant, $2 the earliest sign of life that still counts, $3 statuses or null,
 -- $4 the heartbeat before which a worker is inactive, $5 labels all of which must match (as text) or null,
 -- $6 limit, $7 offset, $8/$9 the worker behind which to begin (instant, id) or null; then only those behind it count.
 with known as (
@@ -9,7 +9,9 @@ with known as (
              when w.is_paused then 'PAUSED'
              else 'ACTIVE' end as status
     from broadaxe.worker w
-    where w.tenant_id = $1 and coalesce(w.last_heartbeat_at, w.created_at) >= $2
+    where w.tenant_id = $1
+        and w.seen_on >= ($2::timestamptz at time zone 'UTC')::date
+        and coalesce(w.last_heartbeat_at, w.created_at) >= $2
 )
 select
     known.tenant_id, known.id, known.name, known.actions, known.slots, known.labels, known.runtime, known.status,
