@@ -29,6 +29,7 @@ from broadaxe.core.decision import CronRow, Decision, RunRow, ScheduleRow
 from broadaxe.core.durations import US_PER_S
 from tests.simulation.books import hold
 from tests.simulation.chances import NAMES, Chances
+from tests.simulation.quota_books import QuotaBooks
 from tests.simulation.tables import Tables
 
 LATE_S = 10
@@ -81,8 +82,9 @@ def is_tick(expression: str, at_s: int) -> bool:
 
 
 class Almanac:
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, quotas: QuotaBooks) -> None:
         self.tables = tables
+        self.quotas = quotas
         self.since: dict[str, int] = {}
         """Cron -> the instant after which none of its ticks has been accounted for."""
         self.ticks: set[tuple[str, str, str, int]] = set()
@@ -139,7 +141,8 @@ class Almanac:
             if is_tick(cron.expression, at_s):
                 hold((cron.last_tick_us or 0) >= at_s * US_PER_S, "a tick did not come", cron, at_s)
                 tick = cron.workflow_id, cron.expression, cron.name or "", at_s
-                hold(tick in self.ticks or self._may_collide(cron.workflow_id), "a tick made no run", tick)
+                may_be_missing = self._may_collide(cron.workflow_id) or self.quotas.lacks_room(cron.workflow_id, now_us)
+                hold(tick in self.ticks or may_be_missing, "a tick made no run", tick)
 
     def _check_schedules(
         self, marks: set[str], deleted: set[str], hurried: set[str], now_us: int, *, is_at_rest: bool
@@ -162,14 +165,17 @@ class Almanac:
                 schedule_id in deleted
                 or workflow.deleted_at_us is not None
                 or workflow.paused_schedules is WhilePaused.DROP
-                or (is_due and self._may_collide(row.workflow_id)),
+                or (is_due and self._may_collide(row.workflow_id))
+                or (is_due and self.quotas.never_fits(row.workflow_id)),
                 "a schedule is gone without a run",
                 row,
             )
         self.fired |= marks
         if is_at_rest:
             overdue = [row for row in self.planned.values() if row.trigger_at_us <= now_us]
-            hold(not overdue, "an overdue schedule does not fire", overdue)
+            # Those behind one that waits for room may have to wait with it, outside of memory.
+            waits = any(self.quotas.lacks_room(row.workflow_id, now_us) for row in overdue)
+            hold(waits or not overdue, "an overdue schedule does not fire", overdue)
 
     def _may_collide(self, workflow_id: str) -> bool:
         """Whether a run of the workflow may not come to be because of its idempotency key."""

@@ -32,6 +32,7 @@ from broadaxe.core.commands import (
     EntryRef,
     EventRequest,
     FailDelivery,
+    ForgetRateLimits,
     Heartbeat,
     OpenStream,
     Outcome,
@@ -49,7 +50,9 @@ from broadaxe.core.commands import (
     Reply,
     ReportAttempt,
     ReportWaiting,
+    Resource,
     RestoreTask,
+    SetQuotas,
     TriggerRuns,
     UnpauseWorkflow,
     UnregisterWorker,
@@ -79,6 +82,7 @@ from tests.simulation.durable_books import DurableBooks
 from tests.simulation.gate_books import GateBooks
 from tests.simulation.memory import check_empty, check_logs, check_timers, compare, demand_all, picture
 from tests.simulation.programs import EVENT_KEYS, Invocation, Program, Transcripts, Worker, program, some_conditions
+from tests.simulation.quota_books import QuotaBooks
 from tests.simulation.tables import DAY_US, Store, Tables
 from tests.simulation.undisturbed import Stories, Twin
 
@@ -125,7 +129,8 @@ class Life:
         self.tables = Tables()
         self.store: Store = self.tables if make_store is None else make_store(self.tables)
         self.books = Books(self.tables)
-        self.almanac = Almanac(self.tables)
+        self.quotas = QuotaBooks(self.tables, self.books, seed)
+        self.almanac = Almanac(self.tables, self.quotas)
         self.transcripts = Transcripts(self.tables)
         self.durable_books = DurableBooks(self.tables, self.transcripts)
         self.stories = Stories(self.tables, self.transcripts)
@@ -162,17 +167,32 @@ class Life:
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
     def new_tenant(self) -> Tenant:
-        return Tenant(self.new_id, prioritise_across_queues=self.across_queues, hot_tasks_max=self.hot_tasks_max)
+        return Tenant(
+            self.new_id,
+            prioritise_across_queues=self.across_queues,
+            hot_tasks_max=self.hot_tasks_max,
+            enforce_quotas=self.quotas.is_enforced,
+            quota_window_us=self.quotas.window_us,
+        )
 
     # The whole life ------------------------------------------------------------------------------------------------
 
     def live(self, steps: int) -> None:
+        self.set_quotas(self.quotas.limits())
         self.act([self.put_workflow(name) for name in self.random.sample(NAMES, 2)])
         for _ in range(steps):
             self.step()
         self.drain()
         self.depart()
         self.twins = self.stories.tell_again(self.program)
+
+    def set_quotas(self, command: SetQuotas) -> None:
+        """People change limits in the tables, and the engine hears of it."""
+        if self.quotas.is_enforced:
+            self.tables.set_quotas(command.limits)
+            if self.store is not self.tables:
+                self.store.set_quotas(command.limits)
+            self.act([command])
 
     def step(self) -> None:
         chance = self.random
@@ -181,7 +201,9 @@ class Life:
         if self.now_us - self.heard_at_us >= 5 * US_PER_S:
             # Messages take no longer than that.
             self.hear(1)
-        commands = self.heartbeats()
+        if self.quotas.random.random() < 0.04:
+            self.set_quotas(self.quotas.limits())
+        commands = [*self.heartbeats(), *self.quotas.commands(self.now_us)]
         commands += [command for _ in range(chance.choice((0, 1, 1, 2, 3, 6))) if (command := self.command())]
         if self.durables:
             commands += self.durable_commands()
@@ -314,6 +336,11 @@ class Life:
                 told.add(command.key)
             if isinstance(reply, IdempotencyCollision):
                 collisions.append(reply)
+        if any(isinstance(command, ForgetRateLimits) for command in commands):
+            forgotten = set(decision.writes.deleted_rate_limits) - told
+            self.quotas.check_forgotten(forgotten & self.books.limits.keys(), self.now_us)
+            told |= forgotten
+        self.quotas.observe(decision, commands, replies, self.now_us)
         is_at_rest = not self.tenant.wanted() and not self.is_due()
         self.books.observe(decision, self.now_us, replayed=replayed, limits_told=told, is_at_rest=is_at_rest, rang=rang)
         self.durable_books.observe(decision, replayed=replayed, is_at_rest=is_at_rest)
@@ -334,7 +361,11 @@ class Life:
             for task_id in tables.tasks_of[run_id]
             if (task := tables.tasks[task_id]).due_at_us is not None and task.status not in TERMINAL
         ]
-        deadlines += [row.trigger_at_us for row in tables.schedules.values()]
+        lacking = [row for row in tables.schedules.values() if self.quotas.lacks_room(row.workflow_id, self.now_us)]
+        if not any(row.trigger_at_us <= self.now_us for row in lacking):
+            deadlines += [row.trigger_at_us for row in tables.schedules.values()]
+        elif not all(self.quotas.never_fits(row.workflow_id) for row in lacking):
+            deadlines.append(self.quotas.room_at_us())
         if (first_due_us := self.durable_books.first_due_us()) is not None:
             deadlines.append(first_due_us)
         if (first_due_us := self.gate_books.first_due_us(self.now_us)) is not None:
@@ -780,6 +811,7 @@ class Life:
 
     def drain(self) -> None:
         """Healthy workers do whatever they are sent, and the clock runs: everything ends."""
+        self.set_quotas(SetQuotas(dict.fromkeys(Resource)))
         for _ in range(3):
             labels = self.chances.worker_labels()
             (worker_id,) = self.act([RegisterWorker("healthy", ACTIONS, {"default": 20, "gpu": 20}, labels)])

@@ -81,6 +81,11 @@ def picture(tenant: Tenant) -> dict[str, Any]:
         },
         "bursts": {burst.id: (burst.run.id, burst.first_at_us, burst.release_at_us) for burst in state.bursts.values()},
         "limits": {limit.key: limit.row() for limit in state.limits.values()},
+        "used": {
+            resource.value: (window.value, window.since_us)
+            for resource, window in ({} if state.quotas is None else state.quotas.windows).items()
+        },
+        "tenant limits": {} if state.quotas is None else dict(state.quotas.limits),
         "crons": {cron.id: _plain(cron.row()) for cron in state.calendar.crons.values()},
         "schedules": {schedule.row.id: _plain(schedule.row) for schedule in state.calendar.schedules.values()},
         "logs": {task.id: _log(task.log) for task in state.tasks.values() if task.log is not None},

@@ -13,10 +13,12 @@ import asyncpg
 import msgspec
 
 from broadaxe.core.backlog import ColdTasks
+from broadaxe.core.commands import Resource
 from broadaxe.core.decision import Writes
 from broadaxe.core.tenant import Loaded, Missing
 from broadaxe.storage.journal import Journal
 from broadaxe.storage.loader import load_live, load_missing
+from broadaxe.storage.quotas import change_quotas
 from tests.simulation.books import hold
 from tests.simulation.tables import Tables
 
@@ -41,12 +43,19 @@ class Postgres:
         self._wait(self._journal.commit(writes))
 
     def load_live(self, now_us: int, waiting_max: int) -> Loaded:
-        found = self._wait(load_live(self._pool, self._tenant_id, now_us, waiting_max))
+        found = self._wait(load_live(self._pool, self._tenant_id, now_us, waiting_max, with_quotas=True))
         return self._same(found, self._tables.load_live(now_us, waiting_max), "load_live")
 
     def load_missing(self, missing: Missing) -> Loaded:
         found = self._wait(load_missing(self._pool, self._tenant_id, missing))
         return self._same(found, self._tables.load_missing(missing), "load_missing")
+
+    def set_quotas(self, limits: dict[Resource, int | None]) -> None:
+        async def change() -> None:
+            async with self._pool.acquire() as connection:
+                await change_quotas(connection, self._tenant_id, limits, frozenset(Resource) - limits.keys())
+
+        self._wait(change())
 
     def _same(self, real: Loaded, model: Loaded, name: str) -> Loaded:
         self.loads += 1
@@ -54,8 +63,8 @@ class Postgres:
             if kind == "schedule_page":
                 hold(_page(real) == _page(model), "the database and its model differ:", name, kind)
                 continue
-            if kind == "claims":
-                hold(real.claims == model.claims, "the database and its model differ:", name, kind)
+            if kind in ("claims", "quotas"):
+                hold(getattr(real, kind) == getattr(model, kind), "the database and its model differ:", name, kind)
                 continue
             found, expected = _plain(getattr(real, kind)), _plain(getattr(model, kind))
             hold(len(found) == len(expected), "the database and its model differ:", name, kind, found, expected)
@@ -100,4 +109,4 @@ def _page(loaded: Loaded) -> object:
 def _id(row: dict[str, Any]) -> str:
     if "payload" in row and "seen_at_us" in row and "id" not in row:
         return str(sorted(row.items()))
-    return str(row.get("id") or row.get("task_id") or row.get("key") or row["row"]["id"])
+    return str(row.get("id") or row.get("task_id") or row.get("key") or row.get("resource") or row["row"]["id"])

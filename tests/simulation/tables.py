@@ -17,6 +17,7 @@ from broadaxe.core import backlog, calendar
 from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.calendar import SchedulePage
 from broadaxe.core.claims import pack
+from broadaxe.core.commands import Resource
 from broadaxe.core.decision import (
     ClaimRow,
     CronRow,
@@ -27,6 +28,7 @@ from broadaxe.core.decision import (
     ExpressionFailureRow,
     FilterRow,
     GateRow,
+    QuotaUsageRow,
     RateLimitRow,
     RunRow,
     RunState,
@@ -63,6 +65,8 @@ class Store(Protocol):
 
     def load_missing(self, missing: Missing) -> Loaded: ...
 
+    def set_quotas(self, limits: dict[Resource, int | None]) -> None: ...
+
 
 class Tables:
     def __init__(self) -> None:
@@ -78,6 +82,8 @@ class Tables:
         self.children_of: dict[str, list[str]] = defaultdict(list)
         self.pushed: dict[str, EventRow] = {}
         self.limits: dict[str, RateLimitRow] = {}
+        self.quotas: dict[Resource, int | None] = {}
+        self.quota_usage: dict[str, QuotaUsageRow] = {}
         self.claims: dict[bytes, ClaimRow] = {}
         self.filters: dict[str, FilterRow] = {}
         self.failures: list[ExpressionFailureRow] = []
@@ -121,6 +127,9 @@ class Tables:
             self.limits[limit.key] = limit
         for key in writes.deleted_rate_limits:
             self.limits.pop(key, None)
+        for usage in writes.quota_usage:
+            assert usage.value >= 0
+            self.quota_usage[usage.resource] = usage
         for filter_ in writes.filters:
             self.filters[filter_.id] = filter_
         for filter_id in writes.deleted_filters:
@@ -285,12 +294,18 @@ class Tables:
             runs=tuple(self._run(run_id, may_have_spawned=_has_run) for run_id in hot),
             rate_limits=tuple(self.limits[key] for key in sorted(self.limits)),
             cold=self._cold(waiting) if is_long else (),
+            quotas=dict(self.quotas),
+            quota_usage=tuple(self.quota_usage[resource] for resource in sorted(self.quota_usage)),
             filters=tuple(self.filters[key] for key in sorted(self.filters)),
             crons=tuple(self.crons[i] for i in sorted(self.crons)),
             schedule_page=self._page((calendar.INSTANT_US_MIN - 1, "")),
             claims={claim.digest: pack(claim.run_id, claim.expires_at_us) for claim in self.claims.values()},
             dormant=tuple(map(self._sleeper, asleep)),
         )
+
+    def set_quotas(self, limits: dict[Resource, int | None]) -> None:
+        """As `storage/quotas.py`; the journal has no part in it."""
+        self.quotas = dict(limits)
 
     def load_missing(self, missing: Missing) -> Loaded:
         run_ids = {i for i in missing.tasks if i in self.run_rows}

@@ -196,3 +196,22 @@ def test_the_books_notice_gates_that_are_not_stored() -> None:
     life.tables.commit = forgets_gates  # type: ignore[method-assign]
     with pytest.raises(Broken, match="what it waits for is not stored"):
         life.live(200)
+
+
+def limited_life() -> Life:
+    """One whose tenant is held to limits."""
+    return next(life for seed in range(100) if (life := Life(seed)).quotas.is_enforced)
+
+
+def test_the_books_notice_a_run_that_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    life = limited_life()
+    monkeypatch.setattr("broadaxe.core.quotas.take", lambda *_: None)
+    with pytest.raises(Broken, match="counted"):
+        life.live(200)
+
+
+def test_the_books_notice_a_limit_that_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    life = limited_life()
+    monkeypatch.setattr("broadaxe.core.quotas.lacks", lambda *_: None)
+    with pytest.raises(Broken, match="more than the limit"):
+        life.live(400)
