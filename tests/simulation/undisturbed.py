@@ -58,6 +58,7 @@ from broadaxe.core.decision import (
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.core.lifecycle import TERMINAL, EntryKind, TaskEventType
 from broadaxe.core.tenant import Missing, Tenant
+from broadaxe.errors import QuotaReached
 from tests.simulation.books import hold
 from tests.simulation.chances import NAMES
 from tests.simulation.programs import EVENT_KEYS, LOOK_BACK_US, Invocation, Program, Transcripts, Worker, told
@@ -140,6 +141,10 @@ class Stories:
     def observe(self, decision: Decision, commands: list[Command], replies: Sequence[object], now_us: int) -> None:
         number = len(self.instants)
         self.instants.append(now_us)
+        # An event that the tenant has no room for reaches nobody.
+        pairs = list(zip(commands, replies, strict=True))
+        pairs = [(c, r) for c, r in pairs if not (isinstance(c, PushEvents) and isinstance(r, QuotaReached))]
+        commands, replies = [command for command, _ in pairs], [reply for _, reply in pairs]
         for command in commands:
             if isinstance(command, PushEvents) and command.events[0].key in EVENT_KEYS:
                 self.pushes.append((number, command))
