@@ -39,8 +39,8 @@ class QuotaBooks:
         )
 
     def commands(self, now_us: int) -> list[Command]:
-        """What people, and the engine, do now and then."""
-        if self.random.random() >= 0.03:
+        """What the engine does now and then, in lives with limits only."""
+        if not self.is_enforced or self.random.random() >= 0.05:
             return []
         return [ForgetRateLimits(now_us - self.random.choice((0, 30, 100, 86_400)) * US_PER_S)]
 
