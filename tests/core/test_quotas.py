@@ -34,9 +34,7 @@ from broadaxe.core.durations import US_PER_S
 from broadaxe.core.quotas import DEFAULTS, alarm_of
 from broadaxe.core.tenant import Loaded, Tenant
 from broadaxe.errors import QuotaReached, ResourceExhausted
-from tests.core.world import World, task
-
-DAY_US = 86_400 * US_PER_S
+from tests.core.world import DAY_US, World, task
 
 
 def limited(**limits: int | None) -> World:

@@ -73,6 +73,7 @@ from broadaxe.errors import IdempotencyCollision
 #: 1 January 2026, noon, UTC.
 START_US = 1_767_268_800 * US_PER_S
 BEAT_US = 4 * US_PER_S
+DAY_US = 86_400 * US_PER_S
 
 
 class Ids:

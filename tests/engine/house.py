@@ -116,12 +116,19 @@ async def house(
     node_id: str = NODE,
     clock: Clock | None = None,
     observe: Callable[[str, Decision], None] | None = None,
+    enforce_quotas: bool = False,
 ) -> AsyncIterator[House]:
     settings = {name: str(value) for name, value in CONNECTION_SETTINGS.items()}
     tenant_id = tenant_id or await make_tenant(pool)
     async with asyncpg.create_pool(database, min_size=1, max_size=2, server_settings=settings) as journal_pool:
         engine = Engine(
-            journal_pool=journal_pool, pool=pool, node_id=node_id, address="here:7077", clock=clock, observe=observe
+            journal_pool=journal_pool,
+            pool=pool,
+            node_id=node_id,
+            address="here:7077",
+            clock=clock,
+            observe=observe,
+            enforce_quotas=enforce_quotas,
         )
         await engine.start()
         try:

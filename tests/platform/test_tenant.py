@@ -10,8 +10,10 @@ import asyncpg
 import pytest
 
 from broadaxe.cli.tenant import slug_of
+from broadaxe.core.commands import Resource
 from broadaxe.errors import InvalidArgument
 from broadaxe.storage import accounts
+from broadaxe.storage.quotas import quotas_of
 
 PASSWORD = "Correct-horse-7"
 
@@ -100,6 +102,48 @@ async def test_a_mistake_is_one_line_that_names_it_and_nothing_is_made(
     assert blamed in done.stderr
     assert [tenant.slug for tenant, _ in await accounts.list_tenants(pool)] == ["taken"]
     assert await accounts.account_by_email(pool, "ada@example.com") is None
+
+
+async def test_limits_are_shown_and_set(database: str, pool: asyncpg.Pool) -> None:
+    tenant = await accounts.insert_tenant(pool, "Acme", "acme")
+    await pool.execute("insert into broadaxe.quota_usage values ($1, 'EVENT', 12, '2026-01-01T12:00Z')", tenant.id)
+    shown = broadaxe(database, "tenant", "limits", "acme")
+    assert shown.returncode == 0, shown.stderr
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert lines[0] == ["TASK_RUN", "2000", "(default)"]
+    assert lines[1] == ["EVENT", "1000", "(default)", "12", "used", "since", "2026-01-01", "12:00", "UTC"]
+
+    done = broadaxe(database, "tenant", "limits", tenant.id, "TASK_RUN=50000", "WORKER=none", "EVENT=5")
+    assert done.returncode == 0, done.stderr
+    done = broadaxe(database, "tenant", "limits", "acme", "EVENT=default")
+    limits = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+    assert limits == {
+        "TASK_RUN": "50000",
+        "EVENT": "1000",
+        "WORKER": "none",
+        "WORKER_SLOT": "2000",
+        "INCOMING_WEBHOOK": "5",
+    }
+    assert await quotas_of(pool, tenant.id) == {Resource.TASK_RUN: 50_000, Resource.WORKER: None}
+
+
+@pytest.mark.parametrize(
+    ("change", "blamed"),
+    [
+        ("TASKS=5", "TASK_RUN"),
+        ("TASK_RUN", "TASK_RUN=50000"),
+        ("TASK_RUN=-1", "TASK_RUN=50000"),
+        ("TASK_RUN=99999999999999999999", "TASK_RUN=50000"),
+    ],
+)
+async def test_a_wrong_limit_is_named_and_nothing_is_set(
+    database: str, pool: asyncpg.Pool, change: str, blamed: str
+) -> None:
+    await accounts.insert_tenant(pool, "Acme", "acme")
+    done = broadaxe(database, "tenant", "limits", "acme", "EVENT=1", change)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert blamed in done.stderr
+    assert await pool.fetchval("select count(*) from broadaxe.quota") == 0
 
 
 async def test_a_weaker_member_becomes_owner(pool: asyncpg.Pool) -> None:
