@@ -19,6 +19,8 @@ from broadaxe.core.definition import (
 )
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import RunStatus, TaskStatus
+from broadaxe.core.timers import is_valid
+from broadaxe.core.waits import Wait
 from broadaxe.errors import InvalidArgument
 from tests.core.world import World, task
 
@@ -359,6 +361,85 @@ def test_a_replay_waits_anew() -> None:
     assert flow.b is W
     flow.world.advance(10)
     assert flow.b is R
+
+
+def test_a_replay_does_not_know_what_was_waited_for_before() -> None:
+    """The parent says something else now, so the list that skipped the task is out of play."""
+    flow = Flow(event(WAIT, "go"), event(SKIP, "x", 0), parent(SKIP, "output.n == 1", 1))
+    flow.end_a('{"n": 1}')
+    flow.push("x")
+    assert flow.all == {"a": C, "b": S, "c": S}
+    flow.world.do(ReplayTasks((flow.run,)))
+    flow.end_a('{"n": 2}')
+    assert flow.b is W
+    flow.push("x")
+    assert flow.b is W
+    flow.push("go")
+    assert flow.b is R
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["at once", "restarted"])
+def test_a_replay_forgets_what_fired(is_restarted: bool) -> None:
+    """This time the parent lets the task through by itself."""
+    flow = Flow(parent(WAIT, "output.n == 1", 0), event(WAIT, "go", 0))
+    flow.end_a('{"n": 2}')
+    flow.push("go", '{"x": 1}')
+    for name in ("b", "c"):
+        flow.world.complete(flow.world.task(flow.run, name))
+    flow.world.do(ReplayTasks((flow.run,)))
+    if is_restarted:
+        flow.world.restart()
+    flow.end_a('{"n": 1}')
+    (start,) = flow.world.starts()
+    assert (start.task_id, start.retry_count, start.fired) == (flow.world.task(flow.run, "b"), 1, None)
+
+
+def test_a_task_that_waits_for_a_worker_keeps_what_fired_over_a_restart() -> None:
+    world = World()
+    world.put(task("b", conditions=(event(WAIT, "go"),)))
+    run = world.trigger()
+    world.do(PushEvents((EventRequest(key="go", payload='{"x": 1}'),)))
+    assert world.status(run) is TaskStatus.QUEUED
+    world.restart()
+    world.worker("b")
+    (start,) = world.starts()
+    assert start.fired == '{"go":{"x": 1}}'
+
+
+def test_only_what_let_the_task_through_is_told() -> None:
+    flow = Flow(event(WAIT, "go"), event(SKIP, "x", 0), event(SKIP, "y", 1))
+    flow.end_a()
+    flow.push("x", '{"x": 1}')
+    flow.push("go")
+    (start,) = flow.world.starts()
+    assert start.fired == '{"go":{}}'
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["at once", "restarted"])
+@pytest.mark.parametrize("decided", ["go", "skip", "stop", ""])
+def test_nothing_is_waited_for_once_it_is_decided(decided: str, is_restarted: bool) -> None:
+    conditions = (event(WAIT, "go"), event(SKIP, "skip"), event(CANCEL, "stop"))
+    flow = Flow(*conditions, sleep(WAIT, 1_000), sleep(SKIP, 1_000), sleep(CANCEL, 1_000))
+    flow.end_a()
+    if decided:
+        flow.push(decided)
+    else:
+        flow.world.do(CancelTasks((flow.world.task(flow.run, "b"),)))
+    if is_restarted:
+        flow.world.restart()
+    state = flow.world.tenant._state
+    assert not state.waits_for_events
+    assert not any(is_valid(alarm) and isinstance(alarm[3], Wait) for alarm in state.timers._heap)
+
+
+def test_an_event_that_came_twice_is_told_of_as_it_came_first() -> None:
+    flow = Flow(event(WAIT, "x", 0), event(WAIT, "y", 1))
+    flow.end_a()
+    flow.push("x", '{"n": 1}')
+    flow.push("x", '{"n": 2}')
+    flow.push("y")
+    (start,) = flow.world.starts()
+    assert start.fired == '{"x":{"n": 1},"y":{}}'
 
 
 def test_ended_and_replayed_in_one_batch_writes_its_conditions_once() -> None:

@@ -100,7 +100,7 @@ def close_in(state: State, task: Task, left: dict[ConditionAction, list[Conditio
     """Puts the task behind a gate."""
     # One gate for a task, however often it is replayed: its row is written once per batch.
     gate = task.gate = task.gate or Gate(task)
-    gate.waits, gate.fired, gate.is_open = {}, None, True
+    gate.waits, gate.is_open = {}, True
     for action, rules in left.items():
         conditions = [
             Condition(
@@ -150,7 +150,8 @@ def restore_gate(state: State, task: Task, row: GateRow) -> None:
 
 
 def judge(run: Run, task: Task) -> None:
-    """Notes which conditions on the task are true. Call while its output is at hand; without it nothing changes."""
+    """Notes which conditions on the task are true, none of them being noted yet. Call while its output is at hand;
+    without it nothing changes."""
     watchers = run.version.watchers.get(task.position)
     if not watchers or task.output is None:
         return
@@ -165,8 +166,6 @@ def judge(run: Run, task: Task) -> None:
         )
         if is_true:
             run.verdicts.add((position, index))
-        else:
-            run.verdicts.discard((position, index))
 
 
 def forget_verdicts(run: Run, task: Task) -> None:
