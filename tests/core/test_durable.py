@@ -307,6 +307,14 @@ def test_a_memo_is_computed_once() -> None:
     assert program.entry(1).result == '{"now": 1}'
 
 
+def test_a_memo_keeps_its_first_value() -> None:
+    program = Program()
+    (ack,) = program.memo()
+    program.keep(ack.ref, "1")
+    program.keep(ack.ref, "2")
+    assert program.entry(1).result == "1"
+
+
 def test_a_memo_that_was_never_kept_is_computed_again() -> None:
     program = Program(retries=1)
     program.memo()
@@ -689,6 +697,31 @@ def test_a_result_that_passed_the_eviction_on_its_way_restores_the_task() -> Non
     program.evict()
     assert program.status is TaskStatus.RUNNING
     assert program.invocation == 2
+
+
+def test_a_child_that_ended_unlisted_before_the_eviction_restores_the_task_once() -> None:
+    program = Program()
+    (ack,) = program.spawn("{}")
+    program.wait(sleep(600))
+    program.world.complete(ack.children[0][2])
+    program.evict()
+    assert program.status is TaskStatus.RUNNING
+    assert program.invocation == 2
+    program.evict()
+    assert program.status is TaskStatus.EVICTED
+
+
+def test_a_result_that_is_held_back_restores_the_task() -> None:
+    program = Program(retries=1)
+    program.wait(event("late"))
+    program.wait(event("early"))
+    program.push("early")
+    program.push("late")
+    program.world.fail(program.id)
+    assert [type(a) for a in program.wait(event("late"))] == [WaitAck]
+    program.evict()
+    assert program.status is TaskStatus.RUNNING
+    assert program.invocation == 3
 
 
 def test_a_result_that_was_looked_at_does_not() -> None:
