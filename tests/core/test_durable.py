@@ -135,6 +135,16 @@ def test_a_sleep_is_acknowledged_at_once_and_over_exactly_in_time() -> None:
     assert program.entry(1).satisfied_at_us == began_us + 5 * US_PER_S
 
 
+def test_a_wait_for_two_sleeps_is_over_with_the_longer_one() -> None:
+    program = Program()
+    began_us = program.world.now_us
+    program.wait(sleep(5, group=0), sleep(10, group=1))
+    program.world.advance(7)
+    assert program.entry(1).satisfied_at_us is None
+    program.world.advance(3)
+    assert program.entry(1).satisfied_at_us == began_us + 10 * US_PER_S
+
+
 @pytest.mark.parametrize("us", [0, -1_000_000])
 def test_a_sleep_of_no_length_is_over_at_once(us: int) -> None:
     ack, done = Program().wait(Condition(group=0, data_key="sleep:0s", sleep="0s", sleep_us=us))
@@ -173,14 +183,15 @@ def test_a_scope_lets_only_its_events_through() -> None:
     assert program.entry(1).satisfied_at_us is not None
 
 
-def test_looking_back_finds_the_newest_event_of_the_scope() -> None:
+@pytest.mark.parametrize("expression", ["", "input.n > 0"])
+def test_looking_back_finds_the_newest_event_of_the_scope(expression: str) -> None:
     program = Program()
     since_us = program.world.now_us
     for number in (1, 2):
         program.world.now_us += US_PER_S
         program.push("go", f'{{"n": {number}}}', scope="a")
     program.push("go", '{"n": 3}', scope="b")
-    _, done = program.wait(event("go", scope="a", since_us=since_us))
+    _, done = program.wait(event("go", scope="a", since_us=since_us, expression=expression))
     assert data_of(done) == {"CREATE": {"go": [{"n": 2}]}}
 
 
@@ -334,6 +345,15 @@ def test_the_present_invocation_is_the_only_one_that_is_heard() -> None:
     assert not program.world.entries
 
 
+def test_what_an_older_invocation_waits_for_is_not_told_to_it() -> None:
+    program = Program(retries=1)
+    program.wait(sleep(0))
+    program.world.fail(program.id)
+    (ack, _) = program.wait(sleep(0))
+    program.world.do(ReportWaiting(program.stream, (EntryRef(program.id, 1, 1, ack.ref.node_id),)))
+    assert [(type(a), a.ref.invocation_count) for a in program.world.answers()] == [(DropInvocation, 1)]
+
+
 # Children --------------------------------------------------------------------------------------------------------
 
 
@@ -400,6 +420,16 @@ def test_an_unknown_workflow_spawns_nothing() -> None:
     assert "nobody" in refusal.message
     assert len(program.world.runs) == 1
     assert [program.entry(node).child_run_id for node in (1, 2)] == [None, None]
+
+
+def test_a_key_stands_for_its_child_after_a_restart_too() -> None:
+    program = Program()
+    program.world.now_us += 1
+    (ack,) = program.spawn('{"n": 1}', key="k")
+    program.world.restart()
+    (again,) = program.spawn('{"n": 2}', key="k")
+    assert again.children == ack.children
+    assert len(program.world.runs) == 2
 
 
 def test_a_refused_spawn_leaves_no_gap_and_is_refused_again_once_the_program_went_on() -> None:
@@ -576,6 +606,7 @@ def test_an_evicted_task_frees_its_slot_has_no_deadline_and_leaves_memory() -> N
     program.world.advance(1)
     assert program.status is TaskStatus.RUNNING
     assert program.invocation == 2
+    assert program.world.logs[program.id].order_at_eviction is None
     assert program.world.tasks[program.id].retry_count == 0
     _, done = program.wait(sleep(600))
     assert isinstance(done, EntryCompleted)

@@ -261,7 +261,7 @@ def restore_by_user(state: State, task_id: str, now_us: int) -> bool:
 
 
 def branch(state: State, task: Task, command: BranchTask) -> EntryRef:
-    """Takes the branch; the caller replays the task. NotFound when there is nothing to take it off."""
+    """Takes the branch of a task that is over; the caller replays it. NotFound when there is nothing to take it off."""
     log = task.log
     if log is None:
         raise NotFound(f"task run {task.id} has no durable log", field="task_external_id")
@@ -286,8 +286,7 @@ def branch(state: State, task: Task, command: BranchTask) -> EntryRef:
         entry.is_on_path = is_on_path
         state.ledger.touch_entry(entry)
         if not is_on_path:
-            if entry.wait is not None:
-                waits.disarm(state, entry.wait)
+            # Nothing is armed in the log of a task that is over.
             _forget_key(task, entry)
     _sort_queue(log)
     return EntryRef(task.id, log.invocation_count, log.branch_id, command.node_id)
