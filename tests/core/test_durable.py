@@ -650,6 +650,34 @@ def test_an_event_wakes_a_sleeper() -> None:
     program.push("other", '{"x": 1}')
     program.push("go", '{"x": 1}')
     assert program.status is TaskStatus.RUNNING
+    assert not program.world.tenant._state.dormant_for_events
+
+
+def test_a_child_that_ended_before_its_sleeping_parent_was_read_back_wakes_it_after_a_crash() -> None:
+    program = Program()
+    world = program.world
+    (ack,) = program.spawn("{}")
+    program.list_waiting(1)
+    program.evict()
+    world.tenant.apply(ReportAttempt(ack.children[0][2], 0, Outcome.COMPLETED, "{}"), world.now_us)
+    world._write(world.tenant.settle(world.now_us).writes)
+    assert program.status is TaskStatus.EVICTED
+    world.restart()
+    assert program.status is not TaskStatus.EVICTED
+
+
+def test_an_evicted_task_of_a_dag_stays_in_memory_with_its_run() -> None:
+    world = World()
+    world.put(task("deep", service="deep", is_durable=True), task("next", "deep", service="deep"), name="pair")
+    world.worker("deep:deep", "deep:next", slots={"durable": 2, "default": 1})
+    run_id = world.trigger("pair")
+    deep = world.task(run_id, "deep")
+    world.do(BeginWait(stream=STREAM, task_id=deep, invocation_count=1, conditions=(event("go"),)))
+    world.do(EvictInvocation(stream=STREAM, task_id=deep, invocation_count=1))
+    assert world.status(deep) is TaskStatus.EVICTED
+    assert world.tenant.is_live(run_id)
+    world.do(CancelTasks((run_id,)))
+    assert world.statuses(run_id)["next"] is TaskStatus.CANCELLED
 
 
 def test_an_event_wakes_only_the_sleepers_it_is_for() -> None:

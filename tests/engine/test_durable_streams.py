@@ -37,6 +37,7 @@ async def test_a_closed_stream_gives_nothing_more() -> None:
     stream.put(answer(1))
     stream.close()
     stream.put(answer(2))
+    assert not stream._items, "nothing gathers that nobody will read"
     assert await stream.next() is None
     assert await stream.next() is None
 
