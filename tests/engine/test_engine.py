@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from broadaxe.core.attempts import CONFIRM_US
-from broadaxe.core.commands import CancelTasks, Heartbeat, Outcome, RunRequest, TriggerRuns
+from broadaxe.core.commands import CancelTasks, Heartbeat, Outcome, Reply, RunRequest, TriggerRuns
 from broadaxe.core.decision import CancelAttempt, Decision, RunFinished, StartAttempt
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.engine import actor as actor_module
@@ -19,7 +19,7 @@ from broadaxe.engine.subscriptions import LiveKind
 from broadaxe.errors import LeaseLost, NotFound, ResourceExhausted, Unavailable
 from broadaxe.storage.ids import id_time
 from tests.core.world import task
-from tests.engine.house import PATIENCE_S, House, ManualClock, assigned, house, nothing_waits
+from tests.engine.house import PATIENCE_S, House, ManualClock, Seen, assigned, house, nothing_waits
 from tests.storage.ground import OTHER_NODE, contents, take_lease
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -473,3 +473,30 @@ async def test_a_live_run_goes_on_after_its_day_was_dropped(database: str, pool:
         assert types == ["QUEUED", "ASSIGNED", "SENT_TO_WORKER", "STARTED", "FINISHED"]
         # Today has no partition any more, and work goes on all the same.
         assert await home.report(await home.trigger(), Outcome.COMPLETED, "{}")
+
+
+async def test_large_payloads_share_a_batch_up_to_a_bound_and_wait_up_to_another(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actor_module, "HEAVY_CHARS", 50)
+    monkeypatch.setattr(actor_module, "BATCH_CHARS_MAX", 300)
+    monkeypatch.setattr(actor_module, "INBOX_CHARS_MAX", 1_000)
+    seen = Seen()
+    async with house(database, pool, observe=seen) as home:
+        await home.put()
+        actor = home.engine._tenants[home.tenant_id].actor
+
+        def trigger(chars: int) -> asyncio.Future[Reply]:
+            run_input = '{"a":"' + "x" * (chars - 8) + '"}'
+            return actor.submit(TriggerRuns((RunRequest(workflow_name="flow", input=run_input),)))
+
+        # Nobody else gets a turn between these, so all of them are in the inbox before the first is decided.
+        waiting = [trigger(chars) for chars in (20, 100, 20, 100, 20, 100, 100, 20, 500, 20)]
+        with pytest.raises(ResourceExhausted):
+            trigger(101)
+        waiting.append(trigger(20))
+        await asyncio.gather(*waiting)
+        batches = [[len(new.input) for new in decision.writes.new_runs] for decision in seen.decisions]
+        assert [batch for batch in batches if batch] == [[20, 100, 20, 100, 20, 100], [100, 20], [500, 20, 20]]
+        # There is room again.
+        await trigger(900)

@@ -50,7 +50,7 @@ from broadaxe.errors import AlreadyExists, IdempotencyCollision, InvalidArgument
 #: A tick found later than this is lost.
 LATE_US_MAX: Final = 10 * US_PER_S
 CRON_NAME_LENGTH_MAX: Final = 255
-#: Schedules in one request, and the size of their inputs together.
+#: Schedules in one request, and the size of their inputs and metadata together.
 SCHEDULES_MAX: Final = 1_000
 SCHEDULES_INPUT_BYTES_MAX: Final = 64 * 1024 * 1024
 
@@ -235,9 +235,10 @@ def schedule(state: State, command: ScheduleRuns, now_us: int) -> Scheduled:
     count = len(command.at_us)
     if not 1 <= count <= SCHEDULES_MAX:
         raise InvalidArgument(f"give 1 to {SCHEDULES_MAX} instants, not {count}", field="schedules")
-    if count * len(command.input) > SCHEDULES_INPUT_BYTES_MAX:
+    if count * (len(command.input) + len(command.additional_metadata or "")) > SCHEDULES_INPUT_BYTES_MAX:
         raise InvalidArgument(
-            f"each instant keeps a copy of the input; together they may have {SCHEDULES_INPUT_BYTES_MAX} bytes",
+            "each instant keeps a copy of the input and the metadata; together they may have "
+            f"{SCHEDULES_INPUT_BYTES_MAX} bytes",
             field="input",
         )
     if command.priority is not None:

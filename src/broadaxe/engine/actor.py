@@ -19,7 +19,19 @@ from typing import Final, Protocol
 
 import structlog
 
-from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands import (
+    Command,
+    CompleteMemo,
+    EventRequest,
+    PushEvents,
+    Reply,
+    ReportAttempt,
+    RunRequest,
+    ScheduleRuns,
+    SpawnChildren,
+    TakeOutbox,
+    TriggerRuns,
+)
 from broadaxe.core.decision import Decision, Writes
 from broadaxe.core.tenant import Loaded, Missing, Tenant
 from broadaxe.engine.clock import Clock
@@ -28,8 +40,13 @@ from broadaxe.storage.outage import OUTAGE
 
 #: Commands decided in one batch.
 BATCH_MAX: Final = 512
-#: Commands that may wait. Beyond it callers are told to come back later.
+#: Commands that may wait, and characters of the heavy ones among them. Beyond it callers are told to come back later.
 INBOX_MAX: Final = 50_000
+INBOX_CHARS_MAX: Final = 512 * 1024 * 1024
+#: A command with more characters in its payloads is heavy. A batch ends before its heavy ones have more than the second
+#: together: what it writes is one statement, and PostgreSQL takes a gigabyte and closes the connection on more.
+HEAVY_CHARS: Final = 64 * 1024
+BATCH_CHARS_MAX: Final = 64 * 1024 * 1024
 #: Longest sleep; a deadline further away is looked at again then.
 SLEEP_MAX_S: Final = 3_600.0
 
@@ -73,6 +90,9 @@ class TenantActor:
         """The batch it broke over. Nothing of it was committed."""
         self._inbox: deque[tuple[Command, asyncio.Future[Reply]]] = deque()
         self._alone: set[asyncio.Future[Reply]] = set()
+        self._heavy: dict[asyncio.Future[Reply], int] = {}
+        """Characters in the payloads of heavy commands in the inbox, by their futures."""
+        self._heavy_chars = 0
         self._wake = asyncio.Event()
         self._wake.set()
         self._is_stopping = False
@@ -96,12 +116,18 @@ class TenantActor:
             raise Undecided(self._broken)
         if self._is_stopping:
             raise Unavailable("the engine is shutting down")
-        if len(self._inbox) >= INBOX_MAX and not is_own:
+        chars = _chars_of(command)
+        if not is_own and (
+            len(self._inbox) >= INBOX_MAX or (chars > HEAVY_CHARS and self._heavy_chars + chars > INBOX_CHARS_MAX)
+        ):
             raise ResourceExhausted("too many requests are waiting; slow down")
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._inbox.append((command, future))
         if is_alone:
             self._alone.add(future)
+        if chars > HEAVY_CHARS:
+            self._heavy[future] = chars
+            self._heavy_chars += chars
         self._wake.set()
         return future
 
@@ -150,13 +176,20 @@ class TenantActor:
 
     def _batch_size(self) -> int:
         size = min(BATCH_MAX, len(self._inbox))
-        if self._alone:
-            for position in range(size):
-                if self._inbox[position][1] in self._alone:
-                    # What came before it goes first.
-                    if position == 0:
-                        self._alone.remove(self._inbox[0][1])
-                    return max(position, 1)
+        if not self._alone and not self._heavy:
+            return size
+        chars = 0
+        for position in range(size):
+            future = self._inbox[position][1]
+            heavy = self._heavy.get(future, 0)
+            # What came before it goes first.
+            if position and (future in self._alone or (heavy and chars + heavy > BATCH_CHARS_MAX)):
+                return position
+            chars += heavy
+            self._heavy_chars -= self._heavy.pop(future, 0)
+            if future in self._alone:
+                self._alone.remove(future)
+                return 1
         return size
 
     async def _sleep(self) -> None:
@@ -223,3 +256,23 @@ class TenantActor:
             if not future.done():
                 future.set_exception(Undecided(error))
         self._inbox.clear()
+
+
+def _chars_of(command: Command) -> int:
+    """Characters of the payloads that the command brings."""
+    match command:
+        case ReportAttempt():
+            return len(command.payload)
+        case TriggerRuns() | PushEvents() | TakeOutbox() | SpawnChildren():
+            return sum(map(_chars_of_request, command.events if isinstance(command, PushEvents) else command.requests))
+        case ScheduleRuns():
+            return len(command.at_us) * (len(command.input) + len(command.additional_metadata or ""))
+        case CompleteMemo():
+            return len(command.payload)
+        case _:
+            return 0
+
+
+def _chars_of_request(request: RunRequest | EventRequest) -> int:
+    payload = request.input if isinstance(request, RunRequest) else request.payload
+    return len(payload) + len(request.additional_metadata or "")
