@@ -30,8 +30,9 @@ def free_port() -> int:
 class EngineProcess:
     """Keeps its ports and its data over restarts, as an engine in production does."""
 
-    def __init__(self, directory: Path, database_url: str | None = None) -> None:
-        """Without `database_url` the engine brings its own database along."""
+    def __init__(self, directory: Path, database_url: str | None = None, flags: tuple[str, ...] = ()) -> None:
+        """Without `database_url` the engine brings its own database along. `flags` are further ones of `dev`."""
+        self._flags = flags
         self._database_url = database_url
         self.data_dir = directory / "data"
         self._env_file = directory / "engine.env"
@@ -48,6 +49,7 @@ class EngineProcess:
         arguments += ["--grpc-port", str(self._grpc_port), "--http-port", str(self._http_port)]
         if self._database_url is not None:
             arguments += ["--database-url", self._database_url]
+        arguments += self._flags
         self._process = self._spawn(arguments)
         deadline = time.monotonic() + START_WITHIN_S
         # The file is the command's own signal that it is ready; it comes in one piece.

@@ -125,6 +125,11 @@ class Rest:
     async def expression_failures(self, **query: str) -> list[dict[str, Any]]:
         return await self._rows(f"{STABLE}/tenants/{self._tenant}/cel/failures", **query)
 
+    async def limits(self) -> dict[str, dict[str, Any]]:
+        """Limits of the tenant by resource; none while they are not enforced."""
+        body = await self._get(f"/api/v1/tenants/{self._tenant}/resource-policy")
+        return {limit["resource"]: limit for limit in body["limits"]}
+
     async def user_events(self, **query: str) -> list[dict[str, Any]]:
         return await self._rows(f"{STABLE}/tenants/{self._tenant}/events", **query)
 
