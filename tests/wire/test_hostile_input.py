@@ -28,6 +28,7 @@ PUT_OLD = ("/WorkflowService/PutWorkflow", workflows.WorkflowVersion)
 REGISTER = ("/Dispatcher/Register", dispatcher_pb2.WorkerRegisterResponse)
 TRIGGER = ("/WorkflowService/TriggerWorkflow", workflows.TriggerWorkflowResponse)
 SCHEDULE = ("/WorkflowService/ScheduleWorkflow", workflows.WorkflowVersion)
+CANCEL = ("/v1.AdminService/CancelTasks", admin_pb2.CancelTasksResponse)
 PUT_LIMIT = ("/WorkflowService/PutRateLimit", workflows.PutRateLimitResponse)
 PAUSE_LIMIT = ("/WorkflowService/PauseRateLimit", workflows.PauseRateLimitResponse)
 PUSH = ("/EventsService/Push", events_pb2.Event)
@@ -65,6 +66,11 @@ def schedule(at: Timestamp, **fields: Any) -> Build:
 
 def event(**fields: Any) -> Build:
     return lambda name: events_pb2.PushEventRequest(**({"key": name, "payload": "{}"} | fields))
+
+
+def cancel(pair: str) -> Build:
+    chosen = admin_pb2.TasksFilter(since=Timestamp(seconds=1), additional_metadata=[pair])
+    return lambda name: admin_pb2.CancelTasksRequest(filter=chosen)
 
 
 def limit(key: str) -> Build:
@@ -132,6 +138,7 @@ HOSTILE: dict[str, tuple[tuple[str, type[Message]], Build, str]] = {
         "additional_metadata",
     ),
     "event-metadata-too-deep": (PUSH, event(additional_metadata=nested(101)), "additional_metadata"),
+    "cancel-by-metadata": (CANCEL, cancel(f"key:{NUL}"), "filter.additional_metadata"),
     "limit-key": (PUT_LIMIT, limit(NUL), "key"),
     "limit-key-too-long": (PUT_LIMIT, limit(unlike_each_other(3_000)), "key"),
     "pause-beyond-time": (

@@ -176,6 +176,8 @@ def metadata_pairs(texts: Sequence[str], *, field: str) -> tuple[tuple[str, str]
         key, colon, value = text.partition(":")
         if not colon:
             raise InvalidArgument(f"{text[:80]!r} is not a pair; write key:value", field=field)
+        if "\x00" in text:
+            raise InvalidArgument("contains a NUL character, which nothing stored has", field=field)
         pairs[key] = value
     if len(pairs) > METADATA_PAIRS_MAX:
         raise InvalidArgument(f"at most {METADATA_PAIRS_MAX} metadata pairs", field=field)

@@ -259,6 +259,7 @@ class DispatcherService:
     async def subscribe_to_events(
         self, request: pb.SubscribeToWorkflowEventsRequest, call: Call, send: Send[pb.WorkflowEvent]
     ) -> None:
+        inbound.refuse_nul(request)
         by_metadata = bool(request.additional_meta_key) and request.HasField("additional_meta_value")
         if bool(request.workflow_run_id) == by_metadata:
             raise InvalidArgument(

@@ -110,6 +110,8 @@ class DurableService:
                     task_id = str(UUID(request.task_id))
                 except ValueError:
                     continue
+                if "\x00" in request.signal_key:
+                    continue
                 await self._engine.want_signal(tenant_id, subscription, task_id, request.signal_key)
 
         reading = asyncio.create_task(read())
