@@ -232,18 +232,28 @@ async def measure(server: Engine, tasks: int, rounds: int) -> list[Figure]:
         return figures
 
 
+def measure_starts(count: int) -> list[Figure]:
+    """In turn, so that a machine whose speed drifts is fair to both kinds."""
+    empty: list[float] = []
+    used: list[float] = []
+    for _ in range(count):
+        with tempfile.TemporaryDirectory(prefix="broadaxe-bench-") as folder:
+            for figures in (empty, used):
+                with engine(Path(folder)) as server:
+                    figures.append(server.ready_after_s)
+    return [Figure("cold start, empty directory", "s", empty), Figure("cold start, used directory", "s", used)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures a Broadaxe engine and prints a table.")
     parser.add_argument("--tasks", type=int, default=10_000, help="no-op tasks per throughput figure [10000]")
     parser.add_argument("--rounds", type=int, default=500, help="triggers per latency figure [500]")
+    parser.add_argument("--starts", type=int, default=3, help="cold starts of either kind [3]")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="broadaxe-bench-") as folder:
-        with engine(Path(folder)) as server:
-            figures = [Figure("cold start, empty directory", "s", [server.ready_after_s])]
-        with engine(Path(folder)) as server:
-            figures.append(Figure("cold start, used directory", "s", [server.ready_after_s]))
-            figures += asyncio.run(measure(server, given.tasks, given.rounds))
+    figures = measure_starts(given.starts)
+    with tempfile.TemporaryDirectory(prefix="broadaxe-bench-") as folder, engine(Path(folder)) as server:
+        figures += asyncio.run(measure(server, given.tasks, given.rounds))
     if given.json:
         print(json.dumps({"machine": machine(), "figures": [figure.plain() for figure in figures]}, indent=2))
         return
