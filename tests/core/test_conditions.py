@@ -300,6 +300,20 @@ def test_a_root_waits_for_its_conditions_from_the_start() -> None:
     assert world.status(run) is R
 
 
+def test_the_root_of_a_debounced_run_waits_when_its_burst_is_over() -> None:
+    world = World()
+    world.put(task("only", conditions=(event(WAIT, "go"),)))
+    world.worker("only")
+    burst = '{"broadaxe__debounce_key": "k", "broadaxe__debounce_quiet_ms": 2000}'
+    run = world.trigger(additional_metadata=burst)
+    world.do(PushEvents((EventRequest(key="go", payload="{}"),)))
+    assert world.status(run) is TaskStatus.BACKOFF
+    world.advance(2)
+    assert world.status(run) is W
+    world.do(PushEvents((EventRequest(key="go", payload="{}"),)))
+    assert world.status(run) is R
+
+
 def test_what_no_expression_can_read_makes_none_true() -> None:
     beyond = '{"n":1e999}'
     flow = Flow(event(WAIT, "k", expression="true"))
@@ -394,6 +408,21 @@ def test_a_replay_forgets_what_fired(is_restarted: bool) -> None:
     assert (start.task_id, start.retry_count, start.fired) == (flow.world.task(flow.run, "b"), 1, None)
 
 
+def test_a_replay_that_ends_a_parent_at_once_opens_one_gate() -> None:
+    world = World()
+    waits = task("c", "a", "b", conditions=(event(WAIT, "go"), event(SKIP, "x")))
+    world.put(task("a"), task("b", "a", conditions=(parent(SKIP, "true"),)), waits)
+    world.worker("a", "b", "c")
+    run = world.trigger()
+    world.complete(world.task(run, "a"))
+    world.do(CancelTasks((world.task(run, "c"),)))
+    world.do(ReplayTasks((world.task(run, "b"),)))
+    assert world.statuses(run) == {"a": C, "b": S, "c": W}
+    world.do(PushEvents((EventRequest(key="go", payload="{}"),)))
+    assert world.statuses(run)["c"] is R
+    assert not world.tenant._state.waits_for_events
+
+
 def test_a_task_that_waits_for_a_worker_keeps_what_fired_over_a_restart() -> None:
     world = World()
     world.put(task("b", conditions=(event(WAIT, "go"),)))
@@ -430,6 +459,30 @@ def test_nothing_is_waited_for_once_it_is_decided(decided: str, is_restarted: bo
     state = flow.world.tenant._state
     assert not state.waits_for_events
     assert not any(is_valid(alarm) and isinstance(alarm[3], Wait) for alarm in state.timers._heap)
+
+
+@pytest.mark.parametrize(("second_group", "seconds"), [(0, 5), (1, 50)], ids=["either", "both"])
+def test_sleeps_of_one_list_end_one_after_the_other(second_group: int, seconds: int) -> None:
+    flow = Flow(sleep(WAIT, 5, 0), sleep(WAIT, 50, second_group))
+    flow.end_a()
+    flow.world.advance(seconds - 1)
+    assert flow.b is W
+    flow.world.advance(1)
+    assert flow.b is R
+
+
+def test_what_came_half_way_is_kept_as_it_came() -> None:
+    """Over a restart, and though the event comes once more for another condition."""
+    world = World()
+    world.put(task("b", conditions=(event(WAIT, "x", 0), event(WAIT, "x", 1, "input.n > 5"))))
+    run = world.trigger()
+    world.do(PushEvents((EventRequest(key="x", payload='{"n": 1}'),)))
+    world.restart()
+    world.do(PushEvents((EventRequest(key="x", payload='{"n": 9}'),)))
+    assert world.status(run) is TaskStatus.QUEUED
+    world.worker("b")
+    (start,) = world.starts()
+    assert start.fired == '{"x":{"n": 1}}'
 
 
 def test_an_event_that_came_twice_is_told_of_as_it_came_first() -> None:
