@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from broadaxe.core import durable, waits
+from broadaxe.core import tenant as tenant_module
 from broadaxe.core.commands import (
     Accepted,
     BeginMemo,
@@ -56,8 +57,8 @@ def sleep(seconds: float, group: int = 0) -> Condition:
     return Condition(group=group, data_key=f"sleep:{text}", sleep=text, sleep_us=round(seconds * US_PER_S))
 
 
-def event(key: str, group: int = 0, **options: Any) -> Condition:
-    return Condition(group=group, data_key=key, event_key=key, **options)
+def event(key: str, group: int = 0, data_key: str = "", **options: Any) -> Condition:
+    return Condition(group=group, data_key=data_key or key, event_key=key, **options)
 
 
 class Program:
@@ -692,22 +693,72 @@ def test_an_event_wakes_only_the_sleepers_it_is_for() -> None:
         program.wait(condition, invocation=1)
         program.evict(1)
     first.world.restart()
-    tenant = first.world.tenant
-
-    def wakes(payload: str, scope: str | None = None) -> set[str]:
-        request = EventRequest(key="go", payload=payload, scope=scope)
-        return set(tenant.missing(PushEvents((request,))).tasks)
-
-    assert wakes('{"id":"a"}') == wakes('{"id":"a"}', "t") == {first.id}
-    assert wakes('{"id":"b"}') == wakes('{"id":"x"}') == wakes("{}") == set()
-    assert wakes('{"id":"b"}', "s") == {second.id}
-    assert wakes('{"id":"cc"}', "s") == {third.id}
+    for payload, scope in (('{"id":"b"}', None), ('{"id":"x"}', "s"), ("{}", None)):
+        first.push("go", payload, scope)
+        assert first.world.read_back == []
     first.push("go", '{"id":"b"}', scope="s")
+    assert first.world.read_back == [{second.id}]
     assert [program.status for program in (first, second, third)] == [
         TaskStatus.EVICTED,
         TaskStatus.RUNNING,
         TaskStatus.EVICTED,
     ]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["", "restarted"])
+def test_sleepers_an_event_is_for_come_back_a_portion_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, is_restarted: bool
+) -> None:
+    monkeypatch.setattr(tenant_module, "_WAKE_MAX", 2)
+    first = Program()
+    programs = [first, *(Program(first.world) for _ in range(4))]
+    for program in programs:
+        program.wait(event("go"), invocation=1)
+        program.evict(1)
+    world = first.world
+    request = EventRequest(key="go", payload='{"n":1}')
+    world.tenant.apply(PushEvents((request,)), world.now_us)
+    world._write(world.tenant.settle(world.now_us).writes)
+    assert {program.status for program in programs} == {TaskStatus.EVICTED}
+    if is_restarted:
+        world.restart()
+    world.settle()
+    assert [len(tasks) for tasks in world.read_back] == [2, 2, 1]
+    assert all(program.status is not TaskStatus.EVICTED for program in programs)
+    assert all(program.entry(1).satisfied_at_us is not None for program in programs)
+    assert world.news == {}
+    world.restart()
+    assert {program.entry(1).satisfied_at_us for program in programs} == {world.now_us}
+
+
+def test_an_event_a_sleeper_was_not_shown_yet_comes_before_what_follows() -> None:
+    program = Program()
+    world = program.world
+    program.wait(event("go", group=0, data_key="first"), event("go", group=0, expression="input.n == 2"), sleep(10, 1))
+    program.evict()
+    world.advance(1)
+    for payload in ('{"n":1}', '{"n":2}'):
+        world.tenant.apply(PushEvents((EventRequest(key="go", payload=payload),)), world.now_us)
+        world._write(world.tenant.settle(world.now_us).writes)
+    world.restart()
+    assert program.status is TaskStatus.EVICTED
+    assert world.tenant.counts()["tasks"] == 0
+    world.advance(9)
+    assert program.status is TaskStatus.RUNNING
+    brought = {"first": [{"n": 1}], "go": [{"n": 2}], "sleep:10s": [{"sleep_duration": "10s"}]}
+    assert msgspec.json.decode(program.entry(1).result or "") == {"CREATE": brought}
+
+
+def test_a_sleep_that_was_over_before_an_event_wins() -> None:
+    program = Program()
+    world = program.world
+    program.wait(sleep(3), event("go"))
+    program.evict()
+    world.now_us += 4 * US_PER_S  # late: the alarm has not rung
+    world.tenant.apply(PushEvents((EventRequest(key="go", payload="{}"),)), world.now_us)
+    world.settle()
+    assert program.status is TaskStatus.RUNNING
+    assert msgspec.json.decode(program.entry(1).result or "") == {"CREATE": {"sleep:3s": [{"sleep_duration": "3s"}]}}
 
 
 def test_a_child_wakes_a_sleeper_also_over_a_restart() -> None:

@@ -115,9 +115,12 @@ class World:
         self.filters: dict[str, FilterRow] = {}
         self.failures: list[ExpressionFailureRow] = []
         self.logs: dict[str, DurableTaskRow] = {}
+        self.news: dict[str, list[str]] = defaultdict(list)
         self.branches: dict[str, list[DurableBranchRow]] = defaultdict(list)
         self.entries: dict[tuple[str, int, int], DurableEntryRow] = {}
         self.gates: dict[str, GateRow] = {}
+        self.read_back: list[set[str]] = []
+        """Tasks that were read again because the tenant wanted them."""
         self.crons: dict[str, CronRow] = {}
         self.schedules: dict[str, ScheduleRow] = {}
 
@@ -144,6 +147,7 @@ class World:
         self.finishes += [effect for effect in decision.effects if isinstance(effect, RunFinished)]
         wanted = self.tenant.wanted()
         if wanted:
+            self.read_back.append(set(wanted.tasks))
             self.tenant.thaw(self.read(wanted), self.now_us)
             self.settle()
         return decision
@@ -387,7 +391,7 @@ class World:
             task_id,
             min((entry.due_at_us for entry in entries if entry.due_at_us is not None), default=None),
             events_of([entry.wait for entry in entries if entry.event_keys and entry.wait is not None]),
-            has_news,
+            has_news or bool(self.news[task_id]),
         )
 
     def _is_child_over(self, entry: DurableEntryRow) -> bool:
@@ -400,6 +404,10 @@ class World:
             self.logs[task_id],
             tuple(self.branches[task_id]),
             tuple((msgspec.structs.replace(entry, result=None), self._is_child_over(entry)) for entry in entries),
+            tuple(
+                PastEvent(row.key, row.scope, row.payload, row.seen_at_us)
+                for row in (self.pushed[event_id] for event_id in self.news[task_id])
+            ),
         )
 
     def _page(self, after: tuple[int, str]) -> SchedulePage:
@@ -443,6 +451,9 @@ class World:
             self.pushed[event.id] = event
         for log in writes.durable_tasks:
             self.logs[log.task_id] = log
+            self.news.pop(log.task_id, None)
+        for task_id, event_id in writes.news:
+            self.news[task_id].append(event_id)
         for branch in writes.durable_branches:
             self.branches[branch.task_id].append(branch)
         for entry in writes.durable_entries:

@@ -38,6 +38,8 @@ class DurableBooks:
         """(task, key) of the older protocol's waits that were acknowledged."""
         self.recorded: dict[str, list[tuple[object, ...]]] = defaultdict(list)
         """What each log has recorded, in the order it was done: a prefix of what it will have recorded."""
+        self.owed: set[tuple[str, Place, int]] = set()
+        """(task, entry, position) of conditions for which an event was noted that the task was not shown yet."""
         self.live: set[str] = set()
         """Durable tasks that were not over after the commit before."""
 
@@ -194,7 +196,18 @@ class DurableBooks:
             hold(fits, "an event that was not waited for", entry, data)
 
     def _check_events(self, events: list[EventRow]) -> None:
-        """An event reaches every wait for it that was there before."""
+        """An event reaches every wait for it that was there before, or is noted for its task and reaches it later."""
+        for task_id, place, position in sorted(self.owed):
+            entry = self.tables.entries[task_id][place]
+            if (
+                not entry.is_on_path
+                or entry.satisfied_at_us is not None
+                or self.tables.tasks[task_id].status in TERMINAL
+            ):
+                self.owed.discard((task_id, place, position))
+            elif not self.tables.news.get(task_id):
+                hold(_conditions(entry)[position].data is not None, "a noted event was lost", task_id, place)
+                self.owed.discard((task_id, place, position))
         if not events:
             return
         for task_id in self.live:
@@ -204,10 +217,15 @@ class DurableBooks:
                 entry = self.tables.entries[task_id][place]
                 if was.satisfied_at_us is not None or not (was.is_on_path and entry.is_on_path):
                     continue
-                for before, after in zip(_conditions(was), _conditions(entry), strict=True):
-                    fits = any(matches(before.condition, event) for event in events)
-                    is_missed = before.data is None and after.data is None and fits
-                    hold(not is_missed, "an event was missed", task_id, place, after)
+                pairs = zip(_conditions(was), _conditions(entry), strict=True)
+                for position, (before, after) in enumerate(pairs):
+                    fitting = {event.id for event in events if matches(before.condition, event)}
+                    if before.data is not None or after.data is not None or not fitting:
+                        continue
+                    is_noted = bool(fitting & set(self.tables.news.get(task_id, ())))
+                    is_owed = (task_id, place, position) in self.owed
+                    hold(is_noted or is_owed, "an event was missed", task_id, place, after)
+                    self.owed.add((task_id, place, position))
 
     def _check_signals(self, decision: Decision) -> None:
         """A key has one wait, which is never lost, and is told in the commit in which it comes true."""
@@ -246,6 +264,7 @@ class DurableBooks:
         for task_id in self.live:
             if self.tables.tasks[task_id].status is not TaskStatus.EVICTED:
                 continue
+            hold(not self.tables.news.get(task_id), "sleeps though an event is noted for it", task_id)
             told = self.tables.logs[task_id].order_at_eviction
             for place, entry in self.tables.entries[task_id].items():
                 if not entry.is_on_path:

@@ -96,6 +96,8 @@ class Tables:
         """By durable task, then by (branch, node). The result of a child is beside it, in `outcomes`."""
         self.outcomes: dict[tuple[str, Place], Outcome] = {}
         self.gates: dict[str, GateRow] = {}
+        self.news: dict[str, list[str]] = defaultdict(list)
+        """Ids of events, by durable task."""
         self.live: dict[str, None] = {}
         """Ids of runs that have not finished."""
 
@@ -152,6 +154,7 @@ class Tables:
     def _commit_durable(self, writes: Writes) -> None:
         for log in writes.durable_tasks:
             self.logs[log.task_id] = log
+            self.news.pop(log.task_id, None)
         for branch in writes.durable_branches:
             known = [row.branch_id for row in self.branches[branch.task_id]]
             assert branch.branch_id not in known, "a branch is taken once"
@@ -188,6 +191,9 @@ class Tables:
                 place = entry.branch_id, entry.node_id
                 self.entries[task_id][place] = _replace(entry, satisfied_at_us=None, order=None, result=None)
                 self.outcomes.pop((task_id, place), None)
+
+        for task_id, event_id in writes.news:
+            self.news[task_id].append(event_id)
 
     def _entries_of(self, task_id: str, run_id: str) -> list[DurableEntryRow]:
         return [entry for entry in self.entries[task_id].values() if entry.child_run_id == run_id]
@@ -327,7 +333,7 @@ class Tables:
             if (row.key, row.scope) == (query.key, query.scope) and row.seen_at_us >= query.since_us
         ]
         found.sort(key=lambda row: row.id, reverse=True)
-        return [PastEvent(row.key, row.scope, row.payload, row.seen_at_us) for row in found[: query.count_max]]
+        return [_past(row) for row in found[: query.count_max]]
 
     def _sleeps(self, run_id: str) -> bool:
         row = self.run_rows[run_id]
@@ -345,6 +351,7 @@ class Tables:
             or self.is_child_over(entry)
             for entry in entries
         )
+        has_news = has_news or bool(self.news.get(task_id))
         due_at_us = min((entry.due_at_us for entry in entries if entry.due_at_us is not None), default=None)
         waits = [entry.wait for entry in entries if entry.event_keys and entry.wait is not None]
         return DormantTask(task_id, due_at_us, events_of(waits), has_news)
@@ -364,6 +371,7 @@ class Tables:
             self.logs[task_id],
             tuple(self.branches[task_id]),
             tuple((_replace(entry, result=None), self.is_child_over(entry)) for _, entry in entries),
+            tuple(_past(self.pushed[event_id]) for event_id in self.news.get(task_id, ())),
         )
 
     def _planned(self) -> list[ScheduleRow]:
@@ -462,3 +470,7 @@ def _starts(history: Iterable[TaskEventRow], task: TaskState) -> Iterable[int]:
         for e in history
         if e.type is TaskEventType.STARTED and e.retry_count == task.retry_count and e.seq > assigned
     )
+
+
+def _past(row: EventRow) -> PastEvent:
+    return PastEvent(row.key, row.scope, row.payload, row.seen_at_us)

@@ -379,6 +379,8 @@ class Writes(msgspec.Struct):
     finished_children: list[tuple[str, str]]
     reopened_children: list[tuple[str, str]]
     gates: list[GateRow]
+    news: list[tuple[str, str]]
+    """Durable tasks that are not in memory, each with an event that one of its waits is for."""
 
     @classmethod
     def empty(cls) -> Writes:

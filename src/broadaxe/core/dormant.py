@@ -28,7 +28,7 @@ from broadaxe.core.timers import AlarmKind
 
 
 class DormantTask(msgspec.Struct, frozen=True, gc=False):
-    """A task that was asleep when the tenant was loaded. `has_news`: something it waits for has come."""
+    """A task that was asleep when the tenant was loaded. `has_news`: something it waits for has come, or may have."""
 
     task_id: str
     due_at_us: int | None
@@ -82,13 +82,21 @@ def place(state: State, tasks: Iterable[DormantTask]) -> None:
             state.waking[task.task_id] = None
 
 
-def woken_by(state: State, event: Shown) -> list[str]:
-    """Ids of the sleepers that wait for this event."""
-    return [
-        dormant.task_id
-        for dormant in state.dormant_for_events.candidates(event)
-        if any(event.meets(wanted.key, wanted.scope, wanted.expression) for wanted in dormant.events)
-    ]
+def offer(state: State, event_id: str, event: Shown) -> None:
+    """Notes a pushed event for every sleeper that waits for it. They are read back in their time, a portion after the
+    other, and are shown it then: an event may be for a hundred thousand of them. What an event has met is asked for no
+    more."""
+    for dormant in state.dormant_for_events.candidates(event):
+        unmet = tuple(i for i in dormant.events if not event.meets(i.key, i.scope, i.expression))
+        if len(unmet) == len(dormant.events):
+            continue
+        for interest in dormant.events:
+            state.dormant_for_events.remove(dormant, interest)
+        for interest in unmet:
+            state.dormant_for_events.add(dormant, interest)
+        dormant.events = unmet
+        state.ledger.note_news(dormant.task_id, event_id)
+        state.waking[dormant.task_id] = None
 
 
 def remove(state: State, task_id: str) -> None:

@@ -371,9 +371,11 @@ def restore_log(
     row: DurableTaskRow,
     branches: Sequence[DurableBranchRow],
     entries: Sequence[tuple[DurableEntryRow, bool]],
+    news: Sequence[PastEvent],
     now_us: int,
 ) -> None:
-    """Gives a loaded task its log. The flag beside an entry says that its child run has ended.
+    """Gives a loaded task its log. The flag beside an entry says that its child run has ended; `news` are events that
+    came while the task was not in memory.
 
     An invocation that was running is taken to have been sent everything: what it missed, its worker lists. How far it
     has come is known if it has recorded something, for that is done at the end of the log only. If not, it starts over
@@ -415,6 +417,9 @@ def restore_log(
             _take_place(log, entry)
     if not task.is_terminal:
         waits.arm_log(state, log)
+        waits.show_past(state, log, news)
+    if news:
+        state.ledger.touch_log(log)
 
 
 def wake(state: State, task: Task, now_us: int) -> None:

@@ -49,7 +49,7 @@ class Ledger:
     __slots__ = (
         "_archived_outputs", "_branches", "_claims", "_cleared_workflows", "_cron_ticks", "_crons", "_deleted_crons",
         "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_entries", "_events", "_failures",
-        "_filters", "_finished_children", "_gates", "_keys", "_limits", "_logs", "_new_runs", "_refused",
+        "_filters", "_finished_children", "_gates", "_keys", "_limits", "_logs", "_new_runs", "_news", "_refused",
         "_reopened_children", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events", "_tasks",
         "_versions", "_windows", "_workers", "_workflows",
     )  # fmt: skip
@@ -90,6 +90,7 @@ class Ledger:
         self._finished_children: list[tuple[str, str]] = []
         self._reopened_children: list[tuple[str, str]] = []
         self._gates: list[Gate] = []
+        self._news: dict[tuple[str, str], None] = {}
         self._effects: list[Effect] = []
 
     def touch_workflow(self, workflow: Workflow) -> None:
@@ -220,6 +221,10 @@ class Ledger:
             gate.is_touched = True
             self._gates.append(gate)
 
+    def note_news(self, task_id: str, event_id: str) -> None:
+        """The event is for a task that is not in memory, and is shown to it when it is read back."""
+        self._news[task_id, event_id] = None
+
     def finish_child(self, task_id: str, run_id: str) -> None:
         """The run is over: its outcome goes into the log of the durable task that spawned it."""
         if (task_id, run_id) in self._reopened_children:
@@ -337,6 +342,7 @@ class Ledger:
         writes.durable_branches = self._branches
         writes.finished_children = self._finished_children
         writes.reopened_children = self._reopened_children
+        writes.news = list(self._news)
         decision = Decision(writes, self._effects)
         self._clear()
         return decision

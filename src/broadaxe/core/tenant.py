@@ -61,7 +61,6 @@ from broadaxe.core.commands import (
     DeleteSchedules,
     DeleteWorkflow,
     EntryRef,
-    EventRequest,
     EvictInvocation,
     FailDelivery,
     ForgetRateLimits,
@@ -120,7 +119,6 @@ from broadaxe.core.decision import (
 from broadaxe.core.definition import LabelRequirement, checksum, normalise
 from broadaxe.core.dormant import Dormant, DormantTask
 from broadaxe.core.durable_log import DurableLog, Entry
-from broadaxe.core.interests import Shown
 from broadaxe.core.keys import RunKeys
 from broadaxe.core.lifecycle import TERMINAL_RUN, TaskStatus
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
@@ -140,11 +138,13 @@ _WAKE_MAX = 1_000
 
 
 class LoadedLog(msgspec.Struct, frozen=True):
-    """The log of a durable task, read back from its rows. The flag beside an entry says its child run has ended."""
+    """The log of a durable task, read back from its rows. The flag beside an entry says its child run has ended; `news`
+    are events that came while the task was not in memory."""
 
     row: DurableTaskRow
     branches: tuple[DurableBranchRow, ...] = ()
     entries: tuple[tuple[DurableEntryRow, bool], ...] = ()
+    news: tuple[PastEvent, ...] = ()
 
 
 class LoadedRun(msgspec.Struct, frozen=True):
@@ -274,9 +274,6 @@ class Tenant:
                 return Missing(tasks=frozenset(i for i in ids if i not in state.tasks and i not in state.runs))
             case RestoreTask(task_id) | BranchTask(task_id) if task_id not in state.tasks:
                 return Missing(tasks=frozenset((task_id,)))
-            case PushEvents(requests) | TakeOutbox(requests) if state.dormant_for_events:
-                pushed = (Shown(r.key, r.scope, r.payload) for r in requests if isinstance(r, EventRequest))
-                return Missing(tasks=frozenset(i for event in pushed for i in dormant.woken_by(state, event)))
             case BeginWait(conditions=waited):
                 return Missing(events=_looks_back_at(waited))
             case RegisterSignal(task_id, conditions=waited):
@@ -505,7 +502,7 @@ class Tenant:
                 for log in loaded_run.logs:
                     task = state.tasks.get(log.row.task_id)
                     if task is not None:
-                        durable.restore_log(state, task, log.row, log.branches, log.entries, now_us)
+                        durable.restore_log(state, task, log.row, log.branches, log.entries, log.news, now_us)
         live.sort(key=lambda pair: (pair[0].queued_at_us or 0, pair[0].id))
         ready: list[tuple[Task, TaskState]] = []
         dormant.place(state, loaded.dormant)
@@ -522,6 +519,9 @@ class Tenant:
                 admission.gather_again(state, task)
         for task, _ in live:
             durable.wake(state, task, now_us)
+            if task.status is TaskStatus.EVICTED:
+                # What it was read back for did not end its wait; it goes back to sleep.
+                state.evicted.append(task)
         if loaded.cold:
             definitions = {
                 definition.id: (version.workflow, definition)

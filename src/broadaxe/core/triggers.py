@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broadaxe.core import dag, debounce, filters, idempotency, quotas, tracing, waits
+from broadaxe.core import dag, debounce, dormant, filters, idempotency, quotas, tracing, waits
 from broadaxe.core.commands import EventRequest, PushedEvent, RefusedRequest, Resource, RunRequest
 from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority
@@ -373,7 +373,9 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
     state.ledger.add_event(row)
     if state.quotas is not None:
         quotas.take(state, Resource.EVENT, 1, now_us)
-    waits.offer(state, Shown(event.key, event.scope, event.payload), now_us)
+    shown = Shown(event.key, event.scope, event.payload)
+    waits.offer(state, shown, now_us)
+    dormant.offer(state, row.id, shown)
     run_ids: list[str] = []
     for workflow, matches in state.event_patterns.matching(event.key):
         version = workflow.latest

@@ -244,22 +244,44 @@ def look_at_once(state: State, wait: Wait, past: Sequence[PastEvent], now_us: in
 def offer(state: State, event: Shown, now_us: int) -> None:
     """Shows an event that is pushed now to every armed wait that may want it."""
     for wait in state.waits_for_events.candidates(event):
-        met = [
-            position
-            for position, condition in enumerate(wait.conditions)
-            if wait.data[position] is None and _is_met(condition, event)
-        ]
-        if not met:
-            continue
-        for position in met:
-            wait.due[position], wait.data[position] = now_us, event.payload
-        # Conditions that are still open may be found at the place of one that was met.
-        still_open = {place_of(interest) for interest in wait.open_events()}
-        for position in met:
-            interest = wait.conditions[position].interest
-            if place_of(interest) not in still_open:
-                state.waits_for_events.remove(wait, interest)
-        state.advanced.append(wait)
+        _show(state, wait, event, now_us)
+
+
+def show_past(state: State, log: DurableLog, events: Iterable[PastEvent]) -> None:
+    """Shows the log's armed waits the events that came while its task was not in memory, in their order, as if it had
+    been there: a sleep that was over before an event came first, and what a wait that was over did not see is nothing
+    to it. Events of one instant are one batch, which a wait sees whole.
+    """
+    waiting = [entry.wait for entry in log.all_entries() if entry.wait is not None and entry.wait.is_armed]
+    at_us: int | None = None
+    for past in events:
+        if past.seen_at_us != at_us:
+            at_us = past.seen_at_us
+            for wait in waiting:
+                look_at_sleeps(wait, at_us - 1)
+            waiting = [wait for wait in waiting if not wait.is_over()]
+        event = Shown(past.key, past.scope, past.payload)
+        for wait in waiting:
+            _show(state, wait, event, at_us)
+
+
+def _show(state: State, wait: Wait, event: Shown, at_us: int) -> None:
+    met = [
+        position
+        for position, condition in enumerate(wait.conditions)
+        if wait.data[position] is None and _is_met(condition, event)
+    ]
+    if not met:
+        return
+    for position in met:
+        wait.due[position], wait.data[position] = at_us, event.payload
+    # Conditions that are still open may be found at the place of one that was met.
+    still_open = {place_of(interest) for interest in wait.open_events()}
+    for position in met:
+        interest = wait.conditions[position].interest
+        if place_of(interest) not in still_open:
+            state.waits_for_events.remove(wait, interest)
+    state.advanced.append(wait)
 
 
 def _is_met(condition: Condition, event: Shown) -> bool:

@@ -208,6 +208,7 @@ class Journal:
             ("put_gates", map(_astuple, writes.gates), 4),
             ("finish_children", writes.finished_children, 2),
             ("reopen_children", writes.reopened_children, 2),
+            ("note_news", writes.news, 2),
         ):
             columns = _columns(rows, count)
             if columns[0]:
@@ -248,6 +249,7 @@ def _is_plain(writes: Writes) -> bool:
         or writes.finished_children
         or writes.reopened_children
         or writes.gates
+        or writes.news
     )
 
 

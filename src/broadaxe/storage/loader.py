@@ -256,8 +256,16 @@ async def _logs(connection: Any, tenant_id: str, task_ids: list[str]) -> dict[st
         rest[_EVENT_KEYS] = tuple(rest[_EVENT_KEYS])
         entry = DurableEntryRow(task_id, branch_id, node_id, EntryKind(kind), *rest)
         entries[task_id].append((entry, is_child_over))
+    news: dict[str, list[PastEvent]] = defaultdict(list)
+    for task_id, *event in await connection.fetch(statement("loader/news"), tenant_id, durable_ids):
+        news[task_id].append(PastEvent(*event))
     return {
-        row["task_id"]: LoadedLog(DurableTaskRow(*row), tuple(branches[row["task_id"]]), tuple(entries[row["task_id"]]))
+        row["task_id"]: LoadedLog(
+            DurableTaskRow(*row),
+            tuple(branches[row["task_id"]]),
+            tuple(entries[row["task_id"]]),
+            tuple(news[row["task_id"]]),
+        )
         for row in rows
     }
 

@@ -8,4 +8,5 @@ on conflict (tenant_id, task_id) do update
 set branch_id = excluded.branch_id,
     branch_count = excluded.branch_count,
     invocation_count = excluded.invocation_count,
-    order_at_eviction = excluded.order_at_eviction
+    order_at_eviction = excluded.order_at_eviction,
+    news = '{}'

@@ -3,7 +3,7 @@
 -- durable_entry_pkey.
 select
     t.id::text, broadaxe.to_us(w.due_at) as due_at_us, coalesce(w.waits, '{}') as waits,
-    coalesce(w.has_news, false) as has_news
+    coalesce(w.has_news, false) or d.news <> '{}' as has_news
 from broadaxe.task as t
 join broadaxe.run as r on r.tenant_id = t.tenant_id and r.id = t.id
 join broadaxe.durable_task as d on d.tenant_id = t.tenant_id and d.task_id = t.id
