@@ -3,7 +3,8 @@
 A durable task that was evicted is only waiting. Its rows hold all there is, so the tenant forgets the objects with the
 batch that evicted it and keeps of each its id, the instant of its earliest sleep and the events it waits for. When
 one of these comes, when a child of it ends, or when a command names it, the task is read back
-(`Tenant.wanted`, `Tenant.missing`) and goes on as if it had never left.
+(`Tenant.wanted`, `Tenant.missing`) and goes on as if it had never left. An event is noted with the rows of those it is
+for, in the commit that stores it, and shown to each when it is read back.
 
 Only the single task of a run without concurrency slots sleeps outside memory; others stay.
 
