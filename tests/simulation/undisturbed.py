@@ -137,6 +137,8 @@ class Stories:
         """With the commit that contains them."""
         self.stories: dict[str, Story] = {}
         self.live: dict[str, Story] = {}
+        self.noted: set[str] = set()
+        """Tasks for which an event was noted that they were not shown yet."""
 
     def observe(self, decision: Decision, commands: list[Command], replies: Sequence[object], now_us: int) -> None:
         number = len(self.instants)
@@ -161,6 +163,7 @@ class Stories:
         asked = {ref.ref.task_id for ref in decision.effects if isinstance(ref, DurableAnswer)}
         for task_id in [task_id for task_id in self.live if task_id in changed or task_id in asked]:
             self._go_on(self.live[task_id], number, decision, commands, replies)
+        self.noted = {task_id for task_id in self.live if self.tables.news.get(task_id)}
 
     def _go_on(
         self, story: Story, number: int, decision: Decision, commands: list[Command], replies: Sequence[object]
@@ -169,17 +172,17 @@ class Stories:
         task = self.tables.tasks[task_id]
         if any(e.task_id == task_id and e.type is TaskEventType.RETRIED_BY_USER for e in decision.writes.task_events):
             # It ended and began anew within one commit.
-            self._close(story, number - 1)
+            self._break_off(story, number - 1)
             return
         over_at = _over_at(task_id, commands, replies) if task.status in TERMINAL else len(commands)
         if over_at is None:
             # A deadline did it, and whether before or after other deadlines of this instant is not known.
-            self._close(story, number - 1)
+            self._break_off(story, number - 1)
             return
         answers = [a for a in decision.effects if isinstance(a, DurableAnswer) and a.ref.task_id == task_id]
         is_refused = any(isinstance(answer, DurableRefusal) for answer in answers)
         if task_id in self.transcripts.forked or (is_refused and any(map(_is_spawn_of(task_id), commands))):
-            self._close(story, number - 1)
+            self._break_off(story, number - 1)
             return
         before, entries = story.entries, dict(self.tables.entries[task_id])
         facts: list[Fact] = []
@@ -225,6 +228,13 @@ class Stories:
         if task.status in TERMINAL:
             self._close(story, number)
 
+    def _break_off(self, story: Story, until: int) -> None:
+        """The story ends before this commit. If the task slept through an event then, which it would have seen awake, it
+        is not told at all."""
+        if story.task_id in self.noted:
+            story.done = 0
+        self._close(story, until)
+
     def _close(self, story: Story, until: int) -> None:
         story.until = until
         del self.live[story.task_id]
@@ -232,7 +242,7 @@ class Stories:
     def tell_again(self, make_program: Callable[[str], Program]) -> list[Twin]:
         """Each story once more, without disturbance; raises `Broken` if it ends otherwise."""
         for story in list(self.live.values()):
-            self._close(story, len(self.instants) - 1)
+            self._break_off(story, len(self.instants) - 1)
         twins = [Twin(story, make_program(story.task_id)) for story in self.stories.values() if story.done]
         for twin in twins:
             twin.live(self)
