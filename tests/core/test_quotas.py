@@ -344,6 +344,18 @@ def test_raising_a_limit_makes_what_waits_at_once() -> None:
     assert len(world.runs) == 2 and not world.schedules
 
 
+def test_a_workflow_of_fewer_tasks_makes_what_waits_at_once() -> None:
+    world = limited(TASK_RUN=3)
+    world.put(task("a"), task("b"))
+    world.do(requests(1))
+    schedule(world, 1)
+    world.advance(10)
+    assert len(world.runs) == 1 and world.schedules
+    world.put(task("a"))
+    world.settle()
+    assert len(world.runs) == 2 and not world.schedules
+
+
 def test_a_schedule_that_never_fits_is_put_aside_and_recorded() -> None:
     world = limited(TASK_RUN=1)
     world.put(task("a"), task("b"))

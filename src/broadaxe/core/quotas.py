@@ -163,6 +163,14 @@ def set_limits(state: State, own: Mapping[Resource, int | None], now_us: int) ->
     if quotas is None:
         return
     quotas.limits = {**DEFAULTS, **own}
+    look_again(state, now_us)
+
+
+def look_again(state: State, now_us: int) -> None:
+    """Something else than time may have made room for what waits: other limits, or a workflow of fewer tasks."""
+    quotas = state.quotas
+    if quotas is None:
+        return
     if quotas.outbox_waits_until_us is not None:
         quotas.outbox_waits_until_us = None
         state.timers.disarm()

@@ -763,6 +763,7 @@ class Tenant:
         state.ledger.add_version(row)
         filters.declare(state, workflow, command.spec.default_filters, now_us)
         firing.declare(state, version, now_us)
+        quotas.look_again(state, now_us)
         return PutWorkflowReply(workflow.id, version.id, ordinal, now_us)
 
     def _delete_workflow(self, workflow_id: str, now_us: int) -> None:
