@@ -229,8 +229,8 @@ class Stories:
             self._close(story, number)
 
     def _break_off(self, story: Story, until: int) -> None:
-        """The story ends before this commit. If the task slept through an event then, which it would have seen awake, it
-        is not told at all."""
+        """The story ends before this commit. If the task slept through an event then, which it would have seen awake,
+        it is not told at all."""
         if story.task_id in self.noted:
             story.done = 0
         self._close(story, until)
