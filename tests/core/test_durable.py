@@ -514,6 +514,45 @@ def test_a_branch_may_begin_at_a_refused_spawn() -> None:
     assert fork.node_id == 2
 
 
+def test_a_branch_leaves_a_refused_spawn_it_shares_as_it_is() -> None:
+    program = Program()
+    program.ask(SpawnChildren, requests=(kid(1, workflow="later"),))
+    program.wait(sleep(1))
+    program.world.complete(program.id)
+    program.world.put(task("kid", service="kid"), name="later")
+    program.world.do(BranchTask(program.id, 2, 1))
+    recorded = program.entry(1)
+    (again,) = program.ask(SpawnChildren, requests=(kid(1, workflow="later"),))
+    assert isinstance(again, DurableRefusal)
+    assert program.entry(1) == recorded
+    # The first branch goes on where it was: a program that was refused.
+    program.world.complete(program.id)
+    program.world.do(BranchTask(program.id, 2, 1))
+    (still,) = program.ask(SpawnChildren, requests=(kid(1, workflow="later"),))
+    assert isinstance(still, DurableRefusal)
+
+
+def test_a_spawn_is_all_or_none_across_the_beginning_of_a_branch() -> None:
+    program = Program()
+    refused = (kid(1, workflow="later"), kid(2, workflow="later"))
+    program.ask(SpawnChildren, requests=refused)
+    program.world.complete(program.id)
+    program.world.put(task("kid", service="kid"), name="later")
+    program.world.do(BranchTask(program.id, 2, 1))
+    runs = len(program.world.runs)
+    for _ in range(2):
+        (again,) = program.ask(SpawnChildren, requests=refused)
+        assert isinstance(again, DurableRefusal)
+        assert "later" in again.message
+        assert len(program.world.runs) == runs
+        program.world.complete(program.id)
+        program.world.do(ReplayTasks((program.id,)))
+    program.world.complete(program.id)
+    program.world.do(BranchTask(program.id, 1, 1))
+    (ack,) = program.ask(SpawnChildren, requests=refused)
+    assert isinstance(ack, ChildrenAck)
+
+
 def test_a_branch_discards_a_refused_spawn_with_a_key() -> None:
     program = Program()
     program.spawn('{"n": 1}', key="other")

@@ -102,9 +102,10 @@ class DurableBooks:
             hold(entry is not None, "an entry is gone", task_id, place)
             assert entry is not None
             for name in ("kind", "identity", "label", "created_at_us", "child_run_id", "child_key", "workflow_name"):
-                # A spawn that was refused may be tried again for as long as nothing came after it.
+                # A spawn that was refused may be tried again for as long as nothing came after it, in any branch.
                 is_spawned = name in ("label", "child_run_id") and was.kind is EntryKind.RUN and not was.child_run_id
-                may_change = is_spawned and self._is_last(before, place)
+                is_shared = place[0] != self.tables.logs[task_id].branch_id
+                may_change = is_spawned and not is_shared and self._is_last(before, place)
                 hold(may_change or getattr(entry, name) == getattr(was, name), "an entry is another", task_id, place)
             self._check_wait(was, entry)
             hold(entry.is_awaited or not was.is_awaited, "not awaited any more", task_id, place)

@@ -123,6 +123,7 @@ def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
 
     A spawn that is refused takes its nodes all the same. Done again it is tried once more if nothing was recorded after
     it; once the program has gone on without the child, it is refused for good, so that the program does the same again.
+    So is one that a branch shares with the branch it was taken off, where something else follows it.
     """
     log = _log_at_hand(state, request, now_us)
     if log is None:
@@ -148,21 +149,18 @@ def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
         plan.append(found)
     end = log.cursor
     is_last = log.find(end + 1) is None
+    refused = ""
     wanted: dict[int, RunRequest] = {}
     for child, planned in zip(request.requests, plan, strict=True):
         if isinstance(planned, int):
             wanted.setdefault(planned, child)
-        elif planned.child_run_id is None and is_last:
-            wanted.setdefault(planned.node_id, child)
+        elif planned.child_run_id is None:
+            if is_last and planned.branch_id == log.branch_id:
+                wanted.setdefault(planned.node_id, child)
+            else:
+                refused = planned.label
     _check_room(log, len({planned for planned in plan if isinstance(planned, int)}))
-    refused = ""
-    try:
-        triggers.check(state, list(wanted.values()))
-        if state.quotas is not None:
-            tasks = sum(quotas.tasks_of(state.workflows_by_name[child.workflow_name]) for child in wanted.values())
-            quotas.check(state, Resource.TASK_RUN, tasks, now_us)
-    except BroadaxeError as error:
-        refused = str(error)
+    refused = refused or _reason_to_refuse(state, list(wanted.values()), now_us)
     for node_id, child in wanted.items():
         log.cursor = node_id
         _spawn_one(state, log, child, refused, now_us)
@@ -548,6 +546,18 @@ def _keyed(log: DurableLog, child: RunRequest) -> Entry | None:
         return None
     run_id = log.task.children.get(child.child_key)
     return None if run_id is None else log.by_child.get(run_id)
+
+
+def _reason_to_refuse(state: State, children: list[RunRequest], now_us: int) -> str:
+    """Why these children cannot be made, empty if they can."""
+    try:
+        triggers.check(state, children)
+        if state.quotas is not None:
+            tasks = sum(quotas.tasks_of(state.workflows_by_name[child.workflow_name]) for child in children)
+            quotas.check(state, Resource.TASK_RUN, tasks, now_us)
+    except BroadaxeError as error:
+        return str(error)
+    return ""
 
 
 def _spawn_one(state: State, log: DurableLog, child: RunRequest, refused: str, now_us: int) -> None:
