@@ -16,6 +16,7 @@ from broadaxe.core.calendar import PAGE_SCHEDULES_MAX, SchedulePage
 from broadaxe.core.commands import (
     Accepted,
     Command,
+    EventQuery,
     Heartbeat,
     OpenStream,
     Outcome,
@@ -66,7 +67,7 @@ from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX
-from broadaxe.core.tenant import EventQuery, Loaded, LoadedLog, LoadedRun, Missing, Tenant
+from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing, Tenant
 from broadaxe.core.waits import PastEvent
 from broadaxe.errors import IdempotencyCollision
 

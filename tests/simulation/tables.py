@@ -17,7 +17,7 @@ from broadaxe.core import backlog, calendar
 from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.calendar import SchedulePage
 from broadaxe.core.claims import pack
-from broadaxe.core.commands import Resource
+from broadaxe.core.commands import EventQuery, Resource
 from broadaxe.core.decision import (
     ClaimRow,
     CronRow,
@@ -45,7 +45,7 @@ from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
 from broadaxe.core.model import RETRY_PRIORITY
-from broadaxe.core.tenant import EventQuery, Loaded, LoadedLog, LoadedRun, Missing
+from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.waits import PastEvent
 
 DAY_US = 86_400 * US_PER_S

@@ -3,27 +3,71 @@
 Edges translate a wire message into one of these; `tenant.py` decides. A command carries everything the decision needs
 except the time and fresh ids, which are arguments of `Tenant.apply`. All ids are canonical lower-case UUID text, all
 payloads JSON text that the edge has already checked.
+
+Every command states what is true of it, none by default:
+
+- `is_repeatable`: deciding it again, should nobody know whether it was committed, comes to the same as once;
+- `chars`: characters of the payloads it brings;
+- `needs`: what it names and has to be in memory before it is decided.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
 from broadaxe.core.definition import LabelRequirement, WorkflowSpec
-from broadaxe.core.waits import Condition
+from broadaxe.core.waits import Condition, past_events_max
 from broadaxe.errors import IdempotencyCollision
 
 LabelValue = str | int
+
+
+class EventQuery(msgspec.Struct, frozen=True):
+    """Stored events with this key and scope, since then, the newest first and at most so many."""
+
+    key: str
+    scope: str
+    since_us: int
+    count_max: int
+
+
+class Needs(msgspec.Struct, frozen=True):
+    """What a command names. Whatever of it is not in memory is read first, if there is such a thing."""
+
+    tasks: frozenset[str] = frozenset()
+    """Run ids and task ids alike."""
+    live_tasks: frozenset[str] = frozenset()
+    """The same, of no account once they have ended."""
+    children: frozenset[tuple[str, str]] = frozenset()
+    """(task id, child key): the run that the key stands for."""
+    workers: frozenset[str] = frozenset()
+    schedules: frozenset[str] = frozenset()
+    events: frozenset[EventQuery] = frozenset()
+
+
+NOTHING: Final = Needs()
+
+
+def _looked_back_at(conditions: tuple[Condition, ...]) -> frozenset[EventQuery]:
+    return frozenset(
+        EventQuery(condition.event_key, condition.scope, condition.since_us, past_events_max(condition))
+        for condition in conditions
+        if condition.since_us is not None and condition.scope is not None
+    )
 
 
 class PutWorkflow(msgspec.Struct, frozen=True):
     """Registers a definition; a new version only if its checksum changed. Reply: `PutWorkflowReply`."""
 
     spec: WorkflowSpec
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
 
 
 class PutWorkflowReply(msgspec.Struct, frozen=True):
@@ -51,6 +95,10 @@ class PauseWorkflow(msgspec.Struct, frozen=True):
     crons: WhilePaused
     schedules: WhilePaused
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class UnpauseWorkflow(msgspec.Struct, frozen=True):
     """What waited goes on, with fresh schedule timeouts. One that is not paused stays as it is. Reply: None.
@@ -58,11 +106,19 @@ class UnpauseWorkflow(msgspec.Struct, frozen=True):
 
     workflow_id: str
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class DeleteWorkflow(msgspec.Struct, frozen=True):
     """Forgets the name; history and live runs stay. Reply: None. NotFound if absent."""
 
     workflow_id: str
+
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
 
 
 class RegisterWorker(msgspec.Struct, frozen=True):
@@ -74,12 +130,23 @@ class RegisterWorker(msgspec.Struct, frozen=True):
     labels: dict[str, LabelValue] = {}
     runtime: dict[str, str] = {}
 
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class OpenStream(msgspec.Struct, frozen=True):
     """A worker opened an assignment stream. `session` numbers streams of this process, newest highest. Reply: None."""
 
     worker_id: str
     session: int
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(workers=frozenset((self.worker_id,)))
 
 
 class CloseStream(msgspec.Struct, frozen=True):
@@ -88,9 +155,20 @@ class CloseStream(msgspec.Struct, frozen=True):
     worker_id: str
     session: int
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class Heartbeat(msgspec.Struct, frozen=True):
     worker_id: str
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(workers=frozenset((self.worker_id,)))
 
 
 class UnregisterWorker(msgspec.Struct, frozen=True):
@@ -98,15 +176,36 @@ class UnregisterWorker(msgspec.Struct, frozen=True):
 
     worker_id: str
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(workers=frozenset((self.worker_id,)))
+
 
 class PutWorkerLabels(msgspec.Struct, frozen=True):
     worker_id: str
     labels: dict[str, LabelValue]
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(workers=frozenset((self.worker_id,)))
+
 
 class PauseWorker(msgspec.Struct, frozen=True):
     worker_id: str
     is_paused: bool
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(workers=frozenset((self.worker_id,)))
 
 
 class Promise(msgspec.Struct, frozen=True, gc=False):
@@ -131,6 +230,10 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """When given, they replace the labels of every task of the run."""
     promise: Promise | None = None
 
+    @property
+    def chars(self) -> int:
+        return len(self.input) + len(self.additional_metadata or "")
+
 
 class TriggerRuns(msgspec.Struct, frozen=True):
     """Creates runs; all or none. Reply: tuple of run ids in request order.
@@ -140,6 +243,17 @@ class TriggerRuns(msgspec.Struct, frozen=True):
     """
 
     requests: tuple[RunRequest, ...]
+
+    is_repeatable: ClassVar = False
+
+    @property
+    def chars(self) -> int:
+        return sum(request.chars for request in self.requests)
+
+    @property
+    def needs(self) -> Needs:
+        parents = frozenset(request.parent_task_id for request in self.requests if request.parent_task_id)
+        return Needs(tasks=parents) if parents else NOTHING
 
 
 class EventRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,11 +266,22 @@ class EventRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The webhook it came in by."""
     promise: Promise | None = None
 
+    @property
+    def chars(self) -> int:
+        return len(self.payload) + len(self.additional_metadata or "")
+
 
 class PushEvents(msgspec.Struct, frozen=True):
     """Stores events and starts the runs they trigger. Reply: tuple of `PushedEvent` in request order."""
 
     events: tuple[EventRequest, ...]
+
+    is_repeatable: ClassVar = False
+    needs: ClassVar = NOTHING
+
+    @property
+    def chars(self) -> int:
+        return sum(event.chars for event in self.events)
 
 
 class PushedEvent(msgspec.Struct, frozen=True):
@@ -173,6 +298,13 @@ class CreateFilter(msgspec.Struct, frozen=True, kw_only=True):
     expression: str
     payload: str = "{}"
 
+    is_repeatable: ClassVar = False
+    needs: ClassVar = NOTHING
+
+    @property
+    def chars(self) -> int:
+        return len(self.payload)
+
 
 class ChangeFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Changes what is not None. Reply: None. NotFound if absent."""
@@ -182,11 +314,22 @@ class ChangeFilter(msgspec.Struct, frozen=True, kw_only=True):
     expression: str | None = None
     payload: str | None = None
 
+    is_repeatable: ClassVar = True
+    needs: ClassVar = NOTHING
+
+    @property
+    def chars(self) -> int:
+        return len(self.payload or "")
+
 
 class DeleteFilter(msgspec.Struct, frozen=True):
     """Forgets an event filter, declared or not. Reply: None. NotFound if absent."""
 
     filter_id: str
+
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
 
 
 class TakeOutbox(msgspec.Struct, frozen=True):
@@ -198,6 +341,13 @@ class TakeOutbox(msgspec.Struct, frozen=True):
 
     requests: tuple[RunRequest | EventRequest, ...]
     hopeless: tuple[RefusedRequest, ...] = ()
+
+    is_repeatable: ClassVar = False
+    needs: ClassVar = NOTHING
+
+    @property
+    def chars(self) -> int:
+        return sum(request.chars for request in self.requests)
 
 
 class RefusedRequest(msgspec.Struct, frozen=True, gc=False):
@@ -232,6 +382,17 @@ class ReportAttempt(msgspec.Struct, frozen=True):
     batch_id: str | None = None
     worker: str = ""
 
+    needs: ClassVar = NOTHING
+
+    @property
+    def is_repeatable(self) -> bool:
+        # One that names no attempt is about the present one, which may be the next one by then.
+        return self.retry_count is not None or self.batch_id is not None
+
+    @property
+    def chars(self) -> int:
+        return len(self.payload)
+
 
 class Accepted(msgspec.Struct, frozen=True):
     """`is_current` is False when the report was stale and changed nothing; the worker is answered OK all the same."""
@@ -245,11 +406,19 @@ class RefreshTimeout(msgspec.Struct, frozen=True):
     task_id: str
     by_us: int
 
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class ReleaseSlot(msgspec.Struct, frozen=True):
     """Frees the worker's units while the attempt runs on. Idempotent. Reply: None."""
 
     task_id: str
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
 
 
 class CancelTasks(msgspec.Struct, frozen=True):
@@ -257,11 +426,25 @@ class CancelTasks(msgspec.Struct, frozen=True):
 
     ids: tuple[str, ...]
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(live_tasks=frozenset(self.ids))
+
 
 class ReplayTasks(msgspec.Struct, frozen=True):
     """Run ids or task ids; those still active are skipped. Reply: tuple of ids of tasks queued again."""
 
     ids: tuple[str, ...]
+
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(tasks=frozenset(self.ids))
 
 
 #: How many runs a filter may choose to be cancelled, or to be replayed (section 7.5).
@@ -284,6 +467,10 @@ class FailDelivery(msgspec.Struct, frozen=True):
     retry_count: int
     reason: str
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class PutRateLimit(msgspec.Struct, frozen=True):
     """Creates or changes a static rate limit. Reply: None."""
@@ -292,11 +479,19 @@ class PutRateLimit(msgspec.Struct, frozen=True):
     limit: int
     window_us: int
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class DeleteRateLimit(msgspec.Struct, frozen=True):
     """Forgets a rate limit; tasks under it wait until it is put again. Reply: None. NotFound if absent."""
 
     key: str
+
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
 
 
 class ForgetRateLimits(msgspec.Struct, frozen=True):
@@ -305,12 +500,20 @@ class ForgetRateLimits(msgspec.Struct, frozen=True):
 
     unused_since_us: int
 
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class PauseRateLimit(msgspec.Struct, frozen=True):
     """No units until then; an earlier instant never shortens a pause. Reply: the instant in force, in microseconds."""
 
     key: str
     until_us: int
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
 
 
 class Resource(StrEnum):
@@ -340,9 +543,17 @@ class SetQuotas(msgspec.Struct, frozen=True):
 
     limits: dict[Resource, int | None]
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class ShowQuotas(msgspec.Struct, frozen=True):
     """Reply: tuple of `QuotaState`, empty while limits are not enforced."""
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
 
 
 class CreateCron(msgspec.Struct, frozen=True, kw_only=True):
@@ -356,6 +567,13 @@ class CreateCron(msgspec.Struct, frozen=True, kw_only=True):
     additional_metadata: str | None = None
     priority: int | None = None
 
+    is_repeatable: ClassVar = False
+    needs: ClassVar = NOTHING
+
+    @property
+    def chars(self) -> int:
+        return len(self.input) + len(self.additional_metadata or "")
+
 
 class ChangeCron(msgspec.Struct, frozen=True):
     """Enables or disables a cron. Reply: None. NotFound if absent."""
@@ -363,17 +581,29 @@ class ChangeCron(msgspec.Struct, frozen=True):
     cron_id: str
     is_enabled: bool | None
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class DeleteCron(msgspec.Struct, frozen=True):
     """A declared one comes back when its workflow is registered again. Reply: None. NotFound if absent."""
 
     cron_id: str
 
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class RunCron(msgspec.Struct, frozen=True):
     """A run of the cron now, beside its ticks. Reply: the run id. NotFound if absent."""
 
     cron_id: str
+
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
 
 
 class ScheduleRuns(msgspec.Struct, frozen=True, kw_only=True):
@@ -388,6 +618,13 @@ class ScheduleRuns(msgspec.Struct, frozen=True, kw_only=True):
     parent_task_id: str | None = None
     child_index: int | None = None
     child_key: str | None = None
+
+    is_repeatable: ClassVar = False
+    needs: ClassVar = NOTHING
+
+    @property
+    def chars(self) -> int:
+        return len(self.at_us) * (len(self.input) + len(self.additional_metadata or ""))
 
 
 class Scheduled(msgspec.Struct, frozen=True):
@@ -410,17 +647,38 @@ class MoveSchedules(msgspec.Struct, frozen=True):
     moves: tuple[tuple[str, int], ...]
     """(schedule id, instant in microseconds)"""
 
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(schedules=frozenset(schedule_id for schedule_id, _ in self.moves))
+
 
 class DeleteSchedules(msgspec.Struct, frozen=True):
     """Reply: tuple of the ids it deleted; unknown and triggered ones are not among them."""
 
     ids: tuple[str, ...]
 
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(schedules=frozenset(self.ids))
+
 
 class RunSchedule(msgspec.Struct, frozen=True):
     """Triggers a schedule now instead of at its instant. Reply: the run id. NotFound if absent or triggered."""
 
     schedule_id: str
+
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(schedules=frozenset((self.schedule_id,)))
 
 
 class EntryRef(msgspec.Struct, frozen=True, gc=False):
@@ -445,6 +703,10 @@ class DurableRequest(msgspec.Struct, frozen=True, kw_only=True):
 class BeginMemo(DurableRequest, frozen=True):
     """Asks for the memo at the next node."""
 
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class CompleteMemo(DurableRequest, frozen=True):
     """Keeps the value of a memo (JSON text). Not answered."""
@@ -453,11 +715,29 @@ class CompleteMemo(DurableRequest, frozen=True):
     node_id: int
     payload: str
 
+    is_repeatable: ClassVar = True
+    needs: ClassVar = NOTHING
+
+    @property
+    def chars(self) -> int:
+        return len(self.payload)
+
 
 class SpawnChildren(DurableRequest, frozen=True):
     """Creates a run per request, each at a node of its own; all or none. InvalidArgument as for `TriggerRuns`."""
 
     requests: tuple[RunRequest, ...]
+
+    is_repeatable: ClassVar = False
+
+    @property
+    def chars(self) -> int:
+        return sum(request.chars for request in self.requests)
+
+    @property
+    def needs(self) -> Needs:
+        keys = frozenset(request.child_key for request in self.requests if request.child_key)
+        return Needs(children=frozenset((self.task_id, key) for key in keys)) if keys else NOTHING
 
 
 class BeginWait(DurableRequest, frozen=True):
@@ -466,11 +746,22 @@ class BeginWait(DurableRequest, frozen=True):
     conditions: tuple[Condition, ...]
     label: str = ""
 
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(events=_looked_back_at(self.conditions))
+
 
 class EvictInvocation(DurableRequest, frozen=True):
     """The worker gives a waiting invocation back."""
 
     reason: str = ""
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
 
 
 class ReportWaiting(msgspec.Struct, frozen=True):
@@ -481,6 +772,10 @@ class ReportWaiting(msgspec.Struct, frozen=True):
     entries: tuple[EntryRef, ...]
     received: tuple[tuple[str, int, int], ...] = ()
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
 
 class RegisterSignal(msgspec.Struct, frozen=True):
     """A wait of the older protocol, known by (task, key); repeating it changes nothing. Reply: None. NotFound for a
@@ -490,11 +785,25 @@ class RegisterSignal(msgspec.Struct, frozen=True):
     key: str
     conditions: tuple[Condition, ...]
 
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(live_tasks=frozenset((self.task_id,)), events=_looked_back_at(self.conditions))
+
 
 class RestoreTask(msgspec.Struct, frozen=True):
     """Queues an evicted task again. Reply: whether it was evicted."""
 
     task_id: str
+
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(tasks=frozenset((self.task_id,)))
 
 
 class BranchTask(msgspec.Struct, frozen=True):
@@ -504,6 +813,13 @@ class BranchTask(msgspec.Struct, frozen=True):
     task_id: str
     node_id: int
     branch_id: int
+
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(tasks=frozenset((self.task_id,)))
 
 
 Command = (

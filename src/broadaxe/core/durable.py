@@ -20,7 +20,7 @@ Source: semantics 6, grpc specification 7.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from broadaxe.core import attempts, quotas, triggers, waits
@@ -646,13 +646,17 @@ def _is_holding(log: DurableLog) -> bool:
     return any(entry.wanted_by == log.invocation_count for entry in log.queue[log.next + 1 :])
 
 
-def absent_children(state: State, request: SpawnChildren) -> set[str]:
-    """Runs that keys of the request stand for and whose end has to be looked up."""
-    task = state.tasks.get(request.task_id)
-    if task is None or task.log is None or not task.children:
-        return set()
-    known = {task.children[child.child_key] for child in request.requests if child.child_key in task.children}
-    return known - task.log.by_child.keys() - state.runs.keys()
+def absent_children(state: State, keys: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Runs that (task id, child key) stand for and whose end has to be looked up."""
+    absent: set[str] = set()
+    for task_id, key in keys:
+        task = state.tasks.get(task_id)
+        run_id = None if task is None or not task.children else task.children.get(key)
+        if task is None or task.log is None or run_id is None:
+            continue
+        if run_id not in task.log.by_child and run_id not in state.runs:
+            absent.add(run_id)
+    return frozenset(absent)
 
 
 def _calm(state: State, log: DurableLog) -> None:

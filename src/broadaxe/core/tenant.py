@@ -14,7 +14,7 @@ read first and `adopt` takes it in; both are pure, the reading is the engine's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import Final, assert_never
 
 import msgspec
 
@@ -43,6 +43,7 @@ from broadaxe.core.batching import UNITS, Batch, BatchGroup
 from broadaxe.core.calendar import Cron, Schedule, ScheduleKey, SchedulePage
 from broadaxe.core.claims import Claims
 from broadaxe.core.commands import (
+    NOTHING,
     Accepted,
     BeginMemo,
     BeginWait,
@@ -61,6 +62,7 @@ from broadaxe.core.commands import (
     DeleteSchedules,
     DeleteWorkflow,
     EntryRef,
+    EventQuery,
     EvictInvocation,
     FailDelivery,
     ForgetRateLimits,
@@ -126,7 +128,7 @@ from broadaxe.core.queues import Chunk, Lane
 from broadaxe.core.quotas import WINDOW_US, Quotas
 from broadaxe.core.state import HOT_TASKS_MAX, State
 from broadaxe.core.timers import AlarmKind, Subject
-from broadaxe.core.waits import Condition, PastEvent, Wait
+from broadaxe.core.waits import PastEvent, Wait
 from broadaxe.errors import FailedPrecondition, Internal, InvalidArgument, NotFound
 
 _CANCELLED_BY_USER = "cancelled by a user"
@@ -156,15 +158,6 @@ class LoadedRun(msgspec.Struct, frozen=True):
     children: tuple[tuple[str, str, str], ...] = ()
     logs: tuple[LoadedLog, ...] = ()
     gates: tuple[GateRow, ...] = ()
-
-
-class EventQuery(msgspec.Struct, frozen=True):
-    """Stored events with this key and scope, since then, the newest first and at most so many."""
-
-    key: str
-    scope: str
-    since_us: int
-    count_max: int
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -211,6 +204,9 @@ class Missing(msgspec.Struct, frozen=True):
             self.schedules_after or other.schedules_after,
             self.events | other.events,
         )
+
+
+_NOTHING_MISSING: Final = Missing()
 
 
 class Tenant:
@@ -264,39 +260,23 @@ class Tenant:
 
     def missing(self, command: Command) -> Missing:
         """What has to be adopted before `command` can be applied."""
+        needs = command.needs
+        if needs is NOTHING:
+            return _NOTHING_MISSING
         state = self._state
-        match command:
-            case TriggerRuns(requests):
-                return Missing(tasks=frozenset(triggers.parents_of(requests) - state.tasks.keys()))
-            case CancelTasks(ids) if state.cold_lanes or state.dormant:
-                return Missing(tasks=frozenset(i for i in ids if i not in state.tasks and i not in state.runs))
-            case ReplayTasks(ids):
-                return Missing(tasks=frozenset(i for i in ids if i not in state.tasks and i not in state.runs))
-            case RestoreTask(task_id) | BranchTask(task_id) if task_id not in state.tasks:
-                return Missing(tasks=frozenset((task_id,)))
-            case BeginWait(conditions=waited):
-                return Missing(events=_looks_back_at(waited))
-            case RegisterSignal(task_id, conditions=waited):
-                asleep = frozenset((task_id,) if task_id in state.dormant else ())
-                return Missing(tasks=asleep, events=_looks_back_at(waited))
-            case SpawnChildren():
-                return Missing(tasks=frozenset(durable.absent_children(state, command)))
-            case (
-                OpenStream(worker_id)
-                | Heartbeat(worker_id)
-                | UnregisterWorker(worker_id)
-                | PutWorkerLabels(worker_id)
-                | PauseWorker(worker_id)
-            ) if worker_id not in state.workers:
-                return Missing(workers=frozenset((worker_id,)))
-            case MoveSchedules(moves):
-                return Missing(schedules=frozenset(i for i, _ in moves if i not in state.calendar.schedules))
-            case DeleteSchedules(ids):
-                return Missing(schedules=frozenset(i for i in ids if i not in state.calendar.schedules))
-            case RunSchedule(schedule_id) if schedule_id not in state.calendar.schedules:
-                return Missing(schedules=frozenset((schedule_id,)))
-            case _:
-                return Missing()
+        named = needs.tasks
+        if state.cold_lanes or state.dormant:
+            named |= needs.live_tasks
+        absent = frozenset(i for i in named if i not in state.tasks and i not in state.runs)
+        if needs.children:
+            absent |= durable.absent_children(state, needs.children)
+        schedules = state.calendar.schedules
+        return Missing(
+            absent,
+            needs.workers - state.workers.keys(),
+            frozenset(i for i in needs.schedules if i not in schedules),
+            events=needs.events,
+        )
 
     # Deciding ------------------------------------------------------------------------------------------------------
 
@@ -845,14 +825,6 @@ class Tenant:
             worker.take(UNITS)
         task.batch = batch
         batch.live.add(task.id)
-
-
-def _looks_back_at(waited: tuple[Condition, ...]) -> frozenset[EventQuery]:
-    return frozenset(
-        EventQuery(condition.event_key, condition.scope, condition.since_us, waits.past_events_max(condition))
-        for condition in waited
-        if condition.since_us is not None and condition.scope is not None
-    )
 
 
 def _restore(state: State, task: Task, loaded: TaskState) -> None:

@@ -9,7 +9,7 @@ Source: semantics 5.1 to 5.4, grpc specification 9.3.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -163,11 +163,6 @@ def push(state: State, events: Sequence[EventRequest], now_us: int) -> tuple[Pus
         quotas.check(state, Resource.EVENT, len(events), now_us)
         quotas.check(state, Resource.TASK_RUN, sum(_tasks_started(state, event) for event in events), now_us)
     return tuple(_push_one(state, event, now_us) for event in events)
-
-
-def parents_of(requests: Iterable[RunRequest]) -> set[str]:
-    """Task ids that must be in memory before these requests can be decided."""
-    return {request.parent_task_id for request in requests if request.parent_task_id}
 
 
 def spawn(state: State, parent: Task, request: RunRequest, now_us: int) -> str:

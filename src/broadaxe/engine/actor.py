@@ -21,16 +21,7 @@ import structlog
 
 from broadaxe.core.commands import (
     Command,
-    CompleteMemo,
-    EventRequest,
-    PushEvents,
     Reply,
-    ReportAttempt,
-    RunRequest,
-    ScheduleRuns,
-    SpawnChildren,
-    TakeOutbox,
-    TriggerRuns,
 )
 from broadaxe.core.decision import Decision, Writes
 from broadaxe.core.tenant import Loaded, Missing, Tenant
@@ -116,7 +107,7 @@ class TenantActor:
             raise Undecided(self._broken)
         if self._is_stopping:
             raise Unavailable("the engine is shutting down")
-        chars = _chars_of(command)
+        chars = command.chars
         if not is_own and (
             len(self._inbox) >= INBOX_MAX or (chars > HEAVY_CHARS and self._heavy_chars + chars > INBOX_CHARS_MAX)
         ):
@@ -256,23 +247,3 @@ class TenantActor:
             if not future.done():
                 future.set_exception(Undecided(error))
         self._inbox.clear()
-
-
-def _chars_of(command: Command) -> int:
-    """Characters of the payloads that the command brings."""
-    match command:
-        case ReportAttempt():
-            return len(command.payload)
-        case TriggerRuns() | PushEvents() | TakeOutbox() | SpawnChildren():
-            return sum(map(_chars_of_request, command.events if isinstance(command, PushEvents) else command.requests))
-        case ScheduleRuns():
-            return len(command.at_us) * (len(command.input) + len(command.additional_metadata or ""))
-        case CompleteMemo():
-            return len(command.payload)
-        case _:
-            return 0
-
-
-def _chars_of_request(request: RunRequest | EventRequest) -> int:
-    payload = request.input if isinstance(request, RunRequest) else request.payload
-    return len(payload) + len(request.additional_metadata or "")

@@ -22,29 +22,14 @@ import structlog
 
 from broadaxe.cluster.leases import LEASE_TTL_S, Leases
 from broadaxe.core.commands import (
-    CancelTasks,
-    ChangeCron,
     CloseStream,
     Command,
-    CompleteMemo,
-    EvictInvocation,
     FailDelivery,
     ForgetRateLimits,
-    Heartbeat,
     OpenStream,
-    PauseWorker,
-    PauseWorkflow,
-    PutWorkerLabels,
-    PutWorkflow,
-    RegisterSignal,
-    ReleaseSlot,
     Reply,
-    ReportAttempt,
-    ReportWaiting,
     SetQuotas,
     TakeOutbox,
-    UnpauseWorkflow,
-    UnregisterWorker,
 )
 from broadaxe.core.decision import (
     CancelAttempt,
@@ -201,7 +186,7 @@ class Engine:
                     error = undecided.reason
                 except Unavailable as unavailable:
                     # The tenant broke while it decided the command, which may have been committed.
-                    if not _is_repeatable(command):
+                    if not command.is_repeatable:
                         raise
                     error = unavailable
             if self._is_stopping or asyncio.get_running_loop().time() >= give_up_at_s:
@@ -656,35 +641,6 @@ class Engine:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def _is_repeatable(command: Command) -> bool:
-    """Whether deciding the command twice comes to the same as once."""
-    match command:
-        case ReportAttempt(retry_count=retry_count, batch_id=batch_id):
-            return retry_count is not None or batch_id is not None
-        case (
-            Heartbeat()
-            | OpenStream()
-            | CloseStream()
-            | UnregisterWorker()
-            | PutWorkerLabels()
-            | PauseWorker()
-            | PauseWorkflow()
-            | UnpauseWorkflow()
-            | PutWorkflow()
-            | ChangeCron()
-            | ReleaseSlot()
-            | CancelTasks()
-            | FailDelivery()
-            | ReportWaiting()
-            | RegisterSignal()
-            | CompleteMemo()
-            | EvictInvocation()
-        ):
-            return True
-        case _:
-            return False
 
 
 class _ActiveTenant:

@@ -21,7 +21,7 @@ from broadaxe.core.calendar import (
     ScheduleKey,
     SchedulePage,
 )
-from broadaxe.core.commands import LabelValue, Resource, WhilePaused
+from broadaxe.core.commands import EventQuery, LabelValue, Resource, WhilePaused
 from broadaxe.core.decision import (
     CronRow,
     DurableBranchRow,
@@ -45,7 +45,7 @@ from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.lifecycle import EntryKind, RunStatus, TaskStatus
 from broadaxe.core.queues import ID_BYTES
 from broadaxe.core.state import HOT_TASKS_MAX
-from broadaxe.core.tenant import EventQuery, Loaded, LoadedLog, LoadedRun, Missing
+from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.waits import PastEvent
 from broadaxe.storage.quotas import quotas_of
 from broadaxe.storage.statements import statement
