@@ -5,7 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from broadaxe.core.commands import CancelTasks, PutWorkflow, ReplayTasks, RunRequest, TriggerRuns
+from broadaxe.core.commands import (
+    CancelTasks,
+    Outcome,
+    PutWorkflow,
+    ReplayTasks,
+    ReportAttempt,
+    RunRequest,
+    TriggerRuns,
+)
 from broadaxe.core.definition import ConcurrencyRule, LimitStrategy, TaskSpec, WorkflowSpec
 from broadaxe.core.lifecycle import RunStatus, TaskStatus
 from broadaxe.errors import InvalidArgument
@@ -139,14 +147,144 @@ def test_workflow_rules_come_before_the_tasks_own_in_a_single_task_run() -> None
     assert statuses(world, a1, a2, b1) == [RUNNING, QUEUED, QUEUED]
 
 
-def test_a_retry_lets_go_and_asks_again_ahead_of_the_others() -> None:
+def test_a_retry_lets_go_and_asks_again_with_the_rank_of_its_run() -> None:
     world = World()
     put(world, rule())
     world.worker("a")
-    first, second = run(world, "A"), run(world, "A", 3)
+    first, equal, urgent = run(world, "A"), run(world, "A"), run(world, "A", 3)
     world.fail(first)
-    assert statuses(world, first, second) == [RUNNING, QUEUED]
+    assert statuses(world, first, equal, urgent) == [QUEUED, QUEUED, RUNNING]
+    world.complete(urgent)
+    assert statuses(world, first, equal) == [RUNNING, QUEUED], "the older one goes first"
     assert world.tasks[first].retry_count == 1
+
+
+def put_with_backoff(world: World, strategy: LimitStrategy, *, max_runs: int = 1, on_workflow: bool = False) -> None:
+    """Attempts are 4 s apart."""
+    limit = rule(strategy, max_runs=max_runs)
+    spec = msgspec.structs.replace(task("a", retries=3), backoff_factor=4.0, backoff_max_s=4)
+    if on_workflow:
+        world.do(PutWorkflow(WorkflowSpec(name="flow", tasks=(spec,), concurrency=(limit,))))
+    else:
+        world.do(PutWorkflow(WorkflowSpec(name="flow", tasks=(msgspec.structs.replace(spec, concurrency=(limit,)),))))
+    world.worker("a")
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+@pytest.mark.parametrize("on_workflow", [False, True])
+def test_a_run_that_is_tried_again_is_displaced_by_a_newer_one(on_workflow: bool, is_loaded: bool) -> None:
+    world = World()
+    put_with_backoff(world, PROGRESS, on_workflow=on_workflow)
+    older = run(world, "A")
+    world.fail(older)
+    world.advance(4)
+    assert world.tasks[older].retry_count == 1
+    if is_loaded:
+        world.restart()
+    newer = run(world, "A")
+    assert statuses(world, older, newer) == [CANCELLED, RUNNING]
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_a_run_in_backoff_is_displaced_at_once_and_never_comes_back(is_loaded: bool) -> None:
+    world = World()
+    put_with_backoff(world, PROGRESS)
+    older = run(world, "A")
+    world.fail(older)
+    assert world.status(older) is TaskStatus.BACKOFF
+    if is_loaded:
+        world.restart()
+    newer = run(world, "A")
+    assert statuses(world, older, newer) == [CANCELLED, RUNNING]
+    world.complete(newer)
+    world.advance(10)
+    assert not world.tenant._state.groups
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_a_newcomer_is_refused_while_an_older_run_is_in_backoff(is_loaded: bool) -> None:
+    world = World()
+    put_with_backoff(world, NEWEST)
+    older = run(world, "A")
+    world.fail(older)
+    if is_loaded:
+        world.restart()
+    newer = run(world, "A", 3)
+    assert statuses(world, older, newer) == [TaskStatus.BACKOFF, CANCELLED]
+    world.advance(4)
+    assert world.status(older) is RUNNING
+    world.complete(older)
+    assert world.status(run(world, "A")) is RUNNING
+
+
+def test_a_retry_at_once_goes_before_a_more_urgent_newcomer_that_would_be_refused() -> None:
+    world = World()
+    put(world, rule(NEWEST))
+    world.worker("a")
+    older = run(world, "A")
+    request = RunRequest(workflow_name="flow", input='{"k": "A"}', priority=3)
+    replies = world.batch(ReportAttempt(older, 0, Outcome.FAILED, "it broke"), TriggerRuns((request,)))
+    (newer,) = replies[1]  # type: ignore[misc]
+    assert isinstance(newer, str)
+    assert statuses(world, older, newer) == [RUNNING, CANCELLED]
+
+
+def test_who_waits_for_a_slot_does_not_wait_for_a_backoff() -> None:
+    world = World()
+    put_with_backoff(world, GRR)
+    older = run(world, "A")
+    world.fail(older)
+    newer = run(world, "A")
+    assert statuses(world, older, newer) == [TaskStatus.BACKOFF, RUNNING]
+    world.advance(4)
+    assert statuses(world, older, newer) == [QUEUED, RUNNING]
+    world.complete(newer)
+    assert world.status(older) is RUNNING
+
+
+@pytest.mark.parametrize(
+    ("strategy", "kept"),
+    [(LimitStrategy.CANCEL_QUEUED_EXCEPT_NEWEST, "newer"), (LimitStrategy.CANCEL_QUEUED_EXCEPT_OLDEST, "older")],
+)
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_a_retry_that_queues_is_as_old_as_its_run(strategy: LimitStrategy, kept: str, is_loaded: bool) -> None:
+    world = World()
+    put_with_backoff(world, strategy)
+    older = run(world, "A")
+    world.fail(older)
+    running, newer = run(world, "A"), run(world, "A")
+    assert statuses(world, older, running, newer) == [TaskStatus.BACKOFF, RUNNING, QUEUED]
+    if is_loaded:
+        world.restart()
+    world.advance(4)
+    left = {"older": world.status(older), "newer": world.status(newer)}
+    assert left == {"older": CANCELLED, "newer": CANCELLED} | {kept: QUEUED}
+
+
+def test_a_retry_does_not_take_back_the_word_of_a_newer_run() -> None:
+    world = World()
+    put(world, rule(max_runs_expression="input.limit"))
+    world.worker("a")
+    older, newer = (
+        world.trigger(run_input=msgspec.json.encode({"k": "A", "limit": limit}).decode()) for limit in (1, 3)
+    )
+    world.fail(older)
+    third = world.trigger(run_input='{"k": "A", "limit": 3}')
+    assert statuses(world, older, newer, third) == [RUNNING, RUNNING, RUNNING]
+
+
+def test_a_reassigned_attempt_does_not_displace_a_newer_run() -> None:
+    world = World()
+    put(world, rule(PROGRESS, max_runs=2))
+    lost = world.worker("a", slots={"default": 1})
+    older = run(world, "A")
+    world.worker("a")
+    newer = run(world, "A")
+    del world.beating[lost]
+    world.advance(31)
+    assert world.tasks[older].internal_retry_count == 1
+    newest = run(world, "A")
+    assert statuses(world, older, newer, newest) == [CANCELLED, RUNNING, RUNNING]
 
 
 def test_a_dag_run_holds_one_slot_until_its_last_task_ends() -> None:

@@ -45,6 +45,8 @@ CONFIRM_US = 5 * US_PER_S
 FRESH_US = 10 * US_PER_S
 
 GroupId = tuple[str, ...]
+#: Priority, when the run was made, its id; how they order is said where they are compared.
+Rank = tuple[int, int, str]
 Lane = tuple[object, ...]
 
 
@@ -124,7 +126,9 @@ class Books:
         self.doubted: dict[tuple[str, int, int], int] = {}
         """Attempt and invocation -> since when the stream it was sent on is gone."""
         self.finished: set[str] = set()
-        self.waits: dict[tuple[GroupId, str], tuple[int, int]] = {}
+        self.waits: dict[tuple[GroupId, str], Rank] = {}
+        self.holders: dict[GroupId, set[tuple[str, int]]] = {}
+        """Who has a slot of each group: (holder, which attempt of it)."""
         self.bursts: dict[tuple[str, str], Burst] = {}
         """By workflow and debounce key."""
         self.releases: dict[str, int] = {}
@@ -204,6 +208,7 @@ class Books:
         live = [task for task in live if task.status not in TERMINAL]
         used = self._check_units(live)
         filled = self._check_groups(live)
+        self._check_losers(decision, replayed)
         self._check_admissions(filled)
         entered = self._gather(decision, now_us)
         self._check_consumption(decision, [*self._singles(decision.effects), *entered], now_us, limits_told)
@@ -434,10 +439,56 @@ class Books:
             hold(count <= max(0, *self.caps[group_id]), "concurrency exceeded", group_id, count, self.caps[group_id])
         return filled
 
+    def _check_losers(self, decision: Decision, replayed: set[str]) -> None:
+        """Who was cancelled for the sake of others ranks behind each who kept its slot, by its run's priority and age;
+        what is tried again is no newcomer."""
+        before, self.holders = self.holders, self._holders()
+        for entry in decision.writes.task_events:
+            if entry.type is not TaskEventType.CANCELLED or "concurrency strategy" not in entry.message:
+                continue
+            run_id, task = self.tables.task_rows[entry.task_id].run_id, self.tables.tasks[entry.task_id]
+            own = [group_id for group_id, _ in self._task_words(entry.task_id).groups]
+            groups = own + [group_id for group_id, _ in self.words[run_id].shared]
+            if run_id in replayed:
+                continue
+            if entry.message.endswith(LimitStrategy.CANCEL_IN_PROGRESS):
+                rank = self._newness(run_id)
+                behind = [
+                    all(
+                        self._newness(self._run_of(holder)) > rank
+                        for holder, _ in before.get(group_id, set()) & self.holders.get(group_id, set())
+                    )
+                    for group_id in groups
+                    if self.strategies[group_id] is LimitStrategy.CANCEL_IN_PROGRESS
+                ]
+                hold(any(behind), "displaced by one that ranks behind it", entry.task_id)
+            if entry.message.endswith(LimitStrategy.CANCEL_NEWEST) and not self.words[run_id].shared:
+                are_fixed = all(len(self.caps[group_id]) == 1 for group_id in own)
+                is_tried_again = task.app_retry_count + task.internal_retry_count > 0
+                hold(not (are_fixed and is_tried_again), "refused though it was under way", entry.task_id)
+
+    def _holders(self) -> dict[GroupId, set[tuple[str, int]]]:
+        holders: dict[GroupId, set[tuple[str, int]]] = defaultdict(set)
+        for run_id in self.tables.live:
+            for group_id, _ in self.words[run_id].shared[: self.tables.runs[run_id].concurrency_held]:
+                holders[group_id].add((f"run {run_id}", 0))
+            for task_id in self.tables.tasks_of[run_id]:
+                task = self.tables.tasks[task_id]
+                for group_id, _ in self._task_words(task_id).groups[: task.concurrency_held]:
+                    holders[group_id].add((task_id, task.retry_count))
+        return holders
+
+    def _run_of(self, holder_id: str) -> str:
+        return holder_id[4:] if holder_id.startswith("run ") else self.tables.task_rows[holder_id].run_id
+
+    def _newness(self, run_id: str) -> Rank:
+        row = self.tables.run_rows[run_id]
+        return row.priority, row.created_at_us, run_id
+
     def _check_admissions(self, filled: Counter[GroupId]) -> None:
-        """Nobody was admitted past one who waits since earlier or more urgently."""
-        waits: dict[tuple[GroupId, str], tuple[int, int]] = {}
-        admitted: list[tuple[GroupId, tuple[int, int]]] = []
+        """Nobody was admitted past one who waits and is of an older run, or of a more urgent one."""
+        waits: dict[tuple[GroupId, str], Rank] = {}
+        admitted: list[tuple[GroupId, Rank]] = []
         for holder_id, group_id, rank in self._waiting():
             waits[group_id, holder_id] = rank
         for (group_id, holder_id), rank in self.waits.items():
@@ -451,8 +502,8 @@ class Books:
                     hold(waiting >= rank, "admitted out of turn", group_id, rank, "before", waiting_id, waiting)
         self.waits = waits
 
-    def _waiting(self) -> Iterable[tuple[str, GroupId, tuple[int, int]]]:
-        """(holder, group, (minus priority, age)) of everyone who waits for a slot."""
+    def _waiting(self) -> Iterable[tuple[str, GroupId, Rank]]:
+        """(holder, group, rank) of everyone who waits for a slot: the least goes first."""
         for run_id in self.tables.live:
             words, run = self.words[run_id], self.tables.runs[run_id]
             is_held_back = False
@@ -465,11 +516,13 @@ class Books:
                     continue
                 groups = self._task_words(task_id).groups
                 if task.concurrency_held < len(groups):
-                    rank = -task.queue_priority, task.queued_at_us or 0
-                    yield task_id, groups[task.concurrency_held][0], rank
+                    yield task_id, groups[task.concurrency_held][0], self._rank(run_id)
             if is_held_back:
-                row = self.tables.run_rows[run_id]
-                yield f"run {run_id}", words.shared[run.concurrency_held][0], (-row.priority, row.created_at_us)
+                yield f"run {run_id}", words.shared[run.concurrency_held][0], self._rank(run_id)
+
+    def _rank(self, run_id: str) -> Rank:
+        row = self.tables.run_rows[run_id]
+        return -row.priority, row.created_at_us, run_id
 
     def _holds(self, holder_id: str, group_id: GroupId) -> bool:
         if holder_id.startswith("run "):

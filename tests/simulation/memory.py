@@ -58,6 +58,7 @@ def picture(tenant: Tenant) -> dict[str, Any]:
                 group.strategy,
                 sorted(map(_holder, group.filled)),
                 sorted(map(_holder, _waiting(group))),
+                sorted(map(_holder, group.resting)),
             )
             for group in state.groups.values()
             if not group.is_empty()

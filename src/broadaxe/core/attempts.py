@@ -410,6 +410,7 @@ def _retry(state: State, task: Task, now_us: int, delay_us: int, event_type: Tas
     _free_units(state, task)
     _stop_confirming(state, task)
     concurrency.leave(state, task)
+    concurrency.rest(state, task)
     task.retry_count += 1
     task.worker = task.worker_id = None
     task.slot_released = False

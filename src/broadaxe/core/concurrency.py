@@ -5,6 +5,13 @@ another and keeps what it has while it waits for the next; when its attempt ends
 does) it lets go of all. A group is decided once per batch, when everything that entered or left in the batch is known,
 so a burst is judged as a whole.
 
+A group ranks by the priority and the age of the *run*, never by when an attempt was queued: that a task is tried again
+makes it no newcomer. The precedence of retries is for the queues of workers only.
+
+Between two attempts a task *rests*: it holds no slot, so whoever waits under a strategy that only queues goes on. But
+it is still under way, and strategies that cancel treat it so: a newcomer displaces it under CANCEL_IN_PROGRESS, and is
+itself refused under CANCEL_NEWEST.
+
 Invariants: `len(filled) <= max_runs` after each decision (strategies that only ever admit never exceed it; one that
 displaces frees before it fills); a holder waits in at most one group; an empty group is forgotten.
 
@@ -24,18 +31,20 @@ from broadaxe.core.state import State
 Holder: TypeAlias = Task | Run
 #: (what the rule belongs to, its place there, key)
 GroupId: TypeAlias = tuple[str, str, str]
-#: (age, order within one instant): of a task the instant it was queued, of a run the one it was created. It is in the
-#: rows, so a load ranks everyone as before.
-Arrival: TypeAlias = tuple[int, int]
+#: When the holder's run was created, that run, and the place of the holder in it. It is in the rows, so a load ranks
+#: everyone as before.
+Arrival: TypeAlias = tuple[int, str, int]
 Rank: TypeAlias = tuple[int, Arrival]
 
 _DEAD_MIN: Final = 1024
+#: Under which a task between two attempts counts.
+_CANCELLING: Final = (LimitStrategy.CANCEL_NEWEST, LimitStrategy.CANCEL_IN_PROGRESS)
 
 
 class Entry:
     """One holder in one group. `holder` is None once it has left."""
 
-    __slots__ = ("arrival", "group", "holder", "is_filled", "priority")
+    __slots__ = ("arrival", "group", "holder", "is_filled", "priority", "was_under_way")
 
     def __init__(self, holder: Holder, group: Group, priority: int, arrival: Arrival) -> None:
         self.holder: Holder | None = holder
@@ -43,10 +52,15 @@ class Entry:
         self.priority = priority
         self.arrival = arrival
         self.is_filled = False
+        self.was_under_way = False
+        """It had a slot here in its last attempt."""
 
     def rank(self) -> Rank:
         """First in, by priority."""
         return -self.priority, self.arrival
+
+    def __lt__(self, other: Entry) -> bool:
+        return self.rank() < other.rank()
 
 
 class Verdict(NamedTuple):
@@ -55,36 +69,39 @@ class Verdict(NamedTuple):
 
 
 class Group:
-    __slots__ = ("_dead", "_queue", "filled", "id", "max_runs", "strategy", "told_by")
+    __slots__ = ("_dead", "_queue", "filled", "id", "max_runs", "resting", "strategy", "told_by")
 
     def __init__(self, group_id: GroupId, strategy: LimitStrategy) -> None:
         self.id = group_id
         self.strategy = strategy
         self.max_runs = 0
-        self.told_by: Arrival = (0, 0)
+        self.told_by: Arrival = (-1, "", 0)
         """Who said the present `max_runs` and `strategy`."""
         self.filled: dict[Entry, None] = {}
-        self._queue: list[tuple[Rank, Entry]] = []
+        self.resting: dict[Entry, None] = {}
+        self._queue: list[Entry] = []
         self._dead = 0
 
     def push(self, entry: Entry) -> None:
-        heapq.heappush(self._queue, (entry.rank(), entry))
+        heapq.heappush(self._queue, entry)
 
     def bury(self) -> None:
         """A waiting entry has left."""
         self._dead += 1
         if self._dead > _DEAD_MIN and self._dead * 2 > len(self._queue):
-            self._queue = [pair for pair in self._queue if pair[1].holder is not None]
+            self._queue = [entry for entry in self._queue if entry.holder is not None]
             heapq.heapify(self._queue)
             self._dead = 0
 
     def is_empty(self) -> bool:
-        return not self.filled and len(self._queue) == self._dead
+        return not self.filled and not self.resting and len(self._queue) == self._dead
 
     def decide(self) -> Verdict:
         """Who gets a slot now, and who is cancelled. Admitted entries have left the queue and fill their slot."""
         if self.strategy is LimitStrategy.CANCEL_IN_PROGRESS:
             return self._displace()
+        if self.strategy is LimitStrategy.CANCEL_NEWEST:
+            return self._refuse()
         admitted: list[Entry] = []
         while len(self.filled) < self.max_runs and (entry := self._pop()) is not None:
             self._fill(entry)
@@ -92,8 +109,6 @@ class Group:
         match self.strategy:
             case LimitStrategy.GROUP_ROUND_ROBIN:
                 losers: list[Entry] = []
-            case LimitStrategy.CANCEL_NEWEST:
-                losers = self._waiting()
             case LimitStrategy.CANCEL_QUEUED_EXCEPT_NEWEST:
                 losers = sorted(self._waiting(), key=lambda entry: entry.arrival)[:-1]
             case _:
@@ -105,12 +120,21 @@ class Group:
         waiting = self._waiting()
         if not waiting:
             return Verdict([], [])
-        newest_first = sorted([*self.filled, *waiting], key=lambda entry: entry.arrival, reverse=True)
+        newest_first = sorted([*self.filled, *self.resting, *waiting], key=lambda entry: entry.arrival, reverse=True)
         everyone = sorted(newest_first, key=lambda entry: -entry.priority)
         keep = set(everyone[: max(0, self.max_runs)])
         losers = [entry for entry in everyone if entry not in keep]
-        admitted = sorted((entry for entry in waiting if entry in keep), key=Entry.rank)
-        self._queue = [(entry.rank(), entry) for entry in losers if not entry.is_filled]
+        return self._admit(sorted((entry for entry in waiting if entry in keep), key=Entry.rank), losers)
+
+    def _refuse(self) -> Verdict:
+        """What is under way is never displaced: who is tried again goes before every newcomer."""
+        waiting = sorted(self._waiting(), key=lambda entry: (not entry.was_under_way, entry.rank()))
+        room = max(0, self.max_runs - len(self.filled) - len(self.resting))
+        return self._admit(waiting[:room], waiting[room:])
+
+    def _admit(self, admitted: list[Entry], losers: list[Entry]) -> Verdict:
+        """Of those who wait nobody is left but the losers among them."""
+        self._queue = [entry for entry in losers if not entry.is_filled and entry not in self.resting]
         heapq.heapify(self._queue)
         self._dead = 0
         for entry in admitted:
@@ -123,14 +147,14 @@ class Group:
 
     def _pop(self) -> Entry | None:
         while self._queue:
-            entry = heapq.heappop(self._queue)[1]
+            entry = heapq.heappop(self._queue)
             if entry.holder is not None:
                 return entry
             self._dead -= 1
         return None
 
     def _waiting(self) -> list[Entry]:
-        return [entry for _, entry in self._queue if entry.holder is not None]
+        return [entry for entry in self._queue if entry.holder is not None]
 
 
 def enter(state: State, task: Task) -> bool:
@@ -188,6 +212,10 @@ def leave(state: State, holder: Holder) -> None:
             if not run.held_back:
                 # What else there is of the run waits for conditions, and these need no slot.
                 _stop_waiting(state, run)
+        if holder.resting is not None:
+            for place in list(holder.resting):
+                _stop_resting(state, holder, place)
+            holder.resting = None
     _stop_waiting(state, holder)
     for entry in holder.entries:
         entry.holder = None
@@ -195,6 +223,32 @@ def leave(state: State, holder: Holder) -> None:
         _touch(state, entry.group)
     holder.entries = ()
     holder.held = 0
+
+
+def rest(state: State, task: Task) -> None:
+    """The task is between two attempts: it is still under way where it has yet to acquire a slot again."""
+    run = task.run
+    if run.keys is None:
+        return
+    rules, groups = run.version.rules_of(task.position), run.keys.tasks[task.position].groups
+    for place in range(task.held, len(groups)):
+        if rules[place].strategy in _CANCELLING:
+            group, entry = _entry(state, task, rules, groups, task.definition.name, place)
+            group.resting[entry] = None
+            if task.resting is None:
+                task.resting = {}
+            task.resting[place] = entry
+
+
+def _stop_resting(state: State, task: Task, place: int) -> bool:
+    """True if it rested there."""
+    entry = None if task.resting is None else task.resting.pop(place, None)
+    if entry is None:
+        return False
+    entry.holder = None
+    entry.group.resting.pop(entry, None)
+    _touch(state, entry.group)
+    return True
 
 
 def _stop_waiting(state: State, holder: Holder) -> None:
@@ -212,9 +266,9 @@ def _stop_waiting(state: State, holder: Holder) -> None:
 
 
 def restore(state: State, holder: Holder, held: int) -> None:
-    """After a load: the holder has the slots of its first `held` rules again."""
+    """After a load: the holder has the slots of its first `held` rules again, and rests where it did."""
     version, keys = (holder.version, holder.keys) if isinstance(holder, Run) else (holder.run.version, holder.run.keys)
-    if keys is None or not held:
+    if keys is None:
         return
     if isinstance(holder, Run):
         rules, groups, scope = version.definition.concurrency, keys.groups, "workflow"
@@ -222,26 +276,41 @@ def restore(state: State, holder: Holder, held: int) -> None:
         rules, groups = version.rules_of(holder.position), keys.tasks[holder.position].groups
         scope = holder.definition.name
     for place in range(min(held, len(groups))):
-        arrival = _arrival(state, holder)
-        group = _group(state, version.id, scope, place, rules[place], groups[place], arrival)
-        entry = Entry(holder, group, _priority(holder), arrival)
+        group, entry = _entry(state, holder, rules, groups, scope, place)
         group._fill(entry)
         holder.entries = (*holder.entries, entry)
         holder.held += 1
         _touch(state, group)
+    if isinstance(holder, Task) and holder.is_tried_again:
+        rest(state, holder)
 
 
 def _wait(
     state: State, holder: Holder, rules: tuple[ConcurrencyRule, ...], groups: tuple[GroupKey, ...], scope: str
 ) -> None:
-    version = holder.version if isinstance(holder, Run) else holder.run.version
     place = holder.held
-    arrival = _arrival(state, holder)
-    group = _group(state, version.id, scope, place, rules[place], groups[place], arrival)
-    entry = Entry(holder, group, _priority(holder), arrival)
+    group, entry = _entry(state, holder, rules, groups, scope, place)
+    if isinstance(holder, Task):
+        entry.was_under_way = _stop_resting(state, holder, place)
     holder.waiting_entry = entry
     group.push(entry)
     _touch(state, group)
+
+
+def _entry(
+    state: State,
+    holder: Holder,
+    rules: tuple[ConcurrencyRule, ...],
+    groups: tuple[GroupKey, ...],
+    scope: str,
+    place: int,
+) -> tuple[Group, Entry]:
+    """The holder's group under the rule at `place`, and an entry for it there."""
+    run = holder if isinstance(holder, Run) else holder.run
+    position = -1 if isinstance(holder, Run) else holder.position
+    arrival = run.row.created_at_us, run.id, position
+    group = _group(state, run.version.id, scope, place, rules[place], groups[place], arrival)
+    return group, Entry(holder, group, run.row.priority, arrival)
 
 
 def _group(
@@ -253,7 +322,7 @@ def _group(
     wanted: GroupKey,
     arrival: Arrival,
 ) -> Group:
-    """The group of `wanted` under a rule. The newest comer's word on `max_runs` and the strategy counts."""
+    """The group of `wanted` under a rule. The newest run's word on `max_runs` and the strategy counts."""
     group_id = ("", rule.name, wanted.key) if rule.is_tenant_scoped else (version_id, f"{scope}/{place}", wanted.key)
     group = state.groups.get(group_id)
     if group is None:
@@ -265,13 +334,3 @@ def _group(
 
 def _touch(state: State, group: Group) -> None:
     state.undecided[group.id] = group
-
-
-def _priority(holder: Holder) -> int:
-    return holder.row.priority if isinstance(holder, Run) else holder.queue_priority
-
-
-def _arrival(state: State, holder: Holder) -> Arrival:
-    state.arrivals += 1
-    age_us = holder.row.created_at_us if isinstance(holder, Run) else holder.queued_at_us
-    return age_us or 0, state.arrivals

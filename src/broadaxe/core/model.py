@@ -272,8 +272,8 @@ class Task:
         "app_retry_count", "assigned_at_us", "batch", "children", "confirm_by_us", "created_at_us", "definition",
         "due_at_us", "entries", "error", "event_count", "fairness_key", "finished_at_us", "gate", "gathering", "held",
         "id", "internal_retry_count", "is_new", "is_touched", "log", "output", "position", "queue_priority",
-        "queued_at_us", "retry_count", "run", "slot_released", "started_at_us", "status", "waiting", "waiting_entry",
-        "was_limited", "was_requeued", "worker", "worker_id",
+        "queued_at_us", "resting", "retry_count", "run", "slot_released", "started_at_us", "status", "waiting",
+        "waiting_entry", "was_limited", "was_requeued", "worker", "worker_id",
     )  # fmt: skip
 
     def __init__(self, task_id: str, run: Run, position: int, status: TaskStatus, created_at_us: int) -> None:
@@ -315,6 +315,8 @@ class Task:
         """How many of its concurrency rules it holds a slot of."""
         self.entries: tuple[Entry, ...] = ()
         self.waiting_entry: Entry | None = None
+        self.resting: dict[int, Entry] | None = None
+        """Its rules, by place, whose slots it has yet to acquire for its next attempt (`concurrency.rest`)."""
         self.log: DurableLog | None = None
         """Of a durable task, from its first assignment."""
         self.gate: Gate | None = None
@@ -327,6 +329,11 @@ class Task:
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def is_tried_again(self) -> bool:
+        """An attempt of it has ended, and another followed or will (a replay begins from the start)."""
+        return self.app_retry_count + self.internal_retry_count > 0
 
     @property
     def deadline_us(self) -> int | None:

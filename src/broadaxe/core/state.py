@@ -37,7 +37,6 @@ FAILURE_CHARS_MAX: Final = 2_000
 class State:
     __slots__ = (
         "advanced",
-        "arrivals",
         "batch_groups",
         "batches",
         "bursts",
@@ -105,7 +104,6 @@ class State:
         self.cold_lanes: dict[Lane, None] = {}
         self.wanted: list[Chunk] = []
         """Chunks whose tasks shall be read back."""
-        self.arrivals = 0
         self.limits: dict[str, Limit] = {}
         self.lanes_without_limit: dict[str, dict[Lane, None]] = {}
         """Lanes that wait for a rate limit nobody has put yet, by its key."""
