@@ -5,7 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from broadaxe.core.commands import CancelTasks, PutRateLimit, PutWorkflow, ReleaseSlot
+from broadaxe.core.commands import (
+    Accepted,
+    CancelTasks,
+    Outcome,
+    PutRateLimit,
+    PutWorkflow,
+    ReleaseSlot,
+    ReportAttempt,
+)
 from broadaxe.core.decision import StartBatch
 from broadaxe.core.definition import BatchRule, RateLimitUse, WorkflowSpec
 from broadaxe.core.durations import US_PER_S
@@ -176,3 +184,33 @@ def test_a_bad_batch_rule_names_its_field(rule: BatchRule, field: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         put(World(), rule)
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_late_report_of_a_lost_batch_is_stale_also_when_the_slot_was_released(
+    outcome: Outcome, is_loaded: bool
+) -> None:
+    world = World()
+    put(world, BatchRule(max_size=1))
+    lost = world.worker("a")
+    item = run(world)
+    (first,) = batch_ids(world)
+    del world.beating[lost]
+    world.advance(31)
+    world.worker("a")
+    second = batch_ids(world)[-1]
+    assert second != first
+    world.do(ReleaseSlot(item))
+    if is_loaded:
+        world.restart()
+    late = world.do(ReportAttempt(item, None, outcome, '{"by":"lost"}', batch_id=first, worker=lost))
+    assert late == Accepted(is_current=False)
+    assert world.status(item) is RUNNING
+    present = world.do(ReportAttempt(item, None, Outcome.COMPLETED, '{"by":"present"}', batch_id=second))
+    assert present == Accepted(is_current=True)
+    assert world.outputs[item, 1] == '{"by":"present"}'
+
+
+def batch_ids(world: World) -> list[str]:
+    return [e.batch_id for decision in world.decisions for e in decision.effects if isinstance(e, StartBatch)]

@@ -119,7 +119,7 @@ def assign_batch(state: State, batch: Batch, items: list[Task], reason: str, now
     message = f"batch {batch.id}, {len(items)} of {group.rule.max_size} items, {reason}"
     starts: list[StartAttempt] = []
     for task in items:
-        task.batch = batch
+        task.batch, task.batch_id = batch, batch.id
         batch.live.add(task.id)
         state.ledger.record(task, TaskEventType.BATCH_FLUSHED, now_us, message=message)
         starts.append(_begin(state, task, worker, now_us))
@@ -414,6 +414,7 @@ def _retry(state: State, task: Task, now_us: int, delay_us: int, event_type: Tas
     task.retry_count += 1
     task.worker = task.worker_id = None
     task.slot_released = False
+    task.batch_id = None
     task.assigned_at_us = task.started_at_us = None
     state.ledger.touch_task(task)
     state.ledger.record(task, event_type, now_us, message=message)
@@ -445,6 +446,7 @@ def _end(state: State, task: Task, now_us: int) -> None:
     concurrency.leave(state, task)
     if task.started_at_us is None and task.status is TaskStatus.COMPLETED:
         task.started_at_us = task.assigned_at_us
+    task.batch_id = None
     task.finished_at_us = now_us
     _clear_due(state, task)
     if task.log is not None:

@@ -269,11 +269,11 @@ class Run:
 
 class Task:
     __slots__ = (
-        "app_retry_count", "assigned_at_us", "batch", "children", "confirm_by_us", "created_at_us", "definition",
-        "due_at_us", "entries", "error", "event_count", "fairness_key", "finished_at_us", "gate", "gathering", "held",
-        "id", "internal_retry_count", "is_new", "is_touched", "log", "output", "position", "queue_priority",
-        "queued_at_us", "resting", "retry_count", "run", "slot_released", "started_at_us", "status", "waiting",
-        "waiting_entry", "was_limited", "was_requeued", "worker", "worker_id",
+        "app_retry_count", "assigned_at_us", "batch", "batch_id", "children", "confirm_by_us", "created_at_us",
+        "definition", "due_at_us", "entries", "error", "event_count", "fairness_key", "finished_at_us", "gate",
+        "gathering", "held", "id", "internal_retry_count", "is_new", "is_touched", "log", "output", "position",
+        "queue_priority", "queued_at_us", "resting", "retry_count", "run", "slot_released", "started_at_us", "status",
+        "waiting", "waiting_entry", "was_limited", "was_requeued", "worker", "worker_id",
     )  # fmt: skip
 
     def __init__(self, task_id: str, run: Run, position: int, status: TaskStatus, created_at_us: int) -> None:
@@ -310,7 +310,10 @@ class Task:
         self.gathering: Gathering | None = None
         """Its place in its batch group, for an item of a batch task."""
         self.batch: Batch | None = None
-        """The batch it was sent to a worker in."""
+        """The batch whose unit it shares on its worker."""
+        self.batch_id: str | None = None
+        """The batch that its present attempt was sent in. It names the attempt for as long as that runs, also when its
+        share of the unit was given back."""
         self.held = 0
         """How many of its concurrency rules it holds a slot of."""
         self.entries: tuple[Entry, ...] = ()
@@ -383,9 +386,7 @@ class Task:
     def _batch_id(self) -> str | None:
         """The batch it runs in. An item that still gathers is marked with its own id: its rate-limit units are taken,
         so after a load it goes back to its group and not to the queue before it."""
-        if self.batch is not None:
-            return self.batch.id
-        return None if self.gathering is None else self.id
+        return self.batch_id if self.gathering is None else self.id
 
 
 class Worker:

@@ -618,9 +618,9 @@ class Tenant:
         task = self._state.tasks.get(task_id)
         if task is None or task.status is not TaskStatus.RUNNING:
             return None
-        if batch_id is not None and task.batch is not None:
+        if batch_id is not None:
             # A task goes into a batch once per attempt, so the batch names the attempt.
-            return task if task.batch.id == batch_id else None
+            return task if task.batch_id == batch_id else None
         return task if retry_count is None or retry_count == task.retry_count else None
 
     def _is_of_former_worker(self, task: Task, worker: str) -> bool:
@@ -793,6 +793,8 @@ class Tenant:
                 task.output = None
             if not task.is_terminal:
                 live.append((task, task_state))
+            if task.status is TaskStatus.RUNNING:
+                task.batch_id = task_state.batch_id
             if task.status is TaskStatus.RUNNING and task.worker is not None and not task.slot_released:
                 task.worker.running[task.id] = task
                 if task_state.batch_id is None:
