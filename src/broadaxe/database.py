@@ -11,13 +11,13 @@ import asyncio
 import socket
 from urllib.parse import urlsplit
 
-import asyncpg
 import structlog
 
 from broadaxe.config import Settings
 from broadaxe.errors import ConfigurationError
 from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.migrate import migrate, pending
+from broadaxe.storage.outage import UNANSWERED
 
 __all__ = ["Database", "no_connection"]
 
@@ -86,7 +86,7 @@ def no_connection(dsn: str, error: Exception, flag: str = "--database-url") -> s
 async def _check_schema(dsn: str) -> None:
     try:
         waiting = await pending(dsn)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except UNANSWERED as error:
         raise ConfigurationError(no_connection(dsn, error), field="database_url") from error
     if waiting:
         raise ConfigurationError(

@@ -145,10 +145,11 @@ async def _database(dsn: str, *, embedded: bool = False) -> AsyncIterator[Findin
     import asyncpg
 
     from broadaxe.storage.migrate import pending
+    from broadaxe.storage.outage import UNANSWERED
 
     try:
         connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
-    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (*UNANSWERED, ValueError) as error:
         reason = str(error) or "no answer in time"
         yield Finding("database", reason, "check host, port, user, password and database name of --database-url")
         return

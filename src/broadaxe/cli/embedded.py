@@ -174,12 +174,11 @@ def _state_dir(settings: Settings) -> Path:
 def _migrate(database_url: str) -> None:
     import asyncio
 
-    import asyncpg
-
     from broadaxe.database import no_connection
     from broadaxe.storage.migrate import migrate
+    from broadaxe.storage.outage import UNANSWERED
 
     try:
         asyncio.run(migrate(database_url))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except UNANSWERED as error:
         raise ConfigurationError(no_connection(database_url, error, "-database-url"), field="-database-url") from None

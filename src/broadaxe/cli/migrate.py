@@ -32,18 +32,18 @@ def migrate(database_url: str | None, data_dir: str | None, check: bool) -> None
 
 
 async def _migrate(settings: Settings, *, check: bool) -> int:
-    import asyncpg
 
     from broadaxe.cli.database import reachable_dsn
     from broadaxe.database import no_connection
     from broadaxe.errors import Unavailable
     from broadaxe.storage.migrate import migrate as apply
     from broadaxe.storage.migrate import pending
+    from broadaxe.storage.outage import UNANSWERED
 
     async with reachable_dsn(settings) as dsn:
         try:
             names = await (pending(dsn) if check else apply(dsn))
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except UNANSWERED as error:
             raise Unavailable(no_connection(dsn, error)) from None
     for name in names:
         click.echo(f"{'missing' if check else 'applied'}  {name}")

@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from broadaxe.errors import Unavailable
+from broadaxe.storage.outage import OUTAGE
 from broadaxe.storage.statements import statement
 
 LEASE_TTL_S: Final = 15.0
@@ -83,8 +84,12 @@ class Leases:
                 rows = await self._pool.fetch(
                     statement("leases/renew"), list(held), list(held.values()), self._node_id, self._ttl_s
                 )
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            except OUTAGE as error:
                 _log.warning("leases could not be renewed", error=str(error))
+                continue
+            except Exception:
+                # Whatever it is: a renewal that ended would cost every tenant its lease.
+                _log.exception("leases could not be renewed; trying again")
                 continue
             renewed = {str(row["tenant_id"]) for row in rows}
             for tenant_id in held.keys() - renewed:

@@ -17,6 +17,7 @@ from typing import Final, Generic, Protocol, TypeVar
 import asyncpg
 
 from broadaxe.errors import Unavailable
+from broadaxe.storage.outage import OUTAGE
 
 __all__ = ["BatchWriter"]
 
@@ -120,9 +121,11 @@ class BatchWriter(Generic[RowT]):
                     return
                 _log.warning("one of the %s cannot be stored: %s", self._what, error)
                 break
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-                _log.warning(
-                    "could not store %d %s (try %d of %d): %s", len(batch), self._what, attempt, TRIES_MAX, error
+            except Exception as error:
+                # Whatever it is: a writer that ended would keep every row that comes after this batch.
+                level = logging.WARNING if isinstance(error, OUTAGE) else logging.ERROR
+                _log.log(
+                    level, "could not store %d %s (try %d of %d): %s", len(batch), self._what, attempt, TRIES_MAX, error
                 )
                 if attempt < TRIES_MAX:
                     await asyncio.sleep(RETRY_AFTER_S * attempt)

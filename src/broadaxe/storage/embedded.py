@@ -62,6 +62,7 @@ import psutil
 import structlog
 
 from broadaxe.errors import ConfigurationError, InvalidArgument, Unavailable
+from broadaxe.storage.outage import UNANSWERED
 
 __all__ = ["MAIN_DATABASE", "EmbeddedPostgres", "postgres_bin_dir", "postgres_version"]
 
@@ -405,7 +406,7 @@ class EmbeddedPostgres:
                 f"{self._data_dir / 'password'}. Restore that file, or choose another data directory.",
                 field="data_dir",
             ) from None
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except UNANSWERED:
             return False
         await connection.close(timeout=5.0)
         return True

@@ -23,6 +23,7 @@ import structlog
 from broadaxe.core.commands import EventRequest, Promise, RunRequest
 from broadaxe.storage import quotas
 from broadaxe.storage.ids import is_id
+from broadaxe.storage.outage import UNANSWERED
 from broadaxe.storage.statements import statement
 
 __all__ = ["CHANNEL", "Outbox", "OutboxListener", "OutboxPage", "outbox_counts"]
@@ -35,14 +36,7 @@ CONNECT_TIMEOUT_S: Final = 10.0
 ALIVE_EVERY_S: Final = 30.0
 RECONNECT_AFTER_S: Final = 0.5
 
-#: However the database fails to answer.
-DATABASE_AWAY: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
+DATABASE_AWAY: Final = UNANSWERED
 
 _log = structlog.get_logger(__name__)
 
@@ -126,8 +120,10 @@ class OutboxListener:
         while True:
             try:
                 await self._listen(tried)
-            except DATABASE_AWAY as error:
+            except UNANSWERED as error:
                 _log.warning("not listening to the outbox; connecting again", error=str(error))
+            except Exception:
+                _log.exception("not listening to the outbox; connecting again")
             tried.set()
             await asyncio.sleep(RECONNECT_AFTER_S)
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 import msgspec
+import structlog
 
 from broadaxe.core.commands import (
     Heartbeat,
@@ -27,7 +28,7 @@ from broadaxe.core.metadata import has_nul
 from broadaxe.engine.clock import Clock
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.subscriptions import EventSubscription
-from broadaxe.errors import InvalidArgument, NotFound
+from broadaxe.errors import BroadaxeError, InvalidArgument, NotFound
 from broadaxe.rpc import inbound, outbound
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
 from broadaxe.rpc.transport import Call, Method, Send, bidi, server_stream, unary
@@ -54,6 +55,8 @@ _KEY_OUTCOMES: Final = {
     pb.GROUP_KEY_EVENT_TYPE_FAILED: Outcome.FAILED,
 }
 _LANGUAGES: Final = {pb.GO: "GOLANG", pb.PYTHON: "PYTHON", pb.TYPESCRIPT: "TYPESCRIPT", pb.RUBY: "RUBY"}
+
+_log = structlog.get_logger(__name__)
 
 
 class DispatcherService:
@@ -146,7 +149,13 @@ class DispatcherService:
         async def beat() -> None:
             while True:
                 await asyncio.sleep(LISTEN_HEARTBEAT_S)
-                await self._engine.submit(call.principal.tenant_id, Heartbeat(worker_id))
+                try:
+                    await self._engine.submit(call.principal.tenant_id, Heartbeat(worker_id))
+                except BroadaxeError as error:
+                    # One beat that is refused says nothing of the next: the stream is open, so the worker lives.
+                    _log.debug("a beat of an open stream was refused", worker=worker_id, error=str(error))
+                except Exception:
+                    _log.exception("a beat of an open stream failed; trying again")
 
         beating = asyncio.create_task(beat())
         try:
