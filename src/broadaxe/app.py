@@ -12,7 +12,7 @@ import contextlib
 import secrets
 import ssl
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,15 +47,18 @@ from broadaxe.storage.embedded import MAIN_DATABASE
 from broadaxe.storage.journal import CONNECTION_SETTINGS
 from broadaxe.storage.logs import LogStore
 from broadaxe.storage.migrate import ensure_partitions
+from broadaxe.storage.outage import OUTAGE, UNANSWERED
 from broadaxe.storage.outbox import OutboxListener
 from broadaxe.storage.reads import POOL_SETTINGS, Reads
 from broadaxe.storage.spans import SpanStore
+from broadaxe.storage.token_verifier import TokenVerifier
 
 GRPC_GRACE_S: Final = 5.0
 JOURNAL_CONNECTIONS_MAX: Final = 8
 READ_CONNECTIONS_MAX: Final = 10
 #: How often partitions are made ahead and old ones dropped; both go by days, so nothing depends on the exact moment.
 PARTITIONS_EVERY_S: Final = 6 * 3600.0
+PARTITIONS_AGAIN_AFTER_S: Final = 60.0
 
 SECRET_KEY_FILE: Final = "secret.key"
 
@@ -98,7 +101,7 @@ class App:
         self._stack.push_async_callback(database.close)
         self._database = database
         self._pool: asyncpg.Pool
-        self._verifier: tokens.TokenVerifier
+        self._verifier: TokenVerifier
         self._dev: tuple[accounts.Tenant, accounts.Account, str | None] | None = None
         self._stopped = False
 
@@ -132,7 +135,8 @@ class App:
             _pool(dsn, READ_CONNECTIONS_MAX, {**POOL_SETTINGS, "application_name": "broadaxe"})
         )
         journal_pool = await stack.enter_async_context(_pool(dsn, JOURNAL_CONNECTIONS_MAX, CONNECTION_SETTINGS))
-        self._verifier = tokens.TokenVerifier(pool)
+        self._verifier = TokenVerifier(pool)
+        stack.push_async_callback(self._verifier.stop)
         logs = LogStore(pool)
         logs.start()
         stack.push_async_callback(logs.stop)
@@ -197,6 +201,7 @@ class App:
             settings.host,
             settings.grpc_port,
             tls=_tls(settings),
+            watch=self._watch,
         )
         stack.push_async_callback(carrier.stop, GRPC_GRACE_S)
         grpc_port = await carrier.start()
@@ -237,7 +242,10 @@ class App:
         if scheme.lower() != "bearer":
             raise Unauthenticated("the token is not valid")
         found = self._verifier.cached(token) or await self._verifier.verify(token)
-        return Principal(found.tenant_id, found.token_id)
+        return Principal(found.tenant_id, found.token_id, found.expires_at)
+
+    def _watch(self, principal: Principal, on_end: Callable[[], None]) -> Callable[[], None]:
+        return self._verifier.watch(principal.token_id, principal.expires_at, on_end)
 
     async def _ensure_dev(self, pool: asyncpg.Pool) -> str:
         path = self._secrets_path()
@@ -280,14 +288,14 @@ async def _pool(dsn: str, connections_max: int, server_settings: dict[str, str])
         pool = await asyncpg.create_pool(
             dsn, min_size=1, max_size=connections_max, server_settings=server_settings, command_timeout=60
         )
-    except (OSError, asyncpg.PostgresError) as error:
+    except UNANSWERED as error:
         raise ConfigurationError(no_connection(dsn, error), field="database_url") from error
     try:
         yield pool
     finally:
         try:
             await asyncio.wait_for(pool.close(), 5)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except UNANSWERED:
             pool.terminate()
 
 
@@ -302,9 +310,15 @@ async def _keep_partitions(pool: asyncpg.Pool, engine: Engine, retention_days: i
                 if gone:
                     _log.info("old history was dropped", partitions=gone)
                 await engine.forget_unused()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            _log.warning("partitions could not be made or dropped", error=str(error))
-        await asyncio.sleep(PARTITIONS_EVERY_S)
+            wait_s = PARTITIONS_EVERY_S
+        except Exception as error:
+            # Whatever it is: an engine that makes no partitions any more stops in a few days.
+            wait_s = PARTITIONS_AGAIN_AFTER_S
+            if isinstance(error, OUTAGE):
+                _log.warning("partitions could not be made or dropped; trying again", error=str(error))
+            else:
+                _log.exception("partitions could not be made or dropped; trying again")
+        await asyncio.sleep(wait_s)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

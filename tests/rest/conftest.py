@@ -27,7 +27,8 @@ from broadaxe.rest.context import HttpSettings
 from broadaxe.rest.server import HttpServer
 from broadaxe.storage import accounts
 from broadaxe.storage.ids import new_id
-from broadaxe.storage.tokens import TokenVerifier, create_token
+from broadaxe.storage.token_verifier import TokenVerifier
+from broadaxe.storage.tokens import create_token
 
 PASSWORD = "Correct-horse-7"
 

@@ -12,7 +12,7 @@ import grpc.aio
 import pytest
 
 from broadaxe.rpc.http2.carrier import Http2Carrier
-from broadaxe.rpc.transport import Authenticate, Metadata, Method, Principal
+from broadaxe.rpc.transport import Authenticate, Metadata, Method, Principal, Watch
 
 PRINCIPAL = Principal(tenant_id=str(uuid.UUID(int=1)), token_id=str(uuid.UUID(int=2)))
 
@@ -35,8 +35,10 @@ Serve = Callable[..., Awaitable[Served]]
 async def serve() -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
-        async def start(*methods: Method, authenticate: Authenticate = let_everyone_in) -> Served:
-            carrier = Http2Carrier(methods, authenticate, "127.0.0.1", 0)
+        async def start(
+            *methods: Method, authenticate: Authenticate = let_everyone_in, watch: Watch | None = None
+        ) -> Served:
+            carrier = Http2Carrier(methods, authenticate, "127.0.0.1", 0, watch=watch)
             port = await carrier.start()
             stack.push_async_callback(carrier.stop, 0.0)
             channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 import grpc.aio
@@ -94,6 +94,51 @@ async def test_passed_deadline_reaches_the_handler(serve, path: str) -> None:
     call = open_call(served.channel, path, timeout=0.3)
     await asyncio.wait_for(waiting.cancelled.wait(), 10)
     assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize("path", [LISTEN, SUBSCRIBE])
+async def test_a_stream_whose_caller_lost_their_right_ends_with_unauthenticated(serve, path: str) -> None:
+    waiting = Waiting()
+    tells: list[Callable[[], None]] = []
+    unwatched = asyncio.Event()
+
+    def watch(principal: Principal, on_end: Callable[[], None]) -> Callable[[], None]:
+        tells.append(on_end)
+        return unwatched.set
+
+    served = await serve(*waiting.methods(), watch=watch)
+    call = open_call(served.channel, path)
+    await asyncio.wait_for(waiting.started.wait(), 10)
+    assert len(tells) == 1 and not unwatched.is_set()
+    tells[0]()
+    assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert "connect with a valid one" in await call.details()
+    await asyncio.wait_for(waiting.cancelled.wait(), 10)
+    assert unwatched.is_set()
+    tells[0]()  # Too late to mean anything.
+
+
+async def test_a_unary_call_is_not_watched_and_a_stream_only_while_it_is_open(serve) -> None:
+    waiting = Waiting()
+    watched: list[str] = []
+
+    def watch(principal: Principal, on_end: Callable[[], None]) -> Callable[[], None]:
+        watched.append(principal.token_id)
+        return watched.clear
+
+    served = await serve(*waiting.methods(), watch=watch)
+    unary_call = open_call(served.channel, VERSION)
+    await asyncio.wait_for(waiting.started.wait(), 10)
+    assert watched == []
+    waiting.started.clear()
+    stream = open_call(served.channel, LISTEN)
+    await asyncio.wait_for(waiting.started.wait(), 10)
+    assert len(watched) == 1
+    unary_call.cancel()
+    waiting.cancelled.clear()
+    stream.cancel()
+    await asyncio.wait_for(waiting.cancelled.wait(), 10)
+    assert watched == []
 
 
 async def test_closed_channel_reaches_the_handler(serve) -> None:

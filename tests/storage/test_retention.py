@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import asyncpg
 import pytest
 
+from broadaxe import app
 from broadaxe.storage import retention
 from broadaxe.storage.ids import id_floor
 from broadaxe.storage.migrate import ensure_partitions
@@ -222,3 +225,23 @@ async def test_a_day_in_use_is_left_for_later(pool: asyncpg.Pool) -> None:
     await pool.release(reader)
     assert await retention.enforce(pool, NOW, 30)
     assert await past.left() == set()
+
+
+async def test_partitions_are_made_again_after_an_error_of_any_kind(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[Exception] = [asyncpg.InternalClientError("a connection died"), RuntimeError("a mistake of ours")]
+    has_made = asyncio.Event()
+
+    async def ensure(*_: object) -> int:
+        if errors:
+            raise errors.pop()
+        has_made.set()
+        return 0
+
+    monkeypatch.setattr(app, "ensure_partitions", ensure)
+    monkeypatch.setattr(app, "PARTITIONS_AGAIN_AFTER_S", 0.0)
+    keeping = asyncio.create_task(app._keep_partitions(pool, cast(Any, None), 0))
+    async with asyncio.timeout(10):
+        await has_made.wait()
+    keeping.cancel()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import sys
 from typing import Any
 
 import grpc
@@ -63,6 +65,33 @@ async def test_no_token_is_refused(engine: EngineProcess) -> None:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await channel.unary_unary("/Dispatcher/GetVersion")(b"", metadata=metadata)
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def broadaxe(*arguments: str) -> str:
+    """What the command of this name prints, in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "broadaxe", *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await process.communicate()
+    assert process.returncode == 0
+    return printed.decode().strip()
+
+
+async def test_a_revoked_token_loses_its_open_streams(engine: EngineProcess, lean: LeanClient, key: str) -> None:
+    here = ("--data-dir", str(engine.data_dir))
+    token = await broadaxe("token", "create", "--name", key, *here)
+    await lean.put_workflow(key, [Task("only")])
+    async with LeanClient(engine.address, token) as leaked:
+        worker_id = await leaked.register([f"{key}:only"], 1)
+        following = await leaked.subscribe_runs()
+        follows = asyncio.ensure_future(anext(following))
+        durable = asyncio.ensure_future(anext(await leaked.durable_stream(worker_id)))
+        streams = (follows, durable, asyncio.ensure_future(anext(leaked.listen(worker_id))))
+        await broadaxe("token", "revoke", str(claims_of(token)["token_id"]), *here)
+        for stream in streams:
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                await asyncio.wait_for(stream, 10)
+            assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_the_scheme_may_be_written_either_way(engine: EngineProcess) -> None:

@@ -57,7 +57,7 @@ from broadaxe.storage.event_reads import EventReads
 from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
 from broadaxe.storage.reads import Reads
-from broadaxe.storage.tokens import TokenVerifier
+from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.vault import Vault
 from broadaxe.storage.webhooks import Webhooks
 

@@ -19,7 +19,7 @@ from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.event_reads import EventReads
 from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.reads import Reads
-from broadaxe.storage.tokens import TokenVerifier
+from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.webhooks import Webhooks
 
 __all__ = ["Context", "ContextDep", "EnginePort", "HttpSettings"]

@@ -23,7 +23,7 @@ from broadaxe.errors import NotFound, PermissionDenied, Unauthenticated
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.parameters import PathId
 from broadaxe.storage.accounts import Account, Person, Role, person_of_account, person_of_session
-from broadaxe.storage.tokens import TokenPrincipal
+from broadaxe.storage.token_verifier import TokenPrincipal
 
 __all__ = [
     "AdminScope",

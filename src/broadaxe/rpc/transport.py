@@ -20,6 +20,7 @@ What a carrier promises to every handler:
 - `await send(frame)` returns when the transport has room for more. That is the only backpressure there is, so a handler
   reads its source one step at a time and keeps no queue of its own in front of `send`. Sends of one call never
   overlap: one task sends, and others reach it through a bounded queue.
+- A stream whose caller loses their right while it is open is ended with UNAUTHENTICATED, like a call that was refused.
 - Requests of a stream are read when the handler asks for the next one, not before. The iterator ends when the client
   half-closes.
 - Returning ends the call with OK. Raising ends it with the status that `statuses.status_of` gives.
@@ -39,6 +40,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -59,6 +61,7 @@ __all__ = [
     "Send",
     "ServerStreamMethod",
     "UnaryMethod",
+    "Watch",
     "bidi",
     "server_stream",
     "unary",
@@ -114,10 +117,15 @@ class Principal:
 
     tenant_id: str
     token_id: str
+    expires_at: datetime | None = None
 
 
 Authenticate: TypeAlias = Callable[[Metadata], Awaitable[Principal]]
 """Runs before every handler. Raises `Unauthenticated` (or `RpcError`) to turn the caller away."""
+
+Watch: TypeAlias = Callable[[Principal, Callable[[], None]], Callable[[], None]]
+"""Asked for every stream that was let in: calls its second argument when the caller is not to be trusted any more, and
+returns what ends the watch."""
 
 
 @dataclass(slots=True)

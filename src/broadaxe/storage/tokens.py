@@ -1,13 +1,12 @@
 """API tokens: what an SDK carries to say which tenant it speaks for.
 
-Owns issuing, listing, revoking and verifying them. A token looks like a JWT because SDKs read their tenant and
-addresses from its claims, but its authority is not a signature: the server knows a token by the SHA-256 of its whole
-text, kept in `api_token.token_hash`. The third segment is an HMAC under a random key that is thrown away at once,
-which makes it a 256-bit secret that nobody can compute again; so there is no signing key to keep, rotate or leak, and
-a revoked or expired row is all it takes to end a token.
+Owns issuing, listing and revoking them; `token_verifier` says which of them count. A token looks like a JWT because
+SDKs read their tenant and addresses from its claims, but its authority is not a signature: the server knows a token by
+the SHA-256 of its whole text, kept in `api_token.token_hash`. The third segment is an HMAC under a random key that is
+thrown away at once, which makes it a 256-bit secret that nobody can compute again; so there is no signing key to keep,
+rotate or leak, and a revoked or expired row is all it takes to end a token.
 
-Refuses tokens that are unknown, expired or revoked, all with the same words. Invariants: the text of a token is never
-stored or logged; a cached verdict is at most `CACHE_TTL_S` old; the cache never holds more than `CACHE_ENTRIES_MAX`.
+Invariant: the text of a token is never stored or logged.
 """
 
 from __future__ import annotations
@@ -16,16 +15,14 @@ import hashlib
 import hmac
 import json
 import secrets
-import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import asyncpg
 import msgspec
 
-from broadaxe.errors import InvalidArgument, NotFound, Unauthenticated
+from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.pages import ById, Page, page_of_rows
 from broadaxe.storage.statements import statement
@@ -33,10 +30,9 @@ from broadaxe.storage.statements import statement
 __all__ = [
     "ApiToken",
     "IssuedToken",
-    "TokenPrincipal",
-    "TokenVerifier",
     "create_token",
     "delete_token",
+    "hash_of",
     "list_tokens",
     "revoke_token",
     "tenant_of_token",
@@ -49,8 +45,6 @@ LIFE_S_MAX: Final = 100 * 366 * 86_400
 NAME_LENGTH_MAX: Final = 255
 TOKENS_LISTED_MAX: Final = 1_000
 TOKEN_LENGTH_MAX: Final = 4_096
-CACHE_TTL_S: Final = 5.0
-CACHE_ENTRIES_MAX: Final = 4_096
 
 _HEADER: Final = {"alg": "HS256", "typ": "JWT"}
 
@@ -72,13 +66,6 @@ class ApiToken(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
-
-
-class TokenPrincipal(msgspec.Struct, frozen=True):
-    """Who a valid token speaks for."""
-
-    tenant_id: str
-    token_id: str
 
 
 async def create_token(
@@ -105,7 +92,7 @@ async def create_token(
         }
     )
     try:
-        await db.execute(statement("tokens/insert"), token_id, tenant_id, name, _hash_of(token), issued_at, expires_at)
+        await db.execute(statement("tokens/insert"), token_id, tenant_id, name, hash_of(token), issued_at, expires_at)
     except asyncpg.ForeignKeyViolationError:
         raise NotFound(f"there is no tenant {tenant_id}", field="tenant") from None
     return IssuedToken(token_id, token, expires_at)
@@ -136,60 +123,14 @@ async def tenant_of_token(db: Queryable, token_id: str) -> str | None:
 
 
 async def revoke_token(db: Queryable, token_id: str) -> None:
-    """Ends a token for good. Verifiers of other processes notice within `CACHE_TTL_S`."""
+    """Ends a token for good. Verifiers of other processes notice within five seconds."""
     if await db.fetchval(statement("tokens/revoke"), token_id) is None:
         raise NotFound(f"there is no token {token_id}")
 
 
 async def delete_token(db: Queryable, token_text: str) -> None:
     """Removes a token that nobody can have a use for any more, and that no list should go on showing."""
-    await db.execute(statement("tokens/delete"), _hash_of(token_text))
-
-
-class TokenVerifier:
-    """Says who a token speaks for, from memory whenever it can: every RPC asks."""
-
-    def __init__(self, pool: asyncpg.Pool, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._pool = pool
-        self._clock = clock
-        # Keyed by the token's text, so that the fast path hashes nothing: Python keeps a string's hash, and the text
-        # is in the memory of this process anyway. Insertion order is age, because an entry is never refreshed in place.
-        self._known: dict[str, tuple[TokenPrincipal, float]] = {}
-        # A revocation that lands while a verdict is being fetched must not be overtaken by it.
-        self._generation = 0
-
-    def cached(self, token_text: str) -> TokenPrincipal | None:
-        """The answer if it is known and fresh, else None; then ask `verify`."""
-        entry = self._known.get(token_text)
-        if entry is None or entry[1] <= self._clock():
-            return None
-        return entry[0]
-
-    async def verify(self, token_text: str) -> TokenPrincipal:
-        """Raises Unauthenticated unless the token is known, unexpired and not revoked."""
-        known = self.cached(token_text)
-        if known is not None:
-            return known
-        self._known.pop(token_text, None)
-        if not token_text.startswith("ey") or len(token_text) > TOKEN_LENGTH_MAX:
-            raise Unauthenticated("the token is not valid")
-        generation = self._generation
-        row = await self._pool.fetchrow(statement("tokens/verify"), _hash_of(token_text))
-        if row is None:
-            raise Unauthenticated("the token is not valid")
-        principal = TokenPrincipal(tenant_id=str(row["tenant_id"]), token_id=str(row["id"]))
-        life_left_s = (row["expires_at"] - datetime.now(UTC)).total_seconds()
-        if generation == self._generation:
-            while len(self._known) >= CACHE_ENTRIES_MAX:
-                del self._known[next(iter(self._known))]
-            self._known[token_text] = (principal, self._clock() + min(CACHE_TTL_S, life_left_s))
-        return principal
-
-    def forget(self, token_id: str) -> None:
-        """Drops what is known about a token; call it after a revocation."""
-        self._generation += 1
-        for text in [text for text, (principal, _) in self._known.items() if principal.token_id == token_id]:
-            del self._known[text]
+    await db.execute(statement("tokens/delete"), hash_of(token_text))
 
 
 def _jwt_shaped(claims: dict[str, str | int]) -> str:
@@ -202,5 +143,6 @@ def _segment(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _hash_of(token_text: str) -> bytes:
+def hash_of(token_text: str) -> bytes:
+    """What `api_token.token_hash` has for a token with this text."""
     return hashlib.sha256(token_text.encode("utf-8", "surrogatepass")).digest()

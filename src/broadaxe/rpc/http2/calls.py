@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -34,6 +34,7 @@ from broadaxe.rpc.transport import (
     RpcError,
     ServerStreamMethod,
     UnaryMethod,
+    Watch,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ log = structlog.get_logger(__name__)
 
 GOING_AWAY: Final = RpcError(Code.UNAVAILABLE, "the engine is going away; connect again")
 _DEADLINE_PASSED: Final = RpcError(Code.DEADLINE_EXCEEDED, "the deadline passed before the answer was there")
+_NOT_TRUSTED_ANY_MORE: Final = RpcError(
+    Code.UNAUTHENTICATED, "the token of this stream was revoked or has expired; connect with a valid one"
+)
 _NO_MESSAGE: Final = RpcError(
     Code.INVALID_ARGUMENT, "the request ended without a complete message; exactly one is needed"
 )
@@ -56,11 +60,12 @@ _TOO_MUCH_UNREAD: Final = RpcError(
 class Serving:
     """What all calls of one carrier share."""
 
-    __slots__ = ("all_let_go", "authenticate", "draining", "methods", "open_calls")
+    __slots__ = ("all_let_go", "authenticate", "draining", "methods", "open_calls", "watch")
 
-    def __init__(self, methods: Mapping[str, Method], authenticate: Authenticate) -> None:
+    def __init__(self, methods: Mapping[str, Method], authenticate: Authenticate, watch: Watch | None) -> None:
         self.methods = methods
         self.authenticate = authenticate
+        self.watch = watch
         self.draining = asyncio.Event()
         self.open_calls = 0
         self.all_let_go = asyncio.Event()
@@ -103,6 +108,7 @@ class ServerCall:
         "_stream",
         "_task",
         "_unread",
+        "_unwatch",
     )
 
     def __init__(self, link: Link, stream: Stream, request: grpc.Request, method: Method) -> None:
@@ -126,6 +132,7 @@ class ServerCall:
         self._task: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._deadline_at: float | None = None
+        self._unwatch: Callable[[], None] | None = None
 
         link.serving.call_opened()
         if request.timeout_s is not None:
@@ -199,6 +206,9 @@ class ServerCall:
     def _on_deadline(self) -> None:
         self.end(_DEADLINE_PASSED)
 
+    def _on_distrust(self) -> None:
+        self.end(_NOT_TRUSTED_ANY_MORE)
+
     # The handler's side --------------------------------------------------------------------------------------------
 
     async def send(self, frame: bytes) -> None:
@@ -258,7 +268,7 @@ class ServerCall:
     async def _serve_server_stream(self, method: ServerStreamMethod, message: bytes, is_compressed: bool) -> None:
         self._is_started = True
         try:
-            call = await self._admit()
+            call = await self._admit_stream()
             if is_compressed:
                 message = grpc.decompress(message, self._request.encoding)
             await method.serve(message, call, self.send)
@@ -272,7 +282,7 @@ class ServerCall:
     async def _serve_bidi(self, method: BidiMethod) -> None:
         self._is_started = True
         try:
-            await method.serve(self._frames(), await self._admit(), self.send)
+            await method.serve(self._frames(), await self._admit_stream(), self.send)
         except (Exception, asyncio.CancelledError) as error:
             self._failed(error)
         else:
@@ -284,6 +294,14 @@ class ServerCall:
         request, serving = self._request, self._link.serving
         principal = await serving.authenticate(request.metadata)
         return Call(request.path, request.metadata, self._link.peer, principal, serving.draining, self._deadline_at)
+
+    async def _admit_stream(self) -> Call:
+        """A stream outlives the check of its caller, so it is told when the answer changes."""
+        call = await self._admit()
+        watch = self._link.serving.watch
+        if watch is not None and not self._is_over:
+            self._unwatch = watch(call.principal, self._on_distrust)
+        return call
 
     def _start_single(self, method: UnaryMethod | ServerStreamMethod, is_compressed: bool, message: bytes) -> None:
         if self._unread:
@@ -340,6 +358,9 @@ class ServerCall:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
         if self._inbox:
             self._inbox.clear()
         if self._unread:

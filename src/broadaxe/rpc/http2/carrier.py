@@ -28,7 +28,7 @@ from broadaxe.errors import ConfigurationError
 from broadaxe.rpc.http2.calls import GOING_AWAY, Serving
 from broadaxe.rpc.http2.connection import Limits
 from broadaxe.rpc.http2.link import Link
-from broadaxe.rpc.transport import Authenticate, Method
+from broadaxe.rpc.transport import Authenticate, Method, Watch
 
 __all__ = ["Http2Carrier", "Limits", "server_tls_context"]
 
@@ -53,6 +53,7 @@ class Http2Carrier:
         port: int,
         *,
         tls: ssl.SSLContext | None = None,
+        watch: Watch | None = None,
         limits: Limits | None = None,
         connections_max: int = CONNECTIONS_MAX,
     ) -> None:
@@ -61,7 +62,7 @@ class Http2Carrier:
             if method.path in by_path:
                 raise ValueError(f"two methods are registered for the path {method.path}")
             by_path[method.path] = method
-        self._serving = Serving(by_path, authenticate)
+        self._serving = Serving(by_path, authenticate, watch)
         self._host = host
         self._port = port
         self._tls = tls
