@@ -19,6 +19,7 @@ from broadaxe.core.commands import (
     TriggerRuns,
 )
 from broadaxe.core.definition import (
+    BatchRule,
     Comparator,
     ConcurrencyRule,
     LabelRequirement,
@@ -245,6 +246,23 @@ def test_keys_under_limits_of_their_own_take_turns_too() -> None:
     keys = {key_run(world, "A"): "A" for _ in range(6)}
     keys |= {key_run(world, "B"): "B" for _ in range(2)}
     assert served(world, keys, 8) == "AABABAAA"
+
+
+def test_items_that_gather_for_a_batch_take_no_turn_from_tasks_that_wait_for_a_slot() -> None:
+    world = World()
+    keyed(world)
+    rule = ConcurrencyRule(expression="input.k", max_runs=50, strategy=LimitStrategy.GROUP_ROUND_ROBIN)
+    batch = BatchRule(max_size=100, interval_us=3_600 * US_PER_S)
+    spec = TaskSpec(name="a", action_id="flow:a", concurrency=(rule,), batch=batch)
+    world.do(PutWorkflow(WorkflowSpec(name="batches", tasks=(spec,))))
+    worker(world, {}, slots=1)
+    keys = {key_run(world, "A"): "A" for _ in range(5)}
+    keys |= {key_run(world, "B"): "B" for _ in range(4)}
+    order = ""
+    for _ in range(8):
+        key_run(world, "A", "batches")
+        order += served(world, keys, 1)
+    assert order == "AABABABA"
 
 
 def test_a_key_comes_in_its_turn_when_the_first_of_another_is_cancelled() -> None:

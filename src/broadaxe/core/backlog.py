@@ -106,7 +106,7 @@ def thaw(state: State, adopt_run: Callable[[str], Task | None]) -> None:
         if chunk.due_at_us is not None:
             chunk.due_at_us = None
             state.timers.disarm()
-        turn = lane.shape.queue.turn(chunk.priority, None)
+        turn = lane.turn(chunk.priority, None)
         waitings: list[Waiting] = []
         for offset, task_id in enumerate(_ids(chunk)):
             task = None if task_id in state.tasks else adopt_run(task_id)
@@ -167,7 +167,7 @@ def _freeze_line(state: State, lane: Lane, priority: int, tasks: list[Task]) -> 
         del state.runs[task.run.id]
     if frozen:
         queue = lane.shape.queue
-        queue.joined(queue.turn(priority, None), -len(frozen))
+        queue.joined(lane.turn(priority, None), -len(frozen))
         state.cold_lanes[lane] = None
 
 

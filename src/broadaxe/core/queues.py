@@ -10,7 +10,8 @@ needs splits its queue twice, so that a task which cannot go holds up only those
   the shapes of a paused workflow are not looked at.
 - A *lane* is parked as a whole while its rate limits lack units, until they refill.
 - Inside a level the keys of a `GROUP_ROUND_ROBIN` strategy take turns, whatever shapes and lanes their tasks are in,
-  so a flood on one key delays another key by at most one task's turn. Tasks without a key share one.
+  so a flood on one key delays another key by at most one task's turn. Tasks without a key share one. Items that gather
+  for a batch take no slot, so they have turns of their own beside those of the tasks that do.
 
 Turns: a queue counts the tasks it has given away, and each key remembers the count of its last one; the least goes
 first. A key that comes anew starts with the present count, behind everyone who waits already. The memory of a key only
@@ -61,16 +62,29 @@ class ShapeKey(NamedTuple):
 
 
 class Turn:
-    """A key's place among the keys of a queue, within one priority."""
+    """A key's place among its rivals: the keys of a queue within one priority, of items that gather or of tasks that
+    need a slot."""
 
-    __slots__ = ("id", "last", "waiting")
+    __slots__ = ("key", "last", "rivals", "waiting")
 
-    def __init__(self, turn_id: tuple[int, str | None], last: int) -> None:
-        self.id = turn_id
+    def __init__(self, rivals: Rivals, key: str | None, last: int) -> None:
+        self.rivals = rivals
+        self.key = key
         self.last = last
         """How many tasks the queue had given away after the key's last one, or when the key came."""
         self.waiting = 0
         """Tasks in memory that wait under the key."""
+
+
+class Rivals:
+    """Keys that take turns with each other."""
+
+    __slots__ = ("turns", "waiting")
+
+    def __init__(self) -> None:
+        self.turns: dict[str | None, Turn] = {}
+        self.waiting = 0
+        """Keys under which tasks in memory wait."""
 
 
 class Waiting:
@@ -255,6 +269,10 @@ class Lane:
         if is_new:
             heapq.heappush(level.order, (*line.place, key))
 
+    def turn(self, priority: int, key: str | None) -> Turn:
+        """The turn of tasks of this lane; a key that comes anew stands behind those who wait already."""
+        return self.shape.queue.turn(self.shape.key.gathers, priority, key)
+
     def line(self, priority: int) -> Line:
         """The line of tasks without a key within a priority; there must be one."""
         return self._levels[priority][None]
@@ -268,7 +286,7 @@ class Lane:
 
     def append_chunk(self, chunk: Chunk) -> None:
         """Tasks that were never in memory take their place at the end of their line."""
-        self._join(chunk.priority, None, self.shape.queue.turn(chunk.priority, None), chunk)
+        self._join(chunk.priority, None, self.turn(chunk.priority, None), chunk)
         self._living += len(chunk)
         self.cold += len(chunk)
 
@@ -389,7 +407,6 @@ class ActionQueue:
         "_arrivals",
         "_given",
         "_rivals",
-        "_turns",
         "_waiting",
         "action_id",
         "are_batches_blocked",
@@ -407,8 +424,7 @@ class ActionQueue:
         self.are_batches_blocked = False
         self._arrivals = 0
         self._given = 0
-        self._turns: dict[tuple[int, str | None], Turn] = {}
-        self._rivals = [0] * (RETRY_PRIORITY + 1)
+        self._rivals: dict[tuple[bool, int], Rivals] = {}
         self._waiting = 0
 
     def __len__(self) -> int:
@@ -437,7 +453,7 @@ class ActionQueue:
     def push(self, task: Task, shape_key: ShapeKey, limits: LimitNeeds) -> Lane:
         lane = self.lane(shape_key, limits)
         shape = lane.shape
-        turn = self.turn(task.queue_priority, task.fairness_key)
+        turn = lane.turn(task.queue_priority, task.fairness_key)
         self.joined(turn)
         waiting = task.waiting = Waiting(task, self.next_arrival(), lane, turn)
         lane.push(waiting, task)
@@ -457,25 +473,27 @@ class ActionQueue:
         waiting.lane.bury()
         self.left(waiting)
 
-    def turn(self, priority: int, key: str | None) -> Turn:
-        """The key's turn; a key that comes anew stands behind those who wait already."""
-        turn = self._turns.get((priority, key))
+    def turn(self, gathers: bool, priority: int, key: str | None) -> Turn:
+        rivals = self._rivals.get((gathers, priority))
+        if rivals is None:
+            rivals = self._rivals[gathers, priority] = Rivals()
+        turn = rivals.turns.get(key)
         if turn is None:
-            turn = self._turns[priority, key] = Turn((priority, key), self._given)
+            turn = rivals.turns[key] = Turn(rivals, key, self._given)
         return turn
 
     def had_turn(self, turn: Turn) -> None:
         self._given += 1
-        if self._rivals[turn.id[0]] > 1:
+        if turn.rivals.waiting > 1:
             turn.last = self._given
 
     def joined(self, turn: Turn, count: int = 1) -> None:
         """So many more wait in memory under a key (less than none: they are remembered elsewhere, or gone)."""
-        had_any = turn.waiting > 0
+        rivals, had_any = turn.rivals, turn.waiting > 0
         turn.waiting += count
-        self._rivals[turn.id[0]] += (turn.waiting > 0) - had_any
-        if not turn.waiting and turn.id[1] is not None and self._turns.get(turn.id) is turn:
-            del self._turns[turn.id]
+        rivals.waiting += (turn.waiting > 0) - had_any
+        if not turn.waiting and turn.key is not None and rivals.turns.get(turn.key) is turn:
+            del rivals.turns[turn.key]
 
     def left(self, waiting: Waiting) -> None:
         """A task has left its lane. A key that nobody waits under is forgotten."""
