@@ -137,6 +137,10 @@ simulate: $(STAMPS)/packages ## Simulated lives of a tenant: SEEDS=1000, or SEED
 	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) \
 		$(if $(FIRST),--first $(FIRST)) $(if $(STEPS),--steps $(STEPS))
 
+.PHONY: chaos
+chaos: $(STAMPS)/packages ## Kill, pause and cut off processes under load and check that nothing is lost: SCENARIO="engine worker", SEED=1
+	@$(PY) -m tests.chaos $(SCENARIO) --seed $(or $(SEED),1) $(CHAOS_ARGS)
+
 .PHONY: bench
 bench: $(STAMPS)/packages ## Measure latency, throughput and CPU per task; prints a table
 	@$(PY) bench/run.py $(BENCH_ARGS)

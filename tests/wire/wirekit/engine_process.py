@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,8 +31,18 @@ def free_port() -> int:
 class EngineProcess:
     """Keeps its ports and its data over restarts, as an engine in production does."""
 
-    def __init__(self, directory: Path, database_url: str | None = None, flags: tuple[str, ...] = ()) -> None:
-        """Without `database_url` the engine brings its own database along. `flags` are further ones of `dev`."""
+    def __init__(
+        self,
+        directory: Path,
+        database_url: str | None = None,
+        flags: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Without `database_url` the engine brings its own database along.
+
+        `flags` are further ones of `dev`, `environment` further variables.
+        """
+        self._environment = dict(environment or {})
         self._flags = flags
         self._database_url = database_url
         self.data_dir = directory / "data"
@@ -68,6 +79,7 @@ class EngineProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env=os.environ | self._environment,
             )
 
     async def stop(self) -> int:
@@ -77,6 +89,16 @@ class EngineProcess:
     async def kill(self) -> None:
         """SIGKILL. The engine gets no chance to say anything to anyone."""
         await self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """SIGSTOP: the process stands still until `resume`."""
+        assert self._process is not None, "the engine does not run"
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT, whether or not it was paused."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     async def _end(self, number: signal.Signals) -> int:
         process = self._process
