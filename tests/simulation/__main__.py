@@ -29,8 +29,8 @@ def main() -> int:
         broken = _report(outcomes)
     else:
         with ProcessPoolExecutor(arguments.jobs) as pool:
-            chunks = [seeds[start : start + 10] for start in range(0, len(seeds), 10)]
-            for found in pool.map(_chunk, chunks, [arguments.steps] * len(chunks)):
+            shares = [seeds[start : start + 10] for start in range(0, len(seeds), 10)]
+            for found in pool.map(_live_all, shares, [arguments.steps] * len(shares)):
                 outcomes += found
                 broken += _report(found)
                 if broken >= arguments.stop:
@@ -47,7 +47,7 @@ def main() -> int:
     return 1 if broken else 0
 
 
-def _chunk(seeds: range, steps: int) -> list[Outcome]:
+def _live_all(seeds: range, steps: int) -> list[Outcome]:
     return [live(seed, steps) for seed in seeds]
 
 

@@ -120,7 +120,7 @@ def demand_all(tenant: Tenant) -> None:
     state.waking |= dict.fromkeys(state.dormant)
     for lane in state.cold_lanes:
         for line in lane.cold_lines():
-            demand(state, line.chunks[-1])
+            demand(state, line.segments[-1])
 
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -187,7 +187,7 @@ def check_empty(tenant: Tenant) -> None:
         "ripe groups": [group for queue in state.queues.values() for group in queue.ripe],
         "waiting": [queue.action_id for queue in state.queues.values() if len(queue)],
         "cold lanes": [lane for lane in state.cold_lanes if lane.cold],
-        "wanted chunks": state.wanted,
+        "wanted segments": state.wanted,
         "freezable tasks": state.freezable,
         "lanes without limit": state.lanes_without_limit,
         "sleepers": state.dormant,

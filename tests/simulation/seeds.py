@@ -13,8 +13,8 @@ from tests.simulation.tables import Store, Tables
 
 #: Steps of a life before everything is drained.
 STEPS = 120
-#: Tasks in a chunk of backlog.
-CHUNK_TASKS = 3
+#: Tasks in a segment of backlog.
+SEGMENT_TASKS = 3
 #: Schedules read at a time.
 PAGE_SCHEDULES = 4
 _SHOWN_STEPS = 8
@@ -35,19 +35,19 @@ def live(seed: int, steps: int = STEPS, make_store: Callable[[Tables], Store] | 
     life = Life(seed, make_store)
     broken: str | None = None
     page = calendar.PAGE_SCHEDULES_MAX
-    chunk, thawed = backlog.CHUNK_TASKS_MAX, backlog.THAW_CHUNKS_MAX
+    segment, thawed = backlog.SEGMENT_TASKS_MAX, backlog.THAW_SEGMENTS_MAX
     try:
         # Small, so that the backlogs of a short life have several.
-        backlog.CHUNK_TASKS_MAX, backlog.THAW_CHUNKS_MAX = CHUNK_TASKS, 2  # type: ignore[misc]
-        loader.CHUNK_TASKS_MAX = CHUNK_TASKS  # type: ignore[misc]
+        backlog.SEGMENT_TASKS_MAX, backlog.THAW_SEGMENTS_MAX = SEGMENT_TASKS, 2  # type: ignore[misc]
+        loader.SEGMENT_TASKS_MAX = SEGMENT_TASKS  # type: ignore[misc]
         for module in (calendar, firing, loader):
             module.PAGE_SCHEDULES_MAX = PAGE_SCHEDULES  # type: ignore[attr-defined]
         life.live(steps)
     except Exception as error:
         broken = _story(life, error)
     finally:
-        backlog.CHUNK_TASKS_MAX, backlog.THAW_CHUNKS_MAX = chunk, thawed  # type: ignore[misc]
-        loader.CHUNK_TASKS_MAX = chunk  # type: ignore[misc]
+        backlog.SEGMENT_TASKS_MAX, backlog.THAW_SEGMENTS_MAX = segment, thawed  # type: ignore[misc]
+        loader.SEGMENT_TASKS_MAX = segment  # type: ignore[misc]
         for module in (calendar, firing, loader):
             module.PAGE_SCHEDULES_MAX = page  # type: ignore[attr-defined]
     return Outcome(seed, life.steps, life.commands, life.crashes, broken)

@@ -396,14 +396,14 @@ class Tables:
         )
 
     def _cold(self, run_ids: list[str]) -> tuple[ColdTasks, ...]:
-        """Chunks of ids per queue and priority, as they fill up, then what is left."""
+        """Segments of ids per queue and priority, as they fill up, then what is left."""
         open_: dict[tuple[str, int], list[tuple[TaskState, TaskRow]]] = {}
         closed: list[ColdTasks] = []
         for task in sorted((self.tasks[i] for i in run_ids), key=lambda task: (task.queued_at_us or 0, task.id)):
             row = self.task_rows[task.id]
             line = row.definition_id, task.queue_priority
             open_.setdefault(line, []).append((task, row))
-            if len(open_[line]) == backlog.CHUNK_TASKS_MAX:
+            if len(open_[line]) == backlog.SEGMENT_TASKS_MAX:
                 closed.append(_close(line, open_.pop(line)))
         closed += (_close(line, tasks) for line, tasks in open_.items())
         return tuple(closed)

@@ -8,7 +8,7 @@ go on admitting: what was admitted waits with its slot, which the end of the tas
 Deadlines of waiting tasks follow from their rows and the workflow's (`Workflow.queue_deadline_us`), so neither pausing
 nor unpausing writes a row per task. Only alarms are set anew.
 
-Cost: O(tasks of the tenant in memory + chunks of its backlog) for each pause and unpause.
+Cost: O(tasks of the tenant in memory + segments of its backlog) for each pause and unpause.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class Waiting:
         self.turn = turn
 
 
-class Chunk:
+class Segment:
     """Tasks that wait in a line but are not in memory: their ids in order, 16 bytes each (`backlog.py`)."""
 
     __slots__ = (
@@ -144,18 +144,18 @@ class Chunk:
 
 
 class Line:
-    """Tasks of one priority and one key in order: those in memory, then chunks, then what joined behind the chunks."""
+    """Tasks of one priority and one key in order: those in memory, then segments, then what joined behind those."""
 
-    __slots__ = ("back", "chunks", "front", "turn")
+    __slots__ = ("back", "front", "segments", "turn")
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self.front: deque[Waiting] = deque()
-        self.chunks: deque[Chunk] = deque()
+        self.segments: deque[Segment] = deque()
         self.back: deque[Waiting] = deque()
 
     def __bool__(self) -> bool:
-        return bool(self.front or self.chunks or self.back)
+        return bool(self.front or self.segments or self.back)
 
     def __iter__(self) -> Iterator[Waiting]:
         """The places that are in memory."""
@@ -163,11 +163,11 @@ class Line:
         yield from self.back
 
     def append(self, waiting: Waiting) -> None:
-        (self.back if self.chunks else self.front).append(waiting)
+        (self.back if self.segments else self.front).append(waiting)
 
     def head(self) -> tuple[Waiting | None, int]:
-        """The first living place and how many dead ones were dropped before it. None while a chunk is first, or at the
-        end."""
+        """The first living place and how many dead ones were dropped before it. None while a segment is first, or at
+        the end."""
         dropped = 0
         while self.front and self.front[0].task is None:
             self.front.popleft()
@@ -177,7 +177,7 @@ class Line:
     @property
     def place(self) -> tuple[int, int]:
         """The order among the lines of a level, by the first; there must be one."""
-        return self.turn.last, (self.front[0] if self.front else self.chunks[0]).arrival
+        return self.turn.last, (self.front[0] if self.front else self.segments[0]).arrival
 
     def sweep(self) -> None:
         """Drops all dead places."""
@@ -238,7 +238,7 @@ class Lane:
         self._living = 0
         self._dead = 0
         self.cold = 0
-        """How many of the living are in chunks."""
+        """How many of the living are in segments."""
 
     def __len__(self) -> int:
         return self._living
@@ -252,7 +252,7 @@ class Lane:
         self._join(task.queue_priority, task.fairness_key, waiting.turn, waiting)
         self._living += 1
 
-    def _join(self, priority: int, key: str | None, turn: Turn, place: Waiting | Chunk) -> None:
+    def _join(self, priority: int, key: str | None, turn: Turn, place: Waiting | Segment) -> None:
         level = self._levels.get(priority)
         if level is None:
             level = self._levels[priority] = Level()
@@ -262,8 +262,8 @@ class Lane:
             line = level[key] = Line(turn)
         # A line whose places have all died may still be there with the turn of a key that was forgotten.
         line.turn = turn
-        if isinstance(place, Chunk):
-            line.chunks.append(place)
+        if isinstance(place, Segment):
+            line.segments.append(place)
         else:
             line.append(place)
         if is_new:
@@ -278,28 +278,28 @@ class Lane:
         return self._levels[priority][None]
 
     def cold_lines(self) -> Iterator[Line]:
-        """Lines that have chunks."""
+        """Lines that have segments."""
         for level in self._levels.values():
             line = level.get(None)
-            if line is not None and line.chunks:
+            if line is not None and line.segments:
                 yield line
 
-    def append_chunk(self, chunk: Chunk) -> None:
+    def append_segment(self, segment: Segment) -> None:
         """Tasks that were never in memory take their place at the end of their line."""
-        self._join(chunk.priority, None, self.turn(chunk.priority, None), chunk)
-        self._living += len(chunk)
-        self.cold += len(chunk)
+        self._join(segment.priority, None, self.turn(segment.priority, None), segment)
+        self._living += len(segment)
+        self.cold += len(segment)
 
-    def replace_chunk(self, chunk: Chunk, waitings: list[Waiting]) -> None:
-        """Tasks of `chunk`, the first of its line, are in memory again; those missing here have ended meanwhile."""
-        line = self.line(chunk.priority)
-        line.chunks.remove(chunk)
+    def replace_segment(self, segment: Segment, waitings: list[Waiting]) -> None:
+        """Tasks of `segment`, the first of its line, are in memory again; those missing here have ended meanwhile."""
+        line = self.line(segment.priority)
+        line.segments.remove(segment)
         line.front.extend(waitings)
-        if not line.chunks:
+        if not line.segments:
             line.front.extend(line.back)
             line.back.clear()
-        self.cold -= len(chunk)
-        self._living -= len(chunk) - len(waitings)
+        self.cold -= len(segment)
+        self._living -= len(segment) - len(waitings)
 
     def bury(self) -> None:
         """One place has died where it stands."""

@@ -14,7 +14,7 @@ from broadaxe.core.event_patterns import EventPatterns
 from broadaxe.core.interests import Interests
 from broadaxe.core.ledger import Ledger
 from broadaxe.core.model import Filter, Run, Task, Version, Worker, Workflow
-from broadaxe.core.queues import ActionQueue, Chunk, Lane
+from broadaxe.core.queues import ActionQueue, Lane, Segment
 from broadaxe.core.timers import AlarmKind, Timers
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ class State:
         self.freezable: list[Task] = []
         """Tasks that joined a long lane in this batch."""
         self.cold_lanes: dict[Lane, None] = {}
-        self.wanted: list[Chunk] = []
-        """Chunks whose tasks shall be read back."""
+        self.wanted: list[Segment] = []
+        """Segments whose tasks shall be read back."""
         self.limits: dict[str, Limit] = {}
         self.lanes_without_limit: dict[str, dict[Lane, None]] = {}
         """Lanes that wait for a rate limit nobody has put yet, by its key."""

@@ -124,7 +124,7 @@ from broadaxe.core.durable_log import DurableLog, Entry
 from broadaxe.core.keys import RunKeys
 from broadaxe.core.lifecycle import TERMINAL_RUN, TaskStatus
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
-from broadaxe.core.queues import Chunk, Lane
+from broadaxe.core.queues import Lane, Segment
 from broadaxe.core.quotas import WINDOW_US, Quotas
 from broadaxe.core.state import HOT_TASKS_MAX, State
 from broadaxe.core.timers import AlarmKind, Subject
@@ -533,7 +533,7 @@ class Tenant:
         if isinstance(subject, Lane):
             state.unpark(subject)
             return
-        if isinstance(subject, Chunk):
+        if isinstance(subject, Segment):
             subject.due_at_us = None
             backlog.demand(state, subject)
             return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from broadaxe.core.dormant import Dormant
     from broadaxe.core.durable_log import DurableLog
     from broadaxe.core.model import Task, Worker
-    from broadaxe.core.queues import Chunk, Lane
+    from broadaxe.core.queues import Lane, Segment
     from broadaxe.core.quotas import Quotas
     from broadaxe.core.waits import Wait
 
@@ -40,7 +40,7 @@ class AlarmKind(IntEnum):
     """The rate limit that parked a lane has units again."""
     BATCH_INTERVAL = 4
     """A batch group has waited long enough for more items."""
-    CHUNK_DUE = 5
+    SEGMENT_DUE = 5
     """The first deadline among tasks that are not in memory."""
     CLAIMS_EXPIRE = 6
     """The time of some idempotency keys is over."""
@@ -59,7 +59,7 @@ class AlarmKind(IntEnum):
 
 
 Subject: TypeAlias = (
-    "Task | Worker | Lane | BatchGroup | Chunk | Claims | Cron | Schedule | Wait | DurableLog | Dormant | Quotas"
+    "Task | Worker | Lane | BatchGroup | Segment | Claims | Cron | Schedule | Wait | DurableLog | Dormant | Quotas"
 )
 Alarm: TypeAlias = tuple[int, int, AlarmKind, Subject]
 
@@ -115,7 +115,7 @@ _DEADLINE: Final[dict[AlarmKind, Callable[[Any], int | None]]] = {
     AlarmKind.WORKER_SILENT: attrgetter("silent_at_us"),
     AlarmKind.LIMIT_REFILLED: attrgetter("parked_until_us"),
     AlarmKind.BATCH_INTERVAL: attrgetter("flush_at_us"),
-    AlarmKind.CHUNK_DUE: attrgetter("deadline_us"),
+    AlarmKind.SEGMENT_DUE: attrgetter("deadline_us"),
     AlarmKind.CLAIMS_EXPIRE: attrgetter("sweep_at_us"),
     AlarmKind.CRON_DUE: attrgetter("next_tick_us"),
     AlarmKind.SCHEDULE_DUE: attrgetter("due_at_us"),

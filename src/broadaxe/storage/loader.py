@@ -13,7 +13,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from broadaxe.core.backlog import CHUNK_TASKS_MAX, ColdTasks
+from broadaxe.core.backlog import SEGMENT_TASKS_MAX, ColdTasks
 from broadaxe.core.calendar import (
     INSTANT_US_MIN,
     PAGE_INPUT_BYTES_MAX,
@@ -122,22 +122,22 @@ async def _claims(connection: Any, tenant_id: str) -> AsyncIterator[tuple[bytes,
 
 
 async def _backlog(connection: Any, tenant_id: str) -> tuple[ColdTasks, ...]:
-    """The backlog in chunks per queue and priority, each in queue order. Never more than a page of rows in memory."""
-    open_: dict[tuple[str, int], _OpenChunk] = {}
+    """The backlog in segments per queue and priority, each in queue order. Never more than a page of rows in memory."""
+    open_: dict[tuple[str, int], _OpenSegment] = {}
     closed: list[ColdTasks] = []
     rows = connection.cursor(statement("loader/backlog"), tenant_id, prefetch=BACKLOG_PAGE_ROWS)
     async for definition_id, priority, task_id, created_at_us, due_at_us in rows:
         line = (definition_id, priority)
-        chunk = open_.get(line)
-        if chunk is None:
-            chunk = open_[line] = _OpenChunk(created_at_us, due_at_us)
-        chunk.ids += task_id
-        chunk.created_at_us = min(chunk.created_at_us, created_at_us)
-        chunk.due_at_us = min(chunk.due_at_us, due_at_us)
-        if len(chunk.ids) == CHUNK_TASKS_MAX * ID_BYTES:
-            closed.append(chunk.close(*line))
+        segment = open_.get(line)
+        if segment is None:
+            segment = open_[line] = _OpenSegment(created_at_us, due_at_us)
+        segment.ids += task_id
+        segment.created_at_us = min(segment.created_at_us, created_at_us)
+        segment.due_at_us = min(segment.due_at_us, due_at_us)
+        if len(segment.ids) == SEGMENT_TASKS_MAX * ID_BYTES:
+            closed.append(segment.close(*line))
             del open_[line]
-    closed += (chunk.close(*line) for line, chunk in open_.items())
+    closed += (segment.close(*line) for line, segment in open_.items())
     return tuple(closed)
 
 
@@ -157,7 +157,7 @@ async def _schedule_page(connection: Any, tenant_id: str, after: ScheduleKey) ->
     return SchedulePage(tuple(rows), is_last=True)
 
 
-class _OpenChunk:
+class _OpenSegment:
     __slots__ = ("created_at_us", "due_at_us", "ids")
 
     def __init__(self, created_at_us: int, due_at_us: int) -> None:

@@ -235,8 +235,8 @@ async def _delete_by_filter(
     found = await context.calendar.schedule_ids(wanted, limit=BY_FILTER_MAX + 1)
     deleted: list[str] = []
     for start in range(0, min(len(found), BY_FILTER_MAX), BULK_MAX):
-        chunk = tuple(found[start : min(start + BULK_MAX, BY_FILTER_MAX)])
-        deleted += _ids(await context.engine.submit(tenant_id, DeleteSchedules(chunk)))
+        part = tuple(found[start : min(start + BULK_MAX, BY_FILTER_MAX)])
+        deleted += _ids(await context.engine.submit(tenant_id, DeleteSchedules(part)))
     errors = []
     if len(found) > BY_FILTER_MAX:
         errors.append(wire.ScheduleError(error=f"there are more than {BY_FILTER_MAX}; ask again for the rest"))
