@@ -28,6 +28,9 @@ from broadaxe.core.timers import AlarmKind
 INTERNAL_RETRIES_MAX: Final = 10
 DELIVERY_BACKOFF_MIN_US: Final = 100 * US_PER_MS
 DELIVERY_BACKOFF_MAX_US: Final = 5 * US_PER_S
+#: How long after it was cut off from the engine the failure of a durable task's attempt is put down to that. Longer
+#: than clients wait for the answer to an operation before they let it fail (60 s).
+CUT_OFF_US: Final = 90 * US_PER_S
 #: How long a worker may take to say it started an attempt that was sent on a stream now gone.
 CONFIRM_US: Final = 5 * US_PER_S
 
@@ -134,7 +137,7 @@ def _begin(state: State, task: Task, worker: Worker, now_us: int) -> StartAttemp
     task.worker, task.worker_id = worker, worker.id
     task.slot_released = False
     task.assigned_at_us = now_us
-    task.started_at_us = None
+    task.started_at_us = task.cut_off_at_us = None
     worker.running[task.id] = task
     if len(worker.turns) > 1:
         action_id = task.definition.action_id
@@ -263,6 +266,18 @@ def fail(
     _move(task, Signal.FAIL)
     _end(state, task, now_us)
     task.error = error
+
+
+def is_cut_off_failure(task: Task, now_us: int) -> bool:
+    """Whether a failure reported now says nothing of the program: an operation of a durable task fails in its client
+    when the engine or the stream goes away under it. The log is there to do the attempt again, which costs no retry of
+    the user's, once for each attempt."""
+    return (
+        task.definition.is_durable
+        and task.cut_off_at_us is not None
+        and now_us - task.cut_off_at_us < CUT_OFF_US
+        and task.internal_retry_count < INTERNAL_RETRIES_MAX
+    )
 
 
 def reassign(state: State, task: Task, reason: str, now_us: int) -> None:
@@ -415,7 +430,7 @@ def _retry(state: State, task: Task, now_us: int, delay_us: int, event_type: Tas
     task.worker = task.worker_id = None
     task.slot_released = False
     task.batch_id = None
-    task.assigned_at_us = task.started_at_us = None
+    task.assigned_at_us = task.started_at_us = task.cut_off_at_us = None
     state.ledger.touch_task(task)
     state.ledger.record(task, event_type, now_us, message=message)
     if delay_us > 0:

@@ -63,8 +63,9 @@ from broadaxe.errors import BroadaxeError, NotFound, ResourceExhausted
 
 #: How long a result is held back for one that should come before it.
 STALL_US: Final = 60 * US_PER_S
-#: How long a result is taken to be under way to its program when its worker asks for the eviction meanwhile.
-UNDER_WAY_US: Final = 10 * US_PER_S
+#: How long a result is taken to be under way to its program when its worker asks for the eviction meanwhile. Not every
+#: client shows what it has received, so an older one is taken to have arrived (section 13.5).
+UNDER_WAY_US: Final = US_PER_S
 #: Operations in the log of one task, over all branches.
 ENTRIES_MAX: Final = 100_000
 
@@ -196,6 +197,7 @@ def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
     for task_id, invocation_count, order in report.received:
         task = state.tasks.get(task_id)
         if task is not None and task.log is not None and task.log.invocation_count == invocation_count:
+            task.log.is_unsure = False
             _received(task.log, order)
             if order >= task.log.told_order:
                 task.log.told_order = 0
@@ -217,8 +219,9 @@ def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
                 state.ledger.emit(DropInvocation(stream=report.stream, ref=here, reason=reason))
             continue
         log.stream = report.stream
+        log.is_unsure = False
         entry = log.entries.get((ref.branch_id, ref.node_id))
-        if entry is not None:
+        if entry is not None and entry.is_on_path:
             wanted.append((log, entry))
     # What has a place already comes before what gets one now.
     wanted.sort(key=lambda pair: (pair[1].order is None, pair[1].order or 0))
@@ -346,7 +349,10 @@ def child_replayed(state: State, run: Run) -> None:
     if entry in log.queue:
         if log.queue.index(entry) < log.next:
             log.next -= 1
+        elif entry.wanted_by == log.invocation_count:
+            log.wanted_ahead -= 1
         log.queue.remove(entry)
+    entry.sent_by = 0
     state.ledger.withdraw(_ref(entry))
     state.ledger.touch_entry(entry)
 
@@ -375,9 +381,9 @@ def restore_log(
     """Gives a loaded task its log. The flag beside an entry says that its child run has ended; `news` are events that
     came while the task was not in memory.
 
-    An invocation that was running is taken to have been sent everything: what it missed, its worker lists. How far it
-    has come is known if it has recorded something, for that is done at the end of the log only. If not, it starts over
-    when it asks for anything.
+    An invocation that was running is taken to have been sent everything: what it missed, its worker lists, and until it
+    does an eviction is not believed to know of all. How far it has come is known if it has recorded something, for that
+    is done at the end of the log only. If not, it starts over when it asks for anything.
     """
     log = task.log = DurableLog(task)
     log.branch_id, log.branch_count = row.branch_id, row.branch_count
@@ -406,6 +412,7 @@ def restore_log(
     _sort_queue(log)
     told = log.order_count if log.order_at_eviction is None else log.order_at_eviction
     _received(log, told)
+    log.is_unsure = task.status is TaskStatus.RUNNING
     for entry in ended:
         assert entry.child_run_id is not None
         state.ledger.finish_child(task.id, entry.child_run_id)
@@ -456,6 +463,7 @@ def _log_at_hand(state: State, request: DurableRequest, now_us: int) -> DurableL
     if log is None:
         return None
     log.told_order = 0
+    log.is_unsure = False
     if not log.is_adrift:
         return log
     _start_over(state, log, "the engine has lost its place in the log", now_us)
@@ -587,7 +595,9 @@ def _spawn_one(state: State, log: DurableLog, child: RunRequest, refused: str, n
 
 def _want(state: State, log: DurableLog, entry: Entry, now_us: int) -> None:
     """The program waits for the entry in this invocation."""
-    entry.wanted_by = log.invocation_count
+    if entry.wanted_by != log.invocation_count:
+        entry.wanted_by = log.invocation_count
+        log.wanted_ahead += entry.order is not None and entry.sent_by != log.invocation_count
     if entry.kind is EntryKind.MEMO:
         if entry.is_satisfied:
             _send(state, log, entry, now_us)
@@ -624,6 +634,7 @@ def _take_place(log: DurableLog, entry: Entry) -> None:
     log.order_count += 1
     entry.order = log.order_count
     log.queue.append(entry)
+    log.wanted_ahead += entry.wanted_by == log.invocation_count
 
 
 def _send_in_order(state: State, log: DurableLog, now_us: int) -> None:
@@ -632,6 +643,7 @@ def _send_in_order(state: State, log: DurableLog, now_us: int) -> None:
     start = log.next
     while log.next < len(queue) and queue[log.next].wanted_by == log.invocation_count:
         queue[log.next].sent_by = log.invocation_count
+        log.wanted_ahead -= 1
         _send(state, log, queue[log.next], now_us)
         log.next += 1
     if log.next != start or not _is_holding(log):
@@ -643,7 +655,8 @@ def _send_in_order(state: State, log: DurableLog, now_us: int) -> None:
 
 def _is_holding(log: DurableLog) -> bool:
     """Whether a result that is waited for is held back by one that is not."""
-    return any(entry.wanted_by == log.invocation_count for entry in log.queue[log.next + 1 :])
+    is_first_wanted = log.has_news() and log.queue[log.next].wanted_by == log.invocation_count
+    return log.wanted_ahead > is_first_wanted
 
 
 def absent_children(state: State, keys: Iterable[tuple[str, str]]) -> frozenset[str]:
@@ -675,13 +688,14 @@ def _send(state: State, log: DurableLog, entry: Entry, now_us: int) -> None:
 def _received(log: DurableLog, order: int) -> None:
     """The worker has had results up to `order` in this invocation."""
     while log.next < len(log.queue) and (log.queue[log.next].order or 0) <= order:
+        log.wanted_ahead -= log.queue[log.next].wanted_by == log.invocation_count
         log.queue[log.next].sent_by = log.invocation_count
         log.next += 1
 
 
 def _evict(state: State, task: Task, log: DurableLog, reason: str, now_us: int) -> None:
     log.order_at_eviction = log.order_count
-    has_news = _has_unasked_news(log) or log.has_news() or _is_under_way(log, now_us)
+    has_news = _has_unasked_news(log) or log.has_news() or _may_have_missed(log, now_us)
     if has_news and log.next < len(log.queue):
         log.order_at_eviction = (log.queue[log.next].order or 1) - 1
     _calm(state, log)
@@ -691,13 +705,12 @@ def _evict(state: State, task: Task, log: DurableLog, reason: str, now_us: int) 
         attempts.restore(state, task, now_us)
 
 
-def _is_under_way(log: DurableLog, now_us: int) -> bool:
-    """Whether a result and the wish to be evicted may have passed each other, so that nobody has looked at the result.
-    A client that shows by nothing what it has is believed the second time."""
-    if log.told_order == 0 or (log.told_order == log.doubted_order and now_us - log.told_at_us >= UNDER_WAY_US):
-        return False
-    log.doubted_order = log.told_order
-    return True
+def _may_have_missed(log: DurableLog, now_us: int) -> bool:
+    """Whether a result and the wish to be evicted may have passed each other, or the result was never sent, so that
+    nobody has looked at it."""
+    if log.is_unsure:
+        return log.order_count > 0
+    return log.told_order > 0 and now_us - log.told_at_us < UNDER_WAY_US
 
 
 def _has_unasked_news(log: DurableLog) -> bool:

@@ -93,9 +93,9 @@ class Entry:
 
 class DurableLog:
     __slots__ = (
-        "branch_count", "branch_id", "branches", "by_child", "cursor", "doubted_order", "entries", "invocation_count",
-        "is_adrift", "is_touched", "next", "order_at_eviction", "order_count", "queue", "signals", "stalled_at_us",
-        "stream", "task", "told_at_us", "told_order",
+        "branch_count", "branch_id", "branches", "by_child", "cursor", "entries", "invocation_count", "is_adrift",
+        "is_touched", "is_unsure", "next", "order_at_eviction", "order_count", "queue", "signals", "stalled_at_us",
+        "stream", "task", "told_at_us", "told_order", "wanted_ahead",
     )  # fmt: skip
 
     def __init__(self, task: Task) -> None:
@@ -114,14 +114,16 @@ class DurableLog:
         """The last place in the order this invocation was sent; 0 if it has shown since then that it has it."""
         self.told_at_us = 0
         """When that was."""
-        self.doubted_order = 0
-        """The last place that may have passed an eviction on its way, for which the task was restored."""
+        self.is_unsure = False
+        """The invocation goes on since before a load, and nobody has said yet which results it was sent."""
         self.is_adrift = False
         """The invocation goes on since before a load, and which recorded operations it has done is not known."""
         self.queue: list[Entry] = []
         """Entries of the present path that have a place in the order, in order."""
         self.next = 0
         """Index in `queue` of the first entry this invocation has not been sent."""
+        self.wanted_ahead = 0
+        """How many entries from there on this invocation waits for."""
         self.order_count = 0
         self.order_at_eviction: int | None = None
         """`order_count` when the task was evicted; None when it is not."""
@@ -156,8 +158,8 @@ class DurableLog:
     def begin_invocation(self) -> None:
         """The task was assigned: its program starts from the top."""
         self.invocation_count += 1
-        self.cursor = self.next = 0
-        self.is_adrift = False
+        self.cursor = self.next = self.wanted_ahead = 0
+        self.is_adrift = self.is_unsure = False
         self.stream = None
         self.told_order = 0
         self.order_at_eviction = None

@@ -270,8 +270,8 @@ class Run:
 class Task:
     __slots__ = (
         "app_retry_count", "assigned_at_us", "batch", "batch_id", "children", "confirm_by_us", "created_at_us",
-        "definition", "due_at_us", "entries", "error", "event_count", "fairness_key", "finished_at_us", "gate",
-        "gathering", "held", "id", "internal_retry_count", "is_new", "is_touched", "log", "output", "position",
+        "cut_off_at_us", "definition", "due_at_us", "entries", "error", "event_count", "fairness_key", "finished_at_us",
+        "gate", "gathering", "held", "id", "internal_retry_count", "is_new", "is_touched", "log", "output", "position",
         "queue_priority", "queued_at_us", "resting", "retry_count", "run", "slot_released", "started_at_us", "status",
         "waiting", "waiting_entry", "was_limited", "was_requeued", "worker", "worker_id",
     )  # fmt: skip
@@ -298,6 +298,9 @@ class Task:
         self.finished_at_us: int | None = None
         self.due_at_us: int | None = None
         self.confirm_by_us: int | None = None
+        self.cut_off_at_us: int | None = None
+        """When the present attempt was last cut off from the engine, by the engine's own absence or by the end of the
+        stream its durable operations go by; None if it never was."""
         self.output: str | None = None
         self.error: str | None = None
         self.children: dict[str, str] | None = None

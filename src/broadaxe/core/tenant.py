@@ -133,6 +133,8 @@ from broadaxe.errors import FailedPrecondition, Internal, InvalidArgument, NotFo
 
 _CANCELLED_BY_USER = "cancelled by a user"
 _CANCELLED_BY_WORKER = "cancelled from within the task"
+#: Length of an error that is quoted in the reason for another attempt.
+_REASON_CHARS_MAX = 1_000
 
 
 #: Sleeping tasks read back at a time.
@@ -488,6 +490,8 @@ class Tenant:
         dormant.place(state, loaded.dormant)
         state.past_events += loaded.events
         for task, task_state in live:
+            if task.status is TaskStatus.RUNNING:
+                task.cut_off_at_us = now_us
             concurrency.restore(state, task, task_state.concurrency_held)
             if task.status is TaskStatus.QUEUED and concurrency.enter(state, task):
                 ready.append((task, task_state))
@@ -597,6 +601,11 @@ class Tenant:
                 return Accepted(is_current=True)
             case Outcome.COMPLETED:
                 attempts.complete(state, task, command.payload, now_us)
+            case Outcome.FAILED if command.is_retryable and attempts.is_cut_off_failure(task, now_us):
+                reason = (
+                    f"the attempt failed after it was cut off from the engine: {command.payload[:_REASON_CHARS_MAX]}"
+                )
+                attempts.reassign(state, task, reason, now_us)
             case Outcome.FAILED:
                 attempts.fail(
                     state,
