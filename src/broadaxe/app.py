@@ -23,6 +23,7 @@ import msgspec
 import structlog
 
 from broadaxe.config import Settings
+from broadaxe.core.durations import US_PER_S
 from broadaxe.database import Database, no_connection
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.engine import Engine
@@ -154,6 +155,7 @@ class App:
             clock=clock,
             observe=observer(metrics),
             prioritise_across_queues=settings.priority_across_tasks,
+            cron_catch_up_us=settings.cron_catch_up_minutes * 60 * US_PER_S,
             enforce_quotas=settings.enforce_limits,
             retention_days=settings.retention_days,
         )

@@ -26,6 +26,8 @@ DEFAULT_GRPC_PORT: Final = 7077
 DEFAULT_HTTP_PORT: Final = 8080
 DEFAULT_RETENTION_DAYS: Final = 30
 RETENTION_DAYS_MAX: Final = 36_500
+DEFAULT_CRON_CATCH_UP_MINUTES: Final = 60
+CRON_CATCH_UP_MINUTES_MAX: Final = 7 * 24 * 60
 DEFAULT_DATA_DIR: Final = Path(".broadaxe")
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -55,6 +57,8 @@ class Settings:
     enforce_limits: bool = False
     retention_days: int = DEFAULT_RETENTION_DAYS
     """How long finished runs, events, log lines and spans are kept; 0 is for ever."""
+    cron_catch_up_minutes: int = DEFAULT_CRON_CATCH_UP_MINUTES
+    """How old the last tick of a cron may be that is made up after an absence of the engine; 0 for none."""
     extra_databases: tuple[str, ...] = ()
     secret_key: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
 
@@ -149,6 +153,12 @@ def _port(text: str) -> int:
 def _days(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > RETENTION_DAYS_MAX:
         raise ValueError(f"{text!r} is no number of days; use 1 to {RETENTION_DAYS_MAX}, or 0 for ever")
+    return int(text)
+
+
+def _catch_up_minutes(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > CRON_CATCH_UP_MINUTES_MAX:
+        raise ValueError(f"{text!r} is no number of minutes; use 1 to {CRON_CATCH_UP_MINUTES_MAX}, or 0 for never")
     return int(text)
 
 
@@ -253,6 +263,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         _flag,
     ),
     Setting("retention_days", "days that finished runs and their history are kept; 0 keeps them for ever", _days),
+    Setting(
+        "cron_catch_up_minutes",
+        "minutes: a cron's last tick that the engine was away for comes late if it is younger; 0 never makes one up",
+        _catch_up_minutes,
+    ),
     Setting("extra_databases", "further databases to create on the embedded server, separated by commas", _names),
     Setting(
         "secret_key",

@@ -29,7 +29,7 @@ from broadaxe.core.decision import RunRow
 from broadaxe.core.definition import ClaimMethod, IdempotencyRule
 from broadaxe.core.durations import US_PER_S
 from broadaxe.errors import AlreadyExists, IdempotencyCollision, InvalidArgument, NotFound, ResourceExhausted
-from tests.core.world import START_US, World, task
+from tests.core.world import DAY_US, START_US, World, task
 
 MINUTE_S = 60
 HOUR_US = 3_600 * US_PER_S
@@ -114,13 +114,129 @@ def test_a_tick_fires_while_the_run_before_is_still_there() -> None:
     assert len(world.run_rows) == 2
 
 
-def test_ticks_missed_while_the_engine_was_away_are_lost() -> None:
+def minutes(*numbers: int) -> list[str]:
+    return [clock(START_US + n * MINUTE_S * US_PER_S) for n in numbers]
+
+
+def away(world: World, for_s: float) -> None:
+    """Nobody is there for so long; then the engine loads what it had committed."""
+    world.now_us += round(for_s * US_PER_S)
+    world.restart()
+
+
+def test_of_the_ticks_missed_while_the_engine_was_away_the_last_comes_once() -> None:
     world = flow(cron_triggers=("* * * * *",))
     world.advance(MINUTE_S)
-    world.now_us += 5 * MINUTE_S * US_PER_S + 1
-    world.restart()
+    away(world, 5.5 * MINUTE_S)
+    assert ticked(world) == minutes(1, 6)
+    away(world, 1)
     world.advance(MINUTE_S)
-    assert ticked(world) == [clock(START_US + n * MINUTE_S * US_PER_S) for n in (1, 7)]
+    assert ticked(world) == minutes(1, 6, 7)
+
+
+def test_a_tick_that_fell_into_a_short_absence_comes() -> None:
+    world = flow(cron_triggers=("0 13 * * *",))
+    world.advance(59 * MINUTE_S + 58)
+    away(world, 4)
+    assert ticked(world) == minutes(60)
+
+
+def test_every_tick_of_the_last_seconds_comes_after_an_absence() -> None:
+    world = flow(cron_triggers=("*/5 * * * * *",))
+    world.advance(5)
+    away(world, 13)
+    assert ticked(world) == [clock(START_US + s * US_PER_S) for s in (5, 10, 15)]
+
+
+@pytest.mark.parametrize(("away_minutes", "ticks"), [(119, (60,)), (120, ())])
+def test_a_missed_tick_comes_while_it_is_less_than_an_hour_old(away_minutes: int, ticks: tuple[int, ...]) -> None:
+    world = flow(cron_triggers=("0 13 * * *",))
+    away(world, away_minutes * MINUTE_S)
+    assert ticked(world) == minutes(*ticks)
+
+
+@pytest.mark.parametrize(
+    ("catch_up_minutes", "ticks"), [(0, ()), (5, ()), (60, (60,))], ids=["never", "too-old", "within"]
+)
+def test_how_old_a_missed_tick_may_be_is_a_setting(catch_up_minutes: int, ticks: tuple[int, ...]) -> None:
+    world = World(cron_catch_up_us=catch_up_minutes * MINUTE_S * US_PER_S)
+    world.put(task("a"), cron_triggers=("0 13 * * *",))
+    away(world, 70 * MINUTE_S)
+    assert ticked(world) == minutes(*ticks)
+
+
+def test_several_crons_each_catch_up_with_their_own_last_tick() -> None:
+    world = flow(cron_triggers=("*/7 * * * *", "*/10 * * * *", "0 0 * * *"))
+    away(world, 33.5 * MINUTE_S)
+    assert sorted(ticked(world)) == minutes(28, 30)
+
+
+def test_the_tick_of_a_skipped_hour_comes_once_after_an_absence() -> None:
+    # In Berlin the clock jumps from two to three on 29 March 2026, at one o'clock UTC.
+    jump_us = 1_774_746_000 * US_PER_S
+    world = World(jump_us - 60 * US_PER_S)
+    world.put(task("a"), cron_triggers=("CRON_TZ=Europe/Berlin 15,45 2 * * *",))
+    away(world, 10 * MINUTE_S)
+    assert ticked(world) == [clock(jump_us)]
+    away(world, 10 * MINUTE_S)
+    assert ticked(world) == [clock(jump_us)]
+
+
+def test_the_second_pass_of_a_doubled_hour_is_not_caught_up_with() -> None:
+    # In Berlin the clock goes back from three to two on 25 October 2026, at one o'clock UTC.
+    jump_us = 1_792_890_000 * US_PER_S
+    world = World(jump_us - 31 * MINUTE_S * US_PER_S)
+    world.put(task("a"), cron_triggers=("CRON_TZ=Europe/Berlin 30 2 * * *",))
+    world.advance(2 * MINUTE_S)
+    assert ticked(world) == [clock(jump_us - 30 * MINUTE_S * US_PER_S)]
+    away(world, 70 * MINUTE_S)
+    assert len(ticked(world)) == 1
+
+
+def test_what_a_pause_dropped_is_not_caught_up_with() -> None:
+    world = flow(cron_triggers=("*/5 * * * *",))
+    (workflow_id,) = world.workflows
+    world.do(PauseWorkflow(workflow_id, DAY_US, WhilePaused.DROP, WhilePaused.DROP))
+    world.advance(6 * MINUTE_S)
+    world.do(PauseWorkflow(workflow_id, DAY_US, WhilePaused.QUEUE, WhilePaused.QUEUE))
+    away(world, MINUTE_S)
+    assert ticked(world) == []
+    away(world, 5 * MINUTE_S)
+    assert ticked(world) == minutes(10), "paused with QUEUE, it makes a run that waits"
+
+
+def test_ticks_that_fell_into_an_absence_and_a_pause_that_drops_are_lost() -> None:
+    world = flow(cron_triggers=("*/5 * * * *",))
+    (workflow_id,) = world.workflows
+    world.do(PauseWorkflow(workflow_id, DAY_US, WhilePaused.DROP, WhilePaused.DROP))
+    away(world, 6 * MINUTE_S)
+    world.do(UnpauseWorkflow(workflow_id))
+    away(world, 1)
+    assert ticked(world) == []
+
+
+def test_a_cron_that_was_enabled_after_a_tick_does_not_catch_up_with_it() -> None:
+    world = flow()
+    cron_id = cron(world, "*/5 * * * *")
+    world.do(ChangeCron(cron_id, False))
+    world.advance(6 * MINUTE_S)
+    world.do(ChangeCron(cron_id, True))
+    away(world, MINUTE_S)
+    assert ticked(world) == []
+
+
+def test_a_cron_of_every_second_is_caught_up_with_in_no_time() -> None:
+    world = flow(cron_triggers=("0-40 * * * * *",))
+    away(world, 59 * MINUTE_S - 1)
+    assert ticked(world) == [clock(START_US + (58 * MINUTE_S + 40) * US_PER_S)]
+
+
+def test_what_the_machine_slept_through_is_caught_up_with_like_an_absence() -> None:
+    world = flow(cron_triggers=("*/5 * * * *",))
+    world.now_us += 34 * MINUTE_S * US_PER_S
+    world.settle()
+    world.settle()
+    assert ticked(world) == minutes(30)
 
 
 @pytest.mark.parametrize("by_us", [0, -1, -30 * US_PER_S], ids=["same", "a-tick-before", "half-a-minute-before"])

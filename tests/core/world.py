@@ -66,7 +66,7 @@ from broadaxe.core.definition import (
 from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
-from broadaxe.core.state import HOT_TASKS_MAX
+from broadaxe.core.state import CRON_CATCH_UP_US, HOT_TASKS_MAX
 from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing, Tenant
 from broadaxe.core.waits import PastEvent
 from broadaxe.errors import IdempotencyCollision
@@ -92,10 +92,16 @@ class Ids:
 
 
 class World:
-    def __init__(self, now_us: int = START_US, hot_tasks_max: int = HOT_TASKS_MAX) -> None:
+    def __init__(
+        self,
+        now_us: int = START_US,
+        hot_tasks_max: int = HOT_TASKS_MAX,
+        cron_catch_up_us: int = CRON_CATCH_UP_US,
+    ) -> None:
         self.now_us = now_us
         self.ids = Ids(self)
-        self.tenant = Tenant(self.ids, hot_tasks_max=hot_tasks_max)
+        self._cron_catch_up_us = cron_catch_up_us
+        self.tenant = Tenant(self.ids, hot_tasks_max=hot_tasks_max, cron_catch_up_us=cron_catch_up_us)
         self.sessions = 0
         self.beating: dict[str, None] = {}
         """Workers that `advance` keeps alive with a heartbeat every 4 s."""
@@ -355,7 +361,7 @@ class World:
 
     def restart(self) -> None:
         """The engine dies and comes back: everything from the rows; sleepers stay asleep, workers connect again."""
-        self.tenant = Tenant(self.ids)
+        self.tenant = Tenant(self.ids, cron_catch_up_us=self._cron_catch_up_us)
         live = [run_id for run_id, run in self.runs.items() if run.finished_at_us is None]
         asleep = [run_id for run_id in live if self._is_asleep(run_id)]
         loaded = Loaded(

@@ -42,8 +42,14 @@ def database_url(command: Decorated) -> Decorated:
 
 
 def choosing(command: Decorated) -> Decorated:
-    """`--priority-across-tasks`, `--enforce-limits`, `--retention-days`."""
+    """`--priority-across-tasks`, `--enforce-limits`, `--retention-days`, `--cron-catch-up-minutes`."""
     for option in (
+        click.option(
+            "--cron-catch-up-minutes",
+            metavar="MINUTES",
+            help="A cron's last tick that the engine was away for comes late if it is younger than this; 0 never makes "
+            "one up. [default: 60]",
+        ),
         click.option(
             "--retention-days",
             metavar="DAYS",

@@ -129,7 +129,7 @@ class CronRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class CronTick(msgspec.Struct, frozen=True, gc=False):
-    """A tick that came. Written with its run, so that it never comes again."""
+    """A tick that came, or was dropped. Written with its run, so that it never comes again."""
 
     cron_id: str
     at_us: int

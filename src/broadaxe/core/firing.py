@@ -1,9 +1,10 @@
 """Runs that come by the clock: crons and schedules, how people change them, and what happens when they are due.
 
 A cron's tick makes one run, and the cron remembers the tick in the same commit, so a tick comes at most once whatever
-crashes. Ticks that nobody was there for are not made up: those while the engine was down, the cron disabled or its
-workflow paused with DROP. A tick that is found late by more than `LATE_US_MAX`, because the machine slept, counts as
-one of them. After a load the next tick is the first one after now.
+crashes. Ticks that nobody was there for, because the engine was down, its database away or the machine asleep, are
+made up when they are found: each that is at most `LATE_US_MAX` old, and if there is none, the last one that is not
+older than `State.cron_catch_up_us`. Not so those while the cron was disabled or its workflow paused with DROP.
+Without catching up, only what was late and not what a load finds is made up.
 
 A schedule makes one run and is gone, in the same commit. One that is overdue, because its instant was past when it was
 made or because the engine was down, is due at once. One that the tenant has no room for waits for it (`quotas.py`).
@@ -47,7 +48,7 @@ from broadaxe.core.timers import AlarmKind
 from broadaxe.core.triggers import Collision, Refusal
 from broadaxe.errors import AlreadyExists, IdempotencyCollision, InvalidArgument, NotFound, ResourceExhausted
 
-#: A tick found later than this is lost.
+#: Of the ticks found late, each one that is no later than this is made up.
 LATE_US_MAX: Final = 10 * US_PER_S
 CRON_NAME_LENGTH_MAX: Final = 255
 #: Schedules in one request, and the size of their inputs and metadata together.
@@ -155,12 +156,14 @@ def tick(state: State, cron: Cron, now_us: int) -> None:
     assert tick_us is not None
     cron.next_tick_us = None
     if now_us - tick_us > LATE_US_MAX:
-        _arm(state, cron, now_us - LATE_US_MAX - 1)
-        return
+        made_up_us = _to_make_up(state, cron, max(tick_us - 1, cron.workflow.unpaused_at_us or 0), now_us)
+        if made_up_us != tick_us:
+            _arm_for(state, cron, made_up_us)
+            return
+    cron.last_tick_us = tick_us
+    state.ledger.tick_cron(CronTick(cron.id, tick_us))
     pause = cron.workflow.pause
     if pause is None or pause.crons is WhilePaused.QUEUE:
-        cron.last_tick_us = tick_us
-        state.ledger.tick_cron(CronTick(cron.id, tick_us))
         lack = quotas.lacks(state, Resource.TASK_RUN, quotas.tasks_of(cron.workflow), now_us)
         if lack is not None:
             quotas.miss(state, cron, lack, now_us)
@@ -206,9 +209,37 @@ def _arm(state: State, cron: Cron, after_us: int | None) -> None:
     if cron.last_tick_us is not None:
         # The clock may have gone back since; a tick that came does not come again.
         after_us = max(after_us, cron.last_tick_us)
-    cron.next_tick_us = cron.expression.next_after(after_us)
-    if cron.next_tick_us is not None:
-        state.timers.arm(cron.next_tick_us, AlarmKind.CRON_DUE, cron)
+    _arm_for(state, cron, cron.expression.next_after(after_us))
+
+
+def _arm_for(state: State, cron: Cron, tick_us: int | None) -> None:
+    cron.next_tick_us = tick_us
+    if tick_us is not None:
+        state.timers.arm(tick_us, AlarmKind.CRON_DUE, cron)
+
+
+def _to_make_up(state: State, cron: Cron, since_us: int, now_us: int) -> int | None:
+    """The tick to go on with when none after `since_us` was looked at: one that nobody was there for, or the next.
+    O(log of the time that is caught up with)."""
+    since_us = max(since_us, cron.last_tick_us or 0)
+    next_after = cron.expression.next_after
+    found_us = next_after(max(since_us, now_us - LATE_US_MAX - 1))
+    if found_us is not None and found_us <= now_us:
+        return found_us
+    has_tick_s = max(since_us, now_us - state.cron_catch_up_us) // US_PER_S
+    last_us = next_after(has_tick_s * US_PER_S)
+    if last_us is None or last_us > now_us or state.cron_catch_up_us == 0:
+        return found_us
+    # The later one looks, the fewer ticks are left until now: the last one comes after the latest look that finds any.
+    has_none_s = now_us // US_PER_S
+    while has_none_s - has_tick_s > 1:
+        middle_s = (has_tick_s + has_none_s) // 2
+        later_us = next_after(middle_s * US_PER_S)
+        if later_us is not None and later_us <= now_us:
+            has_tick_s, last_us = middle_s, later_us
+        else:
+            has_none_s = middle_s
+    return last_us
 
 
 def _cron_metadata(cron: Cron, tick_us: int | None) -> str:
@@ -437,7 +468,7 @@ def _made(run: Run | Collision | Refusal) -> Run:
 
 
 def adopt_crons(state: State, rows: Iterable[CronRow], now_us: int) -> None:
-    """After a load: ticks go on from now."""
+    """After a load: ticks go on, with what was missed while nobody was there if that shall be made up."""
     for row in rows:
         try:
             expression = CronExpression(row.expression, field="cron")
@@ -447,7 +478,13 @@ def adopt_crons(state: State, rows: Iterable[CronRow], now_us: int) -> None:
             continue
         cron = Cron(row, state.workflows[row.workflow_id], expression)
         state.calendar.add_cron(cron)
-        _arm(state, cron, now_us if cron.is_enabled else None)
+        if not cron.is_enabled:
+            continue
+        if state.cron_catch_up_us:
+            known_us = max(cron.updated_at_us, cron.workflow.unpaused_at_us or 0)
+            _arm_for(state, cron, _to_make_up(state, cron, known_us, now_us))
+        else:
+            _arm(state, cron, now_us)
 
 
 def adopt_schedules(state: State, rows: Iterable[ScheduleRow]) -> None:

@@ -10,6 +10,7 @@ from broadaxe.core.calendar import Calendar
 from broadaxe.core.claims import Claims
 from broadaxe.core.crews import wake
 from broadaxe.core.decision import ExpressionFailureRow, FailureSource
+from broadaxe.core.durations import US_PER_S
 from broadaxe.core.event_patterns import EventPatterns
 from broadaxe.core.interests import Interests
 from broadaxe.core.ledger import Ledger
@@ -30,6 +31,8 @@ FOR_EVER_US: Final = 1 << 62
 
 HOT_TASKS_MAX: Final = 20_000
 
+CRON_CATCH_UP_US: Final = 3_600 * US_PER_S
+
 #: Length of a recorded failure of an expression.
 FAILURE_CHARS_MAX: Final = 2_000
 
@@ -43,6 +46,7 @@ class State:
         "calendar",
         "claims",
         "cold_lanes",
+        "cron_catch_up_us",
         "dormant",
         "dormant_for_events",
         "ended_children",
@@ -115,6 +119,8 @@ class State:
         self.claims = Claims()
         """Who holds which idempotency key."""
         self.calendar = Calendar()
+        self.cron_catch_up_us = CRON_CATCH_UP_US
+        """How old a cron's last tick may be that is made up although nobody was there for it; 0 for none."""
         self.timers = Timers()
         self.ledger = Ledger()
         self.hot: dict[str, ActionQueue] = {}

@@ -126,7 +126,7 @@ from broadaxe.core.lifecycle import TERMINAL_RUN, TaskStatus
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
 from broadaxe.core.queues import Lane, Segment
 from broadaxe.core.quotas import WINDOW_US, Quotas
-from broadaxe.core.state import HOT_TASKS_MAX, State
+from broadaxe.core.state import CRON_CATCH_UP_US, HOT_TASKS_MAX, State
 from broadaxe.core.timers import AlarmKind, Subject
 from broadaxe.core.waits import PastEvent, Wait
 from broadaxe.errors import FailedPrecondition, Internal, InvalidArgument, NotFound
@@ -222,11 +222,13 @@ class Tenant:
         hot_tasks_max: int = HOT_TASKS_MAX,
         enforce_quotas: bool = False,
         quota_window_us: int = WINDOW_US,
+        cron_catch_up_us: int = CRON_CATCH_UP_US,
     ) -> None:
         """`prioritise_across_queues`: the most urgent task goes first also among different tasks of one worker.
         `hot_tasks_max`: how many waiting tasks of a lane are kept in memory. `enforce_quotas`: whether the tenant is
-        held to its limits."""
+        held to its limits. `cron_catch_up_us`: how old a tick may be that is made up after an absence; 0 for none."""
         self._state = State(new_id)
+        self._state.cron_catch_up_us = cron_catch_up_us
         self._state.hot_tasks_max = hot_tasks_max
         self._state.prioritise_across_queues = prioritise_across_queues
         if enforce_quotas:

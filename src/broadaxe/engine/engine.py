@@ -54,6 +54,7 @@ from broadaxe.core.decision import (
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.ratelimits import FORGOTTEN_AT_ONCE_MAX
+from broadaxe.core.state import CRON_CATCH_UP_US
 from broadaxe.core.tenant import Missing, Tenant
 from broadaxe.engine.actor import TenantActor, Undecided
 from broadaxe.engine.clock import Clock, SystemClock
@@ -104,6 +105,7 @@ class Engine:
         prioritise_across_queues: bool = False,
         enforce_quotas: bool = False,
         retention_days: int = 0,
+        cron_catch_up_us: int = CRON_CATCH_UP_US,
     ) -> None:
         self._journal_pool = journal_pool
         self._pool = pool
@@ -114,6 +116,7 @@ class Engine:
         self._prioritise_across_queues = prioritise_across_queues
         self._enforce_quotas = enforce_quotas
         self._retention_us = retention_days * US_PER_DAY
+        self._cron_catch_up_us = cron_catch_up_us
         self._reading_quotas = asyncio.Lock()
         self._leases = Leases(pool, node_id, address, self._lease_lost, lease_ttl_s)
         self._lease_ttl_s = lease_ttl_s
@@ -500,6 +503,7 @@ class Engine:
         tenant = Tenant(
             new_id,
             prioritise_across_queues=self._prioritise_across_queues,
+            cron_catch_up_us=self._cron_catch_up_us,
             enforce_quotas=self._enforce_quotas,
         )
         tenant.adopt(loaded, now_us)
