@@ -115,6 +115,11 @@ async def test_cancel_by_filter_finds_the_runs(site: Site) -> None:
         f"{site.stable}/tasks/cancel", json={"filter": {"since": since, "additionalMetadata": ["k:v"]}}
     )
     assert answer.json() == {"ids": [wanted]}
+    other = await site.seeds.run(made, metadata={"k": "x"}, task={})
+    either = await site.client.post(
+        f"{site.stable}/tasks/cancel", json={"filter": {"since": since, "additionalMetadata": ["k:v", "k:x"]}}
+    )
+    assert sorted(either.json()["ids"]) == sorted([wanted, other])
     both = await site.client.post(
         f"{site.stable}/tasks/cancel", json={"externalIds": [wanted], "filter": {"since": since}}
     )

@@ -78,6 +78,9 @@ async def test_workers_show_free_slots_and_derived_status(site: Site) -> None:
         ({"statuses": "INACTIVE"}, ["silent"]),
         ({"labels": "gpu:2"}, ["silent", "worker-a"]),
         ({"labels": "gpu:3"}, []),
+        ({"labels": ["gpu:2", "gpu:3"]}, ["silent", "worker-a"]),
+        ({"labels": ["gpu:3", "gpu:2"]}, ["silent", "worker-a"]),
+        ({"labels": ["gpu:2", "zone:a"]}, []),
     ):
         rows = (await site.client.get(f"{site.tenant}/worker", params=query)).json()["rows"]
         assert sorted(row["name"] for row in rows) == names

@@ -29,6 +29,12 @@ PAIRS: list[tuple[list[str], bool, bool]] = [
     (["colon:a:b"], True, True),
     (["none:5"], False, False),
     (["text:5", "number:6"], True, False),
+    # A key with several values means any of them.
+    (["text:5", "text:6"], True, True),
+    (["text:6", "text:5", "text:5"], True, True),
+    (["text:5", "text:6", "number:5", "number:7"], True, True),
+    (["text:5", "text:6", "number:6", "number:7"], True, False),
+    (["text:6", "text:7"], False, False),
     (["text:5", "number:5", "flag:true", "half:1.5", "colon:a:b", 'object:{"a": 1}', 'list:[1, "x"]'], True, True),
     (["text:5", "number:5", "flag:true", "half:1.5", "colon:a:b", 'object:{"a": 1}', "list:[2]"], True, False),
 ]

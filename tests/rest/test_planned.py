@@ -120,6 +120,8 @@ async def test_crons_are_listed_newest_first_and_filtered(site: Site) -> None:
     assert await ids(site, "crons", cronName="a") == [two]
     assert await ids(site, "crons", additionalMetadata=["k:v"]) == [two, one]
     assert await ids(site, "crons", additionalMetadata=["k:v", "n:1"]) == [one]
+    assert await ids(site, "crons", additionalMetadata=["k:v", "k:w", "n:1", "n:2"]) == [one]
+    assert await ids(site, "crons", additionalMetadata=["k:v", "n:2", "n:3"]) == []
     answer = (await site.client.get(f"{site.tenant}/workflows/crons", params={"limit": 2, "offset": 2})).json()
     assert [row["metadata"]["id"] for row in answer["rows"]] == [one]
     assert answer["pagination"] == {"current_page": 2, "next_page": 2, "num_pages": 2}
@@ -324,6 +326,8 @@ async def test_schedules_are_listed_last_first_and_filtered(site: Site) -> None:
     assert await ids(site, "scheduled", parentWorkflowRunId=parent) == [three]
     assert await ids(site, "scheduled", parentStepRunId=task) == [three]
     assert await ids(site, "scheduled", additionalMetadata=["k:v", "n:1"]) == [one]
+    assert await ids(site, "scheduled", additionalMetadata=["k:v", "k:w", "n:1", "n:2"]) == [one]
+    assert await ids(site, "scheduled", additionalMetadata=["k:v", "n:2", "n:3"]) == []
     assert await ids(site, "scheduled", statuses=["SCHEDULED", "FAILED"]) == [two, one, three]
     assert await ids(site, "scheduled", statuses=["SUCCEEDED"]) == []
     answer = (await site.client.get(f"{site.tenant}/workflows/scheduled", params={"limit": 2, "offset": 2})).json()

@@ -104,11 +104,11 @@ class Body(BaseModel):
 
 
 def metadata_pairs(texts: list[str] | None) -> tuple[tuple[str, str], ...]:
-    """`key:value` split at the first colon; texts without one are ignored, the last of a repeated key counts."""
-    pairs = dict(text.split(":", 1) for text in texts or () if ":" in text)
+    """`key:value` split at the first colon, each pair once; texts without a colon are ignored."""
+    pairs = dict.fromkeys(text.partition(":")[::2] for text in texts or () if ":" in text)
     if len(pairs) > METADATA_PAIRS_MAX:
         raise InvalidArgument(f"at most {METADATA_PAIRS_MAX} metadata pairs", field="additional_metadata")
-    return tuple((key, value) for key, value in pairs.items())
+    return tuple(pairs)
 
 
 def strict_metadata_pairs(texts: list[str] | None, *, field: str) -> tuple[tuple[str, str], ...]:

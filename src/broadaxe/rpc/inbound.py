@@ -170,18 +170,18 @@ def refuse_nul(message: Message, *, field: str = "") -> None:
 
 
 def metadata_pairs(texts: Sequence[str], *, field: str) -> tuple[tuple[str, str], ...]:
-    """`key:value` split at the first colon; the last of a repeated key counts."""
-    pairs: dict[str, str] = {}
+    """`key:value` split at the first colon, each pair once."""
+    pairs: dict[tuple[str, str], None] = {}
     for text in texts:
         key, colon, value = text.partition(":")
         if not colon:
             raise InvalidArgument(f"{text[:80]!r} is not a pair; write key:value", field=field)
         if "\x00" in text:
             raise InvalidArgument("contains a NUL character, which nothing stored has", field=field)
-        pairs[key] = value
+        pairs[key, value] = None
     if len(pairs) > METADATA_PAIRS_MAX:
         raise InvalidArgument(f"at most {METADATA_PAIRS_MAX} metadata pairs", field=field)
-    return tuple(pairs.items())
+    return tuple(pairs)
 
 
 def plain_text(text: str, *, field: str) -> str:

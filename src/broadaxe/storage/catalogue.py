@@ -160,7 +160,7 @@ class Catalogue:
             now - WORKER_LISTED,
             statuses,
             now - HEARTBEAT_FRESH,
-            msgspec.json.encode(dict(labels)).decode() if labels else None,
+            _values_by_key(labels) if labels else None,
             limit,
             offset,
             *((None, None) if after is None else (after.at, after.id)),
@@ -230,6 +230,13 @@ def _slots(definition: WorkflowDefinition | None, task_definition_id: str) -> di
     if definition is None:
         return {}
     return next((task.slots for task in tasks_of(definition) if task.id == task_definition_id), {})
+
+
+def _values_by_key(pairs: Sequence[tuple[str, str]]) -> str:
+    values: dict[str, list[str]] = {}
+    for key, value in pairs:
+        values.setdefault(key, []).append(value)
+    return msgspec.json.encode(values).decode()
 
 
 def _workflow(row: asyncpg.Record) -> WorkflowRecord:

@@ -1,5 +1,7 @@
 """What is asked of the metadata of runs, events, crons and schedules, as statements take it.
 
+A key that is asked for with several values means any of these; `match_all` is about the keys.
+
 Owns the comparison's two halves: pairs compared as text, which decides, and JSON objects that any match contains, with
 which an index finds candidates. Refuses to be exact about the second: there may be more candidates than matches.
 """
@@ -18,7 +20,7 @@ CANDIDATES_MAX: Final = 64
 
 
 def metadata_arguments(pairs: Sequence[tuple[str, str]], *, match_all: bool) -> tuple[object, ...]:
-    """Candidates for an index on the metadata, keys, values and whether all must match, as `run_list` takes them."""
+    """Candidates for an index on the metadata, keys, values and whether all keys must match, as `run_list` has them."""
     if not pairs:
         return None, None, None, None
     candidates = metadata_candidates(pairs, match_all=match_all)
@@ -29,13 +31,15 @@ def metadata_candidates(pairs: Sequence[tuple[str, str]], *, match_all: bool) ->
     """JSON objects one of which any match contains, for the index to find; the statement then compares the texts.
 
     Each pair stands for its value as a JSON string and as the JSON it may have been. With `match_all` an object has
-    several pairs, as many as keep the number of objects small: the further ones are left to the comparison.
+    several keys, as many as keep the number of objects small: the further ones are left to the comparison.
     """
     if not match_all:
         return [_object({key: one}) for key, value in pairs for one in _as_json(value)]
     found: list[dict[str, msgspec.Raw]] = [{}]
+    options_of: dict[str, list[msgspec.Raw]] = {}
     for key, value in pairs:
-        options = _as_json(value)
+        options_of.setdefault(key, []).extend(_as_json(value))
+    for key, options in options_of.items():
         if len(found) * len(options) > CANDIDATES_MAX:
             break
         found = [chosen | {key: option} for chosen in found for option in options]

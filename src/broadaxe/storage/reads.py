@@ -226,7 +226,8 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     parent_task_id: str | None = None
     event_id: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
-    """Pairs compared as text with the metadata value rendered as text; any of them, or all with `match_all`."""
+    """Pairs compared as text with the metadata value rendered as text: any of them, or any for each key with
+    `match_all`."""
     match_all: bool = False
     idempotency_keys: tuple[str, ...] | None = None
     evicted: bool | None = None

@@ -13,9 +13,10 @@ with page as (
         and ($4::text is null or w.name = $4)
         and ($5::text is null or c.name = $5)
         and ($6::text[] is null or (
-            select bool_and(coalesce(c.additional_metadata ->> pair.key = pair.value, false))
+            select count(distinct pair.key)
             from unnest($6, $7::text[]) as pair(key, value)
-        ))
+            where c.additional_metadata ->> pair.key = pair.value
+        ) = (select count(distinct wanted.key) from unnest($6) as wanted(key)))
         and ($11::uuid is null or case $8
             when 'createdAt DESC' then c.id < $11
             when 'createdAt ASC' then c.id > $11

@@ -11,10 +11,10 @@ from (
         and ($7::uuid[] is null or e.id = any($7))
         and ($8::text[] is null or e.scope = any($8))
         and ($9::jsonb[] is null or e.additional_metadata @> any($9))
-        and ($10::text[] is null or not exists (
-            select 1
+        and ($10::text[] is null or (
+            select count(distinct pair.key)
             from unnest($10, $11::text[]) as pair(key, value)
-            where e.additional_metadata ->> pair.key is distinct from pair.value
-        ))
+            where e.additional_metadata ->> pair.key = pair.value
+        ) = (select count(distinct wanted.key) from unnest($10) as wanted(key)))
     limit $12
 ) as counted

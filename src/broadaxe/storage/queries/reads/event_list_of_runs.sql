@@ -29,11 +29,11 @@ found as (
                 and ($7::uuid[] is null or e.id = any($7))
                 and ($8::text[] is null or e.scope = any($8))
                 and ($9::jsonb[] is null or e.additional_metadata @> any($9))
-                and ($10::text[] is null or not exists (
-                    select 1
+                and ($10::text[] is null or (
+                    select count(distinct pair.key)
                     from unnest($10, $11::text[]) as pair(key, value)
-                    where e.additional_metadata ->> pair.key is distinct from pair.value
-                ))
+                    where e.additional_metadata ->> pair.key = pair.value
+                ) = (select count(distinct wanted.key) from unnest($10) as wanted(key)))
             order by e.id desc
             limit $14::bigint + $15::bigint
         )
@@ -54,11 +54,11 @@ found as (
                 and ($7::uuid[] is null or e.id = any($7))
                 and ($8::text[] is null or e.scope = any($8))
                 and ($9::jsonb[] is null or e.additional_metadata @> any($9))
-                and ($10::text[] is null or not exists (
-                    select 1
+                and ($10::text[] is null or (
+                    select count(distinct pair.key)
                     from unnest($10, $11::text[]) as pair(key, value)
-                    where e.additional_metadata ->> pair.key is distinct from pair.value
-                ))
+                    where e.additional_metadata ->> pair.key = pair.value
+                ) = (select count(distinct wanted.key) from unnest($10) as wanted(key)))
             order by e.id desc
             limit $14::bigint + $15::bigint
         )

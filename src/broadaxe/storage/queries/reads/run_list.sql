@@ -2,7 +2,7 @@
 -- within the partitions of the id range; with filters run_live, run_unhappy, run_by_workflow, run_by_parent,
 -- run_by_event, run_by_idempotency_key or run_by_metadata. $1 tenant, $2/$3 id range (a page behind a place ends it
 -- there), $4/$5 creation time range, $6 statuses, $7 whether all of them are live, $8 workflows, $9 parent task, $10
--- triggering event, $11 metadata prefilter, $12/$13 metadata keys and values, $14 whether all pairs must match, $15
+-- triggering event, $11 metadata prefilter, $12/$13 metadata keys and values, $14 whether all keys must match, $15
 -- idempotency keys, $16 which RUNNING runs: those whose live tasks are all evicted, or the others, $17 whether payloads
 -- are wanted, $18 limit, $19 offset. Null means no filter.
 with page as (
@@ -17,11 +17,11 @@ with page as (
         and ($9::uuid is null or r.parent_task_id = $9)
         and ($10::uuid is null or r.triggering_event_id = $10)
         and ($11::jsonb[] is null or r.additional_metadata @> any($11))
-        and ($12::text[] is null or coalesce((
-            select case when $14::boolean then bool_and(coalesce(r.additional_metadata ->> pair.key = pair.value, false))
-                        else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
+        and ($12::text[] is null or (
+            select count(distinct pair.key)
             from unnest($12, $13::text[]) as pair(key, value)
-        ), false))
+            where r.additional_metadata ->> pair.key = pair.value
+        ) >= case when $14::boolean then (select count(distinct wanted.key) from unnest($12) as wanted(key)) else 1 end)
         and ($15::text[] is null or (
             r.idempotency_key = any($15)
             and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))

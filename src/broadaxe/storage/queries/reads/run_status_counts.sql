@@ -25,11 +25,11 @@ where r.tenant_id = $1
     and ($9::uuid is null or r.parent_task_id = $9)
     and ($10::uuid is null or r.triggering_event_id = $10)
     and ($11::jsonb[] is null or r.additional_metadata @> any($11))
-    and ($12::text[] is null or coalesce((
-        select case when $14::boolean then bool_and(coalesce(r.additional_metadata ->> pair.key = pair.value, false))
-                    else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
+    and ($12::text[] is null or (
+        select count(distinct pair.key)
         from unnest($12, $13::text[]) as pair(key, value)
-    ), false))
+        where r.additional_metadata ->> pair.key = pair.value
+    ) >= case when $14::boolean then (select count(distinct wanted.key) from unnest($12) as wanted(key)) else 1 end)
     and ($15::text[] is null or (
         r.idempotency_key = any($15)
         and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))

@@ -8,8 +8,9 @@ where s.tenant_id = $1
     and ($4::uuid is null or s.parent_task_id = $4)
     and ($5::jsonb[] is null or s.additional_metadata @> any($5))
     and ($6::text[] is null or (
-        select bool_and(coalesce(s.additional_metadata ->> pair.key = pair.value, false))
+        select count(distinct pair.key)
         from unnest($6, $7::text[]) as pair(key, value)
-    ))
+        where s.additional_metadata ->> pair.key = pair.value
+    ) = (select count(distinct wanted.key) from unnest($6) as wanted(key)))
 order by s.trigger_at, s.id
 limit $8

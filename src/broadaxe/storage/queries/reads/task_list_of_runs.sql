@@ -3,7 +3,7 @@
 -- finds (run_by_event, run_by_metadata, run_by_idempotency_key) to their tasks (the primary key, task_by_run).
 -- Key tasks are shown as in task_list.
 -- $1 to $9 are those of task_list, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values,
--- $14 whether all pairs must match, $15 idempotency keys, $16 whether payloads are wanted, $17 limit, $18 offset, $19
+-- $14 whether all keys must match, $15 idempotency keys, $16 whether payloads are wanted, $17 limit, $18 offset, $19
 -- the id that those of their runs are smaller than. Null means no filter.
 with wanted_task as not materialized (
     select t.*
@@ -24,11 +24,11 @@ wanted_run as not materialized (
         and r.id < $19
         and ($10::uuid is null or r.triggering_event_id = $10)
         and ($11::jsonb[] is null or r.additional_metadata @> any($11))
-        and ($12::text[] is null or coalesce((
-            select case when $14::boolean then bool_and(coalesce(r.additional_metadata ->> pair.key = pair.value, false))
-                        else bool_or(coalesce(r.additional_metadata ->> pair.key = pair.value, false)) end
+        and ($12::text[] is null or (
+            select count(distinct pair.key)
             from unnest($12, $13::text[]) as pair(key, value)
-        ), false))
+            where r.additional_metadata ->> pair.key = pair.value
+        ) >= case when $14::boolean then (select count(distinct wanted.key) from unnest($12) as wanted(key)) else 1 end)
         and ($15::text[] is null or (
             r.idempotency_key = any($15)
             and md5(r.idempotency_key) = any(array(select md5(given.key) from unnest($15) as given(key)))

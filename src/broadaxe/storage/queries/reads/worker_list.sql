@@ -1,7 +1,8 @@
 -- The workers of a tenant seen lately, newest first. Called by Catalogue.workers_page.
 -- Rides worker_by_day. $1 tenant, $2 the earliest sign of life that still counts, $3 statuses or null,
--- $4 the heartbeat before which a worker is inactive, $5 labels all of which must match (as text) or null,
--- $6 limit, $7 offset, $8/$9 the worker behind which to begin (instant, id) or null; then only those behind it count.
+-- $4 the heartbeat before which a worker is inactive, $5 labels each of which must have one of its values (as text), or
+-- null, $6 limit, $7 offset, $8/$9 the worker behind which to begin (instant, id) or null; then only those behind it
+-- count.
 with known as (
     select
         w.*,
@@ -19,7 +20,9 @@ select
 from known
 where ($3::text[] is null or known.status = any($3))
     and ($5::jsonb is null or not exists (
-        select 1 from jsonb_each_text($5) as wanted where (known.labels ->> wanted.key) is distinct from wanted.value
+        select 1
+        from jsonb_each($5) as wanted
+        where not coalesce(wanted.value ? (known.labels ->> wanted.key), false)
     ))
     and ($8::timestamptz is null or (known.created_at, known.id) < ($8, $9::uuid))
 order by known.created_at desc, known.id desc
