@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+import structlog
 
 from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.migrate import migrate
@@ -27,6 +28,9 @@ TEMPLATE = "broadaxe_template"
 #: With these, making and dropping a database takes a tenth of the time on a busy disk. A killed server loses nothing by
 #: them: the operating system has what was written.
 NO_WAIT = ("fsync", "synchronous_commit", "full_page_writes")
+
+# The default draws every local variable of every frame, which holds an event loop up for seconds.
+structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 T = TypeVar("T")
 
 

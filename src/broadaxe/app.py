@@ -27,6 +27,7 @@ from broadaxe.core.durations import US_PER_S
 from broadaxe.database import Database, no_connection
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.engine import Engine
+from broadaxe.engine.postgres_store import PostgresStore
 from broadaxe.errors import ConfigurationError, Unauthenticated
 from broadaxe.metrics import observer
 from broadaxe.rest.app import create_http_app, readdress
@@ -147,11 +148,15 @@ class App:
 
         clock = SystemClock()
         metrics = Metrics()
-        engine = Engine(
+        store = PostgresStore(
             journal_pool=journal_pool,
             pool=pool,
             node_id=_node_id(settings),
             address=settings.grpc_address,
+            with_quotas=settings.enforce_limits,
+        )
+        engine = Engine(
+            store,
             clock=clock,
             observe=observer(metrics),
             prioritise_across_queues=settings.priority_across_tasks,

@@ -17,11 +17,16 @@ from broadaxe.core.commands import (
     RunRequest,
     TriggerRuns,
 )
-from broadaxe.core.decision import Decision
+from broadaxe.core.decision import Decision, Writes
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
+from broadaxe.core.tenant import Tenant
+from broadaxe.engine.activation import Activation
 from broadaxe.engine.clock import Clock
 from broadaxe.engine.engine import Engine
+from broadaxe.engine.postgres_store import PostgresStore, PostgresTenantStore
 from broadaxe.engine.sessions import Assignment, WorkerSession
+from broadaxe.engine.subscriptions import Hub
+from broadaxe.errors import Unavailable
 from broadaxe.storage.journal import CONNECTION_SETTINGS
 from broadaxe.storage.outbox import OutboxListener
 from tests.core.world import task
@@ -35,6 +40,7 @@ class ManualClock:
 
     def __init__(self, now_us: int) -> None:
         self.us = now_us
+        self.jumps = 0
 
     def now_us(self) -> int:
         return self.us
@@ -47,6 +53,20 @@ class House:
         self.engine = engine
         self.tenant_id = tenant_id
         self.pool = pool
+
+    @property
+    def activation(self) -> Activation:
+        return self.engine._activations[self.tenant_id]
+
+    @property
+    def tenant(self) -> Tenant:
+        """Its memory, as long as it is active."""
+        assert self.activation.present is not None
+        return self.activation.present.tenant
+
+    @property
+    def hub(self) -> Hub:
+        return self.activation.streams.hub
 
     async def put(self, *tasks: TaskSpec, name: str = "flow") -> None:
         spec = WorkflowSpec(name=name, tasks=tasks or (task("a"),))
@@ -107,6 +127,32 @@ class House:
             await self.pool.execute("select pg_terminate_backend($1)", pid)
 
 
+class LosingAnswers:
+    """Commits of which nobody hears whether they were made: the first that is wanted, or as many as `times`."""
+
+    def __init__(self, is_wanted: Callable[[Writes], bool], times: int = 1) -> None:
+        self.is_wanted = is_wanted
+        self.times = times
+        self.lost = 0
+
+
+class LosingStore(PostgresStore):
+    losing: LosingAnswers
+
+    async def open(self, tenant_id: str) -> PostgresTenantStore:
+        kept = await super().open(tenant_id)
+        losing, commit = self.losing, kept.commit
+
+        async def commit_and_lose(writes: Writes) -> None:
+            await commit(writes)
+            if losing.lost < losing.times and losing.is_wanted(writes):
+                losing.lost += 1
+                raise Unavailable("the connection was lost after the commit")
+
+        kept.commit = commit_and_lose
+        return kept
+
+
 @asynccontextmanager
 async def house(
     database: str,
@@ -117,19 +163,18 @@ async def house(
     clock: Clock | None = None,
     observe: Callable[[str, Decision], None] | None = None,
     enforce_quotas: bool = False,
+    losing: LosingAnswers | None = None,
 ) -> AsyncIterator[House]:
     settings = {name: str(value) for name, value in CONNECTION_SETTINGS.items()}
     tenant_id = tenant_id or await make_tenant(pool)
     async with asyncpg.create_pool(database, min_size=1, max_size=2, server_settings=settings) as journal_pool:
-        engine = Engine(
-            journal_pool=journal_pool,
-            pool=pool,
-            node_id=node_id,
-            address="here:7077",
-            clock=clock,
-            observe=observe,
-            enforce_quotas=enforce_quotas,
+        kind = PostgresStore if losing is None else LosingStore
+        store = kind(
+            journal_pool=journal_pool, pool=pool, node_id=node_id, address="here:7077", with_quotas=enforce_quotas
         )
+        if losing is not None:
+            store.losing = losing
+        engine = Engine(store, clock=clock, observe=observe, enforce_quotas=enforce_quotas)
         await engine.start()
         try:
             yield House(engine, tenant_id, pool)

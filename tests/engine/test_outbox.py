@@ -10,6 +10,7 @@ import pytest
 from broadaxe.core.commands import CancelTasks, Outcome, PutWorkflow
 from broadaxe.core.definition import WorkflowSpec
 from broadaxe.engine import outbox as pump_module
+from broadaxe.rpc import assignments
 from broadaxe.storage import outbox as outbox_module
 from broadaxe.storage.outbox import CHANNEL
 from tests.core.world import task
@@ -47,7 +48,7 @@ async def test_a_committed_run_reaches_the_worker_and_a_rolled_back_one_does_not
                 assert nothing_waits(session)
         assignment = await assigned(session)
         assert assignment.attempt.run_id == run_id
-        assert '"input":{"n": 1}' in assignment.payload
+        assert '"input":{"n": 1}' in assignments.payload(assignment)
         assert await home.count("run") == 1
         assert await home.count("outbox") == 0
         # The id is good for every call, as any other.
@@ -142,7 +143,7 @@ async def test_two_tenants_do_not_get_each_others_runs(database: str, pool: asyn
                 for each in (home, other):
                     await enqueue(connection, each.tenant_id, f'{{"mine": "{each.tenant_id}", "n": {n}}}')
         for tenant_id, session in sessions.items():
-            payloads = [(await assigned(session)).payload for _ in range(3)]
+            payloads = [assignments.payload(await assigned(session)) for _ in range(3)]
             assert all(f'"mine": "{tenant_id}"' in payload for payload in payloads)
             assert nothing_waits(session)
 
@@ -211,7 +212,7 @@ async def test_another_node_takes_the_outbox_of_a_tenant_whose_owner_died(databa
         "update broadaxe.lease set node_id = $1, expires_at = clock_timestamp() + interval '1 second'", OTHER_NODE
     )
     async with listening_house(database, pool, tenant_id=home.tenant_id, observe=seen) as second:
-        second.engine._lease_ttl_s = 0.5
+        second.engine._wake_again_after_s = 0.5
         run_id = await enqueue(pool, home.tenant_id)
         assert await seen.next_runs(1) == [run_id]
 
@@ -235,7 +236,7 @@ async def test_notifications_of_strangers_do_no_harm(database: str, pool: asyncp
             await pool.execute("select pg_notify($1, $2)", CHANNEL, payload)
         run_id = await enqueue(pool, home.tenant_id)
         assert await seen.next_runs(1) == [run_id]
-        assert list(home.engine._tenants) == [home.tenant_id]
+        assert home.engine.tenants_in_memory() == [home.tenant_id]
 
 
 async def test_the_stop_leaves_what_it_did_not_do(database: str, pool: asyncpg.Pool) -> None:

@@ -11,14 +11,20 @@ class Clock(Protocol):
         """Microseconds since the Unix epoch."""
         ...
 
+    @property
+    def jumps(self) -> int:
+        """How often the wall clock was seen to jump forward."""
+        ...
+
 
 class SystemClock:
     """The machine's wall clock, never stepping back within a process."""
 
-    __slots__ = ("_last_us",)
+    __slots__ = ("_last_us", "jumps")
 
     def __init__(self) -> None:
         self._last_us = 0
+        self.jumps = 0
 
     def now_us(self) -> int:
         self._last_us = max(self._last_us, time.time_ns() // 1000)

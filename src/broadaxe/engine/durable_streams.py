@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from broadaxe.core.commands import Command
 from broadaxe.core.decision import DurableAnswer
 
 ITEMS_MAX: Final = 100_000
@@ -37,6 +38,10 @@ class DurableStream:
         self._items: deque[Answer] = deque()
         self._wake = asyncio.Event()
         self._is_closed = False
+
+    def announcement(self) -> list[Command]:
+        """What a tenant that was loaded anew has to be told of this stream."""
+        return []
 
     def put(self, answer: Answer) -> None:
         if self._is_closed:

@@ -22,9 +22,10 @@ from typing import Final, Protocol
 import structlog
 
 from broadaxe.core.commands import Command, EventRequest, RefusedRequest, Reply, RunRequest, TakeOutbox
-from broadaxe.engine.actor import Undecided
-from broadaxe.errors import BroadaxeError
-from broadaxe.storage.outbox import DATABASE_AWAY, Outbox, OutboxPage
+from broadaxe.engine.actor import Broken
+from broadaxe.engine.store import Store
+from broadaxe.errors import Unavailable
+from broadaxe.storage.outbox import OutboxPage
 
 #: Transactions remembered one by one. With more of them everything is read, which is cheaper then.
 TOLD_MAX: Final = 10_000
@@ -85,9 +86,9 @@ def _id(request: RunRequest | EventRequest) -> str:
 
 
 class OutboxPump:
-    def __init__(self, tenant_id: str, outbox: Outbox, suspects: Suspects, submit: Submit) -> None:
+    def __init__(self, tenant_id: str, store: Store, suspects: Suspects, submit: Submit) -> None:
         self._tenant_id = tenant_id
-        self._outbox = outbox
+        self._store = store
         self._suspects = suspects
         self._submit = submit
         self._told: dict[int, int] = {}
@@ -134,13 +135,18 @@ class OutboxPump:
                         await self._take_everything()
                     else:
                         await self._take_told()
-                except DATABASE_AWAY as error:
+                except Unavailable as error:
                     _log.warning("the outbox could not be read; trying again", tenant=self._tenant_id, error=str(error))
-                    self._is_unsure = True
-                    await asyncio.sleep(READ_AGAIN_AFTER_S)
-        except (BroadaxeError, Undecided):
-            # The actor broke or stops. What was not done is still in the outbox.
-            self._is_closed = True
+                except Broken:
+                    # What was not done is still in the outbox, and whoever activates the tenant again reads it.
+                    self._is_closed = True
+                    return
+                except Exception:
+                    _log.exception("the outbox was not done; trying again", tenant=self._tenant_id)
+                else:
+                    continue
+                self._is_unsure = True
+                await asyncio.sleep(READ_AGAIN_AFTER_S)
         finally:
             self._task = None
 
@@ -150,7 +156,7 @@ class OutboxPump:
         self._told.clear()
         after = (0, 0)
         while True:
-            page = await self._outbox.waiting(self._tenant_id, after)
+            page = await self._store.outbox_waiting(self._tenant_id, after)
             await self._take(page)
             if page.is_last:
                 return
@@ -158,7 +164,7 @@ class OutboxPump:
 
     async def _take_told(self) -> None:
         transactions = dict(list(self._told.items())[:READ_TRANSACTIONS_MAX])
-        page = await self._outbox.told(self._tenant_id, transactions)
+        page = await self._store.outbox_told(self._tenant_id, transactions)
         await self._take(page)
         transaction, position = page.last
         for read in transactions:

@@ -14,18 +14,20 @@ import msgspec
 from broadaxe.core.decision import CancelAttempt, StartAttempt, StartBatch
 
 
-class Assignment(msgspec.Struct, frozen=True, gc=False):
-    """An attempt with the payload its worker gets (JSON text)."""
+class Assignment(msgspec.Struct, frozen=True):
+    """An attempt with what its worker needs for it: JSON texts, as they were received."""
 
     attempt: StartAttempt
-    payload: str
+    run_input: str
+    outputs: dict[str, str]
+    """Outputs of its parents by task id; a parent without one is absent."""
 
 
 class BatchAssignment(msgspec.Struct, frozen=True):
-    """Attempts that go to their worker as one batch, with the payload of them all (a JSON object by task id)."""
+    """Attempts that go to their worker as one batch."""
 
     batch: StartBatch
-    payload: str
+    items: tuple[Assignment, ...]
 
 
 Outgoing = Assignment | BatchAssignment | CancelAttempt
@@ -59,6 +61,11 @@ class WorkerSession:
             self._wake.clear()
             await self._wake.wait()
         return None if self._closed else self._items.popleft()
+
+    def move_to(self, other: WorkerSession) -> None:
+        """What is in this session is sent on another one of the same worker instead."""
+        while self._items:
+            other.put(self._items.popleft())
 
     def close(self) -> list[StartAttempt]:
         """Ends the session; returns the attempts that were not taken from it."""

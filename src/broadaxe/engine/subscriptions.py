@@ -92,6 +92,7 @@ class ResultSubscription:
         for run_id in self.awaited:
             self._hub._stop_waiting(run_id, self)
         self.awaited.clear()
+        self._hub._results.discard(self)
 
 
 class LiveKind(StrEnum):
@@ -182,19 +183,28 @@ class Hub:
         self._find_active = find_active
         self._is_live = is_live
         self._now_us = now_us
+        self._results: set[ResultSubscription] = set()
+        """Those that are open."""
         self._waiting: dict[str, set[ResultSubscription]] = {}
         self._to_look_up: set[str] = set()
         self._looking: asyncio.Task[None] | None = None
         self._by_run: dict[str, set[EventSubscription]] = {}
-        self._by_metadata: dict[tuple[str, str], set[EventSubscription]] = {}
+        self._by_metadata: dict[str, dict[str, set[EventSubscription]]] = {}
+        """By key, then by value."""
         self._orders: dict[str, _ChunkOrder] = {}
         self._held_chars = 0
         self._refilling: set[asyncio.Task[None]] = set()
 
     # Results -------------------------------------------------------------------------------------------------------
 
+    def is_followed(self) -> bool:
+        """Whether anybody waits for results, may, or follows events."""
+        return bool(self._results or self._by_run or self._by_metadata)
+
     def results(self) -> ResultSubscription:
-        return ResultSubscription(self)
+        subscription = ResultSubscription(self)
+        self._results.add(subscription)
+        return subscription
 
     def has_waiter(self, run_id: str) -> bool:
         return run_id in self._waiting
@@ -216,11 +226,17 @@ class Hub:
                 del self._waiting[run_id]
 
     def look_again(self) -> None:
-        """Looks at the tables for every run somebody follows and that is not live: call after the tenant was loaded
-        anew, because what the last batch before that had to tell may never have been told."""
+        """Call after the tenant was loaded anew: what the last batch before that had to tell may never have been told.
+        The tables are asked for every run somebody follows and that is not live, and for runs with followed metadata
+        that nobody was told of."""
+        for run_id, subscriptions in self._by_run.items():
+            if self._is_live(run_id):
+                for subscription in subscriptions:
+                    subscription.appeared.set()
         followed = {*self._waiting, *self._by_run}
-        for group in self._by_metadata.values():
-            followed.update(*(subscription.active_runs for subscription in group))
+        for subscription in self._metadata_subscriptions():
+            followed |= subscription.active_runs
+            self._start_refill(subscription)
         self._want_look_up([run_id for run_id in followed if not self._is_live(run_id)])
 
     def _want_look_up(self, run_ids: list[str]) -> None:
@@ -250,10 +266,9 @@ class Hub:
         event = LiveEvent(LiveKind.FINISHED, run_id, run_id, self._now_us(), status=status, is_last=True)
         for subscription in self._by_run.pop(run_id, ()):
             subscription.deliver(event)
-        for group in self._by_metadata.values():
-            for subscription in group:
-                if run_id in subscription.active_runs:
-                    self._run_ended(subscription, event)
+        for subscription in self._metadata_subscriptions():
+            if run_id in subscription.active_runs:
+                self._run_ended(subscription, event)
 
     async def close(self) -> None:
         """Ends what runs in the background."""
@@ -273,7 +288,7 @@ class Hub:
         """Follows every run whose metadata has `key` = `value`, those that run already included."""
         subscription = EventSubscription((key, value))
         # Registered first and looked up second, so that no run falls between the two.
-        self._by_metadata.setdefault((key, value), set()).add(subscription)
+        self._by_metadata.setdefault(key, {}).setdefault(value, set()).add(subscription)
         try:
             await self._find_more(subscription, key, value)
         except BaseException:
@@ -299,6 +314,9 @@ class Hub:
         if earlier is not None:
             subscription.deliver(msgspec.structs.replace(earlier, is_last=False))
             return
+        self._start_refill(subscription)
+
+    def _start_refill(self, subscription: EventSubscription) -> None:
         refilling = asyncio.create_task(self._refill(subscription), name="look for more runs to follow")
         self._refilling.add(refilling)
         refilling.add_done_callback(self._refilling.discard)
@@ -321,7 +339,11 @@ class Hub:
         if subscription.lost:
             _log.info("a subscriber that reads slowly lost events", lost=subscription.lost)
         _discard(self._by_run, subscription)
-        _discard(self._by_metadata, subscription)
+        if subscription.metadata is not None:
+            key, _ = subscription.metadata
+            _discard(self._by_metadata.get(key, {}), subscription)
+            if not self._by_metadata.get(key):
+                self._by_metadata.pop(key, None)
 
     def is_watched(self, run_id: str) -> bool:
         return run_id in self._by_run or bool(self._by_metadata)
@@ -425,10 +447,20 @@ class Hub:
                 subscription.deliver(event)
 
     def _metadata_watchers(self, metadata: str | None) -> list[EventSubscription]:
+        """Who follows a run with this metadata. The text is decoded once, however many follow."""
+        watchers: list[EventSubscription] = []
+        if metadata:
+            for key, found in msgspec.json.decode(metadata, type=dict[str, Any]).items():
+                values = self._by_metadata.get(key)
+                if values and found is not None:
+                    watchers += values.get(_as_text(found), ())
+        return watchers
+
+    def _metadata_subscriptions(self) -> list[EventSubscription]:
         return [
             subscription
-            for (key, value), subscriptions in self._by_metadata.items()
-            if metadata_has(metadata, key, value)
+            for values in self._by_metadata.values()
+            for subscriptions in values.values()
             for subscription in subscriptions
         ]
 
@@ -443,12 +475,6 @@ def _discard(watchers: dict[_KeyT, set[EventSubscription]], subscription: EventS
             del watchers[key]
 
 
-def metadata_has(metadata: str | None, key: str, value: str) -> bool:
-    """Whether a metadata text has `key` with `value`, compared as text."""
-    if not metadata:
-        return False
-    decoded = msgspec.json.decode(metadata, type=dict[str, Any])
-    found = decoded.get(key)
-    if found is None:
-        return False
-    return (found if isinstance(found, str) else msgspec.json.encode(found).decode()) == value
+def _as_text(found: object) -> str:
+    """A value of metadata as followers write it."""
+    return found if isinstance(found, str) else msgspec.json.encode(found).decode()

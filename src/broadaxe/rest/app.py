@@ -19,11 +19,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from broadaxe.engine.port import EnginePort
 from broadaxe.errors import BroadaxeError, InvalidArgument, Unavailable
 from broadaxe.rest.api_description import describe, operation_id
 from broadaxe.rest.api_reference import ApiReference
 from broadaxe.rest.attempts import Attempts
-from broadaxe.rest.context import Context, EnginePort, HttpSettings
+from broadaxe.rest.context import Context, HttpSettings
 from broadaxe.rest.dashboard_site import DashboardSite
 from broadaxe.rest.docs_site import DocsSite
 from broadaxe.rest.gate import Gate

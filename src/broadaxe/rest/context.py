@@ -1,18 +1,18 @@
 """What the HTTP edge is given: its settings, the pool, the engine and the verifier of tokens.
 
-Owns nothing. The engine is reached through `EnginePort` only, so that this package never imports `engine/`.
+Owns nothing. The engine is reached through its port only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Protocol, cast
+from typing import Annotated, cast
 
 import asyncpg
 from fastapi import Depends, Request
 
-from broadaxe.core.commands import Command, Reply
+from broadaxe.engine.port import EnginePort
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.durable_reads import DurableReads
@@ -22,15 +22,7 @@ from broadaxe.storage.reads import Reads
 from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.webhooks import Webhooks
 
-__all__ = ["Context", "ContextDep", "EnginePort", "HttpSettings"]
-
-
-class EnginePort(Protocol):
-    """The engine as the HTTP edge needs it. A reply means that the command is committed."""
-
-    async def submit(self, tenant_id: str, command: Command) -> Reply: ...
-
-    def is_ready(self) -> bool: ...
+__all__ = ["Context", "ContextDep", "HttpSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from broadaxe.core.tracing import traced_metadata
 from broadaxe.engine.durable_streams import Answer
 from broadaxe.engine.sessions import Assignment, BatchAssignment, Outgoing
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
+from broadaxe.rpc import assignments
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
 from broadaxe.rpc._gen import durable_pb2 as durable
 from broadaxe.rpc.transport import SEND_SIZE_BYTES_MAX
@@ -71,7 +72,7 @@ def _start_batch(tenant_id: str, item: BatchAssignment) -> pb.AssignedAction:
         tenant_id=tenant_id,
         action_id=batch.action_id,
         action_type=pb.START_BATCH,
-        action_payload=item.payload,
+        action_payload=assignments.batch_payload(item),
         batch_id=batch.batch_id,
         batch_size=size,
         batch_key=batch.key,
@@ -95,7 +96,7 @@ def _start(tenant_id: str, item: Assignment) -> pb.AssignedAction:
         task_run_external_id=attempt.task_id,
         action_id=attempt.action_id,
         action_type=pb.START_STEP_RUN,
-        action_payload=item.payload,
+        action_payload=assignments.payload(item),
         task_name=attempt.task_name,
         retry_count=attempt.retry_count,
         priority=attempt.priority,
@@ -126,7 +127,7 @@ def _ask_for_key(tenant_id: str, item: Assignment) -> pb.AssignedAction:
         get_group_key_run_id=key_run_id(attempt.task_id, attempt.retry_count),
         action_id=attempt.action_id,
         action_type=pb.START_GET_GROUP_KEY,
-        action_payload=item.payload,
+        action_payload=assignments.payload(item),
         retry_count=attempt.retry_count,
     )
 

@@ -135,7 +135,7 @@ class Call:
     path: str
     metadata: Metadata
     peer: str
-    """The caller's address as the carrier knows it; for logs only."""
+    """The caller's address as the carrier knows it: what tells one connection from another."""
     principal: Principal
     draining: asyncio.Event
     """Set once, when the carrier begins to stop."""

@@ -23,7 +23,7 @@ from broadaxe.core.commands import (
 )
 from broadaxe.core.definition import KEY_TASK_NAME
 from broadaxe.core.lifecycle import SHOWN_AS, TERMINAL, TERMINAL_RUN, RunStatus, TaskStatus
-from broadaxe.engine.engine import Engine
+from broadaxe.engine.port import EnginePort
 from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rpc import inbound
 from broadaxe.rpc._gen import admin_pb2 as pb
@@ -44,7 +44,7 @@ _STATUS: Final = {
 
 
 class AdminService:
-    def __init__(self, engine: Engine, reads: Reads) -> None:
+    def __init__(self, engine: EnginePort, reads: Reads) -> None:
         self._engine = engine
         self._reads = reads
 
@@ -75,7 +75,9 @@ class AdminService:
     async def put_workflow(
         self, request: pb.CreateWorkflowVersionRequest, call: Call
     ) -> pb.CreateWorkflowVersionResponse:
-        reply = await self._engine.submit(call.principal.tenant_id, PutWorkflow(inbound.workflow_spec(request)))
+        reply = await self._engine.submit(
+            call.principal.tenant_id, PutWorkflow(inbound.workflow_spec(request)), client=call.peer
+        )
         assert isinstance(reply, PutWorkflowReply)
         return pb.CreateWorkflowVersionResponse(id=reply.version_id, workflow_id=reply.workflow_id)
 
@@ -120,7 +122,7 @@ class AdminService:
         """Starts a durable task that is over anew, on a branch of its own."""
         task_id = inbound.uuid_text(request.task_external_id, field="task_external_id")
         fork = await self._engine.submit(
-            call.principal.tenant_id, BranchTask(task_id, request.node_id, request.branch_id)
+            call.principal.tenant_id, BranchTask(task_id, request.node_id, request.branch_id), client=call.peer
         )
         assert isinstance(fork, EntryRef)
         return pb.BranchDurableTaskResponse(
@@ -132,7 +134,7 @@ class AdminService:
     ) -> list[str]:
         affected: list[str] = []
         for part in in_parts(ids):
-            reply = await self._engine.submit(call.principal.tenant_id, command(part))
+            reply = await self._engine.submit(call.principal.tenant_id, command(part), client=call.peer)
             assert isinstance(reply, tuple)
             affected += map(str, reply)
         return affected

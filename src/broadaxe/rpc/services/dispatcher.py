@@ -26,7 +26,7 @@ from broadaxe.core.durations import US_PER_MS, parse_duration
 from broadaxe.core.lifecycle import TERMINAL_RUN
 from broadaxe.core.metadata import has_nul
 from broadaxe.engine.clock import Clock
-from broadaxe.engine.engine import Engine
+from broadaxe.engine.port import EnginePort
 from broadaxe.engine.subscriptions import EventSubscription
 from broadaxe.errors import BroadaxeError, InvalidArgument, NotFound
 from broadaxe.rpc import inbound, outbound
@@ -60,7 +60,7 @@ _log = structlog.get_logger(__name__)
 
 
 class DispatcherService:
-    def __init__(self, engine: Engine, reads: Reads, clock: Clock) -> None:
+    def __init__(self, engine: EnginePort, reads: Reads, clock: Clock) -> None:
         self._engine = engine
         self._reads = reads
         self._clock = clock
@@ -118,6 +118,7 @@ class DispatcherService:
                 inbound.labels(request.labels),
                 _runtime(request.runtime_info) if request.HasField("runtime_info") else {},
             ),
+            client=call.peer,
         )
         assert isinstance(worker_id, str)
         return pb.WorkerRegisterResponse(
@@ -150,7 +151,7 @@ class DispatcherService:
             while True:
                 await asyncio.sleep(LISTEN_HEARTBEAT_S)
                 try:
-                    await self._engine.submit(call.principal.tenant_id, Heartbeat(worker_id))
+                    await self._engine.submit(call.principal.tenant_id, Heartbeat(worker_id), client=call.peer)
                 except BroadaxeError as error:
                     # One beat that is refused says nothing of the next: the stream is open, so the worker lives.
                     _log.debug("a beat of an open stream was refused", worker=worker_id, error=str(error))
@@ -165,13 +166,13 @@ class DispatcherService:
 
     async def heartbeat(self, request: pb.HeartbeatRequest, call: Call) -> pb.HeartbeatResponse:
         worker_id = inbound.uuid_text(request.worker_id, field="worker_id")
-        await self._engine.submit(call.principal.tenant_id, Heartbeat(worker_id))
+        await self._engine.submit(call.principal.tenant_id, Heartbeat(worker_id), client=call.peer)
         return pb.HeartbeatResponse()
 
     async def unsubscribe(self, request: pb.WorkerUnsubscribeRequest, call: Call) -> pb.WorkerUnsubscribeResponse:
         tenant_id = call.principal.tenant_id
         worker_id = inbound.uuid_text(request.worker_id, field="worker_id")
-        await self._engine.submit(tenant_id, UnregisterWorker(worker_id))
+        await self._engine.submit(tenant_id, UnregisterWorker(worker_id), client=call.peer)
         self._engine.end_sessions(tenant_id, worker_id)
         return pb.WorkerUnsubscribeResponse(tenant_id=tenant_id, worker_id=worker_id)
 
@@ -179,7 +180,9 @@ class DispatcherService:
         tenant_id = call.principal.tenant_id
         worker_id = inbound.uuid_text(request.worker_id, field="worker_id")
         inbound.refuse_nul(request)
-        await self._engine.submit(tenant_id, PutWorkerLabels(worker_id, inbound.labels(request.labels)))
+        await self._engine.submit(
+            tenant_id, PutWorkerLabels(worker_id, inbound.labels(request.labels)), client=call.peer
+        )
         return pb.UpsertWorkerLabelsResponse(tenant_id=tenant_id, worker_id=worker_id)
 
     # Attempts ------------------------------------------------------------------------------------------------------
@@ -189,7 +192,7 @@ class DispatcherService:
         tenant_id = call.principal.tenant_id
         command = _report(request)
         if command is not None:
-            await self._engine.submit(tenant_id, command)
+            await self._engine.submit(tenant_id, command, client=call.peer)
         return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
 
     async def report_batch(self, request: pb.BatchActionEvent, call: Call) -> pb.ActionEventResponse:
@@ -202,25 +205,27 @@ class DispatcherService:
         if request.items:
             batch_id = inbound.uuid_text(request.batch_id, field="batch_id") if request.batch_id else None
             commands = [_item_report(request, item, batch_id) for item in request.items]
-            await asyncio.gather(*(self._engine.submit(tenant_id, command) for command in commands))
+            await asyncio.gather(*(self._engine.submit(tenant_id, command, client=call.peer) for command in commands))
         return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
 
     async def report_key(self, request: pb.GroupKeyActionEvent, call: Call) -> pb.ActionEventResponse:
         """The answer to the question for a run's group key, from the older SDKs (grpc specification 5.4)."""
         tenant_id = call.principal.tenant_id
-        await self._engine.submit(tenant_id, _key_report(request))
+        await self._engine.submit(tenant_id, _key_report(request), client=call.peer)
         return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
 
     async def refresh_timeout(self, request: pb.RefreshTimeoutRequest, call: Call) -> pb.RefreshTimeoutResponse:
         task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
         by_us = parse_duration(request.increment_timeout_by, field="increment_timeout_by")
-        due_at_us = await self._engine.submit(call.principal.tenant_id, RefreshTimeout(task_id, by_us))
+        due_at_us = await self._engine.submit(
+            call.principal.tenant_id, RefreshTimeout(task_id, by_us), client=call.peer
+        )
         assert isinstance(due_at_us, int)
         return pb.RefreshTimeoutResponse(timeout_at=outbound.timestamp(due_at_us))
 
     async def release_slot(self, request: pb.ReleaseSlotRequest, call: Call) -> pb.ReleaseSlotResponse:
         task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
-        await self._engine.submit(call.principal.tenant_id, ReleaseSlot(task_id))
+        await self._engine.submit(call.principal.tenant_id, ReleaseSlot(task_id), client=call.peer)
         return pb.ReleaseSlotResponse()
 
     async def put_overrides(self, request: pb.OverridesData, call: Call) -> pb.OverridesDataResponse:

@@ -27,7 +27,7 @@ from broadaxe.core.commands import (
 )
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.engine.durable_streams import DurableStream
-from broadaxe.engine.engine import Engine
+from broadaxe.engine.port import EnginePort
 from broadaxe.errors import BroadaxeError, InvalidArgument
 from broadaxe.rpc import inbound, outbound
 from broadaxe.rpc._gen import durable_pb2 as pb
@@ -41,7 +41,7 @@ SIGNAL_KEY_LENGTH_MAX: Final = 1_000
 
 
 class DurableService:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EnginePort) -> None:
         self._engine = engine
 
     def methods(self) -> list[Method]:
@@ -67,7 +67,7 @@ class DurableService:
     async def durable_task(
         self, requests: AsyncIterator[pb.DurableTaskRequest], call: Call, send: Send[pb.DurableTaskResponse]
     ) -> None:
-        conversation = _Conversation(self._engine, call.principal.tenant_id, send)
+        conversation = _Conversation(self._engine, call.principal.tenant_id, call.peer, send)
         stream = await self._engine.open_durable_stream(call.principal.tenant_id)
         try:
             reading = asyncio.create_task(conversation.read(requests, stream))
@@ -84,7 +84,7 @@ class DurableService:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
         finally:
-            self._engine.close_durable_stream(stream)
+            self._engine.close_durable_stream(call.principal.tenant_id, stream)
 
     async def register_signal(
         self, request: pb.RegisterDurableEventRequest, call: Call
@@ -94,7 +94,9 @@ class DurableService:
             raise InvalidArgument(f"between 1 and {SIGNAL_KEY_LENGTH_MAX} characters", field="signal_key")
         inbound.refuse_nul(request)
         conditions = inbound.wait_conditions(request.conditions, field="conditions")
-        await self._engine.submit(call.principal.tenant_id, RegisterSignal(task_id, request.signal_key, conditions))
+        await self._engine.submit(
+            call.principal.tenant_id, RegisterSignal(task_id, request.signal_key, conditions), client=call.peer
+        )
         return pb.RegisterDurableEventResponse()
 
     async def listen_for_signals(
@@ -137,8 +139,9 @@ class DurableService:
 class _Conversation:
     """One open `DurableTask` stream."""
 
-    def __init__(self, engine: Engine, tenant_id: str, send: Send[pb.DurableTaskResponse]) -> None:
+    def __init__(self, engine: EnginePort, tenant_id: str, client: str, send: Send[pb.DurableTaskResponse]) -> None:
         self._engine = engine
+        self._client = client
         self._tenant_id = tenant_id
         self._send = send
         # Sends of one call must not overlap.
@@ -152,7 +155,7 @@ class _Conversation:
 
         async def submit(request: pb.DurableTaskRequest, command: Command) -> None:
             try:
-                await self._engine.submit(self._tenant_id, command)
+                await self._engine.submit(self._tenant_id, command, client=self._client)
             except BroadaxeError as error:
                 if error.retryable:
                     if not failed.done():

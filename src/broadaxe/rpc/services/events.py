@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from broadaxe.core.commands import EventRequest, PushedEvent, PushEvents
 from broadaxe.core.triggers import BULK_MAX
-from broadaxe.engine.engine import Engine
+from broadaxe.engine.port import EnginePort
 from broadaxe.errors import InvalidArgument
 from broadaxe.rpc import inbound, outbound
 from broadaxe.rpc._gen import events_pb2 as pb
@@ -21,7 +21,7 @@ _LEVELS: Final = {"WARNING": "WARN", "CRITICAL": "ERROR", "FATAL": "ERROR", "TRA
 
 
 class EventsService:
-    def __init__(self, engine: Engine, logs: LogStore) -> None:
+    def __init__(self, engine: EnginePort, logs: LogStore) -> None:
         self._engine = engine
         self._logs = logs
 
@@ -39,7 +39,7 @@ class EventsService:
         ]
 
     async def push(self, request: pb.PushEventRequest, call: Call) -> pb.Event:
-        (event,) = await self._push(call.principal.tenant_id, (_event_request(request, ""),))
+        (event,) = await self._push(call, (_event_request(request, ""),))
         return event
 
     async def bulk_push(self, request: pb.BulkPushEventRequest, call: Call) -> pb.Events:
@@ -48,10 +48,11 @@ class EventsService:
                 f"between 1 and {BULK_MAX} events in one request, not {len(request.events)}", field="events"
             )
         requests = tuple(_event_request(event, f"events[{position}].") for position, event in enumerate(request.events))
-        return pb.Events(events=await self._push(call.principal.tenant_id, requests))
+        return pb.Events(events=await self._push(call, requests))
 
-    async def _push(self, tenant_id: str, requests: tuple[EventRequest, ...]) -> list[pb.Event]:
-        pushed = await self._engine.submit(tenant_id, PushEvents(requests))
+    async def _push(self, call: Call, requests: tuple[EventRequest, ...]) -> list[pb.Event]:
+        tenant_id = call.principal.tenant_id
+        pushed = await self._engine.submit(tenant_id, PushEvents(requests), client=call.peer)
         assert isinstance(pushed, tuple)
         events: list[pb.Event] = []
         for request, stored in zip(requests, pushed, strict=True):

@@ -12,7 +12,7 @@ from broadaxe.core.commands import (
     TriggerRuns,
 )
 from broadaxe.core.triggers import BULK_MAX
-from broadaxe.engine.engine import Engine
+from broadaxe.engine.port import EnginePort
 from broadaxe.errors import IdempotencyCollision, InvalidArgument
 from broadaxe.rpc import inbound, inbound_v0, outbound
 from broadaxe.rpc._gen import workflows_pb2 as pb
@@ -23,7 +23,7 @@ from broadaxe.rpc.transport import Call, Method, unary
 
 
 class WorkflowService:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EnginePort) -> None:
         self._engine = engine
 
     def methods(self) -> list[Method]:
@@ -51,7 +51,7 @@ class WorkflowService:
     async def put_workflow(self, request: pb.PutWorkflowRequest, call: Call) -> pb.WorkflowVersion:
         """A definition in the old form. The answer is complete, though no SDK is known to read it."""
         spec = inbound_v0.workflow_spec(request.opts)
-        reply = await self._engine.submit(call.principal.tenant_id, PutWorkflow(spec))
+        reply = await self._engine.submit(call.principal.tenant_id, PutWorkflow(spec), client=call.peer)
         assert isinstance(reply, PutWorkflowReply)
         put_at = outbound.timestamp(reply.created_at_us)
         return pb.WorkflowVersion(
@@ -65,7 +65,7 @@ class WorkflowService:
 
     async def trigger(self, request: TriggerWorkflowRequest, call: Call) -> pb.TriggerWorkflowResponse:
         command = TriggerRuns((inbound.run_request(request),))
-        (run_id,) = _run_ids(await self._engine.submit(call.principal.tenant_id, command))
+        (run_id,) = _run_ids(await self._engine.submit(call.principal.tenant_id, command, client=call.peer))
         return pb.TriggerWorkflowResponse(workflow_run_id=run_id)
 
     async def bulk_trigger(self, request: pb.BulkTriggerWorkflowRequest, call: Call) -> pb.BulkTriggerWorkflowResponse:
@@ -78,13 +78,15 @@ class WorkflowService:
             for position, item in enumerate(request.workflows)
         )
         try:
-            run_ids = _run_ids(await self._engine.submit(call.principal.tenant_id, TriggerRuns(requests)))
+            run_ids = _run_ids(
+                await self._engine.submit(call.principal.tenant_id, TriggerRuns(requests), client=call.peer)
+            )
         except IdempotencyCollision as collision:
             raise bulk_idempotency_collision(collision.started, collision.collisions) from None
         return pb.BulkTriggerWorkflowResponse(workflow_run_ids=run_ids)
 
     async def schedule(self, request: pb.ScheduleWorkflowRequest, call: Call) -> pb.WorkflowVersion:
-        reply = await self._engine.submit(call.principal.tenant_id, inbound.schedule_runs(request))
+        reply = await self._engine.submit(call.principal.tenant_id, inbound.schedule_runs(request), client=call.peer)
         assert isinstance(reply, Scheduled)
         return pb.WorkflowVersion(
             id=reply.version_id,
@@ -102,12 +104,16 @@ class WorkflowService:
     async def put_rate_limit(self, request: pb.PutRateLimitRequest, call: Call) -> pb.PutRateLimitResponse:
         window_us = inbound.WINDOW_US.get(request.duration, inbound.WINDOW_US[RateLimitDuration.MINUTE])
         key = inbound.plain_text(request.key, field="key")
-        await self._engine.submit(call.principal.tenant_id, PutRateLimit(key, request.limit, window_us))
+        await self._engine.submit(
+            call.principal.tenant_id, PutRateLimit(key, request.limit, window_us), client=call.peer
+        )
         return pb.PutRateLimitResponse()
 
     async def pause_rate_limit(self, request: pb.PauseRateLimitRequest, call: Call) -> pb.PauseRateLimitResponse:
         until_us = inbound.instant_us(request.paused_until, field="paused_until")
-        in_force_us = await self._engine.submit(call.principal.tenant_id, PauseRateLimit(request.key, until_us))
+        in_force_us = await self._engine.submit(
+            call.principal.tenant_id, PauseRateLimit(request.key, until_us), client=call.peer
+        )
         assert isinstance(in_force_us, int)
         return pb.PauseRateLimitResponse(paused_until=outbound.timestamp(in_force_us))
 

@@ -1,0 +1,88 @@
+"""What edges may ask of an engine.
+
+The local engine is one implementation; another one may forward over a wire, so everything here is frozen records in,
+and records or streams of records out. Refuses sockets, JSON and SQL.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from broadaxe.core.commands import Command, Reply
+from broadaxe.engine.durable_streams import DurableStream, SignalSubscription
+from broadaxe.engine.sessions import WorkerSession
+from broadaxe.engine.subscriptions import EventSubscription, ResultSubscription
+
+__all__ = ["EnginePort"]
+
+
+class EnginePort(Protocol):
+    """An answer means that what it says is committed. Every method may raise Unavailable: the tenant is neither in
+    memory nor to be had within `activation.HOLD_S`.
+
+    Streams are closed by whoever opened them. They outlive the tenant's memory (`streams.py`).
+    """
+
+    def is_ready(self) -> bool:
+        """Whether calls are taken."""
+        ...
+
+    async def submit(self, tenant_id: str, command: Command, *, client: str = "") -> Reply:
+        """The reply to a command. `client` names the connection it came over: clients of a tenant take turns, and each
+        one's own commands are decided in their order. Raises the command's error; ResourceExhausted when too much is
+        under way."""
+        ...
+
+    async def open_session(self, tenant_id: str, worker_id: str) -> WorkerSession:
+        """An assignment stream of a worker; a newer one replaces it. NotFound for an unknown worker."""
+        ...
+
+    def close_session(self, tenant_id: str, session: WorkerSession) -> None:
+        """What it had not sent goes back to the queue."""
+        ...
+
+    def end_sessions(self, tenant_id: str, worker_id: str) -> None:
+        """The worker said goodbye: its stream ends."""
+        ...
+
+    async def open_durable_stream(self, tenant_id: str) -> DurableStream:
+        """A stream for what durable tasks of one worker are answered. Its number goes with their requests."""
+        ...
+
+    def close_durable_stream(self, tenant_id: str, stream: DurableStream) -> None: ...
+
+    async def listen_for_signals(self, tenant_id: str) -> SignalSubscription:
+        """Ask with `want_signal`, give back with `stop_listening`."""
+        ...
+
+    async def want_signal(self, tenant_id: str, subscription: SignalSubscription, task_id: str, key: str) -> None:
+        """Told once when it fires, at once if it has."""
+        ...
+
+    def stop_listening(self, tenant_id: str, subscription: SignalSubscription) -> None: ...
+
+    async def results(self, tenant_id: str) -> ResultSubscription:
+        """Outcomes of runs as they finish."""
+        ...
+
+    async def watch_run(self, tenant_id: str, run_id: str) -> EventSubscription:
+        """Live events of a run, whether or not it exists yet."""
+        ...
+
+    async def watch_metadata(self, tenant_id: str, key: str, value: str) -> EventSubscription:
+        """Live events of every run whose metadata has `key` = `value`."""
+        ...
+
+    def unwatch(self, tenant_id: str, subscription: EventSubscription) -> None: ...
+
+    async def is_live(self, tenant_id: str, run_or_task_id: str) -> bool:
+        """Whether the run or task is known and not finished."""
+        ...
+
+    async def put_chunk(self, tenant_id: str, task_id: str, text: str, index: int | None) -> None:
+        """A piece of a running task's stream. NotFound for an unknown task; dropped if it has finished."""
+        ...
+
+    async def check_task(self, tenant_id: str, task_id: str) -> None:
+        """NotFound unless the task exists, live or finished."""
+        ...

@@ -1,0 +1,179 @@
+"""The engine's store on PostgreSQL: leases, journal, loader, payloads, reads, behind one way to say "away".
+
+Owns the translation of the driver's errors into Unavailable. Refuses everything else: what the statements are is the
+business of `storage/`, who owns a tenant that of `cluster/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+import asyncpg
+
+from broadaxe.cluster.leases import LEASE_TTL_S, Leases
+from broadaxe.core.commands import Resource
+from broadaxe.core.decision import Writes
+from broadaxe.core.tenant import Loaded, Missing
+from broadaxe.engine.store import DurableResult, EntryPlace
+from broadaxe.engine.subscriptions import RunOutcome, TaskOutcome
+from broadaxe.errors import NotFound, Unavailable
+from broadaxe.storage.durable_reads import DurableReads
+from broadaxe.storage.journal import Journal
+from broadaxe.storage.loader import load_live, load_missing
+from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
+from broadaxe.storage.outbox import Outbox, OutboxPage
+from broadaxe.storage.payloads import Payloads
+from broadaxe.storage.quotas import quotas_of
+from broadaxe.storage.reads import LIVE_RUN, Reads, RunFilter
+from broadaxe.storage.statements import statement
+
+__all__ = ["PostgresStore"]
+
+EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def _outage_is_unavailable() -> AsyncIterator[None]:
+    try:
+        yield
+    except OUTAGE as error:
+        raise Unavailable(f"{OUTAGE_MESSAGE} ({error})") from error
+
+
+class PostgresStore:
+    def __init__(
+        self,
+        *,
+        journal_pool: asyncpg.Pool,
+        pool: asyncpg.Pool,
+        node_id: str,
+        address: str,
+        lease_ttl_s: float = LEASE_TTL_S,
+        with_quotas: bool = False,
+    ) -> None:
+        """`with_quotas`: whether limits of tenants are loaded with them."""
+        self._journal_pool = journal_pool
+        self._pool = pool
+        self._reads = Reads(pool)
+        self._durable_reads = DurableReads(pool)
+        self._outbox = Outbox(pool)
+        self._with_quotas = with_quotas
+        self._on_lost: Callable[[str], None] = lambda _: None
+        self._leases = Leases(pool, node_id, address, lambda tenant_id: self._on_lost(tenant_id), lease_ttl_s)
+
+    # Leases --------------------------------------------------------------------------------------------------------
+
+    async def open(self, tenant_id: str) -> PostgresTenantStore:
+        try:
+            async with _outage_is_unavailable():
+                epoch = await self._leases.acquire(tenant_id)
+        except asyncpg.ForeignKeyViolationError:
+            raise NotFound(f"there is no tenant {tenant_id}") from None
+        journal = Journal(self._journal_pool, tenant_id, self._leases.node_id, epoch)
+        return PostgresTenantStore(self._pool, tenant_id, epoch, journal, self._with_quotas)
+
+    async def release(self, tenant_id: str) -> None:
+        async with _outage_is_unavailable():
+            await self._leases.release(tenant_id)
+
+    def watch_leases(self, on_lost: Callable[[str], None]) -> None:
+        self._on_lost = on_lost
+
+    async def close(self) -> None:
+        with contextlib.suppress(*OUTAGE):
+            await self._leases.stop()
+
+    # Reads ---------------------------------------------------------------------------------------------------------
+
+    async def tenants_with_work(self) -> list[str]:
+        async with _outage_is_unavailable():
+            return [str(row["tenant_id"]) for row in await self._pool.fetch(statement("loader/tenants_with_work"))]
+
+    async def tenants_with_outbox(self) -> list[str]:
+        async with _outage_is_unavailable():
+            return await self._outbox.tenants()
+
+    async def outbox_told(self, tenant_id: str, transactions: Mapping[int, int]) -> OutboxPage:
+        async with _outage_is_unavailable():
+            return await self._outbox.told(tenant_id, transactions)
+
+    async def outbox_waiting(self, tenant_id: str, after: tuple[int, int]) -> OutboxPage:
+        async with _outage_is_unavailable():
+            return await self._outbox.waiting(tenant_id, after)
+
+    async def quotas(self, tenant_id: str) -> dict[Resource, int | None]:
+        async with _outage_is_unavailable():
+            return await quotas_of(self._pool, tenant_id)
+
+    async def results(self, tenant_id: str, run_ids: Sequence[str]) -> list[RunOutcome]:
+        async with _outage_is_unavailable():
+            found = await self._reads.run_results(tenant_id, list(run_ids))
+        return [
+            RunOutcome(
+                result.id,
+                result.status,
+                tuple(TaskOutcome(task.id, task.name, task.output, task.error) for task in result.tasks),
+            )
+            for result in found
+        ]
+
+    async def unfinished_runs(self, tenant_id: str, key: str, value: str, limit: int) -> list[str]:
+        wanted = RunFilter(tenant_id=tenant_id, since=EVER, until=NEVER, statuses=LIVE_RUN, metadata=((key, value),))
+        async with _outage_is_unavailable():
+            return await self._reads.run_ids(wanted, limit=limit)
+
+    async def task_exists(self, tenant_id: str, task_id: str) -> bool:
+        async with _outage_is_unavailable():
+            return await self._pool.fetchval(statement("loader/task_exists"), tenant_id, task_id) is not None
+
+    async def signals(self, tenant_id: str, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+        async with _outage_is_unavailable():
+            return await self._durable_reads.signals(tenant_id, wanted)
+
+
+class PostgresTenantStore:
+    def __init__(self, pool: asyncpg.Pool, tenant_id: str, epoch: int, journal: Journal, with_quotas: bool) -> None:
+        self._pool = pool
+        self._tenant_id = tenant_id
+        self.epoch = epoch
+        self.commit = journal.commit
+        self._payloads = Payloads(pool, tenant_id)
+        self._with_quotas = with_quotas
+
+    async def load_live(self, now_us: int) -> Loaded:
+        async with _outage_is_unavailable():
+            return await load_live(self._pool, self._tenant_id, now_us, with_quotas=self._with_quotas)
+
+    async def load_missing(self, missing: Missing) -> Loaded:
+        async with _outage_is_unavailable():
+            return await load_missing(self._pool, self._tenant_id, missing)
+
+    def remember(self, writes: Writes) -> None:
+        payloads = self._payloads
+        for run in writes.new_runs:
+            payloads.put_input(run.row.id, run.input)
+        for task in writes.new_tasks:
+            if task.state.output is not None:
+                payloads.put_output(task.state.id, task.state.output)
+        for state in writes.tasks:
+            if state.output is not None:
+                payloads.put_output(state.id, state.output)
+        for task_id in writes.archived_outputs:
+            payloads.drop_output(task_id)
+
+    async def inputs(self, run_ids: Collection[str]) -> dict[str, str]:
+        async with _outage_is_unavailable():
+            return await self._payloads.inputs(run_ids)
+
+    async def outputs(self, task_ids: Collection[str]) -> dict[str, str]:
+        async with _outage_is_unavailable():
+            return await self._payloads.outputs(task_ids)
+
+    async def durable_results(self, entries: Collection[EntryPlace]) -> dict[EntryPlace, DurableResult]:
+        async with _outage_is_unavailable():
+            return await self._payloads.durable_results(entries)

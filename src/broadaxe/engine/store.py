@@ -1,0 +1,101 @@
+"""What the engine keeps and reads, as it needs it.
+
+Two implementations: `postgres_store.py`, and the simulation's, which fails wherever it likes. Every method may raise
+Unavailable when the database is away, and nothing else says so; that is the one way an outage is spelled in this
+package. Refuses to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+from broadaxe.core.commands import Resource
+from broadaxe.core.decision import Writes
+from broadaxe.core.tenant import Loaded, Missing
+from broadaxe.engine.subscriptions import RunOutcome
+from broadaxe.storage.outbox import OutboxPage
+
+__all__ = ["DurableResult", "EntryPlace", "Store", "TenantStore"]
+
+#: Where an entry of a durable log is: (task id, branch, node).
+EntryPlace = tuple[str, int, int]
+#: What an entry came to: (result, whether it is a failure, error).
+DurableResult = tuple[str | None, bool, str | None]
+
+
+class TenantStore(Protocol):
+    """One tenant under one lease: its rows, written and read back, and the payloads that the core does not hold."""
+
+    @property
+    def epoch(self) -> int: ...
+
+    async def load_live(self, now_us: int) -> Loaded:
+        """Everything live, from one snapshot."""
+        ...
+
+    async def load_missing(self, missing: Missing) -> Loaded: ...
+
+    async def commit(self, writes: Writes) -> None:
+        """Returns once all of it is durable. LeaseLost when somebody else took the tenant; InvalidArgument when a value
+        cannot be stored, and then nothing was; Unavailable when nobody can tell whether it was written."""
+        ...
+
+    def remember(self, writes: Writes) -> None:
+        """Payloads that passed by in a commit, so that they need not be read back."""
+        ...
+
+    async def inputs(self, run_ids: Collection[str]) -> dict[str, str]: ...
+
+    async def outputs(self, task_ids: Collection[str]) -> dict[str, str]:
+        """By task id; a task without one is absent."""
+        ...
+
+    async def durable_results(self, entries: Collection[EntryPlace]) -> dict[EntryPlace, DurableResult]: ...
+
+
+class Store(Protocol):
+    """All tenants. Reads that need no lease are asked of it directly."""
+
+    async def open(self, tenant_id: str) -> TenantStore:
+        """Takes the lease, shutting out every earlier owner. NotFound for no such tenant; Unavailable while another
+        node holds it."""
+        ...
+
+    async def release(self, tenant_id: str) -> None:
+        """Gives the lease back."""
+        ...
+
+    def watch_leases(self, on_lost: Callable[[str], None]) -> None:
+        """Who is told of a tenant that somebody else took."""
+        ...
+
+    async def close(self) -> None:
+        """Gives every lease back. Does not raise."""
+        ...
+
+    async def tenants_with_work(self) -> list[str]:
+        """Those with live runs, crons or schedules."""
+        ...
+
+    async def tenants_with_outbox(self) -> list[str]: ...
+
+    async def outbox_told(self, tenant_id: str, transactions: Mapping[int, int]) -> OutboxPage: ...
+
+    async def outbox_waiting(self, tenant_id: str, after: tuple[int, int]) -> OutboxPage: ...
+
+    async def quotas(self, tenant_id: str) -> dict[Resource, int | None]: ...
+
+    async def results(self, tenant_id: str, run_ids: Sequence[str]) -> list[RunOutcome]:
+        """Of those that have finished."""
+        ...
+
+    async def unfinished_runs(self, tenant_id: str, key: str, value: str, limit: int) -> list[str]:
+        """Ids of runs whose metadata has `key` with `value`."""
+        ...
+
+    async def task_exists(self, tenant_id: str, task_id: str) -> bool: ...
+
+    async def signals(self, tenant_id: str, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+        """(task id, key, data) of those that have fired."""
+        ...

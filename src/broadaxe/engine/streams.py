@@ -1,0 +1,157 @@
+"""Every open stream of one tenant on this node, under one rule.
+
+A stream outlives the tenant's memory: **after a load it is announced to the new actor, or asked for again in the
+tables, or ended; it is never left waiting for what nobody will say.**
+
+    worker's assignments     announced (`OpenStream`); ended when the worker is not known any more
+    durable tasks            announced, with what has been told on it (`DurableStream.announcement`)
+    signals                  every wanted signal is looked up
+    results, live events     every run that is not live is looked up; live ones are told by the new actor
+
+A newer assignment stream of a worker replaces the older one. Owns the map from workers and numbers to streams; what is
+in a stream that closes goes back to the tenant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from broadaxe.core.commands import CloseStream, Command, FailDelivery, OpenStream, Reply
+from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription
+from broadaxe.engine.sessions import Outgoing, WorkerSession
+from broadaxe.engine.store import Store
+from broadaxe.engine.subscriptions import Hub
+
+__all__ = ["TenantStreams"]
+
+
+class TenantStreams:
+    def __init__(self, tenant_id: str, store: Store, hub: Hub, tell: Callable[[Command], None]) -> None:
+        """`tell` submits a command of the engine's own to the tenant, if it is in memory: what is told to nobody is
+        said by the announcement that follows the next load."""
+        self._tenant_id = tenant_id
+        self._store = store
+        self._tell = tell
+        self.hub = hub
+        self._sessions: dict[str, WorkerSession] = {}
+        self._durable: dict[int, DurableStream] = {}
+        self._signals: set[SignalSubscription] = set()
+
+    def are_closed(self) -> bool:
+        """Whether nobody listens to anything of this tenant."""
+        return not (self._sessions or self._durable or self._signals or self.hub.is_followed())
+
+    # After a load --------------------------------------------------------------------------------------------------
+
+    def announcements(self) -> list[Command]:
+        """What a new actor has to be told before anything else."""
+        commands: list[Command] = [OpenStream(s.worker_id, s.number) for s in self._sessions.values()]
+        for stream in self._durable.values():
+            commands += stream.announcement()
+        return commands
+
+    async def look_again(self) -> None:
+        """Asks the tables for what the last batch before the load may have had to tell. Unavailable when they are
+        away."""
+        self.hub.look_again()
+        await self.look_up_signals(self._signals)
+
+    def refused(self, announcement: Command) -> None:
+        """The new actor does not know whom an announcement is about: the stream ends."""
+        if isinstance(announcement, OpenStream):
+            session = self._sessions.get(announcement.worker_id)
+            if session is not None and session.number == announcement.session:
+                self.close_session(session)
+
+    # Workers -------------------------------------------------------------------------------------------------------
+
+    async def open_session(self, session: WorkerSession, submit: Callable[[Command], Awaitable[Reply]]) -> None:
+        """Opens the worker's stream; an older one ends. If that fails, the older one goes on with what was assigned
+        meanwhile, and the tenant hears which of the two is open: the command may have been decided all the same."""
+        older = self._sessions.get(session.worker_id)
+        # In place before the command: the batch that opens the stream may already assign to it.
+        self._sessions[session.worker_id] = session
+        try:
+            await submit(OpenStream(session.worker_id, session.number))
+        except BaseException:
+            self._call_off(session, older)
+            raise
+        if older is not None:
+            self._hand_back(older)
+
+    def _call_off(self, session: WorkerSession, older: WorkerSession | None) -> None:
+        is_latest = self._sessions.get(session.worker_id) is session
+        can_go_on = older is not None and not older.is_closed
+        if is_latest and older is not None and can_go_on:
+            session.move_to(older)
+            self._sessions[session.worker_id] = older
+        elif is_latest:
+            del self._sessions[session.worker_id]
+        self._hand_back(session)
+        self._tell(CloseStream(session.worker_id, session.number))
+        if is_latest and older is not None and can_go_on:
+            self._tell(OpenStream(older.worker_id, older.number))
+        elif older is not None:
+            self._hand_back(older)
+
+    def close_session(self, session: WorkerSession) -> None:
+        """The stream ended. What it had not sent goes back to the queue."""
+        self._hand_back(session)
+        if self._sessions.get(session.worker_id) is session:
+            del self._sessions[session.worker_id]
+        self._tell(CloseStream(session.worker_id, session.number))
+
+    def end_session(self, worker_id: str) -> None:
+        """The worker said goodbye: its stream ends."""
+        session = self._sessions.get(worker_id)
+        if session is not None:
+            self._hand_back(session)
+
+    def send(self, worker_id: str, item: Outgoing) -> bool:
+        """False when the worker has no open stream here."""
+        session = self._sessions.get(worker_id)
+        return session is not None and session.put(item)
+
+    def _hand_back(self, session: WorkerSession) -> None:
+        for attempt in session.close():
+            reason = "the worker's stream closed before it was sent"
+            self._tell(FailDelivery(attempt.task_id, attempt.retry_count, reason))
+
+    # Durable tasks -------------------------------------------------------------------------------------------------
+
+    def put_durable(self, stream: DurableStream) -> None:
+        self._durable[stream.number] = stream
+
+    def close_durable(self, stream: DurableStream) -> None:
+        stream.close()
+        self._durable.pop(stream.number, None)
+
+    def answer(self, answer: Answer) -> None:
+        stream = self._durable.get(answer.effect.stream)
+        if stream is not None:
+            stream.put(answer)
+
+    def put_signals(self, subscription: SignalSubscription) -> None:
+        self._signals.add(subscription)
+
+    def close_signals(self, subscription: SignalSubscription) -> None:
+        self._signals.discard(subscription)
+
+    def fire(self, task_id: str, key: str, payload: str) -> None:
+        for subscription in self._signals:
+            subscription.fire(task_id, key, payload)
+
+    async def look_up_signals(self, subscriptions: Iterable[SignalSubscription]) -> None:
+        asking = list(subscriptions)
+        wanted: Sequence[tuple[str, str]] = sorted({pair for s in asking for pair in s.wanted})
+        if wanted:
+            for fired in await self._store.signals(self._tenant_id, wanted):
+                for subscription in asking:
+                    subscription.fire(*fired)
+
+    # Ending --------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """A planned stop: worker streams end, so that workers look for another node."""
+        for session in self._sessions.values():
+            session.close()
