@@ -1,4 +1,4 @@
--- Tenants that have something to go on with: runs, crons or schedules. Called by engine/engine.py at the start; rides
+-- Tenants that have something to go on with: runs, crons or schedules. Called by engine/postgres_store.py at the start; rides
 -- run_live, cron_pkey and schedule_pkey, one look into each per tenant.
 select t.id as tenant_id
 from broadaxe.tenant as t
