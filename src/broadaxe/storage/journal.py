@@ -2,7 +2,11 @@
 
 Owns how rows are written; decides nothing. The usual batch (runs, tasks, history) is one statement and so one round
 trip and one fsync; the fence is part of it. Rarer rows (definitions, workers, pushed events, archived outputs) make it
-a transaction of a few statements behind the same fence. What came from the outbox leaves it there: exactly once.
+a transaction of a few statements behind the same fence, in the order of `BEFORE_RUNS` and `AFTER_RUNS`: every field of
+`Writes` has its place there or in the one statement. What came from the outbox leaves it there: exactly once.
+
+No statement here costs more the longer history is kept: rows are inserted by their id, or looked for from the oldest id
+in question on.
 
 Invariants: a commit writes all of a batch or nothing; after `LeaseLost` nothing was written; every updated row was
 there. Called by one actor at a time per tenant.
@@ -14,14 +18,29 @@ that must exist does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 import asyncpg
 import msgspec
 
-from broadaxe.core.decision import DurableEntryRow, NewRun, NewTask, RunState, TaskEventRow, TaskState, Writes
+from broadaxe.core.decision import (
+    DurableEntryRow,
+    NewRun,
+    NewTask,
+    ReplacedOutput,
+    RunKeysRow,
+    RunState,
+    TaskEventRow,
+    TaskState,
+    VersionRow,
+    WorkerRow,
+    Writes,
+)
 from broadaxe.errors import Internal, InvalidArgument, LeaseLost, Unavailable
+from broadaxe.storage.ids import id_floor_of
 from broadaxe.storage.outage import OUTAGE
 from broadaxe.storage.statements import statement
 
@@ -40,10 +59,10 @@ FAILURES_KEPT_MAX: Final = 1_000
 #: Enqueued requests of a tenant that could not be done, kept for people to find; the newest.
 REFUSED_KEPT_MAX: Final = 10_000
 
-#: Set on every journal connection. The statement is planned once: its arrays are small beside the tables, and the only
-#: good plan is nested loops over primary keys, whatever the statistics say on a young database.
+#: Set on every journal connection. The arrays are small beside the tables, and the only good plan is nested loops over
+#: primary keys, whatever the statistics say on a young database. Postgres chooses by itself to plan the statement of
+#: every batch once, since its plan does not depend on the values, and those which look for rows anew for theirs.
 CONNECTION_SETTINGS: Final = {
-    "plan_cache_mode": "force_generic_plan",
     "enable_hashjoin": "off",
     "enable_material": "off",
     "enable_mergejoin": "off",
@@ -64,21 +83,17 @@ class Journal:
         """Returns once the whole batch is durable."""
         try:
             async with self._pool.acquire() as connection:
-                if _is_plain(writes):
+                if not any(_rare(writes)):
                     await self._commit_runs(connection, writes)
                     return
                 async with connection.transaction():
                     if await connection.fetchval(statement("journal/fence"), *self._fence) is None:
                         raise LeaseLost()
-                    await self._commit_rare(connection, writes)
+                    await self._commit_rare(connection, BEFORE_RUNS, writes)
                     await self._commit_runs(connection, writes)
-                    if writes.replaced_outputs:
-                        await connection.execute(
-                            statement("journal/replace_outputs"),
-                            self._fence[0],
-                            *_columns(map(_astuple, writes.replaced_outputs), 3),
-                        )
-                    await self._commit_durable(connection, writes)
+                    await self._commit_rare(connection, AFTER_RUNS, writes)
+        except asyncpg.NoDataFoundError as error:
+            raise Internal(str(error)) from error
         except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
             raise InvalidArgument(f"the database cannot hold a value: {error}") from error
         except OUTAGE as error:
@@ -88,7 +103,7 @@ class Journal:
             raise Unavailable(f"the database did not take the batch: {error}") from error
 
     async def _commit_runs(self, connection: Any, writes: Writes) -> None:
-        row = await connection.fetchrow(
+        fences = await connection.fetchval(
             statement("journal/commit_runs"),
             *self._fence,
             *_columns(_new_run_rows(writes.new_runs), _NEW_RUN_COLUMNS),
@@ -97,28 +112,73 @@ class Journal:
             *_columns(map(_astuple, writes.tasks), _TASK_COLUMNS),
             *_columns(map(_astuple, writes.task_events), _TASK_EVENT_COLUMNS),
         )
-        if row["fences"] != 1:
+        if fences != 1:
             raise LeaseLost()
-        if row["runs"] != len(writes.runs) or row["tasks"] != len(writes.tasks):
-            raise Internal(
-                f"the batch changed {row['runs']} of {len(writes.runs)} runs "
-                f"and {row['tasks']} of {len(writes.tasks)} tasks"
-            )
 
-    async def _commit_rare(self, connection: Any, writes: Writes) -> None:
+    async def _commit_rare(self, connection: Any, steps: Iterable[Step], writes: Writes) -> None:
         tenant_id = self._fence[0]
-        if writes.workflows:
-            await connection.execute(
-                statement("journal/put_workflows"), tenant_id, *_columns(map(_astuple, writes.workflows), 11)
-            )
-        if writes.versions:
-            rows = [
+        for step in steps:
+            if rows := getattr(writes, step.field):
+                await connection.execute(statement(f"journal/{step.statement}"), tenant_id, *step.arguments(rows))
+                if step.trim is not None:
+                    name, kept_max = step.trim
+                    await connection.execute(statement(f"journal/{name}"), tenant_id, kept_max)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How one kind of rare rows is written: if there are any, by one statement."""
+
+    field: str
+    """Of `Writes`."""
+    statement: str
+    """Under `queries/journal/`; its first argument is the tenant."""
+    arguments: Callable[[Any], Sequence[object]]
+    """The others, from the field's rows."""
+    trim: tuple[str, int] | None = None
+    """A statement that keeps the newest rows, and how many."""
+
+
+def _rows(rows: Sequence[Any]) -> Sequence[object]:
+    return list(zip(*map(_astuple, rows), strict=True))
+
+
+def _ids(ids: Sequence[Any]) -> Sequence[object]:
+    return (ids,)
+
+
+def _archived(task_ids: Sequence[str]) -> Sequence[object]:
+    return task_ids, id_floor_of(task_ids)
+
+
+def _replaced(rows: Sequence[ReplacedOutput]) -> Sequence[object]:
+    return *_rows(rows), id_floor_of(row.task_id for row in rows)
+
+
+def _run_keys(rows: Sequence[RunKeysRow]) -> Sequence[object]:
+    return *_rows(rows), id_floor_of(row.run_id for row in rows)
+
+
+def _pairs_of_ids(pairs: Sequence[tuple[str, str]]) -> Sequence[object]:
+    return *zip(*pairs, strict=True), id_floor_of(id_ for pair in pairs for id_ in pair)
+
+
+def _versions(rows: Sequence[VersionRow]) -> Sequence[object]:
+    return list(
+        zip(
+            *(
                 (v.id, v.workflow_id, v.ordinal, v.label, v.checksum, _json(v.definition).decode(), v.created_at_us)
-                for v in writes.versions
-            ]
-            await connection.execute(statement("journal/insert_versions"), tenant_id, *_columns(rows, 7))
-        if writes.workers:
-            workers = [
+                for v in rows
+            ),
+            strict=True,
+        )
+    )
+
+
+def _workers(rows: Sequence[WorkerRow]) -> Sequence[object]:
+    return list(
+        zip(
+            *(
                 (
                     w.id,
                     w.name,
@@ -133,124 +193,58 @@ class Journal:
                     w.last_heartbeat_at_us,
                     w.listening_since_us,
                 )
-                for w in writes.workers
-            ]
-            await connection.execute(statement("journal/put_workers"), tenant_id, *_columns(workers, 12))
-        if writes.events:
-            await connection.execute(
-                statement("journal/insert_events"), tenant_id, *_columns(map(_astuple, writes.events), 8)
-            )
-        if writes.rate_limits:
-            columns = _columns(map(_astuple, writes.rate_limits), 7)
-            await connection.execute(statement("journal/put_rate_limits"), tenant_id, *columns)
-        if writes.deleted_rate_limits:
-            await connection.execute(statement("journal/delete_rate_limits"), tenant_id, writes.deleted_rate_limits)
-        if writes.quota_usage:
-            columns = _columns(map(_astuple, writes.quota_usage), 3)
-            await connection.execute(statement("journal/put_quota_usage"), tenant_id, *columns)
-        if writes.filters:
-            await connection.execute(
-                statement("journal/put_filters"), tenant_id, *_columns(map(_astuple, writes.filters), 8)
-            )
-        if writes.deleted_filters:
-            await connection.execute(statement("journal/delete_filters"), tenant_id, writes.deleted_filters)
-        if writes.claims:
-            await connection.execute(
-                statement("journal/put_claims"), tenant_id, *_columns(map(_astuple, writes.claims), 3)
-            )
-        if writes.released_claims:
-            await connection.execute(statement("journal/release_claims"), tenant_id, writes.released_claims)
-        if writes.expression_failures:
-            columns = _columns(map(_astuple, writes.expression_failures), 6)
-            await connection.execute(statement("journal/insert_expression_failures"), tenant_id, *columns)
-            await connection.execute(statement("journal/trim_expression_failures"), tenant_id, FAILURES_KEPT_MAX)
-        if writes.taken:
-            gone = await connection.fetchval(
-                statement("journal/take_outbox"), tenant_id, writes.taken, *_columns(map(_astuple, writes.refused), 2)
-            )
-            if gone != len(writes.taken):
-                raise Internal(f"of {len(writes.taken)} outbox rows {gone} were there")
-            if writes.refused:
-                await connection.execute(statement("journal/trim_refused"), tenant_id, REFUSED_KEPT_MAX)
-        if writes.run_keys:
-            columns = _columns(map(_astuple, writes.run_keys), 2)
-            await connection.execute(statement("journal/put_run_keys"), tenant_id, *columns)
-        if writes.archived_outputs:
-            await connection.execute(statement("journal/archive_outputs"), tenant_id, writes.archived_outputs)
-        await self._commit_calendar(connection, writes)
-
-    async def _commit_calendar(self, connection: Any, writes: Writes) -> None:
-        tenant_id = self._fence[0]
-        if writes.deleted_crons:
-            # Before the others: one with the same name and expression may take its place.
-            await connection.execute(statement("journal/delete_crons"), tenant_id, writes.deleted_crons)
-        if writes.crons:
-            columns = _columns(map(_astuple, writes.crons), 12)
-            await connection.execute(statement("journal/put_crons"), tenant_id, *columns)
-        if writes.cron_ticks:
-            columns = _columns(map(_astuple, writes.cron_ticks), 2)
-            await connection.execute(statement("journal/tick_crons"), tenant_id, *columns)
-        if writes.schedules:
-            columns = _columns(map(_astuple, writes.schedules), 12)
-            await connection.execute(statement("journal/put_schedules"), tenant_id, *columns)
-        if writes.deleted_schedules:
-            await connection.execute(statement("journal/delete_schedules"), tenant_id, writes.deleted_schedules)
-        if writes.cleared_workflows:
-            await connection.execute(statement("journal/clear_schedules"), tenant_id, writes.cleared_workflows)
-
-    async def _commit_durable(self, connection: Any, writes: Writes) -> None:
-        """After the runs: what a child came to is copied from its rows."""
-        tenant_id = self._fence[0]
-        for name, rows, count in (
-            ("put_durable_tasks", map(_astuple, writes.durable_tasks), 5),
-            ("insert_durable_branches", map(_astuple, writes.durable_branches), 4),
-            ("put_durable_entries", map(_entry_columns, writes.durable_entries), 18),
-            ("put_gates", map(_astuple, writes.gates), 4),
-            ("finish_children", writes.finished_children, 2),
-            ("reopen_children", writes.reopened_children, 2),
-            ("note_news", writes.news, 2),
-        ):
-            columns = _columns(rows, count)
-            if columns[0]:
-                await connection.execute(statement(f"journal/{name}"), tenant_id, *columns)
-
-
-def _entry_columns(row: DurableEntryRow) -> tuple[object, ...]:
-    return _astuple(msgspec.structs.replace(row, event_keys=_json(row.event_keys).decode()))
-
-
-def _is_plain(writes: Writes) -> bool:
-    return not (
-        writes.workflows
-        or writes.versions
-        or writes.workers
-        or writes.events
-        or writes.archived_outputs
-        or writes.replaced_outputs
-        or writes.rate_limits
-        or writes.deleted_rate_limits
-        or writes.quota_usage
-        or writes.filters
-        or writes.deleted_filters
-        or writes.claims
-        or writes.released_claims
-        or writes.expression_failures
-        or writes.crons
-        or writes.cron_ticks
-        or writes.deleted_crons
-        or writes.schedules
-        or writes.deleted_schedules
-        or writes.cleared_workflows
-        or writes.taken
-        or writes.run_keys
-        or writes.durable_tasks
-        or writes.durable_branches
-        or writes.durable_entries
-        or writes.finished_children
-        or writes.reopened_children
-        or writes.gates
-        or writes.news
+                for w in rows
+            ),
+            strict=True,
+        )
     )
+
+
+def _entries(rows: Sequence[DurableEntryRow]) -> Sequence[object]:
+    return _rows([msgspec.structs.replace(row, event_keys=_json(row.event_keys).decode()) for row in rows])
+
+
+#: In the order in which they are written.
+BEFORE_RUNS: Final = (
+    Step("workflows", "put_workflows", _rows),
+    Step("versions", "insert_versions", _versions),
+    Step("workers", "put_workers", _workers),
+    Step("events", "insert_events", _rows),
+    Step("rate_limits", "put_rate_limits", _rows),
+    Step("deleted_rate_limits", "delete_rate_limits", _ids),
+    Step("quota_usage", "put_quota_usage", _rows),
+    Step("filters", "put_filters", _rows),
+    Step("deleted_filters", "delete_filters", _ids),
+    Step("claims", "put_claims", _rows),
+    Step("released_claims", "release_claims", _ids),
+    Step("expression_failures", "insert_expression_failures", _rows, ("trim_expression_failures", FAILURES_KEPT_MAX)),
+    # They are among the taken, and copied from there.
+    Step("refused", "refuse_outbox", _rows, ("trim_refused", REFUSED_KEPT_MAX)),
+    Step("taken", "take_outbox", _ids),
+    Step("run_keys", "put_run_keys", _run_keys),
+    Step("archived_outputs", "archive_outputs", _archived),
+    # Before the others: one with the same name and expression may take its place.
+    Step("deleted_crons", "delete_crons", _ids),
+    Step("crons", "put_crons", _rows),
+    Step("cron_ticks", "tick_crons", _rows),
+    Step("schedules", "put_schedules", _rows),
+    Step("deleted_schedules", "delete_schedules", _ids),
+    Step("cleared_workflows", "clear_schedules", _ids),
+)
+#: Written by the one statement.
+RUNS: Final = ("new_runs", "runs", "new_tasks", "tasks", "task_events")
+#: What a child came to is copied from its rows.
+AFTER_RUNS: Final = (
+    Step("replaced_outputs", "replace_outputs", _replaced),
+    Step("durable_tasks", "put_durable_tasks", _rows),
+    Step("durable_branches", "insert_durable_branches", _rows),
+    Step("durable_entries", "put_durable_entries", _entries),
+    Step("gates", "put_gates", _rows),
+    Step("finished_children", "finish_children", _pairs_of_ids),
+    Step("reopened_children", "reopen_children", _pairs_of_ids),
+    Step("news", "note_news", _pairs_of_ids),
+)
+_rare: Final = attrgetter(*(step.field for step in (*BEFORE_RUNS, *AFTER_RUNS)))
 
 
 def _new_run_rows(runs: Iterable[NewRun]) -> Iterable[tuple[object, ...]]:
@@ -270,6 +264,8 @@ def _columns(rows: Iterable[tuple[object, ...]], count: int) -> list[Column]:
     return columns or [()] * count
 
 
+#: A kind of rows without its place would be lost in silence.
+assert sorted((*RUNS, *(step.field for step in (*BEFORE_RUNS, *AFTER_RUNS)))) == sorted(Writes.__struct_fields__)
 #: The statement names its columns by position; these are what the positions mean.
 assert len(TaskState.__struct_fields__) == _TASK_COLUMNS
 assert len(TaskEventRow.__struct_fields__) == _TASK_EVENT_COLUMNS

@@ -1,9 +1,10 @@
 -- Writes the runs, tasks and history of one batch in one statement, if and only if the lease still stands: every part
 -- reads `fence`, so a node that lost the tenant writes nothing and sees 0. The lock is taken inside a function, never in
--- this plan (0025_fence.sql says why). Called by storage/journal.py for every batch. Updates ride the primary keys; ids
--- prune partitions at run time. The rows of an update carry the tenant themselves, behind `offset 0`: while a database
--- is so young that its tables look empty, a plan that may look for $1 by itself reads all rows of the tenant for every
--- batch.
+-- this plan (0025_fence.sql says why). Called by storage/journal.py for every batch.
+-- Rows that are there are changed by way of an insert that meets them: an insert goes straight to the partition of its
+-- id, while an update locks and prepares every partition there is before it looks at one. What such an insert gives
+-- beside the state only fills columns that must not be null, and is never stored: a row that turns out to be missing
+-- (its version is nil) makes `broadaxe.refuse_missing` undo the whole statement. Rides run_pkey and task_pkey.
 with fence as materialized (
     select 1 where broadaxe.hold_lease($1, $2, $3)
 ),
@@ -34,19 +35,21 @@ inserted_runs as (
     )
 ),
 updated_runs as (
-    update broadaxe.run as r
-    set status = n.status::broadaxe.run_status,
-        started_at = broadaxe.from_us(n.started_at),
-        finished_at = broadaxe.from_us(n.finished_at),
-        concurrency_held = n.concurrency_held
-    from fence, (
-        select $1::uuid as tenant_id, changed.*
-        from unnest($29::uuid[], $30::text[], $31::bigint[], $32::bigint[], $33::smallint[])
-            as changed (id, status, started_at, finished_at, concurrency_held)
-        offset 0
-    ) as n
-    where r.tenant_id = n.tenant_id and r.id = n.id
-    returning 1
+    insert into broadaxe.run as r (
+        tenant_id, id, status, started_at, finished_at, concurrency_held,
+        workflow_id, workflow_version_id, is_dag, display_name, priority, input, created_at
+    )
+    select
+        $1, n.id, n.status::broadaxe.run_status, broadaxe.from_us(n.started_at), broadaxe.from_us(n.finished_at),
+        n.concurrency_held, $1, '00000000-0000-0000-0000-000000000000'::uuid, false, '', 1, '', timestamptz 'epoch'
+    from fence, unnest($29::uuid[], $30::text[], $31::bigint[], $32::bigint[], $33::smallint[])
+        as n (id, status, started_at, finished_at, concurrency_held)
+    on conflict (tenant_id, id) do update
+    set status = excluded.status,
+        started_at = excluded.started_at,
+        finished_at = excluded.finished_at,
+        concurrency_held = excluded.concurrency_held
+    returning r.workflow_version_id <> '00000000-0000-0000-0000-000000000000'::uuid as was_there
 ),
 inserted_tasks as (
     insert into broadaxe.task (
@@ -75,39 +78,46 @@ inserted_tasks as (
     )
 ),
 updated_tasks as (
-    update broadaxe.task as t
-    set status = n.status::broadaxe.task_status,
-        retry_count = n.retry_count,
-        app_retry_count = n.app_retry_count,
-        internal_retry_count = n.internal_retry_count,
-        queue_priority = n.queue_priority,
-        worker_id = n.worker_id,
-        slot_released = n.slot_released,
-        event_count = n.event_count,
-        queued_at = broadaxe.from_us(n.queued_at),
-        assigned_at = broadaxe.from_us(n.assigned_at),
-        started_at = broadaxe.from_us(n.started_at),
-        finished_at = broadaxe.from_us(n.finished_at),
-        due_at = broadaxe.from_us(n.due_at),
-        output = n.output,
-        error = n.error,
-        concurrency_held = n.concurrency_held,
-        batch_id = n.batch_id
-    from fence, (
-        select $1::uuid as tenant_id, changed.*
-        from unnest(
+    insert into broadaxe.task as t (
+        tenant_id, id, status, retry_count, app_retry_count, internal_retry_count, queue_priority, worker_id,
+        slot_released, event_count, queued_at, assigned_at, started_at, finished_at, due_at, output, error,
+        concurrency_held, batch_id,
+        run_id, workflow_id, definition_id, name, action_id, display_name, created_at
+    )
+    select
+        $1, n.id, n.status::broadaxe.task_status, n.retry_count, n.app_retry_count, n.internal_retry_count,
+        n.queue_priority, n.worker_id, n.slot_released, n.event_count, broadaxe.from_us(n.queued_at),
+        broadaxe.from_us(n.assigned_at), broadaxe.from_us(n.started_at), broadaxe.from_us(n.finished_at),
+        broadaxe.from_us(n.due_at), n.output, n.error, n.concurrency_held, n.batch_id,
+        n.id, $1, '00000000-0000-0000-0000-000000000000'::uuid, '', '', '', timestamptz 'epoch'
+    from fence, unnest(
             $59::uuid[], $60::text[], $61::integer[], $62::integer[], $63::integer[], $64::smallint[], $65::uuid[],
             $66::boolean[], $67::integer[], $68::bigint[], $69::bigint[], $70::bigint[], $71::bigint[], $72::bigint[],
             $73::text[], $74::text[], $75::smallint[], $76::uuid[]
-        ) as changed (
+        ) as n (
             id, status, retry_count, app_retry_count, internal_retry_count, queue_priority, worker_id,
             slot_released, event_count, queued_at, assigned_at, started_at, finished_at, due_at, output, error,
             concurrency_held, batch_id
         )
-        offset 0
-    ) as n
-    where t.tenant_id = n.tenant_id and t.id = n.id
-    returning 1
+    on conflict (tenant_id, id) do update
+    set status = excluded.status,
+        retry_count = excluded.retry_count,
+        app_retry_count = excluded.app_retry_count,
+        internal_retry_count = excluded.internal_retry_count,
+        queue_priority = excluded.queue_priority,
+        worker_id = excluded.worker_id,
+        slot_released = excluded.slot_released,
+        event_count = excluded.event_count,
+        queued_at = excluded.queued_at,
+        assigned_at = excluded.assigned_at,
+        started_at = excluded.started_at,
+        finished_at = excluded.finished_at,
+        due_at = excluded.due_at,
+        output = excluded.output,
+        error = excluded.error,
+        concurrency_held = excluded.concurrency_held,
+        batch_id = excluded.batch_id
+    returning t.definition_id <> '00000000-0000-0000-0000-000000000000'::uuid as was_there
 ),
 inserted_task_events as (
     insert into broadaxe.task_event (tenant_id, task_id, seq, type, at, retry_count, worker_id, message, error)
@@ -120,5 +130,5 @@ inserted_task_events as (
 )
 select
     (select count(*) from fence)::integer as fences,
-    (select count(*) from updated_runs)::integer as runs,
-    (select count(*) from updated_tasks)::integer as tasks
+    broadaxe.refuse_missing('runs', (select count(*) from updated_runs where not was_there)),
+    broadaxe.refuse_missing('tasks', (select count(*) from updated_tasks where not was_there))

@@ -1,5 +1,5 @@
 -- Events $3 for durable tasks $2 that are not in memory; a task's row forgets them when it is written again. Called by
--- storage/journal.py; rides durable_task_pkey.
+-- storage/journal.py; rides durable_task_pkey within the partitions from $4 on.
 update broadaxe.durable_task as d
 set news = d.news || n.events
 from (
@@ -8,4 +8,4 @@ from (
     group by noted.task_id
     offset 0
 ) as n
-where d.tenant_id = n.tenant_id and d.task_id = n.task_id
+where d.tenant_id = n.tenant_id and d.task_id = n.task_id and d.task_id >= $4::uuid
