@@ -440,10 +440,18 @@ class World:
         )
 
     def _state_of(self, row: TaskRow) -> TaskState:
-        """Without its output, unless conditions look at it."""
+        """Without its output, unless conditions look at it. The start of a running attempt is in its history only."""
         version = self.versions[self.run_rows[row.run_id].version_id].definition
         watched = {rule.parent for definition in version.tasks for rule in definition.conditions}
         state = self.tasks[row.id]
+        if state.status is TaskStatus.RUNNING:
+            history = self.history[row.id]
+            started_at_us = state.started_at_us
+            for entry in reversed(history):
+                if entry.type is TaskEventType.ASSIGNED or started_at_us is not None:
+                    break
+                started_at_us = entry.at_us if entry.type is TaskEventType.STARTED else None
+            state = msgspec.structs.replace(state, event_count=len(history), started_at_us=started_at_us)
         return state if row.name in watched else msgspec.structs.replace(state, output=None)
 
     def _write(self, writes: Writes) -> None:

@@ -42,6 +42,8 @@ from tests.simulation.tables import Tables
 from tests.simulation.trigger_books import TriggerBooks
 
 CONFIRM_US = 5 * US_PER_S
+SILENCE_US = 30 * US_PER_S
+INTERNAL_RETRIES_MAX = 10
 FRESH_US = 10 * US_PER_S
 
 GroupId = tuple[str, ...]
@@ -123,6 +125,8 @@ class Books:
         self.limits: dict[str, RateLimitRow] = {}
         self.passed: dict[tuple[str, int, str | None], Counter[str | None]] = {}
         """(action, priority, key that waits) -> turns of other keys meanwhile."""
+        self.back_at_us = 0
+        """When the engine was last back from an absence: no silence counts from before."""
         self.doubted: dict[tuple[str, int, int], int] = {}
         """Attempt and invocation -> since when the stream it was sent on is gone."""
         self.finished: set[str] = set()
@@ -150,6 +154,7 @@ class Books:
 
     def forget_memory(self, now_us: int) -> None:
         """The engine's memory is gone: what was only there no longer counts."""
+        self.back_at_us = now_us
         self.doubted.clear()
         for worker_id in self.tables.workers:
             self._doubt(worker_id, now_us)
@@ -161,6 +166,11 @@ class Books:
             task_id: Ready(known.retry_count, known.priority, known.at_us, 0, known.lane, known.turn)
             for task_id, known in self.ready.items()
         }
+
+    def stood_still(self, now_us: int) -> None:
+        """The engine was away and has its memory still."""
+        self.back_at_us = now_us
+        self.doubted = dict.fromkeys(self.doubted, now_us)
 
     # After a commit ------------------------------------------------------------------------------------------------
 
@@ -204,6 +214,7 @@ class Books:
             self._check_burst(new_run.row, now_us, replayed)
         self._check_pauses(decision)
         self._check_ends(decision, replayed)
+        self._check_absences(decision, now_us)
         live = [self.tables.tasks[i] for run_id in self.tables.live for i in self.tables.tasks_of[run_id]]
         live = [task for task in live if task.status not in TERMINAL]
         used = self._check_units(live)
@@ -353,6 +364,21 @@ class Books:
                 hold(run.status not in TERMINAL_RUN, "a run ended while its tasks wait", run_id, run.status)
             else:
                 hold(run.status is derived, "run status", run_id, run.status, "derived", derived)
+
+    def _check_absences(self, decision: Decision, now_us: int) -> None:
+        """Nobody is called silent who could not be heard; no attempt fails for want of a report that may be lost."""
+        for entry in decision.writes.task_events:
+            before = [past for past in self.tables.history[entry.task_id] if past.seq < entry.seq]
+            assigned = next((past for past in reversed(before) if past.type is TaskEventType.ASSIGNED), None)
+            if assigned is None or assigned.worker_id is None:
+                continue
+            if entry.type is TaskEventType.REASSIGNED and "no heartbeat" in entry.message:
+                heard_at_us = self.tables.workers[assigned.worker_id].last_heartbeat_at_us or 0
+                silent_us = now_us - max(heard_at_us, self.back_at_us)
+                hold(silent_us >= SILENCE_US, "called silent too soon", entry.task_id, silent_us)
+            if entry.type is TaskEventType.TIMED_OUT:
+                was_excused = self.tables.tasks[entry.task_id].internal_retry_count >= INTERNAL_RETRIES_MAX
+                hold(was_excused or assigned.at_us >= self.back_at_us, "timed out over an absence", entry.task_id)
 
     def _is_restored(self, task_id: str) -> bool:
         """Whether the task is queued because it was evicted: its run is under way."""

@@ -198,6 +198,8 @@ class Life:
         chance = self.random
         crash = chance.choices(list(Crash), (94, 2, 2, 2))[0]
         self.pass_time()
+        if chance.random() < 0.02:
+            self.stand_still()
         if self.now_us - self.heard_at_us >= 5 * US_PER_S:
             # Messages take no longer than that.
             self.hear(1)
@@ -216,6 +218,12 @@ class Life:
         if chance.random() < 0.1:
             check_timers(self.tenant)
             check_logs(self.tenant, self.tables, self.tables.logs)
+
+    def stand_still(self) -> None:
+        """The process is stopped, or its database; the engine notices, and memory is as it was."""
+        self.now_us += self.random.choice((4, 20, 40, 300)) * US_PER_S
+        self.tenant.resume(self.now_us)
+        self.books.stood_still(self.now_us)
 
     def pass_time(self) -> None:
         chance = self.random

@@ -31,6 +31,9 @@ DELIVERY_BACKOFF_MAX_US: Final = 5 * US_PER_S
 #: How long after it was cut off from the engine the failure of a durable task's attempt is put down to that. Longer
 #: than clients wait for the answer to an operation before they let it fail (60 s).
 CUT_OFF_US: Final = 90 * US_PER_S
+#: How long after it was cut off an attempt is not timed out: its worker may be about to say what came of it. As long
+#: as workers have to be heard of again.
+REPORT_US: Final = 30 * US_PER_S
 #: How long a worker may take to say it started an attempt that was sent on a stream now gone.
 CONFIRM_US: Final = 5 * US_PER_S
 
@@ -332,9 +335,20 @@ def time_out_in_queue(state: State, task: Task, now_us: int) -> None:
 
 
 def time_out(state: State, task: Task, now_us: int) -> None:
-    """The execution timeout passed: the worker is told to stop, and the attempt counts as failed."""
-    stop_on_worker(state, task)
+    """The execution timeout passed: the worker is told to stop, and the attempt counts as failed. Unless it was cut off
+    from the engine while it ran: its worker may have done the work, and its report be lost."""
     limit = format_duration(task.definition.execution_timeout_us)
+    if task.cut_off_at_us is not None and task.internal_retry_count < INTERNAL_RETRIES_MAX:
+        may_report_until_us = task.cut_off_at_us + REPORT_US
+        if now_us < may_report_until_us:
+            _set_due(state, task, may_report_until_us)
+            state.ledger.touch_task(task)
+            return
+        stop_on_worker(state, task)
+        reason = f"no report within {limit}, but the attempt was cut off from the engine meanwhile: it may be lost"
+        reassign(state, task, reason, now_us)
+        return
+    stop_on_worker(state, task)
     fail(state, task, f"execution timed out: the attempt ran longer than {limit}", now_us, timed_out=True)
 
 
@@ -397,6 +411,14 @@ def expect_confirmation(state: State, task: Task, now_us: int) -> None:
     if is_unconfirmed and task.confirm_by_us is None and not task.slot_released:
         task.confirm_by_us = now_us + CONFIRM_US
         state.timers.arm(task.confirm_by_us, AlarmKind.DELIVERY_UNCONFIRMED, task)
+
+
+def resume(state: State, task: Task, now_us: int) -> None:
+    """The engine was away while the attempt ran: its report may be lost, and its confirmation gets a moment anew."""
+    task.cut_off_at_us = now_us
+    if task.confirm_by_us is not None:
+        _stop_confirming(state, task)
+        expect_confirmation(state, task, now_us)
 
 
 def stop_on_worker(state: State, task: Task) -> None:

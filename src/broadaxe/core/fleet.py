@@ -143,7 +143,7 @@ def pause(state: State, worker: Worker, is_paused: bool, now_us: int) -> None:
 def check_silence(state: State, worker: Worker, now_us: int) -> None:
     """The alarm of `_hear` rang: either it was heard of since, or its tasks go elsewhere."""
     worker.silent_at_us = None
-    heard_at_us = worker.last_heartbeat_at_us or worker.created_at_us
+    heard_at_us = max(worker.last_heartbeat_at_us or worker.created_at_us, worker.waited_for_since_us)
     if now_us - heard_at_us < SILENCE_US:
         _watch(state, worker, heard_at_us + SILENCE_US)
         return
@@ -156,11 +156,15 @@ def check_silence(state: State, worker: Worker, now_us: int) -> None:
 
 
 def resume(state: State, worker: Worker, now_us: int) -> None:
-    """After a load: the silence clock starts anew, since the worker could not reach us while we were away."""
-    if worker.running:
-        worker.last_heartbeat_at_us = now_us
-        _doubt_deliveries(state, worker, now_us)
+    """The silence clock starts anew, since the worker could not reach us while we were away."""
+    worker.waited_for_since_us = now_us
     _watch(state, worker, now_us + SILENCE_US)
+
+
+def adopted(state: State, worker: Worker, now_us: int) -> None:
+    """After a load: we were away, and its stream is gone."""
+    resume(state, worker, now_us)
+    _doubt_deliveries(state, worker, now_us)
 
 
 def _hear(state: State, worker: Worker, now_us: int) -> None:

@@ -396,7 +396,7 @@ class Worker:
     __slots__ = (
         "actions", "created_at_us", "free", "id", "is_paused", "is_touched", "labels", "last_heartbeat_at_us",
         "listening_since_us", "name", "resting", "running", "runtime", "session", "silent_at_us", "slots", "turn_count",
-        "turns", "updated_at_us",
+        "turns", "updated_at_us", "waited_for_since_us",
     )  # fmt: skip
 
     def __init__(self, row: WorkerRow) -> None:
@@ -423,6 +423,8 @@ class Worker:
         self.running: dict[str, Task] = {}
         """Attempts assigned here whose units are held, by task id."""
         self.silent_at_us: int | None = None
+        self.waited_for_since_us = 0
+        """Its silence does not count before that: nobody could have heard it."""
         self.is_touched = False
 
     def row(self) -> WorkerRow:

@@ -502,7 +502,7 @@ class Tenant:
         state.past_events += loaded.events
         for task, task_state in live:
             if task.status is TaskStatus.RUNNING:
-                task.cut_off_at_us = now_us
+                attempts.resume(state, task, now_us)
             concurrency.restore(state, task, task_state.concurrency_held)
             if task.status is TaskStatus.QUEUED and concurrency.enter(state, task):
                 ready.append((task, task_state))
@@ -525,11 +525,22 @@ class Tenant:
             }
             backlog.place(state, loaded.cold, definitions)
         for worker in workers:
-            fleet.resume(state, worker, now_us)
+            fleet.adopted(state, worker, now_us)
         firing.adopt_crons(state, loaded.crons, now_us)
         firing.adopt_schedules(state, loaded.schedules)
         if loaded.schedule_page is not None:
             firing.adopt_page(state, loaded.schedule_page)
+
+    def resume(self, now_us: int) -> None:
+        """Tells that nobody decided for a while although memory is as it was: the process stood still (a suspended
+        machine, SIGSTOP), or the database did. Nobody could be heard meanwhile, so what counts the silence of others
+        begins anew, as after a load. Then `settle`. O(tasks and workers in memory)."""
+        state = self._state
+        for worker in state.workers.values():
+            fleet.resume(state, worker, now_us)
+        for task in state.tasks.values():
+            if task.status is TaskStatus.RUNNING:
+                attempts.resume(state, task, now_us)
 
     def _adopt_versions(self, loaded: Loaded) -> None:
         state = self._state
