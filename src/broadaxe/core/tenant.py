@@ -243,11 +243,6 @@ class Tenant:
     def is_live(self, run_or_task_id: str) -> bool:
         return run_or_task_id in self._state.runs or run_or_task_id in self._state.tasks
 
-    def resume(self, now_us: int) -> None:
-        """The engine was away for a while and heard nothing: workers get their time anew."""
-        for worker in self._state.workers.values():
-            fleet.resume(self._state, worker, now_us)
-
     def is_at_rest(self) -> bool:
         """Whether nothing will happen here unless somebody asks: no live run, no deadline of any kind."""
         return not self._state.runs and self._state.timers.next_due_us() is None
