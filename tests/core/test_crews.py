@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from broadaxe.core import affinity
 from broadaxe.core.commands import Heartbeat
-from broadaxe.core.crews import Crew, wake
+from broadaxe.core.crews import Crew, RoomKey, wake
 from broadaxe.core.decision import WorkerRow
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.model import Worker
 from tests.core.world import World, task
 
 bounded = settings(derandomize=True, deadline=None, max_examples=200)
-ONE_SLOT = (("default", 1),)
+ONE_SLOT = ((("default", 1),), False)
 
 
 def worker(number: int) -> Worker:
@@ -23,11 +23,11 @@ def worker(number: int) -> Worker:
     return Worker(row)
 
 
-def pick(crew: Crew, slots: tuple[tuple[str, int], ...] = ONE_SLOT) -> Worker | None:
-    for candidate in crew.in_turn(slots):
-        if candidate.has_room_for(dict(slots)):
+def pick(crew: Crew, needs: RoomKey = ONE_SLOT) -> Worker | None:
+    for candidate in crew.in_turn(needs):
+        if candidate.has_room_for(dict(needs[0])):
             return candidate
-        crew.rest(candidate, slots)
+        crew.rest(candidate, needs)
     return None
 
 
@@ -83,7 +83,7 @@ def test_turns_are_those_of_a_ring_in_which_everybody_is_looked_at(steps: list[t
 def test_who_lacks_room_for_much_is_still_looked_at_for_little() -> None:
     crew, one = Crew(), worker(1)
     crew.add(one)
-    assert pick(crew, (("default", 2),)) is None
+    assert pick(crew, ((("default", 2),), False)) is None
     assert pick(crew) is one
 
 
@@ -91,12 +91,12 @@ def test_more_kinds_of_needs_than_are_kept_are_found_out_again() -> None:
     crew, one = Crew(), worker(1)
     crew.add(one)
     for units in range(2, 200):
-        assert pick(crew, (("default", units),)) is None
+        assert pick(crew, ((("default", units),), False)) is None
     assert len(crew._rooms) <= 64
     assert pick(crew) is one
     one.give_back({"default": 200})
     wake(one)
-    assert pick(crew, (("default", 150),)) is one
+    assert pick(crew, ((("default", 150),), False)) is one
 
 
 @pytest.fixture

@@ -8,10 +8,21 @@ from typing import Any
 
 import pytest
 
-from broadaxe.core.commands import ReportWaiting, RestoreTask
+from broadaxe.core.commands import CloseDurableStream, CloseStream, OpenDurableStream, ReportWaiting, RestoreTask
+from broadaxe.core.decision import EntryCompleted
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
-from tests.core.test_durable import Program, event, sleep
+from broadaxe.errors import NotFound
+from tests.core.test_durable import STREAM, Program, event, sleep
+from tests.core.world import World, task
+
+
+def durable_world() -> tuple[World, str]:
+    """A world with a worker for a durable task and another one in the same kind of slots."""
+    world = World()
+    world.put(task("deep", service="deep", is_durable=True, slots={"default": 1}), name="deep")
+    world.put(task("shallow", service="deep"), name="shallow")
+    return world, world.worker("deep:deep", "deep:shallow", slots={"default": 4})
 
 
 def test_a_result_whose_message_was_lost_with_the_engine_wakes_the_task_that_is_evicted_next() -> None:
@@ -153,3 +164,122 @@ def test_doing_a_long_log_again_costs_the_same_for_each_operation() -> None:
         return steps / count
 
     assert steps_per_operation(2_000) < 1.2 * steps_per_operation(200)
+
+
+# Streams ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_has_had_a_durable_stream_gets_durable_tasks_only_while_it_has_one() -> None:
+    world, worker_id = durable_world()
+    first = world.trigger("deep")
+    assert world.status(first) is TaskStatus.RUNNING, "one that never had any is given them"
+    world.do(OpenDurableStream(worker_id, STREAM))
+    world.do(CloseDurableStream(worker_id, STREAM))
+    second, shallow = world.trigger("deep"), world.trigger("shallow")
+    assert world.status(second) is TaskStatus.QUEUED
+    assert world.status(shallow) is TaskStatus.RUNNING, "other tasks do not need it"
+    world.do(OpenDurableStream(worker_id, STREAM + 1))
+    assert world.status(second) is TaskStatus.RUNNING
+
+
+def test_a_worker_that_has_had_a_durable_stream_is_known_after_a_restart() -> None:
+    world, worker_id = durable_world()
+    world.do(OpenDurableStream(worker_id, STREAM))
+    world.restart()
+    run_id = world.trigger("deep")
+    assert world.status(run_id) is TaskStatus.QUEUED
+    world.do(OpenDurableStream(worker_id, 1))
+    assert world.status(run_id) is TaskStatus.RUNNING
+
+
+def test_a_durable_task_goes_to_a_worker_whose_stream_is_there() -> None:
+    world, worker_id = durable_world()
+    world.do(OpenDurableStream(worker_id, STREAM))
+    world.do(CloseDurableStream(worker_id, STREAM))
+    other = world.worker("deep:deep", slots={"durable": 2, "default": 2})
+    world.do(OpenDurableStream(other, STREAM + 1))
+    runs = [world.trigger("deep") for _ in range(2)]
+    assert sorted(world.running(other)) == sorted(runs)
+
+
+def test_a_worker_that_stays_without_its_durable_stream_is_given_durable_tasks_in_the_end() -> None:
+    world, worker_id = durable_world()
+    world.do(OpenDurableStream(worker_id, STREAM))
+    world.do(CloseDurableStream(worker_id, STREAM))
+    run_id = world.trigger("deep")
+    world.advance(14)
+    assert world.status(run_id) is TaskStatus.QUEUED
+    world.advance(1)
+    assert world.status(run_id) is TaskStatus.RUNNING
+    world.restart()
+    assert world.status(world.trigger("deep")) is TaskStatus.RUNNING
+
+
+def test_the_time_without_a_durable_stream_counts_while_there_is_an_assignment_stream() -> None:
+    world, worker_id = durable_world()
+    world.do(OpenDurableStream(worker_id, STREAM))
+    session = world.open(worker_id)
+    world.do(CloseStream(worker_id, session))
+    world.do(CloseDurableStream(worker_id, STREAM))
+    world.now_us += 16 * US_PER_S
+    world.open(worker_id)
+    run_id = world.trigger("deep")
+    assert world.status(run_id) is TaskStatus.QUEUED
+
+
+def test_the_end_of_an_older_durable_stream_is_nothing_to_a_newer_one() -> None:
+    world, worker_id = durable_world()
+    world.do(OpenDurableStream(worker_id, STREAM + 1))
+    world.do(OpenDurableStream(worker_id, STREAM))
+    world.do(CloseDurableStream(worker_id, STREAM))
+    assert world.status(world.trigger("deep")) is TaskStatus.RUNNING
+
+
+def test_a_durable_stream_of_an_unknown_worker_is_refused() -> None:
+    world, _ = durable_world()
+    with pytest.raises(NotFound):
+        world.do(OpenDurableStream("00000000-0000-7000-8000-000000000000", STREAM))
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_failure_after_the_end_of_its_stream_is_an_attempt_more(is_replaced: bool) -> None:
+    program = Program()
+    worker_id = program.world.tasks[program.id].worker_id
+    assert worker_id is not None
+    program.world.do(OpenDurableStream(worker_id, STREAM))
+    program.wait(sleep(600))
+    gone = OpenDurableStream(worker_id, STREAM + 1) if is_replaced else CloseDurableStream(worker_id, STREAM)
+    program.world.do(gone)
+    program.world.fail(program.id, "durable stream error")
+    assert program.status is (TaskStatus.RUNNING if is_replaced else TaskStatus.QUEUED)
+    assert program.world.tasks[program.id].internal_retry_count == 1
+
+
+def test_a_result_that_comes_while_the_stream_is_away_is_told_on_the_next_one() -> None:
+    program = Program()
+    worker_id = program.world.tasks[program.id].worker_id
+    assert worker_id is not None
+    program.world.do(OpenDurableStream(worker_id, STREAM))
+    program.wait(event("go"))
+    program.world.do(CloseDurableStream(worker_id, STREAM))
+    program.push("go")
+    assert program.world.answers() == []
+    program.stream = STREAM + 1
+    program.world.do(OpenDurableStream(worker_id, program.stream))
+    (told,) = program.list_waiting(1)
+    assert isinstance(told, EntryCompleted)
+    assert told.stream == program.stream
+
+
+def test_a_result_that_comes_while_the_stream_is_away_restores_what_is_evicted_unlisted() -> None:
+    program = Program()
+    worker_id = program.world.tasks[program.id].worker_id
+    assert worker_id is not None
+    program.world.do(OpenDurableStream(worker_id, STREAM))
+    program.wait(event("go"))
+    program.world.do(CloseDurableStream(worker_id, STREAM))
+    program.push("go")
+    program.world.do(OpenDurableStream(worker_id, STREAM + 1))
+    program.stream = STREAM + 1
+    program.evict()
+    assert (program.status, program.invocation) == (TaskStatus.RUNNING, 2)

@@ -150,7 +150,8 @@ def batch_group(state: State, task: Task, queue: ActionQueue) -> BatchGroup:
     group_id = (definition.id, DEFAULT_BATCH if keys is None else keys.tasks[task.position].batch)
     group = state.batch_groups.get(group_id)
     if group is None:
-        key = ShapeKey(task.run.version.workflow, tuple(UNITS.items()), definition.labels, None, False)
+        slots, is_durable = tuple(UNITS.items()), definition.is_durable
+        key = ShapeKey(task.run.version.workflow, slots, definition.labels, None, False, is_durable=is_durable)
         shape = Shape(queue, key)
         group = state.batch_groups[group_id] = BatchGroup(group_id, shape, definition.batch)
     return group

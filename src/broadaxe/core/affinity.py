@@ -40,9 +40,9 @@ def pick_worker(queue: ActionQueue, shape: Shape, now_us: int) -> Worker | None:
             return None
     best: Worker | None = None
     best_score = 0
-    for worker in queue.crew.in_turn(shape.key.slots):
+    for worker in queue.crew.in_turn(shape.room):
         if not _can_take(worker, shape, now_us):
-            queue.crew.rest(worker, shape.key.slots)
+            queue.crew.rest(worker, shape.room)
             continue
         if not labels:
             return worker
@@ -88,4 +88,6 @@ def is_met(value: LabelValue | None, label: LabelRequirement) -> bool:
 
 
 def _can_take(worker: Worker, shape: Shape, now_us: int) -> bool:
+    if shape.key.is_durable and not worker.takes_durable_tasks:
+        return False
     return is_schedulable(worker, now_us) and worker.has_room_for(shape.slots)

@@ -94,7 +94,8 @@ def shape_of(
     """What a task needs of a worker; items of a batch task are on their way to their group and need nothing yet."""
     if definition.batch is not None:
         return ShapeKey(workflow, (), (), None, False, gathers=True)
-    return ShapeKey(workflow, tuple(sorted(definition.slots.items())), labels, sticky_worker, is_hard)
+    slots = tuple(sorted(definition.slots.items()))
+    return ShapeKey(workflow, slots, labels, sticky_worker, is_hard, is_durable=definition.is_durable)
 
 
 def restart_schedule_timeout(state: State, task: Task, now_us: int) -> None:

@@ -160,6 +160,32 @@ class CloseStream(msgspec.Struct, frozen=True):
     needs: ClassVar = NOTHING
 
 
+class OpenDurableStream(msgspec.Struct, frozen=True):
+    """A worker's durable tasks speak on this stream from now on, and it gets such tasks only while there is one
+    (section 13.10). Numbers are those of `OpenStream`. Reply: None. NotFound if absent."""
+
+    worker_id: str
+    stream: int
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(workers=frozenset((self.worker_id,)))
+
+
+class CloseDurableStream(msgspec.Struct, frozen=True):
+    """That stream ended. Ignored when a newer one has replaced it. Reply: None."""
+
+    worker_id: str
+    stream: int
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
+
 class Heartbeat(msgspec.Struct, frozen=True):
     worker_id: str
 
@@ -830,6 +856,8 @@ Command = (
     | RegisterWorker
     | OpenStream
     | CloseStream
+    | OpenDurableStream
+    | CloseDurableStream
     | Heartbeat
     | UnregisterWorker
     | PutWorkerLabels

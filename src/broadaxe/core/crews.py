@@ -1,9 +1,9 @@
 """The workers of one action: whose turn it is, and who may have room.
 
 Workers take turns: the one after the worker that was given a task last is looked at first. One that cannot take a task
-with certain slots rests: it is not looked at again for tasks with these slots until something about it changes, a slot
-that becomes free, a heartbeat, a stream, the end of a pause. Whoever changes a worker so that it may take more calls
-`wake`. So a fleet of a thousand busy workers costs nothing beside the one that has room.
+with certain slots, or a durable one, rests: it is not looked at again for such tasks until something about it changes,
+a slot that becomes free, a heartbeat, a stream, the end of a pause. Whoever changes a worker so that it may take more
+calls `wake`. So a fleet of a thousand busy workers costs nothing beside the one that has room.
 
 Invariant: a worker that is neither resting nor here can take nothing; one that rests could not when it was looked at.
 
@@ -23,6 +23,8 @@ from broadaxe.core.model import Worker
 
 #: (slot type, units) of everything a task needs, sorted.
 Slots: TypeAlias = tuple[tuple[str, int], ...]
+#: What tasks need that a worker may lack: their slots, and whether they are durable.
+RoomKey: TypeAlias = tuple[Slots, bool]
 
 #: More kinds of needs than that are forgotten and found out again.
 _ROOMS_MAX: Final = 64
@@ -46,7 +48,7 @@ class Crew:
     def __init__(self) -> None:
         self._seats: list[Worker | None] = []
         self._seat_of: dict[str, int] = {}
-        self._rooms: dict[Slots, Room] = {}
+        self._rooms: dict[RoomKey, Room] = {}
         self._next = 0
 
     def __iter__(self) -> Iterator[Worker]:
@@ -77,9 +79,9 @@ class Crew:
         seat = self._seat_of.get(worker_id)
         return None if seat is None else self._seats[seat]
 
-    def in_turn(self, slots: Slots) -> Iterator[Worker]:
+    def in_turn(self, needs: RoomKey) -> Iterator[Worker]:
         """Workers that may have room, the one in turn first. Whoever turns out to have none is to `rest`."""
-        seats = self._room(slots).seats
+        seats = self._room(needs).seats
         start = seat = self._next
         has_turned = False
         while True:
@@ -95,9 +97,9 @@ class Crew:
             yield worker
             seat = found + 1
 
-    def rest(self, worker: Worker, slots: Slots) -> None:
-        """The worker cannot take a task that needs `slots` until it is woken."""
-        room = self._room(slots)
+    def rest(self, worker: Worker, needs: RoomKey) -> None:
+        """The worker cannot take a task with these needs until it is woken."""
+        room = self._room(needs)
         seat = self._seat_of[worker.id]
         _remove(room.seats, seat)
         worker.resting.append((room, seat))
@@ -105,13 +107,13 @@ class Crew:
     def had_its_turn(self, worker: Worker) -> None:
         self._next = self._seat_of[worker.id] + 1
 
-    def _room(self, slots: Slots) -> Room:
-        room = self._rooms.get(slots)
+    def _room(self, needs: RoomKey) -> Room:
+        room = self._rooms.get(needs)
         if room is None:
             if len(self._rooms) >= _ROOMS_MAX:
                 self._rooms.clear()
             seats = [seat for seat, worker in enumerate(self._seats) if worker is not None]
-            room = self._rooms[slots] = Room(seats)
+            room = self._rooms[needs] = Room(seats)
         return room
 
     def _close_ranks(self) -> None:

@@ -58,6 +58,8 @@ class WorkerRow(msgspec.Struct, frozen=True):
     updated_at_us: int
     last_heartbeat_at_us: int | None
     listening_since_us: int | None
+    speaks_durably: bool = False
+    """It has a stream for its durable tasks, or will have one again soon."""
 
 
 class RunRow(msgspec.Struct, frozen=True, gc=False):

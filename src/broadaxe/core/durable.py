@@ -23,7 +23,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from broadaxe.core import attempts, quotas, triggers, waits
+from broadaxe.core import attempts, fleet, quotas, triggers, waits
 from broadaxe.core.commands import (
     BeginMemo,
     BeginWait,
@@ -55,7 +55,7 @@ from broadaxe.core.decision import (
 from broadaxe.core.durable_log import DurableLog, Entry
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL_RUN, EntryKind, TaskStatus
-from broadaxe.core.model import Run, Task
+from broadaxe.core.model import Run, Task, Worker
 from broadaxe.core.state import State
 from broadaxe.core.timers import AlarmKind
 from broadaxe.core.waits import PastEvent, Wait
@@ -230,6 +230,19 @@ def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
 
 
 # Other commands ------------------------------------------------------------------------------------------------------
+
+
+def open_stream(state: State, worker: Worker, stream: int, now_us: int) -> None:
+    """The durable tasks of the worker speak on this stream from now on."""
+    before = worker.durable_stream
+    fleet.open_durable_stream(state, worker, stream, now_us)
+    if before is not None and before != worker.durable_stream:
+        _cut_off(worker, before, now_us)
+
+
+def close_stream(state: State, worker: Worker, stream: int, now_us: int) -> None:
+    fleet.close_durable_stream(state, worker, stream, now_us)
+    _cut_off(worker, stream, now_us)
 
 
 def register_signal(state: State, command: RegisterSignal, past: Sequence[PastEvent], now_us: int) -> None:
@@ -488,6 +501,15 @@ def _start_over(state: State, log: DurableLog, reason: str, now_us: int) -> None
         attempts.restore(state, log.task, now_us)
 
 
+def _cut_off(worker: Worker, stream: int, now_us: int) -> None:
+    """The stream is gone: what was asked or told on it last may never have arrived."""
+    for task in worker.running.values():
+        log = task.log
+        if log is not None and log.stream in (stream, None):
+            task.cut_off_at_us = now_us
+            log.stream, log.is_unsure = None, True
+
+
 def _drop(state: State, request: DurableRequest, reason: str) -> None:
     ref = EntryRef(request.task_id, request.invocation_count, 0, 0)
     state.ledger.emit(DropInvocation(stream=request.stream, ref=ref, reason=reason))
@@ -638,7 +660,10 @@ def _take_place(log: DurableLog, entry: Entry) -> None:
 
 
 def _send_in_order(state: State, log: DurableLog, now_us: int) -> None:
-    """Sends results from the front of the order for as long as this invocation waits for them."""
+    """Sends results from the front of the order for as long as this invocation waits for them. While its stream is away
+    they stay where they are."""
+    if log.stream is None:
+        return
     queue = log.queue
     start = log.next
     while log.next < len(queue) and queue[log.next].wanted_by == log.invocation_count:

@@ -2,7 +2,10 @@
 
 A worker may be given tasks while it has an open stream, is not paused and was heard of lately. A stream that ends does
 not take its tasks away; 30 s of silence does (section 1.11). Worker rows outlive restarts, because clients come back
-with the id they were given (grpc specification 4.3). Memory keeps a worker while it has a stream or was heard of
+with the id they were given (grpc specification 4.3). A worker that has had a stream for its durable tasks is given such
+tasks only while it has one: clients open it seconds after the other one, and whatever a task asks meanwhile fails
+(section 13.10). One that does without it for `SPEECH_US` is given them all the same, since some open it when they need
+it. Memory keeps a worker while it has a stream or was heard of
 within those 30 s.
 """
 
@@ -24,6 +27,8 @@ from broadaxe.errors import FailedPrecondition, InvalidArgument, NotFound
 
 #: Silence after which a worker's running tasks are given to others.
 SILENCE_US: Final = 30 * US_PER_S
+#: How long a worker with an assignment stream may be without the durable stream it has had.
+SPEECH_US: Final = 15 * US_PER_S
 SLOTS_MAX: Final = 1_000_000
 ACTIONS_MAX: Final = 10_000
 LABELS_MAX: Final = 1_000
@@ -93,6 +98,7 @@ def open_stream(state: State, worker: Worker, session: int, now_us: int) -> None
         _doubt_deliveries(state, worker, now_us)
     worker.session = session
     worker.listening_since_us = now_us
+    _await_speech(state, worker, now_us)
     _hear(state, worker, now_us)
     state.heat_worker(worker)
 
@@ -105,6 +111,37 @@ def close_stream(state: State, worker: Worker, session: int, now_us: int) -> Non
     _doubt_deliveries(state, worker, now_us)
     state.ledger.touch_worker(worker)
     _watch(state, worker, now_us + SILENCE_US)
+
+
+def open_durable_stream(state: State, worker: Worker, stream: int, now_us: int) -> None:
+    """Only a newer stream replaces the present one."""
+    if worker.durable_stream is not None and stream < worker.durable_stream:
+        return
+    worker.durable_stream = stream
+    if not worker.speaks_durably:
+        worker.speaks_durably = True
+        worker.updated_at_us = now_us
+        state.ledger.touch_worker(worker)
+    if worker.speech_due_at_us is not None:
+        worker.speech_due_at_us = None
+        state.timers.disarm()
+    state.heat_worker(worker)
+
+
+def close_durable_stream(state: State, worker: Worker, stream: int, now_us: int) -> None:
+    if worker.durable_stream == stream:
+        worker.durable_stream = None
+        _await_speech(state, worker, now_us)
+
+
+def miss_durable_stream(state: State, worker: Worker, now_us: int) -> None:
+    """The alarm of `_await_speech` rang. While there is no assignment stream either, nothing is lost by waiting."""
+    worker.speech_due_at_us = None
+    if worker.session is not None and state.workers.get(worker.id) is worker:
+        worker.speaks_durably = False
+        worker.updated_at_us = now_us
+        state.ledger.touch_worker(worker)
+        state.heat_worker(worker)
 
 
 def heartbeat(state: State, worker: Worker, now_us: int) -> None:
@@ -180,6 +217,13 @@ def _watch(state: State, worker: Worker, at_us: int) -> None:
     if worker.silent_at_us is None:
         worker.silent_at_us = at_us
         state.timers.arm(at_us, AlarmKind.WORKER_SILENT, worker)
+
+
+def _await_speech(state: State, worker: Worker, now_us: int) -> None:
+    is_missed = worker.speaks_durably and worker.durable_stream is None
+    if is_missed and worker.session is not None and worker.speech_due_at_us is None:
+        worker.speech_due_at_us = now_us + SPEECH_US
+        state.timers.arm(worker.speech_due_at_us, AlarmKind.DURABLE_STREAM_MISSED, worker)
 
 
 def _forget(state: State, worker: Worker) -> None:

@@ -394,9 +394,10 @@ class Task:
 
 class Worker:
     __slots__ = (
-        "actions", "created_at_us", "free", "id", "is_paused", "is_touched", "labels", "last_heartbeat_at_us",
-        "listening_since_us", "name", "resting", "running", "runtime", "session", "silent_at_us", "slots", "turn_count",
-        "turns", "updated_at_us", "waited_for_since_us",
+        "actions", "created_at_us", "durable_stream", "free", "id", "is_paused", "is_touched", "labels",
+        "last_heartbeat_at_us", "listening_since_us", "name", "resting", "running", "runtime", "session",
+        "silent_at_us", "slots", "speaks_durably", "speech_due_at_us", "turn_count", "turns", "updated_at_us",
+        "waited_for_since_us",
     )  # fmt: skip
 
     def __init__(self, row: WorkerRow) -> None:
@@ -420,6 +421,12 @@ class Worker:
         self.listening_since_us = row.listening_since_us
         self.session: int | None = None
         """The newest open assignment stream, None while there is none."""
+        self.speaks_durably = row.speaks_durably
+        """It has had a stream for its durable tasks, and is taken to have one again soon if it has none now."""
+        self.durable_stream: int | None = None
+        """The newest open one, None while there is none."""
+        self.speech_due_at_us: int | None = None
+        """When it is taken to do without one, should none come."""
         self.running: dict[str, Task] = {}
         """Attempts assigned here whose units are held, by task id."""
         self.silent_at_us: int | None = None
@@ -441,7 +448,12 @@ class Worker:
             self.updated_at_us,
             self.last_heartbeat_at_us,
             self.listening_since_us,
+            self.speaks_durably,
         )
+
+    @property
+    def takes_durable_tasks(self) -> bool:
+        return self.durable_stream is not None or not self.speaks_durably
 
     def has_room_for(self, slots: dict[str, int]) -> bool:
         free = self.free

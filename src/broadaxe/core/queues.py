@@ -32,7 +32,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from broadaxe.core.crews import Crew, Slots
+from broadaxe.core.crews import Crew, RoomKey, Slots
 from broadaxe.core.definition import LabelRequirement
 from broadaxe.core.model import RETRY_PRIORITY, Task, Workflow
 
@@ -59,6 +59,8 @@ class ShapeKey(NamedTuple):
     is_hard: bool
     gathers: bool = False
     """Items of a batch task: they need no worker yet, only their rate limits."""
+    is_durable: bool = False
+    """They need a worker whose durable stream is there."""
 
 
 class Turn:
@@ -344,12 +346,13 @@ class Lane:
 class Shape:
     """Lanes whose tasks need the same of a worker."""
 
-    __slots__ = ("_pushes", "_ready", "is_blocked", "key", "lanes", "queue", "slots")
+    __slots__ = ("_pushes", "_ready", "is_blocked", "key", "lanes", "queue", "room", "slots")
 
     def __init__(self, queue: ActionQueue, key: ShapeKey) -> None:
         self.queue = queue
         self.key = key
         self.slots = dict(key.slots)
+        self.room: RoomKey = (key.slots, key.is_durable)
         self.lanes: dict[LimitNeeds, Lane] = {}
         self.is_blocked = False
         # Lanes by the order of their heads. Only an entry that agrees with its lane's `place` counts.

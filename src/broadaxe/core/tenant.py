@@ -51,6 +51,7 @@ from broadaxe.core.commands import (
     CancelTasks,
     ChangeCron,
     ChangeFilter,
+    CloseDurableStream,
     CloseStream,
     Command,
     CompleteMemo,
@@ -68,6 +69,7 @@ from broadaxe.core.commands import (
     ForgetRateLimits,
     Heartbeat,
     MoveSchedules,
+    OpenDurableStream,
     OpenStream,
     Outcome,
     PauseRateLimit,
@@ -324,6 +326,12 @@ class Tenant:
                 worker = state.workers.get(worker_id)
                 if worker is not None:
                     fleet.close_stream(state, worker, session, now_us)
+            case OpenDurableStream(worker_id, stream):
+                durable.open_stream(state, fleet.find(state, worker_id), stream, now_us)
+            case CloseDurableStream(worker_id, stream):
+                worker = state.workers.get(worker_id)
+                if worker is not None:
+                    durable.close_stream(state, worker, stream, now_us)
             case UnregisterWorker(worker_id):
                 fleet.unregister(state, fleet.find(state, worker_id), now_us)
             case PutWorkerLabels(worker_id, labels):
@@ -582,6 +590,10 @@ class Tenant:
             return
         if isinstance(subject, Claims):
             idempotency.sweep(state, now_us)
+            return
+        if kind is AlarmKind.DURABLE_STREAM_MISSED:
+            assert isinstance(subject, Worker)
+            fleet.miss_durable_stream(state, subject, now_us)
             return
         if isinstance(subject, Worker):
             fleet.check_silence(state, subject, now_us)

@@ -54,6 +54,8 @@ class AlarmKind(IntEnum):
     """A durable task has held a result back long enough for one that should come before it."""
     DORMANT_DUE = 11
     """The earliest sleep of a task that is not in memory is over."""
+    DURABLE_STREAM_MISSED = 13
+    """A worker that had a durable stream has been without one for too long."""
     OUTBOX_WAITS = 12
     """Rows that had to stay in the outbox for want of room may find some."""
 
@@ -122,6 +124,7 @@ _DEADLINE: Final[dict[AlarmKind, Callable[[Any], int | None]]] = {
     AlarmKind.WAIT_DUE: attrgetter("due_at_us"),
     AlarmKind.ORDER_STALLED: attrgetter("stalled_at_us"),
     AlarmKind.DORMANT_DUE: attrgetter("due_at_us"),
+    AlarmKind.DURABLE_STREAM_MISSED: attrgetter("speech_due_at_us"),
     AlarmKind.OUTBOX_WAITS: attrgetter("outbox_waits_until_us"),
 }
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from broadaxe.core.commands import Command
+from broadaxe.core.commands import Command, OpenDurableStream
 from broadaxe.core.decision import DurableAnswer
 
 ITEMS_MAX: Final = 100_000
@@ -31,17 +32,19 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class DurableStream:
-    __slots__ = ("_is_closed", "_items", "_wake", "number")
+    __slots__ = ("_is_closed", "_items", "_wake", "number", "worker_id")
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.worker_id: str | None = None
+        """The worker it was registered for."""
         self._items: deque[Answer] = deque()
         self._wake = asyncio.Event()
         self._is_closed = False
 
-    def announcement(self) -> list[Command]:
-        """What a tenant that was loaded anew has to be told of this stream."""
-        return []
+    def announcement(self) -> Sequence[Command]:
+        """What a tenant that was loaded anew has to be told of the stream, in this order."""
+        return () if self.worker_id is None else (OpenDurableStream(self.worker_id, self.number),)
 
     def put(self, answer: Answer) -> None:
         if self._is_closed:

@@ -129,6 +129,10 @@ class Engine:
         activation.streams.put_durable(stream)
         return stream
 
+    async def register_durable_stream(self, tenant_id: str, stream: DurableStream, worker_id: str) -> None:
+        activation = self._activation(tenant_id)
+        await activation.streams.register_durable(stream, worker_id, activation.submit_own)
+
     def close_durable_stream(self, tenant_id: str, stream: DurableStream) -> None:
         self._activation(tenant_id).streams.close_durable(stream)
 

@@ -49,6 +49,10 @@ class EnginePort(Protocol):
         """A stream for what durable tasks of one worker are answered. Its number goes with their requests."""
         ...
 
+    async def register_durable_stream(self, tenant_id: str, stream: DurableStream, worker_id: str) -> None:
+        """The stream is for the durable tasks of this worker. NotFound for an unknown worker."""
+        ...
+
     def close_durable_stream(self, tenant_id: str, stream: DurableStream) -> None: ...
 
     async def listen_for_signals(self, tenant_id: str) -> SignalSubscription:

@@ -16,11 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from broadaxe.core.commands import CloseStream, Command, FailDelivery, OpenStream, Reply
+from broadaxe.core.commands import (
+    CloseDurableStream,
+    CloseStream,
+    Command,
+    FailDelivery,
+    OpenDurableStream,
+    OpenStream,
+    Reply,
+)
 from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription
 from broadaxe.engine.sessions import Outgoing, WorkerSession
 from broadaxe.engine.store import Store
 from broadaxe.engine.subscriptions import Hub
+from broadaxe.errors import NotFound
 
 __all__ = ["TenantStreams"]
 
@@ -58,6 +67,8 @@ class TenantStreams:
 
     def refused(self, announcement: Command) -> None:
         """The new actor does not know whom an announcement is about: the stream ends."""
+        if isinstance(announcement, OpenDurableStream) and announcement.stream in self._durable:
+            self._durable[announcement.stream].close()
         if isinstance(announcement, OpenStream):
             session = self._sessions.get(announcement.worker_id)
             if session is not None and session.number == announcement.session:
@@ -122,9 +133,21 @@ class TenantStreams:
     def put_durable(self, stream: DurableStream) -> None:
         self._durable[stream.number] = stream
 
+    async def register_durable(
+        self, stream: DurableStream, worker_id: str, submit: Callable[[Command], Awaitable[Reply]]
+    ) -> None:
+        # Said before the command: should the tenant be loaded anew meanwhile, the stream is announced to it.
+        stream.worker_id = worker_id
+        try:
+            await submit(OpenDurableStream(worker_id, stream.number))
+        except NotFound:
+            stream.worker_id = None
+            raise
+
     def close_durable(self, stream: DurableStream) -> None:
         stream.close()
-        self._durable.pop(stream.number, None)
+        if self._durable.pop(stream.number, None) is not None and stream.worker_id is not None:
+            self._tell(CloseDurableStream(stream.worker_id, stream.number))
 
     def answer(self, answer: Answer) -> None:
         stream = self._durable.get(answer.effect.stream)

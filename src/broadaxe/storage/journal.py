@@ -192,6 +192,7 @@ def _workers(rows: Sequence[WorkerRow]) -> Sequence[object]:
                     w.updated_at_us,
                     w.last_heartbeat_at_us,
                     w.listening_since_us,
+                    w.speaks_durably,
                 )
                 for w in rows
             ),

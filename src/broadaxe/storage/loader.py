@@ -305,6 +305,7 @@ def _worker(row: Any) -> WorkerRow:
         row["updated_at_us"],
         row["last_heartbeat_at_us"],
         row["listening_since_us"],
+        row["speaks_durably"],
     )
 
 

@@ -168,7 +168,8 @@ class _Conversation:
         async def read_all() -> None:
             async for request in requests:
                 if request.WhichOneof("message") == "register_worker":
-                    worker_id = request.register_worker.worker_id
+                    worker_id = inbound.uuid_text(request.register_worker.worker_id, field="worker_id")
+                    await self._engine.register_durable_stream(self._tenant_id, stream, worker_id)
                     await self._write(
                         pb.DurableTaskResponse(register_worker=pb.DurableRegisterWorkerResponse(worker_id=worker_id))
                     )

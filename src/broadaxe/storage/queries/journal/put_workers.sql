@@ -2,18 +2,19 @@
 -- rides worker_pkey. `actions` travel as JSON because arrays of arrays must be rectangular.
 insert into broadaxe.worker (
     tenant_id, id, name, actions, slots, labels, runtime, is_paused, is_listening, created_at, updated_at,
-    last_heartbeat_at, listening_since
+    last_heartbeat_at, listening_since, speaks_durably
 )
 select
     $1, n.id, n.name, array(select jsonb_array_elements_text(n.actions::jsonb)), n.slots::jsonb, n.labels::jsonb,
     n.runtime::jsonb, n.is_paused, n.is_listening, broadaxe.from_us(n.created_at), broadaxe.from_us(n.updated_at),
-    broadaxe.from_us(n.last_heartbeat_at), broadaxe.from_us(n.listening_since)
+    broadaxe.from_us(n.last_heartbeat_at), broadaxe.from_us(n.listening_since),
+    n.speaks_durably
 from unnest(
     $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::boolean[],
-    $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]
+    $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::boolean[]
 ) as n (
     id, name, actions, slots, labels, runtime, is_paused, is_listening, created_at, updated_at, last_heartbeat_at,
-    listening_since
+    listening_since, speaks_durably
 )
 on conflict (tenant_id, id) do update
 set labels = excluded.labels,
@@ -21,4 +22,5 @@ set labels = excluded.labels,
     is_listening = excluded.is_listening,
     updated_at = excluded.updated_at,
     last_heartbeat_at = excluded.last_heartbeat_at,
-    listening_since = excluded.listening_since
+    listening_since = excluded.listening_since,
+    speaks_durably = excluded.speaks_durably
