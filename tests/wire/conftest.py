@@ -153,9 +153,20 @@ def engine(shared_engine: EngineProcess) -> EngineProcess:
 
 
 @pytest.fixture
-async def own_engine(tmp_path: Path) -> AsyncIterator[EngineProcess]:
-    """An engine for one test, which may do to it what it likes."""
-    engine = EngineProcess(tmp_path)
+async def own_engine(database: str, tmp_path: Path) -> AsyncIterator[EngineProcess]:
+    """An engine for one test, which may do to it what it likes. Its database is on the test run's server."""
+    async for engine in _engine_for_one_test(EngineProcess(tmp_path, database)):
+        yield engine
+
+
+@pytest.fixture
+async def embedded_engine(tmp_path: Path) -> AsyncIterator[EngineProcess]:
+    """An engine for one test that brings its own PostgreSQL along, which a killed one leaves running."""
+    async for engine in _engine_for_one_test(EngineProcess(tmp_path)):
+        yield engine
+
+
+async def _engine_for_one_test(engine: EngineProcess) -> AsyncIterator[EngineProcess]:
     try:
         await engine.start()
         yield engine

@@ -15,11 +15,11 @@ from wirekit import EngineProcess, Rest, Stage, StartWorker, eventually
 
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 async def test_work_under_way_survives_the_engine(
-    own_engine: EngineProcess, start_worker: StartWorker, stage: Stage, key: str, how: str
+    embedded_engine: EngineProcess, start_worker: StartWorker, stage: Stage, key: str, how: str
 ) -> None:
     """One task ends while the engine is away, one after it is back, one has not even started."""
-    _, worker_id = await start_worker(engine=own_engine, slots=2)
-    client = own_engine.client()
+    _, worker_id = await start_worker(engine=embedded_engine, slots=2)
+    client = embedded_engine.client()
     hold = client.stubs.workflow(name="hold", input_validator=Cue)
     away = await hold.aio_run(Cue(key=f"{key}-away", n=1), wait_for_result=False)
     after = await hold.aio_run(Cue(key=f"{key}-after", n=2), wait_for_result=False)
@@ -30,14 +30,14 @@ async def test_work_under_way_survives_the_engine(
     awaited = asyncio.create_task(after.aio_result())
 
     if how == "killed":
-        await own_engine.kill()
+        await embedded_engine.kill()
     else:
-        assert await own_engine.stop() == 0
+        assert await embedded_engine.stop() == 0
     stage.open(f"{key}-away")
     await stage.heard(f"{key}-away", "ended")
-    await own_engine.start()
+    await embedded_engine.start()
 
-    async with Rest(own_engine.url, own_engine.token, client.tenant_id) as rest:
+    async with Rest(embedded_engine.url, embedded_engine.token, client.tenant_id) as rest:
         assert await rest.finished(away.workflow_run_id, within_s=40) == "COMPLETED"
         stage.open(f"{key}-after")
         assert await awaited == {"hold": {"n": 2, "retry_count": 0}}

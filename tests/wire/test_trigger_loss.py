@@ -248,11 +248,11 @@ async def test_a_child_spawned_again_after_a_kill_is_the_child_that_was_spawned(
 
 
 async def test_an_acknowledged_webhook_request_started_its_run_exactly_once(
-    own_engine: EngineProcess, key: str
+    embedded_engine: EngineProcess, key: str
 ) -> None:
     acknowledged: list[str] = []
     enough = asyncio.Event()
-    client = own_engine.client()
+    client = embedded_engine.client()
     auth = V1WebhookBasicAuth(username="u", password="p")
     client.webhooks.create(V1WebhookSourceName.GENERIC, key, f"'{key}:go'", auth)
     url = f"/api/v1/stable/tenants/{client.tenant_id}/webhooks/{key}"
@@ -268,7 +268,7 @@ async def test_an_acknowledged_webhook_request_started_its_run_exactly_once(
             if len(acknowledged) >= goal:
                 enough.set()
 
-    async with LeanClient(own_engine.address, own_engine.token) as lean:
+    async with LeanClient(embedded_engine.address, embedded_engine.token) as lean:
         await lean.put_definition(
             admin_pb2.CreateWorkflowVersionRequest(
                 name=key, event_triggers=[f"{key}:*"], tasks=[_task_opts(key, Task("only"))]
@@ -276,17 +276,17 @@ async def test_an_acknowledged_webhook_request_started_its_run_exactly_once(
         )
     # A webhook takes a hundred requests at once, and this is about losses.
     for goal in (30, 60):
-        async with httpx.AsyncClient(base_url=own_engine.url, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=embedded_engine.url, timeout=30) as http:
             enough.clear()
             async with asyncio.TaskGroup() as group:
                 for _ in range(5):
                     group.create_task(pour(http, goal))
                 await enough.wait()
-                await own_engine.kill()
-        await own_engine.start()
+                await embedded_engine.kill()
+        await embedded_engine.start()
 
     assert len(set(acknowledged)) == len(acknowledged) >= 60
-    async with Rest(own_engine.url, own_engine.token, client.tenant_id) as rest:
+    async with Rest(embedded_engine.url, embedded_engine.token, client.tenant_id) as rest:
         listed = {row["metadata"]["id"]: row["triggeredRuns"] for row in await rest.user_events(limit="5000")}
     assert set(acknowledged) <= set(listed)
     assert {len(runs) for runs in listed.values()} == {1}, "no event without its run, none with two"

@@ -56,12 +56,12 @@ async def test_a_webhook_request_starts_the_workflows_that_listen_for_its_event(
     assert len(stage.told(key, "echo")) == 1, "the forged request started nothing"
 
 
-async def test_a_webhook_survives_a_restart_with_its_secret(own_engine: EngineProcess) -> None:
-    url = make_webhook(own_engine.client(), "hook", "'k'")
-    key_file = own_engine.data_dir / "secret.key"
+async def test_a_webhook_survives_a_restart_with_its_secret(embedded_engine: EngineProcess) -> None:
+    url = make_webhook(embedded_engine.client(), "hook", "'k'")
+    key_file = embedded_engine.data_dir / "secret.key"
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
-    await own_engine.kill()
-    await own_engine.start()
-    async with httpx.AsyncClient(base_url=own_engine.url) as stranger:
+    await embedded_engine.kill()
+    await embedded_engine.start()
+    async with httpx.AsyncClient(base_url=embedded_engine.url) as stranger:
         assert (await stranger.post(url, content=b"{}", headers=signed(b"{}"))).status_code == 200
         assert (await stranger.post(url, content=b"{}", headers=signed(b"{ }"))).status_code == 403
