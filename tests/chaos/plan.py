@@ -17,8 +17,10 @@ from tests.chaos.mix import KINDS
 #: Calls per second.
 RATE: Final = 10.0
 
-#: How long an hour forward may be the time.
+#: How far the engine's clock goes ahead.
 CLOCK_JUMP_S: Final = 3600
+#: How many attempts last longer than the worst fault of a scenario.
+LONG_CALLS: Final = 6
 
 
 class Fault(StrEnum):
@@ -90,11 +92,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`strike` gives the blows; the load lasts `seconds`."""
+    """`strike` gives the blows, the load lasts `seconds`; a few attempts begin at once and last `long_s`."""
 
     seconds: float
     strike: Callable[[random.Random], list[Blow]]
     says: str
+    long_s: float = 0.0
 
 
 def make_plan(name: str, seed: int, *, seconds: float | None = None, rate: float = RATE) -> Plan:
@@ -103,7 +106,11 @@ def make_plan(name: str, seed: int, *, seconds: float | None = None, rate: float
     whole = seconds if seconds is not None else scenario.seconds
     blows = scenario.strike(random.Random(f"blows {name} {seed}"))
     fitting = tuple(blow for blow in blows if blow.at_s + blow.for_s < whole - 1)
-    return Plan(name, seed, whole, fitting, tuple(_calls(random.Random(f"calls {name} {seed}"), whole, rate)))
+    calls = _calls(random.Random(f"calls {name} {seed}"), whole, rate)
+    if scenario.long_s:
+        cue = {"ms": scenario.long_s * 1000, "group": "", "sleep_s": 0, "due_in_s": 0}
+        calls += [Call(n / 10, "work", f"long-{n}", {"key": f"long-{n}", **cue}) for n in range(LONG_CALLS)]
+    return Plan(name, seed, whole, fitting, tuple(calls))
 
 
 def _calls(rng: random.Random, seconds: float, rate: float) -> list[Call]:
@@ -180,7 +187,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         50, _every(6, 12, 46, Fault.ENGINE_KILLED, Fault.ENGINE_STOPPED), "the engine is killed or stopped, and started"
     ),
     "pause": Scenario(
-        65, lambda rng: [Blow(rng.uniform(6, 9), Fault.ENGINE_PAUSED, 40)], "the engine is paused for 40 s"
+        65, lambda rng: [Blow(rng.uniform(6, 9), Fault.ENGINE_PAUSED, 40)], "the engine is paused for 40 s", 55
     ),
     "worker": Scenario(40, _every(5, 9, 34, Fault.WORKER_KILLED), "a worker is killed, another takes its place"),
     "postmaster": Scenario(
@@ -206,6 +213,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
             (Weather.BLACKHOLE, 10, 25),
         ),
         "the line between engine and PostgreSQL",
+        60,
     ),
     "worker-line": Scenario(
         90,
@@ -220,9 +228,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
             (Weather.BLACKHOLE, 10, 25),
         ),
         "the line between workers, callers and engine",
+        60,
     ),
     "clock": Scenario(
-        50, lambda rng: [Blow(rng.uniform(6, 10), Fault.CLOCK_AHEAD, 15)], "the engine's clock goes forward and back"
+        50,
+        lambda rng: [Blow(rng.uniform(6, 10), Fault.CLOCK_AHEAD, 15)],
+        "the engine's clock goes forward and back",
+        40,
     ),
     "everything": Scenario(80, _together, "every fault once, in an order of chance"),
 }
