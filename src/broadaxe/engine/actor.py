@@ -110,6 +110,10 @@ class TenantActor:
         self._wake.set()
         return reply
 
+    def wake(self) -> None:
+        """It may be later than its sleep knows."""
+        self._wake.set()
+
     def break_off(self, error: BroadaxeError) -> None:
         """The lease is gone: stop deciding at once."""
         self._break(error)

@@ -38,6 +38,7 @@ IDLE_S: Final = 600.0
 LOOK_FOR_IDLE_EVERY_S: Final = 60.0
 #: How long after a failure something is asked for again that nobody waits for.
 AGAIN_AFTER_S: Final = 1.0
+LOOK_AT_CLOCK_EVERY_S: Final = 1.0
 US_PER_DAY: Final = 86_400 * US_PER_S
 
 _log = structlog.get_logger(__name__)
@@ -74,6 +75,7 @@ class Engine:
         self._activations: dict[str, Activation] = {}
         self._waking: set[str] = set()
         self._reading_quotas = asyncio.Lock()
+        self._jumps_seen = self._clock.jumps
         self._stream_count = 0
         self._is_stopping = False
         self._is_ready = False
@@ -85,6 +87,7 @@ class Engine:
         """Activates every tenant that has something to go on with, runs, crons or schedules; one that is held elsewhere
         is tried until it is free."""
         self._loops.keep("pulse", self._pulse.beat_for_ever)
+        self._loops.every("clock", LOOK_AT_CLOCK_EVERY_S, self._look_at_clock)
         for tenant_id in await self._store.tenants_with_work():
             self._activation(tenant_id).need()
         self._loops.every("put idle tenants away", LOOK_FOR_IDLE_EVERY_S, self._put_idle_away)
@@ -322,6 +325,15 @@ class Engine:
             cron_catch_up_us=self._cron_catch_up_us,
             enforce_quotas=self._enforce_quotas,
         )
+
+    async def _look_at_clock(self) -> None:
+        """What came due while the machine was suspended is due now, and timers that sleep do not count that time."""
+        self._clock.now_us()
+        if self._clock.jumps != self._jumps_seen:
+            self._jumps_seen = self._clock.jumps
+            for activation in self._activations.values():
+                if activation.present is not None:
+                    activation.present.actor.wake()
 
     def _lease_lost(self, tenant_id: str) -> None:
         activation = self._activations.get(tenant_id)
