@@ -20,6 +20,24 @@ from rag_chat.errors import AddressRefused, PageUnavailable
 URL_CHARS_MAX = 2_048
 RESOLVE_TIMEOUT_S = 5.0
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+#: What the registries of special addresses call not public though `is_global` says otherwise in some versions of
+#: Python: which version runs must not decide. A cloud's metadata address is among them.
+NOT_PUBLIC = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "192.0.0.0/24",  # IETF protocol assignments; a cloud has its metadata there
+        "192.88.99.0/24",  # 6to4 relays, no longer in use
+        "::/96",  # IPv4 addresses in a form no longer in use
+        "::ffff:0:0:0/96",  # translated IPv4 addresses
+        "64:ff9b:1::/48",  # translation within a network
+        "100::/64",  # discarded
+        "2001::/23",  # IETF protocol assignments
+        "2002::/16",  # 6to4
+        "3fff::/20",  # documentation
+        "5f00::/16",  # segment routing within a network
+        "fec0::/10",  # site-local, no longer in use
+    )
+)
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Awaitable[list[str]]]
@@ -80,6 +98,8 @@ def is_public(ip: IPAddress) -> bool:
             wrapped = ip.teredo[1]
         if wrapped is not None:
             return is_public(wrapped)
+    if any(ip in network for network in NOT_PUBLIC):
+        return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
