@@ -1,16 +1,19 @@
-"""The older assignment stream, which stands for its worker's heartbeats."""
+"""The older assignment stream, which stands for its worker's heartbeats, and how many runs one stream waits for."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
 
 from broadaxe.core.commands import Command, Heartbeat
+from broadaxe.core.lifecycle import RunStatus
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.sessions import WorkerSession
-from broadaxe.errors import Unavailable
+from broadaxe.engine.subscriptions import Hub, ResultSubscription, RunOutcome
+from broadaxe.errors import ResourceExhausted, Unavailable
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
 from broadaxe.rpc.services import dispatcher
 from broadaxe.rpc.services.dispatcher import DispatcherService
@@ -27,7 +30,7 @@ class MoodyPort:
         self.refusals: list[Exception] = [Unavailable(), RuntimeError("a mistake of ours")]
         self.has_taken_a_beat = asyncio.Event()
 
-    async def submit(self, tenant_id: str, command: Command) -> None:
+    async def submit(self, tenant_id: str, command: Command, *, client: str) -> None:
         assert command == Heartbeat(WORKER)
         if self.refusals:
             raise self.refusals.pop()
@@ -54,3 +57,37 @@ async def test_a_refused_beat_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -
         await port.has_taken_a_beat.wait()
         port.session.close()
         await listening
+
+
+async def test_a_stream_waits_for_a_bounded_number_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "RUNS_AWAITED_MAX", 2)
+    hub = Hub(nothing_found, cast(Any, None), lambda run_id: True, lambda: 7)
+    service = DispatcherService(cast(Any, HubPort(hub)), cast(Any, None), SystemClock())
+    call = Call("/Dispatcher/SubscribeToWorkflowRuns", {}, "here", Principal("t", "k"), asyncio.Event())
+    runs = [f"0b1d2c3e-0000-4000-8000-{number:012}" for number in range(4)]
+    sent: asyncio.Queue[pb.WorkflowRunEvent] = asyncio.Queue()
+
+    async def asked() -> AsyncIterator[pb.SubscribeToWorkflowRunsRequest]:
+        for run_id in (runs[0], runs[1], runs[0], "malformed"):
+            yield pb.SubscribeToWorkflowRunsRequest(workflow_run_id=run_id)
+        hub.deliver(RunOutcome(runs[0], RunStatus.COMPLETED, ()))
+        assert (await sent.get()).workflow_run_id == runs[0]
+        for run_id in (runs[2], runs[3]):
+            yield pb.SubscribeToWorkflowRunsRequest(workflow_run_id=run_id)
+
+    with pytest.raises(ResourceExhausted, match="waits for at most 2 runs at a time"):
+        async with asyncio.timeout(10):
+            await service.subscribe_to_runs(asked(), call, sent.put)
+    await hub.close()
+
+
+async def nothing_found(run_ids: list[str]) -> list[RunOutcome]:
+    return []
+
+
+class HubPort:
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def results(self, tenant_id: str) -> ResultSubscription:
+        return self._hub.results()

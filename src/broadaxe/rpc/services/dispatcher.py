@@ -28,7 +28,7 @@ from broadaxe.core.metadata import has_nul
 from broadaxe.engine.clock import Clock
 from broadaxe.engine.port import EnginePort
 from broadaxe.engine.subscriptions import EventSubscription
-from broadaxe.errors import BroadaxeError, InvalidArgument, NotFound
+from broadaxe.errors import BroadaxeError, InvalidArgument, NotFound, ResourceExhausted
 from broadaxe.rpc import inbound, outbound
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
 from broadaxe.rpc.transport import Call, Method, Send, bidi, server_stream, unary
@@ -39,6 +39,8 @@ ENGINE_VERSION: Final = "v0.111.0"
 DEFAULT_SLOTS: Final = 100
 #: How long a subscription waits for a run that does not exist yet.
 RUN_WAIT_S: Final = 10.0
+#: Runs that one stream waits for; each costs memory until it ends, and an id costs its sender nothing.
+RUNS_AWAITED_MAX: Final = 100_000
 KEY_CHARS_MAX: Final = 4_096
 #: How often the server counts an old-style stream as a sign of life.
 LISTEN_HEARTBEAT_S: Final = 4.0
@@ -240,7 +242,10 @@ class DispatcherService:
         call: Call,
         send: Send[pb.WorkflowRunEvent],
     ) -> None:
-        """One message per run asked for, once it has finished. Malformed ids are ignored, unknown ones waited for."""
+        """One message per run asked for, once it has finished. Malformed ids are ignored, unknown ones waited for.
+
+        ResourceExhausted when more than `RUNS_AWAITED_MAX` are waited for on the stream.
+        """
         subscription = await self._engine.results(call.principal.tenant_id)
         asked_as: dict[str, str] = {}
 
@@ -250,20 +255,27 @@ class DispatcherService:
                     run_id = inbound.uuid_text(request.workflow_run_id, field="workflow_run_id")
                 except InvalidArgument:
                     continue
+                if len(asked_as) >= RUNS_AWAITED_MAX and run_id not in asked_as:
+                    raise ResourceExhausted(
+                        f"one stream waits for at most {RUNS_AWAITED_MAX} runs at a time; open another for more",
+                        field="workflow_run_id",
+                    )
                 asked_as[run_id] = request.workflow_run_id
                 subscription.add(run_id)
-            subscription.close()
 
         async def close_when_draining() -> None:
             await call.draining.wait()
             subscription.close()
 
-        helpers = [asyncio.create_task(read()), asyncio.create_task(close_when_draining())]
-        helpers[0].add_done_callback(lambda _: subscription.close())
+        reading = asyncio.create_task(read())
+        reading.add_done_callback(lambda _: subscription.close())
+        helpers = [reading, asyncio.create_task(close_when_draining())]
         try:
             while (outcome := await subscription.next()) is not None:
                 run_id = asked_as.pop(outcome.run_id, outcome.run_id)
                 await send(outbound.run_event(outcome, run_id, self._clock.now_us()))
+            if reading.done():
+                reading.result()
         finally:
             subscription.close()
             for helper in helpers:
