@@ -21,6 +21,7 @@ from typing import Final
 import asyncpg
 import msgspec
 import structlog
+from fastapi import FastAPI
 
 from broadaxe.config import Settings
 from broadaxe.core.durations import US_PER_S
@@ -30,8 +31,8 @@ from broadaxe.engine.engine import Engine
 from broadaxe.engine.postgres_store import PostgresStore
 from broadaxe.errors import ConfigurationError, Unauthenticated
 from broadaxe.metrics import observer
-from broadaxe.rest.app import create_http_app, readdress
-from broadaxe.rest.context import HttpSettings
+from broadaxe.rest.app import admit, create_http_app, readdress
+from broadaxe.rest.context import Entry, HttpSettings
 from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.server import HttpServer
 from broadaxe.rpc.http2.carrier import Http2Carrier, server_tls_context
@@ -69,6 +70,7 @@ DEV_TENANT_SLUG: Final = "dev"
 DEV_EMAIL: Final = "admin@example.com"
 DEV_TOKEN_NAME: Final = "broadaxe dev"
 DEV_TOKEN_LIFE_S: Final = 365 * 86_400
+ENTRY_KEY_BYTES: Final = 16
 
 _log = structlog.get_logger(__name__)
 
@@ -81,10 +83,12 @@ class DevCredentials:
     email: str
     password: str | None
     token: str
+    entry_key: str
+    """What lets a browser in, by the link of `rest/entry.py`."""
 
 
 class _DevSecrets(msgspec.Struct):
-    """What `dev` keeps in its data directory so that a restart gives workers the same token."""
+    """What `dev` keeps in its data directory: after a restart workers have the same token, and people the same link."""
 
     token: str = ""
     password: str | None = None
@@ -92,6 +96,7 @@ class _DevSecrets(msgspec.Struct):
     grpc_address: str = ""
     is_passing: bool = False
     """Whether the token was for one start alone."""
+    entry_key: str = ""
 
 
 class App:
@@ -104,6 +109,7 @@ class App:
         self._database = database
         self._pool: asyncpg.Pool
         self._verifier: TokenVerifier
+        self._http_app: FastAPI
         self._dev: tuple[accounts.Tenant, accounts.Account, str | None] | None = None
         self._stopped = False
 
@@ -169,7 +175,7 @@ class App:
         if settings.embedded or not settings.require_login:
             open_account_id = await self._ensure_dev(pool)
         http = HttpServer()
-        http_app = create_http_app(
+        http_app = self._http_app = create_http_app(
             pool=pool,
             engine=engine,
             verifier=self._verifier,
@@ -181,6 +187,7 @@ class App:
                 is_cookie_secure=settings.http_url.startswith("https://"),
                 secret_keys=_secret_keys(settings),
                 enforce_limits=settings.enforce_limits,
+                trusted_proxies=settings.trusted_proxies,
             ),
         )
         stack.push_async_callback(engine.stop)
@@ -226,7 +233,9 @@ class App:
         assert self._dev is not None
         tenant, account, password = self._dev
         token = await self._dev_token(tenant.id, is_passing)
-        return DevCredentials(tenant.id, account.email, password, token)
+        entry_key = self._entry_key()
+        admit(self._http_app, Entry(account.id, entry_key), f"hatchet-{self.settings.http_port}")
+        return DevCredentials(tenant.id, account.email, password, token, entry_key)
 
     async def database_dsn(self, name: str = MAIN_DATABASE) -> str:
         """The URL, for other programs, of a database on the embedded server, which is made if it is missing."""
@@ -284,6 +293,14 @@ class App:
         if gone is not None:
             await tokens.delete_token(self._pool, gone)
         return issued.token
+
+    def _entry_key(self) -> str:
+        path = self._secrets_path()
+        kept = _read_secrets(path)
+        if not kept.entry_key:
+            kept.entry_key = secrets.token_urlsafe(ENTRY_KEY_BYTES)
+            _write_secrets(path, kept)
+        return kept.entry_key
 
     def _secrets_path(self) -> Path:
         return self.settings.data_dir / "dev.json"

@@ -12,6 +12,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -53,6 +54,8 @@ class Settings:
     tls_client_ca: Path | None = None
     serve_http: bool = True
     require_login: bool = True
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Proxies whose word about the client's address is taken."""
     priority_across_tasks: bool = False
     enforce_limits: bool = False
     retention_days: int = DEFAULT_RETENTION_DAYS
@@ -208,6 +211,16 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    networks = []
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        try:
+            networks.append(ip_network(part))
+        except ValueError:
+            raise ValueError(f"{part!r} is no address or network; use one like 10.0.0.7, 10.0.0.0/8 or ::1") from None
+    return tuple(dict.fromkeys(networks))
+
+
 def _keys(text: str) -> tuple[bytes, ...]:
     return tuple(parse_key(part) for part in text.split(",") if part.strip())
 
@@ -251,7 +264,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         _flag,
         has_flag=False,
     ),
-    Setting("require_login", "whether the dashboard asks for a password", _flag),
+    Setting("require_login", "whether the dashboard asks who is there", _flag),
+    Setting(
+        "trusted_proxies",
+        "addresses or networks of proxies whose X-Forwarded-For is believed, separated by commas",
+        _networks,
+    ),
     Setting(
         "priority_across_tasks",
         "whether the most urgent run goes first also among different tasks of one worker, not only within a task",

@@ -73,7 +73,7 @@ def key() -> str:
 
 @pytest.fixture
 async def page(engine: EngineProcess) -> AsyncIterator[Page]:
-    """A fresh browser. The test fails if the page's own code did."""
+    """A fresh browser that was let in. The test fails if the page's own code did."""
     named = os.environ.get("BROADAXE_CHROMIUM")
     chromium = named or next(filter(None, map(shutil.which, BROWSERS)), None)
     assert chromium, "no browser: install Chromium, or name one in BROADAXE_CHROMIUM"
@@ -84,6 +84,7 @@ async def page(engine: EngineProcess) -> AsyncIterator[Page]:
         opened = await context.new_page()
         opened.set_default_timeout(20_000)
         opened.on("pageerror", lambda error: mistakes.append(str(error)))
+        await opened.goto(engine.dashboard_link)
         yield opened
         await browser.close()
     assert mistakes == []

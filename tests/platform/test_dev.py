@@ -6,12 +6,15 @@ import base64
 import contextlib
 import json
 import os
+import pty
+import re
 import signal
 import stat
 import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,12 +107,71 @@ def test_env_file_says_how_to_connect_and_sigterm_ends_everything_in_order(tmp_p
         assert set(values) == {*SDK_VARIABLES, DATABASE_VARIABLE}
         assert values["HATCHET_CLIENT_TLS_STRATEGY"] == "none"
         assert stat.S_IMODE((tmp_path / "engine.env").stat().st_mode) == 0o600
-        assert all(f"export {name}={values[name]}" in printed for name in SDK_VARIABLES)
+        assert f"set -a; source {tmp_path / 'engine.env'}; set +a" in printed
         assert get(values["HATCHET_CLIENT_SERVER_URL"] + "/api/ready")[0] == 200
         assert len(postgres_of(tmp_path)) == 1
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
     assert postgres_of(tmp_path) == []
+
+
+def test_no_secret_is_printed_where_others_may_read_it(tmp_path: Path) -> None:
+    with dev(tmp_path) as (_, values, printed):
+        link = (tmp_path / "data" / "dashboard.url").read_text().strip()
+        for secret in (values["HATCHET_CLIENT_TOKEN"], link.partition("key=")[2], "Axe-"):
+            assert secret not in printed
+        assert f"(let in by the link in {tmp_path / 'data' / 'dashboard.url'})" in printed
+        for name in ("dashboard.url", "dev.json", "engine.lock"):
+            assert stat.S_IMODE((tmp_path / "data" / name).stat().st_mode) == 0o600, name
+
+
+def test_a_terminal_shows_the_link_and_the_token(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    arguments = ("dev", "--data-dir", tmp_path / "data", "--grpc-port", "0", "--http-port", "0")
+    process = subprocess.Popen(command(*arguments), stdout=theirs, stderr=subprocess.DEVNULL, env=environment())
+    os.close(theirs)
+    watchdog = threading.Timer(PATIENCE_S, process.kill)
+    watchdog.start()
+    try:
+        with os.fdopen(ours, encoding="utf-8", errors="replace") as terminal:
+            printed = ""
+            for line in terminal:
+                printed += line
+                if line.startswith("Stop with"):
+                    break
+            link = (tmp_path / "data" / "dashboard.url").read_text().strip()
+            assert f"dashboard  {link}" in printed
+            assert re.search(r"export HATCHET_CLIENT_TOKEN=ey[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}", printed)
+            process.terminate()
+            assert process.wait(PATIENCE_S) == 0
+    finally:
+        watchdog.cancel()
+        process.kill()
+
+
+def test_one_click_on_the_link_is_enough_also_after_a_restart(tmp_path: Path) -> None:
+    """Who did not click is let in nowhere, and other accounts of the machine are nobody special."""
+    links = []
+    for _ in range(2):
+        with dev(tmp_path) as (_, values, _):
+            base = values["HATCHET_CLIENT_SERVER_URL"]
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                get(f"{base}/api/v1/users/current")
+            link = (tmp_path / "data" / "dashboard.url").read_text().strip()
+            browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            with browser.open(link, timeout=30) as page:
+                assert page.status == 200 and page.url == f"{base}/"
+            with browser.open(f"{base}/api/v1/users/current", timeout=30) as answer:
+                assert json.load(answer)["email"] == "admin@example.com"
+            links.append(link.partition("/enter")[2])
+    assert links[0] == links[1]
+
+
+def test_without_a_login_everybody_on_the_machine_is_let_in(tmp_path: Path) -> None:
+    with dev(tmp_path, "--no-login") as (_, values, _):
+        base = values["HATCHET_CLIENT_SERVER_URL"]
+        assert get(f"{base}/api/v1/users/current")[0] == 200
+        assert (tmp_path / "data" / "dashboard.url").read_text().strip() == base
 
 
 def test_ctrl_c_stops_with_exit_code_0(tmp_path: Path) -> None:

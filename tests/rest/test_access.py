@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from hatchet_sdk.clients.rest.models.list_api_tokens_response import ListAPITokensResponse
 from hatchet_sdk.clients.rest.models.tenant import Tenant
@@ -13,6 +15,9 @@ from hatchet_sdk.clients.rest.models.user import User
 from hatchet_sdk.clients.rest.models.user_tenant_memberships_list import UserTenantMembershipsList
 
 from broadaxe.errors import ResourceExhausted
+from broadaxe.rest.app import admit
+from broadaxe.rest.context import Entry
+from broadaxe.rest.entry import entry_link
 from broadaxe.storage import accounts, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.ids import new_id
@@ -66,6 +71,32 @@ async def test_guessing_passwords_is_bounded(site: Site) -> None:
     statuses = [
         (await site.anonymous.post("/api/v1/users/login", json={"email": "a@b", "password": "x"})).status_code
         for _ in range(11)
+    ]
+    assert statuses == [400] * 10 + [429]
+    await _log_in(site)  # Another account is not locked out by it.
+
+
+async def test_behind_a_proxy_attempts_are_counted_for_each_client(serve: Serve) -> None:
+    site = await serve(trusted_proxies=(ip_network("127.0.0.1"),))
+    body = {"email": "ada@example.com", "password": "x"}
+    stranger, owner = {"X-Forwarded-For": "203.0.113.9"}, {"X-Forwarded-For": "203.0.113.9, 198.51.100.1"}
+    for expected in [400] * 10 + [429]:
+        answer = await site.anonymous.post("/api/v1/users/login", json=body, headers=stranger)
+        assert answer.status_code == expected
+    right = await site.anonymous.post("/api/v1/users/login", json=body | {"password": PASSWORD}, headers=owner)
+    assert right.status_code == 200
+
+
+async def test_a_client_does_not_choose_the_address_it_is_counted_under(site: Site) -> None:
+    statuses = [
+        (
+            await site.anonymous.post(
+                "/api/v1/users/login",
+                json={"email": "ada@example.com", "password": "x"},
+                headers={"X-Forwarded-For": f"203.0.113.{number}"},
+            )
+        ).status_code
+        for number in range(11)
     ]
     assert statuses == [400] * 10 + [429]
 
@@ -175,6 +206,14 @@ async def test_open_mode_lets_this_machine_in_and_nobody_elses_pages(serve: Serv
     assert (await site.anonymous.get("/api/v1/users/current")).json()["email"] == "ada@example.com"
     rebound = await site.anonymous.get("/api/v1/users/current", headers={"Host": "evil.example:8080"})
     assert rebound.status_code == 403
+    for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via"):
+        forwarded = await site.anonymous.get("/api/v1/users/current", headers={header: "203.0.113.9"})
+        assert forwarded.status_code == 403, header
+        assert "not through a proxy" in forwarded.text
+    elsewhere = httpx.ASGITransport(app=site.app, client=("203.0.113.9", 4711))
+    async with httpx.AsyncClient(transport=elsewhere, base_url="http://localhost") as stranger:
+        assert (await stranger.get("/api/v1/users/current")).status_code == 403
+        assert (await stranger.post(f"{site.tenant}/api-tokens", json={"name": "n"})).status_code == 403
     url, body = f"{site.stable}/tasks/cancel", {"externalIds": [new_id()]}
     foreign = await site.anonymous.post(url, json=body, headers={"Origin": "https://evil.example"})
     assert foreign.status_code == 403
@@ -186,6 +225,50 @@ async def test_open_mode_lets_this_machine_in_and_nobody_elses_pages(serve: Serv
     assert (await site.anonymous.post(url, json=body, headers={"Origin": site.url})).status_code == 200
     bad_token = await site.anonymous.get(site.tenant, headers={"Authorization": "Bearer eyJ.x.y"})
     assert bad_token.status_code == 403, "a wrong token is told so, it does not become the administrator"
+
+
+async def test_the_printed_link_lets_a_browser_in_and_nothing_else_does(site: Site) -> None:
+    admit(site.app, Entry(site.owner.id, "the-key"), "hatchet-1")
+    assert (await site.anonymous.get("/api/v1/meta")).json()["entryLinkPrinted"] is True
+    refused = await site.anonymous.get("/api/v1/users/current")
+    assert refused.status_code == 403
+    assert refused.json()["errors"][0]["description"].startswith("open the link that the engine printed")
+    for wrong in ("/enter", "/enter?key=", "/enter?key=the-kex", "/enter?key=the-key2"):
+        answer = await site.anonymous.get(wrong)
+        assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+        assert "Open the one that the engine printed" in answer.text
+    entered = await site.anonymous.get(entry_link(site.url, "the-key"))
+    assert (entered.status_code, entered.headers["location"]) == (303, "/")
+    assert entered.headers["set-cookie"].startswith("hatchet-1=")
+    assert (await site.anonymous.get("/api/v1/users/current")).json()["email"] == "ada@example.com"
+    again = await site.anonymous.get("/enter?key=of-an-earlier-engine")
+    assert (again.status_code, "set-cookie" in again.headers) == (303, False), "who is in is led on"
+
+
+async def test_without_a_key_no_link_lets_in(site: Site) -> None:
+    assert (await site.anonymous.get("/enter?key=")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("to", "place"),
+    [
+        ("/runs/1?a=b", "/runs/1?a=b"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://localhost:8000/x", "http://localhost:8000/x"),
+        ("https://evil.example", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("http://127.0.0.1@evil.example", "/"),
+        ("http://evil@127.0.0.1", "/"),
+        ("javascript:alert(1)", "/"),
+        ("http://[", "/"),
+        ("", "/"),
+    ],
+)
+async def test_the_link_leads_to_this_machine_only(site: Site, to: str, place: str) -> None:
+    admit(site.app, Entry(site.owner.id, "the-key"), "hatchet-1")
+    entered = await site.anonymous.get(entry_link(site.url, "the-key", to))
+    assert entered.headers["location"] == place
 
 
 async def test_other_origins_may_call_with_a_token_only(site: Site) -> None:
@@ -204,20 +287,21 @@ async def test_other_origins_may_call_with_a_token_only(site: Site) -> None:
     assert "access-control-allow-origin" not in (await site.anonymous.get("/api/v1/meta", headers=origin)).headers
 
 
-def test_resource_exhausted_is_what_the_limit_raises() -> None:
+async def test_resource_exhausted_is_what_the_limit_raises(site: Site) -> None:
     from starlette.requests import Request
 
     from broadaxe.rest.attempts import ATTEMPTS_MAX, WINDOW_S, Attempts
 
     now = [0.0]
     attempts = Attempts(clock=lambda: now[0])
-    request = Request({"type": "http", "client": ("10.0.0.1", 1), "headers": []})
+    request = Request({"type": "http", "client": ("10.0.0.1", 1), "headers": [], "app": site.app})
     for _ in range(ATTEMPTS_MAX):
-        attempts.count(request)
+        attempts.count(request, "a@b")
     with pytest.raises(ResourceExhausted):
-        attempts.count(request)
+        attempts.count(request, " A@B")
+    attempts.count(request, "c@d")
     now[0] += WINDOW_S + 1
-    attempts.count(request)
+    attempts.count(request, "a@b")
 
 
 #: What anybody may ask, and the door of webhooks, whose senders prove themselves otherwise.

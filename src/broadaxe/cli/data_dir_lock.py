@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
+from broadaxe.cli import private_file
 from broadaxe.errors import ConfigurationError
 
 __all__ = ["engine_pid", "only_engine"]
@@ -38,7 +39,7 @@ def only_engine(data_dir: Path, flag: str = "--data-dir", *, patience_s: float =
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        file = (data_dir / "engine.lock").open("a+", encoding="ascii")
+        file = os.fdopen(private_file.open_to_append(data_dir / "engine.lock"), "a+", encoding="ascii")
     except OSError as error:
         raise ConfigurationError(
             f"cannot use {data_dir} as data directory: {error.strerror}; choose another with {flag}", field=flag

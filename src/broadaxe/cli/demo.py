@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from broadaxe.cli import options
+from broadaxe.cli import options, private_file
 from broadaxe.errors import ConfigurationError
 
 __all__ = ["demo"]
@@ -100,9 +100,9 @@ def _only_demo(directory: Path) -> Iterator[None]:
 
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        # The engine's log and env file hold a token.
+        # The engine's env file holds a token.
         directory.mkdir(mode=0o700, exist_ok=True)
-        file = (directory / "demo.lock").open("a+", encoding="ascii")
+        file = os.fdopen(private_file.open_to_append(directory / "demo.lock"), "a+", encoding="ascii")
     except OSError as error:
         raise ConfigurationError(f"cannot use {directory}: {error.strerror}; choose another with --data-dir") from None
     with file:

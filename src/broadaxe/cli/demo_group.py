@@ -19,10 +19,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 import click
 
-from broadaxe.cli import env_file
+from broadaxe.cli import dashboard_link, env_file
 from broadaxe.cli.supervisor import Child, Supervisor
 from broadaxe.config import Settings
 
@@ -84,8 +85,9 @@ async def run(places: Places) -> int:
 
     def announce() -> None:
         click.echo(f"\nAll is ready ({time.monotonic() - started:.1f} s). Where to click:\n")
-        click.echo(f"  chat       {click.style(places.chat_url, bold=True)}")
-        click.echo(f"  dashboard  {places.settings.http_url}")
+        chat, dashboard = _links(places)
+        click.echo(f"  chat       {click.style(chat, bold=True)}")
+        click.echo(f"  dashboard  {dashboard}")
         click.echo(f"  docs       {places.docs_url}")
         click.echo(f"\n  logs       {places.directory / 'logs'}")
         click.echo("\nStop with Ctrl-C.\n")
@@ -93,6 +95,17 @@ async def run(places: Places) -> int:
 
     await supervisor.run(stop, announce)
     return 0
+
+
+def _links(places: Places) -> tuple[str, str]:
+    """The chat's and the dashboard's, as they are printed. The chat's leads through the engine, which lets the browser
+    into the dashboard on the way: the chat has links into it."""
+    link = dashboard_link.kept_link(places.settings.data_dir)
+    if link is None:
+        return places.chat_url, places.settings.http_url
+    shown = dashboard_link.shown(places.settings.data_dir, link, places.settings.http_url)
+    through = f"{link}&{urlencode({'to': places.chat_url})}"
+    return (through if sys.stdout.isatty() else places.chat_url), shown
 
 
 def _children(places: Places) -> list[list[Child]]:

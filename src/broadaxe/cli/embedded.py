@@ -119,7 +119,6 @@ def embedded(
         "http_port": api_port or "0",
         "log_level": LEVELS.get(log_level.lower(), log_level) if log_level else "warning",
         "host": "127.0.0.1",
-        "require_login": False,
         "serve_http": not no_api,
     }
     _run(load(os.environ, given, FLAGS), Path(handshake_file), run_migrations=not no_migrations)
@@ -127,7 +126,7 @@ def embedded(
 
 def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
     from broadaxe import logs
-    from broadaxe.cli import appearing_file
+    from broadaxe.cli import appearing_file, dashboard_link
     from broadaxe.cli.data_dir_lock import only_engine
     from broadaxe.cli.engine_process import run_until_signal
     from broadaxe.cli.ports import WantedPort, claim
@@ -147,6 +146,8 @@ def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
 
     async def announce(app: App) -> None:
         # The program that started us is the only one that gets this token, and by the handshake.
+        from broadaxe.rest.entry import entry_link
+
         credentials = await app.bootstrap_dev(is_passing=True)
         connection = {
             "token": credentials.token,
@@ -154,6 +155,8 @@ def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
             "grpc_address": app.grpc_address,
             "api_url": app.http_url if settings.serve_http else "",
         }
+        if settings.serve_http:
+            dashboard_link.keep(settings.data_dir, entry_link(app.http_url, credentials.entry_key))
         appearing_file.write(handshake, json.dumps(connection))
 
     with only_engine(settings.data_dir, "-postgres-data-dir", patience_s=HANDOVER_S):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from broadaxe.cli import options
+from broadaxe.cli import dashboard_link, options
 from broadaxe.cli.data_dir_lock import only_engine
 from broadaxe.config import Settings
 from broadaxe.errors import ConfigurationError
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from broadaxe.app import App
 
 __all__ = ["dev", "serve"]
+
+#: How much of a token is printed where others may read it: its form, and nothing of its claims or its secret.
+TOKEN_CHARS_SHOWN = 8
 
 Ready = Callable[["App"], Awaitable[None]]
 
@@ -46,15 +49,18 @@ Ready = Callable[["App"], Awaitable[None]]
     "its URL goes into the env file as BROADAXE_DATABASE_URL_NAME. May be repeated.",
 )
 @click.option(
-    "--login/--no-login", default=None, help="Ask for a password in the dashboard. [default: not on loopback]"
+    "--login/--no-login",
+    default=None,
+    help="Ask who is there before the dashboard opens: the printed link answers, or a password. [default: ask]",
 )
 @options.database_url
 @options.logging_flags
 def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ...], **given: str | bool | None) -> None:
     """Run an engine for development: gRPC, REST, dashboard and a private PostgreSQL, in one process.
 
-    Creates a tenant, a user and a token, and prints what an SDK needs to connect. The data stays in the data
-    directory, so the next start continues where this one ended. Listens on this machine only, unless told otherwise.
+    Creates a tenant, a user and a token, and prints what an SDK needs to connect, and a link that lets you into the
+    dashboard. The data stays in the data directory, so the next start continues where this one ended. Listens on this
+    machine only, unless told otherwise. Secrets are printed on a terminal only; elsewhere it says where they are.
 
     \b
     Examples:
@@ -65,8 +71,6 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
     settings = options.settings_from({**given, "extra_databases": extra_databases or None})
     if login is not None:
         settings = replace(settings, require_login=login)
-    elif not os.environ.get("BROADAXE_REQUIRE_LOGIN"):
-        settings = replace(settings, require_login=not settings.loopback_only)
     if settings.extra_databases and not settings.embedded:
         raise ConfigurationError(
             "--extra-database works on the embedded PostgreSQL only; create databases on your own server yourself",
@@ -98,18 +102,34 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
             # Not BROADAXE_DATABASE_URL: the next `dev` of a shell that read this file would take it for a server of
             # the user's own.
             databases["BROADAXE_ENGINE_DATABASE_URL"] = await app.database_dsn()
+        link = app.http_url
+        if settings.require_login:
+            from broadaxe.rest.entry import entry_link
+
+            link = entry_link(app.http_url, credentials.entry_key)
+        dashboard_link.keep(settings.data_dir, link)
         if target is not None:
             from broadaxe.cli import env_file as env_files
 
             env_files.write(target, {**values, **databases})
+        is_terminal = sys.stdout.isatty()
         click.echo(f"\nBroadaxe is ready ({time.monotonic() - started:.1f} s)\n")
-        click.echo(f"  dashboard  {app.http_url}")
+        click.echo(f"  dashboard  {dashboard_link.shown(settings.data_dir, link, app.http_url)}")
         click.echo(f"  docs       {app.http_url}/docs/")
         click.echo(f"  gRPC       {app.grpc_address}")
         click.echo(f"  data       {settings.data_dir if settings.embedded else 'the database given'}")
-        if settings.require_login:
+        if settings.require_login and is_terminal and (login or not settings.loopback_only):
             click.echo(f"  login      {credentials.email}  {credentials.password or '(the password set earlier)'}")
         click.echo("\nTo connect an SDK:\n")
+        if not is_terminal:
+            # What is printed goes into a log, and logs are read by others.
+            if target is not None:
+                click.echo(f"  set -a; source {target}; set +a")
+                values = {}
+            else:
+                values["HATCHET_CLIENT_TOKEN"] = (
+                    f"{credentials.token[:TOKEN_CHARS_SHOWN]}...   # start with --env-file FILE to have it in a file"
+                )
         for name, value in values.items():
             click.echo(f"  export {name}={value}")
         click.echo("\nStop with Ctrl-C.", nl=True)

@@ -56,6 +56,11 @@ def choosing(command: Decorated) -> Decorated:
             help="Days that finished runs and their history are kept; 0 keeps them for ever. [default: 30]",
         ),
         click.option(
+            "--trusted-proxies",
+            metavar="NETWORKS",
+            help="Addresses or networks, separated by commas, of proxies whose X-Forwarded-For is believed.",
+        ),
+        click.option(
             "--enforce-limits",
             is_flag=True,
             default=None,

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from broadaxe.cli import private_file
 from broadaxe.errors import Unavailable
 
 __all__ = ["Child", "Supervisor"]
@@ -137,7 +138,7 @@ class Supervisor:
         with contextlib.suppress(FileNotFoundError):
             if log.stat().st_size > LOG_BYTES_MAX:
                 log.replace(log.with_suffix(".log.1"))
-        with log.open("ab") as sink:
+        with os.fdopen(private_file.open_to_append(log), "ab") as sink:
             running.log_start_bytes = sink.tell()
             running.process = subprocess.Popen(
                 list(running.child.command),

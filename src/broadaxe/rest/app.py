@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 from fastapi import FastAPI, Request, Response
@@ -24,9 +24,10 @@ from broadaxe.errors import BroadaxeError, InvalidArgument, Unavailable
 from broadaxe.rest.api_description import describe, operation_id
 from broadaxe.rest.api_reference import ApiReference
 from broadaxe.rest.attempts import Attempts
-from broadaxe.rest.context import Context, HttpSettings
+from broadaxe.rest.context import Context, Entry, HttpSettings
 from broadaxe.rest.dashboard_site import DashboardSite
 from broadaxe.rest.docs_site import DocsSite
+from broadaxe.rest.entry import ENTRY_PATH, enter
 from broadaxe.rest.gate import Gate
 from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.routers import (
@@ -62,7 +63,7 @@ from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.vault import Vault
 from broadaxe.storage.webhooks import Webhooks
 
-__all__ = ["create_http_app", "readdress"]
+__all__ = ["admit", "create_http_app", "readdress"]
 
 _log = logging.getLogger(__name__)
 
@@ -137,6 +138,7 @@ def create_http_app(
     numbers = app.state.metrics = metrics or Metrics()
     app.add_api_route("/api/docs", reference.page, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", numbers.page, methods=["GET"], include_in_schema=False)
+    app.add_api_route(ENTRY_PATH, enter, methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", docs.to_index, methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs/{name:path}", docs.page, methods=["GET", "HEAD"], include_in_schema=False)
     app.router.default = _otherwise(dashboard.page)
@@ -153,9 +155,18 @@ def create_http_app(
 
 def readdress(app: FastAPI, *, server_url: str, grpc_address: str) -> None:
     """Tells the application its addresses once they are known, when it listens on a port the system picked."""
+    _change(app, server_url=server_url, grpc_address=grpc_address)
+
+
+def admit(app: FastAPI, entry: Entry, cookie_name: str) -> None:
+    """Lets browsers in by a link from here on. Browsers do not tell the ports of a host apart, so engines that share a
+    host need cookies of different names."""
+    _change(app, entry=entry, cookie_name=cookie_name)
+
+
+def _change(app: FastAPI, **changes: Any) -> None:
     context: Context = app.state.context
-    settings = replace(context.settings, server_url=server_url, grpc_address=grpc_address)
-    app.state.context = replace(context, settings=settings)
+    app.state.context = replace(context, settings=replace(context.settings, **changes))
 
 
 def _otherwise(page: Callable[[Request], Awaitable[Response]]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:

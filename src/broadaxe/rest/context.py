@@ -6,6 +6,7 @@ Owns nothing. The engine is reached through its port only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -22,19 +23,31 @@ from broadaxe.storage.reads import Reads
 from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.webhooks import Webhooks
 
-__all__ = ["Context", "ContextDep", "HttpSettings"]
+__all__ = ["Context", "ContextDep", "Entry", "HttpSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Whoever brings the key acts as the account."""
+
+    account_id: str
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
     """How the HTTP edge behaves. `open_account_id` switches the login off: every request without credentials acts as
-    that account, provided it comes from this machine's own browser or shell."""
+    that account, provided it comes from this machine's own browser or shell and through no proxy."""
 
     server_url: str
     """REST base URL that goes into tokens and tells which `Origin` is ours."""
     grpc_address: str
     """host:port that goes into tokens."""
     open_account_id: str | None = None
+    entry: Entry | None = None
+    """Lets browsers in by a link; see `entry.py`."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Peers whose X-Forwarded-For is believed."""
     open_token: str | None = None
     """An API token to show in the dashboard while the login is off."""
     cookie_name: str = "hatchet"

@@ -5,8 +5,9 @@ that keep other web sites from acting through a person's browser. A *scope* is a
 address, already checked.
 
 Refuses: missing or bad credentials (403), a tenant or resource of somebody else (403), a role that does not suffice
-(401). Invariants: a token reaches one tenant only; the open mode answers loopback host names only, so that a page whose
-name was rebound to 127.0.0.1 gets nothing; a request that changes something and carries a foreign `Origin` is refused
+(401). Invariants: a token reaches one tenant only; the open mode answers programs of this machine only, not what came
+through a proxy, and under loopback host names only, so that a page whose name was rebound to 127.0.0.1 gets nothing; a
+request that changes something and carries a foreign `Origin` is refused
 unless it brings a token, which no browser attaches by itself.
 """
 
@@ -20,12 +21,14 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 
 from broadaxe.errors import NotFound, PermissionDenied, Unauthenticated
+from broadaxe.rest.client_address import is_direct_and_local
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.parameters import PathId
 from broadaxe.storage.accounts import Account, Person, Role, person_of_account, person_of_session
 from broadaxe.storage.token_verifier import TokenPrincipal
 
 __all__ = [
+    "LOOPBACK_NAMES",
     "AdminScope",
     "Caller",
     "CallerDep",
@@ -37,7 +40,7 @@ __all__ = [
     "needs_person",
 ]
 
-_LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -89,7 +92,8 @@ async def needs_caller(request: Request, context: ContextDep) -> Caller:
         _check_loopback(request)
         person = await person_of_account(context.pool, context.settings.open_account_id)
     if person is None:
-        raise Unauthenticated("log in, or send a valid API token as 'Authorization: Bearer …'")
+        by_link = "" if context.settings.entry is None else "open the link that the engine printed when it started, "
+        raise Unauthenticated(f"{by_link}log in, or send a valid API token as 'Authorization: Bearer …'")
     _check_origin(request, context)
     return _of_person(person)
 
@@ -134,7 +138,12 @@ def _of_person(person: Person) -> Caller:
 
 
 def _check_loopback(request: Request) -> None:
-    if urlsplit(f"//{request.headers.get('host', '')}").hostname not in _LOOPBACK_NAMES:
+    if not is_direct_and_local(request):
+        raise Unauthenticated(
+            "without a login the engine answers programs of its own machine only, and not through a proxy; "
+            "log in, or send a valid API token as 'Authorization: Bearer …'"
+        )
+    if urlsplit(f"//{request.headers.get('host', '')}").hostname not in LOOPBACK_NAMES:
         raise Unauthenticated(
             "without a login the engine answers to 127.0.0.1 and localhost only; use one of these names"
         )

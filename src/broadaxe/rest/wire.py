@@ -100,6 +100,8 @@ class Meta(Wire):
     prometheus_server_enabled: bool
     auth_disabled: bool | None = None
     auth_disabled_token: str | None = None
+    entry_link_printed: bool | None = None
+    """Whether the engine lets browsers in by a link that it printed when it started."""
     embedded: bool | None = None
 
 

@@ -121,6 +121,11 @@ class EngineProcess:
         return self._log_path.read_text(errors="replace")[-20_000:] if self._log_path.exists() else ""
 
     @property
+    def dashboard_link(self) -> str:
+        """Opening it lets a browser in."""
+        return (self.data_dir / "dashboard.url").read_text().strip()
+
+    @property
     def address(self) -> str:
         return self.env["HATCHET_CLIENT_HOST_PORT"]
 

@@ -1,7 +1,7 @@
 """People: registering, logging in and out, passwords, memberships, tenants.
 
-Attempts to log in or register are bounded per address, because guessing a password is the one thing a caller may want
-to do a million times.
+Attempts to log in are bounded per account and address, because guessing a password is the one thing a caller may want
+to do a million times; those to register per address.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from fastapi import Query, Request, Response
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.attempts import AttemptsDep
-from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import AdminScope, PersonDep, ViewerScope, missing
 from broadaxe.rest.parameters import Body
 from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.sessions import open_session
 from broadaxe.storage import accounts
 from broadaxe.storage.pages import ByTime
 
@@ -58,9 +59,9 @@ async def register(
     if not context.settings.allows_signup:
         # 400 by the protocol: the sign-up form shows it.
         raise InvalidArgument("signing up is switched off on this server; ask its administrator for an account")
-    attempts.count(request)
+    attempts.count(request, "")
     account = await accounts.register(context.pool, body.name, body.email, body.password)
-    await _open_session(context, response, account)
+    await open_session(context, response, account.id)
     return presentation.user(account)
 
 
@@ -68,10 +69,10 @@ async def register(
 async def login(
     body: Login, request: Request, response: Response, context: ContextDep, attempts: AttemptsDep
 ) -> wire.User:
-    attempts.count(request)
+    attempts.count(request, body.email)
     account = await accounts.login(context.pool, body.email, body.password)
-    attempts.forgive(request)
-    await _open_session(context, response, account)
+    attempts.forgive(request, body.email)
+    await open_session(context, response, account.id)
     return presentation.user(account)
 
 
@@ -94,7 +95,7 @@ async def change_password(
     body: PasswordChange, request: Request, context: ContextDep, account: PersonDep, attempts: AttemptsDep
 ) -> wire.User:
     """Ends every other session of the account."""
-    attempts.count(request)
+    attempts.count(request, account.email)
     cookie = request.cookies.get(context.settings.cookie_name)
     changed = await accounts.change_password(
         context.pool, account.id, body.password, body.new_password, keep_cookie=cookie
@@ -155,16 +156,3 @@ async def members(
 @routes.get(f"{API}/tenants/{{tenant}}/invites")
 async def tenant_invites(scope: AdminScope) -> wire.NoRows:
     return wire.NoRows()
-
-
-async def _open_session(context: Context, response: Response, account: accounts.Account) -> None:
-    cookie = await accounts.open_session(context.pool, account.id)
-    response.set_cookie(
-        context.settings.cookie_name,
-        cookie,
-        max_age=accounts.SESSION_LIFE_S,
-        path="/",
-        httponly=True,
-        samesite="lax",
-        secure=context.settings.is_cookie_secure,
-    )

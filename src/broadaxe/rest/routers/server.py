@@ -51,6 +51,7 @@ async def meta(context: ContextDep) -> wire.Meta:
         prometheus_server_enabled=False,
         auth_disabled=True if is_open else None,
         auth_disabled_token=settings.open_token if is_open else None,
+        entry_link_printed=None if settings.entry is None else True,
     )
 
 

@@ -75,6 +75,12 @@ test("a person without a tenant is told so", async () => {
   expect(await screen.findByText(/ada@example.com is not a member of any tenant/)).toBeInTheDocument();
 });
 
+test("an engine that printed a link says to open it", async () => {
+  engine.use(onGet("/api/v1/meta", { entryLinkPrinted: true }));
+  renderApp("/login");
+  expect(await screen.findByText(/Open the link that the engine printed/)).toBeInTheDocument();
+});
+
 test("an engine with authentication off asks nobody to sign in", async () => {
   engine.use(onGet("/api/v1/meta", { authDisabled: true }), onGet("/api/v1/users/memberships", MEMBERSHIPS));
   signedIn = true;

@@ -1,11 +1,11 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useRouter } from "@tanstack/react-router";
 import type { ComponentProps, SyntheticEvent } from "react";
 
 import { AxeMark } from "../components/AxeMark";
 import { Button } from "../components/ui/button";
 import { Card } from "../components/ui/card";
-import { signIn } from "../services/session";
+import { entryLinkQuery, signIn } from "../services/session";
 import { useTitle } from "./useTitle";
 
 const route = getRouteApi("/login");
@@ -15,6 +15,7 @@ export function LoginPage() {
   const { next } = route.useSearch();
   const router = useRouter();
   const client = useQueryClient();
+  const isLinkPrinted = useQuery(entryLinkQuery).data ?? false;
   const login = useMutation({
     mutationFn: (credentials: { email: string; password: string }) => signIn(client, credentials),
     onSuccess: () => router.navigate({ href: next ?? "/" }),
@@ -31,6 +32,11 @@ export function LoginPage() {
       <Card className="w-full max-w-sm p-8">
         <AxeMark className="mx-auto size-14" />
         <h1 className="mt-3 text-center text-xl font-semibold">Sign in to Broadaxe</h1>
+        {isLinkPrinted && (
+          <p className="mt-3 text-center text-sm text-ink-soft">
+            Open the link that the engine printed when it started: it lets this browser in. Or sign in with a password.
+          </p>
+        )}
         <form className="mt-6 space-y-4" onSubmit={onSubmit}>
           <Field label="E-mail" name="email" type="email" autoComplete="username" />
           <Field label="Password" name="password" type="password" autoComplete="current-password" />

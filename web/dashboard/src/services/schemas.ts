@@ -34,6 +34,7 @@ const resourceMeta = z.object({ id: z.string(), createdAt: instantMs, updatedAt:
 
 export const metaSchema = z.object({
   authDisabled: z.boolean().nullish().transform((value) => value ?? false),
+  entryLinkPrinted: z.boolean().nullish().transform((value) => value ?? false),
 });
 
 export const userSchema = z.object({ email: z.string(), name: orNull(z.string()) });

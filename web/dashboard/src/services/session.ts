@@ -31,6 +31,13 @@ export const sessionQuery = queryOptions({
   retry: false,
 });
 
+/** Whether the engine printed a link that lets a browser in when it started. */
+export const entryLinkQuery = queryOptions({
+  queryKey: ["entry-link-printed"],
+  queryFn: async ({ signal }) => (await request(metaSchema, "/api/v1/meta", { signal })).entryLinkPrinted,
+  staleTime: Infinity,
+});
+
 export const engineVersionQuery = queryOptions({
   queryKey: ["engine-version"],
   queryFn: async ({ signal }) => (await request(versionSchema, "/api/v1/version", { signal })).version,
