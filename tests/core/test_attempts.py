@@ -22,7 +22,7 @@ from broadaxe.core.durations import DURATION_US_MAX, US_PER_S
 from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
 from broadaxe.core.model import RETRY_PRIORITY
 from broadaxe.errors import NotFound
-from tests.core.world import World, task
+from tests.core.world import START_US, World, task
 
 QUEUED, BACKOFF, RUNNING = TaskStatus.QUEUED, TaskStatus.BACKOFF, TaskStatus.RUNNING
 COMPLETED, FAILED, CANCELLED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED
@@ -533,3 +533,73 @@ def test_goodbye_leaves_running_attempts_to_report() -> None:
     world.do(UnregisterWorker(worker_id))
     assert world.status(world.trigger()) is QUEUED
     assert world.complete(run_id)
+
+
+# Whose clock ---------------------------------------------------------------------------------------------------------
+
+MS = 1_000
+
+
+def reported(started_us: int, ended_us: int, *, is_loaded: bool = False, outcome: Outcome = Outcome.COMPLETED) -> World:
+    """A world in which a worker says by its clock when it started and ended a task, which was assigned at 0 and whose
+    reports both come 60 ms later, in one batch unless the engine is loaded between them."""
+    world = World()
+    world.put(task("a"))
+    world.worker("a")
+    task_id = world.trigger()
+    zero_us = world.now_us
+    world.now_us += 60 * MS
+    started = ReportAttempt(task_id, 0, Outcome.STARTED, at_us=zero_us + started_us)
+    ended = ReportAttempt(task_id, 0, outcome, "{}", at_us=zero_us + ended_us)
+    if is_loaded:
+        world.do(started)
+        world.restart()
+        world.do(ended)
+    else:
+        world.batch(started, ended)
+    return world
+
+
+def times(world: World) -> tuple[int, int]:
+    """When its only task started and ended, in ms after it was assigned."""
+    (state,) = world.tasks.values()
+    assert state.assigned_at_us is not None and state.started_at_us is not None and state.finished_at_us is not None
+    return (state.started_at_us - state.assigned_at_us) // MS, (state.finished_at_us - state.assigned_at_us) // MS
+
+
+@pytest.mark.parametrize("outcome", [Outcome.COMPLETED, Outcome.FAILED, Outcome.CANCELLED])
+def test_the_times_of_an_attempt_are_those_of_its_worker(outcome: Outcome) -> None:
+    world = reported(4 * MS, 54 * MS, outcome=outcome)
+    assert times(world) == (4, 54)
+    (history,) = world.history.values()
+    by_type = {entry.type: entry.at_us - START_US for entry in history}
+    ended = {Outcome.COMPLETED: "FINISHED", Outcome.FAILED: "FAILED", Outcome.CANCELLED: "CANCELLED"}[outcome]
+    assert by_type[TaskEventType.STARTED] == 4 * MS
+    assert by_type[TaskEventType(ended)] == 54 * MS
+
+
+@pytest.mark.parametrize("ahead_s", [-3_600, -1, 1, 3_600])
+def test_a_worker_whose_clock_is_wrong_tells_durations_all_the_same(ahead_s: int) -> None:
+    ahead_us = ahead_s * US_PER_S
+    assert times(reported(4 * MS + ahead_us, 54 * MS + ahead_us)) == (0, 50)
+
+
+@pytest.mark.parametrize("ahead_s", [-3_600, 3_600])
+def test_times_that_cannot_be_are_the_engines(ahead_s: int) -> None:
+    assert times(reported(4 * MS, 54 * MS + ahead_s * US_PER_S)) == (4, 60)
+
+
+def test_times_are_the_workers_also_over_a_load() -> None:
+    assert times(reported(4 * MS, 54 * MS, is_loaded=True)) == (4, 54)
+
+
+def test_deadlines_go_by_the_engines_clock_whatever_workers_say() -> None:
+    world = World()
+    world.put(task("a", execution_timeout="10s", retries=1, backoff_factor=2.0))
+    world.worker("a")
+    task_id = world.trigger()
+    world.do(ReportAttempt(task_id, 0, Outcome.STARTED, at_us=world.now_us + 3_600 * US_PER_S))
+    world.advance(5)
+    world.do(ReportAttempt(task_id, 0, Outcome.FAILED, "broke", at_us=0))
+    due_at_us = world.tasks[task_id].due_at_us
+    assert due_at_us == world.now_us + 2 * US_PER_S

@@ -215,6 +215,7 @@ class Books:
         self._check_pauses(decision)
         self._check_ends(decision, replayed)
         self._check_absences(decision, now_us)
+        self._check_times(decision, now_us)
         live = [self.tables.tasks[i] for run_id in self.tables.live for i in self.tables.tasks_of[run_id]]
         live = [task for task in live if task.status not in TERMINAL]
         used = self._check_units(live)
@@ -364,6 +365,12 @@ class Books:
                 hold(run.status not in TERMINAL_RUN, "a run ended while its tasks wait", run_id, run.status)
             else:
                 hold(run.status is derived, "run status", run_id, run.status, "derived", derived)
+
+    def _check_times(self, decision: Decision, now_us: int) -> None:
+        """Whatever clocks of workers say: assigned, then started, then ended, and nothing in the future."""
+        for task in (*(new.state for new in decision.writes.new_tasks), *decision.writes.tasks):
+            passed = [at for at in (task.assigned_at_us, task.started_at_us, task.finished_at_us, now_us) if at]
+            hold(passed == sorted(passed), "times out of order", task.id, passed)
 
     def _check_absences(self, decision: Decision, now_us: int) -> None:
         """Nobody is called silent who could not be heard; no attempt fails for want of a report that may be lost."""

@@ -219,6 +219,10 @@ class Life:
             check_timers(self.tenant)
             check_logs(self.tenant, self.tables, self.tables.logs)
 
+    def said_us(self) -> int | None:
+        """What a worker's clock says, which may go otherwise than ours."""
+        return self.random.choice((None, self.now_us, self.now_us - 1_000, self.now_us + 9_000_000, 0))
+
     def stand_still(self) -> None:
         """The process is stopped, or its database; the engine notices, and memory is as it was."""
         self.now_us += self.random.choice((4, 20, 40, 300)) * US_PER_S
@@ -786,7 +790,7 @@ class Life:
         task_id, retry_count = attempt
         match chance.randint(0, 19):
             case 0 | 1 | 2 | 3 | 4:
-                return ReportAttempt(task_id, retry_count, Outcome.STARTED)
+                return ReportAttempt(task_id, retry_count, Outcome.STARTED, at_us=self.said_us())
             case 5:
                 return ReleaseSlot(task_id)
             case 6:
@@ -799,14 +803,15 @@ class Life:
             peer.attempts.remove(attempt)  # Else it will be told twice.
         match chance.randint(0, 9):
             case 0:
-                return ReportAttempt(task_id, retry_count, Outcome.CANCELLED)
+                return ReportAttempt(task_id, retry_count, Outcome.CANCELLED, at_us=self.said_us())
             case 1 | 2 | 3:
                 after_us = chance.choice((None, None, 0, US_PER_S))
-                return ReportAttempt(task_id, retry_count, Outcome.FAILED, "broke", chance.random() < 0.8, after_us)
+                is_retryable, at_us = chance.random() < 0.8, self.said_us()
+                return ReportAttempt(task_id, retry_count, Outcome.FAILED, "broke", is_retryable, after_us, at_us=at_us)
             case _:
                 is_asked = self.tables.task_rows[task_id].name == KEY_TASK_NAME
                 output = self.chances.answer() if is_asked else self.chances.output()
-                return ReportAttempt(task_id, retry_count, Outcome.COMPLETED, output)
+                return ReportAttempt(task_id, retry_count, Outcome.COMPLETED, output, at_us=self.said_us())
 
     def user_command(self) -> Command | None:
         chance = self.random

@@ -142,6 +142,7 @@ def _begin(state: State, task: Task, worker: Worker, now_us: int) -> StartAttemp
     task.slot_released = False
     task.assigned_at_us = now_us
     task.started_at_us = task.cut_off_at_us = None
+    task.worker_behind_us = 0
     worker.running[task.id] = task
     if len(worker.turns) > 1:
         action_id = task.definition.action_id
@@ -191,26 +192,45 @@ def restore(state: State, task: Task, now_us: int) -> None:
     make_ready(state, task)
 
 
-def start(state: State, task: Task, now_us: int) -> None:
-    """The worker says the attempt runs. Writes history only: the task's row follows with its next change."""
+def start(state: State, task: Task, now_us: int, said_us: int | None = None) -> None:
+    """The worker says the attempt runs, since `said_us` by its clock. Writes history only: the task's row follows with
+    its next change."""
     if task.started_at_us is not None:
         return
-    task.started_at_us = now_us
+    at_us = now_us
+    if said_us is not None:
+        assigned_at_us = task.assigned_at_us or 0
+        # Of a clock that is wrong only the difference to its next word counts, and for that there must be room.
+        at_us = said_us if assigned_at_us <= said_us <= now_us else assigned_at_us
+        task.worker_behind_us = at_us - said_us
+    task.started_at_us = at_us
     _stop_confirming(state, task)
     run = task.run
     if run.started_at_us is None and task.position != run.version.key_position:
-        run.started_at_us = now_us
-    state.ledger.record(task, TaskEventType.STARTED, now_us, worker=task.worker)
-    _publish(state, task, Progress.STARTED, "", now_us)
+        run.started_at_us = at_us
+    state.ledger.record(task, TaskEventType.STARTED, at_us, worker=task.worker)
+    _publish(state, task, Progress.STARTED, "", at_us)
 
 
-def complete(state: State, task: Task, output: str, now_us: int) -> None:
+def ended_at_us(task: Task, said_us: int | None, now_us: int) -> int:
+    """When the attempt ended that a worker says ended at `said_us` by its clock. That one may be wrong: it counts from
+    when it said the attempt began, and not at all if what comes out cannot be."""
+    if said_us is None:
+        return now_us
+    at_us = said_us + task.worker_behind_us
+    began_at_us = task.started_at_us or task.assigned_at_us or 0
+    return at_us if began_at_us <= at_us <= now_us else now_us
+
+
+def complete(state: State, task: Task, output: str, now_us: int, at_us: int | None = None) -> None:
+    """`at_us`: when it was done, if that is known to have been before now."""
+    at_us = now_us if at_us is None else at_us
     _move(task, Signal.COMPLETE)
     worker = task.worker
-    _end(state, task, now_us)
+    _end(state, task, at_us)
     task.output = output
-    state.ledger.record(task, TaskEventType.FINISHED, now_us, worker=worker)
-    _publish(state, task, Progress.COMPLETED, output, now_us)
+    state.ledger.record(task, TaskEventType.FINISHED, at_us, worker=worker)
+    _publish(state, task, Progress.COMPLETED, output, at_us)
 
 
 def skip(state: State, task: Task, now_us: int) -> None:
@@ -242,19 +262,22 @@ def fail(
     is_retryable: bool = True,
     retry_after_us: int | None = None,
     timed_out: bool = False,
+    at_us: int | None = None,
 ) -> None:
-    """An application failure: the attempt ends, and another follows while the retry budget lasts."""
+    """An application failure: the attempt ended at `at_us` (now, if that is not known), and another follows while the
+    retry budget lasts."""
+    at_us = now_us if at_us is None else at_us
     definition = task.definition
     ledger = state.ledger
     ledger.record(
         task,
         TaskEventType.TIMED_OUT if timed_out else TaskEventType.FAILED,
-        now_us,
+        at_us,
         worker=task.worker,
         error=error,
         message=f"the attempt ran longer than {format_duration(definition.execution_timeout_us)}" if timed_out else "",
     )
-    _publish(state, task, Progress.TIMED_OUT if timed_out else Progress.FAILED, error, now_us)
+    _publish(state, task, Progress.TIMED_OUT if timed_out else Progress.FAILED, error, at_us)
     if is_retryable and task.app_retry_count < definition.retries:
         task.app_retry_count += 1
         delay_us = (
@@ -268,7 +291,7 @@ def fail(
         _retry(state, task, now_us, delay_us, TaskEventType.RETRYING, message)
         return
     _move(task, Signal.FAIL)
-    _end(state, task, now_us)
+    _end(state, task, at_us)
     task.error = error
 
 
@@ -305,7 +328,7 @@ def fail_delivery(state: State, task: Task, reason: str, now_us: int) -> None:
 
 
 def cancel(
-    state: State, task: Task, reason: str, now_us: int, event_type: TaskEventType = TaskEventType.CANCELLED
+    state: State, task: Task, reason: str, at_us: int, event_type: TaskEventType = TaskEventType.CANCELLED
 ) -> None:
     """Ends a task from outside, wherever it waits or runs. A new task is made CANCELLED."""
     worker = task.worker
@@ -316,10 +339,10 @@ def cancel(
         _move(task, Signal.CANCEL)
     if was_postponed and not task.run.is_postponed:
         state.end_burst(task.run)
-    _end(state, task, now_us)
+    _end(state, task, at_us)
     task.error = reason
-    state.ledger.record(task, event_type, now_us, worker=worker, message=reason)
-    _publish(state, task, Progress.CANCELLED, reason, now_us)
+    state.ledger.record(task, event_type, at_us, worker=worker, message=reason)
+    _publish(state, task, Progress.CANCELLED, reason, at_us)
 
 
 def time_out_in_queue(state: State, task: Task, now_us: int) -> None:
@@ -473,7 +496,7 @@ def _give_up(state: State, task: Task, now_us: int) -> None:
     task.error = error
 
 
-def _end(state: State, task: Task, now_us: int) -> None:
+def _end(state: State, task: Task, at_us: int) -> None:
     _free_units(state, task)
     _stop_confirming(state, task)
     state.leave_queue(task)
@@ -485,7 +508,7 @@ def _end(state: State, task: Task, now_us: int) -> None:
     if task.started_at_us is None and task.status is TaskStatus.COMPLETED:
         task.started_at_us = task.assigned_at_us
     task.batch_id = None
-    task.finished_at_us = now_us
+    task.finished_at_us = at_us
     _clear_due(state, task)
     if task.log is not None:
         waits.disarm_log(state, task.log)

@@ -396,7 +396,8 @@ class ReportAttempt(msgspec.Struct, frozen=True):
     An attempt that runs in a batch is named by `batch_id` instead: clients know a batch's items, not their attempts.
     `payload` is the output (JSON text, already normalised) for COMPLETED, the error text for FAILED. `worker` is what
     the worker calls itself: its id, or its name, or nothing. Invocations of a durable task may share an attempt, and
-    reports do not number them; those of a worker that is not the present one are told apart by it.
+    reports do not number them; those of a worker that is not the present one are told apart by it. `at_us` is when it
+    happened by the worker's clock; None if it does not say.
     """
 
     task_id: str
@@ -407,6 +408,7 @@ class ReportAttempt(msgspec.Struct, frozen=True):
     retry_after_us: int | None = None
     batch_id: str | None = None
     worker: str = ""
+    at_us: int | None = None
 
     needs: ClassVar = NOTHING
 

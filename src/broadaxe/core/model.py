@@ -270,10 +270,11 @@ class Run:
 class Task:
     __slots__ = (
         "app_retry_count", "assigned_at_us", "batch", "batch_id", "children", "confirm_by_us", "created_at_us",
-        "cut_off_at_us", "definition", "due_at_us", "entries", "error", "event_count", "fairness_key", "finished_at_us",
-        "gate", "gathering", "held", "id", "internal_retry_count", "is_new", "is_touched", "log", "output", "position",
-        "queue_priority", "queued_at_us", "resting", "retry_count", "run", "slot_released", "started_at_us", "status",
-        "waiting", "waiting_entry", "was_limited", "was_requeued", "worker", "worker_id",
+        "cut_off_at_us", "definition", "due_at_us", "entries", "error", "event_count", "fairness_key",
+        "finished_at_us", "gate", "gathering", "held", "id", "internal_retry_count", "is_new", "is_touched", "log",
+        "output", "position", "queue_priority", "queued_at_us", "resting", "retry_count", "run", "slot_released",
+        "started_at_us", "status", "waiting", "waiting_entry", "was_limited", "was_requeued", "worker",
+        "worker_behind_us", "worker_id",
     )  # fmt: skip
 
     def __init__(self, task_id: str, run: Run, position: int, status: TaskStatus, created_at_us: int) -> None:
@@ -296,6 +297,8 @@ class Task:
         self.assigned_at_us: int | None = None
         self.started_at_us: int | None = None
         self.finished_at_us: int | None = None
+        self.worker_behind_us = 0
+        """By how much the clock of the present attempt's worker is behind ours, as far as that is known."""
         self.due_at_us: int | None = None
         self.confirm_by_us: int | None = None
         self.cut_off_at_us: int | None = None

@@ -624,12 +624,13 @@ class Tenant:
         if task is None or self._is_of_former_worker(task, command.worker):
             return Accepted(is_current=False)
         state = self._state
+        at_us = attempts.ended_at_us(task, command.at_us, now_us)
         match command.outcome:
             case Outcome.STARTED:
-                attempts.start(state, task, now_us)
+                attempts.start(state, task, now_us, command.at_us)
                 return Accepted(is_current=True)
             case Outcome.COMPLETED:
-                attempts.complete(state, task, command.payload, now_us)
+                attempts.complete(state, task, command.payload, now_us, at_us)
             case Outcome.FAILED if command.is_retryable and attempts.is_cut_off_failure(task, now_us):
                 reason = (
                     f"the attempt failed after it was cut off from the engine: {command.payload[:_REASON_CHARS_MAX]}"
@@ -643,9 +644,10 @@ class Tenant:
                     now_us,
                     is_retryable=command.is_retryable,
                     retry_after_us=command.retry_after_us,
+                    at_us=at_us,
                 )
             case Outcome.CANCELLED:
-                attempts.cancel(state, task, _CANCELLED_BY_WORKER, now_us)
+                attempts.cancel(state, task, _CANCELLED_BY_WORKER, at_us)
             case _:
                 assert_never(command.outcome)
         dag.settle_task(state, task, now_us)

@@ -22,7 +22,7 @@ from broadaxe.core.commands import (
     ReportAttempt,
     UnregisterWorker,
 )
-from broadaxe.core.durations import US_PER_MS, parse_duration
+from broadaxe.core.durations import US_PER_MS, US_PER_S, parse_duration
 from broadaxe.core.lifecycle import TERMINAL_RUN
 from broadaxe.core.metadata import has_nul
 from broadaxe.engine.clock import Clock
@@ -382,7 +382,7 @@ def _key_report(request: pb.GroupKeyActionEvent) -> ReportAttempt:
             answer = msgspec.json.encode(answer).decode()
     elif outcome is Outcome.FAILED:
         answer = _error_text(answer)
-    return ReportAttempt(task_id, int(retries), outcome, answer, is_retryable=False)
+    return ReportAttempt(task_id, int(retries), outcome, answer, is_retryable=False, at_us=_said_us(request))
 
 
 def _item_report(
@@ -396,12 +396,13 @@ def _item_report(
     if outcome is None:
         raise InvalidArgument(f"{event.event_type} is not a report this version knows", field="event_type")
     payload = item.event_payload
+    at_us = _said_us(event)
     if outcome is Outcome.COMPLETED:
         payload = payload if payload not in ("", "null") else "{}"
         problem = inbound.output_problem(payload)
         if problem is not None:
             return ReportAttempt(
-                task_id, retry_count, Outcome.FAILED, problem, batch_id=batch_id, worker=event.worker_id
+                task_id, retry_count, Outcome.FAILED, problem, batch_id=batch_id, worker=event.worker_id, at_us=at_us
             )
     elif outcome is Outcome.FAILED:
         payload = _error_text(payload)
@@ -414,7 +415,15 @@ def _item_report(
         retry_after_us=max(0, item.retry_after_ms) * US_PER_MS if item.HasField("retry_after_ms") else None,
         batch_id=batch_id,
         worker=event.worker_id,
+        at_us=at_us,
     )
+
+
+def _said_us(event: pb.StepActionEvent | pb.BatchActionEvent | pb.GroupKeyActionEvent) -> int | None:
+    """When it happened by the worker's clock. Whatever that says, the report counts."""
+    if not event.HasField("event_timestamp"):
+        return None
+    return event.event_timestamp.seconds * US_PER_S + event.event_timestamp.nanos // 1000
 
 
 def _error_text(text: str) -> str:
