@@ -31,6 +31,7 @@ from broadaxe.core.commands import (
 from broadaxe.core.decision import Decision, StartAttempt
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.core.tenant import Tenant
+from broadaxe.errors import BroadaxeError
 
 NOW_US: Final = 1_767_268_800_000_000
 SIZES: Final = (1, 100, 1_000)
@@ -47,10 +48,11 @@ class Bench:
         self.sessions = count(1)
 
     def do(self, *commands: object) -> list[object]:
-        replies = [self.tenant.apply(command, NOW_US) for command in commands]  # type: ignore[arg-type]
-        decision: Decision = self.tenant.settle(NOW_US)
+        decision: Decision = self.tenant.decide(commands, NOW_US)  # type: ignore[arg-type]
         self.started = [effect for effect in decision.effects if isinstance(effect, StartAttempt)]
-        return list(replies)
+        for reply in decision.replies:
+            assert not isinstance(reply, BroadaxeError), reply
+        return list(decision.replies)
 
     def put(self, name: str, *event_triggers: str) -> None:
         task = TaskSpec(name="t", action_id=f"{name}:t")

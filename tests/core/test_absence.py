@@ -31,7 +31,7 @@ def stand_still(world: World) -> None:
     """For forty seconds; what came meanwhile is read afterwards."""
     world.now_us += 40 * US_PER_S
     world.tenant.resume(world.now_us)
-    world.settle()
+    world.decide()
 
 
 def was_away(world: World, how: str) -> None:

@@ -178,7 +178,7 @@ def test_the_first_list_decides_also_when_the_engine_looks_late(
     flow.world.now_us += 60 * US_PER_S
     if pushed is not None:
         flow.push(pushed)
-    flow.world.settle()
+    flow.world.decide()
     # The worker was silent meanwhile.
     assert flow.b in ((R, TaskStatus.QUEUED) if ends is R else (ends,))
 
@@ -189,7 +189,7 @@ def test_an_event_that_came_before_the_last_sleep_does_not_count_as_late() -> No
     flow.push("x")
     flow.world.restart()
     flow.world.now_us += 60 * US_PER_S
-    flow.world.settle()
+    flow.world.decide()
     assert flow.b is S
 
 

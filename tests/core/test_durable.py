@@ -675,7 +675,7 @@ def test_a_sleeper_that_was_read_back_in_vain_leaves_memory_again() -> None:
             program.world.restart()
         with pytest.raises(FailedPrecondition):
             program.world.do(BranchTask(program.id, 1, 1))
-        program.world.settle()
+        program.world.decide()
         assert program.world.tenant.counts()["tasks"] == 0
     program.push("go")
     assert program.status is TaskStatus.RUNNING
@@ -699,8 +699,8 @@ def test_a_child_that_ended_before_its_sleeping_parent_was_read_back_wakes_it_af
     (ack,) = program.spawn("{}")
     program.list_waiting(1)
     program.evict()
-    world.tenant.apply(ReportAttempt(ack.children[0][2], 0, Outcome.COMPLETED, "{}"), world.now_us)
-    world._write(world.tenant.settle(world.now_us).writes)
+    report = ReportAttempt(ack.children[0][2], 0, Outcome.COMPLETED, "{}")
+    world._write(world.tenant.decide((report,), world.now_us).writes)
     assert program.status is TaskStatus.EVICTED
     world.restart()
     assert program.status is not TaskStatus.EVICTED
@@ -756,12 +756,11 @@ def test_sleepers_an_event_is_for_come_back_a_portion_after_the_other(
         program.evict(1)
     world = first.world
     request = EventRequest(key="go", payload='{"n":1}')
-    world.tenant.apply(PushEvents((request,)), world.now_us)
-    world._write(world.tenant.settle(world.now_us).writes)
+    world._write(world.tenant.decide((PushEvents((request,)),), world.now_us).writes)
     assert {program.status for program in programs} == {TaskStatus.EVICTED}
     if is_restarted:
         world.restart()
-    world.settle()
+    world.decide()
     assert [len(tasks) for tasks in world.read_back] == [2, 2, 1]
     assert all(program.status is not TaskStatus.EVICTED for program in programs)
     assert all(program.entry(1).satisfied_at_us is not None for program in programs)
@@ -777,8 +776,8 @@ def test_an_event_a_sleeper_was_not_shown_yet_comes_before_what_follows() -> Non
     program.evict()
     world.advance(1)
     for payload in ('{"n":1}', '{"n":2}'):
-        world.tenant.apply(PushEvents((EventRequest(key="go", payload=payload),)), world.now_us)
-        world._write(world.tenant.settle(world.now_us).writes)
+        push = PushEvents((EventRequest(key="go", payload=payload),))
+        world._write(world.tenant.decide((push,), world.now_us).writes)
     world.restart()
     assert program.status is TaskStatus.EVICTED
     assert world.tenant.counts()["tasks"] == 0
@@ -794,8 +793,7 @@ def test_a_sleep_that_was_over_before_an_event_wins() -> None:
     program.wait(sleep(3), event("go"))
     program.evict()
     world.now_us += 4 * US_PER_S  # late: the alarm has not rung
-    world.tenant.apply(PushEvents((EventRequest(key="go", payload="{}"),)), world.now_us)
-    world.settle()
+    world.decide(PushEvents((EventRequest(key="go", payload="{}"),)))
     assert program.status is TaskStatus.RUNNING
     assert msgspec.json.decode(program.entry(1).result or "") == {"CREATE": {"sleep:3s": [{"sleep_duration": "3s"}]}}
 

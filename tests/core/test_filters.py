@@ -271,7 +271,7 @@ def test_a_bad_filter_is_refused_and_changes_nothing(bad: FilterSpec, field: str
     with pytest.raises(InvalidArgument) as refused:
         world.do(ChangeFilter(filter_id=filter_id, expression=bad.expression, scope=bad.scope, payload=bad.payload))
     assert refused.value.field == field
-    assert not world.settle().writes
+    assert not world.decide().writes
     assert push(world) == ['{"f":1}']
 
 

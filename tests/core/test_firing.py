@@ -234,8 +234,8 @@ def test_a_cron_of_every_second_is_caught_up_with_in_no_time() -> None:
 def test_what_the_machine_slept_through_is_caught_up_with_like_an_absence() -> None:
     world = flow(cron_triggers=("*/5 * * * *",))
     world.now_us += 34 * MINUTE_S * US_PER_S
-    world.settle()
-    world.settle()
+    world.decide()
+    world.decide()
     assert ticked(world) == minutes(30)
 
 
@@ -252,10 +252,10 @@ def test_a_tick_that_came_never_comes_again_even_if_the_clock_went_back(by_us: i
 def test_ticks_found_a_little_late_are_made_up_and_older_ones_lost() -> None:
     world = flow(cron_triggers=("*/5 * * * * *",))
     world.now_us += 60 * US_PER_S
-    world.settle()
+    world.decide()
     assert ticked(world) == [clock(START_US + s * US_PER_S) for s in (50, 55, 60)]
     world.now_us += 60 * US_PER_S + 1
-    world.settle()
+    world.decide()
     assert ticked(world)[3:] == [clock(START_US + s * US_PER_S) for s in (115, 120)]
 
 
@@ -282,7 +282,7 @@ def test_a_deleted_cron_is_gone_with_its_row() -> None:
     assert (world.run_rows, world.crons) == ({}, {})
     for command in (DeleteCron(cron_id), ChangeCron(cron_id, True), RunCron(cron_id)):
         with pytest.raises(NotFound):
-            world.tenant.apply(command, world.now_us)
+            world.do(command)
 
 
 def test_running_a_cron_now_leaves_its_ticks_alone() -> None:
@@ -363,7 +363,7 @@ def test_a_refused_cron_changes_nothing(options: dict[str, Any], error: type[Exc
     with pytest.raises(error) as refused:
         cron(world, **options)
     assert refused.value.field == field  # type: ignore[attr-defined]
-    world.settle()
+    world.decide()
     assert len(world.crons) == 1 and not world.decisions[-1].writes
 
 
@@ -587,7 +587,7 @@ def test_running_now_into_a_collision_tells_the_caller_and_keeps_the_schedule() 
     for command in (RunCron(cron_id), RunSchedule(schedule_id)):
         with pytest.raises(IdempotencyCollision):
             world.do(command)
-    world.settle()
+    world.decide()
     assert list(world.schedules) == [schedule_id] and len(world.run_rows) == 1
 
 

@@ -157,7 +157,7 @@ def test_keys_are_the_tenants_not_the_workflows() -> None:
 
 def test_of_equal_keys_in_one_request_one_wins_and_the_rest_start() -> None:
     world = world_with()
-    reply = world.do(requests("A", "B", "A", "C", "B"))
+    (reply,) = world.decide(requests("A", "B", "A", "C", "B")).replies
     assert isinstance(reply, IdempotencyCollision)
     assert [world.run_rows[run_id].idempotency_key for run_id in reply.started] == ["A", "B", "C"]
     assert [world.run_rows[existing].idempotency_key for existing, _ in reply.collisions] == ["A", "B"]
@@ -166,8 +166,8 @@ def test_of_equal_keys_in_one_request_one_wins_and_the_rest_start() -> None:
 
 def test_of_equal_keys_in_one_batch_one_wins() -> None:
     world = world_with()
-    replies = world.batch(requests("A"), requests("A"))
-    assert [type(reply) for reply in replies] == [tuple, IdempotencyCollision]
+    decision = world.decide(requests("A"), requests("A"))
+    assert [type(reply) for reply in decision.replies] == [tuple, IdempotencyCollision]
 
 
 def test_a_key_that_is_freed_and_claimed_in_one_batch_is_held() -> None:
@@ -235,7 +235,7 @@ def test_a_key_that_cannot_be_had_refuses_the_whole_request(run_input: str, reas
     with pytest.raises(InvalidArgument, match=reason) as refused:
         world.do(TriggerRuns((fine, bad)))
     assert refused.value.field == "workflows[1].input"
-    world.settle()
+    world.decide()
     assert world.run_rows == {}
     assert world.claims == {}
 

@@ -114,9 +114,7 @@ def test_the_same_row_twice_in_a_batch_is_one_run() -> None:
     world.put(task("a"))
     assert take(world, run(1), run(1)) == ()
     tenant: Tenant = world.tenant
-    for _ in range(2):
-        tenant.apply(TakeOutbox((run(2),)), world.now_us)
-    decision = tenant.settle(world.now_us)
+    decision = tenant.decide((TakeOutbox((run(2),)), TakeOutbox((run(2),))), world.now_us)
     assert [new.row.id for new in decision.writes.new_runs] == [promised(2)]
     assert decision.writes.taken == [promised(2)]
     assert len(world.runs) == 1

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from broadaxe.core.commands import (
     CreateCron,
     EventRequest,
@@ -62,7 +60,7 @@ def states(world: World) -> dict[Resource, QuotaState]:
 
 def a_day_later(world: World) -> None:
     world.now_us += DAY_US
-    world.settle()
+    world.decide()
 
 
 def value(world: World, resource: Resource) -> int:
@@ -71,12 +69,12 @@ def value(world: World, resource: Resource) -> int:
 
 def refused(world: World, command: Any) -> QuotaReached:
     """The command is refused and changes nothing."""
-    world.settle()
-    with pytest.raises(QuotaReached) as error:
-        world.tenant.apply(command, world.now_us)
-    decision = world.settle()
+    world.decide()
+    decision = world.decide(command)
     assert not decision.writes and not decision.effects
-    return error.value
+    (reply,) = decision.replies
+    assert isinstance(reply, QuotaReached)
+    return reply
 
 
 def test_without_enforcement_nothing_is_counted_and_nothing_is_refused() -> None:
@@ -197,7 +195,7 @@ def test_a_load_brings_back_what_was_used() -> None:
         quota_usage=rows,
     )
     world.tenant.adopt(loaded, world.now_us)
-    world.settle()
+    world.decide()
     assert value(world, Resource.TASK_RUN) == 4
     refused(world, requests(2))
     world.do(requests(1))
@@ -327,7 +325,7 @@ def test_a_schedule_that_waits_survives_a_crash() -> None:
         quota_usage=rows,
     )
     world.tenant.adopt(loaded, world.now_us)
-    world.settle()
+    world.decide()
     assert len(world.runs) == 1 and len(world.schedules) == 1
     a_day_later(world)
     assert len(world.runs) == 2 and not world.schedules
@@ -340,7 +338,7 @@ def test_raising_a_limit_makes_what_waits_at_once() -> None:
     schedule(world, 1)
     world.advance(10)
     world.do(SetQuotas({Resource.TASK_RUN: 2}))
-    world.settle()
+    world.decide()
     assert len(world.runs) == 2 and not world.schedules
 
 
@@ -352,7 +350,7 @@ def test_a_workflow_of_fewer_tasks_makes_what_waits_at_once() -> None:
     world.advance(10)
     assert len(world.runs) == 1 and world.schedules
     world.put(task("a"))
-    world.settle()
+    world.decide()
     assert len(world.runs) == 2 and not world.schedules
 
 
@@ -404,10 +402,10 @@ def test_rows_of_the_outbox_stay_there_until_there_is_room() -> None:
     writes = world.decisions[-1].writes
     assert writes.taken == [first.promise.id] and not writes.refused
     world.now_us += DAY_US - 1
-    assert OutboxHasRoom() not in world.settle().effects
+    assert OutboxHasRoom() not in world.decide().effects
     assert world.tenant.next_due_us() == world.now_us + 1
     world.now_us += 1
-    assert OutboxHasRoom() in world.settle().effects
+    assert OutboxHasRoom() in world.decide().effects
     assert world.do(TakeOutbox((second,))) == ()
     assert world.decisions[-1].writes.taken == [second.promise.id]
     assert set(world.runs) == {first.promise.id, second.promise.id}

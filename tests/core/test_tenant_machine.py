@@ -93,21 +93,10 @@ class TenantMachine(RuleBasedStateMachine):
 
     def act(self, *commands: Command) -> list[object]:
         """Applies the commands as one batch; one that is refused must have changed nothing, so it is left out."""
-        replies: list[object] = []
-        accepted: list[Command] = []
-        world = self.world
-        for command in commands:
-            missing = world.tenant.missing(command)
-            if missing:
-                world.tenant.adopt(world.read(missing), world.now_us)
-            try:
-                replies.append(world.tenant.apply(command, world.now_us))
-            except BroadaxeError as error:
-                replies.append(error)
-            accepted.append(command)
-        self.script.append((world.now_us, tuple(accepted)))
-        self.look_at(world.settle())
-        return replies
+        self.script.append((self.world.now_us, commands))
+        decision = self.world.decide(*commands)
+        self.look_at(decision)
+        return list(decision.replies)
 
     def look_at(self, decision: Decision) -> None:
         for effect in decision.effects:
@@ -345,15 +334,7 @@ class TenantMachine(RuleBasedStateMachine):
         twin = World()
         for (now_us, commands), expected in zip(self.script, self.world.decisions, strict=True):
             twin.now_us = now_us
-            for command in commands:
-                missing = twin.tenant.missing(command)
-                if missing:
-                    twin.tenant.adopt(twin.read(missing), now_us)
-                try:
-                    twin.tenant.apply(command, now_us)
-                except BroadaxeError:
-                    continue
-            decision = twin.settle()
+            decision = twin.decide(*commands)
             assert decision.effects == expected.effects
             assert decision.writes == expected.writes
 

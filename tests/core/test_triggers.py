@@ -102,7 +102,7 @@ def test_one_bad_request_refuses_all(field: str, bad: RunRequest) -> None:
     with pytest.raises(InvalidArgument) as refused:
         world.do(TriggerRuns((RunRequest(workflow_name="flow", input="{}"), bad)))
     assert refused.value.field == field
-    assert not world.settle().writes
+    assert not world.decide().writes
     assert world.tenant.counts()["runs"] == 0
 
 
@@ -261,4 +261,4 @@ def test_one_bad_event_refuses_all(field: str, event: EventRequest) -> None:
     with pytest.raises(InvalidArgument) as refused:
         world.do(PushEvents((EventRequest(key="k", payload="{}"), event)))
     assert refused.value.field == field
-    assert not world.settle().writes
+    assert not world.decide().writes

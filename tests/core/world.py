@@ -69,7 +69,7 @@ from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.core.state import CRON_CATCH_UP_US, HOT_TASKS_MAX
 from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing, Tenant
 from broadaxe.core.waits import PastEvent
-from broadaxe.errors import IdempotencyCollision
+from broadaxe.errors import BroadaxeError
 
 #: 1 January 2026, noon, UTC.
 START_US = 1_767_268_800 * US_PER_S
@@ -134,21 +134,26 @@ class World:
     # Driving -------------------------------------------------------------------------------------------------------
 
     def do(self, command: Command) -> Reply:
-        """Applies one command and settles, as a batch of its own."""
+        """A round of one command. Raises what it is refused with."""
         return self.batch(command)[0]
 
     def batch(self, *commands: Command) -> list[Reply]:
-        """Applies all commands and settles once; what they name and memory has forgotten is read back first."""
+        """A round of these commands, none of which may be refused; what they name and memory has forgotten is read back
+        first."""
+        replies: list[Reply] = []
+        for reply in self.decide(*commands).replies:
+            if isinstance(reply, BroadaxeError):
+                raise reply
+            replies.append(reply)
+        return replies
+
+    def decide(self, *commands: Command) -> Decision:
+        """One round, and whatever follows from it at the same instant."""
         for command in commands:
             missing = self.tenant.missing(command)
             if missing:
                 self.tenant.adopt(self.read(missing), self.now_us)
-        replies = [self.tenant.apply(command, self.now_us) for command in commands]
-        self.settle()
-        return replies
-
-    def settle(self) -> Decision:
-        decision = self.tenant.settle(self.now_us)
+        decision = self.tenant.decide(commands, self.now_us)
         self.decisions.append(decision)
         self._write(decision.writes)
         self.finishes += [effect for effect in decision.effects if isinstance(effect, RunFinished)]
@@ -156,7 +161,7 @@ class World:
         if wanted:
             self.read_back.append(set(wanted.tasks))
             self.tenant.thaw(self.read(wanted), self.now_us)
-            self.settle()
+            self.decide()
         return decision
 
     def advance(self, by_s: float) -> None:
@@ -171,7 +176,7 @@ class World:
                 next_beat_us += BEAT_US
                 self.batch(*(Heartbeat(worker_id) for worker_id in self.beating))
             else:
-                self.settle()
+                self.decide()
             due_us = self.tenant.next_due_us()
             if self.now_us >= until_us and (due_us is None or due_us > until_us):
                 return
@@ -245,10 +250,7 @@ class World:
             child_index=child_index,
             child_key=child_key,
         )
-        reply = self.do(TriggerRuns((request,)))
-        if isinstance(reply, IdempotencyCollision):
-            raise reply
-        (run_id,) = reply  # type: ignore[misc]
+        (run_id,) = self.do(TriggerRuns((request,)))  # type: ignore[misc]
         assert isinstance(run_id, str)
         return run_id
 
@@ -374,7 +376,7 @@ class World:
             dormant=tuple(map(self._read_sleeper, asleep)),
         )
         self.tenant.adopt(loaded, self.now_us)
-        self.settle()
+        self.decide()
         for worker_id in self.beating:
             self.open(worker_id)
 

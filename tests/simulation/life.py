@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -158,6 +158,8 @@ class Life:
         self.undelivered: list[tuple[str, int]] = []
         self.trace: deque[str] = deque(maxlen=40)
         self.steps = 0
+        self.rang = False
+        """Whether deadlines were due in the latest round, once its commands were decided."""
         self.commands = 0
         self.crashes = 0
 
@@ -262,25 +264,18 @@ class Life:
         self.trace.append(f"step {self.steps} +{self.now_us - START_US}us {crash.name} {commands}")
         before = self.picture_of(self.tenant) if crash is Crash.BEFORE_COMMIT else None
         self.read_missing(commands)
-        replies: list[Reply | BroadaxeError] = []
+        expected = self.is_current(commands[0]) if commands else None
         marks: list[tuple[int, int]] = []
-        ledger = self.tenant._state.ledger
-        for place, command in enumerate(commands):
-            expected = self.is_current(command) if place == 0 else None
-            try:
-                reply = self.tenant.apply(command, self.now_us)
-            except BroadaxeError as error:
-                hold(place != 0 or not self.may_have_signals(command), "a signal is refused", command, error)
-                replies.append(error)
+        decision = self.tenant.decide(self.one_by_one(commands, marks), self.now_us)
+        rang, replies = self.rang, list(decision.replies)
+        for place, (command, reply) in enumerate(zip(commands, replies, strict=True)):
+            if isinstance(reply, BroadaxeError):
+                hold(place != 0 or not self.may_have_signals(command), "a signal is refused", command, reply)
                 continue
-            finally:
-                marks.append((len(ledger._task_events), len(ledger._events)))
             if isinstance(command, ReportWaiting):
                 self.durable_books.list(command)
-            hold(expected is None or not isinstance(reply, Accepted) or reply.is_current is expected, "fence", command)
-            replies.append(reply)
-        rang = self.is_due()
-        decision = self.tenant.settle(self.now_us)
+            is_right = place != 0 or not isinstance(reply, Accepted) or reply.is_current is expected
+            hold(is_right, "fence", command)
         if before is not None:
             self.load(before)
             return []
@@ -302,13 +297,21 @@ class Life:
                 self.tenant.thaw(self.store.load_missing(wanted), self.now_us)
             elif due_us is None or due_us > self.now_us:
                 break
-            rang = self.is_due()
-            decision = self.tenant.settle(self.now_us)
-            self.commit(decision, [], [], rang, [])
+            decision = self.tenant.decide(self.one_by_one([], []), self.now_us)
+            self.commit(decision, [], [], self.rang, [])
             self.tell(decision.effects)
         else:
             hold(False, "settling does not come to rest")
         return replies
+
+    def one_by_one(self, commands: list[Command], marks: list[tuple[int, int]]) -> Iterator[Command]:
+        """The commands, and how much history and how many events there were after each of them."""
+        ledger = self.tenant._state.ledger
+        for command in commands:
+            yield command
+            marks.append((len(ledger._task_events), len(ledger._events)))
+        due_us = self.tenant._state.timers.next_due_us()
+        self.rang = due_us is not None and due_us <= self.now_us
 
     def read_missing(self, commands: list[Command]) -> None:
         missing = Missing()
@@ -523,9 +526,8 @@ class Life:
         outcome = self.random.choice(list(Outcome))
         command = ReportAttempt(task_id, retry_count, outcome, "{}")
         if self.is_current(command) is False:
-            reply = self.tenant.apply(command, self.now_us)
-            decision = self.tenant.settle(self.now_us)
-            hold(reply == Accepted(is_current=False), "a stale report was accepted", command)
+            decision = self.tenant.decide((command,), self.now_us)
+            hold(decision.replies == (Accepted(is_current=False),), "a stale report was accepted", command)
             hold(not decision.writes and not decision.effects, "a stale report changed something", command, decision)
 
     def send_stale_message(self) -> None:
@@ -537,13 +539,8 @@ class Life:
         if task.status is TaskStatus.RUNNING and log.invocation_count == message.invocation_count:
             return
         self.read_missing([message])
-        answers: list[object] = []
-        try:
-            self.tenant.apply(message, self.now_us)
-        except BroadaxeError as error:
-            answers.append(error)
-        decision = self.tenant.settle(self.now_us)
-        answers += decision.effects
+        decision = self.tenant.decide((message,), self.now_us)
+        answers = [*(reply for reply in decision.replies if reply is not None), *decision.effects]
         # An eviction that is asked for once more has been done.
         is_dropped = len(answers) == 1 and isinstance(answers[0], DropInvocation | EvictionAck)
         hold(is_dropped and not decision.writes, "a stale message changed something", message, answers, decision.writes)

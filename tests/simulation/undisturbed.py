@@ -58,7 +58,7 @@ from broadaxe.core.decision import (
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.core.lifecycle import TERMINAL, EntryKind, TaskEventType
 from broadaxe.core.tenant import Missing, Tenant
-from broadaxe.errors import QuotaReached
+from broadaxe.errors import BroadaxeError, IdempotencyCollision, QuotaReached
 from tests.simulation.books import hold
 from tests.simulation.chances import NAMES
 from tests.simulation.programs import EVENT_KEYS, LOOK_BACK_US, Invocation, Program, Transcripts, Worker, told
@@ -379,24 +379,25 @@ class Twin:
             missing |= self.tenant.missing(command)
         if missing:
             self.tenant.adopt(self.tables.load_missing(missing), now_us)
-        replies: list[object] = []
-        for command in commands:
-            replies.append(self.tenant.apply(command, now_us))
-        self._settle()
+        replies = self._decide(commands)
         for _ in range(_SETTLES_MAX):
             due_us = self.tenant.next_due_us()
             if due_us is None or due_us > now_us:
                 return replies
-            self._settle()
+            self._decide(())
         raise AssertionError("settling does not come to rest")
 
-    def _settle(self) -> None:
-        decision = self.tenant.settle(self.now_us)
+    def _decide(self, commands: Sequence[Command]) -> list[object]:
+        decision = self.tenant.decide(commands, self.now_us)
         if decision.writes:
             self.tables.commit(decision.writes)
         for effect in decision.effects:
             if isinstance(effect, DurableAnswer):
                 self.worker.hear(effect)
+        for reply in decision.replies:
+            if isinstance(reply, BroadaxeError) and not isinstance(reply, IdempotencyCollision):
+                raise reply
+        return list(decision.replies)
 
     def _new_id(self) -> str:
         self.ids += 1

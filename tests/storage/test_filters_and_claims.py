@@ -26,7 +26,7 @@ from broadaxe.core.decision import Decision
 from broadaxe.core.definition import ClaimMethod, FilterSpec, IdempotencyRule, WorkflowSpec
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.tenant import Tenant
-from broadaxe.errors import IdempotencyCollision
+from broadaxe.errors import BroadaxeError, IdempotencyCollision
 from broadaxe.storage import journal as journal_module
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.journal import Journal
@@ -68,12 +68,13 @@ class Ground:
         missing = self.tenant.missing(command)
         if missing:
             self.tenant.adopt(await load_missing(self.pool, self.tenant_id, missing), self.now_us)
-        reply = self.tenant.apply(command, self.now_us)
-        await self.settle()
+        (reply,) = (await self.decide(command)).replies
+        if isinstance(reply, BroadaxeError) and not isinstance(reply, IdempotencyCollision):
+            raise reply
         return reply
 
-    async def settle(self) -> Decision:
-        decision = self.tenant.settle(self.now_us)
+    async def decide(self, *commands: Command) -> Decision:
+        decision = self.tenant.decide(commands, self.now_us)
         if decision.writes:
             await self.journal.commit(decision.writes)
         return decision
@@ -109,7 +110,7 @@ async def test_a_claim_outlives_memory_and_ends_in_its_time(pool: asyncpg.Pool) 
     assert isinstance(await ground.trigger("once", "x" * 4_000), IdempotencyCollision), "longer than an index entry"
     ground.now_us += 61 * US_PER_S
     assert (ground.tenant.next_due_us() or 0) <= ground.now_us
-    await ground.settle()
+    await ground.decide()
     assert await ground.count("idempotency_claim") == 0
     await ground.crash()
     assert isinstance(await ground.trigger("once"), tuple)

@@ -89,7 +89,6 @@ class Life:
         return replies
 
     async def decide(self, *commands: Command) -> tuple[list[Reply | BroadaxeError], Decision]:
-        replies: list[Reply | BroadaxeError] = []
         tasks: set[str] = set()
         workers: set[str] = set()
         for command in commands:
@@ -99,12 +98,8 @@ class Life:
         if tasks or workers:
             loaded = await load_missing(self.pool, self.tenant_id, Missing(frozenset(tasks), frozenset(workers)))
             self.tenant.adopt(loaded, self.now_us)
-        for command in commands:
-            try:
-                replies.append(self.tenant.apply(command, self.now_us))
-            except BroadaxeError as error:
-                replies.append(error)
-        return replies, self.tenant.settle(self.now_us)
+        decision = self.tenant.decide(commands, self.now_us)
+        return list(decision.replies), decision
 
     async def commit(self, decision: Decision) -> None:
         if decision.writes:

@@ -104,22 +104,17 @@ class Room:
         missing = [found for command in commands if (found := self.tenant.missing(command))]
         for wanted in missing:
             self.tenant.adopt(await load_missing(self.pool, self.tenant_id, wanted), self.now_us)
-        replies: list[Any] = []
-        for command in commands:
-            try:
-                replies.append(self.tenant.apply(command, self.now_us))
-            except BroadaxeError as error:
-                replies.append(error)
-        await self.settle()
+        replies = await self.decide(*commands)
         while wanted := self.tenant.wanted():
             self.tenant.thaw(await load_missing(self.pool, self.tenant_id, wanted), self.now_us)
-            await self.settle()
+            await self.decide()
         return replies
 
-    async def settle(self) -> None:
-        decision = self.tenant.settle(self.now_us)
+    async def decide(self, *commands: Command) -> list[Any]:
+        decision = self.tenant.decide(commands, self.now_us)
         if decision.writes:
             await self.journal.commit(decision.writes)
+        return list(decision.replies)
 
     async def one(self, command: Command) -> Any:
         (reply,) = await self.do(command)

@@ -26,10 +26,11 @@ async def test_counters_are_written_with_what_they_count(pool: asyncpg.Pool) -> 
     journal = await make_journal(pool, tenant_id)
     tenant = Tenant(new_id, enforce_quotas=True)
     now_us = time.time_ns() // 1000
-    tenant.apply(PutWorkflow(WorkflowSpec(name="flow", tasks=(task("a"), task("b")))), now_us)
+    spec = WorkflowSpec(name="flow", tasks=(task("a"), task("b")))
+    await journal.commit(tenant.decide((PutWorkflow(spec),), now_us).writes)
     for value in (2, 4):
-        tenant.apply(TriggerRuns((RunRequest(workflow_name="flow", input="{}"),)), now_us)
-        await journal.commit(tenant.settle(now_us).writes)
+        trigger = TriggerRuns((RunRequest(workflow_name="flow", input="{}"),))
+        await journal.commit(tenant.decide((trigger,), now_us).writes)
         loaded = await load_live(pool, tenant_id, now_us, with_quotas=True)
         assert loaded.quota_usage == (QuotaUsageRow("TASK_RUN", value, now_us),)
     async with pool.acquire() as connection:
@@ -49,7 +50,7 @@ async def test_limits_are_set_and_taken_back(pool: asyncpg.Pool) -> None:
     assert loaded.quotas == {Resource.WORKER: 8}
     tenant = Tenant(new_id, enforce_quotas=True)
     tenant.adopt(loaded, 0)
-    assert tenant.apply(SetQuotas(loaded.quotas), 0) is None
+    assert tenant.decide((SetQuotas(loaded.quotas),), 0).replies == (None,)
 
 
 async def test_engines_hear_of_a_change_when_it_commits(database: str, pool: asyncpg.Pool) -> None:

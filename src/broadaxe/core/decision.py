@@ -12,9 +12,10 @@ from enum import StrEnum
 
 import msgspec
 
-from broadaxe.core.commands import EntryRef, LabelValue, RefusedRequest, WhilePaused
+from broadaxe.core.commands import EntryRef, LabelValue, RefusedRequest, Reply, WhilePaused
 from broadaxe.core.definition import WorkflowDefinition
 from broadaxe.core.lifecycle import EntryKind, RunStatus, TaskEventType, TaskStatus
+from broadaxe.errors import BroadaxeError
 
 # Rows ---------------------------------------------------------------------------------------------------------------
 
@@ -592,5 +593,10 @@ Effect = (
 
 
 class Decision(msgspec.Struct, frozen=True):
+    """What a round came to: what is to be committed, what leaves after that, and what each of its commands is answered,
+    in their order. A command that was refused has its error for an answer and changed nothing; `IdempotencyCollision`
+    alone also answers what was done in part."""
+
     writes: Writes
     effects: list[Effect]
+    replies: tuple[Reply | BroadaxeError, ...] = ()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from broadaxe.core.claims import expires_at_us, run_id_of
-from broadaxe.core.commands import EntryRef, RefusedRequest
+from broadaxe.core.commands import EntryRef, RefusedRequest, Reply
 from broadaxe.core.decision import (
     ClaimRow,
     CronTick,
@@ -33,6 +33,7 @@ from broadaxe.core.decision import (
 )
 from broadaxe.core.lifecycle import TaskEventType
 from broadaxe.core.model import Filter, Run, Task, Worker, Workflow
+from broadaxe.errors import BroadaxeError
 
 if TYPE_CHECKING:
     from broadaxe.core.calendar import Cron
@@ -277,7 +278,7 @@ class Ledger:
         """The entry has no result any more: what was to be sent of it in this batch has nothing to say."""
         self._effects = [e for e in self._effects if not (isinstance(e, EntryCompleted) and e.ref == ref)]
 
-    def drain(self) -> Decision:
+    def drain(self, replies: tuple[Reply | BroadaxeError, ...]) -> Decision:
         """The final state of everything noted since the last drain."""
         writes = Writes.empty()
         writes.workflows = [workflow.row() for workflow in self._workflows.values()]
@@ -343,6 +344,6 @@ class Ledger:
         writes.finished_children = self._finished_children
         writes.reopened_children = self._reopened_children
         writes.news = list(self._news)
-        decision = Decision(writes, self._effects)
+        decision = Decision(writes, self._effects, replies)
         self._clear()
         return decision

@@ -143,6 +143,11 @@ class State:
         self.finished: dict[str, Run] = {}
         """Runs to forget at the next settle: finished now, or loaded only to look at them."""
 
+    @property
+    def is_restless(self) -> bool:
+        """Whether something is still to follow from what happened."""
+        return bool(self.hot or self.undecided or self.advanced or self.ended_children or self.evicted)
+
     def queue(self, action_id: str) -> ActionQueue:
         found = self.queues.get(action_id)
         if found is None:

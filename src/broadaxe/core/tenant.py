@@ -1,11 +1,11 @@
 """The aggregate: one tenant as a deterministic state machine.
 
-`apply` decides one command, `settle` fires due timers, makes every possible assignment and hands over what the batch
-decided. Same commands, same instants, same ids: same decisions. No I/O, no clock, no randomness happen here; the
-instant is an argument and ids come from the source given at construction.
+`decide` is one round: it decides commands one after another, fires due timers, makes every possible assignment and
+hands over all that came of it. Same commands, same instants, same ids: same decisions. No I/O, no clock, no randomness
+happen here; the instant is an argument and ids come from the source given at construction.
 
-A command either applies whole or raises a `BroadaxeError` and changes nothing. A report whose fence is stale is not an
-error: it is answered `Accepted(is_current=False)`.
+A command either applies whole or is refused with a `BroadaxeError` and changes nothing. A report whose fence is stale
+is not an error: it is answered `Accepted(is_current=False)`.
 
 Not everything a command may name is in memory: only live runs and recent workers are. `missing` says what has to be
 read first and `adopt` takes it in; both are pure, the reading is the engine's.
@@ -13,7 +13,7 @@ read first and `adopt` takes it in; both are pure, the reading is the engine's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, assert_never
 
 import msgspec
@@ -131,7 +131,7 @@ from broadaxe.core.quotas import WINDOW_US, Quotas
 from broadaxe.core.state import CRON_CATCH_UP_US, HOT_TASKS_MAX, State
 from broadaxe.core.timers import AlarmKind, Subject
 from broadaxe.core.waits import PastEvent, Wait
-from broadaxe.errors import FailedPrecondition, Internal, InvalidArgument, NotFound
+from broadaxe.errors import BroadaxeError, FailedPrecondition, Internal, InvalidArgument, NotFound
 
 _CANCELLED_BY_USER = "cancelled by a user"
 _CANCELLED_BY_WORKER = "cancelled from within the task"
@@ -239,8 +239,9 @@ class Tenant:
     # Reading -------------------------------------------------------------------------------------------------------
 
     def next_due_us(self) -> int | None:
-        """When `settle` must be called even if no command comes."""
-        return self._state.timers.next_due_us()
+        """When the next round is due even if no command comes: at once (0) when something was taken in since the last
+        one that may be assigned, or changes what is."""
+        return 0 if self._state.is_restless else self._state.timers.next_due_us()
 
     def is_live(self, run_or_task_id: str) -> bool:
         return run_or_task_id in self._state.runs or run_or_task_id in self._state.tasks
@@ -269,7 +270,7 @@ class Tenant:
         }
 
     def missing(self, command: Command) -> Missing:
-        """What has to be adopted before `command` can be applied."""
+        """What has to be adopted before `command` can be decided."""
         needs = command.needs
         if needs is NOTHING:
             return _NOTHING_MISSING
@@ -290,8 +291,17 @@ class Tenant:
 
     # Deciding ------------------------------------------------------------------------------------------------------
 
-    def apply(self, command: Command, now_us: int) -> Reply:
-        """Decides `command`; its effects and rows are handed over by the next `settle`."""
+    def decide(self, commands: Iterable[Command], now_us: int) -> Decision:
+        """One round. The commands are drawn one at a time, each after the one before it was decided."""
+        replies: list[Reply | BroadaxeError] = []
+        for command in commands:
+            try:
+                replies.append(self._apply(command, now_us))
+            except BroadaxeError as error:
+                replies.append(error)
+        return self._settle(tuple(replies), now_us)
+
+    def _apply(self, command: Command, now_us: int) -> Reply:
         state = self._state
         match command:
             case ReportAttempt():
@@ -403,15 +413,15 @@ class Tenant:
                 assert_never(command)
         return None
 
-    def settle(self, now_us: int) -> Decision:
-        """Assigns what can be assigned, fires what is due, and hands over everything decided since the last settle."""
+    def _settle(self, replies: tuple[Reply | BroadaxeError, ...], now_us: int) -> Decision:
+        """Assigns what can be assigned, fires what is due, and hands over everything decided since the last round."""
         state = self._state
         # Assigning comes first: a task that finds a free slot at once has not waited too long, whatever its timeout.
         self._follow_up(now_us)
         for kind, subject in state.timers.pop_due(now_us):
             self._ring(kind, subject, now_us)
         self._follow_up(now_us)
-        decision = state.ledger.drain()
+        decision = state.ledger.drain(replies)
         state.past_events = ()
         state.forget_finished()
         backlog.freeze(state)
@@ -448,7 +458,7 @@ class Tenant:
         return Missing(tasks=backlog.wanted_ids(state).union(waking), schedules_after=firing.wanted_after(state))
 
     def thaw(self, loaded: Loaded, now_us: int) -> None:
-        """Takes back in what `wanted` named; then `settle`."""
+        """Takes back in what `wanted` named. Whatever follows from it is for the next round, which is due at once."""
         state = self._state
         awake = [loaded_run for loaded_run in loaded.runs if loaded_run.row.id in state.waking]
         for task_id in list(state.waking)[:_WAKE_MAX]:

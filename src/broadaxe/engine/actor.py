@@ -1,6 +1,6 @@
 """The actor of one tenant: lets the core decide what waits, commits it, and only then lets anything out.
 
-    inbox -> [adopt what is missing] -> apply each -> settle -> COMMIT -> replies, effects -> next batch
+    inbox -> [adopt what is missing] -> decide -> COMMIT -> replies, effects -> next batch
 
 While one commit is in flight the next batch gathers, so under load many commands share one fsync and when idle a
 command waits for nobody. Between batches the actor sleeps until a command comes or the earliest deadline is due.
@@ -177,19 +177,13 @@ class TenantActor:
         await self._adopt_missing()
         now_us = self._clock.now_us()
         self._notice_absence(now_us)
-        answers: list[Reply | BroadaxeError] = []
-        for waiting in self._batch:
-            try:
-                answers.append(tenant.apply(waiting.command, now_us))
-            except BroadaxeError as error:
-                answers.append(error)
-        decision = tenant.settle(now_us)
+        decision = tenant.decide([waiting.command for waiting in self._batch], now_us)
         if decision.writes:
             self._is_committing = True
             await self._kept.commit(decision.writes)
             self._is_committing = False
         batch, self._batch = self._batch, []
-        for waiting, answer in zip(batch, answers, strict=True):
+        for waiting, answer in zip(batch, decision.replies, strict=True):
             if waiting.reply.done():
                 continue
             if isinstance(answer, BroadaxeError):
