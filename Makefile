@@ -137,6 +137,11 @@ simulate: $(STAMPS)/packages ## Simulated lives of a tenant: SEEDS=1000, or SEED
 	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) \
 		$(if $(FIRST),--first $(FIRST)) $(if $(STEPS),--steps $(STEPS))
 
+.PHONY: simulate-shell
+simulate-shell: $(STAMPS)/packages ## Simulated lives of a whole engine on a virtual loop: SEEDS=300, or SEED=7 for one with its story; FIRST, STEPS
+	@$(PY) -m tests.simulation --shell $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300)) \
+		$(if $(FIRST),--first $(FIRST)) $(if $(STEPS),--steps $(STEPS))
+
 .PHONY: chaos
 chaos: $(STAMPS)/packages ## Kill, pause and cut off processes under load and check that nothing is lost: SCENARIO="engine worker", SEED=1
 	@$(PY) -m tests.chaos $(SCENARIO) --seed $(or $(SEED),1) $(CHAOS_ARGS)

@@ -154,6 +154,19 @@ async def test_what_was_never_told_is_found_when_looked_for_again() -> None:
     assert results.awaited == {"live"}
 
 
+async def test_chunks_of_a_task_whose_end_was_never_told_are_let_go() -> None:
+    tables = Tables()
+    tables.live |= {"run", "t"}
+    hub = tables.hub()
+    live = hub.watch_run("run")
+    hub.chunk("run", "t", "0", 0, 1, None)
+    hub.chunk("run", "t", "2", 2, 1, None)
+    tables.live.remove("t")
+    hub.look_again()
+    assert [(await read(live)).payload for _ in range(2)] == ["0", "2"]
+    assert not hub._orders, "nothing of the task is remembered"
+
+
 async def test_a_closed_subscription_waits_for_nothing() -> None:
     hub = Tables().hub()
     results = hub.results()

@@ -1,4 +1,7 @@
-"""`python -m tests.simulation --seeds N [--seed K]`: many lives in parallel processes, and what the broken ones did."""
+"""`python -m tests.simulation --seeds N [--seed K]`: many lives in parallel processes, and what the broken ones did.
+
+With `--shell`, lives of the whole engine on a virtual loop instead of lives of a tenant.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.simulation.seeds import STEPS, Outcome, live
+from tests.simulation.shell.life import STEPS as SHELL_STEPS
+from tests.simulation.shell.seeds import live as live_shell
 
 
 def main() -> int:
@@ -16,39 +21,41 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=300, help="how many lives")
     parser.add_argument("--seed", type=int, help="only this one; its trace is printed if it breaks")
     parser.add_argument("--first", type=int, default=0, help="where to start counting")
-    parser.add_argument("--steps", type=int, default=STEPS, help="steps of a life before everything is drained")
+    parser.add_argument("--shell", action="store_true", help="lives of the engine round the tenant")
+    parser.add_argument("--steps", type=int, help=f"steps before everything is drained ({STEPS}; {SHELL_STEPS})")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--stop", type=int, default=3, help="give up after this many broken seeds")
     arguments = parser.parse_args()
+    steps = arguments.steps or (SHELL_STEPS if arguments.shell else STEPS)
     began = time.perf_counter()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     outcomes: list[Outcome] = []
     broken = 0
     if arguments.seed is not None:
-        outcomes = [live(arguments.seed, arguments.steps)]
+        outcomes = _live_all(range(arguments.seed, arguments.seed + 1), steps, arguments.shell)
         broken = _report(outcomes)
     else:
         with ProcessPoolExecutor(arguments.jobs) as pool:
             shares = [seeds[start : start + 10] for start in range(0, len(seeds), 10)]
-            for found in pool.map(_live_all, shares, [arguments.steps] * len(shares)):
+            for found in pool.map(_live_all, shares, [steps] * len(shares), [arguments.shell] * len(shares)):
                 outcomes += found
                 broken += _report(found)
                 if broken >= arguments.stop:
                     pool.shutdown(wait=False, cancel_futures=True)
                     break
     took_s = time.perf_counter() - began
-    steps = sum(outcome.steps for outcome in outcomes)
+    lived = sum(outcome.steps for outcome in outcomes)
     commands = sum(outcome.commands for outcome in outcomes)
     crashes = sum(outcome.crashes for outcome in outcomes)
     print(
-        f"{len(outcomes)} seeds, {steps} steps, {commands} commands, {crashes} crashes in {took_s:.1f} s: "
-        f"{steps / took_s:.0f} steps/s, {commands / took_s:.0f} commands/s; {broken} broken"
+        f"{len(outcomes)} seeds, {lived} steps, {commands} commands, {crashes} crashes in {took_s:.1f} s: "
+        f"{lived / took_s:.0f} steps/s, {commands / took_s:.0f} commands/s; {broken} broken"
     )
     return 1 if broken else 0
 
 
-def _live_all(seeds: range, steps: int) -> list[Outcome]:
-    return [live(seed, steps) for seed in seeds]
+def _live_all(seeds: range, steps: int, is_shell: bool) -> list[Outcome]:
+    return [live_shell(seed, steps) if is_shell else live(seed, steps) for seed in seeds]
 
 
 def _report(outcomes: list[Outcome]) -> int:

@@ -163,11 +163,12 @@ class EventSubscription:
 
 
 class _ChunkOrder:
-    """Chunks of one task, released by ascending index."""
+    """Chunks of one task of a run with this metadata, released by ascending index."""
 
-    __slots__ = ("expected", "held", "timer")
+    __slots__ = ("expected", "held", "metadata", "timer")
 
-    def __init__(self) -> None:
+    def __init__(self, metadata: str | None) -> None:
+        self.metadata = metadata
         self.expected = 0
         self.held: dict[int, LiveEvent] = {}
         self.timer: asyncio.TimerHandle | None = None
@@ -228,11 +229,13 @@ class Hub:
     def look_again(self) -> None:
         """Call after the tenant was loaded anew: what the last batch before that had to tell may never have been told.
         The tables are asked for every run somebody follows and that is not live, and for runs with followed metadata
-        that nobody was told of."""
+        that nobody was told of. Chunks that wait for earlier ones of a task that is over wait no longer."""
         for run_id, subscriptions in self._by_run.items():
             if self._is_live(run_id):
                 for subscription in subscriptions:
                     subscription.appeared.set()
+        for task_id in [task_id for task_id in self._orders if not self._is_live(task_id)]:
+            self._flush_chunks(task_id)
         followed = {*self._waiting, *self._by_run}
         for subscription in self._metadata_subscriptions():
             followed |= subscription.active_runs
@@ -358,7 +361,7 @@ class Hub:
     def progressed(self, effect: TaskProgressed) -> None:
         metadata = effect.additional_metadata
         if effect.progress is not Progress.STARTED:
-            self._flush_chunks(effect.task_id, metadata)
+            self._flush_chunks(effect.task_id)
         if not self.is_watched(effect.run_id):
             return
         event = LiveEvent(
@@ -376,7 +379,7 @@ class Hub:
     def run_finished(self, effect: RunFinished) -> None:
         for result in effect.results:
             # A chunk that came after its task's end has begun a new order.
-            self._flush_chunks(result.task_id, effect.additional_metadata)
+            self._flush_chunks(result.task_id)
         event = LiveEvent(
             LiveKind.FINISHED, effect.run_id, effect.run_id, effect.at_us, status=effect.status, is_last=True
         )
@@ -394,9 +397,9 @@ class Hub:
             return
         order = self._orders.get(task_id)
         if order is None:
-            order = self._orders[task_id] = _ChunkOrder()
+            order = self._orders[task_id] = _ChunkOrder(metadata)
         if index == 0 and order.expected:
-            self._release_held(task_id, order, metadata)
+            self._release_held(order)
             order.expected = 0
         if not self.is_watched(run_id):
             # Nobody to put them in order for; who comes later begins with what comes then.
@@ -404,14 +407,14 @@ class Hub:
             return
         has_room = len(order.held) < HELD_CHUNKS_MAX and self._held_chars + len(text) <= HELD_CHARS_MAX
         if index > order.expected and not has_room:
-            self._release_held(task_id, order, metadata)
+            self._release_held(order)
         if index > order.expected:
             repeated = order.held.get(index)
             self._held_chars += len(text) - (0 if repeated is None else len(repeated.payload))
             order.held[index] = event
             if order.timer is None:
                 loop = asyncio.get_running_loop()
-                order.timer = loop.call_later(GAP_WAIT_S, self._release_held, task_id, order, metadata)
+                order.timer = loop.call_later(GAP_WAIT_S, self._release_held, order)
             return
         self._tell(event, metadata)
         order.expected = max(order.expected, index + 1)
@@ -423,21 +426,21 @@ class Hub:
             order.timer.cancel()
             order.timer = None
 
-    def _release_held(self, task_id: str, order: _ChunkOrder, metadata: str | None) -> None:
+    def _release_held(self, order: _ChunkOrder) -> None:
         for index in sorted(order.held):
             held = order.held[index]
             self._held_chars -= len(held.payload)
-            self._tell(held, metadata)
+            self._tell(held, order.metadata)
             order.expected = index + 1
         order.held.clear()
         if order.timer is not None:
             order.timer.cancel()
             order.timer = None
 
-    def _flush_chunks(self, task_id: str, metadata: str | None) -> None:
+    def _flush_chunks(self, task_id: str) -> None:
         order = self._orders.pop(task_id, None)
         if order is not None:
-            self._release_held(task_id, order, metadata)
+            self._release_held(order)
 
     def _tell(self, event: LiveEvent, metadata: str | None) -> None:
         for subscription in self._by_run.get(event.run_id, ()):

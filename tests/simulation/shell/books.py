@@ -1,0 +1,188 @@
+"""What the engine owes in a shell's life, and whether it was paid.
+
+While the world is disturbed only what must never happen is checked; once it is healed, everything owed must come. A
+violation is raised as `Broken`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from broadaxe.core.commands import RunRequest
+from broadaxe.core.decision import Decision, StartAttempt, StartBatch
+from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskStatus
+from broadaxe.engine.sessions import Assignment
+from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
+from tests.simulation.books import hold
+from tests.simulation.shell.database import fired, outcome_of
+
+if TYPE_CHECKING:
+    from tests.simulation.shell.life import ShellLife
+    from tests.simulation.shell.players import Key, WorkerPlayer
+    from tests.simulation.shell.process import Process
+
+#: How late the engine may hear that a durable stream is gone.
+NEWS_S = 1.0
+#: A worker that has had a durable stream, and is without for so long, is served as if it had never had one.
+SPEECH_S = 15.0
+
+
+class ShellBooks:
+    def __init__(self, life: ShellLife) -> None:
+        self.life = life
+        self.acknowledged: dict[str, RunRequest] = {}
+        self.cancelled: set[str] = set()
+        """Runs that somebody asked to cancel."""
+        self.forgotten: set[Key] = set()
+        """Attempts whose end was reported and refused for now, or never known to have arrived; nobody says it again."""
+        self.durables: set[str] = set()
+        """Durable tasks that were ever started."""
+
+    def acknowledge(self, runs: Iterable[tuple[str, RunRequest]]) -> None:
+        for run_id, request in runs:
+            hold(run_id not in self.acknowledged, "one id for two runs", run_id)
+            self.acknowledged[run_id] = request
+
+    # At any time -------------------------------------------------------------------------------------------------
+
+    def observe(self, process: Process, decision: Decision) -> None:
+        """A committed batch."""
+        hold(not process.store.is_dead, "a dead process decides", process.number)
+        for effect in decision.effects:
+            if isinstance(effect, StartAttempt):
+                self._check_durable_stream(process, effect)
+            elif isinstance(effect, StartBatch):
+                for item in effect.items:
+                    self._check_durable_stream(process, item)
+
+    def _check_durable_stream(self, process: Process, start: StartAttempt) -> None:
+        worker = self.life.workers_by_id.get(start.worker_id)
+        if start.invocation_count is None or worker is None:
+            return
+        now_s = self.life.loop.time()
+        is_there = process.had_durable_stream(start.worker_id, now_s - NEWS_S)
+        is_given_up = now_s - worker.spoke_until_s > SPEECH_S - NEWS_S
+        hold(is_there or is_given_up, "a durable task for a worker whose durable stream is away", start)
+
+    def check_alone(self, worker: WorkerPlayer, key: Key) -> None:
+        """No other living attempt of the task, unless there was reason to believe that it was lost."""
+        hold(key not in worker.attempts, "an attempt is sent twice over one worker's streams", key)
+        for other in self.life.workers_by_id.values():
+            for held in other.attempts:
+                is_known = held in other.confirmed and held not in other.doubtful
+                hold(held[0] != key[0] or not is_known, "two attempts at once", other.name, held, worker.name, key)
+
+    def check_outputs(self, item: Assignment) -> None:
+        for task_id, output in item.outputs.items():
+            hold(output == self.life.database.tables.tasks[task_id].output, "another output of a parent", item)
+        for _, task_id in item.attempt.parents:
+            hold(task_id in item.outputs, "the output of a parent is missing", item)
+
+    def check_outcome(self, outcome: RunOutcome) -> None:
+        found = outcome_of(self.life.database.tables, outcome.run_id)
+        hold(found is not None, "told of an end that is none", outcome)
+        assert found is not None
+        same = found.status == outcome.status and {t.task_id: t for t in found.tasks} == {
+            t.task_id: t for t in outcome.tasks
+        }
+        hold(same, "told another outcome", outcome, found)
+
+    def check_event(self, event: LiveEvent, chunks: dict[str, int]) -> None:
+        if event.kind is LiveKind.CHUNK and event.index is not None:
+            last = chunks.get(event.resource_id, -1)
+            hold(event.index == 0 or event.index > last, "a chunk comes out of order", event, last)
+            chunks[event.resource_id] = event.index
+        if event.kind is LiveKind.FINISHED:
+            outcome = outcome_of(self.life.database.tables, event.run_id)
+            hold(outcome is not None and outcome.status is event.status, "told of an end that is none", event, outcome)
+
+    # After the healing ---------------------------------------------------------------------------------------------
+
+    def check_hands(self) -> None:
+        """Nothing has failed for so long that every running task must be in somebody's hands."""
+        tables = self.life.database.tables
+        for run_id in tables.live:
+            for task_id in tables.tasks_of[run_id]:
+                task = tables.tasks[task_id]
+                if task.status is TaskStatus.RUNNING and (task_id, task.retry_count) not in self.forgotten:
+                    is_held = any(worker.has(task_id) for worker in self.life.workers_by_id.values())
+                    hold(is_held, "a task runs and nobody has it", task)
+
+    def check_ends(self) -> None:
+        tables = self.life.database.tables
+        hold(not self.life.database.outbox, "enqueued requests are not done", self.life.database.outbox)
+        hold(not self.life.database.refused, "enqueued requests are refused", self.life.database.refused)
+        for run_id in self.acknowledged:
+            hold(run_id in tables.runs, "an acknowledged run is lost", run_id)
+        marks: dict[int, list[str]] = defaultdict(list)
+        for run_id, run_input in self.life.database.inputs.items():
+            if mark := msgspec.json.decode(run_input).get("mark"):
+                marks[mark].append(run_id)
+        for mark, run_ids in marks.items():
+            hold(len(run_ids) == 1, "one request and several runs", mark, run_ids)
+        for run_id, run in tables.runs.items():
+            hold(run.status in TERMINAL_RUN, "a run without an end", run)
+            statuses = [tables.tasks[task_id].status for task_id in tables.tasks_of[run_id]]
+            hold(all(status in TERMINAL for status in statuses), "a task without an end", run_id, statuses)
+            self._check_verdict(run_id, run.status)
+
+    def _check_verdict(self, run_id: str, status: RunStatus) -> None:
+        tables = self.life.database.tables
+        row = tables.run_rows[run_id]
+        may_be_cancelled = self._is_cancelled(run_id)
+        is_forgotten = any(key[0] in tables.tasks_of[run_id] for key in self.forgotten)
+        workflow = tables.workflows[tables.versions[row.version_id].workflow_id].name
+        n = msgspec.json.decode(self.life.database.inputs[run_id]).get("n")
+        expected = RunStatus.FAILED if workflow == "w3" and n == 0 else RunStatus.COMPLETED
+        is_right = (
+            status is expected
+            or (status is RunStatus.CANCELLED and may_be_cancelled)
+            or (status is RunStatus.FAILED and is_forgotten)
+        )
+        tasks = [tables.tasks[task_id] for task_id in tables.tasks_of[run_id]]
+        hold(is_right, "a run ends otherwise", workflow, status, "not", expected, tasks)
+
+    def _is_cancelled(self, run_id: str | None) -> bool:
+        while run_id is not None:
+            if run_id in self.cancelled:
+                return True
+            run_id = self.life.database.tables.run_rows[run_id].parent_run_id
+        return False
+
+    def check_told(self) -> None:
+        """Whoever waits for what has happened was told, or its stream has ended."""
+        tables = self.life.database.tables
+        for caller in self.life.callers:
+            untold = caller.is_waiting_for_finished()
+            hold(untold is None, "a caller is not told", caller.name, untold)
+            for task_id, key in caller.wants - caller.heard:
+                hold(fired(tables, task_id, key) is None, "a signal is not told", caller.name, task_id, key)
+
+    def check_engine(self, process: Process) -> None:
+        """What the engine holds is what is open."""
+        for activation in process.engine._activations.values():
+            hold(activation.present is not None, "the tenant is not in memory", activation._problem)
+            assert activation.present is not None
+            streams = activation.streams
+            for worker in activation.present.tenant._state.workers.values():
+                session = streams._sessions.get(worker.id)
+                known = None if session is None else session.number
+                hold(worker.session == known, "the tenant believes in another stream", worker.id, worker.session, known)
+            for session in streams._sessions.values():
+                hold(not session.is_closed, "a closed stream is kept", session.worker_id)
+                hold(not session._items, "something waits in a stream that is read", session.worker_id)
+        failures = dict(process.engine._loops.failures)
+        hold(not failures, "background work failed", failures)
+
+    def check_gone(self, process: Process) -> None:
+        """Everybody has gone: nobody is remembered."""
+        for activation in process.engine._activations.values():
+            streams = activation.streams
+            left = (streams._sessions, streams._durable, streams._signals, streams.hub._results)
+            left += (streams.hub._by_run, streams.hub._by_metadata, streams.hub._waiting, streams.hub._orders)
+            hold(streams.are_closed() and not any(left), "streams are remembered that nobody has", left)
+            hold(activation._backpressure._count == 0, "calls under way that nobody made", activation._backpressure)

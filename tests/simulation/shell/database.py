@@ -1,0 +1,321 @@
+"""The database of a shell's life: `Tables` behind the engine's `Store`, away whenever the weather likes.
+
+A call takes a moment, and fails before or after it did something: a commit may be made without anybody hearing of it,
+at once or while the next owner is already asking for the lease. Owns leases with their epochs, payloads and the outbox,
+which `Tables` leaves out. Refuses to write anything under an epoch that is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from broadaxe.core.commands import EventRequest, Resource, RunRequest
+from broadaxe.core.decision import Writes
+from broadaxe.core.lifecycle import TERMINAL_RUN, EntryKind, TaskStatus
+from broadaxe.core.state import HOT_TASKS_MAX
+from broadaxe.core.tenant import Loaded, Missing
+from broadaxe.engine.store import DurableResult, EntryPlace
+from broadaxe.engine.subscriptions import RunOutcome, TaskOutcome
+from broadaxe.errors import LeaseLost, NotFound, Unavailable
+from broadaxe.storage.outbox import OutboxPage
+from tests.simulation.books import hold
+from tests.simulation.tables import Tables
+
+TENANT: Final = "0197a000-0000-7000-8000-000000000001"
+LEASE_TTL_S: Final = 15.0
+RENEW_EVERY_S: Final = 5.0
+#: How long a call waits for a database that does not answer.
+PATIENCE_S: Final = 12.0
+ROWS_PER_PAGE: Final = 3
+
+
+class Database:
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(f"{seed}/database")
+        self.tables = Tables()
+        self.inputs: dict[str, str] = {}
+        self.outbox: dict[str, tuple[tuple[int, int], RunRequest | EventRequest]] = {}
+        """By promise: (transaction, position) and what is asked for."""
+        self.refused: list[str] = []
+        self.epoch = 0
+        self.holder: str | None = None
+        self.held_until_s = 0.0
+        self.away_until_s = 0.0
+        self.is_silent = False
+        """Whether calls wait while it is away, instead of failing at once."""
+        self.failing = 0.0
+        """The part of calls that fail for no reason."""
+        self.reads_failing = 0.0
+        self.commits_unheard = 0
+        """So many of the next commits are made, or not, and nobody hears which."""
+        self.latency_s = 0.002
+
+    def heal(self) -> None:
+        self.away_until_s, self.failing, self.reads_failing, self.commits_unheard = 0.0, 0.0, 0.0, 0
+        self.latency_s = 0.002
+
+    def take_lease(self, node: str, seconds: float) -> None:
+        """Another node takes the tenant and does nothing with it."""
+        self.epoch += 1
+        self.holder, self.held_until_s = node, _now_s() + seconds
+
+    def commit(self, writes: Writes) -> None:
+        for promise_id in writes.taken:
+            hold(promise_id in self.outbox, "a row of the outbox is taken twice", promise_id)
+            del self.outbox[promise_id]
+        self.refused += [refused.id for refused in writes.refused]
+        self.tables.commit(writes)
+        for run in writes.new_runs:
+            self.inputs[run.row.id] = run.input
+
+    async def reach(self, *, is_read: bool) -> None:
+        """One way of a call to the database. Unavailable when it does not get there."""
+        await asyncio.sleep(self.random.uniform(0.1, 2) * self.latency_s)
+        if _now_s() < self.away_until_s:
+            if self.is_silent:
+                await asyncio.sleep(min(PATIENCE_S, self.away_until_s - _now_s()))
+            if _now_s() < self.away_until_s:
+                raise Unavailable("the database is away")
+        failing = max(self.failing, self.reads_failing if is_read else 0.0)
+        if failing and self.random.random() < failing:
+            raise Unavailable("the database did not answer")
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class ProcessStore:
+    """The store of one process."""
+
+    def __init__(self, database: Database, node: str) -> None:
+        self.database = database
+        self.node = node
+        self.epoch: int | None = None
+        self.is_dead = False
+        self.renewing: asyncio.Task[None] | None = None
+        self._on_lost: Callable[[str], None] = lambda _: None
+
+    async def _reach(self, *, is_read: bool = True) -> None:
+        await self.database.reach(is_read=is_read)
+        if self.is_dead:
+            # A dead process hears nothing any more.
+            await asyncio.get_running_loop().create_future()
+
+    # Leases --------------------------------------------------------------------------------------------------------
+
+    async def open(self, tenant_id: str) -> TenantRows:
+        await self._reach(is_read=False)
+        database = self.database
+        if tenant_id != TENANT:
+            raise NotFound(f"there is no tenant {tenant_id}")
+        if database.holder not in (None, self.node) and _now_s() < database.held_until_s:
+            raise Unavailable(f"the tenant is held by {database.holder}")
+        database.epoch += 1
+        database.holder, database.held_until_s = self.node, _now_s() + LEASE_TTL_S
+        self.epoch = database.epoch
+        epoch = database.epoch
+        await self._reach(is_read=False)
+        return TenantRows(self, epoch)
+
+    async def release(self, tenant_id: str) -> None:
+        epoch, self.epoch = self.epoch, None
+        await self._reach(is_read=False)
+        if epoch is not None and self.database.epoch == epoch:
+            self.database.holder = None
+
+    def watch_leases(self, on_lost: Callable[[str], None]) -> None:
+        self._on_lost = on_lost
+
+    async def renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            epoch = self.epoch
+            if epoch is None:
+                continue
+            try:
+                await self._reach(is_read=False)
+            except Unavailable:
+                continue
+            if self.database.epoch == epoch:
+                self.database.held_until_s = _now_s() + LEASE_TTL_S
+            elif self.epoch == epoch:
+                self.epoch = None
+                self._on_lost(TENANT)
+
+    async def close(self) -> None:
+        if self.renewing is not None:
+            self.renewing.cancel()
+        try:
+            await self.release(TENANT)
+        except Unavailable:
+            return
+
+    # Reads ---------------------------------------------------------------------------------------------------------
+
+    async def tenants_with_work(self) -> list[str]:
+        await self._reach()
+        tables = self.database.tables
+        return [TENANT] if tables.live or tables.crons or tables.schedules else []
+
+    async def tenants_with_outbox(self) -> list[str]:
+        await self._reach()
+        return [TENANT] if self.database.outbox else []
+
+    async def outbox_told(self, tenant_id: str, transactions: Mapping[int, int]) -> OutboxPage:
+        await self._reach()
+        rows = sorted(
+            (place, request)
+            for place, request in self.database.outbox.values()
+            if place[0] in transactions and place[1] > transactions[place[0]]
+        )
+        order = list(transactions)
+        return _page(sorted(rows, key=lambda row: (order.index(row[0][0]), row[0][1])))
+
+    async def outbox_waiting(self, tenant_id: str, after: tuple[int, int]) -> OutboxPage:
+        await self._reach()
+        rows = [(place, request) for place, request in self.database.outbox.values() if place > after]
+        return _page(sorted(rows, key=lambda row: row[0]))
+
+    async def quotas(self, tenant_id: str) -> dict[Resource, int | None]:
+        await self._reach()
+        return {}
+
+    async def results(self, tenant_id: str, run_ids: Sequence[str]) -> list[RunOutcome]:
+        await self._reach()
+        found = [outcome for run_id in run_ids if (outcome := outcome_of(self.database.tables, run_id)) is not None]
+        await self._reach()
+        return found
+
+    async def unfinished_runs(self, tenant_id: str, key: str, value: str, limit: int) -> list[str]:
+        await self._reach()
+        rows = self.database.tables.run_rows
+        found = [run_id for run_id in self.database.tables.live if _has(rows[run_id].additional_metadata, key, value)]
+        await self._reach()
+        return sorted(found)[:limit]
+
+    async def task_exists(self, tenant_id: str, task_id: str) -> bool:
+        await self._reach()
+        return task_id in self.database.tables.tasks
+
+    async def signals(self, tenant_id: str, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+        await self._reach()
+        found = [(task_id, key, data) for task_id, key in wanted if (data := fired(self.database.tables, task_id, key))]
+        await self._reach()
+        return found
+
+
+class TenantRows:
+    """The tenant under one epoch."""
+
+    def __init__(self, store: ProcessStore, epoch: int) -> None:
+        self._store = store
+        self._database = store.database
+        self._tables = store.database.tables
+        self.epoch = epoch
+
+    async def load_live(self, now_us: int) -> Loaded:
+        await self._store._reach()
+        loaded = self._tables.load_live(now_us, HOT_TASKS_MAX)
+        await self._store._reach()
+        return loaded
+
+    async def load_missing(self, missing: Missing) -> Loaded:
+        await self._store._reach()
+        loaded = self._tables.load_missing(missing)
+        await self._store._reach()
+        return loaded
+
+    async def commit(self, writes: Writes) -> None:
+        database = self._database
+        await self._store._reach(is_read=False)
+        if database.commits_unheard:
+            database.commits_unheard -= 1
+            await self._commit_unheard(writes)
+        self._write(writes)
+        await self._store._reach(is_read=False)
+
+    async def _commit_unheard(self, writes: Writes) -> None:
+        chance = self._database.random
+        match chance.choice(("made", "made", "lost", "late")):
+            case "made":
+                self._write(writes)
+            case "late":
+                # Still on its way when the caller gives up; whoever takes the lease meanwhile shuts it out.
+                asyncio.get_running_loop().call_later(chance.uniform(0, 0.3), self._write_late, writes)
+            case _:
+                pass
+        await asyncio.sleep(chance.uniform(0, 0.05))
+        raise Unavailable("nobody can tell whether the batch was written")
+
+    def _write_late(self, writes: Writes) -> None:
+        if self._database.epoch == self.epoch:
+            self._database.commit(writes)
+
+    def _write(self, writes: Writes) -> None:
+        if self._database.epoch != self.epoch:
+            raise LeaseLost()
+        self._database.commit(writes)
+
+    def remember(self, writes: Writes) -> None:
+        pass
+
+    async def inputs(self, run_ids: Collection[str]) -> dict[str, str]:
+        await self._store._reach()
+        return {run_id: self._database.inputs[run_id] for run_id in run_ids}
+
+    async def outputs(self, task_ids: Collection[str]) -> dict[str, str]:
+        await self._store._reach()
+        return {i: output for i in task_ids if (output := self._tables.tasks[i].output) is not None}
+
+    async def durable_results(self, entries: Collection[EntryPlace]) -> dict[EntryPlace, DurableResult]:
+        await self._store._reach()
+        return {place: durable_result(self._tables, place) for place in entries}
+
+
+# What rows say -------------------------------------------------------------------------------------------------------
+
+
+def outcome_of(tables: Tables, run_id: str) -> RunOutcome | None:
+    """How a run ended; None for one that has not."""
+    run = tables.runs.get(run_id)
+    if run is None or run.status not in TERMINAL_RUN:
+        return None
+    tasks = []
+    for task_id in sorted(tables.tasks_of[run_id]):
+        task = tables.tasks[task_id]
+        output = task.output if task.status in (TaskStatus.COMPLETED, TaskStatus.SKIPPED) else None
+        tasks.append(TaskOutcome(task_id, tables.task_rows[task_id].name, output, task.error))
+    return RunOutcome(run_id, run.status, tuple(tasks))
+
+
+def fired(tables: Tables, task_id: str, key: str) -> str | None:
+    """The data of a signal; None when it has not fired."""
+    for entry in tables.entries.get(task_id, {}).values():
+        if entry.kind is EntryKind.SIGNAL and entry.label == key and entry.satisfied_at_us is not None:
+            return entry.result
+    return None
+
+
+def durable_result(tables: Tables, place: EntryPlace) -> DurableResult:
+    task_id, branch_id, node_id = place
+    outcome = tables.outcomes.get((task_id, (branch_id, node_id)))
+    if outcome is not None:
+        is_failure, result, error = outcome
+        return result, is_failure, error
+    return tables.entries[task_id][branch_id, node_id].result, False, None
+
+
+def _page(rows: list[tuple[tuple[int, int], RunRequest | EventRequest]]) -> OutboxPage:
+    taken = rows[:ROWS_PER_PAGE]
+    last = taken[-1][0] if taken else (0, 0)
+    return OutboxPage(tuple(request for _, request in taken), last, len(rows) <= ROWS_PER_PAGE)
+
+
+def _has(metadata: str | None, key: str, value: str) -> bool:
+    return metadata is not None and msgspec.json.decode(metadata).get(key) == value

@@ -1,0 +1,370 @@
+"""One life of the shell: an `Engine` on a virtual loop and an unreliable database, moved by one seed.
+
+Workers, callers and applications do what they do for some minutes while the weather kills and stops processes, takes
+the database away, loses answers to commits, takes the lease, stops time, and breaks, freezes and kills workers. Then
+the world is healed, and everything that was acknowledged must end as it should, and everybody be told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import hashlib
+import random
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from broadaxe.core.commands import EventRequest, PushEvents, PutWorkflow
+from broadaxe.core.decision import Decision
+from broadaxe.core.definition import TaskSpec, WorkflowSpec
+from broadaxe.engine.engine import Engine
+from broadaxe.errors import Unavailable
+from tests.simulation.books import Broken, hold
+from tests.simulation.life import START_US
+from tests.simulation.programs import EVENT_KEYS, Transcripts
+from tests.simulation.shell.books import ShellBooks
+from tests.simulation.shell.database import Database
+from tests.simulation.shell.loop import LoopClock, VirtualLoop
+from tests.simulation.shell.players import Caller, Player, WorkerPlayer
+from tests.simulation.shell.process import Process, call, track_tasks
+
+T = TypeVar("T")
+
+#: Disturbances of a life, unless told otherwise.
+STEPS: Final = 20
+#: How long after the healing every running task is in somebody's hands.
+HANDS_S: Final = 50.0
+#: How long after the healing everything has ended; execution timeouts of forgotten attempts included.
+END_S: Final = 900.0
+#: How long whoever is owed something may wait for it.
+TELL_S: Final = 8.0
+EXECUTION_TIMEOUT: Final = "5m"
+
+_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7000-8000-0*([0-9a-f]+)")
+_UNSAID: Final = {"definition_id", "workflow_id", "version_id", "created_at_us", "run_input", "at_us", "priority"}
+
+
+class ShellLife:
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.random = random.Random(f"{seed}/weather")
+        self.loop = VirtualLoop()
+        self.clock = LoopClock(self.loop, START_US)
+        self.database = Database(seed)
+        self.transcripts = Transcripts(self.database.tables)
+        self.books = ShellBooks(self)
+        self.process: Process | None = None
+        self.workers: list[WorkerPlayer] = []
+        self.workers_by_id: dict[str, WorkerPlayer] = {}
+        self.callers: list[Caller] = []
+        self.haste = self.random.choice((0.0, 0.1, 0.4))
+        """How often a client leaves while its stream is being opened."""
+        self.evictions = self.random.choice((0.0, 0.05, 0.3))
+        self.trace: deque[str] = deque(maxlen=60)
+        self.digest = hashlib.sha256()
+        self.steps = 0
+        self.commands = 0
+        self.crashes = 0
+        self.markers = 0
+        self.transactions = 0
+        self._ids = 0
+        self._processes = 0
+        self._starting: asyncio.Task[None] | None = None
+        self._failure: asyncio.Future[None]
+        self._outside = contextvars.copy_context()
+        self._watched: dict[asyncio.Task[Any], None] = {}
+
+    def fresh_id(self) -> str:
+        self._ids += 1
+        digits = f"{self.clock.now_us() // 1000:012x}70008000{self._ids:012x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    # Running ---------------------------------------------------------------------------------------------------------
+
+    def live(self, steps: int = STEPS) -> None:
+        loop = self.loop
+        track_tasks(loop)
+        loop.set_exception_handler(self._asyncio_complains)
+        self._failure = loop.create_future()
+        try:
+            living = loop.create_task(self._live(steps))
+            loop.run_until_complete(asyncio.wait((living, self._failure), return_when=asyncio.FIRST_COMPLETED))
+            if self._failure.done():
+                self._failure.result()
+            living.result()
+            del living
+            gc.collect()
+            if self._failure.done():
+                self._failure.result()
+        finally:
+            self._end_everything()
+
+    def _end_everything(self) -> None:
+        """What a broken life leaves."""
+        loop = self.loop
+        loop.set_exception_handler(lambda *_: None)
+        for _ in range(20):
+            tasks = asyncio.all_tasks(loop)
+            if not tasks:
+                break
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(tasks, timeout=1_000))
+        if self._failure.done():
+            self._failure.exception()
+        loop.close()
+
+    def fail(self, error: BaseException) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    def mistake(self, words: str) -> None:
+        """The engine logs what must never happen."""
+        self.fail(Broken(f"the engine says: {words}"))
+
+    def _asyncio_complains(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        task = context.get("task") or context.get("future")
+        self.fail(Broken(f"asyncio: {context.get('message')}: {error!r} {task!r}"))
+
+    def watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of the world; its failure is a broken promise."""
+
+        async def watched() -> None:
+            try:
+                await work
+            except Exception as error:
+                self.fail(error)
+
+        # Whatever a process delivers is no reason to belong to it.
+        task = self.loop.create_task(watched(), context=self._outside.copy())
+        self._watched[task] = None
+        task.add_done_callback(lambda task: self._watched.pop(task, None))
+        return task
+
+    def note(self, *words: object) -> None:
+        text = f"{self.loop.time():.4f} " + " ".join(map(brief, words))
+        self.trace.append(text)
+        self.digest.update(text.encode())
+
+    async def call(self, chance: random.Random, work: Callable[[Engine], Awaitable[T]], give_up_after_s: float) -> T:
+        self.commands += 1
+        return await call(self.process, chance, work, give_up_after_s)
+
+    def _observe(self, process: Process, decision: Decision) -> None:
+        try:
+            for effect in decision.effects:
+                self.note(f"process {process.number} committed", effect)
+            self.books.observe(process, decision)
+        except Exception as error:
+            self.fail(error)
+
+    # The life --------------------------------------------------------------------------------------------------------
+
+    async def _live(self, steps: int) -> None:
+        self._starting = self.watch(self._start_process(0))
+        author = Player(self, "author")
+        for spec in workflows():
+            await author.insist(PutWorkflow(spec))
+        for _ in range(self.random.randint(2, 4)):
+            self._add_worker()
+        pushing = self.watch(self._push_for_ever(Player(self, "applications")))
+        for _ in range(steps):
+            self.steps += 1
+            for _ in range(self.random.choice((0, 1, 1, 2, 4))):
+                self._add_caller()
+            await asyncio.sleep(self.random.choice((0.1, 0.5, 2.0, 5.0, 9.0)))
+            await self._disturb()
+        await self._heal()
+        await asyncio.sleep(HANDS_S)
+        self.books.check_hands()
+        tables = self.database.tables
+        until_s = self.loop.time() + END_S
+        while tables.live or self.database.outbox:
+            hold(self.loop.time() < until_s, "runs do not end", [self._story_of(run_id) for run_id in tables.live])
+            await asyncio.sleep(2)
+        await asyncio.sleep(TELL_S)
+        self.books.check_ends()
+        self.books.check_told()
+        assert self.process is not None
+        self.books.check_engine(self.process)
+        pushing.cancel()
+        await self._depart(self.process)
+
+    def _story_of(self, run_id: str) -> object:
+        tables = self.database.tables
+        tasks = [tables.tasks[task_id] for task_id in tables.tasks_of[run_id]]
+        hands = [worker.holding(task.id) for worker in self.workers_by_id.values() for task in tasks]
+        return brief(tasks), "in the hands of", [hand for hand in hands if hand]
+
+    async def _depart(self, process: Process) -> None:
+        """Everybody goes, then the process; nothing is left."""
+        for caller in self.callers:
+            for stream in (caller.results, caller.signals, caller.metadata_stream, *caller.follows.values()):
+                if stream is not None:
+                    stream.leave(0)
+            await caller.end()
+        for worker in self.workers:
+            await worker.say_goodbye()
+        await asyncio.sleep(45)
+        self.books.check_gone(process)
+        await process.spawn(process.engine.stop())
+        await asyncio.sleep(0.1)
+        left = [task for task in process.tasks if not task.done()]
+        hold(not left, "asyncio tasks outlive the engine", left)
+        hold(self.database.holder is None, "the lease is not given back", self.database.holder)
+
+    def _add_worker(self) -> None:
+        worker = WorkerPlayer(self, len(self.workers) + self.crashes)
+        self.workers.append(worker)
+        worker.start()
+
+    def _add_caller(self) -> None:
+        caller = Caller(self, len(self.callers))
+        self.callers.append(caller)
+        caller.start()
+
+    async def _push_for_ever(self, player: Player) -> None:
+        """Whatever durable tasks wait for happens now and then."""
+        while True:
+            await asyncio.sleep(player.random.uniform(1, 6))
+            key, scope = player.random.choice(EVENT_KEYS), player.random.choice("ST")
+            event = EventRequest(key=key, payload='{"k":"A","u":"x","n":2,"nowhere":1}', scope=scope)
+            try:
+                await player.submit(PushEvents((event,)))
+            except (Unavailable, TimeoutError):
+                continue
+
+    # The weather -----------------------------------------------------------------------------------------------------
+
+    async def _disturb(self) -> None:
+        chance, database = self.random, self.database
+        disturbance = chance.choice(
+            (
+                self._nothing,
+                self._nothing,
+                self._outage,
+                self._lose_answers,
+                self._lose_answers,
+                self._fail_reads,
+                self._fail_anything,
+                self._take_lease,
+                self._kill_process,
+                self._stop_process,
+                self._stand_still,
+                self._disturb_worker,
+                self._disturb_worker,
+                self._disturb_worker,
+            )
+        )
+        self.note("weather:", disturbance.__name__)
+        await disturbance(chance, database)
+
+    async def _nothing(self, chance: random.Random, database: Database) -> None:
+        database.heal()
+
+    async def _outage(self, chance: random.Random, database: Database) -> None:
+        database.is_silent = chance.random() < 0.5
+        database.away_until_s = self.loop.time() + chance.choice((0.2, 2.0, 10.0, 45.0))
+
+    async def _lose_answers(self, chance: random.Random, database: Database) -> None:
+        database.commits_unheard += chance.choice((1, 1, 2, 5))
+
+    async def _fail_reads(self, chance: random.Random, database: Database) -> None:
+        database.reads_failing = chance.choice((0.2, 0.6, 1.0))
+        await asyncio.sleep(chance.choice((1.0, 5.0, 15.0)))
+        database.reads_failing = 0.0
+
+    async def _fail_anything(self, chance: random.Random, database: Database) -> None:
+        database.failing = chance.choice((0.05, 0.3))
+        database.latency_s = chance.choice((0.002, 0.2))
+
+    async def _take_lease(self, chance: random.Random, database: Database) -> None:
+        database.take_lease("another node", chance.choice((0.5, 3.0, 12.0)))
+
+    async def _kill_process(self, chance: random.Random, database: Database) -> None:
+        process, self.process = self.process, None
+        if process is None:
+            return
+        self.crashes += 1
+        await process.kill()
+        self._starting = self.watch(self._start_process(chance.choice((0.3, 2.0, 20.0))))
+
+    async def _stop_process(self, chance: random.Random, database: Database) -> None:
+        process = self.process
+        if process is None or not process.is_listening:
+            return
+        await process.stop()
+        self.process = None
+        self._starting = self.watch(self._start_process(chance.choice((0.1, 2.0))))
+
+    async def _stand_still(self, chance: random.Random, database: Database) -> None:
+        """The process is paused; workers live on and are heard when it wakes."""
+        self.loop.stand_still(chance.choice((2.0, 29.0, 31.0, 70.0)))
+
+    async def _disturb_worker(self, chance: random.Random, database: Database) -> None:
+        worker = chance.choice(self.workers)
+        match chance.randint(0, 6):
+            case 0 | 1 | 2 | 3:
+                worker.cut()
+            case 4 | 5:
+                self.watch(worker.freeze(chance.choice((5.0, 28.0, 40.0))))
+            case _:
+                self.workers.remove(worker)
+                self.crashes += 1
+                await worker.die()
+                self._add_worker()
+
+    async def _start_process(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        self._processes += 1
+        self.process = Process(self.database, self._processes, self.clock, self.fresh_id, self._observe)
+        await self.process.start()
+        self.process.run(lambda engine: engine.outbox_unsure())
+
+    async def _heal(self) -> None:
+        self.note("the world is healed")
+        self.database.heal()
+        assert self._starting is not None
+        await self._starting
+        assert self.process is not None
+        self.haste, self.evictions = 0.0, 0.0
+        # Whoever listens for notifications has connected anew.
+        self.process.run(lambda engine: engine.outbox_unsure())
+
+
+def brief(word: object) -> str:
+    """A record without what is empty, ids by their ends."""
+    if isinstance(word, list | tuple):
+        return f"[{', '.join(map(brief, word))}]"
+    if not isinstance(word, msgspec.Struct):
+        return _ID.sub(r"\1", str(word))
+    fields = {name: getattr(word, name) for name in word.__struct_fields__ if name not in _UNSAID}
+    said = (f"{name}={brief(value)}" for name, value in fields.items() if value not in (None, "", (), False, {}))
+    return f"{type(word).__name__}({', '.join(said)})"
+
+
+def workflows() -> list[WorkflowSpec]:
+    def task(name: str, *parents: str, action: str = "s:a", retries: int = 0, is_durable: bool = False) -> TaskSpec:
+        return TaskSpec(
+            name=name,
+            action_id=action,
+            parents=parents,
+            execution_timeout="2h" if is_durable else EXECUTION_TIMEOUT,
+            schedule_timeout="1h",
+            retries=retries,
+            is_durable=is_durable,
+            slots={"durable": 1} if is_durable else {},
+        )
+
+    return [
+        WorkflowSpec(name="w0", tasks=(task("a"),), event_triggers=("begin",)),
+        WorkflowSpec(name="w1", tasks=(task("a"), task("b", "a", action="s:b"), task("c", "a"), task("d", "b", "c"))),
+        WorkflowSpec(name="w2", tasks=(task("d", action="s:d", retries=100, is_durable=True),)),
+        WorkflowSpec(name="w3", tasks=(task("f", action="s:b", retries=2),)),
+    ]

@@ -1,0 +1,228 @@
+"""Engine processes, and the wire between them and everybody else.
+
+A process is an `Engine` with everything that runs on its behalf, so that it can be killed: nothing of it runs on, and
+whoever was connected sees the connection go. Calls and streams take a moment each way; a client may leave at any
+await, and what was on its way on a broken stream never arrives. What handlers do here is what `rpc/services/` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, Generic, TypeVar
+
+from broadaxe.core.decision import Decision
+from broadaxe.engine.clock import Clock
+from broadaxe.engine.durable_streams import DurableStream
+from broadaxe.engine.engine import Engine
+from broadaxe.errors import Unavailable
+from tests.simulation.shell.database import Database, ProcessStore
+
+T = TypeVar("T")
+
+#: Longest way of a message.
+LATENCY_S: Final = 0.01
+#: How often what a killed process left is ended again.
+KILLS_MAX: Final = 50
+#: Messages of one stream are never due at one instant: timers of one instant have no order.
+STEP_S: Final = 1e-6
+FOR_EVER: Final = float("inf")
+
+_running_in: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
+
+
+def track_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Lets every process know the asyncio tasks that run on its behalf."""
+
+    def make(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
+        context: contextvars.Context | None = options.get("context")
+        process = _running_in.get() if context is None else context.get(_running_in)
+        if process is not None:
+            process.tasks[task] = None
+            task.add_done_callback(lambda task: process.tasks.pop(task, None))
+        return task
+
+    loop.set_task_factory(make)
+
+
+class Process:
+    def __init__(
+        self,
+        database: Database,
+        number: int,
+        clock: Clock,
+        fresh_id: Callable[[], str],
+        observe: Callable[[Process, Decision], None],
+    ) -> None:
+        self.number = number
+        self.tasks: dict[asyncio.Task[Any], None] = {}
+        self.store = ProcessStore(database, f"node {number}")
+        self.dead: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.draining = asyncio.Event()
+        self.engine = Engine(
+            self.store, clock=clock, observe=lambda _, decision: observe(self, decision), fresh_id=fresh_id
+        )
+        self.is_listening = False
+        self._durable: dict[str, dict[DurableStream, float]] = {}
+        self._context = contextvars.copy_context()
+        self._context.run(_running_in.set, self)
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task of this process."""
+        return asyncio.get_running_loop().create_task(work, context=self._context)
+
+    def run(self, work: Callable[[Engine], None]) -> None:
+        """Tells the engine something."""
+        self._context.run(work, self.engine)
+
+    async def start(self) -> None:
+        """Serves when it has the tenants with work; tries until it can."""
+        self.store.renewing = self.spawn(self.store.renew_for_ever())
+        while not self.is_listening:
+            try:
+                await self.spawn(self.engine.start())
+                self.is_listening = True
+            except Unavailable:
+                await asyncio.sleep(1.0)
+
+    def durable_opened(self, worker_id: str, stream: DurableStream) -> None:
+        """The engine is told that the stream is for the durable tasks of this worker."""
+        self._durable.setdefault(worker_id, {})[stream] = FOR_EVER
+
+    def durable_closed(self, worker_id: str, stream: DurableStream) -> None:
+        if stream in self._durable.get(worker_id, {}):
+            self._durable[worker_id][stream] = asyncio.get_running_loop().time()
+
+    def had_durable_stream(self, worker_id: str, since_s: float) -> bool:
+        """Whether the worker had a durable stream here at some instant since then."""
+        return any(until_s >= since_s for until_s in self._durable.get(worker_id, {}).values())
+
+    async def stop(self) -> None:
+        """A planned stop: streams are drained, what was accepted is done."""
+        self.draining.set()
+        await self.spawn(self.engine.stop())
+        self.is_listening = False
+        await self.kill()
+
+    async def kill(self) -> None:
+        self.is_listening = False
+        self.store.is_dead = True
+        if not self.dead.done():
+            self.dead.set_result(None)
+        for _ in range(KILLS_MAX):
+            tasks = list(self.tasks)
+            if not tasks:
+                break
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+class Stream(Generic[T]):
+    """One stream between a client and a handler in a process. `hear` is called with what arrives at the client."""
+
+    def __init__(
+        self,
+        process: Process,
+        chance: random.Random,
+        handler: Callable[[Process, Stream[T]], Coroutine[Any, Any, None]],
+        hear: Callable[[T], None],
+    ) -> None:
+        self.process = process
+        self._chance = chance
+        self._hear = hear
+        self._arrives_at_s = 0.0
+        self._asked_at_s = 0.0
+        self.is_broken = False
+        """The client has gone, or the process has."""
+        self.ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+        """The client has learnt of the end, with the error it ended by, if any."""
+        self.requests: asyncio.Queue[Any] = asyncio.Queue()
+        self.opened_at_s = asyncio.get_running_loop().time()
+        self.task = process.spawn(handler(process, self))
+        self.task.add_done_callback(self._handler_done)
+        process.dead.add_done_callback(self._process_died)
+
+    # The client's side -----------------------------------------------------------------------------------------------
+
+    def ask(self, request: Any) -> None:
+        """Sends a message; messages arrive in order."""
+        loop = asyncio.get_running_loop()
+        self._asked_at_s = max(self._asked_at_s + STEP_S, loop.time() + self._chance.uniform(0, LATENCY_S))
+        loop.call_at(self._asked_at_s, self._put, request)
+
+    def leave(self, noticed_after_s: float) -> None:
+        """The client goes, in a way that the server notices so much later; None arrives any more."""
+        self.is_broken = True
+        self._end(None)
+        asyncio.get_running_loop().call_later(noticed_after_s, self.task.cancel)
+
+    # The server's side -----------------------------------------------------------------------------------------------
+
+    async def send(self, item: T) -> None:
+        await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        self._arrives_at_s = max(self._arrives_at_s + STEP_S, loop.time() + self._chance.uniform(0, LATENCY_S))
+        loop.call_at(self._arrives_at_s, self._arrive, item)
+
+    def _put(self, request: Any) -> None:
+        if not self.is_broken:
+            self.requests.put_nowait(request)
+
+    def _arrive(self, item: T) -> None:
+        if not self.is_broken:
+            self._hear(item)
+
+    def _handler_done(self, task: asyncio.Task[None]) -> None:
+        error = Unavailable("the stream was cancelled") if task.cancelled() else task.exception()
+        if not self.is_broken:
+            loop = asyncio.get_running_loop()
+            self._arrives_at_s = max(self._arrives_at_s + STEP_S, loop.time() + self._chance.uniform(0, LATENCY_S))
+            loop.call_at(self._arrives_at_s, self._end, error)
+
+    def _process_died(self, _: object) -> None:
+        self.is_broken = True
+        self._end(Unavailable("the connection was reset"))
+
+    def _end(self, error: BaseException | None) -> None:
+        self.is_broken = True
+        if not self.ended.done():
+            self.ended.set_result(error)
+
+
+async def call(
+    process: Process | None, chance: random.Random, work: Callable[[Engine], Awaitable[T]], give_up_after_s: float
+) -> T:
+    """A unary call. Unavailable when the process cannot be reached, or dies on the way; TimeoutError when the client
+    gives up, which cancels the handler."""
+    await asyncio.sleep(chance.uniform(0, LATENCY_S))
+    if process is None or not process.is_listening:
+        raise Unavailable("the connection was refused")
+
+    async def handle() -> T:
+        return await work(process.engine)
+
+    handling = process.spawn(handle())
+    handling.add_done_callback(_heard)
+    try:
+        await asyncio.wait((handling, process.dead), timeout=give_up_after_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not handling.done():
+            handling.cancel()
+    if process.dead.done():
+        raise Unavailable("the connection was reset")
+    if not handling.done():
+        raise TimeoutError
+    await asyncio.sleep(chance.uniform(0, LATENCY_S))
+    if process.dead.done():
+        raise Unavailable("the connection was reset")
+    return handling.result()
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """A caller that is gone hears no error."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,58 @@
+"""Running a seed of the shell: what came of it, and for a broken one the story that leads there."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from tests.simulation.seeds import Outcome
+from tests.simulation.shell.life import STEPS, ShellLife
+
+_SHOWN_LINES = 25
+_SHOWN_LENGTH = 300
+
+
+def live(seed: int, steps: int = STEPS) -> Outcome:
+    life = ShellLife(seed)
+    broken: str | None = None
+    with listening_to_logs(life):
+        try:
+            life.live(steps)
+        except Exception as error:
+            broken = _story(life, error)
+    return Outcome(seed, life.steps, life.commands, life.crashes, broken)
+
+
+@contextmanager
+def listening_to_logs(life: ShellLife) -> Iterator[None]:
+    """What the engine logs as an error is a broken promise; nothing is printed."""
+
+    def listen(_: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if method in ("error", "exception", "critical"):
+            life.mistake(f"{event} {traceback.format_exc()}")
+        elif method == "warning":
+            life.note("log:", {key: str(value) for key, value in event.items()})
+        raise structlog.DropEvent
+
+    processors = structlog.get_config()["processors"]
+    kept = processors.copy()
+    processors[:] = [listen]
+    try:
+        yield
+    finally:
+        processors[:] = kept
+
+
+def _story(life: ShellLife, error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    where = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    lines = "\n".join(f"    {line[:_SHOWN_LENGTH]}" for line in list(life.trace)[-_SHOWN_LINES:])
+    return (
+        f"seed {life.seed} of the shell broke after {life.steps} disturbances, at {life.loop.time():.3f} s: "
+        f"{type(error).__name__}: {str(error)[:4_000]}\n"
+        f"  at {where}\n  what happened last:\n{lines}\n  again: make simulate-shell SEED={life.seed}"
+    )

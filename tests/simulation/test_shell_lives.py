@@ -1,0 +1,28 @@
+"""Lives of the whole engine on a virtual loop. See `shell/life.py`; `make simulate-shell` runs more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.shell.life import ShellLife
+from tests.simulation.shell.seeds import listening_to_logs, live
+
+LIVES = 30
+LIVES_PER_TEST = 5
+
+
+@pytest.mark.parametrize("first", range(0, LIVES, LIVES_PER_TEST))
+def test_whatever_fails_every_run_ends_right_and_everybody_is_told(first: int) -> None:
+    for seed in range(first, first + LIVES_PER_TEST):
+        outcome = live(seed)
+        assert outcome.broken is None, outcome.broken
+
+
+def test_a_seed_lives_the_same_life_twice() -> None:
+    digests: list[bytes] = []
+    for _ in range(2):
+        life = ShellLife(7)
+        with listening_to_logs(life):
+            life.live(10)
+        digests.append(life.digest.digest())
+    assert digests[0] == digests[1]
