@@ -12,6 +12,7 @@ from broadaxe.core.commands import (
     Heartbeat,
     Outcome,
     RefreshTimeout,
+    RefuseDelivery,
     ReleaseSlot,
     ReportAttempt,
     UnregisterWorker,
@@ -533,6 +534,29 @@ def test_goodbye_leaves_running_attempts_to_report() -> None:
     world.do(UnregisterWorker(worker_id))
     assert world.status(world.trigger()) is QUEUED
     assert world.complete(run_id)
+
+
+# Too large ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_assignment_larger_than_its_worker_takes_fails_at_once_whatever_its_retries() -> None:
+    world = World()
+    task_id = one(world, task("a", retries=3))
+    world.do(RefuseDelivery(task_id, 0, 9_000_000, 4_194_304))
+    state = world.tasks[task_id]
+    assert (state.status, state.retry_count) == (FAILED, 0)
+    assert "9000000 bytes" in (state.error or "") and "4194304" in (state.error or "")
+    assert world.runs[task_id].status is RunStatus.FAILED
+    (worker,) = world.tenant._state.workers.values()
+    assert worker.free == worker.slots
+
+
+def test_a_refusal_of_an_older_attempt_is_stale() -> None:
+    world = World()
+    task_id = one(world, task("a", retries=3))
+    world.fail(task_id)
+    world.do(RefuseDelivery(task_id, 0, 9_000_000, 4_194_304))
+    assert world.status(task_id) is RUNNING
 
 
 # Whose clock ---------------------------------------------------------------------------------------------------------

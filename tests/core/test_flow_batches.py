@@ -11,6 +11,7 @@ from broadaxe.core.commands import (
     Outcome,
     PutRateLimit,
     PutWorkflow,
+    RefuseDelivery,
     ReleaseSlot,
     ReportAttempt,
 )
@@ -214,3 +215,38 @@ def test_a_late_report_of_a_lost_batch_is_stale_also_when_the_slot_was_released(
 
 def batch_ids(world: World) -> list[str]:
     return [e.batch_id for decision in world.decisions for e in decision.effects if isinstance(e, StartBatch)]
+
+
+def heavy(world: World, size: int) -> str:
+    return world.trigger(run_input=msgspec.json.encode({"text": "x" * size}).decode())
+
+
+def test_a_batch_is_cut_before_it_weighs_more_than_a_message() -> None:
+    world = World()
+    put(world, BatchRule(max_size=10, interval_us=1_000))
+    world.worker("a")
+    items = [heavy(world, 1_500_000) for _ in range(4)]
+    world.advance(1)
+    assert [sent for _, _, sent in batches(world)] == [items[:2], items[2:]]
+
+
+def test_an_item_too_heavy_for_company_goes_alone() -> None:
+    world = World()
+    put(world, BatchRule(max_size=2))
+    world.worker("a")
+    light, large = run(world), heavy(world, 3_999_990)
+    world.advance(1)
+    assert [sent for _, _, sent in batches(world)] == [[light], [large]]
+
+
+def test_a_batch_that_was_too_large_is_sent_again_in_parts() -> None:
+    world = World()
+    put(world, BatchRule(max_size=3, interval_us=1_000))
+    world.worker("a")
+    items = [run(world) for _ in range(3)]
+    # What they get of their parents was not known.
+    world.batch(*(RefuseDelivery(item, 0, 2_500_000, 4_194_304) for item in items))
+    world.advance(1)
+    assert [sent for _, _, sent in batches(world)][1:] == [[item] for item in items]
+    assert {world.status(item) for item in items} == {RUNNING}
+    assert {world.tasks[item].app_retry_count for item in items} == {0}

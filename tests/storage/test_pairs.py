@@ -44,6 +44,7 @@ from broadaxe.core.commands import (
     PutWorkerLabels,
     PutWorkflow,
     RefreshTimeout,
+    RefuseDelivery,
     RegisterSignal,
     RegisterWorker,
     ReleaseSlot,
@@ -231,6 +232,7 @@ RUN_ACTS: dict[str, Act] = {
     "refresh": lambda the: RefreshTimeout(the["task"], US_PER_S),
     "release": lambda the: ReleaseSlot(the["task"]),
     "fail-delivery": lambda the: FailDelivery(the["task"], 0, "gone"),
+    "refuse-delivery": lambda the: RefuseDelivery(the["task"], 0, 5_000_000, 4_194_304),
     "spawn": trigger(parent_task_id="$task", child_index=0),
     "signal": lambda the: RegisterSignal(the["task"], "key", (Condition(0, "k", "1h", HOUR_US),)),
     "goodbye": lambda the: UnregisterWorker(the["worker"]),
@@ -384,6 +386,7 @@ WORKER_ACTS: dict[str, Act] = {
     "trigger": trigger(),
     "complete": report("running", Outcome.COMPLETED),
     "fail-delivery": lambda the: FailDelivery(the["running"], 0, "gone"),
+    "refuse-delivery": lambda the: RefuseDelivery(the["running"], 0, 5_000_000, 4_194_304),
 }
 
 

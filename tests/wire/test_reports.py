@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from lean_client import LeanClient, Task
@@ -112,3 +114,42 @@ async def test_a_run_keeps_the_definition_it_was_started_with(lean: LeanClient, 
     newer = await lean.trigger(key, {})
     await lean.report((await next_of(actions)).task_run_external_id, 0, FAILED, "final")
     assert await rest.finished(newer) == "FAILED"
+
+
+async def test_a_task_shows_the_times_of_its_worker(lean: LeanClient, rest: Rest, key: str) -> None:
+    await lean.put_workflow(key, [Task("only")])
+    actions = lean.listen(await lean.register([f"{key}:only"], 1))
+    run_id = await lean.trigger(key, {})
+    task_id = (await next_of(actions)).task_run_external_id
+    began = datetime.now(UTC)
+    ended = began + timedelta(milliseconds=50)
+    # Both reports arrive together, as they do from a worker that was busy.
+    await asyncio.sleep(0.06)
+    reports = []
+    for at, event_type in ((began, STARTED), (ended, COMPLETED)):
+        event = pb.StepActionEvent(task_run_external_id=task_id, event_type=event_type, retry_count=0)
+        event.event_timestamp.FromDatetime(at)
+        reports.append(lean._report(event))
+    await asyncio.gather(*reports)
+    await rest.finished(run_id)
+    task = await rest.task(task_id)
+    assert [datetime.fromisoformat(task[name]) for name in ("startedAt", "finishedAt")] == [began, ended]
+
+
+async def test_an_assignment_of_more_than_clients_take_fails_at_once_and_disturbs_nobody(
+    lean: LeanClient, rest: Rest, key: str
+) -> None:
+    parents = ["a", "b", "c"]
+    await lean.put_workflow(key, [*map(Task, parents), Task("sum", parents=parents, retries=3)])
+    actions = lean.listen(await lean.register([f"{key}:{name}" for name in (*parents, "sum")], 10))
+    run_id = await lean.trigger(key, {})
+    large = json.dumps({"text": "x" * 1_500_000})
+    for _ in parents:
+        await lean.report((await next_of(actions)).task_run_external_id, 0, COMPLETED, large)
+    assert await rest.finished(run_id) == "FAILED"
+    task = (await rest.tasks(run_id))["sum"]
+    assert task["retryCount"] == 0
+    assert "4194304" in task["errorMessage"] and "too large" in task["errorMessage"]
+    # The stream is the same one and goes on.
+    other = await lean.trigger(key, {})
+    assert (await next_of(actions)).workflow_run_id == other

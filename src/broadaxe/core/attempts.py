@@ -327,6 +327,20 @@ def fail_delivery(state: State, task: Task, reason: str, now_us: int) -> None:
     _retry(state, task, now_us, delay_us, TaskEventType.RETRYING, "the assignment is sent again")
 
 
+def refuse_delivery(state: State, task: Task, size_bytes: int, size_bytes_max: int, now_us: int) -> None:
+    """The assignment is larger than its worker takes. By itself: then it always will be, and no attempt helps. In its
+    batch: then it is sent again, in a batch that is cut with what is known now."""
+    if size_bytes > size_bytes_max:
+        error = (
+            f"the assignment is too large to be sent: with the run's input and the outputs of earlier tasks it has "
+            f"{size_bytes} bytes, and a worker receives at most {size_bytes_max}; pass large data by reference"
+        )
+        fail(state, task, error, now_us, is_retryable=False)
+        return
+    task.run.input_bytes = size_bytes
+    fail_delivery(state, task, f"its batch had more than the {size_bytes_max} bytes a worker receives", now_us)
+
+
 def cancel(
     state: State, task: Task, reason: str, at_us: int, event_type: TaskEventType = TaskEventType.CANCELLED
 ) -> None:

@@ -5,6 +5,8 @@ flush (or since it was made), or when its inputs weigh more than `PAYLOAD_BYTES_
 queue until a worker has a free `default` unit; which items go is decided then: the most urgent, first come first. At
 most `group_max_runs` batches of a group run at once.
 
+A batch is cut before its inputs weigh more than that; what is too heavy by itself goes alone.
+
 Items keep their own status, attempts, retries and deadlines; the batch only shares the worker's unit, which is given
 back when its last item has ended. Concurrency slots and rate-limit units are taken per item before it gathers.
 """
@@ -19,6 +21,8 @@ from broadaxe.core.model import Task, Worker
 from broadaxe.core.queues import Shape
 
 PAYLOAD_BYTES_MAX: Final = 4_000_000
+#: What an item takes of a message beside its input.
+ITEM_BYTES: Final = 256
 #: What a batch takes of a worker, whatever its size.
 UNITS: Final = {"default": 1}
 
@@ -83,7 +87,11 @@ class BatchGroup:
     def take(self) -> list[Task]:
         """The items of the next batch, the most urgent first."""
         items: list[Task] = []
+        size_bytes = 0
         while len(items) < self.rule.max_size and (task := self.head()) is not None:
+            size_bytes += task.run.input_bytes + ITEM_BYTES
+            if items and size_bytes > PAYLOAD_BYTES_MAX:
+                break
             self.remove(task)
             items.append(task)
         return items

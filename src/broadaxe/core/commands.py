@@ -500,6 +500,20 @@ class FailDelivery(msgspec.Struct, frozen=True):
     needs: ClassVar = NOTHING
 
 
+class RefuseDelivery(msgspec.Struct, frozen=True):
+    """An assignment is larger than its worker takes. `size_bytes` is what this attempt comes to by itself: more than
+    `size_bytes_max`, or less if only the batch it is in was too large. Reply: None."""
+
+    task_id: str
+    retry_count: int
+    size_bytes: int
+    size_bytes_max: int
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
+
 class PutRateLimit(msgspec.Struct, frozen=True):
     """Creates or changes a static rate limit. Reply: None."""
 
@@ -876,6 +890,7 @@ Command = (
     | CancelTasks
     | ReplayTasks
     | FailDelivery
+    | RefuseDelivery
     | PutRateLimit
     | DeleteRateLimit
     | ForgetRateLimits

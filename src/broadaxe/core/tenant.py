@@ -81,6 +81,7 @@ from broadaxe.core.commands import (
     PutWorkflow,
     PutWorkflowReply,
     RefreshTimeout,
+    RefuseDelivery,
     RegisterSignal,
     RegisterWorker,
     ReleaseSlot,
@@ -408,6 +409,11 @@ class Tenant:
                 task = self._current(task_id, retry_count)
                 if task is not None:
                     attempts.fail_delivery(state, task, reason, now_us)
+                    dag.settle_task(state, task, now_us)
+            case RefuseDelivery(task_id, retry_count, size_bytes, size_bytes_max):
+                task = self._current(task_id, retry_count)
+                if task is not None:
+                    attempts.refuse_delivery(state, task, size_bytes, size_bytes_max, now_us)
                     dag.settle_task(state, task, now_us)
             case _:
                 assert_never(command)

@@ -25,16 +25,15 @@ from broadaxe.core.tracing import traced_metadata
 from broadaxe.engine.durable_streams import Answer
 from broadaxe.engine.sessions import Assignment, BatchAssignment, Outgoing
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
-from broadaxe.rpc import assignments
+from broadaxe.rpc import assignments, fitting
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
 from broadaxe.rpc._gen import durable_pb2 as durable
 from broadaxe.rpc.transport import SEND_SIZE_BYTES_MAX
 
 #: Larger result messages lose their outputs, larger ones still their error texts (grpc specification 6.1).
 RESULT_SIZE_BYTES_MAX: Final = 3 * 1024 * 1024
-ERROR_CHARS_MAX: Final = 2_000
 #: What a live event's payload may take of a message; the rest of the message is ids and numbers.
-LIVE_PAYLOAD_BYTES_MAX: Final = SEND_SIZE_BYTES_MAX - 4_096
+LIVE_PAYLOAD_BYTES_MAX: Final = SEND_SIZE_BYTES_MAX - fitting.ENVELOPE_BYTES
 
 _PROGRESS: Final = {
     Progress.STARTED: pb.RESOURCE_EVENT_TYPE_STARTED,
@@ -180,8 +179,13 @@ def run_event(outcome: RunOutcome, run_id: str, at_us: int) -> pb.WorkflowRunEve
     if event.ByteSize() > RESULT_SIZE_BYTES_MAX:
         for result in event.results:
             result.ClearField("output")
-            if result.HasField("error") and len(result.error) > ERROR_CHARS_MAX:
-                result.error = result.error[:ERROR_CHARS_MAX] + "\n… the rest is too long to send; see the run's page"
+            if result.HasField("error"):
+                result.error = fitting.cut(result.error, fitting.ERROR_CHARS_MAX)
+        room_chars = max(100, RESULT_SIZE_BYTES_MAX // 8 // max(1, len(event.results)))
+        if room_chars < fitting.ERROR_CHARS_MAX and event.ByteSize() > RESULT_SIZE_BYTES_MAX:
+            for result in event.results:
+                if result.HasField("error"):
+                    result.error = fitting.cut(result.error, room_chars)
     return event
 
 
@@ -232,6 +236,10 @@ def finished_type(status: RunStatus) -> pb.ResourceEventType:
 
 def durable_response(answer: Answer) -> durable.DurableTaskResponse:
     """An answer on a durable stream (grpc specification 7.3)."""
+    return fitting.fit_durable_response(_durable_response(answer))
+
+
+def _durable_response(answer: Answer) -> durable.DurableTaskResponse:
     effect = answer.effect
     ref = _entry_ref(effect.ref)
     match effect:

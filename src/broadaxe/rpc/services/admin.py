@@ -25,7 +25,7 @@ from broadaxe.core.definition import KEY_TASK_NAME
 from broadaxe.core.lifecycle import SHOWN_AS, TERMINAL, TERMINAL_RUN, RunStatus, TaskStatus
 from broadaxe.engine.port import EnginePort
 from broadaxe.errors import InvalidArgument, NotFound
-from broadaxe.rpc import inbound
+from broadaxe.rpc import fitting, inbound
 from broadaxe.rpc._gen import admin_pb2 as pb
 from broadaxe.rpc.transport import Call, Method, unary
 from broadaxe.storage.reads import LIVE_RUN, Reads, RunFilter
@@ -106,7 +106,7 @@ class AdminService:
                 detail.error = task.error
             elif task.output is not None:
                 detail.output = task.output.encode()
-        return response
+        return fitting.fit_run_details(response)
 
     async def cancel(self, request: pb.CancelTasksRequest, call: Call) -> pb.CancelTasksResponse:
         """Answers the tasks that this ended."""

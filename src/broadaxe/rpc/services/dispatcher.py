@@ -17,6 +17,7 @@ from broadaxe.core.commands import (
     Outcome,
     PutWorkerLabels,
     RefreshTimeout,
+    RefuseDelivery,
     RegisterWorker,
     ReleaseSlot,
     ReportAttempt,
@@ -27,11 +28,12 @@ from broadaxe.core.lifecycle import TERMINAL_RUN
 from broadaxe.core.metadata import has_nul
 from broadaxe.engine.clock import Clock
 from broadaxe.engine.port import EnginePort
+from broadaxe.engine.sessions import Assignment, BatchAssignment, Outgoing
 from broadaxe.engine.subscriptions import EventSubscription
 from broadaxe.errors import BroadaxeError, InvalidArgument, NotFound, ResourceExhausted
-from broadaxe.rpc import inbound, outbound
+from broadaxe.rpc import fitting, inbound, outbound
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
-from broadaxe.rpc.transport import Call, Method, Send, bidi, server_stream, unary
+from broadaxe.rpc.transport import SEND_SIZE_BYTES_MAX, Call, Method, Send, bidi, server_stream, unary
 from broadaxe.storage.reads import Reads
 
 #: What SDKs see as the engine's version. They switch features on by it (grpc specification 2).
@@ -138,10 +140,25 @@ class DispatcherService:
         draining = asyncio.create_task(close_when_draining())
         try:
             while (item := await session.next()) is not None:
-                await send(outbound.assigned_action(tenant_id, item))
+                action = outbound.assigned_action(tenant_id, item)
+                if fitting.is_oversize(action):
+                    await self._refuse(tenant_id, item, action.ByteSize())
+                else:
+                    await send(action)
         finally:
             draining.cancel()
             self._engine.close_session(tenant_id, session)
+
+    async def _refuse(self, tenant_id: str, item: Outgoing, size_bytes: int) -> None:
+        """The worker would break its stream over it, and every other task of it would be in doubt."""
+        for part in item.items if isinstance(item, BatchAssignment) else (item,):
+            if isinstance(part, Assignment):
+                is_alone = not isinstance(item, BatchAssignment) or len(item.items) == 1
+                own_bytes = size_bytes if is_alone else fitting.size_bytes_in_batch(part)
+                attempt = part.attempt
+                await self._engine.submit(
+                    tenant_id, RefuseDelivery(attempt.task_id, attempt.retry_count, own_bytes, SEND_SIZE_BYTES_MAX)
+                )
 
     async def listen_with_heartbeat(
         self, request: pb.WorkerListenRequest, call: Call, send: Send[pb.AssignedAction]

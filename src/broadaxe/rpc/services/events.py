@@ -11,7 +11,7 @@ from broadaxe.core.commands import EventRequest, PushedEvent, PushEvents
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.engine.port import EnginePort
 from broadaxe.errors import InvalidArgument
-from broadaxe.rpc import inbound, outbound
+from broadaxe.rpc import fitting, inbound, outbound
 from broadaxe.rpc._gen import events_pb2 as pb
 from broadaxe.rpc.transport import Call, Method, unary
 from broadaxe.storage.logs import LogStore
@@ -39,8 +39,8 @@ class EventsService:
         ]
 
     async def push(self, request: pb.PushEventRequest, call: Call) -> pb.Event:
-        (event,) = await self._push(call, (_event_request(request, ""),))
-        return event
+        pushed = await self._push(call, (_event_request(request, ""),))
+        return pushed.events[0]
 
     async def bulk_push(self, request: pb.BulkPushEventRequest, call: Call) -> pb.Events:
         if not 1 <= len(request.events) <= BULK_MAX:
@@ -48,9 +48,9 @@ class EventsService:
                 f"between 1 and {BULK_MAX} events in one request, not {len(request.events)}", field="events"
             )
         requests = tuple(_event_request(event, f"events[{position}].") for position, event in enumerate(request.events))
-        return pb.Events(events=await self._push(call, requests))
+        return await self._push(call, requests)
 
-    async def _push(self, call: Call, requests: tuple[EventRequest, ...]) -> list[pb.Event]:
+    async def _push(self, call: Call, requests: tuple[EventRequest, ...]) -> pb.Events:
         tenant_id = call.principal.tenant_id
         pushed = await self._engine.submit(tenant_id, PushEvents(requests), client=call.peer)
         assert isinstance(pushed, tuple)
@@ -69,7 +69,7 @@ class EventsService:
             if request.scope is not None:
                 event.scope = request.scope
             events.append(event)
-        return events
+        return fitting.fit_events(pb.Events(events=events))
 
     async def put_log(self, request: pb.PutLogRequest, call: Call) -> pb.PutLogResponse:
         """Lenient in what only describes the line: level and length. Lines may come after the task has ended."""
