@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 
+from broadaxe.core import lifecycle
 from broadaxe.core.lifecycle import (
     INITIAL,
     SHOWN_AS,
@@ -80,3 +83,13 @@ def test_every_state_is_reached_and_shown() -> None:
 )
 def test_status_of_a_run(statuses: list[TaskStatus | None], expected: RunStatus) -> None:
     assert run_status(statuses) is expected
+
+
+def test_only_one_line_changes_the_status_of_a_task() -> None:
+    found = [
+        (path.name, line.strip())
+        for path in sorted(Path(lifecycle.__file__).parent.glob("*.py"))
+        for line in path.read_text().splitlines()
+        if re.search(r"\b(task|parent|asking|holder|subject)\.status = ", line)
+    ]
+    assert found == [("attempts.py", "task.status = after")]

@@ -41,6 +41,13 @@ CONFIRM_US: Final = 5 * US_PER_S
 SKIPPED_OUTPUT: Final = '{"skipped": true}'
 
 
+def move(task: Task, signal: Signal) -> None:
+    """The one place where a task's status changes, by the table."""
+    after = next_status(task.status, signal)
+    assert after is not None, f"{signal} is illegal for a task that is {task.status}"
+    task.status = after
+
+
 def wait(state: State, task: Task, now_us: int) -> None:
     """A task that is WAITING waits for its conditions."""
     state.ledger.touch_task(task)
@@ -138,7 +145,7 @@ def assign_batch(state: State, batch: Batch, items: list[Task], reason: str, now
 
 
 def _begin(state: State, task: Task, worker: Worker, now_us: int) -> StartAttempt:
-    _move(task, Signal.ASSIGN)
+    move(task, Signal.ASSIGN)
     task.worker, task.worker_id = worker, worker.id
     task.slot_released = False
     task.assigned_at_us = now_us
@@ -170,7 +177,7 @@ def _begin_invocation(state: State, task: Task) -> None:
 def evict(state: State, task: Task, reason: str, now_us: int) -> None:
     """Takes a waiting durable task off its worker. It keeps its concurrency slots and has no deadline (section 6.6)."""
     worker = task.worker
-    _move(task, Signal.EVICT)
+    move(task, Signal.EVICT)
     _free_units(state, task)
     _stop_confirming(state, task)
     task.worker = task.worker_id = None
@@ -183,7 +190,7 @@ def evict(state: State, task: Task, reason: str, now_us: int) -> None:
 
 def restore(state: State, task: Task, now_us: int) -> None:
     """Queues an evicted task again, before others, with the slots it kept."""
-    _move(task, Signal.RESTORE)
+    move(task, Signal.RESTORE)
     task.queue_priority = RETRY_PRIORITY
     task.queued_at_us = now_us
     task.was_requeued = task.was_limited = False
@@ -226,7 +233,7 @@ def ended_at_us(task: Task, said_us: int | None, now_us: int) -> int:
 def complete(state: State, task: Task, output: str, now_us: int, at_us: int | None = None) -> None:
     """`at_us`: when it was done, if that is known to have been before now."""
     at_us = now_us if at_us is None else at_us
-    _move(task, Signal.COMPLETE)
+    move(task, Signal.COMPLETE)
     worker = task.worker
     _end(state, task, at_us)
     task.output = output
@@ -237,7 +244,7 @@ def complete(state: State, task: Task, output: str, now_us: int, at_us: int | No
 def skip(state: State, task: Task, now_us: int) -> None:
     """Ends a task that never ran. A new task is made SKIPPED; an existing one must be WAITING."""
     if task.status is not TaskStatus.SKIPPED:
-        _move(task, Signal.SKIP)
+        move(task, Signal.SKIP)
     _end(state, task, now_us)
     task.output = SKIPPED_OUTPUT
     state.ledger.record(task, TaskEventType.SKIPPED, now_us)
@@ -247,7 +254,7 @@ def skip(state: State, task: Task, now_us: int) -> None:
 def fail_at_birth(state: State, task: Task, error: str, now_us: int) -> None:
     """The task cannot run at all: an expression of its definition failed on the run's input (section 3.1)."""
     if task.status is not TaskStatus.FAILED:
-        _move(task, Signal.FAIL)
+        move(task, Signal.FAIL)
     _end(state, task, now_us)
     task.error = error
     state.ledger.record(task, TaskEventType.FAILED, now_us, error=error)
@@ -291,7 +298,7 @@ def fail(
             message += f" after {format_duration(delay_us)}"
         _retry(state, task, now_us, delay_us, TaskEventType.RETRYING, message)
         return
-    _move(task, Signal.FAIL)
+    move(task, Signal.FAIL)
     _end(state, task, at_us)
     task.error = error
 
@@ -351,7 +358,7 @@ def cancel(
     if task.status is TaskStatus.RUNNING:
         stop_on_worker(state, task)
     if task.status is not TaskStatus.CANCELLED:
-        _move(task, Signal.CANCEL)
+        move(task, Signal.CANCEL)
     if was_postponed and not task.run.is_postponed:
         state.end_burst(task.run)
     _end(state, task, at_us)
@@ -427,13 +434,13 @@ def postpone(state: State, task: Task, until_us: int, reason: str, now_us: int) 
 
 def end_postponement(state: State, task: Task) -> None:
     """The root of a debounced run waits for its conditions from now on."""
-    _move(task, Signal.HOLD)
+    move(task, Signal.HOLD)
     state.end_burst(task.run)
     _clear_due(state, task)
 
 
 def elapse_backoff(state: State, task: Task, now_us: int) -> None:
-    _move(task, Signal.ENQUEUE)
+    move(task, Signal.ENQUEUE)
     if task.retry_count == 0:
         state.end_burst(task.run)
         enqueue(state, task, now_us)
@@ -505,10 +512,10 @@ def _retry(state: State, task: Task, now_us: int, delay_us: int, event_type: Tas
     state.ledger.touch_task(task)
     state.ledger.record(task, event_type, now_us, message=message)
     if delay_us > 0:
-        _move(task, Signal.RETRY_LATER)
+        move(task, Signal.RETRY_LATER)
         _set_due(state, task, now_us + delay_us)
     else:
-        _move(task, Signal.RETRY_NOW)
+        move(task, Signal.RETRY_NOW)
         enqueue(state, task, now_us, RETRY_PRIORITY)
 
 
@@ -516,7 +523,7 @@ def _give_up(state: State, task: Task, now_us: int) -> None:
     error = f"the task was given to another worker {INTERNAL_RETRIES_MAX} times, the most allowed, and lost each time"
     state.ledger.record(task, TaskEventType.FAILED, now_us, worker=task.worker, error=error)
     _publish(state, task, Progress.FAILED, error, now_us)
-    _move(task, Signal.FAIL)
+    move(task, Signal.FAIL)
     _end(state, task, now_us)
     task.error = error
 
@@ -606,12 +613,6 @@ def _stop_confirming(state: State, task: Task) -> None:
     if task.confirm_by_us is not None:
         task.confirm_by_us = None
         state.timers.disarm()
-
-
-def _move(task: Task, signal: Signal) -> None:
-    after = next_status(task.status, signal)
-    assert after is not None, f"{signal} is illegal for a task that is {task.status}"
-    task.status = after
 
 
 def _publish(state: State, task: Task, progress: Progress, payload: str, now_us: int) -> None:

@@ -23,7 +23,6 @@ from broadaxe.core.lifecycle import (
     Signal,
     TaskEventType,
     TaskStatus,
-    next_status,
     run_status,
 )
 from broadaxe.core.model import RETRY_PRIORITY, Run, Task
@@ -133,9 +132,7 @@ def with_descendants(run: Run, position: int) -> set[int]:
 def _reset(state: State, task: Task, now_us: int) -> None:
     if task.status in _DONE_WELL:
         state.ledger.archive_output(task)
-    after = next_status(task.status, Signal.REPLAY)
-    assert after is not None
-    task.status = after
+    attempts.move(task, Signal.REPLAY)
     task.retry_count += 1
     task.app_retry_count = task.internal_retry_count = 0
     task.worker = task.worker_id = None
@@ -263,22 +260,18 @@ def _bring(
 ) -> Task:
     """Brings a pending task to `status`, making it first if it does not exist."""
     task = run.tasks[position]
+    would_run = status in (TaskStatus.QUEUED, TaskStatus.BACKOFF)
+    error = run.keys.tasks[position].error if would_run and run.keys is not None else None
     is_new = task is None
     if task is None:
-        if run.version.is_dag:
-            task = Task(state.new_id(), run, position, status, now_us)
-        else:
-            task = Task(run.id, run, position, status, run.row.created_at_us)
-        state.add_task(task)
+        task = _bear(state, run, position, status if error is None else TaskStatus.FAILED, now_us)
+    if error is not None:
+        attempts.fail_at_birth(state, task, error, now_us)
+        return task
     match status:
         case TaskStatus.QUEUED | TaskStatus.BACKOFF:
-            error = None if run.keys is None else run.keys.tasks[position].error
-            if error is not None:
-                if is_new:
-                    task.status = TaskStatus.FAILED
-                attempts.fail_at_birth(state, task, error, now_us)
-                return task
-            task.status = status
+            if not is_new:
+                attempts.move(task, Signal.ENQUEUE)
             is_first = task.retry_count == 0
             if run.keys is not None:
                 _put_limits(state, run.keys.tasks[position], now_us, is_first=is_first)
@@ -294,6 +287,15 @@ def _bring(
             attempts.wait(state, task, now_us)
         case _:
             attempts.cancel(state, task, reason, now_us)
+    return task
+
+
+def _bear(state: State, run: Run, position: int, status: TaskStatus, now_us: int) -> Task:
+    if run.version.is_dag:
+        task = Task(state.new_id(), run, position, status, now_us)
+    else:
+        task = Task(run.id, run, position, status, run.row.created_at_us)
+    state.add_task(task)
     return task
 
 
