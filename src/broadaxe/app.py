@@ -49,9 +49,9 @@ from broadaxe.storage.accounts import Role
 from broadaxe.storage.embedded import MAIN_DATABASE
 from broadaxe.storage.journal import CONNECTION_SETTINGS
 from broadaxe.storage.logs import LogStore
-from broadaxe.storage.migrate import ensure_partitions
 from broadaxe.storage.outage import OUTAGE, UNANSWERED
 from broadaxe.storage.outbox import OutboxListener
+from broadaxe.storage.partitions import ensure_partitions
 from broadaxe.storage.reads import POOL_SETTINGS, Reads
 from broadaxe.storage.spans import SpanStore
 from broadaxe.storage.token_verifier import TokenVerifier
@@ -326,7 +326,7 @@ async def _pool(dsn: str, connections_max: int, server_settings: dict[str, str])
 async def _keep_partitions(pool: asyncpg.Pool, engine: Engine, retention_days: int) -> None:
     while True:
         try:
-            made = await ensure_partitions(pool, datetime.now(UTC))
+            made = await ensure_partitions(pool, datetime.now(UTC), retention_days)
             if made:
                 _log.debug("made partitions", count=made)
             if retention_days:

@@ -62,7 +62,7 @@ class Database:
         self._postgres = await EmbeddedPostgres.start(settings.postgres_dir)
         for name in settings.extra_databases:
             await self._postgres.database_dsn(name)
-        applied = await migrate(self._postgres.dsn)
+        applied = await migrate(self._postgres.dsn, settings.retention_days)
         if applied:
             # That a new database gets its schema is no news to anybody who has just asked for one.
             tell = _log.debug if self._postgres.is_new else _log.info

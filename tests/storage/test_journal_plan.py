@@ -17,7 +17,7 @@ from broadaxe.errors import Internal
 from broadaxe.storage import journal
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.journal import CONNECTION_SETTINGS, Journal
-from broadaxe.storage.migrate import ensure_partitions
+from broadaxe.storage.partitions import ensure_partitions
 from broadaxe.storage.statements import statement
 from tests.storage.ground import NODE, contents, make_journal, make_tenant
 
@@ -77,9 +77,9 @@ async def test_rows_that_are_not_there_undo_the_batch(pool: asyncpg.Pool) -> Non
     assert await contents(pool) == before
 
 
-async def _locks(dsn: str, tenant_id: str, epoch: int) -> dict[str, int]:
+async def lock_counts(dsn: str, tenant_id: str, epoch: int = 1) -> dict[str, int]:
     """How many locks the transaction of each kind of rows takes, besides those of an empty one."""
-    now, old = new_id(), "01900000-0000-7000-8000-000000000000"
+    now, old = new_id(), "00000001-0000-7000-8000-000000000000"
     found = {}
     kinds: dict[str, Any] = {
         "archived_outputs": [now],
@@ -123,10 +123,10 @@ class _Lent:
 async def test_no_statement_locks_more_the_more_days_there_are(database: str, pool: asyncpg.Pool) -> None:
     tenant_id = await make_tenant(pool)
     await make_journal(pool, tenant_id)
-    few = await _locks(database, tenant_id, 1)
+    few = await lock_counts(database, tenant_id)
     for weeks in range(1, 4):
         await ensure_partitions(pool, datetime.now(UTC) - timedelta(weeks=weeks))
-    assert await _locks(database, tenant_id, 1) == few
+    assert await lock_counts(database, tenant_id) == few
 
 
 def test_every_kind_of_rows_has_its_place() -> None:

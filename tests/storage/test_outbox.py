@@ -309,7 +309,7 @@ async def test_a_role_may_enqueue_for_the_tenants_it_was_granted_and_do_nothing_
             "insert into broadaxe.enqueue_grant values (session_user, gen_random_uuid())",
             f"select broadaxe.grant_enqueue(session_user, '{other}')",
             f"select broadaxe.put_into_outbox('{other}', 'RUN', 'ship', '{{}}', null, null, null, 'input')",
-            "select broadaxe.ensure_partitions(current_date, current_date)",
+            "select broadaxe.make_partition('run', current_date, current_date + 1)",
             "delete from broadaxe.run",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):

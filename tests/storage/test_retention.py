@@ -12,7 +12,7 @@ import pytest
 from broadaxe import app
 from broadaxe.storage import retention
 from broadaxe.storage.ids import id_floor
-from broadaxe.storage.migrate import ensure_partitions
+from broadaxe.storage.partitions import ensure_partitions
 from tests.storage.ground import make_tenant
 
 NOW = datetime(2031, 5, 20, 15, 30, tzinfo=UTC)

@@ -12,7 +12,8 @@ import pytest
 from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
 from broadaxe.errors import ConfigurationError
 from broadaxe.storage.ids import id_floor, new_id
-from broadaxe.storage.migrate import ensure_partitions, migrate, pending
+from broadaxe.storage.migrate import migrate, pending
+from broadaxe.storage.partitions import ensure_partitions
 from tests.storage.ground import contents
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

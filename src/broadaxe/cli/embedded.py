@@ -161,7 +161,7 @@ def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
 
     with only_engine(settings.data_dir, "-postgres-data-dir", patience_s=HANDOVER_S):
         if settings.database_url is not None and run_migrations:
-            _migrate(settings.database_url)
+            _migrate(settings.database_url, settings.retention_days)
         code = run_until_signal(settings, announce, heed_stdin=True)
     raise SystemExit(code)
 
@@ -174,7 +174,7 @@ def _state_dir(settings: Settings) -> Path:
     return settings.data_dir / "databases" / name
 
 
-def _migrate(database_url: str) -> None:
+def _migrate(database_url: str, retention_days: int) -> None:
     import asyncio
 
     from broadaxe.database import no_connection
@@ -182,6 +182,6 @@ def _migrate(database_url: str) -> None:
     from broadaxe.storage.outage import UNANSWERED
 
     try:
-        asyncio.run(migrate(database_url))
+        asyncio.run(migrate(database_url, retention_days))
     except UNANSWERED as error:
         raise ConfigurationError(no_connection(database_url, error, "-database-url"), field="-database-url") from None

@@ -42,7 +42,7 @@ async def _migrate(settings: Settings, *, check: bool) -> int:
 
     async with reachable_dsn(settings) as dsn:
         try:
-            names = await (pending(dsn) if check else apply(dsn))
+            names = await (pending(dsn) if check else apply(dsn, settings.retention_days))
         except UNANSWERED as error:
             raise Unavailable(no_connection(dsn, error)) from None
     for name in names:

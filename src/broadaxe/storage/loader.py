@@ -1,6 +1,7 @@
 """A tenant's memory from its tables: at activation everything live, later whatever a command names.
 
-Owns reading rows back as the types the journal wrote. Decides nothing. All of one load comes from one snapshot.
+Owns reading rows back as the types the journal wrote. Decides nothing. All of one load comes from one snapshot, and
+from the partitions that can hold what it is about: those since the oldest live run.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from broadaxe.core.queues import ID_BYTES
 from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.waits import PastEvent
+from broadaxe.storage.ids import ID_MAX, id_floor_of
 from broadaxe.storage.quotas import quotas_of
 from broadaxe.storage.statements import statement
 
@@ -73,9 +75,12 @@ async def load_live(
     usage: tuple[QuotaUsageRow, ...] = ()
     now = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_us)
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute(statement("loader/hold_partitions"))
+        oldest = await connection.fetchval(statement("loader/oldest_live"), tenant_id)
+        floor = ID_MAX if oldest is None else id_floor_of([oldest])
         workflows = await connection.fetch(statement("loader/workflows"), tenant_id)
-        versions = await connection.fetch(statement("loader/versions"), tenant_id)
-        workers = await connection.fetch(statement("loader/workers"), tenant_id, now)
+        versions = await connection.fetch(statement("loader/versions"), tenant_id, floor)
+        workers = await connection.fetch(statement("loader/workers"), tenant_id, now, floor)
         limits = await connection.fetch(statement("loader/rate_limits"), tenant_id)
         filters = await connection.fetch(statement("loader/filters"), tenant_id)
         if with_quotas:
@@ -83,20 +88,20 @@ async def load_live(
             rows = await connection.fetch(statement("loader/quota_usage"), tenant_id)
             usage = tuple(QuotaUsageRow(*row) for row in rows)
         claims = {digest: packed async for digest, packed in _claims(connection, tenant_id)}
-        waiting = await connection.fetchval(statement("loader/backlog_count"), tenant_id, waiting_max + 1)
+        waiting = await connection.fetchval(statement("loader/backlog_count"), tenant_id, waiting_max + 1, floor)
         is_long = waiting > waiting_max
-        runs = await connection.fetch(statement("loader/live_runs"), tenant_id, is_long)
+        runs = await connection.fetch(statement("loader/live_runs"), tenant_id, is_long, floor)
         definitions = [_version(row) for row in versions]
-        tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id, is_long, _watched(definitions))
+        tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id, is_long, _watched(definitions), floor)
         # Whatever ran at some time may have spawned children, and may be asked for the same ones again.
         parents = [row["id"] for row in tasks if row["assigned_at_us"] is not None or row["retry_count"] > 0]
-        children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, parents)
-        cold = await _backlog(connection, tenant_id) if is_long else ()
+        children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, parents, floor)
+        cold = await _backlog(connection, tenant_id, floor) if is_long else ()
         crons = await connection.fetch(statement("loader/crons"), tenant_id)
         page = await _schedule_page(connection, tenant_id, _BEFORE_ALL)
         logs = await _logs(connection, tenant_id, parents)
         gates = await _gates(connection, tenant_id, definitions, tasks)
-        sleepers = await connection.fetch(statement("loader/sleepers"), tenant_id)
+        sleepers = await connection.fetch(statement("loader/sleepers"), tenant_id, floor)
     return Loaded(
         tuple(map(_workflow, workflows)),
         tuple(definitions),
@@ -121,11 +126,11 @@ async def _claims(connection: Any, tenant_id: str) -> AsyncIterator[tuple[bytes,
         yield digest, packed
 
 
-async def _backlog(connection: Any, tenant_id: str) -> tuple[ColdTasks, ...]:
+async def _backlog(connection: Any, tenant_id: str, floor: str) -> tuple[ColdTasks, ...]:
     """The backlog in segments per queue and priority, each in queue order. Never more than a page of rows in memory."""
     open_: dict[tuple[str, int], _OpenSegment] = {}
     closed: list[ColdTasks] = []
-    rows = connection.cursor(statement("loader/backlog"), tenant_id, prefetch=BACKLOG_PAGE_ROWS)
+    rows = connection.cursor(statement("loader/backlog"), tenant_id, floor, prefetch=BACKLOG_PAGE_ROWS)
     async for definition_id, priority, task_id, created_at_us, due_at_us in rows:
         line = (definition_id, priority)
         segment = open_.get(line)
@@ -175,15 +180,18 @@ async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> 
     schedules: tuple[ScheduleRow, ...] = ()
     page: SchedulePage | None = None
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute(statement("loader/hold_partitions"))
         workers = await connection.fetch(statement("loader/workers_by_id"), tenant_id, list(missing.workers))
         found = await connection.fetch(statement("loader/runs_of_ids"), tenant_id, list(missing.tasks))
         run_ids = [row["id"] for row in found]
         versions = await connection.fetch(statement("loader/versions_of_runs"), tenant_id, run_ids)
         runs = await connection.fetch(statement("loader/runs_by_id"), tenant_id, run_ids)
         definitions = [_version(row) for row in versions]
-        tasks = await connection.fetch(statement("loader/tasks_of_runs"), tenant_id, run_ids, _watched(definitions))
+        floor = id_floor_of(run_ids) if run_ids else ID_MAX
+        watched = _watched(definitions)
+        tasks = await connection.fetch(statement("loader/tasks_of_runs"), tenant_id, run_ids, watched, floor)
         task_ids = [row["id"] for row in tasks]
-        children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, task_ids)
+        children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, task_ids, floor)
         if missing.schedules:
             named = await connection.fetch(statement("loader/schedules_by_id"), tenant_id, list(missing.schedules))
             schedules = tuple(ScheduleRow(*row) for row in named)

@@ -1,4 +1,4 @@
-"""Applies `migrations/*.sql` in order, each in its own transaction, and makes the day partitions.
+"""Applies `migrations/*.sql` in order, each in its own transaction, and sees to the partitions.
 
 Forward only. A migration that was applied is remembered with its checksum; an edited one is refused, because a schema
 that differs between installations cannot be reasoned about. Two processes that migrate at once wait for each other.
@@ -7,21 +7,21 @@ that differs between installations cannot be reasoned about. Two processes that 
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
 import asyncpg
 
+from broadaxe.config import DEFAULT_RETENTION_DAYS
 from broadaxe.errors import ConfigurationError
+from broadaxe.storage.partitions import ensure_partitions, merge_old_days
 from broadaxe.storage.statements import statement
 
-#: Partitions kept ready ahead of today.
-PARTITION_DAYS_AHEAD = 2
 POSTGRES_VERSION_MIN = 15
 
 
-async def migrate(dsn: str) -> list[str]:
-    """Brings the database at `dsn` to this version's schema; returns the names of the migrations it applied."""
+async def migrate(dsn: str, retention_days: int = DEFAULT_RETENTION_DAYS) -> list[str]:
+    """Brings the database at `dsn` to this version's schema, with partitions as history of `retention_days` needs them;
+    returns the names of the migrations it applied."""
     connection = await asyncpg.connect(dsn)
     try:
         version = connection.get_server_version().major
@@ -29,7 +29,7 @@ async def migrate(dsn: str) -> list[str]:
             raise ConfigurationError(
                 f"PostgreSQL {version} is too old; Broadaxe needs {POSTGRES_VERSION_MIN} or newer", field="database_url"
             )
-        return await _apply(connection)
+        return await _apply(connection, retention_days)
     finally:
         await connection.close()
 
@@ -46,18 +46,7 @@ async def pending(dsn: str) -> list[str]:
         await connection.close()
 
 
-async def ensure_partitions(db: asyncpg.Pool | asyncpg.Connection, now: datetime | None = None) -> int:
-    """Makes the partitions from yesterday to a few days ahead; returns how many were new."""
-    today = (now or datetime.now(UTC)).date()
-    made: int = await db.fetchval(
-        statement("migrations/ensure_partitions"),
-        today - timedelta(days=1),
-        today + timedelta(days=PARTITION_DAYS_AHEAD),
-    )
-    return made
-
-
-async def _apply(connection: asyncpg.Connection) -> list[str]:
+async def _apply(connection: asyncpg.Connection, retention_days: int) -> list[str]:
     await connection.execute(statement("migrations/lock"))
     try:
         await connection.execute(statement("migrations/create_table"))
@@ -84,7 +73,8 @@ async def _apply(connection: asyncpg.Connection) -> list[str]:
                 await connection.execute(text)
                 await connection.execute(statement("migrations/record"), name, checksum)
             done.append(name)
-        await ensure_partitions(connection)
+        await merge_old_days(connection)
+        await ensure_partitions(connection, retention_days=retention_days)
         return done
     finally:
         await connection.execute(statement("migrations/unlock"))

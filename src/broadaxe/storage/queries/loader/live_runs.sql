@@ -1,4 +1,4 @@
--- Every run that has not finished, oldest first, without sleepers (sleepers.sql); with $2 without the backlog that is
+-- Every run that has not finished, the oldest being $3, in their order, without sleepers (sleepers.sql); with $2 without the backlog that is
 -- read apart (backlog.sql). Called
 -- by storage/loader.py at activation; rides run_live and task_pkey.
 select
@@ -11,14 +11,14 @@ select
     broadaxe.to_us(r.finished_at) as finished_at_us, r.concurrency_held
 from broadaxe.run as r
 where
-    r.tenant_id = $1 and r.finished_at is null
+    r.tenant_id = $1 and r.finished_at is null and r.id >= $3::uuid
     and not (
         $2::boolean and r.status = 'QUEUED' and not r.is_dag and r.keys is null and r.desired_labels is null
         and r.desired_worker_id is null
         and exists (
             select 1
             from broadaxe.task as w
-            where w.tenant_id = r.tenant_id and w.id = r.id and w.status = 'QUEUED' and w.retry_count = 0 and w.queue_priority < 4 and w.batch_id is null
+            where w.tenant_id = r.tenant_id and w.id = r.id and w.id >= $3::uuid and w.status = 'QUEUED' and w.retry_count = 0 and w.queue_priority < 4 and w.batch_id is null
         )
     )
     and not (
@@ -26,7 +26,7 @@ where
         and exists (
             select 1
             from broadaxe.task as z
-            where z.tenant_id = r.tenant_id and z.id = r.id and z.status = 'EVICTED'
+            where z.tenant_id = r.tenant_id and z.id = r.id and z.id >= $3::uuid and z.status = 'EVICTED'
         )
     )
 order by r.id

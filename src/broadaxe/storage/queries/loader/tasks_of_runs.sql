@@ -1,4 +1,5 @@
--- All tasks of the runs $2, with outputs for the definitions $3, which conditions look at. Called by storage/loader.py for commands that name them; rides task_pkey and task_by_run.
+-- All tasks of the runs $2, with outputs for the definitions $3, which conditions look at, $4 being the
+-- smallest id that a task of theirs can have. Called by storage/loader.py for commands that name them; rides task_pkey and task_by_run.
 select
     t.id::text, t.run_id::text, t.workflow_id::text, t.definition_id::text, t.name, t.action_id, t.display_name,
     broadaxe.to_us(t.created_at) as created_at_us, t.status::text, t.retry_count, t.app_retry_count,
@@ -11,7 +12,7 @@ select
 from (
     select s.* from broadaxe.task as s where s.tenant_id = $1 and s.id = any($2::uuid[]) and s.id = s.run_id
     union all
-    select m.* from broadaxe.task as m where m.tenant_id = $1 and m.run_id = any($2::uuid[]) and m.id <> m.run_id
+    select m.* from broadaxe.task as m where m.tenant_id = $1 and m.run_id = any($2::uuid[]) and m.id <> m.run_id and m.id >= $4::uuid
 ) as t
 left join lateral (
     select
@@ -22,6 +23,6 @@ left join lateral (
                 then max(e.at) filter (where e.type = 'STARTED' and e.retry_count = t.retry_count)
         end as started_at
     from broadaxe.task_event as e
-    where e.tenant_id = t.tenant_id and e.task_id = t.id
+    where e.tenant_id = t.tenant_id and e.task_id = t.id and e.task_id >= $4::uuid
 ) as h on t.status = 'RUNNING'
 order by t.run_id, t.id

@@ -1,7 +1,7 @@
--- The newest version of each workflow, and every version a live run was created with. Called by storage/loader.py;
+-- The newest version of each workflow, and every version a live run (from the id $2 on) was created with. Called by storage/loader.py;
 -- rides run_live and the unique (tenant_id, workflow_id, ordinal).
 with used as (
-    select distinct workflow_version_id as id from broadaxe.run where tenant_id = $1 and finished_at is null
+    select distinct workflow_version_id as id from broadaxe.run where tenant_id = $1 and finished_at is null and id >= $2::uuid
 ),
 newest as (
     select distinct on (workflow_id) id

@@ -7,7 +7,7 @@ select
          else e.output end as output,
     t.display_name
 from broadaxe.task_event e
-join broadaxe.task t on t.tenant_id = e.tenant_id and t.id = e.task_id
+join broadaxe.task t on t.tenant_id = e.tenant_id and t.id = e.task_id and t.id = any($2::uuid[])
 where e.tenant_id = $1 and e.task_id = any($2::uuid[])
     and ($4::timestamptz is null or (e.at, e.task_id, e.seq) < ($4, $5::uuid, $6::integer))
 order by e.at desc, e.task_id desc, e.seq desc

@@ -17,13 +17,13 @@ select
         select count(*)
         from broadaxe.run child
         where child.tenant_id = member.tenant_id and child.parent_task_id = member.id
-            and child.id >= broadaxe.id_floor(member.created_at - interval '1 minute')
+            and child.id >= $3::uuid and child.id >= broadaxe.id_floor(member.created_at - interval '1 minute')
     ) as spawned_children
 from member
 left join lateral (
     select e.at
     from broadaxe.task_event e
-    where member.status = 'RUNNING' and e.tenant_id = member.tenant_id and e.task_id = member.id
+    where member.status = 'RUNNING' and e.tenant_id = member.tenant_id and e.task_id = member.id and e.task_id >= $3::uuid
         and e.type = 'STARTED' and e.retry_count = member.retry_count
     order by e.seq desc
     limit 1
