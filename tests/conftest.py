@@ -44,7 +44,7 @@ class _LoopThread:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return future.result(120)
+        return future.result(280)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -452,7 +452,8 @@ async def test_a_live_run_goes_on_after_its_day_was_dropped(database: str, pool:
         await home.report(over, Outcome.COMPLETED, "{}")
         await home.report(live, Outcome.STARTED)
         for table in ("run", "task", "task_event"):
-            await pool.execute("select broadaxe.drop_day($1, $2, 'infinity')", table, id_time(live).date())
+            today = f"{table}_{id_time(live):%Y%m%d}"
+            await pool.execute("select broadaxe.drop_partition($1, $2, 'infinity')", table, today)
         assert await home.count("run") == 1
         assert await home.report(live, Outcome.COMPLETED, '{"done":true}')
         row = await pool.fetchrow("select r.status, t.output from broadaxe.run r join broadaxe.task t on t.id = r.id")
