@@ -87,10 +87,12 @@ demo-old: $(STAMPS)/packages $(SDK_047)/.installed ## Start an engine and the ch
 
 # Checking -----------------------------------------------------------------------------------------------------------
 
+# Two targets at a time: what waits for a process or a page leaves the processor to the other.
 .PHONY: test
 test: setup ## Everything: lint, types, import contracts, all tests, the browser tests
 	@scripts/require_chromium.sh
-	@$(MAKE) lint types test-python test-web test-example test-browser
+	@$(MAKE) -j 2 lint types test-web test-example
+	@$(MAKE) -j 2 test-python test-browser
 	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
 	$(call say,"all tests passed")
 
@@ -111,6 +113,8 @@ types: $(STAMPS)/packages ## Strict type checking
 .PHONY: test-python
 test-python: $(STAMPS)/packages $(SDK_047)/.installed $(SDK_TYPESCRIPT) ## The engine's Python tests, in parallel
 	$(call say,"engine tests")
+	@# The tests start some seventy engines, and each would compile all of it where Python is told to keep no bytecode.
+	@$(PY) -m compileall -q src
 	@$(PY) -m pytest -n auto -q tests --ignore tests/browser $(PYTEST_ARGS)
 
 .PHONY: test-web

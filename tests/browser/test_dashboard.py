@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from gallery.cue import Cue
 from hatchet_sdk import Hatchet
 from playwright.async_api import Locator, Page, expect
@@ -123,3 +124,14 @@ async def test_an_address_of_no_run_says_so_and_leads_back(page: Page) -> None:
     await expect(page.get_by_role("heading", name="There is no such run")).to_be_visible()
     await page.get_by_role("link", name="Go to the runs").click()
     await expect(page).to_have_url(re.compile(r"/$|/\?"))
+
+
+@pytest.mark.parametrize("path", ["/", "/docs/", "/docs/quickstart", "/api/docs"])
+async def test_pages_get_along_with_the_policy_for_scripts(page: Page, path: str) -> None:
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text) if "Content Security" in message.text else None)
+    answer = await page.goto(path)
+    assert answer is not None and answer.ok
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    await expect(page.get_by_role("link").first).to_be_visible()
+    assert refused == []

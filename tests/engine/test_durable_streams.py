@@ -9,6 +9,7 @@ import pytest
 from broadaxe.core.commands import EntryRef
 from broadaxe.core.decision import WaitAck
 from broadaxe.engine import durable_streams
+from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription
 
 
@@ -17,14 +18,14 @@ def answer(node_id: int) -> Answer:
 
 
 async def test_answers_come_in_the_order_in_which_they_were_put() -> None:
-    stream = DurableStream(1)
+    stream = DurableStream(1, SystemClock())
     for node_id in (1, 2, 3):
         stream.put(answer(node_id))
     assert [await stream.next() for _ in range(3)] == [answer(node_id) for node_id in (1, 2, 3)]
 
 
 async def test_whoever_reads_an_empty_stream_waits_for_the_next_answer() -> None:
-    stream = DurableStream(1)
+    stream = DurableStream(1, SystemClock())
     reading = asyncio.create_task(stream.next())
     await asyncio.sleep(0)
     assert not reading.done()
@@ -33,7 +34,7 @@ async def test_whoever_reads_an_empty_stream_waits_for_the_next_answer() -> None
 
 
 async def test_a_closed_stream_gives_nothing_more() -> None:
-    stream = DurableStream(1)
+    stream = DurableStream(1, SystemClock())
     stream.put(answer(1))
     stream.close()
     stream.put(answer(2))
@@ -43,7 +44,7 @@ async def test_a_closed_stream_gives_nothing_more() -> None:
 
 
 async def test_closing_ends_a_read_under_way() -> None:
-    stream = DurableStream(1)
+    stream = DurableStream(1, SystemClock())
     reading = asyncio.create_task(stream.next())
     await asyncio.sleep(0)
     stream.close()
@@ -52,7 +53,7 @@ async def test_closing_ends_a_read_under_way() -> None:
 
 async def test_a_stream_that_is_not_read_is_closed_at_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durable_streams, "ITEMS_MAX", 2)
-    stream = DurableStream(1)
+    stream = DurableStream(1, SystemClock())
     for node_id in (1, 2):
         stream.put(answer(node_id))
     assert await stream.next() == answer(1)

@@ -22,6 +22,7 @@ from broadaxe.core.commands import (
     UnpauseWorkflow,
     WhilePaused,
 )
+from broadaxe.core.definition import TaskSpec
 from broadaxe.core.durations import US_PER_S
 from broadaxe.errors import NotFound
 from broadaxe.storage.ids import new_id
@@ -88,14 +89,16 @@ async def test_bodies_that_cannot_be_right_never_reach_the_engine(site: Site) ->
 
 
 async def test_cancel_echoes_ids_and_replay_answers_what_was_queued(site: Site) -> None:
-    one, two = new_id(), new_id()
-    answer = await site.client.post(
-        f"{site.stable}/tasks/cancel", json={"externalIds": [one, two, one], "filter": None}
-    )
+    dag = await site.seeds.workflow("w", (TaskSpec(name="a", action_id="w:a"), TaskSpec(name="b", action_id="w:b")))
+    run_id = await site.seeds.run(dag)
+    one, two = await site.seeds.task(dag, run_id, "a"), await site.seeds.run(await site.seeds.single(), task={})
+    nobodys = new_id()
+    asked = [one, run_id, nobodys, two, one]
+    answer = await site.client.post(f"{site.stable}/tasks/cancel", json={"externalIds": asked, "filter": None})
     decoded = V1CancelledTasks.from_dict(answer.json())
     assert decoded is not None
-    assert [str(identifier) for identifier in decoded.ids or []] == [one, two]
-    assert site.engine.commands[-1][1] == CancelTasks((one, two))
+    assert [str(identifier) for identifier in decoded.ids or []] == [one, run_id, two]
+    assert site.engine.commands[-1][1] == CancelTasks((one, run_id, nobodys, two))
 
     async def queued(command: Command) -> Reply:
         return (two,)

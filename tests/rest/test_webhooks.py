@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -27,6 +28,7 @@ from broadaxe.errors import ConfigurationError, FailedPrecondition, Unavailable
 from broadaxe.rest.bursts import KEYS_MAX, Bursts
 from broadaxe.rest.routers.webhooks import BODY_BYTES_MAX, BURST, FAILURES_BURST, Door
 from broadaxe.rest.webhook_proofs import (
+    REPLAY_WINDOWS_S,
     ApiKeyProof,
     BasicProof,
     HmacProof,
@@ -36,6 +38,7 @@ from broadaxe.rest.webhook_proofs import (
     check,
 )
 from broadaxe.secret_keys import key_from_file, parse_key
+from broadaxe.storage import webhooks
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.vault import Vault
 
@@ -320,6 +323,82 @@ async def test_a_webhook_may_keep_its_events_to_itself(doors: Site) -> None:
     answer = await doors.anonymous.post(url, json={"action": "a"}, headers=PROVEN)
     assert (answer.status_code, answer.content) == (204, b"")
     assert [event.key for event in pushed(doors)] == ["hook:a"]
+
+
+@pytest.mark.parametrize("source", ["GENERIC", "GITHUB", "LINEAR"])
+async def test_a_signed_request_that_is_sent_again_makes_no_second_event(doors: Site, source: str) -> None:
+    url = await make(doors, signed("hook", source=source))
+    body = b'{"action": "opened"}'
+    first = await doors.anonymous.post(url, content=body, headers={"X-Sig": sign("sha256", body).hex()})
+    other_form = {"X-Sig": f"sha256={sign('sha256', body).hex().upper()}", "X-GitHub-Delivery": new_id()}
+    again = await doors.anonymous.post(url, content=body, headers=other_form)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json() == first.json()
+    other = b'{"action": "closed"}'
+    await doors.anonymous.post(url, content=other, headers={"X-Sig": sign("sha256", other).hex()})
+    assert [event.key for event in pushed(doors)] == ["hook:opened", "hook:closed"]
+
+
+async def test_the_same_request_to_another_webhook_is_another_request(doors: Site) -> None:
+    headers = {"X-Sig": sign("sha256", BODY).hex()}
+    for name in ("one", "two"):
+        url = await make(doors, signed(name))
+        assert (await doors.anonymous.post(url, content=BODY, headers=headers)).status_code == 200
+    assert len(pushed(doors)) == 2
+
+
+async def test_a_request_that_failed_may_be_sent_again(doors: Site) -> None:
+    url = await make(doors, signed("hook", returnEventAsResponsePayload=False))
+    headers = {"X-Sig": sign("sha256", BODY).hex()}
+    store = doors.engine.answer
+
+    async def refuse(command: Command) -> Reply:
+        raise Unavailable("the engine is away")
+
+    doors.engine.answer = refuse
+    assert (await doors.anonymous.post(url, content=BODY, headers=headers)).status_code == 503
+    doors.engine.answer = store
+    statuses = [(await doors.anonymous.post(url, content=BODY, headers=headers)).status_code for _ in range(2)]
+    assert statuses == [204, 200]
+    assert len(pushed(doors)) == 2, "the refused one and the one that was taken"
+
+
+async def test_copies_that_arrive_together_make_one_event(doors: Site) -> None:
+    url = await make(doors, signed("hook"))
+    headers = {"X-Sig": sign("sha256", BODY).hex()}
+    answers = await asyncio.gather(*(doors.anonymous.post(url, content=BODY, headers=headers) for _ in range(5)))
+    assert {answer.json()["event"]["metadata"]["id"] for answer in answers} == {
+        answers[0].json()["event"]["metadata"]["id"]
+    }
+    assert len(pushed(doors)) == 1
+
+
+async def test_a_request_is_forgotten_after_its_time(doors: Site) -> None:
+    url = await make(doors, signed("hook"))
+    headers = {"X-Sig": sign("sha256", BODY).hex()}
+    for age_s, events in ((0, 1), (REPLAY_WINDOWS_S["GENERIC"] - 60, 1), (REPLAY_WINDOWS_S["GENERIC"] + 60, 2)):
+        await doors.seeds.pool.execute(
+            "update broadaxe.webhook_delivery set at = now() - make_interval(secs => $1)", float(age_s)
+        )
+        assert (await doors.anonymous.post(url, content=BODY, headers=headers)).status_code == 200
+        assert len(pushed(doors)) == events
+
+
+async def test_deliveries_are_kept_to_the_latest(doors: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "DELIVERIES_KEPT", 3)
+    url = await make(doors, signed("hook"))
+    for number in range(5):
+        body = b'{"action":"%d"}' % number
+        await doors.anonymous.post(url, content=body, headers={"X-Sig": sign("sha256", body).hex()})
+    assert await doors.seeds.pool.fetchval("select count(*) from broadaxe.webhook_delivery") == 3
+    await doors.client.delete(url)
+    assert await doors.seeds.pool.fetchval("select count(*) from broadaxe.webhook_delivery") == 0
+
+
+@pytest.mark.parametrize("proof", [BASIC, API_KEY])
+def test_what_is_not_signed_has_nothing_to_tell_copies_by(proof: Proof) -> None:
+    headers = basic("ada", "pässword:7") | {"x-api-key": "k3y-of-acme"}
+    assert check(proof, "GENERIC", headers, BODY, now_s=NOW_S) is None
 
 
 async def test_refusals_are_told_apart_and_kept_for_people_to_see(doors: Site) -> None:

@@ -44,7 +44,7 @@ def live(seed: int, steps: int = STEPS, make_store: Callable[[Tables], Store] | 
             module.PAGE_SCHEDULES_MAX = PAGE_SCHEDULES  # type: ignore[attr-defined]
         life.live(steps)
     except Exception as error:
-        broken = _story(life, error)
+        broken = _story(life, error, steps)
     finally:
         backlog.SEGMENT_TASKS_MAX, backlog.THAW_SEGMENTS_MAX = segment, thawed  # type: ignore[misc]
         loader.SEGMENT_TASKS_MAX = segment  # type: ignore[misc]
@@ -53,11 +53,11 @@ def live(seed: int, steps: int = STEPS, make_store: Callable[[Tables], Store] | 
     return Outcome(seed, life.steps, life.commands, life.crashes, broken)
 
 
-def _story(life: Life, error: Exception) -> str:
+def _story(life: Life, error: Exception, wanted: int) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     where = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     steps = "\n".join(f"    {step[:_SHOWN_LENGTH]}" for step in list(life.trace)[-_SHOWN_STEPS:])
     return (
         f"seed {life.seed} broke at step {life.steps}, +{life.now_us - START_US}us: {type(error).__name__}: {error}\n"
-        f"  at {where}\n  the last steps:\n{steps}\n  again: make simulate SEED={life.seed}"
+        f"  at {where}\n  the last steps:\n{steps}\n  again: make simulate SEED={life.seed} STEPS={wanted}"
     )

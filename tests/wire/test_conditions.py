@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from gallery.cue import Cue
@@ -195,13 +195,16 @@ async def test_a_replay_waits_anew(gated: Hatchet, rest: Rest, key: str) -> None
 async def test_what_is_waited_for_survives_the_engine(
     own_engine: EngineProcess, start_worker: StartWorker, key: str
 ) -> None:
-    await start_worker(engine=own_engine, program="programs.durable_worker")
+    worker, _ = await start_worker(engine=own_engine, program="programs.durable_worker")
     client = own_engine.client()
     async with Rest(own_engine.url, own_engine.token, client.tenant_id) as rest:
         run_id = await start(client, "conditions-lists", Cue(key=key))
         await until_waiting(rest, run_id, "gated")
         await own_engine.kill()
+        killed_at = datetime.now(UTC)
         await own_engine.start()
+        # Once it is let through, the task waits one second for a worker and no longer.
+        await rest.until_listening(worker.name, since=killed_at)
         await push(client, GO, 4)
         assert await rest.finished(run_id, LONG_S) == C
         assert (await rest.tasks(run_id))["gated"]["output"]["brought"][GO] == {"n": 4}

@@ -187,7 +187,7 @@ async def test_waiting_for_a_worker_counts(narrow: tuple[Hatchet, str], rest: Re
 
 
 async def test_a_retry_acquires_its_slot_anew(flow: Hatchet, rest: Rest, stage: Stage, key: str) -> None:
-    """In backoff the first run holds no slot, so the second one runs; the retry waits for it."""
+    """In backoff the first run holds no slot, so the second one runs; the retry waits for it, as old as its run."""
     first = await start(flow, "flow-backs-off", Flow(key=key, n=1, user=key, fails=1))
     await stage.heard(key, "started")
     second = await start(flow, "flow-backs-off", Flow(key=key, n=2, user=key, way="second"))
@@ -196,10 +196,11 @@ async def test_a_retry_acquires_its_slot_anew(flow: Hatchet, rest: Rest, stage: 
     await stage.heard(key, "started", count=2)
     await until_event(rest, first.workflow_run_id, "QUEUED", times=2)
     assert await rest.status(first.workflow_run_id) == "QUEUED"
-    third = await start(flow, "flow-backs-off", Flow(key=key, n=3, user=key), priority=3)
+    third = await start(flow, "flow-backs-off", Flow(key=key, n=3, user=key))
+    urgent = await start(flow, "flow-backs-off", Flow(key=key, n=4, user=key), priority=3)
     stage.open(key, "second")
-    await asyncio.gather(*(reference.aio_result() for reference in (first, second, third)))
-    assert numbers(stage, key) == [1, 2, 1, 3], "the retry goes before every priority"
+    await asyncio.gather(*(reference.aio_result() for reference in (first, second, third, urgent)))
+    assert numbers(stage, key) == [1, 2, 4, 1, 3], "the retry goes before whoever came later, but not before the urgent"
 
 
 async def test_a_number_is_a_limit_for_all(flow: Hatchet, rest: Rest, stage: Stage, key: str) -> None:

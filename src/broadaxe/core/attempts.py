@@ -13,7 +13,8 @@ from typing import Final
 
 from broadaxe.core import concurrency, conditions, waits
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
-from broadaxe.core.decision import CancelAttempt, Progress, StartAttempt, StartBatch, TaskProgressed
+from broadaxe.core.commands import EntryRef
+from broadaxe.core.decision import CancelAttempt, InvocationOver, Progress, StartAttempt, StartBatch, TaskProgressed
 from broadaxe.core.definition import LabelRequirement, Sticky, TaskDefinition
 from broadaxe.core.durable_log import DurableLog
 from broadaxe.core.durations import DURATION_US_MAX, US_PER_MS, US_PER_S, format_duration
@@ -488,9 +489,19 @@ def stop_on_worker(state: State, task: Task) -> None:
         )
 
 
+def _hang_up(state: State, task: Task) -> None:
+    """What the task's present invocation was told of is nothing to its stream any more."""
+    log = task.log
+    if log is not None and log.stream is not None:
+        ref = EntryRef(task.id, log.invocation_count, 0, 0)
+        state.ledger.emit(InvocationOver(stream=log.stream, ref=ref))
+        log.stream = None
+
+
 def _retry(state: State, task: Task, now_us: int, delay_us: int, event_type: TaskEventType, message: str) -> None:
     _free_units(state, task)
     _stop_confirming(state, task)
+    _hang_up(state, task)
     concurrency.leave(state, task)
     concurrency.rest(state, task)
     task.retry_count += 1
@@ -533,6 +544,7 @@ def _end(state: State, task: Task, at_us: int) -> None:
     _clear_due(state, task)
     if task.log is not None:
         waits.disarm_log(state, task.log)
+        _hang_up(state, task)
     if task.gate is not None:
         conditions.open_up(state, task.gate, None)
     state.ledger.touch_task(task)

@@ -742,10 +742,64 @@ class DurableRequest(msgspec.Struct, frozen=True, kw_only=True):
     invocation_count: int
 
 
-class BeginMemo(DurableRequest, frozen=True):
+class DurableOperation(DurableRequest, frozen=True, kw_only=True):
+    """A request that takes the next node. `after` is the node its invocation had come to when it was asked, None if
+    that is not known: then the tenant's own count stands. The answer carries the `number` by which the stream knows the
+    request; one that has a number may be decided again, and is answered with what was recorded the first time."""
+
+    number: int = 0
+    after: int | None = None
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """How far an invocation has come: the node of its latest operation, and the last place in the order of results it
+    was sent, None if that is not known."""
+
+    node: int
+    order: int | None
+
+
+class FindPlace(msgspec.Struct, frozen=True):
+    """Asks how far an invocation has come. Reply: `Place`; None when it is over or nobody knows."""
+
+    task_id: str
+    invocation_count: int
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
+
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """What a stream knows of an invocation that speaks on it. `waiting` are (branch, node) of entries it waits for
+    whose results were not put on the stream; `order_at_us` is when the last one was."""
+
+    task_id: str
+    invocation_count: int
+    node: int | None
+    order: int | None
+    order_at_us: int
+    waiting: tuple[tuple[int, int], ...]
+
+
+class ResumeInvocations(msgspec.Struct, frozen=True):
+    """The stream has outlived the tenant's memory: invocations go on from what was told on it. Reply: None."""
+
+    stream: int
+    invocations: tuple[Told, ...]
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
+
+class BeginMemo(DurableOperation, frozen=True):
     """Asks for the memo at the next node."""
 
-    is_repeatable: ClassVar = False
+    @property
+    def is_repeatable(self) -> bool:
+        return self.number > 0
+
     chars: ClassVar = 0
     needs: ClassVar = NOTHING
 
@@ -765,12 +819,14 @@ class CompleteMemo(DurableRequest, frozen=True):
         return len(self.payload)
 
 
-class SpawnChildren(DurableRequest, frozen=True):
+class SpawnChildren(DurableOperation, frozen=True):
     """Creates a run per request, each at a node of its own; all or none. InvalidArgument as for `TriggerRuns`."""
 
     requests: tuple[RunRequest, ...]
 
-    is_repeatable: ClassVar = False
+    @property
+    def is_repeatable(self) -> bool:
+        return self.number > 0
 
     @property
     def chars(self) -> int:
@@ -782,18 +838,24 @@ class SpawnChildren(DurableRequest, frozen=True):
         return Needs(children=frozenset((self.task_id, key) for key in keys)) if keys else NOTHING
 
 
-class BeginWait(DurableRequest, frozen=True):
+class BeginWait(DurableOperation, frozen=True):
     """Waits for the conditions, at the next node."""
 
     conditions: tuple[Condition, ...]
     label: str = ""
 
-    is_repeatable: ClassVar = False
+    @property
+    def is_repeatable(self) -> bool:
+        return self.number > 0
+
     chars: ClassVar = 0
 
     @property
     def needs(self) -> Needs:
         return Needs(events=_looked_back_at(self.conditions))
+
+
+Operation = BeginMemo | SpawnChildren | BeginWait
 
 
 class EvictInvocation(DurableRequest, frozen=True):
@@ -911,6 +973,8 @@ Command = (
     | BeginWait
     | EvictInvocation
     | ReportWaiting
+    | FindPlace
+    | ResumeInvocations
     | RegisterSignal
     | RestoreTask
     | BranchTask
@@ -930,4 +994,5 @@ Reply = (
     | IdempotencyCollision
     | Scheduled
     | EntryRef
+    | Place
 )

@@ -522,16 +522,19 @@ class MemoAck(DurableEffect, frozen=True, gc=False):
 
     is_kept: bool
     payload: str | None
+    number: int = 0
+    """That of the request, here and below."""
 
 
 class ChildrenAck(DurableEffect, frozen=True):
     """`ref` names the invocation; `children` are (branch, node, run id) in the order of the request."""
 
     children: tuple[tuple[int, int, str], ...]
+    number: int = 0
 
 
 class WaitAck(DurableEffect, frozen=True, gc=False):
-    pass
+    number: int = 0
 
 
 class EntryCompleted(DurableEffect, frozen=True, gc=False):
@@ -545,12 +548,14 @@ class NonDeterminism(DurableEffect, frozen=True, gc=False):
     """The operation is not the one that was recorded at this node."""
 
     message: str
+    number: int = 0
 
 
 class DurableRefusal(DurableEffect, frozen=True, gc=False):
-    """The request cannot be done."""
+    """The request cannot be done. Its number is 0 if it is no operation."""
 
     message: str
+    number: int = 0
 
 
 class EvictionAck(DurableEffect, frozen=True, gc=False):
@@ -561,6 +566,10 @@ class DropInvocation(DurableEffect, frozen=True, gc=False):
     """The worker is to abandon this invocation silently."""
 
     reason: str
+
+
+class InvocationOver(DurableEffect, frozen=True, gc=False):
+    """Nothing more is asked or told of this invocation; its worker is not told."""
 
 
 class SignalFired(msgspec.Struct, frozen=True, gc=False):
@@ -587,6 +596,7 @@ Effect = (
     | RunFinished
     | RunStarted
     | DurableAnswer
+    | InvocationOver
     | SignalFired
     | OutboxHasRoom
 )

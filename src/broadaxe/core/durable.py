@@ -29,12 +29,16 @@ from broadaxe.core.commands import (
     BeginWait,
     BranchTask,
     CompleteMemo,
+    DurableOperation,
     DurableRequest,
     EntryRef,
     EvictInvocation,
+    FindPlace,
+    Place,
     RegisterSignal,
     ReportWaiting,
     Resource,
+    ResumeInvocations,
     RunRequest,
     SpawnChildren,
 )
@@ -59,7 +63,7 @@ from broadaxe.core.model import Run, Task, Worker
 from broadaxe.core.state import State
 from broadaxe.core.timers import AlarmKind
 from broadaxe.core.waits import PastEvent, Wait
-from broadaxe.errors import BroadaxeError, NotFound, ResourceExhausted
+from broadaxe.errors import BroadaxeError, NotFound, QuotaReached
 
 #: How long a result is held back for one that should come before it.
 STALL_US: Final = 60 * US_PER_S
@@ -79,12 +83,20 @@ def begin_memo(state: State, request: BeginMemo, now_us: int) -> None:
     log = _log_at_hand(state, request, now_us)
     if log is None:
         return
-    entry = _same_entry(state, log, EntryKind.MEMO, "", "memo")
+    entry = _same_entry(state, log, request, EntryKind.MEMO, "", "memo")
     if entry is None:
         return
     if isinstance(entry, int):
         entry = _new_entry(state, log, EntryKind.MEMO, "", "", now_us)
-    state.ledger.emit(MemoAck(stream=request.stream, ref=_ref(entry), is_kept=entry.is_satisfied, payload=entry.result))
+    state.ledger.emit(
+        MemoAck(
+            stream=request.stream,
+            ref=_ref(entry),
+            is_kept=entry.is_satisfied,
+            payload=entry.result,
+            number=request.number,
+        )
+    )
 
 
 def complete_memo(state: State, request: CompleteMemo, now_us: int) -> None:
@@ -105,7 +117,7 @@ def begin_wait(state: State, request: BeginWait, past: Sequence[PastEvent], now_
         return
     waits.check(request.conditions, field="wait_for_conditions")
     described = "wait for " + ", ".join(sorted(c.event_key or f"sleep {c.sleep}" for c in request.conditions))
-    entry = _same_entry(state, log, EntryKind.WAIT_FOR, waits.identity(request.conditions), described)
+    entry = _same_entry(state, log, request, EntryKind.WAIT_FOR, waits.identity(request.conditions), described)
     if entry is None:
         return
     if isinstance(entry, int):
@@ -115,7 +127,7 @@ def begin_wait(state: State, request: BeginWait, past: Sequence[PastEvent], now_
         entry.wait = Wait(entry, request.conditions, now_us)
         waits.look_at_once(state, entry.wait, past, now_us)
         waits.arm(state, entry.wait)
-    state.ledger.emit(WaitAck(stream=request.stream, ref=_ref(entry)))
+    state.ledger.emit(WaitAck(stream=request.stream, ref=_ref(entry), number=request.number))
     _want(state, log, entry, now_us)
 
 
@@ -142,7 +154,7 @@ def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
             plan.append(keys[child.child_key])
             continue
         described = f"run of {child.workflow_name} with this input"
-        found = _same_entry(state, log, EntryKind.RUN, _child_identity(child), described)
+        found = _same_entry(state, log, request, EntryKind.RUN, _child_identity(child), described)
         if found is None:
             return
         if child.child_key and (isinstance(found, int) or found.child_run_id is None):
@@ -171,16 +183,21 @@ def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
     for entry in entries:
         assert entry is not None
         if entry.child_run_id is None:
-            state.ledger.emit(DurableRefusal(stream=request.stream, ref=_invocation_ref(log), message=entry.label))
+            ref, number = _invocation_ref(log), request.number
+            state.ledger.emit(DurableRefusal(stream=request.stream, ref=ref, message=entry.label, number=number))
             return
         acks.append((entry.branch_id, entry.node_id, entry.child_run_id))
-    state.ledger.emit(ChildrenAck(stream=request.stream, ref=_invocation_ref(log), children=tuple(acks)))
+    ref, number = _invocation_ref(log), request.number
+    state.ledger.emit(ChildrenAck(stream=request.stream, ref=ref, children=tuple(acks), number=number))
 
 
 def evict(state: State, request: EvictInvocation, now_us: int) -> None:
     task = state.tasks.get(request.task_id)
     log = None if task is None else task.log
     ref = EntryRef(request.task_id, request.invocation_count, 0, 0)
+    if task is None and _is_evicted(state, request.task_id):
+        state.ledger.emit(EvictionAck(stream=request.stream, ref=ref))
+        return
     if task is None or log is None or log.invocation_count != request.invocation_count:
         _drop(state, request, "another invocation of the task has begun")
         return
@@ -204,14 +221,8 @@ def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
     wanted: list[tuple[DurableLog, Entry]] = []
     dropped: set[tuple[str, int]] = set()
     for ref in report.entries:
-        task = state.tasks.get(ref.task_id)
-        log = None if task is None else task.log
-        if (
-            task is None
-            or log is None
-            or task.status is not TaskStatus.RUNNING
-            or log.invocation_count != ref.invocation_count
-        ):
+        log = _log_of_invocation(state, ref.task_id, ref.invocation_count)
+        if log is None:
             if (ref.task_id, ref.invocation_count) not in dropped:
                 dropped.add((ref.task_id, ref.invocation_count))
                 here = EntryRef(ref.task_id, ref.invocation_count, 0, 0)
@@ -223,10 +234,40 @@ def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
         entry = log.entries.get((ref.branch_id, ref.node_id))
         if entry is not None and entry.is_on_path:
             wanted.append((log, entry))
-    # What has a place already comes before what gets one now.
-    wanted.sort(key=lambda pair: (pair[1].order is None, pair[1].order or 0))
+    wanted.sort(key=lambda pair: _in_order(pair[1]))
     for log, entry in wanted:
         _want(state, log, entry, now_us)
+
+
+def find_place(state: State, command: FindPlace) -> Place | None:
+    log = _log_of_invocation(state, command.task_id, command.invocation_count)
+    if log is None or log.is_adrift:
+        return None
+    order = log.queue[log.next - 1].order if log.next else 0
+    return Place(log.cursor, None if log.is_unsure else order)
+
+
+def resume(state: State, command: ResumeInvocations, now_us: int) -> None:
+    """What was committed before the load and not put on the stream is sent; nothing else is sent again."""
+    for told in command.invocations:
+        log = _log_of_invocation(state, told.task_id, told.invocation_count)
+        if log is None:
+            # One that was evicted asks for that again, if its worker has not heard of it.
+            if not _is_evicted(state, told.task_id):
+                ref = EntryRef(told.task_id, told.invocation_count, 0, 0)
+                state.ledger.emit(DropInvocation(stream=command.stream, ref=ref, reason="this invocation is over"))
+            continue
+        log.stream = command.stream
+        if told.node is not None:
+            log.cursor, log.is_adrift = told.node, False
+        if told.order is not None:
+            log.is_unsure = False
+            log.told_order, log.told_at_us = told.order, told.order_at_us
+            _take_back(log, told.order)
+        entries = [log.entries[place] for place in told.waiting if place in log.entries]
+        for entry in sorted(entries, key=_in_order):
+            if entry.is_on_path:
+                _want(state, log, entry, now_us)
 
 
 # Other commands ------------------------------------------------------------------------------------------------------
@@ -454,29 +495,41 @@ def wake(state: State, task: Task, now_us: int) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def _log_of_invocation(state: State, task_id: str, invocation_count: int) -> DurableLog | None:
+    """The log of a task of which this is the present invocation."""
+    task = state.tasks.get(task_id)
+    log = None if task is None else task.log
+    if task is None or log is None or task.status is not TaskStatus.RUNNING:
+        return None
+    return log if log.invocation_count == invocation_count else None
+
+
+def _is_evicted(state: State, task_id: str) -> bool:
+    """Whether the task waits off its worker, in memory or out of it."""
+    task = state.tasks.get(task_id)
+    return task_id in state.dormant if task is None else task.status is TaskStatus.EVICTED
+
+
 def _present_log(state: State, request: DurableRequest) -> DurableLog | None:
     """The log the request is about; None, and the worker is told, when its invocation is not the present one."""
-    task = state.tasks.get(request.task_id)
-    log = None if task is None else task.log
-    if (
-        task is None
-        or log is None
-        or task.status is not TaskStatus.RUNNING
-        or log.invocation_count != request.invocation_count
-    ):
+    log = _log_of_invocation(state, request.task_id, request.invocation_count)
+    if log is None:
         _drop(state, request, "another invocation of the task has begun, or it has ended")
         return None
     log.stream = request.stream
     return log
 
 
-def _log_at_hand(state: State, request: DurableRequest, now_us: int) -> DurableLog | None:
+def _log_at_hand(state: State, request: DurableOperation, now_us: int) -> DurableLog | None:
     """The same for an operation, which needs to know its node."""
     log = _present_log(state, request)
     if log is None:
         return None
     log.told_order = 0
     log.is_unsure = False
+    if request.after is not None:
+        # Of an operation that was decided before, this is where it began.
+        log.cursor, log.is_adrift = request.after, False
     if not log.is_adrift:
         return log
     _start_over(state, log, "the engine has lost its place in the log", now_us)
@@ -530,7 +583,9 @@ def _invocation_ref(log: DurableLog) -> EntryRef:
     return EntryRef(log.task.id, log.invocation_count, log.branch_id, log.cursor)
 
 
-def _same_entry(state: State, log: DurableLog, kind: EntryKind, identity: str, described: str) -> Entry | int | None:
+def _same_entry(
+    state: State, log: DurableLog, request: DurableOperation, kind: EntryKind, identity: str, described: str
+) -> Entry | int | None:
     """Takes the next node: its entry, or its number if nothing is recorded there yet. None, and the worker is told,
     when what is recorded there is another operation."""
     log.cursor += 1
@@ -539,7 +594,6 @@ def _same_entry(state: State, log: DurableLog, kind: EntryKind, identity: str, d
         return log.cursor
     if entry.kind is kind and entry.identity == identity:
         return entry
-    assert log.stream is not None
     recorded = entry.kind.value.lower().replace("_", " ")
     if entry.workflow_name:
         recorded += f" of {entry.workflow_name}"
@@ -547,7 +601,7 @@ def _same_entry(state: State, log: DurableLog, kind: EntryKind, identity: str, d
         f"the program is not deterministic: operation {log.cursor} was recorded as a {recorded}, "
         f"and is now a {described}"
     )
-    state.ledger.emit(NonDeterminism(stream=log.stream, ref=_ref(entry), message=message))
+    state.ledger.emit(NonDeterminism(stream=request.stream, ref=_ref(entry), message=message, number=request.number))
     return None
 
 
@@ -561,7 +615,7 @@ def _new_entry(state: State, log: DurableLog, kind: EntryKind, identity: str, la
 
 def _check_room(log: DurableLog, count: int = 1) -> None:
     if len(log.entries) + len(log.signals) + count > ENTRIES_MAX:
-        raise ResourceExhausted(
+        raise QuotaReached(
             f"a durable task may record at most {ENTRIES_MAX} operations; spawn child workflows that take a part each"
         )
 
@@ -716,6 +770,19 @@ def _received(log: DurableLog, order: int) -> None:
         log.wanted_ahead -= log.queue[log.next].wanted_by == log.invocation_count
         log.queue[log.next].sent_by = log.invocation_count
         log.next += 1
+
+
+def _take_back(log: DurableLog, order: int) -> None:
+    """The invocation has not been sent the results after `order`, whatever was thought."""
+    while log.next and (log.queue[log.next - 1].order or 0) > order:
+        log.next -= 1
+        log.queue[log.next].sent_by = 0
+        log.wanted_ahead += log.queue[log.next].wanted_by == log.invocation_count
+
+
+def _in_order(entry: Entry) -> tuple[bool, int]:
+    """What has a place already comes before what gets one now."""
+    return entry.order is None, entry.order or 0
 
 
 def _evict(state: State, task: Task, log: DurableLog, reason: str, now_us: int) -> None:

@@ -66,6 +66,7 @@ from broadaxe.core.commands import (
     EventQuery,
     EvictInvocation,
     FailDelivery,
+    FindPlace,
     ForgetRateLimits,
     Heartbeat,
     MoveSchedules,
@@ -91,6 +92,7 @@ from broadaxe.core.commands import (
     ReportWaiting,
     Resource,
     RestoreTask,
+    ResumeInvocations,
     RunCron,
     RunSchedule,
     ScheduleRuns,
@@ -399,6 +401,10 @@ class Tenant:
                 durable.evict(state, command, now_us)
             case ReportWaiting():
                 durable.report_waiting(state, command, now_us)
+            case FindPlace():
+                return durable.find_place(state, command)
+            case ResumeInvocations():
+                durable.resume(state, command, now_us)
             case RegisterSignal():
                 durable.register_signal(state, command, self._past_events(), now_us)
             case RestoreTask(task_id):

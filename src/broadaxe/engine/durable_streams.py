@@ -1,7 +1,8 @@
 """Open durable streams: what has been committed and waits to be written to a worker's durable tasks.
 
-One stream per worker process. What is lost with a stream is asked for again: clients list what they wait for when they
-come back. A stream that is not read is closed when `ITEMS_MAX` answers wait in it.
+One stream per worker process. It outlives the tenant's memory, and is announced to a tenant that was loaded anew with
+what was told and asked on it. What is lost with the stream itself is asked for again: clients list what they wait for
+when they come back. A stream that is not read is closed when `ITEMS_MAX` answers wait in it.
 
 Signals are the older protocol's way: whoever listens for (task, key) is told once, from the table if it happened
 before.
@@ -11,15 +12,38 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from broadaxe.core.commands import Command, OpenDurableStream
-from broadaxe.core.decision import DurableAnswer
+from broadaxe.core.commands import (
+    BeginMemo,
+    BeginWait,
+    Command,
+    CompleteMemo,
+    EntryRef,
+    EvictInvocation,
+    OpenDurableStream,
+    Operation,
+    Place,
+    ReportWaiting,
+    ResumeInvocations,
+    SpawnChildren,
+    Told,
+)
+from broadaxe.core.decision import (
+    DropInvocation,
+    DurableAnswer,
+    DurableRefusal,
+    EntryCompleted,
+    EvictionAck,
+    WaitAck,
+)
+from broadaxe.engine.clock import Clock
 
 ITEMS_MAX: Final = 100_000
+#: Entries that one invocation is known to wait for; a log has no more.
+WAITING_MAX: Final = 100_000
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -31,29 +55,133 @@ class Answer(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
-class DurableStream:
-    __slots__ = ("_is_closed", "_items", "_wake", "number", "worker_id")
+class _Speaker:
+    """An invocation that speaks on a stream."""
 
-    def __init__(self, number: int) -> None:
+    __slots__ = ("asked", "is_asking", "leaving", "node", "order", "order_at_us", "waiting")
+
+    def __init__(self) -> None:
+        self.is_asking = False
+        """An operation of it is not answered yet."""
+        self.asked: Operation | None = None
+        """That operation, once it is known where it belongs."""
+        self.node: int | None = None
+        """That of the last operation that was answered, None if it was not on this stream."""
+        self.order: int | None = None
+        """The last place in the order of results that was put here or on an earlier stream, None if nobody knows."""
+        self.order_at_us = 0
+        self.waiting: dict[tuple[int, int], None] = {}
+        """(branch, node) of entries it waits for that were not put here yet."""
+        self.leaving: EvictInvocation | None = None
+        """Its wish to be evicted, until it is answered."""
+
+
+class DurableStream:
+    """What was asked and told is remembered for as long as it may be needed: an operation until it is answered, a memo
+    until it is kept, of each invocation how far it has come until it is over. So everything can be asked again of a
+    tenant that was loaded anew, and nobody is answered twice."""
+
+    __slots__ = ("_clock", "_is_closed", "_items", "_memos", "_numbers", "_speakers", "_wake", "number", "worker_id")
+
+    def __init__(self, number: int, clock: Clock) -> None:
         self.number = number
         self.worker_id: str | None = None
         """The worker it was registered for."""
+        self._clock = clock
+        self._numbers = 0
+        self._speakers: dict[tuple[str, int], _Speaker] = {}
+        self._memos: dict[CompleteMemo, None] = {}
         self._items: deque[Answer] = deque()
         self._wake = asyncio.Event()
         self._is_closed = False
 
-    def announcement(self) -> Sequence[Command]:
-        """What a tenant that was loaded anew has to be told of the stream, in this order."""
-        return () if self.worker_id is None else (OpenDurableStream(self.worker_id, self.number),)
+    # What is asked -------------------------------------------------------------------------------------------------
+
+    def ask(self, command: Command) -> Command:
+        """Notes what the worker asks for; returns it as it is to be submitted. An operation gets a number, unless
+        another one of its invocation is not answered yet: then nobody can tell them apart, and it is not repeated."""
+        match command:
+            case BeginMemo() | SpawnChildren() | BeginWait():
+                speaker = self._speaker(command.task_id, command.invocation_count)
+                if speaker.is_asking:
+                    return command
+                speaker.is_asking = True
+                self._numbers += 1
+                return msgspec.structs.replace(command, number=self._numbers, after=speaker.node)
+            case CompleteMemo():
+                self._memos[command] = None
+            case EvictInvocation():
+                self._speaker(command.task_id, command.invocation_count).leaving = command
+            case ReportWaiting():
+                for ref in command.entries:
+                    waiting = self._speaker(ref.task_id, ref.invocation_count).waiting
+                    if len(waiting) < WAITING_MAX:
+                        waiting[ref.branch_id, ref.node_id] = None
+                for task_id, invocation_count, order in command.received:
+                    speaker = self._speaker(task_id, invocation_count)
+                    speaker.order = max(order, speaker.order or 0)
+        return command
+
+    def begin(self, operation: Operation, place: Place | None) -> Operation:
+        """The operation is about to be submitted. `place` is where its invocation is, if it had to be asked for."""
+        speaker = self._speakers.get((operation.task_id, operation.invocation_count))
+        if speaker is None:
+            return operation
+        if place is not None and operation.after is None:
+            operation = msgspec.structs.replace(operation, after=place.node)
+            speaker.node = place.node
+            if speaker.order is None:
+                speaker.order = place.order
+        if operation.number:
+            speaker.asked = operation
+        return operation
+
+    def done(self, command: Command) -> None:
+        """The command is decided, and committed."""
+        if isinstance(command, CompleteMemo):
+            self._memos.pop(command, None)
+
+    def refused(self, command: Command) -> None:
+        """The command cannot be done; the worker was told."""
+        self.done(command)
+        if isinstance(command, Operation | EvictInvocation):
+            speaker = self._speakers.get((command.task_id, command.invocation_count))
+            if speaker is not None and isinstance(command, EvictInvocation):
+                speaker.leaving = None
+            elif speaker is not None:
+                speaker.asked, speaker.is_asking = None, False
+
+    def announcement(self) -> list[Command]:
+        """What a tenant that was loaded anew has to be told of the stream, in this order: whose it is, what was told on
+        it, and what was asked on it and not answered."""
+        commands: list[Command] = []
+        if self.worker_id is not None:
+            commands.append(OpenDurableStream(self.worker_id, self.number))
+        told = [
+            Told(task_id, invocation_count, s.node, s.order, s.order_at_us, tuple(s.waiting))
+            for (task_id, invocation_count), s in self._speakers.items()
+        ]
+        if told:
+            commands.append(ResumeInvocations(self.number, tuple(told)))
+        commands += self._memos
+        commands += (s.asked for s in self._speakers.values() if s.asked is not None)
+        commands += (s.leaving for s in self._speakers.values() if s.leaving is not None)
+        return commands
+
+    # What is answered ----------------------------------------------------------------------------------------------
 
     def put(self, answer: Answer) -> None:
-        if self._is_closed:
+        if self._is_closed or not self._is_wanted(answer.effect):
             return
         if len(self._items) >= ITEMS_MAX:
             self.close()
             return
         self._items.append(answer)
         self._wake.set()
+
+    def forget(self, ref: EntryRef) -> None:
+        """The invocation is over."""
+        self._speakers.pop((ref.task_id, ref.invocation_count), None)
 
     async def next(self) -> Answer | None:
         """The next answer; None once the stream is closed."""
@@ -65,7 +193,46 @@ class DurableStream:
     def close(self) -> None:
         self._is_closed = True
         self._items.clear()
+        self._speakers.clear()
+        self._memos.clear()
         self._wake.set()
+
+    def _is_wanted(self, effect: DurableAnswer) -> bool:
+        """Notes what the worker is told. False for what it is not to be told: the answer to an operation that was
+        answered before would be taken for that to the next one."""
+        ref = effect.ref
+        key = (ref.task_id, ref.invocation_count)
+        speaker = self._speakers.get(key)
+        match effect:
+            case DropInvocation() | EvictionAck():
+                self.forget(ref)
+                return True
+            case EntryCompleted():
+                if speaker is not None:
+                    speaker.waiting.pop((ref.branch_id, ref.node_id), None)
+                    if effect.order is not None:
+                        speaker.order, speaker.order_at_us = max(effect.order, speaker.order or 0), self._clock.now_us()
+                return True
+            case DurableRefusal(number=0):
+                if speaker is not None:
+                    speaker.leaving = None
+                return True
+        if effect.number == 0:
+            if speaker is not None:
+                speaker.node = ref.node_id
+            return True
+        if speaker is None or speaker.asked is None or speaker.asked.number != effect.number:
+            return False
+        speaker.asked, speaker.is_asking, speaker.node = None, False, ref.node_id
+        if isinstance(effect, WaitAck):
+            speaker.waiting[ref.branch_id, ref.node_id] = None
+        return True
+
+    def _speaker(self, task_id: str, invocation_count: int) -> _Speaker:
+        speaker = self._speakers.get((task_id, invocation_count))
+        if speaker is None:
+            speaker = self._speakers[task_id, invocation_count] = _Speaker()
+        return speaker
 
 
 class SignalSubscription:

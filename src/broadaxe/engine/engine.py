@@ -128,7 +128,7 @@ class Engine:
     async def open_durable_stream(self, tenant_id: str) -> DurableStream:
         activation = self._activation(tenant_id)
         await activation.active()
-        stream = DurableStream(self._next_stream())
+        stream = DurableStream(self._next_stream(), self._clock)
         activation.streams.put_durable(stream)
         return stream
 

@@ -28,6 +28,7 @@ from broadaxe.core.decision import (
     Effect,
     EntryCompleted,
     EvictionAck,
+    InvocationOver,
     MemoAck,
     NonDeterminism,
     OutboxHasRoom,
@@ -179,6 +180,8 @@ class Release:
                 streams.fire(task_id, key, payload)
             case OutboxHasRoom():
                 self._on_room()
+            case InvocationOver(stream=number, ref=ref):
+                streams.end_invocation(number, ref)
             case (
                 MemoAck()
                 | ChildrenAck()

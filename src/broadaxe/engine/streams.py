@@ -20,6 +20,7 @@ from broadaxe.core.commands import (
     CloseDurableStream,
     CloseStream,
     Command,
+    EntryRef,
     FailDelivery,
     OpenDurableStream,
     OpenStream,
@@ -153,6 +154,11 @@ class TenantStreams:
         stream = self._durable.get(answer.effect.stream)
         if stream is not None:
             stream.put(answer)
+
+    def end_invocation(self, number: int, ref: EntryRef) -> None:
+        stream = self._durable.get(number)
+        if stream is not None:
+            stream.forget(ref)
 
     def put_signals(self, subscription: SignalSubscription) -> None:
         self._signals.add(subscription)

@@ -3,6 +3,8 @@
 Owns the three kinds of proof, and what Slack, Stripe and Svix sign differently from everybody else. Every comparison
 with a secret takes the same time wherever the difference is. A signature that covers a timestamp is worth nothing once
 that is older, or further ahead, than the source's tolerance, so that a recorded request cannot be sent again later.
+Until then, and where no time is signed, the signature tells a request that was taken already: `REPLAY_WINDOWS_S` says
+for how long it has to be remembered.
 
 Refuses with `NotProven` (the proof is missing or wrong) or `MalformedProof` (it cannot be read as one). Their messages
 go to strangers and into the list of failures, so they say which header is to blame and never what was expected.
@@ -30,6 +32,16 @@ Encoding = Literal["HEX", "BASE64", "BASE64URL"]
 SLACK_TOLERANCE_S: Final = 5 * 60
 STRIPE_TOLERANCE_S: Final = 10 * 60
 SVIX_TOLERANCE_S: Final = 5 * 60
+#: How long a request counts as taken already. Where the time is signed, as long as it could be sent again. GitHub and
+#: Linear sign bodies of which no two are alike. Others may well send one body twice and mean it, though not at once.
+REPLAY_WINDOWS_S: Final[Mapping[str, float]] = {
+    "SLACK": 2.0 * SLACK_TOLERANCE_S,
+    "STRIPE": 2.0 * STRIPE_TOLERANCE_S,
+    "SVIX": 2.0 * SVIX_TOLERANCE_S,
+    "GITHUB": 7 * 86_400.0,
+    "LINEAR": 7 * 86_400.0,
+    "GENERIC": 10 * 60.0,
+}
 #: A header holds several signatures while a secret is being replaced; nobody needs more than this.
 SIGNATURES_MAX: Final = 20
 
@@ -71,22 +83,28 @@ class HmacProof(msgspec.Struct, frozen=True, tag="HMAC"):
 Proof = BasicProof | ApiKeyProof | HmacProof
 
 
-def check(proof: Proof, source: str, headers: Mapping[str, str], body: bytes, *, now_s: float) -> None:
-    """Returns if the request proves itself. `headers` by lower-cased name, `body` as received, `now_s` Unix seconds."""
+def check(proof: Proof, source: str, headers: Mapping[str, str], body: bytes, *, now_s: float) -> bytes | None:
+    """Returns if the request proves itself. `headers` by lower-cased name, `body` as received, `now_s` Unix seconds.
+
+    What it returns tells this request from any other that was signed, in 32 bytes; None where nothing is signed.
+    """
     match proof:
         case BasicProof():
             _check_basic(proof, headers)
+            return None
         case ApiKeyProof(header_name, api_key):
             if not _equal(_header(headers, header_name).encode("latin-1", "replace"), api_key.encode()):
                 raise NotProven(f"the key in {header_name} is not the right one")
+            return None
         case HmacProof() if source == "SLACK":
-            _check_slack(proof, headers, body, now_s)
+            signature = _check_slack(proof, headers, body, now_s)
         case HmacProof() if source == "STRIPE":
-            _check_stripe(proof, headers, body, now_s)
+            signature = _check_stripe(proof, headers, body, now_s)
         case HmacProof() if source == "SVIX":
-            _check_svix(proof, headers, body, now_s)
+            signature = _check_svix(proof, headers, body, now_s)
         case HmacProof():
-            _check_hmac(proof, headers, body)
+            signature = _check_hmac(proof, headers, body)
+    return hashlib.sha256(signature).digest()
 
 
 def svix_key(signing_secret: str) -> bytes:
@@ -110,14 +128,16 @@ def _check_basic(proof: BasicProof, headers: Mapping[str, str]) -> None:
         raise NotProven("the user name or the password is wrong")
 
 
-def _check_hmac(proof: HmacProof, headers: Mapping[str, str], body: bytes) -> None:
+def _check_hmac(proof: HmacProof, headers: Mapping[str, str], body: bytes) -> bytes:
     name = proof.signature_header_name
     given = _decoded(_PREFIX.sub("", _header(headers, name).strip()), proof.encoding, name)
-    if not hmac.compare_digest(given, _sign(proof.signing_secret.encode(), body, proof.algorithm.lower())):
+    signature = _sign(proof.signing_secret.encode(), body, proof.algorithm.lower())
+    if not hmac.compare_digest(given, signature):
         raise NotProven(f"the signature in {name} does not fit the body")
+    return signature
 
 
-def _check_slack(proof: HmacProof, headers: Mapping[str, str], body: bytes, now_s: float) -> None:
+def _check_slack(proof: HmacProof, headers: Mapping[str, str], body: bytes, now_s: float) -> bytes:
     name = proof.signature_header_name
     timestamp = _fresh(_header(headers, "X-Slack-Request-Timestamp"), now_s, SLACK_TOLERANCE_S)
     version, _, value = _header(headers, name).strip().partition("=")
@@ -126,9 +146,10 @@ def _check_slack(proof: HmacProof, headers: Mapping[str, str], body: bytes, now_
     signature = _sign(proof.signing_secret.encode(), b"v0:" + timestamp + b":" + body, "sha256")
     if not hmac.compare_digest(_decoded(value, "HEX", name), signature):
         raise NotProven(f"the signature in {name} does not fit the body")
+    return signature
 
 
-def _check_stripe(proof: HmacProof, headers: Mapping[str, str], body: bytes, now_s: float) -> None:
+def _check_stripe(proof: HmacProof, headers: Mapping[str, str], body: bytes, now_s: float) -> bytes:
     name = proof.signature_header_name
     timestamp, given = "", []
     for part in _header(headers, name).split(",")[:SIGNATURES_MAX]:
@@ -140,11 +161,13 @@ def _check_stripe(proof: HmacProof, headers: Mapping[str, str], body: bytes, now
     if not timestamp or not given:
         raise MalformedProof(f"{name} is not t=<seconds>,v1=<hex>")
     signed = _fresh(timestamp, now_s, STRIPE_TOLERANCE_S) + b"." + body
-    if not _any_equal(given, _sign(proof.signing_secret.encode(), signed, "sha256")):
+    signature = _sign(proof.signing_secret.encode(), signed, "sha256")
+    if not _any_equal(given, signature):
         raise NotProven(f"the signature in {name} does not fit the body")
+    return signature
 
 
-def _check_svix(proof: HmacProof, headers: Mapping[str, str], body: bytes, now_s: float) -> None:
+def _check_svix(proof: HmacProof, headers: Mapping[str, str], body: bytes, now_s: float) -> bytes:
     family = "svix" if "svix-signature" in headers else "webhook"
     message_id = _header(headers, f"{family}-id").encode("latin-1", "replace")
     timestamp = _fresh(_header(headers, f"{family}-timestamp"), now_s, SVIX_TOLERANCE_S)
@@ -157,6 +180,7 @@ def _check_svix(proof: HmacProof, headers: Mapping[str, str], body: bytes, now_s
     signature = _sign(svix_key(proof.signing_secret), message_id + b"." + timestamp + b"." + body, "sha256")
     if not _any_equal(given, signature):
         raise NotProven(f"the signature in {name} does not fit the body")
+    return signature
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

@@ -261,6 +261,11 @@ class Reads:
         rows = await self._pool.fetch(statement("reads/run_ids"), *_run_arguments(wanted), limit)
         return [str(row["id"]) for row in rows]
 
+    async def known_ids(self, tenant_id: str, ids: Sequence[str]) -> list[str]:
+        """Those of them that are runs or tasks of the tenant, in the same order."""
+        rows = await self._pool.fetch(statement("reads/known_ids"), tenant_id, list(ids))
+        return [str(row["id"]) for row in rows]
+
     async def run_status_counts(self, wanted: RunFilter) -> tuple[dict[RunStatus, int], int]:
         """Runs by status, every status being there, with 0 if need be; and how many of the RUNNING ones are evicted."""
         name, arguments = _status_question(wanted)

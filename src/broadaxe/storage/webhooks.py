@@ -1,8 +1,8 @@
-"""Incoming webhooks as they are stored: their settings, their sealed secrets, and their latest refusals.
+"""Incoming webhooks as they are stored: settings, sealed secrets, latest deliveries and refusals.
 
-Owns the rows and their bounds: at most `WEBHOOKS_MAX` per tenant, and `FAILURES_KEPT` refusals per webhook, whoever
-knocks. Refuses names that are taken. Knows nothing of requests: the secret is a text that `rest/` reads, and it leaves
-the database sealed (`vault.py`).
+Owns the rows and their bounds: at most `WEBHOOKS_MAX` per tenant, and `DELIVERIES_KEPT` deliveries and `FAILURES_KEPT`
+refusals per webhook, whoever knocks. Refuses names that are taken. Knows nothing of requests: the secret is a text that
+`rest/` reads, and it leaves the database sealed (`vault.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = ["WebhookFailure", "WebhookRecord", "Webhooks"]
 
 WEBHOOKS_MAX: Final = 1_000
 FAILURES_KEPT: Final = 100
+DELIVERIES_KEPT: Final = 10_000
 MESSAGE_LENGTH_MAX: Final = 1_000
 
 
@@ -154,6 +155,17 @@ class Webhooks:
     def secret_of(self, record: WebhookRecord) -> str:
         """Unavailable when this engine cannot open it."""
         return self._vault.open(record.secret, place=_place(record.tenant_id, record.id))
+
+    async def delivered(self, record: WebhookRecord, digest: bytes, window_s: float) -> str | None:
+        """The event that this delivery made within the last `window_s`, or None."""
+        found = await self._pool.fetchval(statement("webhooks/delivery"), record.tenant_id, record.id, digest, window_s)
+        return None if found is None else str(found)
+
+    async def remember_delivery(self, record: WebhookRecord, digest: bytes, event_id: str) -> None:
+        """Keeps it among the latest `DELIVERIES_KEPT` of the webhook."""
+        await self._pool.execute(
+            statement("webhooks/remember_delivery"), record.tenant_id, record.id, digest, event_id, DELIVERIES_KEPT
+        )
 
     async def record_failure(self, record: WebhookRecord, reason: str, message: str) -> None:
         """Keeps it among the latest `FAILURES_KEPT` of the webhook."""

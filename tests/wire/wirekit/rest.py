@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final, Self
 
 import httpx
@@ -47,6 +48,15 @@ class Rest:
         found = await eventually(find, what=f"worker {name} has {wanted}")
         assert found is not None
         return found
+
+    async def until_listening(self, name: str, *, since: datetime, within_s: float = 60.0) -> None:
+        """Until a worker of this name has opened its stream after `since`."""
+
+        async def has_opened() -> bool:
+            opened = [row["lastListenerEstablished"] for row in await self.workers() if row["name"] == name]
+            return any(at is not None and datetime.fromisoformat(at) >= since for at in opened)
+
+        await eventually(has_opened, what=f"worker {name} listens again", within_s=within_s)
 
     async def run(self, run_id: str) -> dict[str, Any]:
         """`{"run": …, "tasks": […], …}`"""

@@ -192,11 +192,11 @@ async def replay(body: RunIds, scope: MemberScope, context: ContextDep) -> older
 
 @routes.post(f"{API}/tenants/{{tenant}}/workflows/cancel")
 async def cancel(body: RunIds, scope: MemberScope, context: ContextDep) -> older_shapes.CancelledRuns:
-    """Answers the ids given, whether or not the runs were still active."""
+    """Answers the ids given, whether or not the runs were still active; ids of nothing in this tenant are left out."""
     run_ids = tuple(dict.fromkeys(body.workflow_run_ids))
     for part in in_parts(run_ids):
         await context.engine.submit(scope.tenant_id, CancelTasks(part))
-    return older_shapes.CancelledRuns(workflow_run_ids=list(run_ids))
+    return older_shapes.CancelledRuns(workflow_run_ids=await context.reads.known_ids(scope.tenant_id, run_ids))
 
 
 @routes.post(f"{API}/workflows/{{workflow}}/trigger")

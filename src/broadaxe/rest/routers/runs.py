@@ -282,14 +282,15 @@ async def trigger(body: Trigger, scope: MemberScope, context: ContextDep) -> wir
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/tasks/cancel")
 async def cancel(body: TaskSelection, scope: MemberScope, context: ContextDep) -> wire.AffectedIds:
-    """Answers the ids given, or those the filter found, whether or not they were still running.
+    """Answers the ids given, or those the filter found, whether or not they were still running; ids of nothing in this
+    tenant are left out.
 
     A filter that names no statuses finds the runs that have not ended, at most 20000.
     """
     ids = await _selected(context, scope, body, LIVE_RUN, CANCELLED_BY_FILTER_MAX)
     for part in in_parts(ids):
         await context.engine.submit(scope.tenant_id, CancelTasks(part))
-    return wire.AffectedIds(ids=list(ids))
+    return wire.AffectedIds(ids=await context.reads.known_ids(scope.tenant_id, ids))
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/tasks/replay")

@@ -7,9 +7,11 @@ of each webhook. Source: behaviour specification 5.8, REST specification 4.11 an
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Final, Literal, cast
 
 import msgspec
@@ -32,6 +34,7 @@ from broadaxe.rest.routers.quotas import quotas_of
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.webhook_intake import Reason, Refused, challenge_of, evaluated, payload_of
 from broadaxe.rest.webhook_proofs import (
+    REPLAY_WINDOWS_S,
     Algorithm,
     ApiKeyProof,
     BasicProof,
@@ -44,6 +47,7 @@ from broadaxe.rest.webhook_proofs import (
     check,
     svix_key,
 )
+from broadaxe.storage.outage import OUTAGE
 from broadaxe.storage.pages import ById, BySlot
 from broadaxe.storage.webhooks import WEBHOOKS_MAX, WebhookRecord
 
@@ -175,6 +179,20 @@ class Door:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.requests = Bursts(rate_per_s=RATE_PER_S, burst=BURST, clock=clock)
         self.failures = Bursts(rate_per_s=FAILURES_PER_S, burst=FAILURES_BURST, clock=clock)
+        self._under_way: dict[tuple[str, bytes], asyncio.Event] = {}
+
+    @contextlib.asynccontextmanager
+    async def alone_with(self, webhook_id: str, digest: bytes) -> AsyncIterator[None]:
+        """No two of the same signed request are at work at once: the second finds what came of the first."""
+        key = (webhook_id, digest)
+        while key in self._under_way:
+            await self._under_way[key].wait()
+        done = self._under_way[key] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._under_way[key]
+            done.set()
 
 
 # Managing -----------------------------------------------------------------------------------------------------------
@@ -280,6 +298,7 @@ async def delete_webhook(webhook: NamePath, scope: MemberScope, context: Context
     f"{STABLE}/tenants/{{tenant}}/webhooks/{{webhook:path}}",
     response_model=wire.WebhookAnswer | wire.WebhookChallenge,
     responses={
+        200: {"description": "Taken, now or when the same signed request came before."},
         204: {"description": "Taken; this webhook does not return its events."},
         413: {"model": wire.ApiErrors, "description": "The body is too large."},
         429: {
@@ -299,7 +318,10 @@ async def delete_webhook(webhook: NamePath, scope: MemberScope, context: Context
 async def receive(
     webhook: NamePath, tenant: PathId, request: Request, context: ContextDep
 ) -> wire.WebhookAnswer | wire.WebhookChallenge | Response:
-    """Pushes an event, if the request proves itself as the webhook wants it. Takes no token."""
+    """Pushes an event, if the request proves itself as the webhook wants it. Takes no token.
+
+    A signed request that was taken already is answered 200 with the event of the first time, and pushes none.
+    """
     door = cast(Door, request.app.state.webhook_door)
     if not door.requests.take((tenant, webhook)):
         raise ResourceExhausted(f"more than {RATE_PER_S:g} requests per second for this webhook; wait")
@@ -314,31 +336,52 @@ async def receive(
         return wire.WebhookChallenge(challenge=challenge)
     headers = _headers(request)
     try:
-        _check_proof(context, record, headers, body)
+        digest = _check_proof(context, record, headers, body)
         event = _event(record, content_type, headers, body)
     except Refused as refused:
         if door.failures.take((tenant, webhook)):
             await context.webhooks.record_failure(record, refused.reason, refused.message)
         raise _error_of(refused) from None
-    (pushed,) = cast(tuple[object, ...], await context.engine.submit(tenant, PushEvents((event,))))
-    if not record.returns_event:
-        return Response(status_code=204)
+    if digest is None:
+        return await _answer(context, record, await _push(context, tenant, event))
+    async with door.alone_with(record.id, digest):
+        event_id = await context.webhooks.delivered(record, digest, REPLAY_WINDOWS_S[record.source])
+        if event_id is None:
+            event_id = await _push(context, tenant, event)
+            try:
+                await context.webhooks.remember_delivery(record, digest, event_id)
+            except OUTAGE as error:
+                # The event is there; an error would make the sender send it again.
+                _log.warning("a delivery to the webhook %r could not be remembered: %s", record.name, error)
+        elif not record.returns_event:
+            return Response(status_code=200)
+    return await _answer(context, record, event_id)
+
+
+async def _push(context: Context, tenant_id: str, event: EventRequest) -> str:
+    (pushed,) = cast(tuple[object, ...], await context.engine.submit(tenant_id, PushEvents((event,))))
     if not isinstance(pushed, PushedEvent):
         raise Internal(f"the engine answered {type(pushed).__name__} where an event was due")
-    stored = await context.event_reads.event([tenant], pushed.event_id)
+    return pushed.event_id
+
+
+async def _answer(context: Context, record: WebhookRecord, event_id: str) -> wire.WebhookAnswer | Response:
+    if not record.returns_event:
+        return Response(status_code=204)
+    stored = await context.event_reads.event([record.tenant_id], event_id)
     if stored is None:
         raise Unavailable("the event is stored, but cannot be read just now")
     return wire.WebhookAnswer(event=presentation.event(stored))
 
 
-def _check_proof(context: Context, record: WebhookRecord, headers: dict[str, str], body: bytes) -> None:
+def _check_proof(context: Context, record: WebhookRecord, headers: dict[str, str], body: bytes) -> bytes | None:
     try:
         proof = msgspec.json.decode(context.webhooks.secret_of(record), type=Proof)
     except Unavailable as error:
         _log.warning("the webhook %r of tenant %s cannot check its senders: %s", record.name, record.tenant_id, error)
         raise Refused("SECRET", error.message) from None
     try:
-        check(proof, record.source, headers, body, now_s=time.time())
+        return check(proof, record.source, headers, body, now_s=time.time())
     except NotProven as error:
         raise Refused("PROOF", str(error)) from None
     except MalformedProof as error:

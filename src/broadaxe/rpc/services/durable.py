@@ -1,8 +1,9 @@
 """`v1.V1Dispatcher`: durable tasks on one stream per worker, and the older waits by key.
 
 Requests of a stream are submitted in the order they came, without waiting for each other's commits; their answers leave
-as effects of the commits. A request that cannot be right is answered with an error of its task. When the engine cannot
-decide for now the stream ends with UNAVAILABLE, and clients come back and ask again.
+as effects of the commits. A request that cannot be right is answered with an error of its task. While the engine cannot
+decide, requests wait: every one may be decided twice (`engine/durable_streams.py`). Only when clients have stopped
+waiting for their answers does the stream end, with UNAVAILABLE.
 
 Source: grpc specification 7.
 """
@@ -21,7 +22,11 @@ from broadaxe.core.commands import (
     CompleteMemo,
     EntryRef,
     EvictInvocation,
+    FindPlace,
+    Operation,
+    Place,
     RegisterSignal,
+    Reply,
     ReportWaiting,
     SpawnChildren,
 )
@@ -35,6 +40,10 @@ from broadaxe.rpc.transport import Call, Method, Send, bidi, unary
 
 #: Requests of a stream that may be under way at once.
 UNDER_WAY_MAX: Final = 256
+#: How long a request is submitted again while the engine cannot decide: as long as clients wait for an answer. And how
+#: long it rests in between.
+PATIENCE_S: Final = 60.0
+AGAIN_AFTER_S: Final = 0.5
 #: Entries in one list of what a worker waits for.
 WAITING_MAX: Final = 50_000
 SIGNAL_KEY_LENGTH_MAX: Final = 1_000
@@ -155,12 +164,13 @@ class _Conversation:
 
         async def submit(request: pb.DurableTaskRequest, command: Command) -> None:
             try:
-                await self._engine.submit(self._tenant_id, command, client=self._client)
+                await self._decide(stream, command)
             except BroadaxeError as error:
                 if error.retryable:
                     if not failed.done():
                         failed.set_exception(error)
                 else:
+                    stream.refused(command)
                     await self._refuse(request, error)
             finally:
                 room.release()
@@ -183,7 +193,7 @@ class _Conversation:
                     continue
                 await room.acquire()
                 # Tasks begin in the order they are made, so commands reach the tenant in the order of the stream.
-                task = asyncio.create_task(submit(request, command))
+                task = asyncio.create_task(submit(request, stream.ask(command)))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
 
@@ -199,6 +209,30 @@ class _Conversation:
             reading.cancel()
             failed.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+
+    async def _decide(self, stream: DurableStream, command: Command) -> None:
+        """Submits the command, again and again while its client waits for the answer: a client that is told the stream
+        has failed lets the attempts fail whose operations were under way."""
+        give_up_at_s = asyncio.get_running_loop().time() + PATIENCE_S
+        while True:
+            try:
+                if isinstance(command, Operation) and command.number:
+                    place: Reply = None
+                    if command.after is None:
+                        place = await self._submit(FindPlace(command.task_id, command.invocation_count))
+                    assert place is None or isinstance(place, Place)
+                    command = stream.begin(command, place)
+                await self._submit(command)
+                stream.done(command)
+                return
+            except BroadaxeError as error:
+                late = asyncio.get_running_loop().time() >= give_up_at_s
+                if not error.retryable or not command.is_repeatable or late:
+                    raise
+            await asyncio.sleep(AGAIN_AFTER_S)
+
+    async def _submit(self, command: Command) -> Reply:
+        return await self._engine.submit(self._tenant_id, command, client=self._client)
 
     async def write(self, stream: DurableStream) -> None:
         while (answer := await stream.next()) is not None:
