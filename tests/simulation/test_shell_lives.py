@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from tests.simulation.shell.life import ShellLife
@@ -22,6 +24,7 @@ def test_a_seed_lives_the_same_life_twice() -> None:
     digests: list[bytes] = []
     for _ in range(2):
         life = ShellLife(7)
+        life.digest = hashlib.sha256()
         with listening_to_logs(life):
             life.live(10)
         digests.append(life.digest.digest())

@@ -65,8 +65,10 @@ class ShellLife:
         self.haste = self.random.choice((0.0, 0.1, 0.4))
         """How often a client leaves while its stream is being opened."""
         self.evictions = self.random.choice((0.0, 0.05, 0.3))
-        self.trace: deque[str] = deque(maxlen=60)
-        self.digest = hashlib.sha256()
+        self.trace: deque[tuple[float, tuple[object, ...]]] = deque(maxlen=60)
+        """When what happened: records are put into words only when somebody reads them."""
+        self.digest: hashlib._Hash | None = None
+        """Of everything that happened, if somebody wants to know."""
         self.steps = 0
         self.commands = 0
         self.crashes = 0
@@ -148,9 +150,10 @@ class ShellLife:
         return task
 
     def note(self, *words: object) -> None:
-        text = f"{self.loop.time():.4f} " + " ".join(map(brief, words))
-        self.trace.append(text)
-        self.digest.update(text.encode())
+        line = self.loop.time(), words
+        self.trace.append(line)
+        if self.digest is not None:
+            self.digest.update(in_words(line).encode())
 
     async def call(self, chance: random.Random, work: Callable[[Engine], Awaitable[T]], give_up_after_s: float) -> T:
         self.commands += 1
@@ -159,7 +162,7 @@ class ShellLife:
     def _observe(self, process: Process, decision: Decision) -> None:
         try:
             for effect in decision.effects:
-                self.note(f"process {process.number} committed", effect)
+                self.note("process", process.number, "committed", effect)
             self.books.observe(process, decision)
         except Exception as error:
             self.fail(error)
@@ -336,6 +339,11 @@ class ShellLife:
         self.haste, self.evictions = 0.0, 0.0
         # Whoever listens for notifications has connected anew.
         self.process.run(lambda engine: engine.outbox_unsure())
+
+
+def in_words(line: tuple[float, tuple[object, ...]]) -> str:
+    at_s, words = line
+    return f"{at_s:.4f} " + " ".join(map(brief, words))
 
 
 def brief(word: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 import structlog
 
 from tests.simulation.seeds import Outcome
-from tests.simulation.shell.life import STEPS, ShellLife
+from tests.simulation.shell.life import STEPS, ShellLife, in_words
 
 _SHOWN_LINES = 25
 _SHOWN_LENGTH = 300
@@ -19,11 +20,14 @@ _SHOWN_LENGTH = 300
 def live(seed: int, steps: int = STEPS) -> Outcome:
     life = ShellLife(seed)
     broken: str | None = None
+    # What was there before is not looked through at the end of the life.
+    gc.freeze()
     with listening_to_logs(life):
         try:
             life.live(steps)
         except Exception as error:
             broken = _story(life, error)
+    gc.unfreeze()
     return Outcome(seed, life.steps, life.commands, life.crashes, broken)
 
 
@@ -50,7 +54,7 @@ def listening_to_logs(life: ShellLife) -> Iterator[None]:
 def _story(life: ShellLife, error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     where = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-    lines = "\n".join(f"    {line[:_SHOWN_LENGTH]}" for line in list(life.trace)[-_SHOWN_LINES:])
+    lines = "\n".join(f"    {in_words(line)[:_SHOWN_LENGTH]}" for line in list(life.trace)[-_SHOWN_LINES:])
     return (
         f"seed {life.seed} of the shell broke after {life.steps} disturbances, at {life.loop.time():.3f} s: "
         f"{type(error).__name__}: {str(error)[:4_000]}\n"
