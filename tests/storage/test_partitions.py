@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
 import pytest
 
 from broadaxe.storage import retention
-from broadaxe.storage.ids import id_floor
+from broadaxe.storage.ids import ID_MAX, id_floor
 from broadaxe.storage.loader import load_live
 from broadaxe.storage.migrate import migrate
 from broadaxe.storage.partitions import PARTITIONS_MAX, Span, _surplus, ensure_partitions, merge_old_days
 from broadaxe.storage.reads import POOL_SETTINGS
+from broadaxe.storage.statements import statement
 from tests.storage.ground import contents, make_journal, make_tenant
 from tests.storage.test_journal_plan import lock_counts
 from tests.storage.test_retention import Past
@@ -211,3 +214,51 @@ async def test_an_id_of_any_day_finds_its_partition(pool: asyncpg.Pool) -> None:
     assert await pool.fetchval(put, id_floor(datetime(2031, 5, 1, tzinfo=UTC))) == "event_203105"
     last = id_floor(datetime(2031, 5, 31, 23, 59, 59, 999_000, tzinfo=UTC))[:23] + "-ffffffffffff"
     assert await pool.fetchval(put, last) == "event_203105"
+
+
+async def _blocks(dsn: str, name: str, *arguments: object) -> int:
+    connection = await asyncpg.connect(dsn, server_settings=POOL_SETTINGS)
+    try:
+        plan = await connection.fetchval(f"explain (analyze, buffers, format json) {statement(name)}", *arguments)
+    finally:
+        await connection.close()
+    top = json.loads(plan)[0]["Plan"]
+    return int(top["Shared Hit Blocks"] + top["Shared Read Blocks"])
+
+
+async def test_a_load_leaves_old_versions_and_silent_workers_alone(database: str, pool: asyncpg.Pool) -> None:
+    tenant_id, now = await make_tenant(pool), datetime.now(UTC)
+    await pool.execute(
+        "with made as (insert into broadaxe.workflow (tenant_id, id, name, created_at, updated_at) "
+        "select $1, gen_random_uuid(), 'w' || n, $2, $2 from generate_series(1, 3) n returning id) "
+        "insert into broadaxe.workflow_version (tenant_id, id, workflow_id, ordinal, checksum, definition, created_at) "
+        "select $1, gen_random_uuid(), made.id, n, '', '{}', $2 from made, generate_series(1, 2000) n",
+        tenant_id,
+        now,
+    )
+    await pool.execute(
+        "insert into broadaxe.worker (tenant_id, id, name, actions, slots, created_at, updated_at, last_heartbeat_at) "
+        "select $1, gen_random_uuid(), 'w', '{}', '{}', at, at, at from generate_series(0, 19999) n, "
+        "lateral (select $2::timestamptz - n * interval '1 hour' as at) as seen",
+        tenant_id,
+        now,
+    )
+    await pool.execute("analyze broadaxe.workflow, broadaxe.workflow_version, broadaxe.worker")
+    assert await _blocks(database, "loader/versions", tenant_id, ID_MAX) < 60
+    assert await _blocks(database, "loader/workers", tenant_id, now, ID_MAX) < 120
+    assert len(await pool.fetch(statement("loader/versions"), tenant_id, ID_MAX)) == 3
+    assert len(await pool.fetch(statement("loader/workers"), tenant_id, now, ID_MAX)) == 24
+
+
+async def test_what_an_earlier_version_made_is_merged_before_an_engine_starts(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    today = datetime.now(UTC).date()
+    await _make_days(pool, "log_line", today - timedelta(days=132), 131)
+    await migrate(database)
+    rows = await pool.fetch("select first_day, end_day from broadaxe.partition where parent = 'log_line' order by 1")
+    spans = [(row["first_day"], row["end_day"]) for row in rows if row["first_day"] is not None]
+    assert 60 < len(spans) <= PARTITIONS_MAX
+    # No day is missing, and none is there twice.
+    assert spans[0][0] <= today - timedelta(days=132)
+    assert all(end == first for (_, end), (first, _) in pairwise(spans))
