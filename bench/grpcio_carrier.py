@@ -193,6 +193,7 @@ class GrpcioCarrier:
             peer=context.peer(),
             principal=principal,
             draining=self._draining,
+            connection=self,  # grpcio does not tell them apart
             deadline_at=None if remaining_s is None else asyncio.get_running_loop().time() + remaining_s,
         )
 

@@ -7,6 +7,8 @@ What is measured, each on an engine process of its own data directory:
 
 - cold start: from starting the process to ready, on an empty directory (initdb included) and on a used one;
 - start latency: from the trigger's send to the worker's receipt, one at a time on an idle engine;
+- the official SDK's synchronous `run()`: from the call to its result, with a worker of that SDK, one at a time on an
+  idle engine;
 - transactional enqueue: from the return of an application's commit to the worker's receipt, on an idle engine;
 - throughput: no-op tasks from trigger to finished run, and the CPU time of the engine and of Postgres per task.
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -32,6 +35,7 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+import greeter
 import psutil
 from lean_client import LeanClient, Task
 
@@ -232,6 +236,35 @@ async def measure(server: Engine, tasks: int, rounds: int) -> list[Figure]:
         return figures
 
 
+def measure_sdk(server: Engine, count: int) -> list[Figure]:
+    """What a program on the official SDK waits for: it asks for the run's details until the run is over."""
+    env = {name: text for name, text in os.environ.items() if not name.startswith("HATCHET_")} | server.env
+    worker = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("greeter.py"))],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    logging.disable(logging.INFO)
+    try:
+        hatchet = greeter.client(
+            env["HATCHET_CLIENT_HOST_PORT"], env["HATCHET_CLIENT_SERVER_URL"], env["HATCHET_CLIENT_TOKEN"]
+        )
+        greet = greeter.greeting(hatchet)
+        while not hatchet.workers.list().rows:
+            time.sleep(0.05)
+        waited: list[float] = []
+        for round_ in range(count + 20):  # the first one waits for the worker
+            before = time.perf_counter()
+            greet.run()
+            if round_ >= 20:
+                waited.append((time.perf_counter() - before) * 1e3)
+    finally:
+        worker.terminate()
+        worker.wait(30)
+    return [Figure("official SDK, synchronous run(): call to result", "ms", waited)]
+
+
 def measure_starts(count: int) -> list[Figure]:
     """In turn, so that a machine whose speed drifts is fair to both kinds."""
     empty: list[float] = []
@@ -253,6 +286,7 @@ def main() -> None:
     given = parser.parse_args()
     figures = measure_starts(given.starts)
     with tempfile.TemporaryDirectory(prefix="broadaxe-bench-") as folder, engine(Path(folder)) as server:
+        figures += measure_sdk(server, given.rounds)
         figures += asyncio.run(measure(server, given.tasks, given.rounds))
     if given.json:
         print(json.dumps({"machine": machine(), "figures": [figure.plain() for figure in figures]}, indent=2))

@@ -35,11 +35,13 @@ from broadaxe.rest.app import admit, create_http_app, readdress
 from broadaxe.rest.context import Entry, HttpSettings
 from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.server import HttpServer
+from broadaxe.rpc.askers import Askers
 from broadaxe.rpc.http2.carrier import Http2Carrier, server_tls_context
 from broadaxe.rpc.services.admin import AdminService
 from broadaxe.rpc.services.dispatcher import DispatcherService
 from broadaxe.rpc.services.durable import DurableService
 from broadaxe.rpc.services.events import EventsService
+from broadaxe.rpc.services.health import HealthService
 from broadaxe.rpc.services.traces import TraceService
 from broadaxe.rpc.services.workflows import WorkflowService
 from broadaxe.rpc.transport import Metadata, Principal
@@ -47,6 +49,7 @@ from broadaxe.secret_keys import key_from_file
 from broadaxe.storage import accounts, retention, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.embedded import MAIN_DATABASE
+from broadaxe.storage.event_reads import EventReads
 from broadaxe.storage.journal import CONNECTION_SETTINGS
 from broadaxe.storage.logs import LogStore
 from broadaxe.storage.outage import OUTAGE, UNANSWERED
@@ -202,15 +205,17 @@ class App:
         listener = OutboxListener(dsn, engine.outbox_told, engine.outbox_unsure, engine.quotas_told)
         stack.push_async_callback(listener.stop)
         await listener.start()
+        askers = Askers(engine)
+        methods = [
+            *DispatcherService(engine, reads, clock).methods(),
+            *AdminService(engine, reads, askers).methods(),
+            *WorkflowService(engine, askers).methods(),
+            *EventsService(engine, EventReads(pool), logs).methods(),
+            *TraceService(spans).methods(),
+            *DurableService(engine).methods(),
+        ]
         carrier = Http2Carrier(
-            [
-                *DispatcherService(engine, reads, clock).methods(),
-                *AdminService(engine, reads).methods(),
-                *WorkflowService(engine).methods(),
-                *EventsService(engine, logs).methods(),
-                *TraceService(spans).methods(),
-                *DurableService(engine).methods(),
-            ],
+            [*methods, *HealthService(engine.is_ready, methods).methods()],
             self._authenticate,
             settings.host,
             settings.grpc_port,

@@ -57,7 +57,7 @@ class Desk:
         batch = ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])
         batch.resource.attributes.extend(resource)
         sent = ExportTraceServiceRequest(resource_spans=[batch]).SerializeToString()
-        call = Call("/Export", {}, "here", Principal(self.tenant_id, new_id()), asyncio.Event())
+        call = Call("/Export", {}, "here", Principal(self.tenant_id, new_id()), asyncio.Event(), self)
         answer = await self.service.export(pb.ExportTraceServiceRequest.FromString(sent), call)
         return answer.partial_success
 

@@ -48,6 +48,7 @@ from broadaxe.rpc._gen.admin_pb2 import (
     RateLimitDuration,
     StickyStrategy,
     TaskBatchConfig,
+    TriggerWorkflowRunRequest,
 )
 from broadaxe.rpc._gen.conditions_pb2 import (
     Action,
@@ -294,7 +295,29 @@ def run_request(wire: TriggerWorkflowRequest, *, field: str = "") -> RunRequest:
     )
 
 
-def _desired_labels(wire: TriggerWorkflowRequest, field: str) -> tuple[LabelRequirement, ...]:
+def named_run_request(wire: TriggerWorkflowRunRequest) -> RunRequest:
+    """A trigger in the form of `v1.AdminService`, which knows no children."""
+    if not wire.workflow_name:
+        raise InvalidArgument("name the workflow to run", field="workflow_name")
+    return RunRequest(
+        workflow_name=wire.workflow_name,
+        input=json_object(_utf8(wire.input, field="input"), field="input"),
+        additional_metadata=metadata_object(_utf8(wire.additional_metadata, field="additional_metadata")),
+        priority=wire.priority if wire.HasField("priority") else None,
+        desired_labels=_desired_labels(wire, "") if wire.desired_worker_labels else None,
+    )
+
+
+def _utf8(payload: bytes, *, field: str) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        raise InvalidArgument("this is not UTF-8 text", field=field) from None
+
+
+def _desired_labels(
+    wire: TriggerWorkflowRequest | TriggerWorkflowRunRequest, field: str
+) -> tuple[LabelRequirement, ...]:
     refuse_nul(wire, field=field)
     return label_requirements(wire.desired_worker_labels)
 

@@ -14,7 +14,8 @@ sent to many streams is serialised once).
 
 What a carrier promises to every handler:
 
-- `authenticate` has run and `call.principal` is its answer; if it raised, the handler is never called.
+- `authenticate` has run and `call.principal` is its answer; if it raised, the handler is never called. A public method
+  needs no caller that is known.
 - A client that cancels, goes away, or whose deadline passes, cancels the handler's task: `asyncio.CancelledError` is
   the one signal. A handler that must not be torn in half moves that part into a task which somebody else owns.
 - `await send(frame)` returns when the transport has room for more. That is the only backpressure there is, so a handler
@@ -42,11 +43,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 __all__ = [
+    "NOBODY",
     "RECEIVE_SIZE_BYTES_MAX",
     "SEND_SIZE_BYTES_MAX",
     "Authenticate",
@@ -120,6 +122,9 @@ class Principal:
     expires_at: datetime | None = None
 
 
+NOBODY: Final = Principal("", "")
+"""Who calls a public method."""
+
 Authenticate: TypeAlias = Callable[[Metadata], Awaitable[Principal]]
 """Runs before every handler. Raises `Unauthenticated` (or `RpcError`) to turn the caller away."""
 
@@ -139,6 +144,8 @@ class Call:
     principal: Principal
     draining: asyncio.Event
     """Set once, when the carrier begins to stop."""
+    connection: object
+    """The same for all calls of one connection, and gone when it is: a key for weak references, and nothing else."""
     deadline_at: float | None = None
     """On the clock of the running loop (`loop.time()`); None when the caller set no deadline."""
 
@@ -171,6 +178,8 @@ class UnaryMethod:
     request_type: type[Message]
     response_type: type[Message]
     serve: Callable[[bytes, Call], Awaitable[bytes]]
+    is_public: bool = False
+    """Whether anybody may call it. `authenticate` is not asked then, and the caller is `NOBODY`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +190,7 @@ class ServerStreamMethod:
     request_type: type[Message]
     response_type: type[Message]
     serve: Callable[[bytes, Call, SendBytes], Awaitable[None]]
+    is_public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +201,7 @@ class BidiMethod:
     request_type: type[Message]
     response_type: type[Message]
     serve: Callable[[AsyncIterator[bytes], Call, SendBytes], Awaitable[None]]
+    is_public: bool = False
 
 
 Method: TypeAlias = UnaryMethod | ServerStreamMethod | BidiMethod
@@ -201,13 +212,15 @@ def unary(
     request_type: type[RequestT],
     response_type: type[ResponseT],
     handler: Callable[[RequestT, Call], Awaitable[ResponseT | bytes]],
+    *,
+    is_public: bool = False,
 ) -> UnaryMethod:
     """A method served by `async (request, call) -> response`. The response may be bytes of a `response_type`."""
 
     async def serve(frame: bytes, call: Call) -> bytes:
         return _serialise(await handler(_parse(request_type, frame), call))
 
-    return UnaryMethod(path, request_type, response_type, serve)
+    return UnaryMethod(path, request_type, response_type, serve, is_public)
 
 
 def server_stream(
@@ -215,13 +228,15 @@ def server_stream(
     request_type: type[RequestT],
     response_type: type[ResponseT],
     handler: Callable[[RequestT, Call, Send[ResponseT]], Awaitable[None]],
+    *,
+    is_public: bool = False,
 ) -> ServerStreamMethod:
     """A method served by `async (request, call, send) -> None`."""
 
     async def serve(frame: bytes, call: Call, send: SendBytes) -> None:
         await handler(_parse(request_type, frame), call, lambda message: send(_serialise(message)))
 
-    return ServerStreamMethod(path, request_type, response_type, serve)
+    return ServerStreamMethod(path, request_type, response_type, serve, is_public)
 
 
 def bidi(

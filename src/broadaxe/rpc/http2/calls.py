@@ -25,6 +25,7 @@ from broadaxe.rpc.http2 import grpc
 from broadaxe.rpc.http2.connection import Stream
 from broadaxe.rpc.http2.frames import ErrorCode
 from broadaxe.rpc.transport import (
+    NOBODY,
     SEND_SIZE_BYTES_MAX,
     Authenticate,
     BidiMethod,
@@ -291,15 +292,16 @@ class ServerCall:
             self._let_go()
 
     async def _admit(self) -> Call:
-        request, serving = self._request, self._link.serving
-        principal = await serving.authenticate(request.metadata)
-        return Call(request.path, request.metadata, self._link.peer, principal, serving.draining, self._deadline_at)
+        request, link = self._request, self._link
+        serving = link.serving
+        principal = NOBODY if self._method.is_public else await serving.authenticate(request.metadata)
+        return Call(request.path, request.metadata, link.peer, principal, serving.draining, link, self._deadline_at)
 
     async def _admit_stream(self) -> Call:
         """A stream outlives the check of its caller, so it is told when the answer changes."""
         call = await self._admit()
         watch = self._link.serving.watch
-        if watch is not None and not self._is_over:
+        if watch is not None and not self._is_over and not self._method.is_public:
             self._unwatch = watch(call.principal, self._on_distrust)
         return call
 

@@ -1,7 +1,7 @@
 """`v1.AdminService`: definitions in, run details out.
 
 Source: grpc specification 8 and 12.1. SDKs cancel, replay and trigger over REST and `WorkflowService`; the calls of
-this service are for other clients, and its trigger call is not offered.
+this service are for other clients.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from broadaxe.core.commands import (
     PutWorkflow,
     PutWorkflowReply,
     ReplayTasks,
+    TriggerRuns,
     in_parts,
 )
 from broadaxe.core.definition import KEY_TASK_NAME
@@ -27,6 +28,7 @@ from broadaxe.engine.port import EnginePort
 from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rpc import fitting, inbound
 from broadaxe.rpc._gen import admin_pb2 as pb
+from broadaxe.rpc.askers import Askers
 from broadaxe.rpc.transport import Call, Method, unary
 from broadaxe.storage.reads import LIVE_RUN, Reads, RunFilter
 
@@ -44,9 +46,10 @@ _STATUS: Final = {
 
 
 class AdminService:
-    def __init__(self, engine: EnginePort, reads: Reads) -> None:
+    def __init__(self, engine: EnginePort, reads: Reads, askers: Askers) -> None:
         self._engine = engine
         self._reads = reads
+        self._askers = askers
 
     def methods(self) -> list[Method]:
         return [
@@ -55,6 +58,12 @@ class AdminService:
                 pb.CreateWorkflowVersionRequest,
                 pb.CreateWorkflowVersionResponse,
                 self.put_workflow,
+            ),
+            unary(
+                "/v1.AdminService/TriggerWorkflowRun",
+                pb.TriggerWorkflowRunRequest,
+                pb.TriggerWorkflowRunResponse,
+                self.trigger,
             ),
             unary(
                 "/v1.AdminService/GetRunDetails",
@@ -81,11 +90,26 @@ class AdminService:
         assert isinstance(reply, PutWorkflowReply)
         return pb.CreateWorkflowVersionResponse(id=reply.version_id, workflow_id=reply.workflow_id)
 
+    async def trigger(self, request: pb.TriggerWorkflowRunRequest, call: Call) -> pb.TriggerWorkflowRunResponse:
+        command = TriggerRuns((inbound.named_run_request(request),))
+        reply = await self._engine.submit(call.principal.tenant_id, command, client=call.peer)
+        assert isinstance(reply, tuple)
+        (run_id,) = reply
+        assert isinstance(run_id, str)
+        self._askers.expect(call, (run_id,))
+        return pb.TriggerWorkflowRunResponse(external_id=run_id)
+
     async def get_run_details(self, request: pb.GetRunDetailsRequest, call: Call) -> pb.GetRunDetailsResponse:
+        """Held while the run is live, if the caller waits for its end (semantics specification 13.8)."""
         run_id = inbound.uuid_text(request.external_id, field="external_id")
+        await self._askers.until_due(call, run_id)
         run = await self._reads.run_details(call.principal.tenant_id, run_id)
         if run is None:
             raise NotFound(f"there is no run {run_id}", field="external_id")
+        if run.finished_at is None:
+            self._askers.expect(call, [run_id])
+        else:
+            self._askers.forget(call, run_id)
         response = pb.GetRunDetailsResponse(
             input=(run.input or "{}").encode(),
             status=_STATUS[run.status],

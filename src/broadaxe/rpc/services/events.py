@@ -10,10 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from broadaxe.core.commands import EventRequest, PushedEvent, PushEvents
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.engine.port import EnginePort
-from broadaxe.errors import InvalidArgument
+from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rpc import fitting, inbound, outbound
 from broadaxe.rpc._gen import events_pb2 as pb
 from broadaxe.rpc.transport import Call, Method, unary
+from broadaxe.storage.event_reads import EventReads
 from broadaxe.storage.logs import LogStore
 
 LOG_MESSAGE_CHARS_MAX: Final = 10_000
@@ -21,14 +22,16 @@ _LEVELS: Final = {"WARNING": "WARN", "CRITICAL": "ERROR", "FATAL": "ERROR", "TRA
 
 
 class EventsService:
-    def __init__(self, engine: EnginePort, logs: LogStore) -> None:
+    def __init__(self, engine: EnginePort, reads: EventReads, logs: LogStore) -> None:
         self._engine = engine
+        self._reads = reads
         self._logs = logs
 
     def methods(self) -> list[Method]:
         return [
             unary("/EventsService/Push", pb.PushEventRequest, pb.Event, self.push),
             unary("/EventsService/BulkPush", pb.BulkPushEventRequest, pb.Events, self.bulk_push),
+            unary("/EventsService/ReplaySingleEvent", pb.ReplayEventRequest, pb.Event, self.replay),
             unary("/EventsService/PutLog", pb.PutLogRequest, pb.PutLogResponse, self.put_log),
             unary(
                 "/EventsService/PutStreamEvent",
@@ -49,6 +52,21 @@ class EventsService:
             )
         requests = tuple(_event_request(event, f"events[{position}].") for position, event in enumerate(request.events))
         return await self._push(call, requests)
+
+    async def replay(self, request: pb.ReplayEventRequest, call: Call) -> pb.Event:
+        """Pushes the event once more, as a new one."""
+        event_id = inbound.uuid_text(request.event_id, field="event_id")
+        record = await self._reads.event([call.principal.tenant_id], event_id)
+        if record is None:
+            raise NotFound(f"there is no event {event_id}", field="event_id")
+        again = EventRequest(
+            key=record.key,
+            payload=record.payload,
+            additional_metadata=record.additional_metadata,
+            scope=record.scope,
+        )
+        (event,) = (await self._push(call, (again,))).events
+        return event
 
     async def _push(self, call: Call, requests: tuple[EventRequest, ...]) -> pb.Events:
         tenant_id = call.principal.tenant_id

@@ -18,13 +18,15 @@ from broadaxe.rpc import inbound, inbound_v0, outbound
 from broadaxe.rpc._gen import workflows_pb2 as pb
 from broadaxe.rpc._gen.admin_pb2 import RateLimitDuration
 from broadaxe.rpc._gen.triggers_pb2 import TriggerWorkflowRequest
+from broadaxe.rpc.askers import Askers
 from broadaxe.rpc.statuses import bulk_idempotency_collision
 from broadaxe.rpc.transport import Call, Method, unary
 
 
 class WorkflowService:
-    def __init__(self, engine: EnginePort) -> None:
+    def __init__(self, engine: EnginePort, askers: Askers) -> None:
         self._engine = engine
+        self._askers = askers
 
     def methods(self) -> list[Method]:
         return [
@@ -66,6 +68,7 @@ class WorkflowService:
     async def trigger(self, request: TriggerWorkflowRequest, call: Call) -> pb.TriggerWorkflowResponse:
         command = TriggerRuns((inbound.run_request(request),))
         (run_id,) = _run_ids(await self._engine.submit(call.principal.tenant_id, command, client=call.peer))
+        self._askers.expect(call, (run_id,))
         return pb.TriggerWorkflowResponse(workflow_run_id=run_id)
 
     async def bulk_trigger(self, request: pb.BulkTriggerWorkflowRequest, call: Call) -> pb.BulkTriggerWorkflowResponse:
@@ -83,6 +86,7 @@ class WorkflowService:
             )
         except IdempotencyCollision as collision:
             raise bulk_idempotency_collision(collision.started, collision.collisions) from None
+        self._askers.expect(call, run_ids)
         return pb.BulkTriggerWorkflowResponse(workflow_run_ids=run_ids)
 
     async def schedule(self, request: pb.ScheduleWorkflowRequest, call: Call) -> pb.WorkflowVersion:
