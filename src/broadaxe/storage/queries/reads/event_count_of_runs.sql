@@ -20,17 +20,11 @@ from (
         (
             select distinct r.triggering_event_id as id
             from broadaxe.run r
-            where place.workflow_id is not null
-                and r.tenant_id = $1 and r.workflow_id = place.workflow_id and r.status = place.status
-                and r.triggering_event_id >= $2 and r.triggering_event_id < $3 and r.id >= $2
+            where place.workflow_id is not null and r.workflow_id = place.workflow_id and (
+                \ir parts/run_of_place.sql
+            )
                 and (
-                    r.triggering_event_id >= (select surely.from_id from surely)
-                        and r.triggering_event_id < (select surely.until_id from surely)
-                    or exists (
-                        select 1
-                        from broadaxe.event e
-                        where e.tenant_id = $1 and e.id = r.triggering_event_id and e.seen_at >= $4 and e.seen_at <= $5
-                    )
+                    \ir parts/run_event_in_time.sql
                 )
             order by r.triggering_event_id
             limit $8
@@ -39,16 +33,11 @@ from (
         (
             select distinct r.triggering_event_id as id
             from broadaxe.run r
-            where place.workflow_id is null and r.tenant_id = $1 and r.status = place.status
-                and r.triggering_event_id >= $2 and r.triggering_event_id < $3 and r.id >= $2
+            where place.workflow_id is null and (
+                \ir parts/run_of_place.sql
+            )
                 and (
-                    r.triggering_event_id >= (select surely.from_id from surely)
-                        and r.triggering_event_id < (select surely.until_id from surely)
-                    or exists (
-                        select 1
-                        from broadaxe.event e
-                        where e.tenant_id = $1 and e.id = r.triggering_event_id and e.seen_at >= $4 and e.seen_at <= $5
-                    )
+                    \ir parts/run_event_in_time.sql
                 )
             order by r.triggering_event_id
             limit $8

@@ -17,23 +17,15 @@ found as (
             from (
                 select r.triggering_event_id
                 from broadaxe.run r
-                where place.workflow_id is not null
-                    and r.tenant_id = $1 and r.workflow_id = place.workflow_id and r.status = place.status
-                    and r.triggering_event_id >= $2 and r.triggering_event_id < $3 and r.id >= $2
+                where place.workflow_id is not null and r.workflow_id = place.workflow_id and (
+                    \ir parts/run_of_place.sql
+                )
                 order by r.triggering_event_id desc
                 offset 0
             ) as r
             join broadaxe.event e on e.tenant_id = $1 and e.id = r.triggering_event_id
-            where e.seen_at >= $4 and e.seen_at <= $5
-                and ($6::text[] is null or e.key = any($6))
-                and ($7::uuid[] is null or e.id = any($7))
-                and ($8::text[] is null or e.scope = any($8))
-                and ($9::jsonb[] is null or e.additional_metadata @> any($9))
-                and ($10::text[] is null or (
-                    select count(distinct pair.key)
-                    from unnest($10, $11::text[]) as pair(key, value)
-                    where e.additional_metadata ->> pair.key = pair.value
-                ) = (select count(distinct wanted.key) from unnest($10) as wanted(key)))
+            where
+                \ir parts/event_filter.sql
             order by e.id desc
             limit $14::bigint + $15::bigint
         )
@@ -43,22 +35,15 @@ found as (
             from (
                 select r.triggering_event_id
                 from broadaxe.run r
-                where place.workflow_id is null and r.tenant_id = $1 and r.status = place.status
-                    and r.triggering_event_id >= $2 and r.triggering_event_id < $3 and r.id >= $2
+                where place.workflow_id is null and (
+                    \ir parts/run_of_place.sql
+                )
                 order by r.triggering_event_id desc
                 offset 0
             ) as r
             join broadaxe.event e on e.tenant_id = $1 and e.id = r.triggering_event_id
-            where e.seen_at >= $4 and e.seen_at <= $5
-                and ($6::text[] is null or e.key = any($6))
-                and ($7::uuid[] is null or e.id = any($7))
-                and ($8::text[] is null or e.scope = any($8))
-                and ($9::jsonb[] is null or e.additional_metadata @> any($9))
-                and ($10::text[] is null or (
-                    select count(distinct pair.key)
-                    from unnest($10, $11::text[]) as pair(key, value)
-                    where e.additional_metadata ->> pair.key = pair.value
-                ) = (select count(distinct wanted.key) from unnest($10) as wanted(key)))
+            where
+                \ir parts/event_filter.sql
             order by e.id desc
             limit $14::bigint + $15::bigint
         )

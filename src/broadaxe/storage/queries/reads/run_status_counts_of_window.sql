@@ -37,19 +37,9 @@ unhappy as (
 live as (
     select
         r.status, count(*) as runs,
-        count(*) filter (where r.status = 'RUNNING' and case
-            when r.is_dag then (
-                select bool_and(live.status = 'EVICTED')
-                from broadaxe.task live
-                where live.tenant_id = r.tenant_id and live.run_id = r.id and live.id <> live.run_id
-                    and live.id >= broadaxe.id_floor(r.created_at - interval '1 minute') and live.finished_at is null
-            )
-            else exists (
-                select 1
-                from broadaxe.task only_one
-                where only_one.tenant_id = r.tenant_id and only_one.id = r.id and only_one.status = 'EVICTED'
-            )
-        end) as evicted
+        count(*) filter (where r.status = 'RUNNING' and (
+            \ir parts/run_is_evicted.sql
+        )) as evicted
     from broadaxe.run r
     where r.tenant_id = $1 and r.finished_at is null
         and r.id >= $2 and r.id < $3

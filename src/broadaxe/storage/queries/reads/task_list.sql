@@ -7,14 +7,8 @@
 with page as (
     select t.*
     from broadaxe.task t
-    where t.tenant_id = $1
-        and t.id >= $2 and t.id < $3
-        and t.created_at >= $4 and t.created_at <= $5
-        and ($6::broadaxe.task_status[] is null or t.status = any($6))
-        and ($7::boolean is not true or t.finished_at is null)
-        and ($8::uuid[] is null or t.workflow_id = any($8))
-        and ($9::uuid is null or t.worker_id = $9)
-        and (t.name <> '(group key)' or t.status in ('FAILED', 'CANCELLED'))
+    where
+        \ir parts/task_filter.sql
     order by t.id desc
     limit $11 offset $12
 )
