@@ -462,7 +462,7 @@ def restore_log(
             if task.children is None:
                 task.children = {}
             task.children[entry.child_key] = entry.child_run_id
-    _find_cursor(log)
+    _place_cursor(log)
     _sort_queue(log)
     told = log.order_count if log.order_at_eviction is None else log.order_at_eviction
     _received(log, told)
@@ -486,7 +486,10 @@ def wake(state: State, task: Task, now_us: int) -> None:
     log = task.log
     if task.status is not TaskStatus.EVICTED or log is None:
         return
-    if log.has_news() or _has_unasked_news(log):
+    if log.has_news():
+        attempts.restore(state, task, now_us)
+    elif unasked := _unasked_news(log):
+        _mark_woken(unasked)
         attempts.restore(state, task, now_us)
     else:
         state.evicted.append(task)
@@ -536,7 +539,7 @@ def _log_at_hand(state: State, request: DurableOperation, now_us: int) -> Durabl
     return None
 
 
-def _find_cursor(log: DurableLog) -> None:
+def _place_cursor(log: DurableLog) -> None:
     """After a load: which operation of the present invocation was the latest."""
     path = [entry for entry in log.entries.values() if entry.is_on_path]
     began_at_us = log.task.assigned_at_us
@@ -787,7 +790,9 @@ def _in_order(entry: Entry) -> tuple[bool, int]:
 
 def _evict(state: State, task: Task, log: DurableLog, reason: str, now_us: int) -> None:
     log.order_at_eviction = log.order_count
-    has_news = _has_unasked_news(log) or log.has_news() or _may_have_missed(log, now_us)
+    unasked = _unasked_news(log)
+    _mark_woken(unasked)
+    has_news = bool(unasked) or log.has_news() or _may_have_missed(log, now_us)
     if has_news and log.next < len(log.queue):
         log.order_at_eviction = (log.queue[log.next].order or 1) - 1
     _calm(state, log)
@@ -805,17 +810,19 @@ def _may_have_missed(log: DurableLog, now_us: int) -> bool:
     return log.told_order > 0 and now_us - log.told_at_us < UNDER_WAY_US
 
 
-def _has_unasked_news(log: DurableLog) -> bool:
-    """Whether a child has ended that nobody is known to wait for. Not every client lists what it waits for before it
-    is evicted, so the task is restored for it, once."""
-    news = [
+def _unasked_news(log: DurableLog) -> list[Entry]:
+    """Children that have ended and nobody is known to wait for. Not every client lists what it waits for before it is
+    evicted, so the task is restored for them, once."""
+    return [
         entry
         for entry in log.by_child.values()
         if entry.is_on_path and entry.is_satisfied and not entry.is_awaited and not entry.has_woken
     ]
-    for entry in news:
+
+
+def _mark_woken(entries: Sequence[Entry]) -> None:
+    for entry in entries:
         entry.has_woken = True
-    return bool(news)
 
 
 def _forget_key(task: Task, entry: Entry) -> None:
