@@ -14,7 +14,7 @@ import msgspec
 from broadaxe.core.commands import ReportWaiting
 from broadaxe.core.decision import Decision, DurableEntryRow, EntryCompleted, EventRow, SignalFired, StartAttempt
 from broadaxe.core.lifecycle import TERMINAL, EntryKind, TaskStatus
-from broadaxe.core.waits import Condition, Progress
+from broadaxe.core.waits import Condition, ConditionState
 from tests.simulation.books import hold
 from tests.simulation.programs import Transcripts
 from tests.simulation.tables import Place, Tables
@@ -185,8 +185,8 @@ class DurableBooks:
 
     def _check_data(self, entry: DurableEntryRow) -> None:
         """An event that a wait took is one it waits for, and came since it began."""
-        for progress in _conditions(entry):
-            condition, data = progress.condition, progress.data
+        for state in _conditions(entry):
+            condition, data = state.condition, state.data
             if data is None or condition.is_sleep:
                 continue
             since_us = entry.created_at_us if condition.since_us is None else condition.since_us
@@ -300,5 +300,5 @@ def matches(condition: Condition, event: EventRow) -> bool:
             raise AssertionError(condition.expression)
 
 
-def _conditions(entry: DurableEntryRow) -> tuple[Progress, ...]:
-    return () if entry.wait is None else msgspec.json.decode(entry.wait, type=tuple[Progress, ...])
+def _conditions(entry: DurableEntryRow) -> tuple[ConditionState, ...]:
+    return () if entry.wait is None else msgspec.json.decode(entry.wait, type=tuple[ConditionState, ...])

@@ -15,10 +15,9 @@ import msgspec
 
 from broadaxe.core.backlog import demand
 from broadaxe.core.batching import BatchGroup
-from broadaxe.core.concurrency import Entry, Group
+from broadaxe.core.concurrency import Group, Ticket
 from broadaxe.core.decision import CronRow, ScheduleRow
-from broadaxe.core.durable_log import DurableLog
-from broadaxe.core.durable_log import Entry as LogEntry
+from broadaxe.core.durable_log import DurableLog, Entry
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.model import Run, Task
 from broadaxe.core.queues import Lane
@@ -227,7 +226,7 @@ def _log(log: DurableLog) -> object:
 
 def _owner(wait: Wait) -> tuple[str, ...]:
     owner = wait.owner
-    if isinstance(owner, LogEntry):
+    if isinstance(owner, Entry):
         return owner.log.task.id, str(owner.branch_id), str(owner.node_id)
     return owner.task.id, str(next(action for action, own in owner.waits.items() if own is wait))
 
@@ -236,13 +235,13 @@ def _counted(found: Iterable[object]) -> dict[object, int]:
     return dict(Counter(found))
 
 
-def _holder(entry: Entry) -> str:
-    holder = entry.holder
+def _holder(ticket: Ticket) -> str:
+    holder = ticket.holder
     assert isinstance(holder, Task | Run)
     return f"{type(holder).__name__} {holder.id}"
 
 
-def _waiting(group: Group) -> list[Entry]:
+def _waiting(group: Group) -> list[Ticket]:
     return group._waiting()
 
 

@@ -29,13 +29,13 @@ def settle(state: State, now_us: int) -> None:
 
 def _decide(state: State, group: concurrency.Group, now_us: int) -> None:
     verdict = group.decide()
-    for entry in verdict.losers:
-        if entry.holder is not None:
-            _cancel(state, entry.holder, group.strategy, now_us)
-    for entry in verdict.admitted:
-        if entry.holder is None:
+    for ticket in verdict.losers:
+        if ticket.holder is not None:
+            _cancel(state, ticket.holder, group.strategy, now_us)
+    for ticket in verdict.admitted:
+        if ticket.holder is None:
             continue
-        holder = concurrency.admit(entry)
+        holder = concurrency.admit(ticket)
         if isinstance(holder, Run):
             state.ledger.touch_run(holder)
             if concurrency.proceed_run(state, holder):

@@ -41,7 +41,7 @@ _DEAD_MIN: Final = 1024
 _CANCELLING: Final = (LimitStrategy.CANCEL_NEWEST, LimitStrategy.CANCEL_IN_PROGRESS)
 
 
-class Entry:
+class Ticket:
     """One holder in one group. `holder` is None once it has left."""
 
     __slots__ = ("arrival", "group", "holder", "is_filled", "priority", "was_under_way")
@@ -59,13 +59,13 @@ class Entry:
         """First in, by priority."""
         return -self.priority, self.arrival
 
-    def __lt__(self, other: Entry) -> bool:
+    def __lt__(self, other: Ticket) -> bool:
         return self.rank() < other.rank()
 
 
 class Verdict(NamedTuple):
-    admitted: list[Entry]
-    losers: list[Entry]
+    admitted: list[Ticket]
+    losers: list[Ticket]
 
 
 class Group:
@@ -77,19 +77,19 @@ class Group:
         self.max_runs = 0
         self.told_by: Arrival = (-1, "", 0)
         """Who said the present `max_runs` and `strategy`."""
-        self.filled: dict[Entry, None] = {}
-        self.resting: dict[Entry, None] = {}
-        self._queue: list[Entry] = []
+        self.filled: dict[Ticket, None] = {}
+        self.resting: dict[Ticket, None] = {}
+        self._queue: list[Ticket] = []
         self._dead = 0
 
-    def push(self, entry: Entry) -> None:
-        heapq.heappush(self._queue, entry)
+    def push(self, ticket: Ticket) -> None:
+        heapq.heappush(self._queue, ticket)
 
     def bury(self) -> None:
-        """A waiting entry has left."""
+        """A waiting ticket has left."""
         self._dead += 1
         if self._dead > _DEAD_MIN and self._dead * 2 > len(self._queue):
-            self._queue = [entry for entry in self._queue if entry.holder is not None]
+            self._queue = [ticket for ticket in self._queue if ticket.holder is not None]
             heapq.heapify(self._queue)
             self._dead = 0
 
@@ -97,22 +97,22 @@ class Group:
         return not self.filled and not self.resting and len(self._queue) == self._dead
 
     def decide(self) -> Verdict:
-        """Who gets a slot now, and who is cancelled. Admitted entries have left the queue and fill their slot."""
+        """Who gets a slot now, and who is cancelled. Admitted tickets have left the queue and fill their slot."""
         if self.strategy is LimitStrategy.CANCEL_IN_PROGRESS:
             return self._displace()
         if self.strategy is LimitStrategy.CANCEL_NEWEST:
             return self._refuse()
-        admitted: list[Entry] = []
-        while len(self.filled) < self.max_runs and (entry := self._pop()) is not None:
-            self._fill(entry)
-            admitted.append(entry)
+        admitted: list[Ticket] = []
+        while len(self.filled) < self.max_runs and (ticket := self._pop()) is not None:
+            self._fill(ticket)
+            admitted.append(ticket)
         match self.strategy:
             case LimitStrategy.GROUP_ROUND_ROBIN:
-                losers: list[Entry] = []
+                losers: list[Ticket] = []
             case LimitStrategy.CANCEL_QUEUED_EXCEPT_NEWEST:
-                losers = sorted(self._waiting(), key=lambda entry: entry.arrival)[:-1]
+                losers = sorted(self._waiting(), key=lambda ticket: ticket.arrival)[:-1]
             case _:
-                losers = sorted(self._waiting(), key=lambda entry: entry.arrival)[1:]
+                losers = sorted(self._waiting(), key=lambda ticket: ticket.arrival)[1:]
         return Verdict(admitted, losers)
 
     def _displace(self) -> Verdict:
@@ -120,41 +120,41 @@ class Group:
         waiting = self._waiting()
         if not waiting:
             return Verdict([], [])
-        newest_first = sorted([*self.filled, *self.resting, *waiting], key=lambda entry: entry.arrival, reverse=True)
-        everyone = sorted(newest_first, key=lambda entry: -entry.priority)
+        newest_first = sorted([*self.filled, *self.resting, *waiting], key=lambda ticket: ticket.arrival, reverse=True)
+        everyone = sorted(newest_first, key=lambda ticket: -ticket.priority)
         keep = set(everyone[: max(0, self.max_runs)])
-        losers = [entry for entry in everyone if entry not in keep]
-        return self._admit(sorted((entry for entry in waiting if entry in keep), key=Entry.rank), losers)
+        losers = [ticket for ticket in everyone if ticket not in keep]
+        return self._admit(sorted((ticket for ticket in waiting if ticket in keep), key=Ticket.rank), losers)
 
     def _refuse(self) -> Verdict:
         """What is under way is never displaced: who is tried again goes before every newcomer."""
-        waiting = sorted(self._waiting(), key=lambda entry: (not entry.was_under_way, entry.rank()))
+        waiting = sorted(self._waiting(), key=lambda ticket: (not ticket.was_under_way, ticket.rank()))
         room = max(0, self.max_runs - len(self.filled) - len(self.resting))
         return self._admit(waiting[:room], waiting[room:])
 
-    def _admit(self, admitted: list[Entry], losers: list[Entry]) -> Verdict:
+    def _admit(self, admitted: list[Ticket], losers: list[Ticket]) -> Verdict:
         """Of those who wait nobody is left but the losers among them."""
-        self._queue = [entry for entry in losers if not entry.is_filled and entry not in self.resting]
+        self._queue = [ticket for ticket in losers if not ticket.is_filled and ticket not in self.resting]
         heapq.heapify(self._queue)
         self._dead = 0
-        for entry in admitted:
-            self._fill(entry)
+        for ticket in admitted:
+            self._fill(ticket)
         return Verdict(admitted, losers)
 
-    def _fill(self, entry: Entry) -> None:
-        entry.is_filled = True
-        self.filled[entry] = None
+    def _fill(self, ticket: Ticket) -> None:
+        ticket.is_filled = True
+        self.filled[ticket] = None
 
-    def _pop(self) -> Entry | None:
+    def _pop(self) -> Ticket | None:
         while self._queue:
-            entry = heapq.heappop(self._queue)
-            if entry.holder is not None:
-                return entry
+            ticket = heapq.heappop(self._queue)
+            if ticket.holder is not None:
+                return ticket
             self._dead -= 1
         return None
 
-    def _waiting(self) -> list[Entry]:
-        return [entry for entry in self._queue if entry.holder is not None]
+    def _waiting(self) -> list[Ticket]:
+        return [ticket for ticket in self._queue if ticket.holder is not None]
 
 
 def enter(state: State, task: Task) -> bool:
@@ -166,7 +166,7 @@ def enter(state: State, task: Task) -> bool:
         if run.held_back is NOTHING_HELD_BACK:
             run.held_back = {}
         run.held_back[task.id] = task
-        if run.waiting_entry is None:
+        if run.waiting_ticket is None:
             _wait(state, run, run.version.definition.concurrency, run.keys.groups, "workflow")
         return False
     return proceed(state, task)
@@ -191,12 +191,12 @@ def proceed_run(state: State, run: Run) -> bool:
     return False
 
 
-def admit(entry: Entry) -> Holder:
+def admit(ticket: Ticket) -> Holder:
     """Counts the slot for its holder, who no longer waits in this group."""
-    holder = entry.holder
+    holder = ticket.holder
     assert holder is not None
-    holder.waiting_entry = None
-    holder.entries = (*holder.entries, entry)
+    holder.waiting_ticket = None
+    holder.tickets = (*holder.tickets, ticket)
     holder.held += 1
     return holder
 
@@ -217,11 +217,11 @@ def leave(state: State, holder: Holder) -> None:
                 _stop_resting(state, holder, place)
             holder.resting = None
     _stop_waiting(state, holder)
-    for entry in holder.entries:
-        entry.holder = None
-        entry.group.filled.pop(entry, None)
-        _touch(state, entry.group)
-    holder.entries = ()
+    for ticket in holder.tickets:
+        ticket.holder = None
+        ticket.group.filled.pop(ticket, None)
+        _touch(state, ticket.group)
+    holder.tickets = ()
     holder.held = 0
 
 
@@ -233,29 +233,29 @@ def rest(state: State, task: Task) -> None:
     rules, groups = run.version.rules_of(task.position), run.keys.tasks[task.position].groups
     for place in range(task.held, len(groups)):
         if rules[place].strategy in _CANCELLING:
-            group, entry = _entry(state, task, rules, groups, task.definition.name, place)
-            group.resting[entry] = None
+            group, ticket = _ticket(state, task, rules, groups, task.definition.name, place)
+            group.resting[ticket] = None
             if task.resting is None:
                 task.resting = {}
-            task.resting[place] = entry
+            task.resting[place] = ticket
 
 
 def _stop_resting(state: State, task: Task, place: int) -> bool:
     """True if it rested there."""
-    entry = None if task.resting is None else task.resting.pop(place, None)
-    if entry is None:
+    ticket = None if task.resting is None else task.resting.pop(place, None)
+    if ticket is None:
         return False
-    entry.holder = None
-    entry.group.resting.pop(entry, None)
-    _touch(state, entry.group)
+    ticket.holder = None
+    ticket.group.resting.pop(ticket, None)
+    _touch(state, ticket.group)
     return True
 
 
 def _stop_waiting(state: State, holder: Holder) -> None:
-    waiting = holder.waiting_entry
+    waiting = holder.waiting_ticket
     if waiting is None:
         return
-    holder.waiting_entry = None
+    holder.waiting_ticket = None
     waiting.holder = None
     if waiting.is_filled:
         # Its slot was just decided, and the same decision brought its holder to an end.
@@ -276,9 +276,9 @@ def restore(state: State, holder: Holder, held: int) -> None:
         rules, groups = version.rules_of(holder.position), keys.tasks[holder.position].groups
         scope = holder.definition.name
     for place in range(min(held, len(groups))):
-        group, entry = _entry(state, holder, rules, groups, scope, place)
-        group._fill(entry)
-        holder.entries = (*holder.entries, entry)
+        group, ticket = _ticket(state, holder, rules, groups, scope, place)
+        group._fill(ticket)
+        holder.tickets = (*holder.tickets, ticket)
         holder.held += 1
         _touch(state, group)
     if isinstance(holder, Task) and holder.is_tried_again:
@@ -289,28 +289,28 @@ def _wait(
     state: State, holder: Holder, rules: tuple[ConcurrencyRule, ...], groups: tuple[GroupKey, ...], scope: str
 ) -> None:
     place = holder.held
-    group, entry = _entry(state, holder, rules, groups, scope, place)
+    group, ticket = _ticket(state, holder, rules, groups, scope, place)
     if isinstance(holder, Task):
-        entry.was_under_way = _stop_resting(state, holder, place)
-    holder.waiting_entry = entry
-    group.push(entry)
+        ticket.was_under_way = _stop_resting(state, holder, place)
+    holder.waiting_ticket = ticket
+    group.push(ticket)
     _touch(state, group)
 
 
-def _entry(
+def _ticket(
     state: State,
     holder: Holder,
     rules: tuple[ConcurrencyRule, ...],
     groups: tuple[GroupKey, ...],
     scope: str,
     place: int,
-) -> tuple[Group, Entry]:
-    """The holder's group under the rule at `place`, and an entry for it there."""
+) -> tuple[Group, Ticket]:
+    """The holder's group under the rule at `place`, and its ticket there."""
     run = holder if isinstance(holder, Run) else holder.run
     position = -1 if isinstance(holder, Run) else holder.position
     arrival = run.row.created_at_us, run.id, position
     group = _group(state, run.version.id, scope, place, rules[place], groups[place], arrival)
-    return group, Entry(holder, group, run.row.priority, arrival)
+    return group, Ticket(holder, group, run.row.priority, arrival)
 
 
 def _group(

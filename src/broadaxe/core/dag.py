@@ -68,7 +68,7 @@ def settle_task(state: State, task: Task, now_us: int) -> None:
         if status is RunStatus.QUEUED:
             # All its tasks wait again (a retry): a run that was under way stays so (section 1.5, rule 1).
             status = run.status
-        if run.entries or run.waiting_entry is not None:
+        if run.tickets or run.waiting_ticket is not None:
             _let_go(state, run)
         if status in TERMINAL_RUN:
             _stop_asking(state, run, now_us)

@@ -19,7 +19,7 @@ from broadaxe.core.lifecycle import TERMINAL, RunStatus, TaskStatus
 
 if TYPE_CHECKING:
     from broadaxe.core.batching import Batch, Gathering
-    from broadaxe.core.concurrency import Entry
+    from broadaxe.core.concurrency import Ticket
     from broadaxe.core.conditions import Gate
     from broadaxe.core.crews import Room
     from broadaxe.core.debounce import Burst
@@ -206,8 +206,22 @@ class Run:
     """A run with its tasks by position; None for a task that does not exist yet."""
 
     __slots__ = (
-        "burst", "entries", "finished_at_us", "held", "held_back", "input_bytes", "is_touched", "keys", "labels", "row",
-        "started_at_us", "status", "tasks", "verdicts", "version", "waiting_entry",
+        "burst",
+        "finished_at_us",
+        "held",
+        "held_back",
+        "input_bytes",
+        "is_touched",
+        "keys",
+        "labels",
+        "row",
+        "started_at_us",
+        "status",
+        "tasks",
+        "tickets",
+        "verdicts",
+        "version",
+        "waiting_ticket",
     )  # fmt: skip
 
     def __init__(self, row: RunRow, version: Version) -> None:
@@ -226,8 +240,8 @@ class Run:
         """Desired worker labels given with the trigger; they replace those of every task."""
         self.held = 0
         """How many of the workflow's concurrency rules it holds a slot of, as a DAG run."""
-        self.entries: tuple[Entry, ...] = ()
-        self.waiting_entry: Entry | None = None
+        self.tickets: tuple[Ticket, ...] = ()
+        self.waiting_ticket: Ticket | None = None
         self.verdicts: set[tuple[int, int]] | None = None
         """Conditions on tasks that are true, as (position, number) of those who declare them."""
         self.held_back: dict[str, Task] = NOTHING_HELD_BACK
@@ -269,12 +283,46 @@ class Run:
 
 class Task:
     __slots__ = (
-        "app_retry_count", "assigned_at_us", "batch", "batch_id", "children", "confirm_by_us", "created_at_us",
-        "cut_off_at_us", "definition", "due_at_us", "entries", "error", "event_count", "fairness_key",
-        "finished_at_us", "gate", "gathering", "held", "id", "internal_retry_count", "is_new", "is_touched", "log",
-        "output", "position", "queue_priority", "queued_at_us", "resting", "retry_count", "run", "slot_released",
-        "started_at_us", "status", "waiting", "waiting_entry", "was_limited", "was_requeued", "worker",
-        "worker_behind_us", "worker_id",
+        "app_retry_count",
+        "assigned_at_us",
+        "batch",
+        "batch_id",
+        "children",
+        "confirm_by_us",
+        "created_at_us",
+        "cut_off_at_us",
+        "definition",
+        "due_at_us",
+        "error",
+        "event_count",
+        "fairness_key",
+        "finished_at_us",
+        "gate",
+        "gathering",
+        "held",
+        "id",
+        "internal_retry_count",
+        "is_new",
+        "is_touched",
+        "log",
+        "output",
+        "position",
+        "queue_priority",
+        "queued_at_us",
+        "resting",
+        "retry_count",
+        "run",
+        "slot_released",
+        "started_at_us",
+        "status",
+        "tickets",
+        "waiting",
+        "waiting_ticket",
+        "was_limited",
+        "was_requeued",
+        "worker",
+        "worker_behind_us",
+        "worker_id",
     )  # fmt: skip
 
     def __init__(self, task_id: str, run: Run, position: int, status: TaskStatus, created_at_us: int) -> None:
@@ -322,9 +370,9 @@ class Task:
         share of the unit was given back."""
         self.held = 0
         """How many of its concurrency rules it holds a slot of."""
-        self.entries: tuple[Entry, ...] = ()
-        self.waiting_entry: Entry | None = None
-        self.resting: dict[int, Entry] | None = None
+        self.tickets: tuple[Ticket, ...] = ()
+        self.waiting_ticket: Ticket | None = None
+        self.resting: dict[int, Ticket] | None = None
         """Its rules, by place, whose slots it has yet to acquire for its next attempt (`concurrency.rest`)."""
         self.log: DurableLog | None = None
         """Of a durable task, from its first assignment."""

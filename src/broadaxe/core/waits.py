@@ -65,7 +65,7 @@ class Condition(msgspec.Struct, frozen=True, array_like=True):
         return Interest(self.event_key, self.scope, self.expression)
 
 
-class Progress(msgspec.Struct, frozen=True, array_like=True):
+class ConditionState(msgspec.Struct, frozen=True, array_like=True):
     """A condition and how far it is, as it is kept in a row. `data` is the JSON text it brought."""
 
     condition: Condition
@@ -103,16 +103,16 @@ class Wait:
     @classmethod
     def restored(cls, owner: Entry | Gate, kept: str) -> Wait:
         """A wait as its row keeps it."""
-        progress = msgspec.json.decode(kept, type=tuple[Progress, ...])
-        wait = cls(owner, [part.condition for part in progress], 0)
-        wait.due = [part.due_at_us for part in progress]
-        wait.data = [part.data for part in progress]
+        states = msgspec.json.decode(kept, type=tuple[ConditionState, ...])
+        wait = cls(owner, [part.condition for part in states], 0)
+        wait.due = [part.due_at_us for part in states]
+        wait.data = [part.data for part in states]
         return wait
 
     def kept(self) -> str:
         """The text its row keeps; `restored` reads it."""
         parts = zip(self.conditions, self.due, self.data, strict=True)
-        return encoded([Progress(*part) for part in parts])
+        return encoded([ConditionState(*part) for part in parts])
 
     def is_over(self) -> bool:
         """Whether every group has a condition that came true."""
@@ -150,8 +150,8 @@ class Wait:
 
 def open_events(kept: str) -> list[Interest]:
     """The events a wait still needs, from the text its row keeps."""
-    progress = msgspec.json.decode(kept, type=tuple[Progress, ...])
-    return [p.condition.interest for p in progress if p.data is None and not p.condition.is_sleep]
+    states = msgspec.json.decode(kept, type=tuple[ConditionState, ...])
+    return [p.condition.interest for p in states if p.data is None and not p.condition.is_sleep]
 
 
 def check(conditions: Sequence[Condition], *, field: str) -> None:

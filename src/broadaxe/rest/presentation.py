@@ -31,7 +31,7 @@ from broadaxe.storage.catalogue import VersionRecord, WorkerRecord, WorkflowReco
 from broadaxe.storage.durable_reads import DurableEntryRecord
 from broadaxe.storage.event_reads import EventRecord, ExpressionFailureRecord, FilterRecord
 from broadaxe.storage.log_reads import LogRecord
-from broadaxe.storage.reads import HistoryEntry, RunRecord, TaskRecord
+from broadaxe.storage.reads import RunRecord, TaskEventRecord, TaskRecord
 from broadaxe.storage.webhooks import WebhookRecord
 
 Definitions = Mapping[str, WorkflowDefinition]
@@ -183,7 +183,7 @@ def _wait_data(entry: DurableEntryRecord) -> list[wire.DurableWaitItem] | None:
 
 
 def run_details(
-    run: RunRecord, entries: Sequence[HistoryEntry], definition: WorkflowDefinition | None
+    run: RunRecord, entries: Sequence[TaskEventRecord], definition: WorkflowDefinition | None
 ) -> wire.WorkflowRunDetails:
     definitions = {} if definition is None else {run.version_id: definition}
     return wire.WorkflowRunDetails(
@@ -227,12 +227,12 @@ def run_error(run: RunRecord) -> str | None:
     return None
 
 
-def task_events(entries: Sequence[HistoryEntry]) -> list[wire.TaskEvent]:
+def task_events(entries: Sequence[TaskEventRecord]) -> list[wire.TaskEvent]:
     """Entries of several tasks, oldest first, numbered from 1."""
     return [_task_event(number, entry) for number, entry in enumerate(entries, 1)]
 
 
-def events_of_task(entries: Sequence[HistoryEntry]) -> list[wire.TaskEvent]:
+def events_of_task(entries: Sequence[TaskEventRecord]) -> list[wire.TaskEvent]:
     """Entries of one task in any order, under their own numbers."""
     return [_task_event(entry.seq, entry) for entry in entries]
 
@@ -608,7 +608,7 @@ def _config(definition: WorkflowDefinition | None) -> wire.JsonObject:
     return {} if definition is None else cast(wire.JsonObject, msgspec.to_builtins(definition))
 
 
-def _task_event(number: int, entry: HistoryEntry) -> wire.TaskEvent:
+def _task_event(number: int, entry: TaskEventRecord) -> wire.TaskEvent:
     return wire.TaskEvent(
         id=number,
         task_id=entry.task_id,

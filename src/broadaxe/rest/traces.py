@@ -20,7 +20,7 @@ from broadaxe.core import tracing
 from broadaxe.core.lifecycle import TaskEventType
 from broadaxe.rest import wire
 from broadaxe.storage.ids import id_time, is_id
-from broadaxe.storage.reads import HistoryEntry, RunRecord, SpanRecord, TaskRecord
+from broadaxe.storage.reads import RunRecord, SpanRecord, TaskEventRecord, TaskRecord
 
 __all__ = ["engine_spans", "sent_span"]
 
@@ -51,11 +51,11 @@ class _Attempt(msgspec.Struct):
     queued_at: datetime | None = None
     sent_at: datetime | None = None
     started_at: datetime | None = None
-    end: HistoryEntry | None = None
+    end: TaskEventRecord | None = None
     worker_id: str | None = None
 
 
-def engine_spans(run: RunRecord, entries: Iterable[HistoryEntry]) -> list[wire.Span]:
+def engine_spans(run: RunRecord, entries: Iterable[TaskEventRecord]) -> list[wire.Span]:
     """Spans of the run and of its tasks' attempts; `entries` is the history of its tasks, oldest first."""
     trace = tracing.trace_of(run.id, run.additional_metadata)
     about_run = {
@@ -120,7 +120,7 @@ def _event_span(run: RunRecord, trace: tracing.Trace) -> list[wire.Span]:
     return [_span(trace, span_id, trace.parent_span_id, name, id_time(event_id), None, attributes)]
 
 
-def _attempts(entries: Iterable[HistoryEntry]) -> dict[str, dict[int, _Attempt]]:
+def _attempts(entries: Iterable[TaskEventRecord]) -> dict[str, dict[int, _Attempt]]:
     """What happened in each attempt of each task."""
     found: dict[str, dict[int, _Attempt]] = defaultdict(lambda: defaultdict(_Attempt))
     for entry in entries:
@@ -184,7 +184,7 @@ def _span(
     end: datetime | None,
     attributes: dict[str, str],
     retry_count: int = 0,
-    outcome: HistoryEntry | None = None,
+    outcome: TaskEventRecord | None = None,
 ) -> wire.Span:
     ended_badly = outcome is not None and outcome.type is not TaskEventType.FINISHED
     return wire.Span(

@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from broadaxe.core.lifecycle import EntryKind
-from broadaxe.core.waits import Condition, Progress
+from broadaxe.core.waits import Condition, ConditionState
 from broadaxe.storage.pages import ByNode, Page, page_of_rows
 from broadaxe.storage.statements import statement
 
@@ -66,4 +66,4 @@ class DurableReads:
 def _conditions(wait: str | None) -> tuple[Condition, ...]:
     if wait is None:
         return ()
-    return tuple(part.condition for part in msgspec.json.decode(wait, type=tuple[Progress, ...]))
+    return tuple(part.condition for part in msgspec.json.decode(wait, type=tuple[ConditionState, ...]))

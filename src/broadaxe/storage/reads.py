@@ -30,7 +30,6 @@ __all__ = [
     "LIVE_RUN",
     "POOL_SETTINGS",
     "FinishedBucket",
-    "HistoryEntry",
     "LiveGroupCount",
     "LiveTaskCount",
     "MetadataQueueSize",
@@ -42,6 +41,7 @@ __all__ = [
     "RunRecord",
     "RunResult",
     "SpanRecord",
+    "TaskEventRecord",
     "TaskRecord",
     "TaskResultRow",
 ]
@@ -135,7 +135,7 @@ class RateLimitRecord(msgspec.Struct, frozen=True, gc=False):
     paused_until: datetime | None
 
 
-class HistoryEntry(msgspec.Struct, frozen=True, gc=False):
+class TaskEventRecord(msgspec.Struct, frozen=True, gc=False):
     task_id: str
     task_display_name: str
     seq: int
@@ -345,7 +345,7 @@ class Reads:
 
     async def task_events(
         self, tenant_id: str, task_id: str, *, limit: int, offset: int = 0, after: BySeq | None = None
-    ) -> Page[HistoryEntry, BySeq]:
+    ) -> Page[TaskEventRecord, BySeq]:
         """What happened to a task, newest first."""
         rows = await self._pool.fetch(
             statement("reads/task_events"),
@@ -358,13 +358,13 @@ class Reads:
         )
         return page_of_rows(rows, [_entry(row) for row in rows], limit, lambda row: BySeq(row["seq"]))
 
-    async def run_events(self, tenant_id: str, task_ids: Sequence[str]) -> list[HistoryEntry]:
+    async def run_events(self, tenant_id: str, task_ids: Sequence[str]) -> list[TaskEventRecord]:
         """What happened to these tasks, oldest first; at most the newest `EVENTS_PER_RUN_MAX` entries."""
         return (await self.run_events_page(tenant_id, task_ids, limit=EVENTS_PER_RUN_MAX)).rows
 
     async def run_events_page(
         self, tenant_id: str, task_ids: Sequence[str], *, limit: int, after: ByTaskEvent | None = None
-    ) -> Page[HistoryEntry, ByTaskEvent]:
+    ) -> Page[TaskEventRecord, ByTaskEvent]:
         """The newest `limit` entries of these tasks, oldest first; the page behind it has what happened before."""
         place = (None, None, None) if after is None else (after.at, after.task_id, after.seq)
         rows = await self._pool.fetch(statement("reads/run_events"), tenant_id, task_ids, limit, *place)
@@ -545,7 +545,7 @@ _ATTEMPT_STATUS: Final[dict[TaskEventType, tuple[int, TaskStatus]]] = {
 }
 
 
-def attempt_from_history(latest: TaskRecord, retry_count: int, entries: Sequence[HistoryEntry]) -> TaskRecord:
+def attempt_from_history(latest: TaskRecord, retry_count: int, entries: Sequence[TaskEventRecord]) -> TaskRecord:
     """The record that the entries of one attempt, oldest first, add up to."""
     rank, status = 0, TaskStatus.QUEUED
     worker_id = output = error = None
@@ -707,8 +707,8 @@ def _task(row: asyncpg.Record) -> TaskRecord:
     )
 
 
-def _entry(row: asyncpg.Record) -> HistoryEntry:
-    return HistoryEntry(
+def _entry(row: asyncpg.Record) -> TaskEventRecord:
+    return TaskEventRecord(
         task_id=str(row["task_id"]),
         task_display_name=row["display_name"],
         seq=row["seq"],
