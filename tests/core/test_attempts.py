@@ -139,7 +139,7 @@ def test_stale_reports_change_nothing() -> None:
 def test_the_first_of_two_outcomes_wins() -> None:
     world = World()
     run_id = one(world)
-    first, second = world.batch(
+    first, second = world.round(
         ReportAttempt(run_id, 0, Outcome.COMPLETED, '{"x":1}'), ReportAttempt(run_id, 0, Outcome.FAILED, "late")
     )
     assert (first.is_current, second.is_current) == (True, False)  # type: ignore[union-attr]
@@ -580,7 +580,7 @@ def reported(started_us: int, ended_us: int, *, is_loaded: bool = False, outcome
         world.restart()
         world.do(ended)
     else:
-        world.batch(started, ended)
+        world.round(started, ended)
     return world
 
 

@@ -503,7 +503,7 @@ def test_ended_and_replayed_in_one_batch_writes_its_conditions_once() -> None:
         flow.world.complete(flow.world.task(flow.run, name))
     flow.world.do(ReplayTasks((flow.run,)))
     flow.end_a()
-    flow.world.batch(CancelTasks((flow.run,)), ReplayTasks((flow.world.task(flow.run, "b"),)))
+    flow.world.round(CancelTasks((flow.run,)), ReplayTasks((flow.world.task(flow.run, "b"),)))
     (gate,) = flow.world.decisions[-1].writes.gates
     assert (gate.is_open, gate.fired) == (True, None)
     assert flow.b is W

@@ -623,7 +623,7 @@ def test_the_end_of_a_child_replayed_in_the_same_batch_is_not_told() -> None:
     child = ack.children[0][2]
     program.world.complete(child, '{"first": true}')
     listed = ReportWaiting(program.stream, (EntryRef(program.id, program.invocation, 1, 1),), ())
-    program.world.batch(listed, ReplayTasks((child,)))
+    program.world.round(listed, ReplayTasks((child,)))
     assert program.world.answers() == []
     program.world.complete(child, '{"second": true}')
     (told,) = program.world.answers()
@@ -829,7 +829,7 @@ def test_what_came_before_the_eviction_was_known_restores_at_once() -> None:
     program.stream = STREAM
     program.wait(event("go"))
     world = program.world
-    world.batch(
+    world.round(
         PushEvents((EventRequest(key="go", payload="{}"),)),
         EvictInvocation(stream=STREAM, task_id=program.id, invocation_count=1),
     )
@@ -1138,6 +1138,6 @@ def test_looking_back_prefers_the_newest_event_of_the_same_batch() -> None:
         stream=STREAM, task_id=program.id, invocation_count=1, conditions=(event("go", scope="a", since_us=0),)
     )
     pushes = [PushEvents((EventRequest(key="go", payload=f'{{"n": {n}}}', scope="a"),)) for n in (1, 2)]
-    program.world.batch(*pushes, wait)
+    program.world.round(*pushes, wait)
     (told,) = [a for a in program.world.answers() if isinstance(a, EntryCompleted)]
     assert data_of(told) == {"CREATE": {"go": [{"n": 2}]}}

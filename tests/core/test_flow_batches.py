@@ -245,7 +245,7 @@ def test_a_batch_that_was_too_large_is_sent_again_in_parts() -> None:
     world.worker("a")
     items = [run(world) for _ in range(3)]
     # What they get of their parents was not known.
-    world.batch(*(RefuseDelivery(item, 0, 2_500_000, 4_194_304) for item in items))
+    world.round(*(RefuseDelivery(item, 0, 2_500_000, 4_194_304) for item in items))
     world.advance(1)
     assert [sent for _, _, sent in batches(world)][1:] == [[item] for item in items]
     assert {world.status(item) for item in items} == {RUNNING}

@@ -44,7 +44,7 @@ def run(world: World, key: str, priority: int | None = None, name: str = "flow")
 def burst(world: World, *keys: str) -> list[str]:
     """All at once, in one batch."""
     requests = tuple(RunRequest(workflow_name="flow", input=msgspec.json.encode({"k": k}).decode()) for k in keys)
-    (run_ids,) = world.batch(TriggerRuns(requests))
+    (run_ids,) = world.round(TriggerRuns(requests))
     return list(run_ids)  # type: ignore[arg-type]
 
 
@@ -223,7 +223,7 @@ def test_a_retry_at_once_goes_before_a_more_urgent_newcomer_that_would_be_refuse
     world.worker("a")
     older = run(world, "A")
     request = RunRequest(workflow_name="flow", input='{"k": "A"}', priority=3)
-    replies = world.batch(ReportAttempt(older, 0, Outcome.FAILED, "it broke"), TriggerRuns((request,)))
+    replies = world.round(ReportAttempt(older, 0, Outcome.FAILED, "it broke"), TriggerRuns((request,)))
     (newer,) = replies[1]  # type: ignore[misc]
     assert isinstance(newer, str)
     assert statuses(world, older, newer) == [RUNNING, CANCELLED]

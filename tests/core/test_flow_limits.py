@@ -231,7 +231,7 @@ def test_a_deleted_limit_lets_nobody_through_until_it_is_put_again() -> None:
 def test_deleting_and_putting_in_one_batch_keeps_the_row() -> None:
     world = World()
     limit(world, 1)
-    world.batch(DeleteRateLimit("k"), PutRateLimit("k", 7, US_PER_S))
+    world.round(DeleteRateLimit("k"), PutRateLimit("k", 7, US_PER_S))
     writes = world.decisions[-1].writes
     assert ([row.limit for row in writes.rate_limits], writes.deleted_rate_limits) == ([7], [])
 

@@ -174,7 +174,7 @@ def test_a_key_that_is_freed_and_claimed_in_one_batch_is_held() -> None:
     world = world_with(rule(60, STATUS))
     world.worker("a")
     first = world.trigger(run_input=given())
-    replies = world.batch(ReportAttempt(first, 0, Outcome.COMPLETED, "{}"), requests("A"))
+    replies = world.round(ReportAttempt(first, 0, Outcome.COMPLETED, "{}"), requests("A"))
     ((second,),) = replies[1:]  # type: ignore[misc]
     assert [existing for existing, _ in collision_of(world).collisions] == [second]
     assert [claim.run_id for claim in world.claims.values()] == [second]

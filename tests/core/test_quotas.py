@@ -172,11 +172,11 @@ def test_children_that_exist_already_count_nothing() -> None:
 def test_one_row_per_batch_tells_what_was_used() -> None:
     world = limited(TASK_RUN=100, EVENT=100)
     world.put(task("a"), event_triggers=("key",))
-    world.batch(requests(3), requests(4), events(2))
+    world.round(requests(3), requests(4), events(2))
     (run_row, event_row) = sorted(world.decisions[-1].writes.quota_usage, key=lambda row: row.resource, reverse=True)
     assert (run_row.resource, run_row.value, run_row.since_us) == ("TASK_RUN", 9, world.now_us)
     assert (event_row.resource, event_row.value) == ("EVENT", 2)
-    world.batch(requests(1))
+    world.round(requests(1))
     (row,) = world.decisions[-1].writes.quota_usage
     assert (row.resource, row.value) == ("TASK_RUN", 10)
 

@@ -189,7 +189,7 @@ def test_an_output_replayed_in_its_own_batch_is_not_lost() -> None:
     world.put(task("a"))
     world.worker("a")
     run_id = world.trigger()
-    world.batch(ReportAttempt(run_id, 0, Outcome.COMPLETED, '{"kept":1}'), ReplayTasks((run_id,)))
+    world.round(ReportAttempt(run_id, 0, Outcome.COMPLETED, '{"kept":1}'), ReplayTasks((run_id,)))
     writes = world.decisions[-1].writes
     assert writes.archived_outputs == []
     assert [(kept.retry_count, kept.output) for kept in writes.replaced_outputs] == [(0, '{"kept":1}')]

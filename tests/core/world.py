@@ -135,9 +135,9 @@ class World:
 
     def do(self, command: Command) -> Reply:
         """A round of one command. Raises what it is refused with."""
-        return self.batch(command)[0]
+        return self.round(command)[0]
 
-    def batch(self, *commands: Command) -> list[Reply]:
+    def round(self, *commands: Command) -> list[Reply]:
         """A round of these commands, none of which may be refused; what they name and memory has forgotten is read back
         first."""
         replies: list[Reply] = []
@@ -174,7 +174,7 @@ class World:
             self.now_us = stop_us
             if stop_us == next_beat_us:
                 next_beat_us += BEAT_US
-                self.batch(*(Heartbeat(worker_id) for worker_id in self.beating))
+                self.round(*(Heartbeat(worker_id) for worker_id in self.beating))
             else:
                 self.decide()
             due_us = self.tenant.next_due_us()

@@ -160,7 +160,7 @@ class Almanac:
     def _check_schedules(
         self, marks: set[str], deleted: set[str], hurried: set[str], now_us: int, *, is_at_rest: bool
     ) -> None:
-        """`marks` fired in this batch; `deleted` and `hurried` are ids it asked to delete, or to fire by now."""
+        """`marks` fired in this round; `deleted` and `hurried` are ids it asked to delete, or to fire by now."""
         before, self.planned = self.planned, dict(self.tables.schedules)
         made_and_gone = marks - {_mark(row) for row in before.values()}
         hold(not made_and_gone & self.fired, "a schedule fired twice", made_and_gone)

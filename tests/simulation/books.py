@@ -184,7 +184,7 @@ class Books:
         is_at_rest: bool,
         rang: bool,
     ) -> None:
-        """`replayed` are runs that a replay of this batch was accepted for; `limits_told` keys put, paused or deleted;
+        """`replayed` are runs that a replay of this round was accepted for; `limits_told` keys put, paused or deleted;
         `is_at_rest` says that nothing of the backlog is being read back, `rang` that deadlines were due, so that units
         became free between one assignment and the next."""
         self.sequence += 1

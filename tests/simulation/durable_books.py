@@ -50,7 +50,7 @@ class DurableBooks:
         self.listed |= {(r.task_id, r.invocation_count, (r.branch_id, r.node_id)) for r in report.entries}
 
     def observe(self, decision: Decision, *, replayed: set[str], is_at_rest: bool) -> None:
-        """`replayed` are runs that a replay of this batch was accepted for."""
+        """`replayed` are runs that a replay of this round was accepted for."""
         writes = decision.writes
         reopened = {
             (task_id, entry.child_run_id)
@@ -250,7 +250,7 @@ class DurableBooks:
         ref = effect.ref
         place = ref.branch_id, ref.node_id
         entry = self.tables.entries[ref.task_id][place]
-        # One that was decided before its child was replayed in the same batch is nothing any more.
+        # One that was decided before its child was replayed in the same round is nothing any more.
         is_taken_back = (ref.task_id, entry.child_run_id) in reopened
         hold(entry.satisfied_at_us is not None or is_taken_back, "a result of nothing", effect)
         if entry.kind is EntryKind.RUN:

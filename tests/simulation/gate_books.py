@@ -1,6 +1,6 @@
 """Books of a DAG's progress: what each task must be, from what its parents came to, its conditions and the time.
 
-Kept from committed rows, the commands of a batch and what each of them added to the history; section 6.8 is computed
+Kept from committed rows, the commands of a round and what each of them added to the history; section 6.8 is computed
 here once more, with expressions in Python, and the core is never asked. `observe` is called after every commit, when
 `tables` has it already. Not in these books: on-failure tasks, and what becomes of a task once it has been let through.
 """
@@ -39,7 +39,7 @@ ENDS: Final = {
     TaskEventType.SCHEDULING_TIMED_OUT: TaskStatus.CANCELLED,
 }
 NEVER: Final = 1 << 62
-#: How many entries of the history and how many events a batch had after each of its commands.
+#: How many entries of the history and how many events a round had after each of its commands.
 Marks = Sequence[tuple[int, int]]
 #: A task by its run and its name.
 Place = tuple[str, str]

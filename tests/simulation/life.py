@@ -1,6 +1,6 @@
 """One simulated life: a tenant, its store, its workers and its users, all moved by one seed.
 
-Every step decides a small batch of random commands at a random instant and commits it, unless the engine crashes
+Every step decides a round of a few random commands at a random instant and commits it, unless the engine crashes
 before the commit, after it, or half-way through telling the world; then memory is dropped and loaded again. After
 every commit the books are checked. At the end the world is healed and everything acknowledged must come to its end.
 """
@@ -258,7 +258,7 @@ class Life:
     # Deciding and committing ---------------------------------------------------------------------------------------
 
     def act(self, commands: list[Command], crash: Crash = Crash.NOWHERE) -> list[Reply | BroadaxeError]:
-        """One batch, as the actor makes it; afterwards whatever is due at the same instant."""
+        """One round, as the actor makes it; afterwards whatever is due at the same instant."""
         self.steps += 1
         self.commands += len(commands)
         self.trace.append(f"step {self.steps} +{self.now_us - START_US}us {crash.name} {commands}")

@@ -38,12 +38,12 @@ class TriggerBooks:
         self.let_go: set[str] = set()
         """Runs that have ended at some time, and with that let go of a key they held by STATUS."""
         self.let_go_before: set[str] = set()
-        """Those of them that had ended before the present batch."""
+        """Those of them that had ended before the present round."""
         self.before: dict[str, set[str]] = {}
-        """Key -> runs that held it when the present batch began, or have claimed it in it."""
+        """Key -> runs that held it when the present round began, or have claimed it in it."""
 
     def observe(self, writes: Writes, now_us: int, replayed: set[str]) -> None:
-        """`replayed` are runs that a replay of this batch was accepted for: they may have ended just before it."""
+        """`replayed` are runs that a replay of this round was accepted for: they may have ended just before it."""
         ended = {run.id for run in writes.runs if run.status in TERMINAL_RUN}
         ended |= {new.row.id for new in writes.new_runs if new.state.status in TERMINAL_RUN}
         self.let_go_before = {
@@ -61,7 +61,7 @@ class TriggerBooks:
                 self._check_event(event)
 
     def check_collision(self, collision: IdempotencyCollision, now_us: int) -> None:
-        """A refusal names a run that holds its key, or has let go of it in this very batch."""
+        """A refusal names a run that holds its key, or has let go of it in this very round."""
         self.hold(bool(collision.collisions), "a collision without a collision")
         for existing, colliding in collision.collisions:
             self.hold(colliding not in self.tables.runs, "a run was made and refused", colliding)

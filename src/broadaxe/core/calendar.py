@@ -105,7 +105,7 @@ class Calendar:
         self.schedules: dict[str, Schedule] = {}
         self.schedule_input_bytes = 0
         self.beyond: dict[str, Schedule] = {}
-        """Those of `schedules` that lie behind the horizon: made, moved or named in this batch, forgotten after it."""
+        """Those of `schedules` that lie behind the horizon: made, moved or named in this round, forgotten after it."""
         self.horizon: ScheduleKey | None = None
         self.is_changed = False
         """Whether schedules came or went since it was last looked at what shall stay in memory."""

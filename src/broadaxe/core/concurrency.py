@@ -2,7 +2,7 @@
 
 A *holder* is a task, or a DAG run under workflow-level rules. It acquires the slots of its rules strictly one after
 another and keeps what it has while it waits for the next; when its attempt ends (a run: when its last counted task
-does) it lets go of all. A group is decided once per batch, when everything that entered or left in the batch is known,
+does) it lets go of all. A group is decided once per round, when everything that entered or left in the round is known,
 so a burst is judged as a whole.
 
 A group ranks by the priority and the age of the *run*, never by when an attempt was queued: that a task is tried again

@@ -98,7 +98,7 @@ def weigh(run: Run, position: int) -> Decided | dict[ConditionAction, list[Condi
 
 def close_in(state: State, task: Task, left: dict[ConditionAction, list[ConditionRule]], now_us: int) -> None:
     """Puts the task behind a gate."""
-    # One gate for a task, however often it is replayed: its row is written once per batch.
+    # One gate for a task, however often it is replayed: its row is written once per round.
     gate = task.gate = task.gate or Gate(task)
     gate.waits, gate.is_open = {}, True
     for action, rules in left.items():

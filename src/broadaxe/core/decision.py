@@ -1,7 +1,7 @@
 """What a tenant decided: rows to write, effects to release once they are committed.
 
-Rows describe the state a row shall have after the commit, one row per changed object and batch, whatever happened to
-it inside the batch. `storage/journal.py` writes them, `storage/loader.py` reads them back as the same types, so a
+Rows describe the state a row shall have after the commit, one row per changed object and round, whatever happened to
+it inside the round. `storage/journal.py` writes them, `storage/loader.py` reads them back as the same types, so a
 tenant loaded from its rows equals the one that wrote them. Effects are released by `engine/` after the commit only.
 Instants (`*_at_us`) are microseconds since the Unix epoch.
 """
@@ -283,7 +283,7 @@ class RunKeysRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReplacedOutput(msgspec.Struct, frozen=True, gc=False):
-    """An output that a replay cleared in the batch that brought it: it only ever lives in the history."""
+    """An output that a replay cleared in the round that brought it: it only ever lives in the history."""
 
     task_id: str
     retry_count: int
@@ -342,7 +342,7 @@ class GateRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class Writes(msgspec.Struct):
-    """One batch for the journal: a list per kind of row. `archived_outputs` are ids of tasks whose stored output moves
+    """One round for the journal: a list per kind of row. `archived_outputs` are ids of tasks whose stored output moves
     to their history before the row is cleared (a replay); `cleared_workflows` are ids of workflows that lose all their
     schedules; `taken` are ids of outbox rows that were dealt with, the `refused` ones among them. `finished_children`
     are (durable task, run) whose outcome is copied into the log, `reopened_children` those whose outcome is no longer

@@ -1,7 +1,7 @@
 """Evicted tasks that sleep outside memory.
 
 A durable task that was evicted is only waiting. Its rows hold all there is, so the tenant forgets the objects with the
-batch that evicted it and keeps of each its id, the instant of its earliest sleep and the events it waits for. When
+round that evicted it and keeps of each its id, the instant of its earliest sleep and the events it waits for. When
 one of these comes, when a child of it ends, or when a command names it, the task is read back
 (`Tenant.wanted`, `Tenant.missing`) and goes on as if it had never left. An event is noted with the rows of those it is
 for, in the commit that stores it, and shown to each when it is read back.
@@ -47,7 +47,7 @@ class Dormant:
 
 
 def fall_asleep(state: State) -> None:
-    """Forgets the tasks evicted in this batch and those read back in vain. Call after rows were handed over for the
+    """Forgets the tasks evicted in this round and those read back in vain. Call after rows were handed over for the
     commit."""
     for task in state.evicted:
         if _may_leave(state, task):

@@ -488,7 +488,7 @@ def adopt_crons(state: State, rows: Iterable[CronRow], now_us: int) -> None:
 
 
 def adopt_schedules(state: State, rows: Iterable[ScheduleRow]) -> None:
-    """Those a command names; they leave memory again after the batch."""
+    """Those a command names; they leave memory again after the round."""
     for row in rows:
         if row.id not in state.calendar.schedules:
             _keep(state, Schedule(row))

@@ -5,13 +5,13 @@ whatever its workflow and however it was triggered. A claim of a TTL rule stands
 rule until its run has ended, its time being the longest it may stand. A replayed run does not claim again.
 
 Owns what a key may be, claiming, releasing and expiry. Refuses to know triggers: `triggers.py` asks `claim` in the
-decision that makes the run, so claim and run are one commit, and two equal keys in one batch cannot both win.
+decision that makes the run, so claim and run are one commit, and two equal keys in one round cannot both win.
 
 Invariants: a claim past its time counts for nothing, whether or not it has been swept; a run releases only its own
 claim; one alarm of the tenant's heap stands for all claims.
 
 Cost: claiming and releasing are O(1); expiry is O(1) per claim, in sweeps of at most `SWEPT_AT_ONCE_MAX`, each of which
-is one batch of the journal. What a claim takes in memory is in `claims.py`.
+is one round of the journal. What a claim takes in memory is in `claims.py`.
 
 Source: semantics 5.9.
 """

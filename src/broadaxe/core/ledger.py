@@ -1,7 +1,7 @@
-"""Collects what a batch decides: which objects changed, what history says, which effects follow.
+"""Collects what a round decides: which objects changed, what history says, which effects follow.
 
 An object is noted once however often it changes; `drain` takes its final state. That makes one row per object and
-batch, which is what lets the journal write with one statement per kind of row.
+round, which is what lets the journal write with one statement per kind of row.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from broadaxe.core.quotas import Window
     from broadaxe.core.ratelimits import Limit
 
-#: Failed expressions that one batch records.
+#: Failed expressions that one round records.
 FAILURES_MAX: Final = 100
 
 
@@ -181,12 +181,12 @@ class Ledger:
         self._claims[digest] = packed
 
     def add_failure(self, row: ExpressionFailureRow) -> None:
-        """One batch keeps the first `FAILURES_MAX`: an expression that fails tends to fail every time."""
+        """One round keeps the first `FAILURES_MAX`: an expression that fails tends to fail every time."""
         if len(self._failures) < FAILURES_MAX:
             self._failures.append(row)
 
     def take(self, outbox_id: str) -> bool:
-        """The row of the outbox goes with this batch; False if it does already."""
+        """The row of the outbox goes with this round; False if it does already."""
         if outbox_id in self._taken:
             return False
         self._taken[outbox_id] = None
@@ -275,7 +275,7 @@ class Ledger:
         self._effects.append(effect)
 
     def withdraw(self, ref: EntryRef) -> None:
-        """The entry has no result any more: what was to be sent of it in this batch has nothing to say."""
+        """The entry has no result any more: what was to be sent of it in this round has nothing to say."""
         self._effects = [e for e in self._effects if not (isinstance(e, EntryCompleted) and e.ref == ref)]
 
     def drain(self, replies: tuple[Reply | BroadaxeError, ...]) -> Decision:

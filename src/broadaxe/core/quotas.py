@@ -20,7 +20,7 @@ the window ends, if it fits into a whole one: a schedule stays a schedule, and a
 What is larger than the whole limit is put aside like every request that cannot be done. The tick of a cron is not made
 up later, like those while nobody was there; it is recorded, once per cron and window.
 
-Owns these rules and the counters, which the journal writes once per batch. Refuses to know where limits come from: they
+Owns these rules and the counters, which the journal writes once per round. Refuses to know where limits come from: they
 are handed over at the load and by `SetQuotas`. Invariant: unless a limit was lowered, no counter is above its limit.
 Cost: one comparison per request and per run while enforced, one with None otherwise; a registration looks at all
 workers, and a push evaluates its filters twice.

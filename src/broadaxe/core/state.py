@@ -104,7 +104,7 @@ class State:
         self.hot_tasks_max = HOT_TASKS_MAX
         """Waiting tasks of a lane that stay in memory; what comes behind them is only remembered by its id."""
         self.freezable: list[Task] = []
-        """Tasks that joined a long lane in this batch."""
+        """Tasks that joined a long lane in this round."""
         self.cold_lanes: dict[Lane, None] = {}
         self.wanted: list[Segment] = []
         """Segments whose tasks shall be read back."""
@@ -132,14 +132,14 @@ class State:
         self.ended_children: list[Run] = []
         """Child runs that ended and whose parents were not told yet."""
         self.past_events: tuple[PastEvent, ...] = ()
-        """Stored events that waits of this batch may look back at."""
+        """Stored events that waits of this round may look back at."""
         self.dormant: dict[str, Dormant] = {}
         """Evicted tasks that are not in memory, by id."""
         self.dormant_for_events: Interests[Dormant] = Interests()
         self.waking: dict[str, None] = {}
         """Ids of dormant tasks that shall be read back."""
         self.evicted: list[Task] = []
-        """Tasks evicted in this batch, or read back for it; those that still wait at its end may leave memory."""
+        """Tasks evicted in this round, or read back for it; those that still wait at its end may leave memory."""
         self.finished: dict[str, Run] = {}
         """Runs to forget at the next settle: finished now, or loaded only to look at them."""
 

@@ -758,7 +758,7 @@ class Tenant:
         return fork
 
     def _past_events(self) -> list[PastEvent]:
-        """Events of this batch, the newest first, and stored ones that were read for it."""
+        """Events of this round, the newest first, and stored ones that were read for it."""
         pushed = reversed(self._state.ledger.events())
         return [*(PastEvent(e.key, e.scope, e.payload, e.seen_at_us) for e in pushed), *self._state.past_events]
 

@@ -250,7 +250,7 @@ def offer(state: State, event: Shown, now_us: int) -> None:
 def show_past(state: State, log: DurableLog, events: Iterable[PastEvent]) -> None:
     """Shows the log's armed waits the events that came while its task was not in memory, in their order, as if it had
     been there: a sleep that was over before an event came first, and what a wait that was over did not see is nothing
-    to it. Events of one instant are one batch, which a wait sees whole.
+    to it. Events of one instant are one round, which a wait sees whole.
     """
     waiting = [entry.wait for entry in log.all_entries() if entry.wait is not None and entry.wait.is_armed]
     at_us: int | None = None
