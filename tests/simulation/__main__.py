@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="where to start counting")
     parser.add_argument("--shell", action="store_true", help="lives of the engine round the tenant")
     parser.add_argument("--steps", type=int, help=f"steps before everything is drained ({STEPS}; {SHELL_STEPS})")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many lives at a time")
     parser.add_argument("--stop", type=int, default=3, help="give up after this many broken seeds")
     arguments = parser.parse_args()
     steps = arguments.steps or (SHELL_STEPS if arguments.shell else STEPS)
@@ -35,7 +35,7 @@ def main() -> int:
         outcomes = _live_all(range(arguments.seed, arguments.seed + 1), steps, arguments.shell)
         broken = _report(outcomes)
     else:
-        with ProcessPoolExecutor(arguments.jobs) as pool:
+        with ProcessPoolExecutor(arguments.processes) as pool:
             shares = [seeds[start : start + 10] for start in range(0, len(seeds), 10)]
             for found in pool.map(_live_all, shares, [steps] * len(shares), [arguments.shell] * len(shares)):
                 outcomes += found

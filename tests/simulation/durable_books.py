@@ -36,6 +36,8 @@ class DurableBooks:
         """The highest place in the order an invocation was sent by this engine process."""
         self.signals: set[tuple[str, str]] = set()
         """(task, key) of the older protocol's waits that were acknowledged."""
+        self.keys: dict[str, set[str]] = {}
+        """Those that are recorded, by task."""
         self.recorded: dict[str, list[tuple[object, ...]]] = defaultdict(list)
         """What each log has recorded, in the order it was done: a prefix of what it will have recorded."""
         self.owed: set[tuple[str, Place, int]] = set()
@@ -230,14 +232,13 @@ class DurableBooks:
 
     def _check_signals(self, decision: Decision) -> None:
         """A key has one wait, which is never lost, and is told in the commit in which it comes true."""
-        keys = [
-            (task_id, entry.label)
-            for task_id in self.tables.logs
-            for entry in self.tables.entries[task_id].values()
-            if entry.kind is EntryKind.SIGNAL
-        ]
-        hold(len(keys) == len(set(keys)), "two signals of one key", keys)
-        hold(self.signals <= set(keys), "an acknowledged signal is lost", self.signals - set(keys))
+        for task_id in {entry.task_id for entry in decision.writes.durable_entries}:
+            entries = self.tables.entries[task_id].values()
+            keys = [entry.label for entry in entries if entry.kind is EntryKind.SIGNAL]
+            hold(len(keys) == len(set(keys)), "two signals of one key", task_id, keys)
+            self.keys[task_id] = set(keys)
+        lost = [(task_id, key) for task_id, key in self.signals if key not in self.keys.get(task_id, ())]
+        hold(not lost, "an acknowledged signal is lost", lost)
         told = [(e.task_id, e.key, e.payload) for e in decision.effects if isinstance(e, SignalFired)]
         fired = [
             (entry.task_id, entry.label, entry.result)

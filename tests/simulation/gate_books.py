@@ -92,6 +92,9 @@ class GateBooks:
         self.outputs: dict[Place, str] = {}
         self.live: set[str] = set()
         """Runs that were not over after the commit before, or have come since."""
+        self.changed: set[str] = set()
+        """Runs that something was written or begun of in this round: of others only what time brings is looked at."""
+        self.task_ids: dict[Place, str] = {}
         self.replayed: set[str] = set()
         """Runs of which tasks begin anew, and nothing has been decided since."""
         self.verdicts: dict[str, int] = defaultdict(int)
@@ -100,7 +103,11 @@ class GateBooks:
     def observe(
         self, decision: Decision, commands: Sequence[Command], marks: Marks, now_us: int, *, is_at_rest: bool
     ) -> None:
-        entries, events = decision.writes.task_events, decision.writes.events
+        writes = decision.writes
+        entries, events = writes.task_events, writes.events
+        rows = self.tables.task_rows
+        self.changed = {rows[task.id].run_id for task in writes.tasks} | {new.row.run_id for new in writes.new_tasks}
+        self.changed |= {rows[gate.task_id].run_id for gate in writes.gates}
         entry, event = 0, 0
         for command, (entries_then, events_then) in zip(commands, marks, strict=True):
             self._happen(events[event:events_then], entries[entry:entries_then], entries[entry:], command, now_us)
@@ -110,8 +117,10 @@ class GateBooks:
         for start in attempts(decision.effects):
             self._check_start(start)
         for run_id in self.live:
+            is_changed = run_id in self.changed
             for name, gate in self.gates[run_id].items():
-                self._check(run_id, name, gate, now_us, is_at_rest=is_at_rest)
+                if is_changed or gate.stand is Stand.OPEN:
+                    self._check(run_id, name, gate, now_us, is_at_rest=is_at_rest)
         self.live &= self.tables.live.keys()
 
     def first_due_us(self, now_us: int) -> int | None:
@@ -189,6 +198,7 @@ class GateBooks:
                 self._open_ready(run_id, now_us)
 
     def _reset(self, run_id: str, name: str) -> None:
+        self.changed.add(run_id)
         self.live.add(run_id)
         self.statuses[run_id].pop(name, None)
         if name in self.gates[run_id]:
@@ -202,6 +212,7 @@ class GateBooks:
 
     def _open_ready(self, run_id: str, now_us: int) -> None:
         """Gates of tasks whose parents have just come to their end."""
+        self.changed.add(run_id)
         workflow, statuses = self._workflow(run_id), self.statuses[run_id]
         for task in workflow.tasks:
             gate = self.gates[run_id][task.name]
@@ -248,6 +259,7 @@ class GateBooks:
         command: Command | None,
         now_us: int,
     ) -> None:
+        self.changed.add(run_id)
         name = self.tables.task_rows[entry.task_id].name
         gate = self.gates[run_id].get(name)
         if gate is not None and gate.stand not in (Stand.PASSED, Stand.OVER):
@@ -376,7 +388,12 @@ class GateBooks:
         return self.tables.versions[self.tables.run_rows[run_id].version_id].definition
 
     def _task_id(self, run_id: str, name: str) -> str | None:
-        return next((i for i in self.tables.tasks_of[run_id] if self.tables.task_rows[i].name == name), None)
+        task_id = self.task_ids.get((run_id, name))
+        if task_id is None:
+            task_id = next((i for i in self.tables.tasks_of[run_id] if self.tables.task_rows[i].name == name), None)
+            if task_id is not None:
+                self.task_ids[run_id, name] = task_id
+        return task_id
 
 
 def _parents(workflow: WorkflowDefinition, task: TaskDefinition) -> tuple[str, ...]:
