@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -20,6 +21,7 @@ from structlog.testing import capture_logs
 from broadaxe.errors import ConfigurationError
 from broadaxe.rpc.http2 import frames, link
 from broadaxe.rpc.http2.carrier import Limits, server_tls_context
+from broadaxe.rpc.http2.grpc import write_message
 from broadaxe.rpc.http2.headers import write_block
 from broadaxe.rpc.transport import BidiMethod, Call, ServerStreamMethod, UnaryMethod
 
@@ -411,6 +413,89 @@ async def test_client_that_says_nothing_is_let_go(serve, monkeypatch: pytest.Mon
     _, writer = connected = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(frames.PREFACE[:10])
     await _lost(RawClient(*connected))
+
+
+def _lively(monkeypatch: pytest.MonkeyPatch, **limits: float) -> None:
+    """Looks at clients all the time."""
+    for name, value in {"HANDSHAKE_S": 0.02, "KEEPALIVE_S": 0.05, "KEEPALIVE_TIMEOUT_S": 0.5, **limits}.items():
+        monkeypatch.setattr(link, name, value)
+
+
+async def _drip(client: RawClient, *pieces: bytes) -> None:
+    """Sends a little at a time until the connection is gone: somebody who is heard of, and never finishes."""
+    with suppress(OSError):
+        for piece in pieces:
+            client.tell(piece)
+            await client.writer.drain()
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("unfinished", ["block", "frame"])
+async def test_a_head_that_is_never_finished_ends_its_connection(
+    serve, monkeypatch: pytest.MonkeyPatch, unfinished: str
+) -> None:
+    _lively(monkeypatch, INCOMPLETE_S=0.2)
+    served = await serve()
+    client = await RawClient.connect(served.port)
+    if unfinished == "block":
+        pieces = [frames.frame(frames.HEADERS, 0, 1, b"x"), *[frames.frame(frames.CONTINUATION, 0, 1, b"x")] * 60]
+    else:
+        whole = frames.frame(frames.HEADERS, frames.END_HEADERS, 1, bytes(9_000))
+        pieces = [whole[at : at + 1] for at in range(8_000)]
+    dripping = asyncio.create_task(_drip(client, *pieces))
+    await _lost(client)
+    dripping.cancel()
+
+
+async def test_a_long_upload_of_whole_frames_is_no_unfinished_one(serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    _lively(monkeypatch, INCOMPLETE_S=0.2)
+    served = await serve()
+    client = await RawClient.connect(served.port)
+    client.request(1, "Echo")
+    message = write_message(bytes(2_495))
+    body = b"".join(
+        frames.frame(frames.DATA, frames.END_STREAM if at + 10 >= len(message) else 0, 1, message[at : at + 10])
+        for at in range(0, len(message), 10)
+    )
+    # Cut across frames, so that one is nearly always incomplete; it takes longer than a single one may.
+    for at in range(0, len(body), 131):
+        client.tell(body[at : at + 131])
+        await asyncio.sleep(0.01)
+    await client.frame_of(frames.DATA, 1)
+
+
+async def test_a_message_that_never_comes_ends_its_call_and_nothing_else(
+    serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _lively(monkeypatch, REQUEST_S=0.2)
+    served = await serve()
+    client = await RawClient.connect(served.port)
+    chatting = asyncio.create_task(_drip(client, *[frames.ping(b"hereIam!", is_answer=False)] * 2_000))
+    client.request(1, "HangStream")
+    client.request(3, "Echo")
+    await client.frame_of(frames.DATA, 1)
+    _, flags, _, _ = await client.frame_of(frames.HEADERS, 3)
+    assert flags & frames.END_STREAM
+    assert served.methods.hanging == 1, "a stream may say nothing for as long as it likes"
+    chatting.cancel()
+
+
+async def test_a_connection_without_a_request_is_told_to_go(serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    _lively(monkeypatch, FIRST_REQUEST_S=0.2)
+    served = await serve()
+    client, asking = [await RawClient.connect(served.port) for _ in range(2)]
+    chatting = [
+        asyncio.create_task(_drip(each, *[frames.ping(b"hereIam!", is_answer=False)] * 2_000))
+        for each in (client, asking)
+    ]
+    asking.request(1, "HangStream")
+    _, _, _, goaway = await client.frame_of(frames.GOAWAY)
+    assert struct.unpack(">LL", goaway[:8]) == (0, frames.ErrorCode.NO_ERROR)
+    await _lost(client)
+    await asking.frame_of(frames.DATA, 1)
+    assert served.methods.hanging == 1
+    for task in chatting:
+        task.cancel()
 
 
 # The stop ------------------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ _DEADLINE_PASSED: Final = RpcError(Code.DEADLINE_EXCEEDED, "the deadline passed 
 _NOT_TRUSTED_ANY_MORE: Final = RpcError(
     Code.UNAUTHENTICATED, "the token of this stream was revoked or has expired; connect with a valid one"
 )
+_MESSAGE_OVERDUE: Final = RpcError(Code.DEADLINE_EXCEEDED, "the request's message did not arrive in time")
 _NO_MESSAGE: Final = RpcError(
     Code.INVALID_ARGUMENT, "the request ended without a complete message; exactly one is needed"
 )
@@ -94,6 +95,7 @@ class ServerCall:
     __slots__ = (
         "_ahead",
         "_awaited",
+        "_began_at",
         "_deadline",
         "_deadline_at",
         "_has_opened",
@@ -133,6 +135,7 @@ class ServerCall:
         self._task: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._deadline_at: float | None = None
+        self._began_at = link.read_at
         self._unwatch: Callable[[], None] | None = None
 
         link.serving.call_opened()
@@ -203,6 +206,12 @@ class ServerCall:
             self._write_status(error)
         self._close()
         self._cancel()
+
+    def end_if_owed_since(self, before: float) -> None:
+        """Ends the call if its client began it before this instant and still owes the message without which it cannot
+        start."""
+        if self._task is None and self._began_at < before:
+            self.end(_MESSAGE_OVERDUE)
 
     def _on_deadline(self) -> None:
         self.end(_DEADLINE_PASSED)

@@ -170,6 +170,8 @@ class Connection:
         self.has_settings = False
         """Whether the peer has shown that it speaks HTTP/2."""
         self.headers = HeaderDecoder(limits.header_list_size_bytes_max)
+        self.incomplete_since: float | None = None
+        """Since when the peer owes the rest of a frame or of a head; one that is complete ends the wait."""
         self.trailers_size_bytes_max: int | None = None
         """The largest header list the peer accepts, if it said so."""
 
@@ -364,8 +366,13 @@ class Connection:
         self._now = now
         events: list[Event] = []
         self._events = events
+        buffer = self._unread + data if self._unread else data
         try:
-            self._read(self._unread + data if self._unread else data)
+            self._read(buffer)
+            if self._block is None and not self._unread:
+                self.incomplete_since = None
+            elif self.incomplete_since is None or (self._block is None and len(self._unread) < len(buffer)):
+                self.incomplete_since = now
             if len(self._out) > self.limits.control_size_bytes_max and not self.writable:
                 _broken(ErrorCode.ENHANCE_YOUR_CALM, "the answers to your frames pile up unread")
         except _Broken as broken:

@@ -1,7 +1,8 @@
 """One client's socket: an asyncio protocol round a `connection.Connection`.
 
 Owns the transport, the calls of one connection, writing (everything that one pass of the loop produced goes out in one
-`write`), and the timers that notice a client which never spoke or has vanished. Refuses: frames, gRPC, statuses.
+`write`), and the timers that notice a client which never spoke, does not finish what it begins, or has vanished.
+Refuses: frames, gRPC, statuses.
 
 Invariants: what waits for a socket is bounded (`Limits`), and `send` of every call waits while the socket is full; a
 connection that is lost cancels every handler it had; a connection that is draining closes once its last call is done.
@@ -41,6 +42,12 @@ HANDSHAKE_S: Final = 20.0
 #: After this long without a byte from the client we ask whether it is still there, and give it so long to answer.
 KEEPALIVE_S: Final = 30.0
 KEEPALIVE_TIMEOUT_S: Final = 20.0
+#: How long one frame or head may take to arrive, and the one message of a call that is no stream of them. The timer for
+#: quiet clients looks at them, so it may be `KEEPALIVE_S` more.
+INCOMPLETE_S: Final = 30.0
+REQUEST_S: Final = 60.0
+#: How long a connection may go without a single request.
+FIRST_REQUEST_S: Final = 120.0
 #: How long a client may take to read the last bytes and close its side.
 CLOSING_S: Final = 2.0
 
@@ -81,7 +88,10 @@ class Link(asyncio.Protocol):
         """Requests that are not gRPC, to be answered when they have ended."""
         self._is_flush_due = False
         self._is_closing = False
-        self._read_at = 0.0
+        self.read_at = 0.0
+        """When the client was last heard, on the loop's clock."""
+        self._made_at = 0.0
+        self._has_asked = False
         self._asked_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -105,14 +115,14 @@ class Link(asyncio.Protocol):
             log.debug("a TLS client did not ask for HTTP/2", peer=self.peer)
             self._transport.abort()
             return
-        self._read_at = self.loop.time()
+        self.read_at = self._made_at = self.loop.time()
         self._timer = self.loop.call_later(HANDSHAKE_S, self._on_handshake_late)
         # Our SETTINGS wait for the client's first bytes, which come at once, in case it turns out to be a browser.
 
     def data_received(self, data: bytes) -> None:
         if self._is_closing:
             return
-        self._read_at = now = self.loop.time()
+        self.read_at = now = self.loop.time()
         connection = self.connection
         for event in connection.receive(data, now):
             # In the order of how often they come.
@@ -224,6 +234,7 @@ class Link(asyncio.Protocol):
     # Inside --------------------------------------------------------------------------------------------------------
 
     def _on_request(self, event: RequestReceived) -> None:
+        self._has_asked = True
         stream, connection = event.stream, self.connection
         request = event.head.request or grpc.read_request(event.head)
         method = self.serving.methods.get(request.path)
@@ -276,18 +287,36 @@ class Link(asyncio.Protocol):
     def _on_quiet_check(self) -> None:
         """One timer per connection, moved on when there was traffic: nothing is done per frame but noting the time."""
         now = self.loop.time()
-        if self._asked_at is not None and self._read_at < self._asked_at:
+        if self._asked_at is not None and self.read_at < self._asked_at:
             log.debug("a client does not answer pings", peer=self.peer)
             self.abort()
             return
+        if not self._is_getting_on(now):
+            return
         self._asked_at = None
-        due_in_s = KEEPALIVE_S - (now - self._read_at)
+        due_in_s = KEEPALIVE_S - (now - self.read_at)
         if due_in_s <= 0:
             self._asked_at = now
             self.connection.ping(b"broadaxe")
             self.flush()
             due_in_s = KEEPALIVE_TIMEOUT_S
         self._timer = self.loop.call_later(due_in_s, self._on_quiet_check)
+
+    def _is_getting_on(self, now: float) -> bool:
+        """Whether the client finishes what it begins; parts with one that does not, or that wants nothing."""
+        since = self.connection.incomplete_since
+        if since is not None and now - since >= INCOMPLETE_S:
+            log.debug("a client did not finish what it began to send", peer=self.peer)
+            self.abort()
+            return False
+        if not self._has_asked and now - self._made_at >= FIRST_REQUEST_S:
+            # It connects again when it has something to ask.
+            log.debug("a client connected and asked nothing", peer=self.peer)
+            self.go_away()
+            return False
+        for call in list(self._calls.values()):
+            call.end_if_owed_since(now - REQUEST_S)
+        return True
 
 
 def _peer(address: object) -> str:
