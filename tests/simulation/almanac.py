@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -68,6 +70,7 @@ _EVES = [
 ]  # fmt: skip
 
 
+@lru_cache(maxsize=1 << 16)
 def is_tick(expression: str, at_s: int) -> bool:
     """Whether the expression names this second, by the two rules about changes of the clock."""
     zone_name, follows_clock, is_named = EXPRESSIONS[expression]
@@ -150,7 +153,7 @@ class Almanac:
         due = [at_s for at_s in range(first_s, now_s + 1) if is_tick(cron.expression, at_s)]
         if not due:
             earlier = range(first_s - 1, max(since_us // US_PER_S, now_s - CATCH_UP_S), -1)
-            due = [at_s for at_s in earlier if is_tick(cron.expression, at_s)][:1]
+            due = list(islice((at_s for at_s in earlier if is_tick(cron.expression, at_s)), 1))
         for at_s in due:
             hold((cron.last_tick_us or 0) >= at_s * US_PER_S, "a tick did not come", cron, at_s)
             tick = cron.workflow_id, cron.expression, cron.name or "", at_s
