@@ -51,12 +51,12 @@ class Database:
         self.failing = 0.0
         """The part of calls that fail for no reason."""
         self.reads_failing = 0.0
-        self.commits_unheard = 0
-        """So many of the next commits are made, or not, and nobody hears which."""
+        self.unheard = 0.0
+        """The part of commits that are made, or not, and nobody hears which."""
         self.latency_s = 0.002
 
     def heal(self) -> None:
-        self.away_until_s, self.failing, self.reads_failing, self.commits_unheard = 0.0, 0.0, 0.0, 0
+        self.away_until_s, self.failing, self.reads_failing, self.unheard = 0.0, 0.0, 0.0, 0.0
         self.latency_s = 0.002
 
     def take_lease(self, node: str, seconds: float) -> None:
@@ -234,8 +234,7 @@ class TenantRows:
     async def commit(self, writes: Writes) -> None:
         database = self._database
         await self._store._reach(is_read=False)
-        if database.commits_unheard:
-            database.commits_unheard -= 1
+        if database.unheard and database.random.random() < database.unheard:
             await self._commit_unheard(writes)
         self._write(writes)
         await self._store._reach(is_read=False)

@@ -14,6 +14,7 @@ from broadaxe.engine.engine import Engine
 from broadaxe.engine.sessions import Outgoing
 from broadaxe.engine.subscriptions import EventSubscription, LiveEvent, LiveKind, RunOutcome
 from broadaxe.errors import BroadaxeError
+from broadaxe.rpc.services.durable import _Conversation
 from tests.simulation.shell.database import TENANT, outcome_of
 from tests.simulation.shell.process import Process, Stream
 
@@ -101,11 +102,14 @@ def converse(worker_id: str, client: str) -> Handler:
 async def _read(
     engine: Engine, stream: Stream[Any], durable: DurableStream, client: str, failed: asyncio.Future[None]
 ) -> None:
+    conversation = _Conversation(engine, TENANT, client, stream.send)
+
     async def submit(command: Any) -> None:
         try:
-            await engine.submit(TENANT, command, client=client)
+            await conversation._decide(durable, command)
         except BroadaxeError as error:
             if not error.retryable:
+                durable.refused(command)
                 if isinstance(command, DurableRequest):
                     await stream.send(Refused(command.task_id, command.invocation_count, str(error)))
             elif not failed.done():
@@ -114,7 +118,7 @@ async def _read(
     under_way: set[asyncio.Task[None]] = set()
     while True:
         request = msgspec.structs.replace(await stream.requests.get(), stream=durable.number)
-        task = asyncio.create_task(submit(request))
+        task = asyncio.create_task(submit(durable.ask(request)))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
 

@@ -117,7 +117,7 @@ class WorkerPlayer(Player):
         self.is_leaving = False
         self.forgets = self.random.random() < 0.4
         """Whether one report that is refused for now makes it forget all that are under way."""
-        self.lists_again = True
+        self.lists_again = self.random.random() < 0.3
         """Whether it lists what its durable tasks wait for again and again. No answer may depend on it."""
         self.stream: Stream[Outgoing] | None = None
         self.attempts: dict[Key, asyncio.Task[None]] = {}
