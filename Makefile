@@ -115,7 +115,8 @@ test-python: $(STAMPS)/packages $(SDK_047)/.installed $(SDK_TYPESCRIPT) ## The e
 	$(call say,"engine tests")
 	@# The tests start some seventy engines, and each would compile all of it where Python is told to keep no bytecode.
 	@$(PY) -m compileall -q src
-	@$(PY) -m pytest -n auto -q tests --ignore tests/browser $(PYTEST_ARGS)
+	@# Half of the tests each: deciding and waiting for processes then happen side by side, until one helps the other.
+	@$(PY) -m pytest -n auto --dist worksteal -q tests --ignore tests/browser $(PYTEST_ARGS)
 
 .PHONY: test-web
 test-web: $(PAGES) ## The pages' own checks and unit tests

@@ -80,7 +80,6 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     running.close()
 
 
-@pytest.mark.timeout(300)
 def test_demo_comes_up_survives_kills_and_stops_on_ctrl_c(demo: Demo) -> None:
     demo.read_until("Where to click")
     demo.read_until("Stop with Ctrl-C")

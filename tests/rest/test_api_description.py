@@ -198,7 +198,6 @@ def _ask(running: Running, name: str, mode: GenerationMode) -> None:
     assert sent or mode is GenerationMode.NEGATIVE
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_answers_as_documented(running: Running, name: str) -> None:
     _ask(running, name, GenerationMode.POSITIVE)
@@ -208,13 +207,11 @@ WRONG = [name for name, operation in OPERATIONS.items() if operation.definition.
 WRONG += [name for name, operation in OPERATIONS.items() if operation.definition.raw.get("parameters")]
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", dict.fromkeys(WRONG))
 def test_a_wrong_request_is_answered_as_documented(running: Running, name: str) -> None:
     _ask(running, name, GenerationMode.NEGATIVE)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", GUARDED)
 def test_without_credentials_an_operation_refuses(running: Running, name: str) -> None:
     @settings(

@@ -592,7 +592,6 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
 ]
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("name", "arguments", "blocks_max", "rows"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
@@ -666,7 +665,6 @@ WALKS: list[tuple[str, str, Callable[[After], Arguments], int]] = [
 ]
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("name", "arguments", "blocks_max"), [walk[1:] for walk in WALKS], ids=[walk[0] for walk in WALKS]
 )
@@ -718,7 +716,6 @@ UNINDEXED: list[tuple[str, str, Callable[[After], Arguments], int, int]] = [
 ]
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("name", "arguments", "after", "rows"), [case[1:] for case in UNINDEXED], ids=[case[0] for case in UNINDEXED]
 )
@@ -731,7 +728,6 @@ def test_lists_without_an_index_cost_the_same_on_every_page(
     assert behind.blocks <= first.blocks * 1.5, (first, behind)
 
 
-@pytest.mark.timeout(300)
 def test_members_of_a_tenant_are_found_by_an_index(crowded: str) -> None:
     async def indexes() -> list[str]:
         connection = await asyncpg.connect(crowded)

@@ -19,7 +19,7 @@ from hatchet_sdk.clients.rest.models.scheduled_workflows_bulk_update_item import
 from hatchet_sdk.contracts.workflows_pb2 import ScheduleWorkflowRequest, WorkflowVersion
 from hatchet_sdk.types.priority import Priority
 from lean_client import LeanClient, Task
-from wirekit import EngineProcess, Rest, Stage, StartWorker, eventually
+from wirekit import PATIENCE_S, EngineProcess, Rest, Stage, StartWorker, eventually
 
 SECOND = timedelta(seconds=1)
 
@@ -38,7 +38,7 @@ def declare(client: Hatchet, name: str, **options: Any) -> None:
     client._client.admin.put_workflow(workflow.to_proto())
 
 
-async def runs_of(rest: Rest, workflow_id: str, least: int = 1, within_s: float = 20.0) -> list[dict[str, Any]]:
+async def runs_of(rest: Rest, workflow_id: str, least: int = 1, within_s: float = PATIENCE_S) -> list[dict[str, Any]]:
     """The workflow's runs, oldest first, as soon as there are so many."""
     since = (now() - timedelta(hours=1)).isoformat()
 

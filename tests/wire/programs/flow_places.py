@@ -10,7 +10,7 @@ from hatchet_sdk import Hatchet
 from hatchet_sdk.rate_limit import RateLimitDuration
 from hatchet_sdk.types.labels import DesiredWorkerLabel
 from programs.flow_cue import Flow
-from wirekit import Rest, Stage, eventually
+from wirekit import PATIENCE_S, Rest, Stage, eventually
 
 
 async def start(client: Hatchet, workflow: str, cue: Flow, **options: Any) -> Any:
@@ -25,7 +25,9 @@ async def start_many(client: Hatchet, workflow: str, cues: list[Flow]) -> list[A
     return await stub.aio_run_many([stub.create_bulk_run_item(cue) for cue in cues], wait_for_result=False)
 
 
-async def until_event(rest: Rest, run_id: str, event_type: str, *, times: int = 1, within_s: float = 20.0) -> list[str]:
+async def until_event(
+    rest: Rest, run_id: str, event_type: str, *, times: int = 1, within_s: float = PATIENCE_S
+) -> list[str]:
     """Waits until the single-task run's history ends with its `times`-th event of that type; returns the history."""
 
     def is_there(types: list[str]) -> bool:

@@ -1,13 +1,14 @@
 """What the wire tests stand on: a real engine process, real SDK worker processes, and a stage to hear them on."""
 
 from wirekit.engine_process import EngineProcess, free_port
-from wirekit.patience import eventually
+from wirekit.patience import PATIENCE_S, eventually
 from wirekit.rest import Rest
 from wirekit.stage import Signal, Stage
 from wirekit.typescript_program import TypeScriptProgram
 from wirekit.worker_process import StartWorker, WorkerProcess
 
 __all__ = [
+    "PATIENCE_S",
     "EngineProcess",
     "Rest",
     "Signal",

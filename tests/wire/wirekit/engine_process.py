@@ -17,8 +17,10 @@ from typing import Final
 from hatchet_sdk import ClientConfig, Hatchet
 from hatchet_sdk.config import ClientTLSConfig
 
-START_WITHIN_S: Final = 60.0
-STOP_WITHIN_S: Final = 30.0
+from wirekit.patience import PATIENCE_S
+
+START_WITHIN_S: Final = 2 * PATIENCE_S
+STOP_WITHIN_S: Final = PATIENCE_S
 
 
 def free_port() -> int:

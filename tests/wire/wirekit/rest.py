@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from wirekit.patience import eventually
+from wirekit.patience import PATIENCE_S, eventually
 
 STABLE: Final = "/api/v1/stable"
 TERMINAL: Final = ("COMPLETED", "FAILED", "CANCELLED")
@@ -67,7 +67,7 @@ class Rest:
         answer.raise_for_status()
         return str(answer.json())
 
-    async def until_status(self, run_id: str, *wanted: str, within_s: float = 20.0) -> str:
+    async def until_status(self, run_id: str, *wanted: str, within_s: float = PATIENCE_S) -> str:
         return await eventually(
             lambda: self.status(run_id),
             until=lambda status: status in wanted,
@@ -75,7 +75,7 @@ class Rest:
             within_s=within_s,
         )
 
-    async def finished(self, run_id: str, within_s: float = 20.0) -> str:
+    async def finished(self, run_id: str, within_s: float = PATIENCE_S) -> str:
         return await self.until_status(run_id, *TERMINAL, within_s=within_s)
 
     async def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:

@@ -13,9 +13,9 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-WAIT_S: Final = 30.0
+from wirekit.patience import PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Stage:
         with self._changed:
             return [signal for signal in self._signals[key] if what is None or signal.what == what]
 
-    async def heard(self, key: str, what: str, *, count: int = 1, within_s: float = WAIT_S) -> list[Signal]:
+    async def heard(self, key: str, what: str, *, count: int = 1, within_s: float = PATIENCE_S) -> list[Signal]:
         """Waits until `what` was told `count` times."""
         return await asyncio.to_thread(self._await_signals, key, what, count, within_s)
 

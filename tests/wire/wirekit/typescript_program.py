@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from wirekit.engine_process import EngineProcess
+from wirekit.patience import PATIENCE_S
 
 HOME: Final = Path(__file__).parent.parent.parent / "sdk_typescript"
 PROGRAMS: Final = HOME / "build"
-READY_WITHIN_S: Final = 60.0
-PLAY_WITHIN_S: Final = 60.0
-END_WITHIN_S: Final = 30.0
+READY_WITHIN_S: Final = 2 * PATIENCE_S
+PLAY_WITHIN_S: Final = PATIENCE_S
+END_WITHIN_S: Final = PATIENCE_S
 
 
 class TypeScriptProgram:

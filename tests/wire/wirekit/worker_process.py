@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from wirekit.engine_process import EngineProcess
-from wirekit.patience import eventually
+from wirekit.patience import PATIENCE_S, eventually
 from wirekit.rest import Rest
 from wirekit.stage import Stage
 
 HOME: Final = Path(__file__).parent.parent
-END_WITHIN_S: Final = 30.0
+END_WITHIN_S: Final = PATIENCE_S
 
 
 class WorkerProcess:
@@ -73,7 +73,7 @@ class WorkerProcess:
                 None,
             )
 
-        found = await eventually(find, what=f"worker {self.name} listens", within_s=60)
+        found = await eventually(find, what=f"worker {self.name} listens", within_s=2 * PATIENCE_S)
         assert found is not None
         return found
 
