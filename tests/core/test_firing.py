@@ -16,18 +16,23 @@ from broadaxe.core.commands import (
     DeleteCron,
     DeleteSchedules,
     DeleteWorkflow,
+    EventRequest,
     MoveSchedules,
     PauseWorkflow,
+    PushEvents,
     RunCron,
+    RunRequest,
     RunSchedule,
     Scheduled,
     ScheduleRuns,
+    TriggerRuns,
     UnpauseWorkflow,
     WhilePaused,
 )
-from broadaxe.core.decision import RunRow
+from broadaxe.core.decision import Decision, RunRow, StartAttempt
 from broadaxe.core.definition import ClaimMethod, IdempotencyRule
 from broadaxe.core.durations import US_PER_S
+from broadaxe.core.lifecycle import RunCause
 from broadaxe.errors import AlreadyExists, IdempotencyCollision, InvalidArgument, NotFound, ResourceExhausted
 from tests.core.world import DAY_US, START_US, World, task
 
@@ -668,3 +673,42 @@ def test_deleting_a_workflow_clears_what_is_behind_the_horizon_too() -> None:
     assert list(world.schedules) == [kept]
     world.advance(6_000)
     assert len(world.run_rows) == 1
+
+
+# Causes ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_knows_what_made_it_whatever_its_metadata_says() -> None:
+    world = flow(cron_triggers=("* * * * *",), event_triggers=("order",))
+    worker_id = world.worker("only")
+    forged = '{"hatchet__cron_expression":"* * * * *","hatchet__event_id":"x"}'
+    manual = world.trigger(additional_metadata=forged)
+    (child,) = world.do(TriggerRuns((RunRequest(workflow_name="flow", input="{}", parent_task_id=manual),)))  # type: ignore[misc, union-attr]
+    world.do(PushEvents((EventRequest(key="order", payload="{}", additional_metadata=forged),)))
+    (event,) = [row.id for row in world.run_rows.values() if row.triggering_event_key]
+    schedule(world, 1)
+    world.advance(1)
+    scheduled = list(world.run_rows)[-1]
+    world.advance(MINUTE_S)
+    ticked_run = list(world.run_rows)[-1]
+    (cron_id,) = world.crons
+    by_hand = world.do(RunCron(cron_id))
+    (schedule_id,) = schedule(world, 3_000)
+    before_its_time = world.do(RunSchedule(schedule_id))
+    causes = {row.id: row.cause for row in world.run_rows.values()}
+    assert causes == {
+        manual: RunCause.MANUAL,
+        child: RunCause.MANUAL,
+        event: RunCause.EVENT,
+        scheduled: RunCause.SCHEDULE,
+        ticked_run: RunCause.CRON,
+        by_hand: RunCause.CRON,
+        before_its_time: RunCause.SCHEDULE,
+    }
+    starts = {start.task_id: start.cause for decision in world.decisions for start in attempts(decision)}
+    assert starts == causes
+    assert worker_id in world.workers
+
+
+def attempts(decision: Decision) -> list[StartAttempt]:
+    return [effect for effect in decision.effects if isinstance(effect, StartAttempt)]

@@ -9,7 +9,7 @@ from enum import StrEnum
 import asyncpg
 import pytest
 
-from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
+from broadaxe.core.lifecycle import RunCause, RunStatus, TaskEventType, TaskStatus
 from broadaxe.errors import ConfigurationError
 from broadaxe.storage.ids import id_floor, new_id
 from broadaxe.storage.migrate import migrate, pending
@@ -38,6 +38,7 @@ PUT_EVENT = (
 
 ENUMS: dict[str, type[StrEnum]] = {
     "run_status": RunStatus,
+    "run_cause": RunCause,
     "task_status": TaskStatus,
     "task_event_type": TaskEventType,
 }

@@ -74,11 +74,13 @@ async def test_a_declared_cron_runs_with_its_input_and_says_which_tick_it_was(
     await client.cron.aio_delete(cron.metadata.id)
 
 
-async def test_tasks_of_a_cron_are_told_so(engine: EngineProcess, lean: LeanClient, rest: Rest, key: str) -> None:
-    """grpc specification 5.2: SDKs compare `triggered_by` with `cron`."""
+async def test_tasks_are_told_what_made_their_run(
+    engine: EngineProcess, lean: LeanClient, rest: Rest, key: str
+) -> None:
+    """grpc specification 5.2: SDKs compare `triggered_by` with `cron`, `event` and `schedule`."""
     await lean.put_workflow(key, [Task("only")])
     client = engine.client()
-    actions = lean.listen(await lean.register([f"{key}:only"], 2))
+    actions = lean.listen(await lean.register([f"{key}:only"], 3))
     cron = await client.cron.aio_create(key, "told", "0 0 1 1 *", {}, {"a": ["hatchet__cron_expression"]})
     await lean.trigger(key, {"text": '"hatchet__cron_expression":'})
     by_hand = await asyncio.wait_for(anext(actions), 10)
@@ -87,6 +89,13 @@ async def test_tasks_of_a_cron_are_told_so(engine: EngineProcess, lean: LeanClie
     by_cron = await asyncio.wait_for(anext(actions), 10)
     assert json.loads(by_cron.action_payload)["triggered_by"] == "cron"
     await client.cron.aio_delete(cron.metadata.id)
+    await client.scheduled.aio_create(key, now(), {}, {})
+    by_schedule = await asyncio.wait_for(anext(actions), 10)
+    assert json.loads(by_schedule.action_payload)["triggered_by"] == "schedule"
+    shown = [
+        (await rest.run(action.workflow_run_id))["run"]["triggeredBy"] for action in (by_hand, by_cron, by_schedule)
+    ]
+    assert shown == ["MANUAL", "CRON", "SCHEDULE"]
 
 
 async def test_a_cron_by_api_is_made_listed_switched_off_and_deleted(

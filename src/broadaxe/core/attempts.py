@@ -681,4 +681,5 @@ def _start_effect(task: Task, worker: Worker) -> StartAttempt:
         None if task.log is None else task.log.invocation_count,
         None if task.gate is None else task.gate.fired,
         version.definition.takes_any_output,
+        row.cause,
     )

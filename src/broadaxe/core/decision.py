@@ -14,7 +14,7 @@ import msgspec
 
 from broadaxe.core.commands import EntryRef, LabelValue, RefusedRequest, Reply, WhilePaused
 from broadaxe.core.definition import WorkflowDefinition
-from broadaxe.core.lifecycle import EntryKind, RunStatus, TaskEventType, TaskStatus
+from broadaxe.core.lifecycle import EntryKind, RunCause, RunStatus, TaskEventType, TaskStatus
 from broadaxe.errors import BroadaxeError
 
 # Rows ---------------------------------------------------------------------------------------------------------------
@@ -90,6 +90,7 @@ class RunRow(msgspec.Struct, frozen=True, gc=False):
     """The event filter that let its event through."""
     filter_payload: str | None = None
     """What that filter's payload was then: JSON of an object."""
+    cause: RunCause = RunCause.MANUAL
 
 
 class RateLimitRow(msgspec.Struct, frozen=True, gc=False):
@@ -432,6 +433,8 @@ class StartAttempt(msgspec.Struct, frozen=True, gc=False):
     """JSON object of what the conditions brought that the task waited for."""
     takes_any_output: bool = False
     """Outputs of parents go as they are, also those that are no objects."""
+    cause: RunCause = RunCause.MANUAL
+    """What made the run."""
 
 
 class StartBatch(msgspec.Struct, frozen=True):

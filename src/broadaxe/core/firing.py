@@ -41,6 +41,7 @@ from broadaxe.core.cron import CronExpression
 from broadaxe.core.decision import CronRow, CronTick, FailureSource, ScheduleRow
 from broadaxe.core.definition import check_priority
 from broadaxe.core.durations import US_PER_S
+from broadaxe.core.lifecycle import RunCause
 from broadaxe.core.metadata import problem_of
 from broadaxe.core.model import Run, Version, Workflow
 from broadaxe.core.state import State
@@ -147,7 +148,9 @@ def run_cron(state: State, cron_id: str, now_us: int) -> str:
     cron = _cron(state, cron_id)
     if state.quotas is not None:
         quotas.check(state, Resource.TASK_RUN, quotas.tasks_of(cron.workflow), now_us)
-    return _made(_make(state, cron.workflow, cron.input, cron.priority, _cron_metadata(cron, None), now_us)).id
+    return _made(
+        _make(state, cron.workflow, cron.input, cron.priority, _cron_metadata(cron, None), RunCause.CRON, now_us)
+    ).id
 
 
 def tick(state: State, cron: Cron, now_us: int) -> None:
@@ -168,8 +171,13 @@ def tick(state: State, cron: Cron, now_us: int) -> None:
         if lack is not None:
             quotas.miss(state, cron, lack, now_us)
         else:
-            _make(state, cron.workflow, cron.input, cron.priority, _cron_metadata(cron, tick_us), now_us)
+            _make_cron_run(state, cron, tick_us, now_us)
     _arm(state, cron, tick_us)
+
+
+def _make_cron_run(state: State, cron: Cron, tick_us: int | None, now_us: int) -> Run | Collision | Refusal:
+    metadata = _cron_metadata(cron, tick_us)
+    return _make(state, cron.workflow, cron.input, cron.priority, metadata, RunCause.CRON, now_us)
 
 
 def _cron(state: State, cron_id: str) -> Cron:
@@ -384,7 +392,15 @@ def check_instant(at_us: int) -> None:
 
 
 def _make_scheduled(state: State, row: ScheduleRow, now_us: int) -> Run | Collision | Refusal:
-    run = _make(state, state.workflows[row.workflow_id], row.input, row.priority, row.additional_metadata, now_us)
+    run = _make(
+        state,
+        state.workflows[row.workflow_id],
+        row.input,
+        row.priority,
+        row.additional_metadata,
+        RunCause.SCHEDULE,
+        now_us,
+    )
     if isinstance(run, Run) and row.parent_task_id is not None:
         # It shows as a child of the task that scheduled it, which need not be in memory any more; the key by which
         # children are deduplicated stays empty, because schedules are not.
@@ -440,13 +456,19 @@ def _registered(state: State, name: str) -> tuple[Workflow, Version]:
 
 
 def _make(
-    state: State, workflow: Workflow, run_input: str, priority: int | None, metadata: str | None, now_us: int
+    state: State,
+    workflow: Workflow,
+    run_input: str,
+    priority: int | None,
+    metadata: str | None,
+    cause: RunCause,
+    now_us: int,
 ) -> Run | Collision | Refusal:
     """A run of the workflow's latest version."""
     version = workflow.latest
     assert version is not None, "what is planned goes with its workflow"
     request = RunRequest(workflow_name=workflow.name, input=run_input, priority=priority)
-    return triggers.create(state, version, request, metadata, now_us)
+    return triggers.create(state, version, request, metadata, now_us, cause=cause)
 
 
 def _made(run: Run | Collision | Refusal) -> Run:

@@ -98,6 +98,16 @@ class TaskEventType(StrEnum):
     DURABLE_RESTORING = "DURABLE_RESTORING"
 
 
+class RunCause(StrEnum):
+    """What made a run. Same members as the SQL type ``broadaxe.run_cause``. A child run is MANUAL: its parent's program
+    asked for it."""
+
+    MANUAL = "MANUAL"
+    EVENT = "EVENT"
+    CRON = "CRON"
+    SCHEDULE = "SCHEDULE"
+
+
 class EntryKind(StrEnum):
     """Operations of a durable task. Same members as the SQL type ``broadaxe.durable_entry_kind``."""
 

@@ -21,6 +21,7 @@ from broadaxe.core.definition import check_priority
 from broadaxe.core.expressions import Failure
 from broadaxe.core.interests import Shown
 from broadaxe.core.keys import evaluate
+from broadaxe.core.lifecycle import RunCause
 from broadaxe.core.metadata import problem_of
 from broadaxe.core.model import Filter, Run, Task, Version, display_name
 from broadaxe.core.state import State
@@ -84,6 +85,7 @@ def create(
     parent: Task | None = None,
     event: EventRow | None = None,
     chosen: Filter | None = None,
+    cause: RunCause = RunCause.MANUAL,
 ) -> Run | Collision | Refusal:
     """Makes the run, unless its idempotency key is held or cannot be had.
 
@@ -105,7 +107,7 @@ def create(
             )
             return Refusal(message)
         key = found
-    return _create(state, version, request, parent, event, metadata, key, now_us, chosen)
+    return _create(state, version, request, parent, event, metadata, key, now_us, chosen, cause)
 
 
 def take_outbox(
@@ -300,6 +302,7 @@ def _create(
     key: str | None,
     now_us: int,
     chosen: Filter | None = None,
+    cause: RunCause = RunCause.MANUAL,
 ) -> Run | Collision:
     """The run, or who holds `key`, its idempotency key."""
     run_id, created_at_us = _promised(state, request, now_us)
@@ -336,6 +339,7 @@ def _create(
         idempotency_key=key,
         filter_id=None if chosen is None else chosen.id,
         filter_payload=None if chosen is None else chosen.payload,
+        cause=cause,
     )
     run = Run(row, version)
     run.keys, run.labels = keys, request.desired_labels
@@ -378,7 +382,16 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
         request = RunRequest(workflow_name=workflow.name, input=event.payload, priority=event.priority)
         for chosen in filters.admitted(state, workflow, row, now_us):
             for _ in range(matches):
-                run = create(state, version, request, _event_metadata(row), now_us, event=row, chosen=chosen)
+                run = create(
+                    state,
+                    version,
+                    request,
+                    _event_metadata(row),
+                    now_us,
+                    event=row,
+                    chosen=chosen,
+                    cause=RunCause.EVENT,
+                )
                 if isinstance(run, Run):
                     run_ids.append(run.id)
     return PushedEvent(row.id, seen_at_us, tuple(run_ids))

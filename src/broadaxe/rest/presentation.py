@@ -203,6 +203,7 @@ def run_details(
             duration=duration_ms(run.started_at, run.finished_at),
             error_message=run_error(run),
             parent_task_external_id=run.parent_task_id,
+            triggered_by=run.cause,
         ),
         task_events=task_events(entries),
         shape=[] if definition is None else _shape(run, definition),

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 from pydantic.alias_generators import to_camel
 
 from broadaxe.core.commands import WhilePaused
-from broadaxe.core.lifecycle import RunStatus, TaskEventType
+from broadaxe.core.lifecycle import RunCause, RunStatus, TaskEventType
 
 JsonObject = dict[str, object]
 
@@ -298,6 +298,9 @@ class WorkflowRun(Wire):
     duration: int | None = Field(default=None, description="Milliseconds.")
     error_message: str | None = None
     parent_task_external_id: str | None = None
+    triggered_by: RunCause | None = Field(
+        default=None, description="What made the run; null for one from before this was remembered."
+    )
 
 
 class ShapeItem(Wire):

@@ -5,12 +5,17 @@ Source: grpc specification 5.2 to 5.5.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from broadaxe.core.decision import StartAttempt
+from broadaxe.core.lifecycle import RunCause
 from broadaxe.engine.sessions import Assignment, BatchAssignment
 
 __all__ = ["batch_payload", "payload"]
+
+#: What SDKs compare `triggered_by` with.
+_TRIGGERED_BY: Final = {cause: cause.value.lower() for cause in RunCause}
 
 
 def payload(assignment: Assignment) -> str:
@@ -26,10 +31,9 @@ def payload(assignment: Assignment) -> str:
         errors = ',"step_run_errors":{' + ",".join(f"{_quote(n)}:{_quote(e)}" for n, e in attempt.errors) + "}"
     # What conditions brought stands beside the filter payload.
     fired = "" if attempt.fired in (None, "{}") else f",{attempt.fired[1:-1]}"
-    cause = _cause(attempt)
     chosen = attempt.filter_payload or "null"
     return (
-        f'{{"input":{assignment.run_input},"parents":{{{parents}}},"triggered_by":"{cause}",'
+        f'{{"input":{assignment.run_input},"parents":{{{parents}}},"triggered_by":"{_TRIGGERED_BY[attempt.cause]}",'
         f'"triggers":{{"filter_payload":{chosen}{fired}}},"user_data":{{}},"overrides":{{}}{errors}}}'
     )
 
@@ -41,14 +45,6 @@ def batch_payload(assignment: BatchAssignment) -> str:
         for item in assignment.items
     )
     return "{" + ",".join(items) + "}"
-
-
-def _cause(attempt: StartAttempt) -> str:
-    """What SDKs compare `triggered_by` with. A run does not remember the schedule it came from, so it is `manual`."""
-    if attempt.triggering_event_id:
-        return "event"
-    # The key under which every run of a cron has its expression. Within a text the quotes would be escaped.
-    return "cron" if '"hatchet__cron_expression":' in (attempt.additional_metadata or "") else "manual"
 
 
 def _quote(text: str) -> str:

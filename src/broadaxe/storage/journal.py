@@ -48,7 +48,7 @@ Column = Sequence[object]
 _astuple = msgspec.structs.astuple
 _json = msgspec.json.encode
 
-_NEW_RUN_COLUMNS: Final = 25
+_NEW_RUN_COLUMNS: Final = 26
 _RUN_COLUMNS: Final = 5
 _NEW_TASK_COLUMNS: Final = 25
 _TASK_COLUMNS: Final = 18

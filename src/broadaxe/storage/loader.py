@@ -43,7 +43,7 @@ from broadaxe.core.decision import (
 )
 from broadaxe.core.definition import WorkflowDefinition
 from broadaxe.core.dormant import DormantTask, events_of
-from broadaxe.core.lifecycle import EntryKind, RunStatus, TaskStatus
+from broadaxe.core.lifecycle import EntryKind, RunCause, RunStatus, TaskStatus
 from broadaxe.core.queues import ID_BYTES
 from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing
@@ -62,6 +62,7 @@ _RUN_ROW_FIELDS = len(RunRow.__struct_fields__)
 _TASK_ROW_FIELDS = len(TaskRow.__struct_fields__)
 #: Where an entry's event keys are among its columns after the kind.
 _EVENT_KEYS = DurableEntryRow.__struct_fields__.index("event_keys") - 4
+_RUN_CAUSE = {cause.value: cause for cause in RunCause}
 _RUN_STATUS = {status.value: status for status in RunStatus}
 _TASK_STATUS = {status.value: status for status in TaskStatus}
 
@@ -342,7 +343,7 @@ def _runs(
         run_id, status, *rest = columns[0], *columns[_RUN_ROW_FIELDS:]
         loaded.append(
             LoadedRun(
-                RunRow(*columns[:_RUN_ROW_FIELDS]),
+                RunRow(*(*columns[: _RUN_ROW_FIELDS - 1], _RUN_CAUSE[columns[_RUN_ROW_FIELDS - 1]])),
                 RunState(run_id, _RUN_STATUS[status], *rest),
                 tuple(tasks_of.get(run_id, ())),
                 tuple(children_of.get(run_id, ())),

@@ -20,7 +20,7 @@ from typing import Final, Literal
 import asyncpg
 import msgspec
 
-from broadaxe.core.lifecycle import SHOWN_AS, RunStatus, TaskEventType, TaskStatus
+from broadaxe.core.lifecycle import SHOWN_AS, RunCause, RunStatus, TaskEventType, TaskStatus
 from broadaxe.storage.ids import ID_MAX, id_floor, id_floor_of, id_range, id_time, ids_surely_between
 from broadaxe.storage.metadata import metadata_arguments
 from broadaxe.storage.pages import ById, ByKey, ByNumber, BySeq, BySpan, ByTaskEvent, Page, page_of_rows
@@ -102,6 +102,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     additional_metadata: str | None
     parent_task_id: str | None
     idempotency_key: str | None
+    cause: RunCause | None
+    """None for a run that is older than the memory of it."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -679,6 +681,7 @@ def _run(row: asyncpg.Record, tasks: tuple[TaskRecord, ...]) -> RunRecord:
         additional_metadata=row["additional_metadata"],
         parent_task_id=_optional(row["parent_task_id"]),
         idempotency_key=row["idempotency_key"],
+        cause=None if row["cause"] is None else RunCause(row["cause"]),
         created_at=row["created_at"],
         started_at=started_at,
         finished_at=row["finished_at"],

@@ -13,25 +13,25 @@ inserted_runs as (
         tenant_id, id, workflow_id, workflow_version_id, is_dag, display_name, priority, additional_metadata,
         parent_run_id, parent_task_id, child_index, child_key, desired_worker_id, triggering_event_id,
         triggering_event_key, created_at, desired_labels, keys, idempotency_key, filter_id, filter_payload,
-        status, started_at, finished_at, concurrency_held, input
+        cause, status, started_at, finished_at, concurrency_held, input
     )
     select
         $1, n.id, n.workflow_id, n.version_id, n.is_dag, n.display_name, n.priority, n.additional_metadata::jsonb,
         n.parent_run_id, n.parent_task_id, n.child_index, n.child_key, n.desired_worker_id, n.triggering_event_id,
         n.triggering_event_key, broadaxe.from_us(n.created_at), n.desired_labels::jsonb, n.keys::jsonb,
-        n.idempotency_key, n.filter_id, n.filter_payload,
+        n.idempotency_key, n.filter_id, n.filter_payload, n.cause::broadaxe.run_cause,
         n.status::broadaxe.run_status, broadaxe.from_us(n.started_at), broadaxe.from_us(n.finished_at),
         n.concurrency_held, n.input
     from fence, unnest(
         $4::uuid[], $5::uuid[], $6::uuid[], $7::boolean[], $8::text[], $9::smallint[], $10::text[],
         $11::uuid[], $12::uuid[], $13::integer[], $14::text[], $15::uuid[], $16::uuid[],
         $17::text[], $18::bigint[], $19::text[], $20::text[], $21::text[], $22::uuid[], $23::text[],
-        $24::text[], $25::bigint[], $26::bigint[], $27::smallint[], $28::text[]
+        $24::text[], $25::text[], $26::bigint[], $27::bigint[], $28::smallint[], $29::text[]
     ) as n (
         id, workflow_id, version_id, is_dag, display_name, priority, additional_metadata,
         parent_run_id, parent_task_id, child_index, child_key, desired_worker_id, triggering_event_id,
         triggering_event_key, created_at, desired_labels, keys, idempotency_key, filter_id, filter_payload,
-        status, started_at, finished_at, concurrency_held, input
+        cause, status, started_at, finished_at, concurrency_held, input
     )
 ),
 updated_runs as (
@@ -42,7 +42,7 @@ updated_runs as (
     select
         $1, n.id, n.status::broadaxe.run_status, broadaxe.from_us(n.started_at), broadaxe.from_us(n.finished_at),
         n.concurrency_held, $1, '00000000-0000-0000-0000-000000000000'::uuid, false, '', 1, '', timestamptz 'epoch'
-    from fence, unnest($29::uuid[], $30::text[], $31::bigint[], $32::bigint[], $33::smallint[])
+    from fence, unnest($30::uuid[], $31::text[], $32::bigint[], $33::bigint[], $34::smallint[])
         as n (id, status, started_at, finished_at, concurrency_held)
     on conflict (tenant_id, id) do update
     set status = excluded.status,
@@ -66,10 +66,10 @@ inserted_tasks as (
         broadaxe.from_us(n.started_at), broadaxe.from_us(n.finished_at), broadaxe.from_us(n.due_at), n.output, n.error,
         n.concurrency_held, n.batch_id
     from fence, unnest(
-        $34::uuid[], $35::uuid[], $36::uuid[], $37::uuid[], $38::text[], $39::text[], $40::text[], $41::bigint[],
-        $42::text[], $43::integer[], $44::integer[], $45::integer[], $46::smallint[], $47::uuid[], $48::boolean[],
-        $49::integer[], $50::bigint[], $51::bigint[], $52::bigint[], $53::bigint[], $54::bigint[], $55::text[],
-        $56::text[], $57::smallint[], $58::uuid[]
+        $35::uuid[], $36::uuid[], $37::uuid[], $38::uuid[], $39::text[], $40::text[], $41::text[], $42::bigint[],
+        $43::text[], $44::integer[], $45::integer[], $46::integer[], $47::smallint[], $48::uuid[], $49::boolean[],
+        $50::integer[], $51::bigint[], $52::bigint[], $53::bigint[], $54::bigint[], $55::bigint[], $56::text[],
+        $57::text[], $58::smallint[], $59::uuid[]
     ) as n (
         id, run_id, workflow_id, definition_id, name, action_id, display_name, created_at,
         status, retry_count, app_retry_count, internal_retry_count, queue_priority, worker_id, slot_released,
@@ -91,9 +91,9 @@ updated_tasks as (
         broadaxe.from_us(n.due_at), n.output, n.error, n.concurrency_held, n.batch_id,
         n.id, $1, '00000000-0000-0000-0000-000000000000'::uuid, '', '', '', timestamptz 'epoch'
     from fence, unnest(
-            $59::uuid[], $60::text[], $61::integer[], $62::integer[], $63::integer[], $64::smallint[], $65::uuid[],
-            $66::boolean[], $67::integer[], $68::bigint[], $69::bigint[], $70::bigint[], $71::bigint[], $72::bigint[],
-            $73::text[], $74::text[], $75::smallint[], $76::uuid[]
+            $60::uuid[], $61::text[], $62::integer[], $63::integer[], $64::integer[], $65::smallint[], $66::uuid[],
+            $67::boolean[], $68::integer[], $69::bigint[], $70::bigint[], $71::bigint[], $72::bigint[], $73::bigint[],
+            $74::text[], $75::text[], $76::smallint[], $77::uuid[]
         ) as n (
             id, status, retry_count, app_retry_count, internal_retry_count, queue_priority, worker_id,
             slot_released, event_count, queued_at, assigned_at, started_at, finished_at, due_at, output, error,
@@ -125,7 +125,7 @@ inserted_task_events as (
         $1, n.task_id, n.seq, n.type::broadaxe.task_event_type, broadaxe.from_us(n.at), n.retry_count, n.worker_id,
         n.message, n.error
     from fence, unnest(
-        $77::uuid[], $78::integer[], $79::text[], $80::bigint[], $81::integer[], $82::uuid[], $83::text[], $84::text[]
+        $78::uuid[], $79::integer[], $80::text[], $81::bigint[], $82::integer[], $83::uuid[], $84::text[], $85::text[]
     ) as n (task_id, seq, type, at, retry_count, worker_id, message, error)
 )
 select

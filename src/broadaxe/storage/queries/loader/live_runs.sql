@@ -7,6 +7,7 @@ select
     r.desired_worker_id::text, r.triggering_event_id::text, r.triggering_event_key,
     broadaxe.to_us(r.created_at) as created_at_us, r.desired_labels::text, r.keys::text,
     r.idempotency_key, r.filter_id::text, r.filter_payload,
+    coalesce(r.cause::text, case when r.triggering_event_id is null then 'MANUAL' else 'EVENT' end) as cause,
     r.status::text, broadaxe.to_us(r.started_at) as started_at_us,
     broadaxe.to_us(r.finished_at) as finished_at_us, r.concurrency_held
 from broadaxe.run as r
