@@ -11,6 +11,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from broadaxe.core.decision import RunState, Writes
+from broadaxe.core.lifecycle import RunStatus
 from broadaxe.storage import retention
 from broadaxe.storage.ids import ID_MAX, id_floor
 from broadaxe.storage.loader import load_live
@@ -103,6 +105,33 @@ async def test_days_become_a_month_and_nothing_is_lost(database: str, pool: asyn
         for query in (indexes, checks):
             of_parent = await pool.fetchval(query, f"broadaxe.{parent}")
             assert await pool.fetchval(query, f"broadaxe.{parent}_203104") == of_parent
+
+
+@pytest.mark.parametrize("is_done", [True, False], ids=["done", "interrupted"])
+async def test_a_run_of_an_old_day_ends_while_its_month_is_merged(
+    database: str, pool: asyncpg.Pool, is_done: bool
+) -> None:
+    tenant_id = await make_tenant(pool)
+    journal, past = await make_journal(pool, tenant_id), Past(pool, tenant_id)
+    await _make_days(pool, "run", date(2031, 4, 10), 2)
+    run_id = await past.run(40, finished=False)
+    merging = await asyncpg.connect(database)
+    transaction = merging.transaction()
+    await transaction.start()
+    await merging.execute("select broadaxe.merge_month('run', '2031-04-01')")
+    writes = Writes.empty()
+    writes.runs.append(RunState(run_id, RunStatus.COMPLETED, 1, 2, 0))
+    ending = asyncio.create_task(journal.commit(writes))
+    while not await pool.fetchval("select exists (select 1 from pg_locks where not granted)"):
+        assert not ending.done()
+    await (transaction.commit() if is_done else transaction.rollback())
+    await merging.close()
+    await ending
+    row = await pool.fetchrow(
+        "select r.status::text, c.relname::text from broadaxe.run r join pg_class c on c.oid = r.tableoid"
+    )
+    assert row is not None
+    assert tuple(row) == ("COMPLETED", "run_203104" if is_done else "run_20310410")
 
 
 async def test_a_month_goes_when_its_last_day_has_expired(pool: asyncpg.Pool) -> None:
