@@ -6,6 +6,7 @@ violation is raised as `Broken`.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import msgspec
 from broadaxe.core.commands import RunRequest
 from broadaxe.core.decision import Decision, StartAttempt, StartBatch
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskStatus
-from broadaxe.engine.sessions import Assignment
+from broadaxe.engine.sessions import Assignment, BatchAssignment
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
 from tests.simulation.books import hold
 from tests.simulation.shell.database import fired, outcome_of
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from tests.simulation.shell.players import Key, WorkerPlayer
     from tests.simulation.shell.process import Process
 
-#: How late the engine may hear that a durable stream is gone.
+#: How late the engine may hear that a stream is gone.
 NEWS_S = 1.0
+#: How long it takes until an assignment is written, or is back.
+SEND_S = 2.0
 #: A worker that has had a durable stream, and is without for so long, is served as if it had never had one.
 SPEECH_S = 15.0
 
@@ -41,6 +44,8 @@ class ShellBooks:
         """Attempts whose end was reported and refused for now, or never known to have arrived; nobody says it again."""
         self.durables: set[str] = set()
         """Durable tasks that were ever started."""
+        self._sent: set[Key] = set()
+        """Attempts that were written to a stream."""
 
     def acknowledge(self, runs: Iterable[tuple[str, RunRequest]]) -> None:
         for run_id, request in runs:
@@ -53,18 +58,39 @@ class ShellBooks:
         """A committed batch."""
         hold(not process.store.is_dead, "a dead process decides", process.number)
         for effect in decision.effects:
-            if isinstance(effect, StartAttempt):
-                self._check_durable_stream(process, effect)
-            elif isinstance(effect, StartBatch):
-                for item in effect.items:
-                    self._check_durable_stream(process, item)
+            if isinstance(effect, StartAttempt | StartBatch):
+                for start in effect.items if isinstance(effect, StartBatch) else (effect,):
+                    self._check_stream(process, start)
+                    self._check_durable_stream(process, start)
+                    if process.store.database.is_well(process.store.node):
+                        self.life.watch(self._check_sent(process, start, self.life.troubles))
+
+    def note_sent(self, item: object) -> None:
+        starts = [one.attempt for one in item.items] if isinstance(item, BatchAssignment) else []
+        starts += [item.attempt] if isinstance(item, Assignment) else []
+        self._sent |= {(start.task_id, start.retry_count) for start in starts}
+
+    async def _check_sent(self, process: Process, start: StartAttempt, troubles: int) -> None:
+        """When nothing fails, what is assigned is written to a stream at once or goes back."""
+        await asyncio.sleep(SEND_S)
+        is_calm = troubles == self.life.troubles and process.store.database.is_well(process.store.node)
+        if is_calm and process.is_listening and (start.task_id, start.retry_count) not in self._sent:
+            task = self.life.database.tables.tasks[start.task_id]
+            is_on_its_way = task.status is TaskStatus.RUNNING and task.retry_count == start.retry_count
+            hold(not is_on_its_way, "an attempt is in no stream and does not go back", start)
+
+    def _check_stream(self, process: Process, start: StartAttempt) -> None:
+        since_s = self.life.loop.time() - NEWS_S
+        is_there = process.sessions.was_there(start.worker_id, since_s)
+        is_told = process.store.database.is_well(process.store.node)
+        hold(is_there or not is_told, "a task for a worker whose stream is away", start)
 
     def _check_durable_stream(self, process: Process, start: StartAttempt) -> None:
         worker = self.life.workers_by_id.get(start.worker_id)
         if start.invocation_count is None or worker is None:
             return
         now_s = self.life.loop.time()
-        is_there = process.had_durable_stream(start.worker_id, now_s - NEWS_S)
+        is_there = process.durable_streams.was_there(start.worker_id, now_s - NEWS_S)
         is_given_up = now_s - worker.spoke_until_s > SPEECH_S - NEWS_S
         hold(is_there or is_given_up, "a durable task for a worker whose durable stream is away", start)
 
@@ -73,7 +99,7 @@ class ShellBooks:
         hold(key not in worker.attempts, "an attempt is sent twice over one worker's streams", key)
         for other in self.life.workers_by_id.values():
             for held in other.attempts:
-                is_known = held in other.confirmed and held not in other.doubtful
+                is_known = held in other.confirmed and held not in other.doubtful and not other.is_frozen
                 hold(held[0] != key[0] or not is_known, "two attempts at once", other.name, held, worker.name, key)
 
     def check_outputs(self, item: Assignment) -> None:

@@ -55,6 +55,11 @@ class Database:
         """The part of commits that are made, or not, and nobody hears which."""
         self.latency_s = 0.002
 
+    def is_well(self, node: str) -> bool:
+        """Whether the node owns the tenant, and every call is answered at once."""
+        is_there = self.holder == node and _now_s() >= self.away_until_s and self.latency_s < 0.01
+        return is_there and not (self.failing or self.reads_failing or self.unheard)
+
     def heal(self) -> None:
         self.away_until_s, self.failing, self.reads_failing, self.unheard = 0.0, 0.0, 0.0, 0.0
         self.latency_s = 0.002

@@ -53,7 +53,12 @@ class _Helpers:
 
 def listen(worker_id: str) -> Handler:
     async def handle(process: Process, stream: Stream[Outgoing]) -> None:
-        session = await process.engine.open_session(TENANT, worker_id)
+        process.sessions.begin(worker_id, stream)
+        try:
+            session = await process.engine.open_session(TENANT, worker_id)
+        except BaseException:
+            process.sessions.end(worker_id, stream)
+            raise
 
         async def drain() -> None:
             await process.draining.wait()
@@ -64,6 +69,7 @@ def listen(worker_id: str) -> Handler:
                 while (item := await session.next()) is not None:
                     await stream.send(item)
         finally:
+            process.sessions.end(worker_id, stream)
             process.engine.close_session(TENANT, session)
 
     return handle
@@ -77,7 +83,7 @@ def converse(worker_id: str, client: str) -> Handler:
         durable = await engine.open_durable_stream(TENANT)
         try:
             # The batch that registers it may already assign.
-            process.durable_opened(worker_id, durable)
+            process.durable_streams.begin(worker_id, durable)
             await engine.register_durable_stream(TENANT, durable, worker_id)
             await stream.send(Opened())
             failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -93,7 +99,7 @@ def converse(worker_id: str, client: str) -> Handler:
                     if ended.done() and not ended.cancelled():
                         ended.result()
         finally:
-            process.durable_closed(worker_id, durable)
+            process.durable_streams.end(worker_id, durable)
             engine.close_durable_stream(TENANT, durable)
 
     return handle

@@ -84,6 +84,8 @@ class ShellLife:
         """When what happened: records are put into words only when somebody reads them."""
         self.digest: hashlib._Hash | None = None
         """Of everything that happened, if somebody wants to know."""
+        self.troubles = 0
+        """Disturbances so far."""
         self.steps = 0
         self.commands = 0
         self.crashes = 0
@@ -262,6 +264,7 @@ class ShellLife:
 
     async def _disturb(self) -> None:
         disturbance = self.random.choice(self.weather)
+        self.troubles += disturbance != self._nothing
         self.note("weather:", disturbance.__name__)
         await disturbance(self.random, self.database)
 
@@ -325,7 +328,9 @@ class ShellLife:
     async def _start_process(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
         self._processes += 1
-        self.process = Process(self.database, self._processes, self.clock, self.fresh_id, self._observe)
+        self.process = Process(
+            self.database, self._processes, self.clock, self.fresh_id, self._observe, self.books.note_sent
+        )
         await self.process.start()
         self.process.run(lambda engine: engine.outbox_unsure())
 

@@ -102,7 +102,7 @@ class Player:
                 else:
                     await asyncio.sleep(self.random.uniform(0, 0.02))
                 stream.leave(0)
-                await asyncio.sleep(self.random.uniform(0, 1.5))
+                await asyncio.sleep(self.random.choice((0.0, 1.0, 4.0)))
                 continue
             return stream
 
@@ -139,7 +139,7 @@ class WorkerPlayer(Player):
         self.go(self._live())
 
     async def _live(self) -> None:
-        slots = self.random.choice((2, 4, 8))
+        slots = self.random.choice((1, 2, 4, 8))
         command = RegisterWorker(self.name, ACTIONS, {"default": slots, "durable": slots})
         self.id = await self.insist(command)
         self.durable.id = self.id
@@ -163,6 +163,10 @@ class WorkerPlayer(Player):
                     self.stream.leave(self.random.uniform(0, 1))
             except (Unavailable, TimeoutError):
                 continue
+
+    @property
+    def is_frozen(self) -> bool:
+        return not self._is_awake.is_set()
 
     # Faults ----------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ from typing import Any, Final, Generic, TypeVar
 
 from broadaxe.core.decision import Decision
 from broadaxe.engine.clock import Clock
-from broadaxe.engine.durable_streams import DurableStream
 from broadaxe.engine.engine import Engine
 from broadaxe.errors import Unavailable
 from tests.simulation.shell.database import Database, ProcessStore
@@ -48,6 +47,24 @@ def track_tasks(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_task_factory(make)
 
 
+class Presences:
+    """Which workers have a stream of some kind here, as far as the engine was told, and until when others had one."""
+
+    def __init__(self) -> None:
+        self._until_s: dict[str, dict[object, float]] = {}
+
+    def begin(self, worker_id: str, stream: object) -> None:
+        self._until_s.setdefault(worker_id, {})[stream] = FOR_EVER
+
+    def end(self, worker_id: str, stream: object) -> None:
+        if stream in self._until_s.get(worker_id, {}):
+            self._until_s[worker_id][stream] = asyncio.get_running_loop().time()
+
+    def was_there(self, worker_id: str, since_s: float) -> bool:
+        """Whether the worker had one at some instant since then."""
+        return any(until_s >= since_s for until_s in self._until_s.get(worker_id, {}).values())
+
+
 class Process:
     def __init__(
         self,
@@ -56,7 +73,10 @@ class Process:
         clock: Clock,
         fresh_id: Callable[[], str],
         observe: Callable[[Process, Decision], None],
+        sent: Callable[[object], None],
     ) -> None:
+        """`observe` hears of every commit, `sent` of everything that is written to a stream."""
+        self.sent = sent
         self.number = number
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.store = ProcessStore(database, f"node {number}")
@@ -66,7 +86,9 @@ class Process:
             self.store, clock=clock, observe=lambda _, decision: observe(self, decision), fresh_id=fresh_id
         )
         self.is_listening = False
-        self._durable: dict[str, dict[DurableStream, float]] = {}
+        self.sessions = Presences()
+        """Of assignment streams, and of durable ones."""
+        self.durable_streams = Presences()
         self._context = contextvars.copy_context()
         self._context.run(_running_in.set, self)
 
@@ -87,18 +109,6 @@ class Process:
                 self.is_listening = True
             except Unavailable:
                 await asyncio.sleep(1.0)
-
-    def durable_opened(self, worker_id: str, stream: DurableStream) -> None:
-        """The engine is told that the stream is for the durable tasks of this worker."""
-        self._durable.setdefault(worker_id, {})[stream] = FOR_EVER
-
-    def durable_closed(self, worker_id: str, stream: DurableStream) -> None:
-        if stream in self._durable.get(worker_id, {}):
-            self._durable[worker_id][stream] = asyncio.get_running_loop().time()
-
-    def had_durable_stream(self, worker_id: str, since_s: float) -> bool:
-        """Whether the worker had a durable stream here at some instant since then."""
-        return any(until_s >= since_s for until_s in self._durable.get(worker_id, {}).values())
 
     async def stop(self) -> None:
         """A planned stop: streams are drained, what was accepted is done."""
@@ -141,7 +151,6 @@ class Stream(Generic[T]):
         self.ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         """The client has learnt of the end, with the error it ended by, if any."""
         self.requests: asyncio.Queue[Any] = asyncio.Queue()
-        self.opened_at_s = asyncio.get_running_loop().time()
         self.task = process.spawn(handler(process, self))
         self.task.add_done_callback(self._handler_done)
         process.dead.add_done_callback(self._process_died)
@@ -164,6 +173,7 @@ class Stream(Generic[T]):
 
     async def send(self, item: T) -> None:
         await asyncio.sleep(0)
+        self.process.sent(item)
         loop = asyncio.get_running_loop()
         self._arrives_at_s = max(self._arrives_at_s + STEP_S, loop.time() + self._chance.uniform(0, LATENCY_S))
         loop.call_at(self._arrives_at_s, self._arrive, item)
