@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from broadaxe.core import attempts
 from broadaxe.core.attempts import CONFIRM_US, INTERNAL_RETRIES_MAX
 from broadaxe.core.commands import (
     CancelTasks,
@@ -627,3 +628,23 @@ def test_deadlines_go_by_the_engines_clock_whatever_workers_say() -> None:
     world.do(ReportAttempt(task_id, 0, Outcome.FAILED, "broke", at_us=0))
     due_at_us = world.tasks[task_id].due_at_us
     assert due_at_us == world.now_us + 2 * US_PER_S
+
+
+# Following up --------------------------------------------------------------------------------------------------------
+
+
+def test_what_follows_from_an_end_cannot_be_forgotten() -> None:
+    """Whoever ends a task need not know what else there is to do."""
+    world = World()
+    world.put(task("a"), task("b", "a"))
+    world.worker("a", "b")
+    run_id = world.trigger()
+    state = world.tenant._state
+    attempts.complete(state, state.tasks[world.task(run_id, "a")], "{}", world.now_us)
+    assert state.ended
+    world.decide()
+    assert world.status(world.task(run_id, "b")) is TaskStatus.RUNNING
+    attempts.fail(state, state.tasks[world.task(run_id, "b")], "no", world.now_us)
+    world.decide()
+    assert world.runs[run_id].status is RunStatus.FAILED
+    assert state.ended == {}

@@ -529,6 +529,7 @@ def _give_up(state: State, task: Task, now_us: int) -> None:
 
 
 def _end(state: State, task: Task, at_us: int) -> None:
+    state.ended.setdefault(task.run.id, []).append(task)
     _free_units(state, task)
     _stop_confirming(state, task)
     state.leave_queue(task)

@@ -55,7 +55,8 @@ def let_in(state: State, task: Task, now_us: int) -> None:
 
 
 def settle_task(state: State, task: Task, now_us: int) -> None:
-    """Follows up on a task that has just changed: call once after every move that may have ended it."""
+    """Follows up on a task that has just changed. Whoever moves a task calls it when what follows shall come before
+    anything else; what ended and was not followed up is at the end of the step."""
     run = task.run
     if run.version.is_dag:
         if task.status in TERMINAL:
@@ -308,6 +309,7 @@ def _put_limits(state: State, keys: TaskKeys, now_us: int, *, is_first: bool) ->
 
 
 def _set_status(state: State, run: Run, status: RunStatus, now_us: int) -> None:
+    state.ended.pop(run.id, None)
     if status in TERMINAL_RUN:
         if run.finished_at_us is not None:
             return

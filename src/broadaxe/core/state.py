@@ -49,6 +49,7 @@ class State:
         "cron_catch_up_us",
         "dormant",
         "dormant_for_events",
+        "ended",
         "ended_children",
         "event_patterns",
         "evicted",
@@ -129,6 +130,8 @@ class State:
         """Armed waits, by the events they still need."""
         self.advanced: list[Wait] = []
         """Waits of which a condition came true and whose owner was not told yet."""
+        self.ended: dict[str, list[Task]] = {}
+        """Tasks that ended and that nobody followed up on yet, by their runs."""
         self.ended_children: list[Run] = []
         """Child runs that ended and whose parents were not told yet."""
         self.past_events: tuple[PastEvent, ...] = ()

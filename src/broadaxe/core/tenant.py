@@ -302,6 +302,8 @@ class Tenant:
                 replies.append(self._apply(command, now_us))
             except BroadaxeError as error:
                 replies.append(error)
+            if self._state.ended:
+                self._settle_ended(now_us)
         return self._settle(tuple(replies), now_us)
 
     def _apply(self, command: Command, now_us: int) -> Reply:
@@ -446,6 +448,7 @@ class Tenant:
         """Tells waits' owners and children's parents, and makes every assignment that is possible."""
         state = self._state
         while True:
+            self._settle_ended(now_us)
             while state.advanced or state.ended_children:
                 advanced, state.advanced = state.advanced, []
                 for wait in advanced:
@@ -459,8 +462,15 @@ class Tenant:
                     if run.finished_at_us is not None:
                         durable.child_finished(state, run, now_us)
             admission.settle(state, now_us)
-            if not state.advanced and not state.ended_children:
+            if not state.advanced and not state.ended_children and not state.ended:
                 return
+
+    def _settle_ended(self, now_us: int) -> None:
+        """What nobody has followed up on: the run of a task that ended goes on, or ends, whoever ended the task."""
+        ended = self._state.ended
+        while ended:
+            for task in ended.pop(next(iter(ended))):
+                dag.settle_task(self._state, task, now_us)
 
     def wanted(self) -> Missing:
         """What shall be read now: tasks of the backlog and schedules before they are needed, sleepers that wake up.
