@@ -71,7 +71,7 @@ def test_one_absence_excuses_one_timeout() -> None:
     world.started(task_id)
     world.advance(61)
     assert world.status(task_id) is FAILED
-    assert "ran longer than 1m" in (world.tasks[task_id].error or "")
+    assert "Task exceeded timeout of 1m" in (world.tasks[task_id].error or "")
     assert world.tasks[task_id].retry_count == 1
 
 

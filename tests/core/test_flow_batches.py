@@ -32,7 +32,7 @@ def put(world: World, rule: BatchRule, *uses: RateLimitUse, retries: int = 0, sc
     world.do(PutWorkflow(WorkflowSpec(name="flow", tasks=(spec,))))
 
 
-def run(world: World, key: str = "A", priority: int | None = None) -> str:
+def run(world: World, key: str | int = "A", priority: int | None = None) -> str:
     return world.trigger(run_input=msgspec.json.encode({"k": key}).decode(), priority=priority)
 
 
@@ -78,6 +78,15 @@ def test_groups_do_not_mix() -> None:
     world.worker("a")
     a1, b1, a2, b2 = run(world, "A"), run(world, "B"), run(world, "A"), run(world, "B")
     assert batches(world) == [("A", "batch is full", [a1, a2]), ("B", "batch is full", [b1, b2])]
+
+
+def test_a_group_key_that_is_no_text_fails_the_task_in_the_words_clients_look_for() -> None:
+    world = World()
+    put(world, BatchRule(max_size=2, group_key_expression="input.k"))
+    world.worker("a")
+    item = run(world, 123)
+    assert world.status(item) is TaskStatus.FAILED
+    assert "failed to parse batch group key expression" in (world.tasks[item].error or "")
 
 
 def test_the_most_urgent_go_first() -> None:

@@ -65,7 +65,7 @@ from broadaxe.core.definition import (
 )
 from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.durations import US_PER_S
-from broadaxe.core.lifecycle import TaskEventType, TaskStatus
+from broadaxe.core.lifecycle import EntryKind, TaskEventType, TaskStatus
 from broadaxe.core.state import CRON_CATCH_UP_US, HOT_TASKS_MAX
 from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing, Tenant
 from broadaxe.core.waits import PastEvent
@@ -479,6 +479,13 @@ class World:
             if entry.result is None and before is not None:
                 entry = msgspec.structs.replace(entry, result=before.result)
             self.entries[address] = entry
+        for memo in writes.memos:
+            address = (memo.task_id, memo.branch_id, memo.node_id)
+            kept = self.entries.get(address)
+            if kept is not None and kept.kind is EntryKind.MEMO and kept.satisfied_at_us is None:
+                self.entries[address] = msgspec.structs.replace(
+                    kept, satisfied_at_us=memo.satisfied_at_us, result=memo.result
+                )
         for gate in writes.gates:
             self.gates[gate.task_id] = gate
         for filter_ in writes.filters:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import EventRequest, Outcome, PushEvents, RegisterWorker
+from broadaxe.core.commands import CancelTasks, EventRequest, Outcome, PushEvents, RegisterWorker, ReplayTasks
 from broadaxe.core.decision import Writes
 from broadaxe.engine.sessions import WorkerSession
 from broadaxe.errors import NotFound, Unavailable
@@ -258,3 +258,36 @@ async def test_nothing_is_kept_of_invocations_that_are_over(database: str, pool:
         await task_.home.report(task_.run_id, Outcome.COMPLETED, "{}")
         await task_.home.engine.submit(task_.home.tenant_id, PushEvents((EventRequest(key="x", payload="{}"),)))
         assert not stream._speakers
+
+
+async def test_a_memo_that_comes_after_the_end_of_its_task_is_kept_for_a_replay(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    async with deep(database, pool) as task_:
+        task_.talk.ask(memo=pb.DurableMemoRequest(invocation_count=1, durable_task_external_id=task_.run_id))
+        ref = (await task_.talk.told()).memo_ack.ref
+        await task_.home.report(task_.run_id, Outcome.COMPLETED, "{}")
+        task_.talk.ask(complete_memo=pb.DurableCompleteMemoRequest(ref=ref, payload=b'"kept"'))
+        async with asyncio.timeout(PATIENCE_S):
+            while await pool.fetchval("select satisfied_at from broadaxe.durable_entry") is None:
+                pass
+        await task_.home.engine.submit(task_.home.tenant_id, ReplayTasks((task_.run_id,)))
+        assert (await assigned(task_.session)).attempt.invocation_count == 2
+        task_.talk.ask(memo=pb.DurableMemoRequest(invocation_count=2, durable_task_external_id=task_.run_id))
+        ack = (await task_.talk.told()).memo_ack
+        assert (ack.memo_already_existed, ack.memo_result_payload) == (True, b'"kept"')
+
+
+async def test_waiting_for_a_cancelled_run_brings_no_error(database: str, pool: asyncpg.Pool) -> None:
+    async with deep(database, pool) as task_:
+        home = task_.home
+        live = await home.engine.results(home.tenant_id)
+        live.add(task_.run_id)
+        await home.engine.submit(home.tenant_id, CancelTasks((task_.run_id,)))
+        later = await home.engine.results(home.tenant_id)
+        later.add(task_.run_id)
+        for results in (live, later):
+            outcome = await asyncio.wait_for(results.next(), PATIENCE_S)
+            assert outcome is not None
+            assert [(told.output, told.error) for told in outcome.tasks] == [(None, None)]
+        assert await pool.fetchval("select error from broadaxe.task") == "cancelled by a user"

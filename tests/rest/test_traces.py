@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -105,10 +106,25 @@ async def test_children_and_the_event_belong_to_the_trace(site: Site) -> None:
     by_run = {
         (row["spanName"].rpartition(".")[2], row["spanAttributes"]["hatchet.workflow_run_id"]): row for row in rows
     }
-    assert set(by_run) == {("event_emitted", run_id), ("workflow_run", run_id), ("workflow_run", child_id)}
+    assert set(by_run) == {("event", run_id), ("workflow_run", run_id), ("workflow_run", child_id)}
     assert by_run["workflow_run", run_id]["parentSpanId"] == "00f067aa0ba902b7"
-    assert by_run["event_emitted", run_id]["spanAttributes"]["hatchet.event_key"] == "order:created"
+    assert by_run["event", run_id]["spanAttributes"]["hatchet.event_key"] == "order:created"
     assert by_run["workflow_run", child_id]["parentSpanId"] == attempt_span_id(run_id, 0)
+
+
+async def test_events_that_a_run_pushed_are_in_its_trace(site: Site) -> None:
+    made = await site.seeds.single()
+    run_id = await site.seeds.run(made, status="RUNNING", task={"status": "RUNNING"})
+    source = {"hatchet__source_workflow_run_id": run_id, "hatchet__source_step_run_id": run_id}
+    event_id = await site.seeds.event("order:paid", additional_metadata=json.dumps(source))
+    await site.seeds.event("order:paid", additional_metadata=json.dumps(source | {next(iter(source)): new_id()}))
+    rows = await _spans(site, run_id)
+    (emitted,) = [row for row in rows if row["spanName"] == "hatchet.engine.event_emitted"]
+    assert emitted["parentSpanId"] == run_span_id(run_id)
+    assert emitted["traceId"] == run_id.replace("-", "")
+    attributes = emitted["spanAttributes"]
+    assert (attributes["hatchet.event_id"], attributes["hatchet.event_key"]) == (event_id, "order:paid")
+    assert attributes["hatchet.step_run_id"] == run_id
 
 
 async def test_an_unknown_run_has_no_trace(site: Site) -> None:

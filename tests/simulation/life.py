@@ -23,6 +23,7 @@ from broadaxe.core.commands import (
     ChangeFilter,
     CloseStream,
     Command,
+    CompleteMemo,
     CreateFilter,
     DeleteCron,
     DeleteFilter,
@@ -538,8 +539,18 @@ class Life:
         task, log = self.tables.tasks[message.task_id], self.tables.logs[message.task_id]
         if task.status is TaskStatus.RUNNING and log.invocation_count == message.invocation_count:
             return
+        if isinstance(message, CompleteMemo):
+            entry = self.tables.entries[message.task_id].get((message.branch_id, message.node_id))
+            if entry is not None and entry.satisfied_at_us is None:
+                # The value of a memo counts whatever has become of its invocation.
+                return
         self.read_missing([message])
         decision = self.tenant.decide((message,), self.now_us)
+        if isinstance(message, CompleteMemo):
+            decision.writes.memos.clear()  # What is kept already stays.
+            is_silent = all(isinstance(effect, DropInvocation) for effect in decision.effects)
+            hold(is_silent and not decision.writes, "a stale memo changed something", message, decision)
+            return
         answers = [*(reply for reply in decision.replies if reply is not None), *decision.effects]
         # An eviction that is asked for once more has been done.
         is_dropped = len(answers) == 1 and isinstance(answers[0], DropInvocation | EvictionAck)

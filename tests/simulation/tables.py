@@ -43,7 +43,7 @@ from broadaxe.core.decision import (
 )
 from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.durations import US_PER_S
-from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
+from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, EntryKind, RunStatus, TaskEventType, TaskStatus
 from broadaxe.core.model import RETRY_PRIORITY
 from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.waits import PastEvent
@@ -177,6 +177,13 @@ class Tables:
                     result=before.result if entry.result is None else entry.result,
                 )
             self.entries[entry.task_id][place] = entry
+        for memo in writes.memos:
+            place = memo.branch_id, memo.node_id
+            kept = self.entries[memo.task_id].get(place)
+            if kept is not None and kept.kind is EntryKind.MEMO and kept.satisfied_at_us is None:
+                self.entries[memo.task_id][place] = _replace(
+                    kept, satisfied_at_us=memo.satisfied_at_us, result=memo.result
+                )
         for gate in writes.gates:
             self.gates[gate.task_id] = gate
         for task_id, run_id in writes.finished_children:

@@ -119,10 +119,10 @@ class TestRuns:
 
 
 class TestControl:
-    async def test_cancel_aborts_the_task_and_rejects_the_run(self, typescript: TypeScriptProgram) -> None:
+    async def test_cancel_aborts_the_task_and_is_no_error_of_the_run(self, typescript: TypeScriptProgram) -> None:
         seen = await typescript.play("cancel")
         assert seen["status"] == "CANCELLED"
-        assert seen["refused"] == {"name": "Array", "said": ["cancelled by a user"]}
+        assert seen["refused"] is None
 
     async def test_cancel_by_filter_takes_all_that_match(self, typescript: TypeScriptProgram) -> None:
         assert await typescript.play("cancelByFilter") == ["CANCELLED", "CANCELLED"]
@@ -215,7 +215,7 @@ class TestFlow:
     async def test_cancel_newest_turns_away_the_second(self, typescript: TypeScriptProgram) -> None:
         seen = await typescript.play("bouncer")
         assert seen["status"] == "CANCELLED"
-        assert "CANCEL_NEWEST" in seen["refused"]["said"][0]
+        assert seen["refused"] is None
         assert seen["entered"] == [1]
 
     async def test_static_rate_limit_holds_the_third_back(self, typescript: TypeScriptProgram) -> None:
@@ -260,7 +260,7 @@ class TestDurable:
         assert {began["first"] for began in seen["began"]} == {seen["result"]["first"]}
 
     async def test_evicted_task_can_be_restored_early(self, typescript: TypeScriptProgram) -> None:
-        assert await typescript.play("restore") == {"requeued": True, "status": ["cancelled by a user"]}
+        assert await typescript.play("restore") == {"requeued": True, "refused": None}
 
     async def test_wait_for_an_event_that_matches(self, typescript: TypeScriptProgram) -> None:
         seen = await typescript.play("durableEvent")
@@ -284,7 +284,7 @@ class TestDurable:
     async def test_sleeper_can_be_cancelled(self, typescript: TypeScriptProgram) -> None:
         seen = await typescript.play("cancelAsleep")
         assert seen["status"] == "CANCELLED"
-        assert seen["refused"]["said"] == ["cancelled by a user"]
+        assert seen["refused"] is None
 
     async def test_sleeper_of_a_worker_that_leaves_wakes_on_another(
         self, engine: EngineProcess, rest: Rest, tmp_path: Path

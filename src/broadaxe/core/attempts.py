@@ -17,7 +17,7 @@ from broadaxe.core.commands import EntryRef
 from broadaxe.core.decision import CancelAttempt, InvocationOver, Progress, StartAttempt, StartBatch, TaskProgressed
 from broadaxe.core.definition import LabelRequirement, Sticky, TaskDefinition
 from broadaxe.core.durable_log import DurableLog
-from broadaxe.core.durations import DURATION_US_MAX, US_PER_MS, US_PER_S, format_duration
+from broadaxe.core.durations import DURATION_US_MAX, US_PER_MS, US_PER_S, declared_duration, format_duration
 from broadaxe.core.keys import fairness_key
 from broadaxe.core.lifecycle import Signal, TaskEventType, TaskStatus, next_status
 from broadaxe.core.model import RETRY_PRIORITY, Task, Worker, Workflow
@@ -395,7 +395,9 @@ def time_out(state: State, task: Task, now_us: int) -> None:
         reassign(state, task, reason, now_us)
         return
     stop_on_worker(state, task)
-    fail(state, task, f"execution timed out: the attempt ran longer than {limit}", now_us, timed_out=True)
+    # Clients look for these words (section 13.1).
+    declared = declared_duration(task.definition.execution_timeout_us)
+    fail(state, task, f"Task exceeded timeout of {declared}: execution timed out", now_us, timed_out=True)
 
 
 def refresh_timeout(state: State, task: Task, by_us: int, now_us: int) -> int:

@@ -911,8 +911,8 @@ class RestoreTask(msgspec.Struct, frozen=True):
 
 
 class BranchTask(msgspec.Struct, frozen=True):
-    """Takes a new branch off `branch_id` at `node_id` and replays the task on it. Reply: `EntryRef` of the fork, with
-    the new branch. NotFound for an unknown task, branch or node."""
+    """Takes a new branch off `branch_id` (0 for the present one) at `node_id` and replays the task on it. Reply:
+    `EntryRef` of the fork, with the new branch. NotFound for an unknown task, branch or node."""
 
     task_id: str
     node_id: int

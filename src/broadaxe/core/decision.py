@@ -342,6 +342,16 @@ class GateRow(msgspec.Struct, frozen=True, gc=False):
     fired: str | None
 
 
+class MemoRow(msgspec.Struct, frozen=True, gc=False):
+    """The value of a memo whose task is not in memory; one that has a value keeps it."""
+
+    task_id: str
+    branch_id: int
+    node_id: int
+    satisfied_at_us: int
+    result: str
+
+
 class Writes(msgspec.Struct):
     """One round for the journal: a list per kind of row. `archived_outputs` are ids of tasks whose stored output moves
     to their history before the row is cleared (a replay); `cleared_workflows` are ids of workflows that lose all their
@@ -383,6 +393,7 @@ class Writes(msgspec.Struct):
     finished_children: list[tuple[str, str]]
     reopened_children: list[tuple[str, str]]
     gates: list[GateRow]
+    memos: list[MemoRow]
     news: list[tuple[str, str]]
     """Durable tasks that are not in memory, each with an event that one of its waits is for."""
 

@@ -52,6 +52,7 @@ from broadaxe.core.decision import (
     EntryCompleted,
     EvictionAck,
     MemoAck,
+    MemoRow,
     NonDeterminism,
     SignalFired,
     WaitAck,
@@ -100,15 +101,30 @@ def begin_memo(state: State, request: BeginMemo, now_us: int) -> None:
 
 
 def complete_memo(state: State, request: CompleteMemo, now_us: int) -> None:
-    log = _present_log(state, request)
+    """Keeps the value whatever has become of the task meanwhile: nothing orders this message and the report that the
+    attempt is over (section 13.3). Only of an older invocation it is too late once a newer one computes its own."""
+    task = state.tasks.get(request.task_id)
+    if task is None:
+        row = MemoRow(request.task_id, request.branch_id, request.node_id, now_us, request.payload)
+        state.ledger.keep_memo(row)
+        return
+    log = task.log
     entry = None if log is None else log.entries.get((request.branch_id, request.node_id))
+    is_present = log is not None and log.invocation_count == request.invocation_count
+    if not is_present:
+        _drop(state, request, "another invocation of the task has begun")
     if log is None or entry is None or entry.kind is not EntryKind.MEMO or entry.is_satisfied:
+        return
+    is_running = task.status is TaskStatus.RUNNING
+    if is_running and not is_present and entry.is_on_path and entry.node_id <= log.cursor:
         return
     entry.satisfied_at_us = now_us
     entry.result = request.payload
     state.ledger.touch_entry(entry)
-    if entry.wanted_by == log.invocation_count:
-        _send(state, log, entry, now_us)
+    if is_running and is_present:
+        log.stream = request.stream
+        if entry.wanted_by == log.invocation_count:
+            _send(state, log, entry, now_us)
 
 
 def begin_wait(state: State, request: BeginWait, past: Sequence[PastEvent], now_us: int) -> None:
@@ -153,6 +169,18 @@ def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
         if child.child_key and child.child_key in keys:
             plan.append(keys[child.child_key])
             continue
+        known = _indexed(log, child)
+        if known is not None and known.workflow_name == child.workflow_name:
+            plan.append(known)
+            continue
+        if known is not None:
+            message = (
+                f"non-determinism: child {child.child_index} was a run of {known.workflow_name}, "
+                f"and is now one of {child.workflow_name}"
+            )
+            ref, number = _invocation_ref(log), request.number
+            state.ledger.emit(NonDeterminism(stream=request.stream, ref=ref, message=message, number=number))
+            return
         described = f"run of {child.workflow_name} with this input"
         found = _same_entry(state, log, request, EntryKind.RUN, _child_identity(child), described)
         if found is None:
@@ -320,19 +348,20 @@ def branch(state: State, task: Task, command: BranchTask) -> EntryRef:
     log = task.log
     if log is None:
         raise NotFound(f"task run {task.id} has no durable log", field="task_external_id")
-    if not 1 <= command.branch_id <= log.branch_count:
-        raise NotFound(f"the task has no branch {command.branch_id}", field="branch_id")
-    before, log.branch_id = log.branch_id, command.branch_id
+    branch_id = command.branch_id or log.branch_id
+    if not 1 <= branch_id <= log.branch_count:
+        raise NotFound(f"the task has no branch {branch_id}", field="branch_id")
+    before, log.branch_id = log.branch_id, branch_id
     nodes = 0
     while log.find(nodes + 1) is not None:
         nodes += 1
     if not 1 <= command.node_id <= nodes:
         log.branch_id = before
-        raise NotFound(f"branch {command.branch_id} has no node {command.node_id}", field="node_id")
+        raise NotFound(f"branch {branch_id} has no node {command.node_id}", field="node_id")
     log.branch_count += 1
     log.branch_id = log.branch_count
-    log.branches[log.branch_id] = (command.branch_id, command.node_id)
-    state.ledger.add_branch(DurableBranchRow(task.id, log.branch_id, command.branch_id, command.node_id))
+    log.branches[log.branch_id] = (branch_id, command.node_id)
+    state.ledger.add_branch(DurableBranchRow(task.id, log.branch_id, branch_id, command.node_id))
     state.ledger.touch_log(log)
     for entry in log.entries.values():
         is_on_path = entry.node_id < command.node_id and log.find(entry.node_id) is entry
@@ -343,6 +372,7 @@ def branch(state: State, task: Task, command: BranchTask) -> EntryRef:
         if not is_on_path:
             # Nothing is armed in the log of a task that is over.
             _forget_key(task, entry)
+    log.index_children()
     _sort_queue(log)
     return EntryRef(task.id, log.invocation_count, log.branch_id, command.node_id)
 
@@ -481,6 +511,16 @@ def restore_log(
         state.ledger.touch_log(log)
 
 
+def restore_indexes(log: DurableLog, children: Iterable[tuple[str, str, str]]) -> None:
+    """Call after `restore_log`. `children` are (task id, dedupe key, run id): without a key of its own a child has its
+    index for one."""
+    for _, key, run_id in children:
+        entry = log.by_child.get(run_id)
+        if entry is not None and not entry.child_key and key.isdecimal():
+            entry.child_index = int(key)
+    log.index_children()
+
+
 def wake(state: State, task: Task, now_us: int) -> None:
     """Call once a loaded task is in its place: an evicted one that has news is restored, another may sleep again."""
     log = task.log
@@ -600,10 +640,7 @@ def _same_entry(
     recorded = entry.kind.value.lower().replace("_", " ")
     if entry.workflow_name:
         recorded += f" of {entry.workflow_name}"
-    message = (
-        f"the program is not deterministic: operation {log.cursor} was recorded as a {recorded}, "
-        f"and is now a {described}"
-    )
+    message = f"non-determinism: operation {log.cursor} was recorded as a {recorded}, and is now a {described}"
     state.ledger.emit(NonDeterminism(stream=request.stream, ref=_ref(entry), message=message, number=request.number))
     return None
 
@@ -633,6 +670,14 @@ def _keyed(log: DurableLog, child: RunRequest) -> Entry | None:
         return None
     run_id = log.task.children.get(child.child_key)
     return None if run_id is None else log.by_child.get(run_id)
+
+
+def _indexed(log: DurableLog, child: RunRequest) -> Entry | None:
+    """The entry of a child that this invocation has spawned under the same index before (section 13.6)."""
+    if child.child_key or child.child_index is None:
+        return None
+    entry = log.by_index.get(child.child_index)
+    return entry if entry is not None and entry.node_id <= log.cursor else None
 
 
 def _reason_to_refuse(state: State, children: list[RunRequest], now_us: int) -> str:
@@ -665,6 +710,9 @@ def _spawn_one(state: State, log: DurableLog, child: RunRequest, refused: str, n
         return
     entry.child_run_id = run_id
     log.by_child[run_id] = entry
+    if not child.child_key and child.child_index is not None:
+        entry.child_index = child.child_index
+        log.by_index.setdefault(child.child_index, entry)
     run = state.runs.get(run_id)
     if run is None or run.status in TERMINAL_RUN:
         # It ended in the moment it was made, or it is an older run that the key stands for.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 class Entry:
     __slots__ = (
-        "branch_id", "child_key", "child_run_id", "created_at_us", "has_woken", "identity", "is_awaited",
+        "branch_id", "child_index", "child_key", "child_run_id", "created_at_us", "has_woken", "identity", "is_awaited",
         "is_on_path", "is_touched", "kind", "label", "log", "node_id", "order", "result",
         "satisfied_at_us", "sent_by", "wait", "wanted_by", "workflow_name",
     )  # fmt: skip
@@ -45,6 +45,8 @@ class Entry:
         self.wait: Wait | None = None
         self.child_run_id: str | None = None
         self.child_key: str | None = None
+        self.child_index: int | None = None
+        """Of a child without a key. Its run's row has it."""
         self.workflow_name: str | None = None
         self.is_awaited = False
         """The program waits for it, or did: it takes a place in the order when it is satisfied."""
@@ -93,9 +95,9 @@ class Entry:
 
 class DurableLog:
     __slots__ = (
-        "branch_count", "branch_id", "branches", "by_child", "cursor", "entries", "invocation_count", "is_adrift",
-        "is_touched", "is_unsure", "next", "order_at_eviction", "order_count", "queue", "signals", "stalled_at_us",
-        "stream", "task", "told_at_us", "told_order", "wanted_ahead",
+        "branch_count", "branch_id", "branches", "by_child", "by_index", "cursor", "entries", "invocation_count",
+        "is_adrift", "is_touched", "is_unsure", "next", "order_at_eviction", "order_count", "queue", "signals",
+        "stalled_at_us", "stream", "task", "told_at_us", "told_order", "wanted_ahead",
     )  # fmt: skip
 
     def __init__(self, task: Task) -> None:
@@ -107,6 +109,8 @@ class DurableLog:
         self.entries: dict[tuple[int, int], Entry] = {}
         self.signals: dict[str, Entry] = {}
         self.by_child: dict[str, Entry] = {}
+        self.by_index: dict[int, Entry] = {}
+        """Children on the present path that have no key, by their index: the first of each."""
         self.invocation_count = 0
         self.cursor = 0
         """The node of the latest operation of this invocation."""
@@ -151,6 +155,14 @@ class DurableLog:
             self.entries[entry.branch_id, entry.node_id] = entry
         if entry.child_run_id is not None:
             self.by_child[entry.child_run_id] = entry
+
+    def index_children(self) -> None:
+        """Finds `by_index` anew."""
+        on_path = sorted((e for e in self.by_child.values() if e.is_on_path), key=lambda entry: entry.node_id)
+        self.by_index = {}
+        for entry in on_path:
+            if entry.child_index is not None:
+                self.by_index.setdefault(entry.child_index, entry)
 
     def all_entries(self) -> list[Entry]:
         return [*self.entries.values(), *self.signals.values()]

@@ -36,6 +36,14 @@ def parse_duration(text: str, *, field: str) -> int:
     return total
 
 
+def declared_duration(us: int) -> str:
+    """The text by which clients declare it: one whole unit, ``5s``, ``90s``, ``2m``, ``1h``, where that can say it."""
+    for unit in ("h", "m", "s"):
+        if us and us % _UNIT_US[unit] == 0:
+            return f"{us // _UNIT_US[unit]}{unit}"
+    return format_duration(us)
+
+
 def format_duration(us: int) -> str:
     """The usual text: ``250ms``, ``1.5s``, ``2m0s``, ``1h0m0.5s``."""
     if us < US_PER_S and us % US_PER_S:

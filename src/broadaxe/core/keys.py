@@ -132,7 +132,11 @@ def _limits(uses: tuple[RateLimitUse, ...], variables: Mapping[str, object]) -> 
 def _batch_key(rule: BatchRule | None, variables: Mapping[str, object]) -> str:
     if rule is None or not rule.group_key_expression:
         return DEFAULT_BATCH
-    return _value(evaluate_string, rule.group_key_expression, variables).strip() or DEFAULT_BATCH
+    value = evaluate_string(rule.group_key_expression, Environment.TASK, variables)
+    if isinstance(value, Failure):
+        # Clients look for these words (section 13.1).
+        raise _Failed(f"failed to parse batch group key expression: {value.message}")
+    return value.strip() or DEFAULT_BATCH
 
 
 def _value(

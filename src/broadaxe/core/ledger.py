@@ -22,6 +22,7 @@ from broadaxe.core.decision import (
     EntryCompleted,
     EventRow,
     ExpressionFailureRow,
+    MemoRow,
     NewRun,
     NewTask,
     ReplacedOutput,
@@ -50,9 +51,9 @@ class Ledger:
     __slots__ = (
         "_archived_outputs", "_branches", "_claims", "_cleared_workflows", "_cron_ticks", "_crons", "_deleted_crons",
         "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_entries", "_events", "_failures",
-        "_filters", "_finished_children", "_gates", "_keys", "_limits", "_logs", "_new_runs", "_news", "_refused",
-        "_reopened_children", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events", "_tasks",
-        "_versions", "_windows", "_workers", "_workflows",
+        "_filters", "_finished_children", "_gates", "_keys", "_limits", "_logs", "_memos", "_new_runs", "_news",
+        "_refused", "_reopened_children", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events",
+        "_tasks", "_versions", "_windows", "_workers", "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -91,6 +92,7 @@ class Ledger:
         self._finished_children: list[tuple[str, str]] = []
         self._reopened_children: list[tuple[str, str]] = []
         self._gates: list[Gate] = []
+        self._memos: dict[tuple[str, int, int], MemoRow] = {}
         self._news: dict[tuple[str, str], None] = {}
         self._effects: list[Effect] = []
 
@@ -222,6 +224,10 @@ class Ledger:
             gate.is_touched = True
             self._gates.append(gate)
 
+    def keep_memo(self, row: MemoRow) -> None:
+        """Of a task that is not in memory. The first value counts."""
+        self._memos.setdefault((row.task_id, row.branch_id, row.node_id), row)
+
     def note_news(self, task_id: str, event_id: str) -> None:
         """The event is for a task that is not in memory, and is shown to it when it is read back."""
         self._news[task_id, event_id] = None
@@ -343,6 +349,7 @@ class Ledger:
         writes.durable_branches = self._branches
         writes.finished_children = self._finished_children
         writes.reopened_children = self._reopened_children
+        writes.memos = list(self._memos.values())
         writes.news = list(self._news)
         decision = Decision(writes, self._effects, replies)
         self._clear()

@@ -58,6 +58,10 @@ def event_span_id(event_id: str) -> str:
     return _span_id(event_id, "event")
 
 
+def emitted_span_id(event_id: str) -> str:
+    return _span_id(event_id, "emitted")
+
+
 def traced_metadata(metadata: str | None, run_id: str) -> str:
     """The metadata a worker gets: always with a valid `traceparent`, the same for every attempt. O(its size)."""
     if metadata and _QUOTED in metadata:

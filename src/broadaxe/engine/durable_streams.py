@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -23,9 +24,11 @@ from broadaxe.core.commands import (
     CompleteMemo,
     EntryRef,
     EvictInvocation,
+    FindPlace,
     OpenDurableStream,
     Operation,
     Place,
+    Reply,
     ReportWaiting,
     ResumeInvocations,
     SpawnChildren,
@@ -40,8 +43,13 @@ from broadaxe.core.decision import (
     WaitAck,
 )
 from broadaxe.engine.clock import Clock
+from broadaxe.errors import BroadaxeError
 
 ITEMS_MAX: Final = 100_000
+#: How long a request is submitted again while the engine cannot decide: as long as clients wait for an answer. And how
+#: long it rests in between.
+PATIENCE_S: Final = 60.0
+AGAIN_AFTER_S: Final = 0.5
 #: Entries that one invocation is known to wait for; a log has no more.
 WAITING_MAX: Final = 100_000
 
@@ -122,7 +130,30 @@ class DurableStream:
                     speaker.order = max(order, speaker.order or 0)
         return command
 
-    def begin(self, operation: Operation, place: Place | None) -> Operation:
+    async def decide(self, command: Command, submit: Callable[[Command], Awaitable[Reply]]) -> None:
+        """Submits what `ask` returned, again and again while its client waits for the answer: a client that is told the
+        stream has failed lets the attempts fail whose operations were under way. Raises the command's error."""
+        loop = asyncio.get_running_loop()
+        give_up_at_s = loop.time() + PATIENCE_S
+        while True:
+            try:
+                if isinstance(command, Operation) and command.number:
+                    place: Reply = None
+                    if command.after is None:
+                        place = await submit(FindPlace(command.task_id, command.invocation_count))
+                    assert place is None or isinstance(place, Place)
+                    command = self._begin(command, place)
+                await submit(command)
+                self._done(command)
+                return
+            except BroadaxeError as error:
+                if not error.retryable:
+                    self._refuse(command)
+                if not error.retryable or not command.is_repeatable or loop.time() >= give_up_at_s:
+                    raise
+            await asyncio.sleep(AGAIN_AFTER_S)
+
+    def _begin(self, operation: Operation, place: Place | None) -> Operation:
         """The operation is about to be submitted. `place` is where its invocation is, if it had to be asked for."""
         speaker = self._speakers.get((operation.task_id, operation.invocation_count))
         if speaker is None:
@@ -136,14 +167,14 @@ class DurableStream:
             speaker.asked = operation
         return operation
 
-    def done(self, command: Command) -> None:
+    def _done(self, command: Command) -> None:
         """The command is decided, and committed."""
         if isinstance(command, CompleteMemo):
             self._memos.pop(command, None)
 
-    def refused(self, command: Command) -> None:
+    def _refuse(self, command: Command) -> None:
         """The command cannot be done; the worker was told."""
-        self.done(command)
+        self._done(command)
         if isinstance(command, Operation | EvictInvocation):
             speaker = self._speakers.get((command.task_id, command.invocation_count))
             if speaker is not None and isinstance(command, EvictInvocation):

@@ -17,6 +17,7 @@ import asyncpg
 from broadaxe.cluster.leases import LEASE_TTL_S, Leases
 from broadaxe.core.commands import Resource
 from broadaxe.core.decision import Writes
+from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.tenant import Loaded, Missing
 from broadaxe.engine.store import DurableResult, EntryPlace
 from broadaxe.engine.subscriptions import RunOutcome, TaskOutcome
@@ -117,7 +118,12 @@ class PostgresStore:
             RunOutcome(
                 result.id,
                 result.status,
-                tuple(TaskOutcome(task.id, task.name, task.output, task.error) for task in result.tasks),
+                tuple(
+                    TaskOutcome(
+                        task.id, task.name, task.output, None if task.status is TaskStatus.CANCELLED else task.error
+                    )
+                    for task in result.tasks
+                ),
             )
             for result in found
         ]

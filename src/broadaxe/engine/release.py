@@ -201,7 +201,12 @@ class Release:
         hub = self._streams.hub
         if effect.run_id in read.awaited:
             outputs = read.outputs
-            tasks = tuple(TaskOutcome(r.task_id, r.name, outputs.get(r.task_id), r.error) for r in effect.results)
+            tasks = tuple(
+                TaskOutcome(
+                    r.task_id, r.name, outputs.get(r.task_id), None if r.status is TaskStatus.CANCELLED else r.error
+                )
+                for r in effect.results
+            )
             hub.deliver(RunOutcome(effect.run_id, effect.status, tasks))
         hub.run_finished(effect)
         self._on_finished([result.task_id for result in effect.results])

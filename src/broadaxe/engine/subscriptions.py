@@ -38,7 +38,8 @@ _log = structlog.get_logger(__name__)
 
 
 class TaskOutcome(msgspec.Struct, frozen=True, gc=False):
-    """One task of a finished run. `output` only when completed, `error` only when failed or cancelled."""
+    """One task of a finished run. `output` only when completed, `error` only when failed: that a task was cancelled is
+    no error to whoever waits for its run (section 13.2)."""
 
     task_id: str
     name: str

@@ -19,12 +19,16 @@ import msgspec
 from broadaxe.core import tracing
 from broadaxe.core.lifecycle import TaskEventType
 from broadaxe.rest import wire
+from broadaxe.storage.event_reads import EventRecord
 from broadaxe.storage.ids import id_time, is_id
 from broadaxe.storage.reads import RunRecord, SpanRecord, TaskEventRecord, TaskRecord
 
-__all__ = ["engine_spans", "sent_span"]
+__all__ = ["SOURCE_RUN_KEY", "engine_spans", "sent_span"]
 
 SERVICE_NAME: Final = "hatchet-engine"
+#: Where clients say in an event's metadata which run and which task pushed it.
+SOURCE_RUN_KEY: Final = "hatchet__source_workflow_run_id"
+SOURCE_TASK_KEY: Final = "hatchet__source_step_run_id"
 
 _KINDS: Final[tuple[Literal["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"], ...]] = (
     "UNSPECIFIED",
@@ -55,8 +59,11 @@ class _Attempt(msgspec.Struct):
     worker_id: str | None = None
 
 
-def engine_spans(run: RunRecord, entries: Iterable[TaskEventRecord]) -> list[wire.Span]:
-    """Spans of the run and of its tasks' attempts; `entries` is the history of its tasks, oldest first."""
+def engine_spans(
+    run: RunRecord, entries: Iterable[TaskEventRecord], emitted: Iterable[EventRecord] = ()
+) -> list[wire.Span]:
+    """Spans of the run and of its tasks' attempts; `entries` is the history of its tasks, oldest first, and `emitted`
+    are events that its tasks pushed."""
     trace = tracing.trace_of(run.id, run.additional_metadata)
     about_run = {
         "hatchet.span_source": "engine",
@@ -68,6 +75,7 @@ def engine_spans(run: RunRecord, entries: Iterable[TaskEventRecord]) -> list[wir
     if run.parent_task_id is not None:
         about_run["hatchet.parent_step_run_id"] = run.parent_task_id
     spans = _event_span(run, trace)
+    spans += (_emitted_span(run, trace, event) for event in emitted)
     root_id = tracing.run_span_id(run.id)
     spans.append(
         _span(trace, root_id, trace.parent_span_id, "hatchet.engine.workflow_run", run.created_at, None, about_run)
@@ -105,7 +113,7 @@ def sent_span(span: SpanRecord, triggered_run_id: str | None) -> wire.Span:
 
 def _event_span(run: RunRecord, trace: tracing.Trace) -> list[wire.Span]:
     """The moment of the event that started the run; the event's id tells it."""
-    metadata = msgspec.json.decode(run.additional_metadata or "{}", type=dict[str, object])
+    metadata = _metadata(run.additional_metadata)
     event_id, key = metadata.get("hatchet__event_id"), metadata.get("hatchet__event_key")
     if not isinstance(event_id, str) or not is_id(event_id):
         return []
@@ -116,8 +124,27 @@ def _event_span(run: RunRecord, trace: tracing.Trace) -> list[wire.Span]:
         "hatchet.event_key": str(key),
     }
     span_id = tracing.event_span_id(event_id)
-    name = "hatchet.engine.event_emitted"
+    name = "hatchet.engine.event"
     return [_span(trace, span_id, trace.parent_span_id, name, id_time(event_id), None, attributes)]
+
+
+def _emitted_span(run: RunRecord, trace: tracing.Trace, event: EventRecord) -> wire.Span:
+    """The moment a task of the run pushed the event."""
+    attributes = {
+        "hatchet.span_source": "engine",
+        "hatchet.workflow_run_id": run.id,
+        "hatchet.event_id": event.id,
+        "hatchet.event_key": event.key,
+    }
+    source = _metadata(event.additional_metadata).get(SOURCE_TASK_KEY)
+    if isinstance(source, str):
+        attributes["hatchet.step_run_id"] = source
+    span_id, parent_id = tracing.emitted_span_id(event.id), tracing.run_span_id(run.id)
+    return _span(trace, span_id, parent_id, "hatchet.engine.event_emitted", event.seen_at, None, attributes)
+
+
+def _metadata(text: str | None) -> dict[str, object]:
+    return msgspec.json.decode(text or "{}", type=dict[str, object])
 
 
 def _attempts(entries: Iterable[TaskEventRecord]) -> dict[str, dict[int, _Attempt]]:

@@ -28,6 +28,7 @@ import msgspec
 
 from broadaxe.core.decision import (
     DurableEntryRow,
+    MemoRow,
     NewRun,
     NewTask,
     ReplacedOutput,
@@ -159,6 +160,10 @@ def _run_keys(rows: Sequence[RunKeysRow]) -> Sequence[object]:
     return *_rows(rows), id_floor_of(row.run_id for row in rows)
 
 
+def _memos(rows: Sequence[MemoRow]) -> Sequence[object]:
+    return *_rows(rows), id_floor_of(row.task_id for row in rows)
+
+
 def _pairs_of_ids(pairs: Sequence[tuple[str, str]]) -> Sequence[object]:
     return *zip(*pairs, strict=True), id_floor_of(id_ for pair in pairs for id_ in pair)
 
@@ -243,6 +248,7 @@ AFTER_RUNS: Final = (
     Step("gates", "put_gates", _rows),
     Step("finished_children", "finish_children", _pairs_of_ids),
     Step("reopened_children", "reopen_children", _pairs_of_ids),
+    Step("memos", "keep_memos", _memos),
     Step("news", "note_news", _pairs_of_ids),
 )
 _rare: Final = attrgetter(*(step.field for step in (*BEFORE_RUNS, *AFTER_RUNS)))

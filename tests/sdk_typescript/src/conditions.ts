@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { Or } from '@hatchet-dev/typescript-sdk';
 
 import { eventually, heard, tell } from './marks';
-import { refusal, type MakeScene } from './scene';
+import { refusalIfAny, type MakeScene } from './scene';
 
 export const conditions: MakeScene = (hatchet) => {
   const picky = hatchet.workflow<{ number: number }>({ name: 'ts-conditions' });
@@ -71,7 +71,7 @@ export const conditions: MakeScene = (hatchet) => {
       },
       cancels: async () => {
         const ref = await stopped.runNoWait({});
-        const refused = await refusal(ref.output);
+        const refused = await refusalIfAny(ref.output);
         return { refused, status: await hatchet.runs.get_status(ref) };
       },
     },

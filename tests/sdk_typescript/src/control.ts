@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { eventually, heard, openGate, pass, tell } from './marks';
-import { refusal, type MakeScene } from './scene';
+import { refusalIfAny, type MakeScene } from './scene';
 
 export const control: MakeScene = (hatchet) => {
   const patient = hatchet.task({
@@ -65,7 +65,7 @@ export const control: MakeScene = (hatchet) => {
         await heard(key, 'started');
         await ref.cancel();
         await heard(key, 'aborted');
-        const refused = await refusal(ref.output);
+        const refused = await refusalIfAny(ref.output);
         return { refused, status: await hatchet.runs.get_status(ref) };
       },
       hold: async () => {
@@ -82,11 +82,11 @@ export const control: MakeScene = (hatchet) => {
         await heard(key, 'started', 2);
         await hatchet.runs.cancel({ filters: { since, additionalMetadata: { group: key } } });
         await heard(key, 'aborted', 2);
-        return Promise.all(refs.map(async (ref) => ((await refusal(ref.output)) ? hatchet.runs.get_status(ref) : '')));
+        return Promise.all(refs.map(async (ref) => ((await refusalIfAny(ref.output)) ? hatchet.runs.get_status(ref) : '')));
       },
       cancelItself: async () => {
         const ref = await quitter.runNoWait({ key: randomUUID() });
-        await refusal(ref.output);
+        await refusalIfAny(ref.output);
         return hatchet.runs.get_status(ref);
       },
       replay: async () => {

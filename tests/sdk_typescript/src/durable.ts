@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { Or, SleepCondition, UserEventCondition } from '@hatchet-dev/typescript-sdk';
 
 import { eventually, heard, heardSoFar, tell } from './marks';
-import { refusal, type MakeScene } from './scene';
+import { refusalIfAny, type MakeScene } from './scene';
 
 export const durable: MakeScene = (hatchet) => {
   const doubled = hatchet.task({
@@ -115,7 +115,7 @@ export const durable: MakeScene = (hatchet) => {
         const { data } = await hatchet.runs.restoreTask(await hatchet.runs.getTaskExternalId(await ref.runId));
         await heard(key, 'began', 2);
         await ref.cancel();
-        return { requeued: data.requeued, status: (await refusal(ref.output)).said };
+        return { requeued: data.requeued, refused: await refusalIfAny(ref.output) };
       },
       durableEvent: async () => {
         const key = randomUUID();
@@ -149,7 +149,7 @@ export const durable: MakeScene = (hatchet) => {
         const ref = await sleeper.runNoWait({ key, seconds: 600 });
         await heard(key, 'asleep');
         await ref.cancel();
-        const refused = await refusal(ref.output);
+        const refused = await refusalIfAny(ref.output);
         return { refused, status: await hatchet.runs.get_status(ref) };
       },
     },

@@ -11,7 +11,7 @@ import {
 import { RateLimitDuration } from '@hatchet-dev/typescript-sdk/protoc/v1/workflows';
 
 import { heard, heardSoFar, openGate, pass, tell } from './marks';
-import { refusal, type MakeScene } from './scene';
+import { refusal, refusalIfAny, type MakeScene } from './scene';
 
 type Keyed = { key: string; number: number };
 
@@ -129,7 +129,7 @@ export const flow: MakeScene = (hatchet) => {
         const first = await bouncer.runNoWait({ key, number: 1 });
         await heard(key, 'in');
         const second = await bouncer.runNoWait({ key, number: 2 });
-        const refused = await refusal(second.output);
+        const refused = await refusalIfAny(second.output);
         openGate(key);
         await first.output;
         return { refused, status: await hatchet.runs.get_status(second), entered: heardSoFar(key, 'in') };

@@ -20,6 +20,15 @@ export function impatient(): HatchetClient {
 }
 
 /** What a rejected promise said: the SDK rejects with errors, and for runs with an array of texts. */
+/** What the work was refused with, null if it was not. */
+export async function refusalIfAny(work: Promise<unknown>): Promise<{ name: string; said: string[] } | null> {
+  const isRefused = await work.then(
+    () => false,
+    () => true,
+  );
+  return isRefused ? refusal(work) : null;
+}
+
 export async function refusal(work: Promise<unknown>): Promise<{ name: string; said: string[] }> {
   const outcome = await work.then(
     (result) => ({ result }),

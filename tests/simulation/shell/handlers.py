@@ -14,7 +14,6 @@ from broadaxe.engine.engine import Engine
 from broadaxe.engine.sessions import Outgoing
 from broadaxe.engine.subscriptions import EventSubscription, LiveEvent, LiveKind, RunOutcome
 from broadaxe.errors import BroadaxeError
-from broadaxe.rpc.services.durable import _Conversation
 from tests.simulation.shell.database import TENANT, outcome_of
 from tests.simulation.shell.process import Process, Stream
 
@@ -76,7 +75,7 @@ def listen(worker_id: str) -> Handler:
 
 
 def converse(worker_id: str, client: str) -> Handler:
-    """A durable stream. Requests are submitted in their order; one that cannot be decided for now ends the stream."""
+    """A durable stream. Requests are submitted in their order; one that cannot be decided for long ends the stream."""
 
     async def handle(process: Process, stream: Stream[Answer | Refused | Opened]) -> None:
         engine = process.engine
@@ -108,14 +107,11 @@ def converse(worker_id: str, client: str) -> Handler:
 async def _read(
     engine: Engine, stream: Stream[Any], durable: DurableStream, client: str, failed: asyncio.Future[None]
 ) -> None:
-    conversation = _Conversation(engine, TENANT, client, stream.send)
-
     async def submit(command: Any) -> None:
         try:
-            await conversation._decide(durable, command)
+            await durable.decide(command, lambda wanted: engine.submit(TENANT, wanted, client=client))
         except BroadaxeError as error:
             if not error.retryable:
-                durable.refused(command)
                 if isinstance(command, DurableRequest):
                     await stream.send(Refused(command.task_id, command.invocation_count, str(error)))
             elif not failed.done():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
+import msgspec
 from fastapi import Query
 
 from broadaxe.core.tracing import trace_of
@@ -14,13 +16,16 @@ from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import ViewerScope, missing
 from broadaxe.rest.parameters import Id
 from broadaxe.rest.routers.route import STABLE, router
-from broadaxe.rest.traces import engine_spans, sent_span
+from broadaxe.rest.traces import SOURCE_RUN_KEY, engine_spans, sent_span
+from broadaxe.storage.event_reads import EventFilter, EventRecord
 from broadaxe.storage.pages import BySpan
 from broadaxe.storage.reads import RunFilter, RunRecord
 
 SPANS_MAX: Final = 10_000
 #: Runs whose engine spans one answer shows: the run, its children, their children and so on.
 RUNS_MAX: Final = 200
+#: Events of these runs that it shows.
+EVENTS_MAX: Final = 1_000
 _AHEAD: Final = timedelta(days=1)
 
 routes = router("traces")
@@ -46,9 +51,11 @@ async def list_traces(
         raise missing("run", run_external_id)
     made: list[wire.Span] = []
     triggered: dict[str, str] = {}
-    for member in await _family(context, run):
+    family = await _family(context, run)
+    emitted = await _emitted(context, family)
+    for member in family:
         entries = await reads.run_events(scope.tenant_id, [task.id for task in member.tasks])
-        made += engine_spans(member, entries)
+        made += engine_spans(member, entries, emitted[member.id])
         caller = trace_of(member.id, member.additional_metadata).parent_span_id
         if caller is not None and member is not run:
             triggered[caller] = member.id
@@ -79,6 +86,21 @@ async def list_traces(
 def _place(span: wire.Span | BySpan) -> tuple[datetime, str]:
     at = span.at if isinstance(span, BySpan) else span.created_at
     return at, span.span_id
+
+
+async def _emitted(context: Context, family: list[RunRecord]) -> dict[str, list[EventRecord]]:
+    """Events that the runs' tasks pushed, by run, up to `EVENTS_MAX`, oldest first."""
+    wanted = EventFilter(
+        tenant_id=family[0].tenant_id,
+        since=min(member.created_at for member in family),
+        until=datetime.now(UTC) + _AHEAD,
+        metadata=tuple((SOURCE_RUN_KEY, member.id) for member in family),
+    )
+    found: dict[str, list[EventRecord]] = defaultdict(list)
+    for event in reversed((await context.event_reads.events_page(wanted, limit=EVENTS_MAX)).rows):
+        metadata = msgspec.json.decode(event.additional_metadata or "{}", type=dict[str, object])
+        found[str(metadata.get(SOURCE_RUN_KEY))].append(event)
+    return found
 
 
 async def _family(context: Context, run: RunRecord) -> list[RunRecord]:

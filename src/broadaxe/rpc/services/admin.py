@@ -126,7 +126,7 @@ class AdminService:
             detail.readable_id = task.name
             detail.status = _STATUS[SHOWN_AS[task.status]]
             detail.is_evicted = task.status is TaskStatus.EVICTED
-            if task.status in TERMINAL and task.error is not None:
+            if task.status is TaskStatus.FAILED and task.error is not None:
                 detail.error = task.error
             elif task.output is not None:
                 detail.output = task.output.encode()

@@ -21,6 +21,7 @@ from broadaxe.core.commands import (
     RegisterWorker,
     ReleaseSlot,
     ReportAttempt,
+    RestoreTask,
     UnregisterWorker,
 )
 from broadaxe.core.durations import US_PER_MS, US_PER_S, parse_duration
@@ -87,6 +88,12 @@ class DispatcherService:
                 path("UpsertWorkerLabels"), pb.UpsertWorkerLabelsRequest, pb.UpsertWorkerLabelsResponse, self.put_labels
             ),
             unary(path("RefreshTimeout"), pb.RefreshTimeoutRequest, pb.RefreshTimeoutResponse, self.refresh_timeout),
+            unary(
+                path("RestoreEvictedTask"),
+                pb.RestoreEvictedTaskRequest,
+                pb.RestoreEvictedTaskResponse,
+                self.restore_evicted,
+            ),
             unary(path("ReleaseSlot"), pb.ReleaseSlotRequest, pb.ReleaseSlotResponse, self.release_slot),
             unary(path("PutOverridesData"), pb.OverridesData, pb.OverridesDataResponse, self.put_overrides),
             bidi(
@@ -246,6 +253,11 @@ class DispatcherService:
         task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
         await self._engine.submit(call.principal.tenant_id, ReleaseSlot(task_id), client=call.peer)
         return pb.ReleaseSlotResponse()
+
+    async def restore_evicted(self, request: pb.RestoreEvictedTaskRequest, call: Call) -> pb.RestoreEvictedTaskResponse:
+        task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
+        reply = await self._engine.submit(call.principal.tenant_id, RestoreTask(task_id), client=call.peer)
+        return pb.RestoreEvictedTaskResponse(requeued=reply is True)
 
     async def put_overrides(self, request: pb.OverridesData, call: Call) -> pb.OverridesDataResponse:
         """Accepted and forgotten, as the protocol has it: only old SDKs send them, and nobody reads them."""

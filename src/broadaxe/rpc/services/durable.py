@@ -22,9 +22,6 @@ from broadaxe.core.commands import (
     CompleteMemo,
     EntryRef,
     EvictInvocation,
-    FindPlace,
-    Operation,
-    Place,
     RegisterSignal,
     Reply,
     ReportWaiting,
@@ -40,10 +37,6 @@ from broadaxe.rpc.transport import Call, Method, Send, bidi, unary
 
 #: Requests of a stream that may be under way at once.
 UNDER_WAY_MAX: Final = 256
-#: How long a request is submitted again while the engine cannot decide: as long as clients wait for an answer. And how
-#: long it rests in between.
-PATIENCE_S: Final = 60.0
-AGAIN_AFTER_S: Final = 0.5
 #: Entries in one list of what a worker waits for.
 WAITING_MAX: Final = 50_000
 SIGNAL_KEY_LENGTH_MAX: Final = 1_000
@@ -164,13 +157,12 @@ class _Conversation:
 
         async def submit(request: pb.DurableTaskRequest, command: Command) -> None:
             try:
-                await self._decide(stream, command)
+                await stream.decide(command, self._submit)
             except BroadaxeError as error:
                 if error.retryable:
                     if not failed.done():
                         failed.set_exception(error)
                 else:
-                    stream.refused(command)
                     await self._refuse(request, error)
             finally:
                 room.release()
@@ -209,27 +201,6 @@ class _Conversation:
             reading.cancel()
             failed.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-
-    async def _decide(self, stream: DurableStream, command: Command) -> None:
-        """Submits the command, again and again while its client waits for the answer: a client that is told the stream
-        has failed lets the attempts fail whose operations were under way."""
-        give_up_at_s = asyncio.get_running_loop().time() + PATIENCE_S
-        while True:
-            try:
-                if isinstance(command, Operation) and command.number:
-                    place: Reply = None
-                    if command.after is None:
-                        place = await self._submit(FindPlace(command.task_id, command.invocation_count))
-                    assert place is None or isinstance(place, Place)
-                    command = stream.begin(command, place)
-                await self._submit(command)
-                stream.done(command)
-                return
-            except BroadaxeError as error:
-                late = asyncio.get_running_loop().time() >= give_up_at_s
-                if not error.retryable or not command.is_repeatable or late:
-                    raise
-            await asyncio.sleep(AGAIN_AFTER_S)
 
     async def _submit(self, command: Command) -> Reply:
         return await self._engine.submit(self._tenant_id, command, client=self._client)
