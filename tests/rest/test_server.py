@@ -17,7 +17,7 @@ from broadaxe.rest.parameters import parse_instant
 from broadaxe.rest.server import HttpServer
 from broadaxe.rest.statuses import STATUS_BY_ERROR
 from broadaxe.rest.wire import format_instant
-from broadaxe.storage.ids import id_floor, id_time
+from broadaxe.storage.ids import id_floor, id_time, new_id
 
 if TYPE_CHECKING:
     from .conftest import Serve, Site
@@ -193,3 +193,17 @@ def test_an_id_of_any_kind_tells_a_time() -> None:
     assert id_time("f" * 8 + "-ffff-ffff-ffff-ffffffffffff").year == 9999
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert id_time(id_floor(at)) == at
+
+
+async def test_a_parameter_with_one_value_is_not_given_twice(site: Site) -> None:
+    """The last would count, and nobody would be told."""
+    since = [("since", "2025-01-01T00:00:00Z"), ("only_tasks", "false")]
+    for path, pairs, blamed in (
+        ("workflow-runs", [*since, ("since", "2026-01-01T00:00:00Z")], "since"),
+        ("workflow-runs", [*since, ("limit", "1"), ("limit", "1")], "limit"),
+        ("workflow-runs/count", [*since, ("until", "2026-01-01T00:00:00Z")] * 2, "since"),
+    ):
+        answer = await site.client.get(f"{site.stable}/{path}", params=pairs)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, blamed), pairs
+    several = [*since, ("workflow_ids", new_id()), ("workflow_ids", new_id()), ("unknown", "1"), ("unknown", "2")]
+    assert (await site.client.get(f"{site.stable}/workflow-runs", params=several)).status_code == 200
