@@ -41,7 +41,8 @@ _SCHEMES: Final = {
 
 def operation_id(route: APIRoute) -> str:
     """The name of an operation in the document. Older addresses do what others do, so they are called alike."""
-    return f"{route.name}_at_older_address" if route.endpoint.__module__.endswith(".older") else route.name
+    is_older = route.endpoint.__module__.endswith((".older", ".older_steps"))
+    return f"{route.name}_at_older_address" if is_older else route.name
 
 
 def describe(app: FastAPI, routers: Iterable[APIRouter]) -> Document:

@@ -39,6 +39,7 @@ from broadaxe.rest.routers import (
     limits,
     logs,
     older,
+    older_steps,
     people,
     quotas,
     runs,
@@ -90,6 +91,7 @@ _ROUTERS: Final = (
     quotas.routes,
     webhooks.routes,
     older.routes,
+    older_steps.routes,
 )
 
 

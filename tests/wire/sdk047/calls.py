@@ -111,6 +111,15 @@ async def rest_in_loop(hatchet: Hatchet, method: str, **arguments: Any) -> Any:
     return _plain(answer)
 
 
+async def rest_api(hatchet: Hatchet, api: str, method: str, **arguments: Any) -> Any:
+    """What a method of one of the generated API classes answers, as JSON. Its models check every field."""
+    ask = getattr(getattr(hatchet.rest.aio, api), method)
+    if "tenant" in inspect.signature(ask).parameters:
+        arguments["tenant"] = hatchet.rest.aio.tenant_id
+    answer = await ask(**arguments)
+    return _plain(answer) if hasattr(answer, "model_dump_json") else answer
+
+
 def workflow_named(hatchet: Hatchet, name: str) -> Any:
     found = hatchet.rest.workflow_list()
     return next(_plain(row) for row in found.rows or [] if row.name == name)

@@ -111,3 +111,62 @@ async def test_what_is_not_there_is_not_found(old: Caller) -> None:
     ):
         with pytest.raises(CallFailed, match="404"):
             await old("rest_in_loop", **call)
+
+
+async def test_step_runs_and_what_else_is_asked_of_a_run(
+    old: Caller, plain: Caller, stage: Stage, rest: Rest, key: str
+) -> None:
+    run_id = await old("run", workflow="OldDag", input={"key": key, "n": 1}, additional_metadata={"of": key})
+    await old("result_of", run_id=run_id)
+    of_run = {"workflow_run": run_id}
+
+    async def ask(api: str, method: str, **arguments: Any) -> Any:
+        return await old("rest_api", api=api, method=method, **arguments)
+
+    shape = await ask("workflow_api", "workflow_run_get_shape", **of_run)
+    (job_run,) = shape["jobRuns"]
+    names = {step["metadata"]["id"]: step["readableId"] for step in job_run["job"]["steps"]}
+    steps = {names[step["stepId"]]: step["metadata"]["id"] for step in job_run["stepRuns"]}
+    assert set(steps) == {"stepone", "step_two", "sum"}
+    assert await ask("workflow_run_api", "workflow_run_get_input", **of_run) == {"key": key, "n": 1}
+
+    of_step = {"step_run": steps["sum"]}
+    assert (await ask("step_run_api", "step_run_get", **of_step))["output"] == '{"total": 13}'
+    schema = await ask("step_run_api", "step_run_get_schema", **of_step)
+    assert schema["properties"]["n"] == {"type": "integer"}
+    events = await ask("step_run_api", "step_run_list_events", step_run=steps["sum"])
+    assert events["rows"][0]["reason"] == "FINISHED"
+    of_all = await ask("step_run_api", "workflow_run_list_step_run_events", **of_run)
+    assert {row["stepRunId"] for row in of_all["rows"]} == set(steps.values())
+    assert (await ask("step_run_api", "step_run_list_archives", step_run=steps["sum"]))["rows"] == []
+
+    await ask("step_run_api", "step_run_update_rerun", **of_step, rerun_step_run_request={"input": {}})
+    await stage.heard(key, "sum", count=2)
+    assert await rest.finished(run_id) == "COMPLETED"
+    archives = await ask("step_run_api", "step_run_list_archives", step_run=steps["sum"])
+    assert [row["retryCount"] for row in archives["rows"]] == [0]
+    workflow = await plain("workflow_named", name="OldDag")
+    workers = await ask("workflow_api", "workflow_get_workers_count", workflow=workflow["metadata"]["id"])
+    assert 0 < workers["freeSlotCount"] <= workers["maxSlotCount"]
+
+
+async def test_a_step_run_and_the_runs_of_an_event_are_cancelled(
+    old: Caller, plain: Caller, stage: Stage, rest: Rest, key: str
+) -> None:
+    run_id = await old("run", workflow="OldWaiter", input={"key": key})
+    await stage.heard(key, "waiting")
+    (step_run,) = (await plain("rest", method="workflow_run_get", workflow_run_id=run_id))["jobRuns"][0]["stepRuns"]
+    arguments = {"step_run": step_run["metadata"]["id"]}
+    cancelled = await old("rest_api", api="step_run_api", method="step_run_update_cancel", **arguments)
+    assert cancelled["status"] == "CANCELLED"
+    # The other step of the run goes on.
+    assert await rest.status(run_id) == "RUNNING"
+    stage.open(key)
+    assert await rest.finished(run_id) == "CANCELLED"
+
+    event_id = await plain("push", key="old:greeting", payload={"key": key, "n": 1})
+    request = {"cancel_event_request": {"eventIds": [event_id]}}
+    answer = await old("rest_api", api="event_api", method="event_update_cancel", **request)
+    assert isinstance(answer["workflowRunIds"], list)
+    keys = await old("rest_api", api="event_api", method="event_key_list")
+    assert "old:greeting" in keys["rows"]

@@ -153,10 +153,8 @@ async def list_runs(
     reads = context.reads
     after = _RUNS.after(query.cursor, query.offset)
     if query.parent_run_id is not None and query.parent_step_run_id is None:
-        parent = await reads.run([scope.tenant_id], query.parent_run_id, with_payloads=False)
-        spawners = [] if parent is None else [task.id for task in parent.tasks if task.spawned_children]
         runs: list[RunRecord] = []
-        for task_id in spawners:
+        for task_id in await parents_of(context, scope.tenant_id, query.parent_run_id):
             wanted = query.for_tenant(scope.tenant_id, task_id)
             runs += (await reads.runs_page(wanted, limit=RUNS_PAGE_MAX, after=after, with_payloads=True)).rows
         runs.sort(key=lambda run: run.id, reverse=True)
@@ -176,7 +174,7 @@ async def list_runs(
 
 @routes.get(f"{API}/tenants/{{tenant}}/workflow-runs/{{run}}")
 async def get_run(run: PathId, scope: ViewerScope, context: ContextDep) -> older_shapes.WorkflowRun:
-    return older_shapes.workflow_run(await _run(context, scope.tenant_id, run))
+    return older_shapes.workflow_run(await read_run(context, [scope.tenant_id], run))
 
 
 @routes.post(f"{API}/tenants/{{tenant}}/workflow-runs/replay")
@@ -223,7 +221,7 @@ async def trigger(
     )
     reply = await context.engine.submit(record.tenant_id, TriggerRuns((request,)))
     assert isinstance(reply, tuple)
-    return older_shapes.workflow_run(await _run(context, record.tenant_id, str(reply[0])))
+    return older_shapes.workflow_run(await read_run(context, [record.tenant_id], str(reply[0])))
 
 
 @routes.get(f"{API}/step-runs/{{task}}/logs")
@@ -306,8 +304,14 @@ async def replay_events(body: EventIds, scope: MemberScope, context: ContextDep)
     return older_shapes.ReplayedEvents(rows=[presentation.event(record) for record in found if record is not None])
 
 
-async def _run(context: Context, tenant_id: str, run_id: str) -> RunRecord:
-    run = await context.reads.run([tenant_id], run_id, with_payloads=True)
+async def parents_of(context: Context, tenant_id: str, run_id: str) -> list[str]:
+    """The tasks of a run that spawned children; of an unknown run none."""
+    parent = await context.reads.run([tenant_id], run_id, with_payloads=False)
+    return [] if parent is None else [task.id for task in parent.tasks if task.spawned_children]
+
+
+async def read_run(context: Context, tenant_ids: list[str], run_id: str) -> RunRecord:
+    run = await context.reads.run(tenant_ids, run_id, with_payloads=True)
     if run is None:
         raise missing("workflow run", run_id)
     return run
