@@ -60,7 +60,7 @@ def test_the_first_value_of_a_memo_counts_also_after_the_end() -> None:
     ref = memo_of(program)
     program.keep(ref, '"first"')
     program.world.complete(program.id)
-    program.world.batch(late(program, ref, '"second"'), late(program, ref, '"third"'))
+    program.world.round(late(program, ref, '"second"'), late(program, ref, '"third"'))
     assert program.entry(1).result == '"first"'
 
 
