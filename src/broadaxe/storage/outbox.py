@@ -36,8 +36,6 @@ CONNECT_TIMEOUT_S: Final = 10.0
 ALIVE_EVERY_S: Final = 30.0
 RECONNECT_AFTER_S: Final = 0.5
 
-DATABASE_AWAY: Final = UNANSWERED
-
 _log = structlog.get_logger(__name__)
 
 
