@@ -95,13 +95,19 @@ class Arena:
 
     # Load -----------------------------------------------------------------------------------------------------------
 
-    def call(self, calls: Sequence[Call]) -> None:
-        """Starts a process that makes these calls."""
-        self._caller = self._python("caller", "tests.chaos.caller", "--journal", str(self._directory / "calls.jsonl"))
+    async def call(self, calls: Sequence[Call]) -> None:
+        """Starts a process that makes these calls; returns when it begins with them."""
+        journal = self._directory / "calls.jsonl"
+        self._caller = self._python("caller", "tests.chaos.caller", "--journal", str(journal))
         assert self._caller.stdin is not None
         lines = "".join(json.dumps(call_to_json(call)) + "\n" for call in calls)
         self._caller.stdin.write(lines.encode())
         self._caller.stdin.close()
+
+        async def has_begun() -> bool:
+            return journal.exists() and journal.stat().st_size > 0
+
+        await eventually(has_begun, what="callers call", within_s=90)
 
     async def until_drained(self, within_s: float) -> None:
         """Until every run has ended and the callers have been told, or the time is over."""
@@ -117,7 +123,7 @@ class Arena:
         return list(self._directory.glob("calls.jsonl")), list(self._directory.glob("worker-*.jsonl"))
 
     def logs(self) -> str:
-        return "\n".join(f"{path}:\n{path.read_text()[-4000:]}" for path in sorted(self._directory.glob("*.log")))
+        return "\n".join(f"{path}:\n{path.read_text()[-1500:]}" for path in sorted(self._directory.glob("*.log")))
 
     # Faults ---------------------------------------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ class Caller:
 
     async def make_all(self, calls: list[dict[str, Any]]) -> None:
         self._began = asyncio.get_running_loop().time()
+        self._journal.note("starts")
         async with asyncio.TaskGroup() as group:
             for call in calls:
                 group.create_task(self.make(call))

@@ -40,6 +40,8 @@ PARTITION_S: Final = 45.0
 NEAR_S: Final = 1.5
 #: The last tick is at most this old when a run ends.
 STILL_S: Final = 6.0
+#: Nobody waits for the last ticks. One whose report was given up runs until its timeout, and then once more.
+TICK_ENDS_S: Final = 45.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ def _judge_runs(evidence: Evidence, verdict: Verdict) -> None:
 def _judge_run(run: RunRow, tasks: list[TaskRow], evidence: Evidence, verdict: Verdict) -> None:
     what = f"{run.key or run.workflow} (run {run.id})"
     if run.status not in TERMINAL:
-        if run.workflow != "ticker" or run.created_at < evidence.ended_at - STILL_S:
+        if run.workflow != "ticker" or run.created_at < evidence.ended_at - TICK_ENDS_S:
             states = {task.name: task.status for task in tasks}
             verdict.found["stuck"].append(f"{what} is {run.status}: {states}")
         return

@@ -106,14 +106,16 @@ def make_plan(name: str, seed: int, *, seconds: float | None = None, rate: float
     whole = seconds if seconds is not None else scenario.seconds
     blows = scenario.strike(random.Random(f"blows {name} {seed}"))
     fitting = tuple(blow for blow in blows if blow.at_s + blow.for_s < whole - 1)
-    calls = _calls(random.Random(f"calls {name} {seed}"), whole, rate)
+    calls = make_calls(f"{name} {seed}", whole, rate)
     if scenario.long_s:
         cue = {"ms": scenario.long_s * 1000, "group": "", "sleep_s": 0, "due_in_s": 0}
-        calls += [Call(n / 10, "work", f"long-{n}", {"key": f"long-{n}", **cue}) for n in range(LONG_CALLS)]
+        calls += [Call(n / 10, "long", f"long-{n}", {"key": f"long-{n}", **cue}) for n in range(LONG_CALLS)]
     return Plan(name, seed, whole, fitting, tuple(calls))
 
 
-def _calls(rng: random.Random, seconds: float, rate: float) -> list[Call]:
+def make_calls(seed: str, seconds: float, rate: float = RATE) -> list[Call]:
+    """Calls of all kinds at instants of chance."""
+    rng = random.Random(f"calls {seed}")
     calls: list[Call] = []
     at_s = rng.expovariate(rate)
     while at_s < seconds:

@@ -15,8 +15,9 @@ from tests.chaos.journal import read_journals
 from tests.chaos.plan import Plan
 from tests.chaos.tables import read_tables
 
-#: Longer than the silence after which a worker's tasks go to another (30 s), and its execution there.
-DRAIN_S: Final = 100.0
+#: Longer than the silence after which a worker's tasks go to another (30 s), and than the time after which a task is
+#: done again whose report its worker gave up, with another such time for the task that waits for it.
+DRAIN_S: Final = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ async def play(
     arena = Arena(directory, database)
     try:
         await arena.start()
-        arena.call(plan.calls)
+        await arena.call(plan.calls)
         since = asyncio.get_running_loop().time()
         down: list[str] = []
         for blow in plan.blows:

@@ -101,7 +101,7 @@ FAULTS: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "a run that goes on": ("stuck", lambda e: _run(e, KEY, status="RUNNING")),
     "an old tick that goes on": (
         "stuck",
-        lambda e: replace(e, runs=[*e.runs, replace(_tick(TICK - 2), status="QUEUED")]),
+        lambda e: replace(e, runs=[*e.runs, replace(_tick(TICK - 2), status="QUEUED", created_at=TICK - 60)]),
     ),
     "a failed run": ("failed", lambda e: _run(e, KEY, status="FAILED")),
     "a cancelled run": ("failed", lambda e: _run(e, NAP, status="CANCELLED")),

@@ -22,6 +22,10 @@ from tests.chaos.journal import Journal
 from tests.chaos.mix import CHUNKS, NARROW_MAX, TICK_S, answer
 
 LONG: Final = timedelta(minutes=10)
+#: An SDK gives a report up when the engine is away for some seconds. What it reported of stays running until this ends,
+#: and is then done again.
+WORK_TIMEOUT: Final = timedelta(seconds=30)
+FAMILY_TIMEOUT: Final = timedelta(seconds=75)
 
 
 class Cue(BaseModel):
@@ -60,8 +64,14 @@ def _workflows(hatchet: Hatchet, journal: Journal, worker: str) -> list[Any]:
         finally:
             journal.note("ends", **same)
 
-    patience: dict[str, Any] = {"execution_timeout": LONG, "schedule_timeout": LONG}
+    patience: dict[str, Any] = {"execution_timeout": WORK_TIMEOUT, "schedule_timeout": LONG}
     alone: dict[str, Any] = {"input_validator": Cue, **patience}
+
+    @hatchet.task(name="long", **(alone | {"execution_timeout": LONG}))
+    async def long(cue: Cue, ctx: Context) -> dict[str, int]:
+        with attempt("long", cue, ctx):
+            await asyncio.sleep(cue.ms / 1000)
+            return {"value": answer(cue.key)}
 
     @hatchet.task(name="work", **alone)
     async def work(cue: Cue, ctx: Context) -> dict[str, int]:
@@ -119,7 +129,7 @@ def _workflows(hatchet: Hatchet, journal: Journal, worker: str) -> list[Any]:
             await asyncio.sleep(min(cue.ms, 300) / 1000)
             return {"value": answer(cue.key)}
 
-    @hatchet.task(name="family", **alone)
+    @hatchet.task(name="family", **(alone | {"execution_timeout": FAMILY_TIMEOUT}))
     async def family(cue: Cue, ctx: Context) -> dict[str, int]:
         with attempt("family", cue, ctx):
             children = await work.aio_run_many(
@@ -127,7 +137,8 @@ def _workflows(hatchet: Hatchet, journal: Journal, worker: str) -> list[Any]:
             )
             return {"value": sum(child["value"] for child in children)}
 
-    durable: dict[str, Any] = {"eviction_policy": EvictionPolicy(ttl=timedelta(seconds=2)), **alone}
+    eviction = EvictionPolicy(ttl=timedelta(seconds=2))
+    durable: dict[str, Any] = alone | {"execution_timeout": LONG, "eviction_policy": eviction}
 
     @hatchet.durable_task(name="sleeper", **durable)
     async def sleeper(cue: Cue, ctx: DurableContext) -> dict[str, int]:
@@ -175,7 +186,7 @@ def _workflows(hatchet: Hatchet, journal: Journal, worker: str) -> list[Any]:
             return {"value": answer("")}
 
     return [
-        work, block, flaky, diamond, narrow, family, sleeper, waiter, story, stream, on_event, scheduled, ticker
+        work, long, block, flaky, diamond, narrow, family, sleeper, waiter, story, stream, on_event, scheduled, ticker
     ]  # fmt: skip
 
 
