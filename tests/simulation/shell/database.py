@@ -222,6 +222,8 @@ class TenantRows:
         self._store = store
         self._database = store.database
         self._tables = store.database.tables
+        self._remembered: set[str] = set()
+        """Runs and tasks whose payloads passed by."""
         self.epoch = epoch
 
     async def load_live(self, now_us: int) -> Loaded:
@@ -267,14 +269,17 @@ class TenantRows:
         self._database.commit(writes)
 
     def remember(self, writes: Writes) -> None:
-        pass
+        self._remembered |= {run.row.id for run in writes.new_runs}
+        self._remembered |= {task.id for task in writes.tasks if task.output is not None}
 
     async def inputs(self, run_ids: Collection[str]) -> dict[str, str]:
-        await self._store._reach()
+        if not self._remembered.issuperset(run_ids):
+            await self._store._reach()
         return {run_id: self._database.inputs[run_id] for run_id in run_ids}
 
     async def outputs(self, task_ids: Collection[str]) -> dict[str, str]:
-        await self._store._reach()
+        if not self._remembered.issuperset(task_ids):
+            await self._store._reach()
         return {i: output for i in task_ids if (output := self._tables.tasks[i].output) is not None}
 
     async def durable_results(self, entries: Collection[EntryPlace]) -> dict[EntryPlace, DurableResult]:

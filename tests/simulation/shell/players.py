@@ -94,8 +94,9 @@ class Player:
             if process is None or not process.is_listening:
                 await asyncio.sleep(self.random.uniform(0.1, 1))
                 continue
-            stream: Stream[Any] = Stream(process, self.random, handler, hear)
-            if self.random.random() < self.life.haste:
+            is_hasty = self.random.random() < self.life.haste
+            stream: Stream[Any] = Stream(process, self.random, handler, _ignore if is_hasty else hear)
+            if is_hasty:
                 if self.random.random() < 0.5:
                     for _ in range(self.random.randint(0, 12)):
                         await asyncio.sleep(0)
@@ -105,6 +106,10 @@ class Player:
                 await asyncio.sleep(self.random.choice((0.0, 1.0, 4.0)))
                 continue
             return stream
+
+
+def _ignore(_: object) -> None:
+    """Whoever leaves hears nothing."""
 
 
 # Workers -------------------------------------------------------------------------------------------------------------
