@@ -44,6 +44,7 @@ from broadaxe.core.commands import (
     PutWorkerLabels,
     PutWorkflow,
     RefreshTimeout,
+    RefuseDelivery,
     RegisterSignal,
     RegisterWorker,
     ReleaseSlot,
@@ -785,6 +786,8 @@ class Life:
         chance = self.random
         if self.undelivered and chance.random() < 0.8:
             task_id, retry_count = self.undelivered.pop()
+            if chance.random() < 0.1:
+                return RefuseDelivery(task_id, retry_count, chance.choice((3_000_000, 5_000_000)), 4_194_304)
             return FailDelivery(task_id, retry_count, "the stream was gone")
         busy = [peer for peer in self.peers.values() if peer.attempts]
         if self.attempts and (not busy or chance.random() < 0.15):

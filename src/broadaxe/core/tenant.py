@@ -571,7 +571,7 @@ class Tenant:
     def resume(self, now_us: int) -> None:
         """Tells that nobody decided for a while although memory is as it was: the process stood still (a suspended
         machine, SIGSTOP), or the database did. Nobody could be heard meanwhile, so what counts the silence of others
-        begins anew, as after a load. Then `settle`. O(tasks and workers in memory)."""
+        begins anew, as after a load. Then `decide`. O(tasks and workers in memory)."""
         state = self._state
         for worker in state.workers.values():
             fleet.resume(state, worker, now_us)
