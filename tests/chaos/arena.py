@@ -98,11 +98,11 @@ class Arena:
     async def call(self, calls: Sequence[Call]) -> None:
         """Starts a process that makes these calls; returns when it begins with them."""
         journal = self._directory / "calls.jsonl"
-        self._caller = self._python("caller", "tests.chaos.caller", "--journal", str(journal))
-        assert self._caller.stdin is not None
-        lines = "".join(json.dumps(call_to_json(call)) + "\n" for call in calls)
-        self._caller.stdin.write(lines.encode())
-        self._caller.stdin.close()
+        # Not through a pipe: the proxies stand still while this process waits for a reader.
+        planned = self._directory / "planned.jsonl"
+        planned.write_text("".join(json.dumps(call_to_json(call)) + "\n" for call in calls))
+        arguments = ("--calls", str(planned), "--journal", str(journal))
+        self._caller = self._python("caller", "tests.chaos.caller", *arguments)
 
         async def has_begun() -> bool:
             return journal.exists() and journal.stat().st_size > 0
@@ -232,7 +232,7 @@ class Arena:
         with (self._directory / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
-                stdin=subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 # The SDK reads .env files of the directory it is started in.

@@ -1,16 +1,13 @@
 """Callers on the official SDK: they make the calls of a plan, wait for results, and journal what they are told.
 
 Each call is made once: the SDK's own repetitions are off (the environment says so), so a call without an answer may
-have made a run or not, and no call can make two. Reads calls from standard input, a JSON line each; ends when all are
-answered, or by a signal.
+have made a run or not, and no call can make two. Ends when all are answered, or by a signal.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
@@ -19,7 +16,7 @@ from typing import Any, Final
 
 from hatchet_sdk import Hatchet
 
-from tests.chaos.journal import Journal
+from tests.chaos.journal import Journal, read_journals
 from tests.chaos.mix import CHUNKS
 from tests.chaos.worker import Cue
 
@@ -100,9 +97,10 @@ class Caller:
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=Path, required=True, help="a JSON line each")
     parser.add_argument("--journal", type=Path, required=True)
     given = parser.parse_args()
-    calls = [json.loads(line) for line in sys.stdin]
+    calls = list(read_journals(given.calls))
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     await Caller(Journal(given.journal)).make_all(calls)
 
