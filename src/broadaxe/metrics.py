@@ -1,6 +1,6 @@
-"""Counts what the engine decided, once per committed batch, from the rows it wrote (semantics 8.5).
+"""Counts what the engine decided, once per committed round, from the rows it wrote (semantics 8.5).
 
-A batch costs one pass over its history entries; nothing is counted per task elsewhere.
+A round costs one pass over its history entries; nothing is counted per task elsewhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BY_STATUS: Final = {
 
 
 def observer(metrics: Metrics) -> Callable[[str, Decision], None]:
-    """A function that counts a committed batch of a tenant into `metrics`."""
+    """A function that counts a committed round of a tenant into `metrics`."""
 
     def observe(tenant_id: str, decision: Decision) -> None:
         writes = decision.writes

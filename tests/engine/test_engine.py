@@ -469,7 +469,7 @@ async def test_large_payloads_share_a_batch_up_to_a_bound_and_wait_up_to_another
 ) -> None:
     monkeypatch.setattr(inbox, "HEAVY_CHARS", 50)
     monkeypatch.setattr(backpressure, "HEAVY_CHARS", 50)
-    monkeypatch.setattr(inbox, "BATCH_CHARS_MAX", 300)
+    monkeypatch.setattr(inbox, "ROUND_CHARS_MAX", 300)
     monkeypatch.setattr(backpressure, "CHARS_UNDER_WAY_MAX", 1_000)
     seen = Seen()
     async with house(database, pool, observe=seen) as home:

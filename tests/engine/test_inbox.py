@@ -34,7 +34,7 @@ async def test_clients_take_turns_and_keep_their_own_order() -> None:
 
 
 async def test_a_flood_does_not_keep_another_client_out_of_the_next_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_module, "BATCH_MAX", 4)
+    monkeypatch.setattr(inbox_module, "ROUND_MAX", 4)
     inbox = Inbox()
     for number in range(100):
         inbox.put(waiting(f"flood-{number}"), "flood")
@@ -44,7 +44,7 @@ async def test_a_flood_does_not_keep_another_client_out_of_the_next_batch(monkey
 
 
 async def test_turns_go_on_where_the_last_batch_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_module, "BATCH_MAX", 2)
+    monkeypatch.setattr(inbox_module, "ROUND_MAX", 2)
     inbox = Inbox()
     for client in ("a", "b", "c"):
         for number in range(2):
@@ -62,7 +62,7 @@ async def test_a_suspect_is_alone_in_its_batch() -> None:
 
 async def test_heavy_commands_share_a_batch_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_module, "HEAVY_CHARS", 10)
-    monkeypatch.setattr(inbox_module, "BATCH_CHARS_MAX", 30)
+    monkeypatch.setattr(inbox_module, "ROUND_CHARS_MAX", 30)
     inbox = Inbox()
     for number in range(3):
         inbox.put(waiting(f"heavy-{number}", chars=15), "one")

@@ -1,11 +1,11 @@
 """The actor of one tenant: lets the core decide what waits, commits it, and only then lets anything out.
 
-    inbox -> [adopt what is missing] -> decide -> COMMIT -> replies, effects -> next batch
+    inbox -> [adopt what is missing] -> decide -> COMMIT -> replies, effects -> next round
 
-While one commit is in flight the next batch gathers, so under load many commands share one fsync and when idle a
-command waits for nobody. Between batches the actor sleeps until a command comes or the earliest deadline is due.
+While one commit is in flight the next round gathers, so under load many commands share one fsync and when idle a
+command waits for nobody. Between rounds the actor sleeps until a command comes or the earliest deadline is due.
 
-Invariants: one batch at a time; no reply and no effect before the commit that contains it. When a commit fails, or the
+Invariants: one round at a time; no reply and no effect before the commit that contains it. When a commit fails, or the
 core breaks, memory is thrown away with the actor, and everyone waiting is told `Broken`, which says what may be done
 about it. When the process or the database stood still, the core hears of it before anything is decided: workers spoke
 meanwhile and nobody listened.
@@ -75,9 +75,9 @@ class TenantActor:
         self._pulse = pulse
         self._on_broken = on_broken
         self.stumbled_over: tuple[Command, ...] = ()
-        """The batch it broke over, unless the database was merely away."""
+        """The round it broke over, unless the database was merely away."""
         self._inbox = Inbox()
-        self._batch: list[Waiting] = []
+        self._round: list[Waiting] = []
         self._is_committing = False
         self._wake = asyncio.Event()
         self._wake.set()
@@ -98,7 +98,7 @@ class TenantActor:
     ) -> asyncio.Future[Reply]:
         """A future of the reply, resolved after the commit. Raises Broken, or Unavailable at a stop.
 
-        `client` is None for what the engine tells of its own accord. A suspect is decided in a batch of its own
+        `client` is None for what the engine tells of its own accord. A suspect is decided in a round of its own
         (`is_alone`).
         """
         if self._broken is not None:
@@ -138,7 +138,7 @@ class TenantActor:
                     if self._is_stopping:
                         return
                     await self._sleep()
-                self._batch = self._inbox.take()
+                self._round = self._inbox.take()
                 await self._decide()
         except asyncio.CancelledError:
             self._break(self._broken or Unavailable("the tenant moved to another node"))
@@ -147,14 +147,14 @@ class TenantActor:
                 # The store's word that nothing was written.
                 self._is_committing = False
             if error.retryable:
-                _log.warning("a batch was not committed; loading anew", tenant=self.tenant_id, error=str(error))
+                _log.warning("a round was not committed; loading anew", tenant=self.tenant_id, error=str(error))
                 self._break(error)
             else:
                 _log.error("the tenant broke; it is loaded anew", tenant=self.tenant_id, error=str(error))
                 self._stumble(error)
         except Exception:
             _log.exception("the tenant broke; it is loaded anew", tenant=self.tenant_id)
-            # The database refused the batch, or it was never sent.
+            # The database refused the round, or it was never sent.
             self._is_committing = False
             self._stumble(Internal("the engine broke over this; its log has the details"))
 
@@ -177,13 +177,13 @@ class TenantActor:
         await self._adopt_missing()
         now_us = self._clock.now_us()
         self._notice_absence(now_us)
-        decision = tenant.decide([waiting.command for waiting in self._batch], now_us)
+        decision = tenant.decide([waiting.command for waiting in self._round], now_us)
         if decision.writes:
             self._is_committing = True
             await self._kept.commit(decision.writes)
             self._is_committing = False
-        batch, self._batch = self._batch, []
-        for waiting, answer in zip(batch, decision.replies, strict=True):
+        decided, self._round = self._round, []
+        for waiting, answer in zip(decided, decision.replies, strict=True):
             if waiting.reply.done():
                 continue
             if isinstance(answer, BroadaxeError):
@@ -199,7 +199,7 @@ class TenantActor:
 
     async def _adopt_missing(self) -> None:
         missing = Missing()
-        for waiting in self._batch:
+        for waiting in self._round:
             if found := self.tenant.missing(waiting.command):
                 missing |= found
         if missing:
@@ -218,8 +218,8 @@ class TenantActor:
         return self._pulse.stalls(), self._clock.jumps
 
     def _stumble(self, error: BroadaxeError) -> None:
-        """Broke over what it was deciding: whatever is in the batch is suspect."""
-        self.stumbled_over = tuple(waiting.command for waiting in self._batch)
+        """Broke over what it was deciding: whatever is in the round is suspect."""
+        self.stumbled_over = tuple(waiting.command for waiting in self._round)
         self._break(Unavailable("the engine had to load this tenant anew"), suspected=error)
 
     def _break(self, error: BroadaxeError, suspected: BroadaxeError | None = None) -> None:
@@ -229,11 +229,11 @@ class TenantActor:
             self._on_broken(self)
         is_undecided = not self._is_committing
         is_suspect = suspected is not None
-        for waiting in self._batch:
+        for waiting in self._round:
             if not waiting.reply.done():
-                reason = suspected if suspected is not None and len(self._batch) == 1 else error
+                reason = suspected if suspected is not None and len(self._round) == 1 else error
                 waiting.reply.set_exception(Broken(reason, is_undecided=is_undecided, is_suspect=is_suspect))
-        self._batch = []
+        self._round = []
         for waiting in self._inbox.drain():
             if not waiting.reply.done():
                 waiting.reply.set_exception(Broken(error, is_undecided=True))

@@ -1,11 +1,11 @@
 """What waits to be decided for one tenant, and which of it is decided next.
 
-Clients take turns: of each client that has something waiting the next batch takes one command, then one more of each,
-until it is full. So a client that floods the tenant waits for itself, and one that says little is in the next batch.
+Clients take turns: of each client that has something waiting the next round takes one command, then one more of each,
+until it is full. So a client that floods the tenant waits for itself, and one that says little is in the next round.
 A client's own commands stay in their order; what the engine tells of its own accord goes before everybody's.
 
-Refuses bounds on how much may wait (`backpressure.py`). Invariants: a batch has at most `BATCH_MAX` commands, and its
-heavy ones at most `BATCH_CHARS_MAX` characters unless it is one alone; a suspect is alone in its batch.
+Refuses bounds on how much may wait (`backpressure.py`). Invariants: a round has at most `ROUND_MAX` commands, and its
+heavy ones at most `ROUND_CHARS_MAX` characters unless it is one alone; a suspect is alone in its round.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Final
 
 from broadaxe.core.commands import Command, Reply
 
-__all__ = ["BATCH_CHARS_MAX", "BATCH_MAX", "HEAVY_CHARS", "Inbox", "Waiting"]
+__all__ = ["HEAVY_CHARS", "ROUND_CHARS_MAX", "ROUND_MAX", "Inbox", "Waiting"]
 
-#: Commands decided in one batch.
-BATCH_MAX: Final = 512
-#: A command with more characters in its payloads is heavy. A batch ends before its heavy ones have more than the second
+#: Commands decided in one round.
+ROUND_MAX: Final = 512
+#: A command with more characters in its payloads is heavy. A round ends before its heavy ones have more than the second
 #: together: what it writes is one statement, and PostgreSQL takes a gigabyte and closes the connection on more.
 HEAVY_CHARS: Final = 64 * 1024
-BATCH_CHARS_MAX: Final = 64 * 1024 * 1024
+ROUND_CHARS_MAX: Final = 64 * 1024 * 1024
 
 
 class Waiting:
@@ -37,7 +37,7 @@ class Waiting:
         self.chars = chars
         """Characters in the payloads it brings."""
         self.is_alone = is_alone
-        """Whether it must be the only one of its batch, because the tenant may break over it."""
+        """Whether it must be the only one of its round, because the tenant may break over it."""
 
 
 class Inbox:
@@ -65,10 +65,10 @@ class Inbox:
         line.append(waiting)
 
     def take(self) -> list[Waiting]:
-        """The next batch; empty when nothing waits."""
-        batch: list[Waiting] = []
+        """The next round; empty when nothing waits."""
+        taken: list[Waiting] = []
         chars = 0
-        while len(batch) < BATCH_MAX:
+        while len(taken) < ROUND_MAX:
             if self._own:
                 line = self._own
             elif self._turns:
@@ -77,17 +77,17 @@ class Inbox:
                 break
             following = line[0]
             heavy = following.chars if following.chars > HEAVY_CHARS else 0
-            # What came before it goes first, in a batch of its own.
-            if batch and (following.is_alone or (heavy and chars + heavy > BATCH_CHARS_MAX)):
+            # What came before it goes first, in a round of its own.
+            if taken and (following.is_alone or (heavy and chars + heavy > ROUND_CHARS_MAX)):
                 break
-            batch.append(line.popleft())
+            taken.append(line.popleft())
             chars += heavy
             if line is not self._own:
                 self._end_turn(line)
             if following.is_alone:
                 break
-        self._count -= len(batch)
-        return batch
+        self._count -= len(taken)
+        return taken
 
     def drain(self) -> list[Waiting]:
         """Everything that waits; nothing does afterwards."""

@@ -32,7 +32,7 @@ TOLD_MAX: Final = 10_000
 #: Transactions in one read.
 READ_TRANSACTIONS_MAX: Final = 100
 READ_AGAIN_AFTER_S: Final = 0.5
-#: How often a row may break the tenant, alone in its batch.
+#: How often a row may break the tenant, alone in its round.
 TRIES_MAX: Final = 3
 
 _log = structlog.get_logger(__name__)
@@ -49,7 +49,7 @@ class Suspects:
         self._broke: dict[str, int] = {}
 
     def blame(self, commands: Sequence[Command]) -> None:
-        """The tenant broke over these commands, which were one batch."""
+        """The tenant broke over these commands, which were one round."""
         for command in commands:
             if isinstance(command, TakeOutbox):
                 was_alone = len(commands) == 1 and len(command.requests) == 1
@@ -61,7 +61,7 @@ class Suspects:
         self._broke.pop(_id(request), None)
 
     def parted(self, requests: Sequence[RunRequest | EventRequest]) -> Iterator[tuple[TakeOutbox, bool]]:
-        """Commands for these requests in their order, each with whether it must be alone in its batch."""
+        """Commands for these requests in their order, each with whether it must be alone in its round."""
         blameless: list[RunRequest | EventRequest] = []
         for request in requests:
             times = self._broke.get(_id(request))

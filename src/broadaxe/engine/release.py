@@ -1,4 +1,4 @@
-"""Letting out what a committed batch decided, in the order it was decided.
+"""Letting out what a committed round decided, in the order it was decided.
 
     read what the effects need (again and again, while the database is away)  ->  tell, without waiting for anything
 
@@ -58,7 +58,7 @@ _log = structlog.get_logger(__name__)
 
 
 class _Read(msgspec.Struct, frozen=True):
-    """What the effects of a batch need beside themselves."""
+    """What the effects of a round need beside themselves."""
 
     inputs: dict[str, str]
     outputs: dict[str, str]

@@ -61,7 +61,7 @@ class TenantStreams:
         return commands
 
     async def look_again(self) -> None:
-        """Asks the tables for what the last batch before the load may have had to tell. Unavailable when they are
+        """Asks the tables for what the last round before the load may have had to tell. Unavailable when they are
         away."""
         self.hub.look_again()
         await self.look_up_signals(self._signals)
@@ -81,7 +81,7 @@ class TenantStreams:
         """Opens the worker's stream; an older one ends. If that fails, the older one goes on with what was assigned
         meanwhile, and the tenant hears which of the two is open: the command may have been decided all the same."""
         older = self._sessions.get(session.worker_id)
-        # In place before the command: the batch that opens the stream may already assign to it.
+        # In place before the command: the round that opens the stream may already assign to it.
         self._sessions[session.worker_id] = session
         try:
             await submit(OpenStream(session.worker_id, session.number))

@@ -228,7 +228,7 @@ class Hub:
                 del self._waiting[run_id]
 
     def look_again(self) -> None:
-        """Call after the tenant was loaded anew: what the last batch before that had to tell may never have been told.
+        """Call after the tenant was loaded anew: what the last round before that had to tell may never have been told.
         The tables are asked for every run somebody follows and that is not live, and for runs with followed metadata
         that nobody was told of. Chunks that wait for earlier ones of a task that is over wait no longer."""
         for run_id, subscriptions in self._by_run.items():

@@ -1,6 +1,6 @@
-"""Group commit: everything a batch decided, in one transaction, under the lease.
+"""Group commit: everything a round decided, in one transaction, under the lease.
 
-Owns how rows are written; decides nothing. The usual batch (runs, tasks, history) is one statement and so one round
+Owns how rows are written; decides nothing. The usual round (runs, tasks, history) is one statement and so one round
 trip and one fsync; the fence is part of it. Rarer rows (definitions, workers, pushed events, archived outputs) make it
 a transaction of a few statements behind the same fence, in the order of `BEFORE_RUNS` and `AFTER_RUNS`: every field of
 `Writes` has its place there or in the one statement. What came from the outbox leaves it there: exactly once.
@@ -8,7 +8,7 @@ a transaction of a few statements behind the same fence, in the order of `BEFORE
 No statement here costs more the longer history is kept: rows are inserted by their id, or looked for from the oldest id
 in question on.
 
-Invariants: a commit writes all of a batch or nothing; after `LeaseLost` nothing was written; every updated row was
+Invariants: a commit writes all of a round or nothing; after `LeaseLost` nothing was written; every updated row was
 there. Called by one actor at a time per tenant.
 
 Errors: LeaseLost when the epoch is gone; Unavailable when Postgres cannot be reached or refuses for now;
@@ -62,7 +62,7 @@ REFUSED_KEPT_MAX: Final = 10_000
 
 #: Set on every journal connection. The arrays are small beside the tables, and the only good plan is nested loops over
 #: primary keys, whatever the statistics say on a young database. Postgres chooses by itself to plan the statement of
-#: every batch once, since its plan does not depend on the values, and those which look for rows anew for theirs.
+#: every round once, since its plan does not depend on the values, and those which look for rows anew for theirs.
 CONNECTION_SETTINGS: Final = {
     "enable_hashjoin": "off",
     "enable_material": "off",
@@ -74,14 +74,14 @@ CONNECTION_SETTINGS: Final = {
 
 
 class Journal:
-    """Writes the batches of one tenant under one lease epoch."""
+    """Writes the rounds of one tenant under one lease epoch."""
 
     def __init__(self, pool: asyncpg.Pool, tenant_id: str, node_id: str, epoch: int) -> None:
         self._pool = pool
         self._fence: tuple[str, str, int] = (tenant_id, node_id, epoch)
 
     async def commit(self, writes: Writes) -> None:
-        """Returns once the whole batch is durable."""
+        """Returns once the whole round is durable."""
         try:
             async with self._pool.acquire() as connection:
                 if not any(_rare(writes)):
@@ -101,7 +101,7 @@ class Journal:
             if isinstance(error, ValueError):
                 # The driver's own: a number or a text that cannot even be sent.
                 raise InvalidArgument(f"the database cannot hold a value: {error}") from error
-            raise Unavailable(f"the database did not take the batch: {error}") from error
+            raise Unavailable(f"the database did not take what was decided: {error}") from error
 
     async def _commit_runs(self, connection: Any, writes: Writes) -> None:
         fences = await connection.fetchval(

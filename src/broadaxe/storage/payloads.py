@@ -1,7 +1,7 @@
 """Inputs and outputs, which the core does not hold: a bounded cache over the tables.
 
 The engine puts a payload in when it passes by (a trigger, a report) and asks for it when it dispatches; what has been
-evicted is fetched in one query per batch. Entries are text exactly as received. The bound counts characters.
+evicted is fetched in one query per round. Entries are text exactly as received. The bound counts characters.
 """
 
 from __future__ import annotations
