@@ -58,15 +58,32 @@ def test_an_invocation_that_has_shown_what_it_received_since_a_load_may_be_evict
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0.9, TaskStatus.RUNNING), (1.0, TaskStatus.EVICTED)])
-def test_a_result_of_a_moment_ago_may_have_passed_the_eviction_and_an_older_one_has_arrived(
+def test_of_a_client_that_shows_nothing_an_older_result_is_taken_to_have_arrived(
     seconds: float, status: TaskStatus
 ) -> None:
     program = Program()
     program.wait(event("go"))
     program.push("go")
+    worker = program.world.tenant._state.tasks[program.id].worker
+    assert worker is not None
+    worker.runtime = {"language": "TYPESCRIPT"}
     program.world.now_us += round(seconds * US_PER_S)
     program.evict()
     assert program.status is status
+
+
+def test_a_client_that_shows_what_it_received_is_doubted_once_for_an_older_result() -> None:
+    program = Program()
+    program.world.started(program.id)
+    program.wait(event("go"))
+    program.push("go")
+    program.world.now_us += 2 * US_PER_S
+    program.evict()
+    assert (program.status, program.invocation) == (TaskStatus.RUNNING, 2)
+    program.wait(event("go"))
+    program.world.now_us += 10 * US_PER_S
+    program.evict()
+    assert program.status is TaskStatus.EVICTED
 
 
 def test_a_result_that_passes_the_eviction_again_restores_the_task_again() -> None:

@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 
-from broadaxe.core.commands import EntryRef
-from broadaxe.core.decision import WaitAck
+from broadaxe.core.commands import BeginMemo, Command, EntryRef, FindPlace, Place, Reply
+from broadaxe.core.decision import MemoAck, WaitAck
 from broadaxe.engine import durable_streams
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription
+from broadaxe.errors import Unavailable
 
 
 def answer(node_id: int) -> Answer:
@@ -76,3 +77,23 @@ async def test_a_signal_is_told_once_and_only_to_whom_it_concerns() -> None:
     subscription.wanted.add(("t", "c"))
     subscription.fire("t", "c", "1")
     assert await waiting == ("t", "c", "1")
+
+
+async def test_an_operation_that_was_answered_while_its_submission_failed_is_not_asked_again() -> None:
+    stream = DurableStream(1, SystemClock())
+    submitted: list[Command] = []
+
+    async def submit(command: Command) -> Reply:
+        if isinstance(command, FindPlace):
+            return Place(3, 0)
+        submitted.append(command)
+        assert isinstance(command, BeginMemo)
+        assert (command.number, command.after) == (1, 3)
+        stream.put(Answer(MemoAck(stream=1, ref=EntryRef("t", 1, 1, 4), is_kept=False, payload=None, number=1)))
+        raise Unavailable("told by the announcement, and lost here")
+
+    await stream.decide(stream.ask(BeginMemo(stream=1, task_id="t", invocation_count=1)), submit)
+    assert len(submitted) == 1
+    stream.put(Answer(MemoAck(stream=1, ref=EntryRef("t", 1, 1, 4), is_kept=False, payload=None, number=1)))
+    assert len(stream._items) == 1
+    assert not any(isinstance(command, BeginMemo) for command in stream.announcement())

@@ -68,9 +68,12 @@ from broadaxe.errors import BroadaxeError, NotFound, QuotaReached
 
 #: How long a result is held back for one that should come before it.
 STALL_US: Final = 60 * US_PER_S
-#: How long a result is taken to be under way to its program when its worker asks for the eviction meanwhile. Not every
-#: client shows what it has received, so an older one is taken to have arrived (section 13.5).
+#: How long a result is taken to be under way to its program when its worker asks for the eviction meanwhile: of clients
+#: that show by nothing what they have received (section 13.5), and of others, who are believed the second time.
 UNDER_WAY_US: Final = US_PER_S
+UNDER_WAY_UNSHOWN_US: Final = 10 * US_PER_S
+#: Languages whose clients never show it; restoring their tasks at once costs an invocation for every result.
+TERSE_LANGUAGES: Final = ("TYPESCRIPT", "GO")
 #: Operations in the log of one task, over all branches.
 ENTRIES_MAX: Final = 100_000
 
@@ -855,7 +858,15 @@ def _may_have_missed(log: DurableLog, now_us: int) -> bool:
     nobody has looked at it."""
     if log.is_unsure:
         return log.order_count > 0
-    return log.told_order > 0 and now_us - log.told_at_us < UNDER_WAY_US
+    age_us = now_us - log.told_at_us
+    if log.told_order == 0 or age_us < UNDER_WAY_US:
+        return log.told_order > 0
+    worker = log.task.worker
+    is_terse = worker is not None and worker.runtime.get("language") in TERSE_LANGUAGES
+    if is_terse or (log.told_order == log.doubted_order and age_us >= UNDER_WAY_UNSHOWN_US):
+        return False
+    log.doubted_order = log.told_order
+    return True
 
 
 def _unasked_news(log: DurableLog) -> list[Entry]:

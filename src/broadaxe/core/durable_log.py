@@ -95,9 +95,9 @@ class Entry:
 
 class DurableLog:
     __slots__ = (
-        "branch_count", "branch_id", "branches", "by_child", "by_index", "cursor", "entries", "invocation_count",
-        "is_adrift", "is_touched", "is_unsure", "next", "order_at_eviction", "order_count", "queue", "signals",
-        "stalled_at_us", "stream", "task", "told_at_us", "told_order", "wanted_ahead",
+        "branch_count", "branch_id", "branches", "by_child", "by_index", "cursor", "doubted_order", "entries",
+        "invocation_count", "is_adrift", "is_touched", "is_unsure", "next", "order_at_eviction", "order_count",
+        "queue", "signals", "stalled_at_us", "stream", "task", "told_at_us", "told_order", "wanted_ahead",
     )  # fmt: skip
 
     def __init__(self, task: Task) -> None:
@@ -118,6 +118,8 @@ class DurableLog:
         """The last place in the order this invocation was sent; 0 if it has shown since then that it has it."""
         self.told_at_us = 0
         """When that was."""
+        self.doubted_order = 0
+        """The last place that may have passed an eviction on its way, for which the task was restored."""
         self.is_unsure = False
         """The invocation goes on since before a load, and nobody has said yet which results it was sent."""
         self.is_adrift = False

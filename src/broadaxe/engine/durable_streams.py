@@ -135,14 +135,15 @@ class DurableStream:
         stream has failed lets the attempts fail whose operations were under way. Raises the command's error."""
         loop = asyncio.get_running_loop()
         give_up_at_s = loop.time() + PATIENCE_S
+        has_begun = False
         while True:
             try:
-                if isinstance(command, Operation) and command.number:
+                if isinstance(command, Operation) and command.number and not has_begun:
                     place: Reply = None
                     if command.after is None:
                         place = await submit(FindPlace(command.task_id, command.invocation_count))
                     assert place is None or isinstance(place, Place)
-                    command = self._begin(command, place)
+                    command, has_begun = self._begin(command, place), True
                 await submit(command)
                 self._done(command)
                 return
@@ -151,7 +152,15 @@ class DurableStream:
                     self._refuse(command)
                 if not error.retryable or not command.is_repeatable or loop.time() >= give_up_at_s:
                     raise
+            if isinstance(command, Operation) and has_begun and not self._is_asked(command):
+                # The tenant that was loaded meanwhile has heard of it by the announcement.
+                return
             await asyncio.sleep(AGAIN_AFTER_S)
+
+    def _is_asked(self, operation: Operation) -> bool:
+        """Whether the operation is still not answered."""
+        speaker = self._speakers.get((operation.task_id, operation.invocation_count))
+        return speaker is not None and speaker.asked is not None and speaker.asked.number == operation.number
 
     def _begin(self, operation: Operation, place: Place | None) -> Operation:
         """The operation is about to be submitted. `place` is where its invocation is, if it had to be asked for."""
