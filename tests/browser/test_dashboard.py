@@ -43,7 +43,7 @@ async def test_a_run_is_found_in_the_list_and_watched_to_its_end(
     page: Page, hatchet: Hatchet, stage: Stage, key: str
 ) -> None:
     await page.goto("/")
-    await expect(page.get_by_role("link", name="Workflows")).to_be_visible()
+    await expect(page.get_by_role("link", name="Workflows", exact=True)).to_be_visible()
     await mark(page)
     run_id = await started(hatchet, "hold", Cue(key=key, n=7))
     await expect(row_of(page, run_id)).to_contain_text("hold")
@@ -55,7 +55,7 @@ async def test_a_run_is_found_in_the_list_and_watched_to_its_end(
     stage.open(key)
     await expect(status_of_run(page)).to_have_text("Completed")
     await expect(page.get_by_role("region", name="Output", exact=True)).to_contain_text('"n": 7')
-    await page.get_by_role("link", name="Runs").first.click()
+    await page.get_by_role("navigation", name="Main").get_by_role("link", name="Runs").click()
     await expect(row_of(page, run_id).get_by_test_id("status")).to_have_text("Completed")
     assert await is_marked(page)
 
@@ -107,6 +107,7 @@ async def test_a_run_is_cancelled_and_replayed(page: Page, hatchet: Hatchet, sta
     await expect(page.get_by_role("button", name="Replay", exact=True)).to_be_disabled()
     await mark(page)
     await page.get_by_role("button", name="Cancel", exact=True).click()
+    await page.get_by_role("button", name="Cancel it").click()
     await expect(status_of_run(page)).to_have_text("Cancelled")
     await stage.heard(key, "cancelled")
     await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_disabled()

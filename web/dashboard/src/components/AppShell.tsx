@@ -8,15 +8,33 @@ import { AxeMark } from "./AxeMark";
 import { Button } from "./ui/button";
 import { cn } from "./ui/classes";
 
-const PAGES = [
-  { to: "/", label: "Runs", below: "/runs/" },
-  { to: "/workflows", label: "Workflows", below: "/workflows/" },
-  { to: "/workers", label: "Workers", below: "/workers/" },
+const SECTIONS = [
+  {
+    title: null,
+    pages: [
+      { to: "/", label: "Runs", below: "/runs/" },
+      { to: "/workflows", label: "Workflows", below: "/workflows/" },
+      { to: "/workers", label: "Workers", below: "/workers/" },
+      { to: "/logs", label: "Logs", below: "/logs/" },
+    ],
+  },
+  {
+    title: "Triggers",
+    pages: [
+      { to: "/crons", label: "Crons", below: "/crons/" },
+      { to: "/scheduled", label: "Scheduled", below: "/scheduled/" },
+      { to: "/events", label: "Events", below: "/events/" },
+      { to: "/filters", label: "Filters", below: "/filters/" },
+      { to: "/webhooks", label: "Webhooks", below: "/webhooks/" },
+    ],
+  },
+  { title: "Flow", pages: [{ to: "/rate-limits", label: "Rate limits", below: "/rate-limits/" }] },
+  { title: "Settings", pages: [{ to: "/settings/tokens", label: "API tokens", below: "/settings/tokens/" }] },
 ] as const;
 
 export function AppShell({ session, children }: { session: SignedIn; children: ReactNode }) {
   const version = useQuery(engineVersionQuery).data;
-  const path = useLocation({ select: (location) => location.pathname });
+  const [isOpen, setIsOpen] = useState(false);
   return (
     <div className="flex min-h-dvh flex-col">
       <a
@@ -26,43 +44,78 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
         Skip to content
       </a>
       <header className="border-b border-line bg-card">
-        <div className="mx-auto flex max-w-7xl flex-wrap items-center gap-x-6 gap-y-1 px-4 py-2">
+        <div className="flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-2">
           <Link to="/" className="flex items-center gap-2 text-base font-semibold tracking-tight">
             <AxeMark className="size-7" />
             Broadaxe
           </Link>
-          <nav aria-label="Main" className="order-last flex w-full gap-1 sm:order-none sm:w-auto">
-            {PAGES.map((page) => (
-              <Link
-                key={page.to}
-                to={page.to}
-                activeOptions={{ exact: true, includeSearch: false }}
-                className={cn(
-                  "rounded-md px-2.5 py-1.5 text-sm",
-                  path === page.to || path.startsWith(page.below)
-                    ? "bg-accent-soft font-medium text-ink"
-                    : "text-ink-soft hover:bg-sunken hover:text-ink",
-                )}
-              >
-                {page.label}
-              </Link>
-            ))}
-          </nav>
+          <Button
+            className="order-last lg:hidden"
+            aria-expanded={isOpen}
+            aria-controls="navigation"
+            onClick={() => setIsOpen(!isOpen)}
+          >
+            Menu
+          </Button>
           <div className="ml-auto flex items-center gap-3 text-sm text-ink-soft">
+            <a href="/docs/" target="_blank" rel="noreferrer" className="hover:text-ink hover:underline">
+              Docs
+            </a>
             <span title={`Tenant ${session.tenant.id}`}>{session.tenant.name}</span>
             {session.user !== null && <span className="hidden md:inline">{session.user.email}</span>}
             {!session.authDisabled && <SignOutButton />}
           </div>
         </div>
       </header>
-      <main id="content" tabIndex={-1} className="mx-auto w-full max-w-7xl flex-1 px-4 py-6 outline-none">
-        {children}
-      </main>
-      <footer className="mx-auto w-full max-w-7xl px-4 py-4 text-xs text-ink-soft">
-        Broadaxe{version !== undefined && ` · API ${version}`}
-        {session.authDisabled && " · authentication is off: everybody who can open this page is the administrator"}
-      </footer>
+      <div className="flex flex-1 flex-col lg:flex-row">
+        <Navigation isOpen={isOpen} onChoose={() => setIsOpen(false)} />
+        <div className="flex min-w-0 flex-1 flex-col">
+          <main id="content" tabIndex={-1} className="mx-auto w-full max-w-7xl flex-1 px-4 py-6 outline-none">
+            {children}
+          </main>
+          <footer className="mx-auto w-full max-w-7xl px-4 py-4 text-xs text-ink-soft">
+            Broadaxe{version !== undefined && ` · API ${version}`}
+            {session.authDisabled && " · authentication is off: everybody who can open this page is the administrator"}
+          </footer>
+        </div>
+      </div>
     </div>
+  );
+}
+
+function Navigation({ isOpen, onChoose }: { isOpen: boolean; onChoose: () => void }) {
+  const path = useLocation({ select: (location) => location.pathname });
+  return (
+    <nav
+      id="navigation"
+      aria-label="Main"
+      className={cn("border-line bg-card px-2 py-3 lg:block lg:w-48 lg:shrink-0 lg:border-r", isOpen ? "block border-b" : "hidden")}
+    >
+      {SECTIONS.map((section) => (
+        <div key={section.title ?? "main"} className="mb-3">
+          {section.title !== null && <h2 className="px-2.5 py-1 text-xs font-medium text-ink-soft">{section.title}</h2>}
+          <ul>
+            {section.pages.map((page) => (
+              <li key={page.to}>
+                <Link
+                  to={page.to}
+                  activeOptions={{ exact: true, includeSearch: false }}
+                  onClick={onChoose}
+                  className={cn(
+                    "block rounded-md px-2.5 py-1.5 text-sm",
+                    path === page.to || path.startsWith(page.below)
+                      ? "bg-accent-soft font-medium text-ink"
+                      : "text-ink-soft hover:bg-sunken hover:text-ink",
+                  )}
+                >
+                  {page.label}
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </div>
+      ))}
+    </nav>
   );
 }
 

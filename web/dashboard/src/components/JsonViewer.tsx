@@ -5,6 +5,8 @@ import { CopyButton } from "./CopyButton";
 import { Button } from "./ui/button";
 
 const SHOWN_CHARS_MAX = 60_000;
+/** Colours make an element of every token; beyond this a text is shown without them, or the page would stand still. */
+const COLOURED_CHARS_MAX = 200_000;
 
 export function JsonViewer({ label, value, empty }: { label: string; value: Readonly<Record<string, unknown>>; empty: string }) {
   const [whole, setWhole] = useState(false);
@@ -25,7 +27,7 @@ export function JsonViewer({ label, value, empty }: { label: string; value: Read
         tabIndex={0}
         className="max-h-96 overflow-auto px-4 py-3 pr-20 font-mono text-xs leading-relaxed break-words whitespace-pre-wrap -outline-offset-2"
       >
-        {colour(shown)}
+        {shown.length > COLOURED_CHARS_MAX ? shown : colour(shown)}
       </pre>
       {shown.length < text.length && (
         <div className="border-t border-line px-4 py-2 text-xs text-ink-soft">

@@ -3,10 +3,21 @@ import type { ReactNode } from "react";
 
 import { Button } from "./ui/button";
 
-export function Notice({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
+export function Notice({
+  title,
+  children,
+  action,
+  level: Heading = "h2",
+}: {
+  title: string;
+  children?: ReactNode;
+  action?: ReactNode;
+  /** A notice that stands for a whole page is its `h1`. */
+  level?: "h1" | "h2";
+}) {
   return (
     <div className="mx-auto flex max-w-xl flex-col items-start gap-3 px-6 py-12">
-      <h2 className="text-lg font-semibold">{title}</h2>
+      <Heading className="text-lg font-semibold">{title}</Heading>
       {children !== undefined && <div className="space-y-3 text-ink-soft">{children}</div>}
       {action}
     </div>

@@ -1,6 +1,7 @@
 /** The table of runs. Each row leads to its run; the name is a real link, so it opens in a new tab too. */
 import { Link } from "@tanstack/react-router";
 import { createColumnHelper, flexRender, getCoreRowModel, useReactTable } from "@tanstack/react-table";
+import type { Dispatch, SetStateAction } from "react";
 
 import { isTerminal } from "../services/runs";
 import type { TaskSummary } from "../services/schemas";
@@ -46,7 +47,30 @@ const NARROW_HIDDEN: Readonly<Record<string, string>> = {
 
 const rowKey = (row: TaskSummary): string => row.taskExternalId;
 
-export function RunsTable({ runs }: { runs: readonly TaskSummary[] }) {
+export function RunsTable({
+  runs,
+  chosen,
+  onChoose,
+}: {
+  runs: readonly TaskSummary[];
+  /** Ids of the runs whose boxes are ticked. */
+  chosen: ReadonlySet<string>;
+  onChoose: Dispatch<SetStateAction<ReadonlySet<string>>>;
+}) {
+  const ids = runs.map((run) => run.workflowRunExternalId);
+  const areAllChosen = ids.length > 0 && ids.every((id) => chosen.has(id));
+
+  function choose(changed: readonly string[], isChosen: boolean): void {
+    onChoose((before) => {
+      const after = new Set(before);
+      for (const id of changed) {
+        if (isChosen) after.add(id);
+        else after.delete(id);
+      }
+      return after;
+    });
+  }
+
   // The table only reads its rows, but the library's type asks for a mutable array.
   // eslint-disable-next-line react-hooks/incompatible-library -- not memoised: rows change with every poll anyway
   const table = useReactTable({ data: runs as TaskSummary[], columns, getCoreRowModel: getCoreRowModel(), getRowId: rowKey });
@@ -56,6 +80,14 @@ export function RunsTable({ runs }: { runs: readonly TaskSummary[] }) {
         <thead className="text-xs text-ink-soft">
           {table.getHeaderGroups().map((group) => (
             <tr key={group.id} className="border-b border-line">
+              <th scope="col" className="w-8 py-2 pl-4">
+                <input
+                  type="checkbox"
+                  aria-label="Choose all runs on this page"
+                  checked={areAllChosen}
+                  onChange={(event) => choose(ids, event.target.checked)}
+                />
+              </th>
               {group.headers.map((header) => (
                 <th key={header.id} scope="col" className={`px-4 py-2 font-medium ${NARROW_HIDDEN[header.column.id] ?? ""}`}>
                   {flexRender(header.column.columnDef.header, header.getContext())}
@@ -72,6 +104,14 @@ export function RunsTable({ runs }: { runs: readonly TaskSummary[] }) {
               data-run-id={row.original.workflowRunExternalId}
               className="border-b border-line last:border-0 hover:bg-sunken"
             >
+              <td className="py-2.5 pl-4 align-middle">
+                <input
+                  type="checkbox"
+                  aria-label={`Choose ${row.original.displayName}`}
+                  checked={chosen.has(row.original.workflowRunExternalId)}
+                  onChange={(event) => choose([row.original.workflowRunExternalId], event.target.checked)}
+                />
+              </td>
               {row.getVisibleCells().map((cell) => (
                 <td key={cell.id} className={`px-4 py-2.5 align-middle ${NARROW_HIDDEN[cell.column.id] ?? ""}`}>
                   {flexRender(cell.column.columnDef.cell, cell.getContext())}

@@ -6,6 +6,7 @@ import type { Step } from "../graph/steps";
 import { isTerminal, taskAttemptQuery } from "../services/runs";
 import type { TaskEvent, TaskSummary } from "../services/schemas";
 import { CopyButton } from "./CopyButton";
+import { errorText } from "./errorSummary";
 import { EventTimeline } from "./EventTimeline";
 import { JsonViewer } from "./JsonViewer";
 import { LogView } from "./LogView";
@@ -35,7 +36,7 @@ export function TaskPanel({ step, task: latest, events }: { step: Step; task: Ta
   const shown = tabs.find((tab) => tab.id === chosen)?.id ?? tabs[0]?.id ?? "output";
 
   return (
-    <Card aria-label={`Task ${step.name}`} data-testid="task-panel">
+    <Card aria-label={`Task ${step.name}`} data-testid="task-panel" className="lg:sticky lg:top-4">
       <CardHeader
         title={
           <span className="flex flex-wrap items-center gap-2">
@@ -70,7 +71,7 @@ export function TaskPanel({ step, task: latest, events }: { step: Step; task: Ta
         </p>
       )}
       <Tabs label={`Details of ${step.name}`} tabs={tabs} chosen={shown} onChoose={setChosen}>
-        {shown === "error" && <ErrorText label={errorLabel} text={task.errorMessage ?? ""} />}
+        {shown === "error" && <ErrorText label={errorLabel} text={errorText(task.errorMessage ?? "")} />}
         {shown === "output" && <JsonViewer label="Output" value={task.output} empty={absence(task, "This task has no output.")} />}
         {shown === "input" && <JsonViewer label="Input" value={task.input} empty={absence(task, "This task was given no input.")} />}
         {shown === "logs" && <LogView taskId={task.taskExternalId} live={!isTerminal(latest.status)} />}

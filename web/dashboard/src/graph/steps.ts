@@ -28,12 +28,13 @@ export function stepsOf(details: RunDetails): readonly Step[] {
   });
 }
 
-/** The step to show first: what failed, else what runs, else the last that has a task. */
+/** The step to show first: what failed, else what runs, else the last that did something. */
 export function stepOfInterest(steps: readonly Step[]): Step | null {
   const started = steps.filter((step) => step.task !== null);
   return (
     started.find((step) => step.status === "FAILED") ??
     started.find((step) => step.status === "RUNNING") ??
+    started.findLast((step) => step.status !== "SKIPPED") ??
     started.at(-1) ??
     null
   );

@@ -76,6 +76,8 @@ test("a live run can be cancelled and not replayed, and the page follows it to i
   const cancel = await screen.findByRole("button", { name: "Cancel" });
   expect(screen.getByRole("button", { name: "Replay" })).toBeDisabled();
   await user.click(cancel);
+  expect(cancelled).toBeUndefined();
+  await user.click(screen.getByRole("button", { name: "Cancel it" }));
   await waitFor(() => expect(screen.getByRole("button", { name: "Replay" })).toBeEnabled());
   expect(cancelled).toEqual({ externalIds: [RUN_ID] });
   expect(screen.getByRole("button", { name: "Cancel" })).toBeDisabled();

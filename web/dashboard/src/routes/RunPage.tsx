@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
 
+import { ConfirmButton } from "../components/ConfirmButton";
 import { CopyButton } from "../components/CopyButton";
 import { errorSummary } from "../components/errorSummary";
 import { EventTimeline } from "../components/EventTimeline";
@@ -9,6 +10,7 @@ import { JsonViewer } from "../components/JsonViewer";
 import { ErrorNotice, Loading, Notice, StaleBanner } from "../components/Notice";
 import { STATUS_LOOKS } from "../components/status";
 import { StatusPill } from "../components/StatusPill";
+import { StartDialog } from "../components/StartDialog";
 import { StepCard } from "../components/StepCard";
 import { TaskPanel } from "../components/TaskPanel";
 import { LocalTime, Took } from "../components/Times";
@@ -53,6 +55,7 @@ function MissingRun({ id }: { id: string }) {
   useTitle("No such run");
   return (
     <Notice
+      level="h1"
       title="There is no such run"
       action={
         <Link to="/" className="text-accent underline">
@@ -117,7 +120,8 @@ function RunView({ details }: { details: RunDetails }) {
   );
 }
 
-function RunHeader({ details: { run } }: { details: RunDetails }) {
+function RunHeader({ details }: { details: RunDetails }) {
+  const { run, tasks } = details;
   const live = !isTerminal(run.status);
   return (
     <header className="flex flex-wrap items-start justify-between gap-4 md:flex-nowrap">
@@ -166,6 +170,24 @@ function RunHeader({ details: { run } }: { details: RunDetails }) {
               <Took span={run} live={live} />
             </dd>
           </div>
+          <div>
+            <dt>Workflow</dt>
+            <dd>
+              <Link to="/workflows/$id" params={{ id: run.workflowId }} className="text-accent underline">
+                {tasks.find((task) => task.workflowName !== null)?.workflowName ?? "its definition"}
+              </Link>
+            </dd>
+          </div>
+          {run.parentTaskExternalId !== null && (
+            <div>
+              <dt>Started by</dt>
+              <dd>
+                <Link to="/runs/$id" params={{ id: run.parentTaskExternalId }} className="text-accent underline">
+                  its parent
+                </Link>
+              </dd>
+            </div>
+          )}
           <div className="items-center">
             <dt>Id</dt>
             <dd className="flex items-center gap-2">
@@ -175,32 +197,52 @@ function RunHeader({ details: { run } }: { details: RunDetails }) {
           </div>
         </dl>
       </div>
-      <RunActions runId={run.metadata.id} live={live} />
+      <RunActions details={details} live={live} />
     </header>
   );
 }
 
-function RunActions({ runId, live }: { runId: string; live: boolean }) {
+function RunActions({ details, live }: { details: RunDetails; live: boolean }) {
   const { tenant } = useSession();
   const client = useQueryClient();
+  const [again, setAgain] = useState(false);
+  const runId = details.run.metadata.id;
   const refresh = { onSettled: () => client.invalidateQueries({ queryKey: ["runs"] }) };
-  const cancel = useMutation({ mutationFn: () => cancelRuns(tenant.id, [runId]), ...refresh });
   const replay = useMutation({ mutationFn: () => replayRuns(tenant.id, [runId]), ...refresh });
+  const workflowName = details.tasks.find((task) => task.workflowName !== null)?.workflowName ?? null;
 
   return (
     <div className="flex flex-col items-end gap-1 md:pt-6">
       <div className="flex gap-2">
-        <Button variant="danger" disabled={!live || cancel.isPending} onClick={() => cancel.mutate()}>
-          {cancel.isPending ? "Cancelling…" : "Cancel"}
-        </Button>
+        <ConfirmButton
+          label="Cancel"
+          size="regular"
+          disabled={!live}
+          title="Cancel this run?"
+          confirm="Cancel it"
+          act={() => cancelRuns(tenant.id, [runId])}
+          onDone={() => void refresh.onSettled()}
+        >
+          <p>What waits does not start, and workers are told to stop what runs.</p>
+        </ConfirmButton>
         <Button disabled={live || replay.isPending} onClick={() => replay.mutate()}>
           {replay.isPending ? "Replaying…" : "Replay"}
         </Button>
+        {workflowName !== null && <Button onClick={() => setAgain(true)}>Run again…</Button>}
       </div>
-      {(cancel.error ?? replay.error) && (
+      {replay.error !== null && (
         <p role="alert" className="max-w-72 text-right text-sm text-failed">
-          {(cancel.error ?? replay.error)?.message}
+          {replay.error.message}
         </p>
+      )}
+      {again && workflowName !== null && (
+        <StartDialog
+          tenantId={tenant.id}
+          workflow={{ id: details.run.workflowId, name: workflowName }}
+          input={details.run.input}
+          metadata={Object.fromEntries(Object.entries(details.run.additionalMetadata).filter(([key]) => !key.startsWith("hatchet__")))}
+          onClose={() => setAgain(false)}
+        />
       )}
     </div>
   );

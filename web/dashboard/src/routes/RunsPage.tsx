@@ -1,34 +1,32 @@
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
+import { useState, type Dispatch, type SetStateAction } from "react";
 
 import { GettingStarted } from "../components/GettingStarted";
 import { ErrorNotice, Loading, Notice, StaleBanner } from "../components/Notice";
 import { Pagination } from "../components/Pagination";
+import { RunActsBar } from "../components/RunActsBar";
 import { RunsTable } from "../components/RunsTable";
+import { SearchBox } from "../components/SearchBox";
+import { StartWorkflowButton } from "../components/StartWorkflowButton";
 import { StatusChips } from "../components/StatusChips";
 import { Button } from "../components/ui/button";
 import { Card } from "../components/ui/card";
 import { runsQuery, statusCountsQuery, type RunFilter, type RunPage as RunPageRows } from "../services/runs";
 import { workflowsQuery } from "../services/workflows";
-import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_MS, type RunsSearch, type TimeWindow } from "./searches";
+import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type RunsSearch, type TimeWindow } from "./searches";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
 const route = getRouteApi("/session/");
-
-const WINDOW_LABELS: Readonly<Record<TimeWindow, string>> = {
-  "1h": "Last hour",
-  "6h": "Last 6 hours",
-  "24h": "Last 24 hours",
-  "7d": "Last 7 days",
-  "30d": "Last 30 days",
-};
+const NOTHING: ReadonlySet<string> = new Set();
 
 export function RunsPage() {
   useTitle("Runs");
   const { tenant } = useSession();
   const search = route.useSearch();
   const navigate = route.useNavigate();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(NOTHING);
 
   const timeWindow = search.window ?? DEFAULT_WINDOW;
   const page = search.page ?? 1;
@@ -36,6 +34,7 @@ export function RunsPage() {
     windowMs: WINDOW_MS[timeWindow],
     statuses: search.status ?? [],
     workflowId: search.workflow ?? null,
+    metadata: search.metadata ?? null,
   };
   const runs = useQuery(runsQuery(tenant.id, filter, page));
   const counts = useQuery(statusCountsQuery(tenant.id, filter));
@@ -48,6 +47,7 @@ export function RunsPage() {
       search: {
         ...(next.status !== undefined && next.status.length > 0 && { status: next.status }),
         ...(next.workflow !== undefined && { workflow: next.workflow }),
+        ...(next.metadata !== undefined && next.metadata !== "" && { metadata: next.metadata }),
         ...(next.window !== undefined && next.window !== DEFAULT_WINDOW && { window: next.window }),
         ...(next.page !== undefined && next.page > 1 && { page: next.page }),
       },
@@ -60,6 +60,8 @@ export function RunsPage() {
       <div className="mb-4 flex flex-wrap items-center justify-between gap-3">
         <h1 className="text-xl font-semibold">Runs</h1>
         <div className="flex flex-wrap gap-2">
+          <SearchBox label="Metadata, key:value" value={search.metadata ?? ""} onChange={(metadata) => refine({ metadata })} />
+          <StartWorkflowButton label="Run a workflow" when="now" />
           <select
             aria-label="Workflow"
             value={search.workflow ?? ""}
@@ -92,14 +94,25 @@ export function RunsPage() {
         <StatusChips counts={counts.data ?? null} chosen={filter.statuses} onChange={(status) => refine({ status })} />
       </div>
       <Card aria-label="Run list">
+        {runs.data !== undefined && runs.data.rows.length > 0 && (
+          <RunActsBar
+            tenantId={tenant.id}
+            chosen={chosen}
+            filter={filter}
+            counts={counts.data ?? null}
+            onDone={() => setChosen(NOTHING)}
+          />
+        )}
         <RunList
           runs={runs}
+          chosen={chosen}
+          onChoose={setChosen}
           page={page}
           timeWindow={timeWindow}
-          isFiltered={filter.statuses.length > 0 || filter.workflowId !== null}
+          isFiltered={filter.statuses.length > 0 || filter.workflowId !== null || filter.metadata !== null}
           isNewcomer={(workflows.data?.length ?? 0) === 0}
           onPage={(target) => refine({ page: target })}
-          onShowAll={() => refine({ status: undefined, workflow: undefined })}
+          onShowAll={() => refine({ status: undefined, workflow: undefined, metadata: undefined })}
         />
       </Card>
     </>
@@ -108,6 +121,8 @@ export function RunsPage() {
 
 function RunList({
   runs,
+  chosen,
+  onChoose,
   page,
   timeWindow,
   isFiltered,
@@ -116,6 +131,8 @@ function RunList({
   onShowAll,
 }: {
   runs: UseQueryResult<RunPageRows>;
+  chosen: ReadonlySet<string>;
+  onChoose: Dispatch<SetStateAction<ReadonlySet<string>>>;
   page: number;
   timeWindow: TimeWindow;
   isFiltered: boolean;
@@ -127,7 +144,15 @@ function RunList({
     if (runs.error) return <ErrorNotice error={runs.error} onRetry={() => void runs.refetch()} />;
     return <Loading label="Loading runs…" />;
   }
-  if (runs.data.rows.length === 0 && page === 1) {
+  if (runs.data.rows.length === 0 && page > 1) {
+    return (
+      <Notice
+        title={`There is no page ${page}`}
+        action={<Button onClick={() => onPage(runs.data.pageCount)}>Go to the last page</Button>}
+      />
+    );
+  }
+  if (runs.data.rows.length === 0) {
     if (isFiltered) {
       return <Notice title="No run matches this filter" action={<Button onClick={onShowAll}>Show all runs</Button>} />;
     }
@@ -140,7 +165,7 @@ function RunList({
   }
   return (
     <>
-      <RunsTable runs={runs.data.rows} />
+      <RunsTable runs={runs.data.rows} chosen={chosen} onChoose={onChoose} />
       <Pagination page={page} pageCount={runs.data.pageCount} onChange={onPage} />
     </>
   );

@@ -1,84 +1,94 @@
-import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useState } from "react";
 
-import { ErrorNotice, Loading, Notice, StaleBanner } from "../components/Notice";
+import { Notice } from "../components/Notice";
+import { PagedTable } from "../components/PagedTable";
+import { PageHeader } from "../components/PageHeader";
+import { PausedMark } from "../components/PausedMark";
+import { SearchBox } from "../components/SearchBox";
+import { StartDialog } from "../components/StartDialog";
 import { Ago } from "../components/Times";
-import { Card } from "../components/ui/card";
+import { Button } from "../components/ui/button";
 import type { Workflow } from "../services/schemas";
-import { workflowsQuery } from "../services/workflows";
+import { workflowPagesQuery } from "../services/workflows";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
+
+const route = getRouteApi("/session/workflows");
 
 export function WorkflowsPage() {
   useTitle("Workflows");
   const { tenant } = useSession();
-  const workflows = useQuery(workflowsQuery(tenant.id));
+  const { search = "" } = route.useSearch();
+  const navigate = route.useNavigate();
+  const workflows = useInfiniteQuery(workflowPagesQuery(tenant.id, search));
+  const [starts, setStarts] = useState<Workflow | null>(null);
 
   return (
     <>
-      <h1 className="mb-4 text-xl font-semibold">Workflows</h1>
-      {workflows.error !== null && workflows.data !== undefined && <StaleBanner error={workflows.error} />}
-      <Card aria-label="Workflow list">
-        {workflows.data === undefined ? (
-          workflows.error ? (
-            <ErrorNotice error={workflows.error} onRetry={() => void workflows.refetch()} />
+      <PageHeader title="Workflows" docs="concepts">
+        <SearchBox
+          label="Find by name"
+          value={search}
+          onChange={(text) => void navigate({ search: text === "" ? {} : { search: text }, replace: true })}
+        />
+      </PageHeader>
+      <PagedTable
+        label="Workflows"
+        query={workflows}
+        keyOf={(workflow) => workflow.metadata.id}
+        empty={
+          search === "" ? (
+            <Notice title="No workflows">
+              <p>A workflow appears here when a worker that can run it connects.</p>
+            </Notice>
           ) : (
-            <Loading label="Loading workflows…" />
+            <Notice title={`No workflow has “${search}” in its name`} />
           )
-        ) : workflows.data.length === 0 ? (
-          <Notice title="No workflows">
-            <p>A workflow appears here when a worker that can run it connects.</p>
-          </Notice>
-        ) : (
-          <WorkflowTable workflows={workflows.data} />
-        )}
-      </Card>
-    </>
-  );
-}
-
-function WorkflowTable({ workflows }: { workflows: readonly Workflow[] }) {
-  return (
-    <div className="overflow-x-auto">
-      <table aria-label="Workflows" className="w-full text-left text-sm">
-        <thead className="text-xs text-ink-soft">
-          <tr className="border-b border-line">
-            {["Workflow", "Created", "Runs"].map((title) => (
-              <th key={title} scope="col" className="px-4 py-2 font-medium">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {workflows.map((workflow) => (
-            <tr key={workflow.metadata.id} data-testid="workflow-row" className="border-b border-line last:border-0">
-              <th scope="row" className="px-4 py-2.5 align-top font-medium">
-                {workflow.name}
-                {workflow.isPaused && (
-                  <span className="ml-2 rounded-full bg-cancelled-soft px-2 py-0.5 text-xs text-cancelled">Paused</span>
-                )}
+        }
+        columns={[
+          {
+            title: "Workflow",
+            cell: (workflow) => (
+              <>
+                <Link to="/workflows/$id" params={{ id: workflow.metadata.id }} className="hover:text-accent hover:underline">
+                  {workflow.name}
+                </Link>
+                {workflow.isPaused && <PausedMark />}
                 {workflow.description !== null && workflow.description !== "" && (
                   <span className="block font-normal text-ink-soft">{workflow.description}</span>
                 )}
-              </th>
-              <td className="px-4 py-2.5 align-top">
-                <Ago instantMs={workflow.metadata.createdAt} />
-              </td>
-              <td className="px-4 py-2.5 align-top">
-                <Link
-                  to="/"
-                  search={{ workflow: workflow.metadata.id }}
-                  aria-label={`Runs of ${workflow.name}`}
-                  className="text-accent underline"
-                >
-                  Show runs
-                </Link>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+              </>
+            ),
+          },
+          { title: "Created", cell: (workflow) => <Ago instantMs={workflow.metadata.createdAt} /> },
+          {
+            title: "Runs",
+            cell: (workflow) => (
+              <Link to="/" search={{ workflow: workflow.metadata.id }} className="text-accent underline">
+                Runs of {workflow.name}
+              </Link>
+            ),
+          },
+          {
+            title: "Run",
+            isUntitled: true,
+            cell: (workflow) => (
+              <Button size="small" aria-label={`Run ${workflow.name}`} onClick={() => setStarts(workflow)}>
+                Run
+              </Button>
+            ),
+          },
+        ]}
+      />
+      {starts !== null && (
+        <StartDialog
+          tenantId={tenant.id}
+          workflow={{ id: starts.metadata.id, name: starts.name }}
+          onClose={() => setStarts(null)}
+        />
+      )}
+    </>
   );
 }

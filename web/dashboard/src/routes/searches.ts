@@ -5,6 +5,7 @@
 import { z } from "zod";
 
 import { RUN_STATUSES } from "../services/schemas";
+import { LOG_LEVELS } from "../services/tenantLogs";
 
 export const TIME_WINDOWS = ["1h", "6h", "24h", "7d", "30d"] as const;
 export type TimeWindow = (typeof TIME_WINDOWS)[number];
@@ -19,14 +20,50 @@ export const WINDOW_MS: Readonly<Record<TimeWindow, number>> = {
   "30d": 30 * 24 * HOUR_MS,
 };
 
-/** Everything is optional so that the plain address means the defaults and stays plain. */
+export const WINDOW_LABELS: Readonly<Record<TimeWindow, string>> = {
+  "1h": "Last hour",
+  "6h": "Last 6 hours",
+  "24h": "Last 24 hours",
+  "7d": "Last 7 days",
+  "30d": "Last 30 days",
+};
+
+/** A list in an address: one value alone is as good as a list of one. */
+function listOf<Schema extends z.ZodType>(item: Schema) {
+  return z
+    .union([z.array(item), item.transform((value) => [value])])
+    .optional()
+    .catch(undefined);
+}
+
+const text = z.string().min(1).max(1_000).optional().catch(undefined);
+
+/** Everything is optional so that the plain address means the defaults and stays plain. `metadata` is `key:value`. */
 export const runsSearchSchema = z.object({
-  status: z.array(z.enum(RUN_STATUSES)).optional().catch(undefined),
+  status: listOf(z.enum(RUN_STATUSES)),
   workflow: z.uuid().optional().catch(undefined),
+  metadata: text,
   window: z.enum(TIME_WINDOWS).optional().catch(undefined),
   page: z.int().min(1).optional().catch(undefined),
 });
 export type RunsSearch = z.output<typeof runsSearchSchema>;
+
+export const namedSearchSchema = z.object({ search: text });
+
+export const workflowSearchSchema = z.object({ version: z.uuid().optional().catch(undefined) });
+
+export const ofWorkflowSearchSchema = z.object({ workflow: z.uuid().optional().catch(undefined) });
+
+export const eventsSearchSchema = z.object({
+  key: text,
+  scope: text,
+  metadata: text,
+  window: z.enum(TIME_WINDOWS).optional().catch(undefined),
+});
+export type EventsSearch = z.output<typeof eventsSearchSchema>;
+
+export const logsSearchSchema = z.object({ search: text, level: listOf(z.enum(LOG_LEVELS)) });
+export type LogsSearch = z.output<typeof logsSearchSchema>;
 
 /** `task` is the external id of the task whose details are open. */
 export const runSearchSchema = z.object({ task: z.string().max(36).optional().catch(undefined) });

@@ -9,7 +9,6 @@ import {
   createRootRouteWithContext,
   createRoute,
   createRouter,
-  lazyRouteComponent,
   Outlet,
   redirect,
   type RouterHistory,
@@ -18,9 +17,19 @@ import {
 import { AppShell } from "../components/AppShell";
 import { ErrorNotice, Loading, Notice } from "../components/Notice";
 import { sessionQuery } from "../services/session";
+import { lazyPage } from "./lazyPage";
 import { LoginPage } from "./LoginPage";
 import { RunsPage } from "./RunsPage";
-import { loginSearchSchema, runSearchSchema, runsSearchSchema } from "./searches";
+import {
+  eventsSearchSchema,
+  loginSearchSchema,
+  logsSearchSchema,
+  namedSearchSchema,
+  ofWorkflowSearchSchema,
+  runSearchSchema,
+  runsSearchSchema,
+  workflowSearchSchema,
+} from "./searches";
 
 interface RouterContext {
   readonly queryClient: QueryClient;
@@ -29,7 +38,9 @@ interface RouterContext {
 const rootRoute = createRootRouteWithContext<RouterContext>()({
   component: Outlet,
   notFoundComponent: () => (
-    <Notice title="There is no such page" action={<a className="text-accent underline" href="/">Go to the runs</a>} />
+    <main>
+      <Notice level="h1" title="There is no such page" action={<a className="text-accent underline" href="/">Go to the runs</a>} />
+    </main>
   ),
 });
 
@@ -80,24 +91,106 @@ const runRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/runs/$id",
   validateSearch: runSearchSchema,
-  component: lazyRouteComponent(() => import("./RunPage"), "RunPage"),
+  component: lazyPage(() => import("./RunPage"), "RunPage"),
 });
 
 const workersRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/workers",
-  component: lazyRouteComponent(() => import("./WorkersPage"), "WorkersPage"),
+  component: lazyPage(() => import("./WorkersPage"), "WorkersPage"),
+});
+
+const workerRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/workers/$id",
+  component: lazyPage(() => import("./WorkerPage"), "WorkerPage"),
 });
 
 const workflowsRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/workflows",
-  component: lazyRouteComponent(() => import("./WorkflowsPage"), "WorkflowsPage"),
+  validateSearch: namedSearchSchema,
+  component: lazyPage(() => import("./WorkflowsPage"), "WorkflowsPage"),
+});
+
+const workflowRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/workflows/$id",
+  validateSearch: workflowSearchSchema,
+  component: lazyPage(() => import("./WorkflowPage"), "WorkflowPage"),
+});
+
+const cronsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/crons",
+  validateSearch: ofWorkflowSearchSchema,
+  component: lazyPage(() => import("./CronsPage"), "CronsPage"),
+});
+
+const scheduledRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/scheduled",
+  validateSearch: ofWorkflowSearchSchema,
+  component: lazyPage(() => import("./ScheduledPage"), "ScheduledPage"),
+});
+
+const eventsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/events",
+  validateSearch: eventsSearchSchema,
+  component: lazyPage(() => import("./EventsPage"), "EventsPage"),
+});
+
+const filtersRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/filters",
+  component: lazyPage(() => import("./FiltersPage"), "FiltersPage"),
+});
+
+const webhooksRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/webhooks",
+  component: lazyPage(() => import("./WebhooksPage"), "WebhooksPage"),
+});
+
+const rateLimitsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/rate-limits",
+  validateSearch: namedSearchSchema,
+  component: lazyPage(() => import("./RateLimitsPage"), "RateLimitsPage"),
+});
+
+const logsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/logs",
+  validateSearch: logsSearchSchema,
+  component: lazyPage(() => import("./LogsPage"), "LogsPage"),
+});
+
+const tokensRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/settings/tokens",
+  component: lazyPage(() => import("./TokensPage"), "TokensPage"),
 });
 
 const routeTree = rootRoute.addChildren([
   loginRoute,
-  sessionRoute.addChildren([runsRoute, runRoute, workersRoute, workflowsRoute]),
+  sessionRoute.addChildren([
+    runsRoute,
+    runRoute,
+    workersRoute,
+    workerRoute,
+    workflowsRoute,
+    workflowRoute,
+    cronsRoute,
+    scheduledRoute,
+    eventsRoute,
+    filtersRoute,
+    webhooksRoute,
+    rateLimitsRoute,
+    logsRoute,
+    tokensRoute,
+  ]),
 ]);
 
 export function makeRouter(queryClient: QueryClient, history?: RouterHistory) {

@@ -18,6 +18,8 @@ export class ApiError extends Error {
     readonly kind: ApiErrorKind,
     readonly status: number,
     message: string,
+    /** The input that is to blame, as the engine names it. */
+    readonly field: string | null = null,
   ) {
     super(message);
   }
@@ -35,14 +37,14 @@ export function isForbidden(error: unknown): boolean {
 type QueryValue = string | number | boolean | readonly string[] | null | undefined;
 
 export interface RequestOptions {
-  readonly method?: "GET" | "POST" | "PATCH";
+  readonly method?: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
   readonly query?: Readonly<Record<string, QueryValue>>;
   readonly body?: unknown;
   readonly signal?: AbortSignal;
 }
 
 const errorBodySchema = z.object({
-  errors: z.array(z.object({ description: z.string() })).optional(),
+  errors: z.array(z.object({ description: z.string(), field: z.string().nullish() })).optional(),
   message: z.string().optional(),
 });
 
@@ -78,7 +80,10 @@ export async function request<Schema extends z.ZodType>(
   }
 
   const answer = parseJson(text);
-  if (!response.ok) throw new ApiError("refused", response.status, describeRefusal(response.status, answer));
+  if (!response.ok) {
+    const { message, field } = describeRefusal(response.status, answer);
+    throw new ApiError("refused", response.status, message, field);
+  }
 
   const parsed = schema.safeParse(answer);
   if (!parsed.success) {
@@ -111,10 +116,11 @@ function parseJson(text: string): unknown {
   }
 }
 
-function describeRefusal(status: number, answer: unknown): string {
+function describeRefusal(status: number, answer: unknown): { message: string; field: string | null } {
   const body = errorBodySchema.safeParse(answer);
-  const description = body.success ? (body.data.errors?.[0]?.description ?? body.data.message) : undefined;
-  if (description) return description;
-  if (status >= 502 && status <= 504) return "The engine does not answer. Is it running?";
-  return `The engine refused the request (HTTP ${status}).`;
+  const first = body.success ? body.data.errors?.[0] : undefined;
+  const description = body.success ? (first?.description ?? body.data.message) : undefined;
+  if (description) return { message: description, field: first?.field ?? null };
+  if (status >= 502 && status <= 504) return { message: "The engine does not answer. Is it running?", field: null };
+  return { message: `The engine refused the request (HTTP ${status}).`, field: null };
 }

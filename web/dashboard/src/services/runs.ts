@@ -2,7 +2,7 @@
  * Runs, their tasks, events and logs.
  *
  * Query factories own the cache keys and the polling rhythm: lists every two seconds while the page is visible, one
- * run every second until it is final and seldom afterwards (somebody else may replay it).
+ * run every second until it is final, and not at all afterwards: coming back to the tab asks again.
  */
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 
@@ -24,7 +24,6 @@ import {
 export const RUNS_PER_PAGE = 50;
 const LIST_POLL_MS = 2_000;
 const RUN_POLL_LIVE_MS = 1_000;
-const RUN_POLL_FINAL_MS = 5_000;
 export const LOG_LINES_MAX = 500;
 
 /** The id the engine gives to a step whose task does not exist yet. */
@@ -40,6 +39,8 @@ export interface RunFilter {
   readonly windowMs: number;
   readonly statuses: readonly RunStatus[];
   readonly workflowId: string | null;
+  /** `key:value`. One at a time: of several, an act on everything that matches would mean any of them. */
+  readonly metadata: string | null;
 }
 
 export interface RunPage {
@@ -63,6 +64,7 @@ export function runsQuery(tenantId: string, filter: RunFilter, page: number) {
           limit: RUNS_PER_PAGE,
           statuses: filter.statuses,
           workflow_ids: filter.workflowId === null ? [] : [filter.workflowId],
+          additional_metadata: filter.metadata,
         },
       });
       return { rows: answer.rows, pageCount: Math.max(1, answer.pagination.num_pages ?? 1) };
@@ -74,13 +76,14 @@ export function runsQuery(tenantId: string, filter: RunFilter, page: number) {
 
 export function statusCountsQuery(tenantId: string, filter: Omit<RunFilter, "statuses">) {
   return queryOptions({
-    queryKey: ["runs", "counts", tenantId, filter.windowMs, filter.workflowId],
+    queryKey: ["runs", "counts", tenantId, filter.windowMs, filter.workflowId, filter.metadata],
     queryFn: async ({ signal }): Promise<StatusCounts> => {
       const answer = await request(runMetricsSchema, `/api/v1/stable/tenants/${tenantId}/task-metrics`, {
         signal,
         query: {
           since: new Date(Date.now() - filter.windowMs).toISOString(),
           workflow_ids: filter.workflowId === null ? [] : [filter.workflowId],
+          additional_metadata: filter.metadata,
         },
       });
       const counts: Record<RunStatus, number> = { QUEUED: 0, RUNNING: 0, COMPLETED: 0, FAILED: 0, CANCELLED: 0 };
@@ -107,7 +110,7 @@ export function runQuery(id: string) {
     refetchInterval: (query) => {
       const found = query.state.data;
       if (found?.kind !== "run") return false;
-      return isTerminal(found.details.run.status) ? RUN_POLL_FINAL_MS : RUN_POLL_LIVE_MS;
+      return isTerminal(found.details.run.status) ? false : RUN_POLL_LIVE_MS;
     },
   });
 }
@@ -153,7 +156,7 @@ export function logsQuery(taskId: string, live: boolean) {
       });
       return { lines: answer.rows.toReversed(), truncated: answer.rows.length >= LOG_LINES_MAX };
     },
-    refetchInterval: live ? RUN_POLL_LIVE_MS : RUN_POLL_FINAL_MS,
+    refetchInterval: live ? RUN_POLL_LIVE_MS : false,
   });
 }
 
@@ -165,9 +168,25 @@ export async function replayRuns(tenantId: string, ids: readonly string[]): Prom
   return act(tenantId, "replay", ids);
 }
 
-async function act(tenantId: string, verb: "cancel" | "replay", ids: readonly string[]): Promise<readonly string[]> {
+async function act(tenantId: string, verb: RunAct, ids: readonly string[]): Promise<readonly string[]> {
   const path = `/api/v1/stable/tenants/${tenantId}/tasks/${verb}`;
   return (await request(actionResultSchema, path, { method: "POST", body: { externalIds: ids } })).ids;
+}
+
+export type RunAct = "cancel" | "replay";
+
+/** Cancels or replays everything that matches; answers the tasks that were touched. */
+export async function actOnMatches(tenantId: string, verb: RunAct, filter: RunFilter): Promise<readonly string[]> {
+  const path = `/api/v1/stable/tenants/${tenantId}/tasks/${verb}`;
+  const body = {
+    filter: {
+      since: new Date(Date.now() - filter.windowMs).toISOString(),
+      ...(filter.statuses.length > 0 && { statuses: filter.statuses }),
+      ...(filter.workflowId !== null && { workflowIds: [filter.workflowId] }),
+      ...(filter.metadata !== null && { additionalMetadata: [filter.metadata] }),
+    },
+  };
+  return (await request(actionResultSchema, path, { method: "POST", body })).ids;
 }
 
 /** The task of a step, or null while the engine has not created it. */

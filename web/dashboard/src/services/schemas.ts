@@ -7,7 +7,7 @@
  */
 import { z } from "zod";
 
-const instantMs = z.string().transform((text, context) => {
+export const instantMs = z.string().transform((text, context) => {
   const ms = Date.parse(text);
   if (Number.isNaN(ms)) {
     context.addIssue({ code: "custom", message: `not a timestamp: ${text.slice(0, 40)}` });
@@ -16,13 +16,13 @@ const instantMs = z.string().transform((text, context) => {
   return ms;
 });
 
-function orNull<Schema extends z.ZodType>(schema: Schema) {
+export function orNull<Schema extends z.ZodType>(schema: Schema) {
   return schema.nullish().transform((value) => value ?? null);
 }
 
-const payload = z.record(z.string(), z.unknown());
+export const payload = z.record(z.string(), z.unknown());
 
-function rowsOf<Schema extends z.ZodType>(schema: Schema) {
+export function rowsOf<Schema extends z.ZodType>(schema: Schema) {
   return z.array(schema).nullish().transform((rows) => rows ?? []);
 }
 
@@ -30,7 +30,7 @@ export const RUN_STATUSES = ["QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCEL
 export const runStatusSchema = z.enum(RUN_STATUSES);
 export type RunStatus = z.output<typeof runStatusSchema>;
 
-const resourceMeta = z.object({ id: z.string(), createdAt: instantMs, updatedAt: instantMs });
+export const resourceMeta = z.object({ id: z.string(), createdAt: instantMs, updatedAt: instantMs });
 
 export const metaSchema = z.object({
   authDisabled: z.boolean().nullish().transform((value) => value ?? false),
@@ -112,6 +112,7 @@ export const runDetailsSchema = z.object({
     errorMessage: orNull(z.string()),
     additionalMetadata: payload.nullish().transform((value) => value ?? {}),
     payloadsRestricted: z.boolean().nullish().transform((value) => value ?? false),
+    parentTaskExternalId: orNull(z.string()),
   }),
   taskEvents: z.array(taskEventSchema),
   shape: z.array(shapeItemSchema),
@@ -136,25 +137,66 @@ const workerSchema = z.object({
   status: z.enum(["ACTIVE", "INACTIVE", "PAUSED"]).nullish().transform((value) => value ?? "INACTIVE"),
   lastHeartbeatAt: orNull(instantMs),
   actions: rowsOf(z.string()),
+  labels: rowsOf(z.object({ key: z.string(), value: z.string() })),
+  slots: rowsOf(
+    z.object({ stepRunId: z.string(), actionId: z.string(), workflowRunId: z.string(), startedAt: orNull(instantMs) }),
+  ),
+  registeredWorkflows: rowsOf(z.object({ id: z.string(), name: z.string() })),
+  lastListenerEstablished: orNull(instantMs),
   slotConfig: z
     .record(z.string(), z.object({ limit: z.int(), available: orNull(z.int()) }))
     .nullish()
     .transform((value) => value ?? {}),
   runtimeInfo: orNull(
-    z.object({ language: orNull(z.string()), sdkVersion: orNull(z.string()), languageVersion: orNull(z.string()) }),
+    z.object({
+      language: orNull(z.string()),
+      sdkVersion: orNull(z.string()),
+      languageVersion: orNull(z.string()),
+      os: orNull(z.string()),
+    }),
   ),
 });
 export type Worker = z.output<typeof workerSchema>;
 export const workerListSchema = z.object({ rows: rowsOf(workerSchema) });
 export const workerUpdateSchema = workerSchema;
 
-const workflowSchema = z.object({
+export const workflowSchema = z.object({
   metadata: resourceMeta,
   name: z.string(),
   description: orNull(z.string()),
   isPaused: z.boolean().nullish().transform((value) => value ?? false),
+  pausedWorkflowCronRunQueueBehavior: orNull(z.enum(["DROP", "QUEUE"])),
+  pausedWorkflowScheduledRunQueueBehavior: orNull(z.enum(["DROP", "QUEUE"])),
 });
 export type Workflow = z.output<typeof workflowSchema>;
 export const workflowListSchema = z.object({ pagination: paginationSchema.nullish(), rows: rowsOf(workflowSchema) });
+
+/** A workflow with what its versions are called, the newest first. */
+export const workflowDetailsSchema = workflowSchema.extend({
+  versions: rowsOf(z.object({ metadata: resourceMeta, version: z.string(), order: z.int() })),
+});
+export type WorkflowDetails = z.output<typeof workflowDetailsSchema>;
+
+export const workflowVersionSchema = z.object({
+  metadata: resourceMeta,
+  version: z.string(),
+  order: z.int(),
+  triggers: z.object({ events: rowsOf(z.object({ event_key: z.string() })), crons: rowsOf(payload) }),
+  defaultPriority: z.int(),
+  scheduleTimeout: z.string(),
+  sticky: orNull(z.enum(["soft", "hard"])),
+  v1Concurrency: rowsOf(
+    z.object({
+      maxRuns: z.int(),
+      limitStrategy: z.string(),
+      expression: z.string(),
+      scope: z.enum(["WORKFLOW", "TASK"]),
+      stepReadableId: orNull(z.string()),
+    }),
+  ),
+  workflowConfig: payload,
+  inputJsonSchema: orNull(payload),
+});
+export type WorkflowVersion = z.output<typeof workflowVersionSchema>;
 
 export const versionSchema = z.object({ version: z.string() });

@@ -21,3 +21,11 @@ export function workersQuery(tenantId: string) {
 export async function setWorkerPaused(workerId: string, isPaused: boolean): Promise<void> {
   await request(workerUpdateSchema, `/api/v1/workers/${workerId}`, { method: "PATCH", body: { isPaused } });
 }
+
+export function workerQuery(id: string) {
+  return queryOptions({
+    queryKey: ["workers", "one", id],
+    queryFn: ({ signal }) => request(workerUpdateSchema, `/api/v1/workers/${id}`, { signal }),
+    refetchInterval: POLL_MS,
+  });
+}

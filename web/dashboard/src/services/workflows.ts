@@ -1,8 +1,16 @@
-/** Workflows: the list, also used as the options of the run filter. */
+/** Workflows: the list, also used as the options of the run filter; one of them, its versions, and its pause. */
 import { queryOptions } from "@tanstack/react-query";
+import { z } from "zod";
 
 import { request } from "./http";
-import { workflowListSchema, type Workflow } from "./schemas";
+import { pagedQuery } from "./pages";
+import {
+  workflowDetailsSchema,
+  workflowListSchema,
+  workflowSchema,
+  workflowVersionSchema,
+  type Workflow,
+} from "./schemas";
 
 const WORKFLOWS_MAX = 200;
 const POLL_MS = 5_000;
@@ -19,4 +27,56 @@ export function workflowsQuery(tenantId: string) {
       ).rows,
     refetchInterval: POLL_MS,
   });
+}
+
+export function workflowPagesQuery(tenantId: string, name: string) {
+  return pagedQuery(["workflows", tenantId, "pages"], `/api/v1/tenants/${tenantId}/workflows`, workflowSchema, {
+    name: name === "" ? null : name,
+  });
+}
+
+export function workflowQuery(id: string) {
+  return queryOptions({
+    queryKey: ["workflows", "one", id],
+    queryFn: ({ signal }) => request(workflowDetailsSchema, `/api/v1/workflows/${id}`, { signal }),
+    refetchInterval: POLL_MS,
+  });
+}
+
+/** The latest version unless one is named. */
+export function workflowVersionQuery(id: string, version: string | null) {
+  return queryOptions({
+    queryKey: ["workflows", "version", id, version],
+    queryFn: ({ signal }) =>
+      request(workflowVersionSchema, `/api/v1/workflows/${id}/versions`, { signal, query: { version } }),
+  });
+}
+
+export interface Pause {
+  readonly crons: "DROP" | "QUEUE";
+  readonly schedules: "DROP" | "QUEUE";
+  /** A duration such as `24h`: what waits longer is cancelled. */
+  readonly ttl: string;
+}
+
+export async function pauseWorkflow(id: string, { crons, schedules, ttl }: Pause): Promise<void> {
+  await request(z.unknown(), `/api/v1/workflows/${id}`, {
+    method: "PATCH",
+    body: {
+      pause: {
+        action: "pause",
+        pausedWorkflowCronRunQueueBehavior: crons,
+        pausedWorkflowScheduledRunQueueBehavior: schedules,
+        pausedWorkflowQueueTTL: ttl,
+      },
+    },
+  });
+}
+
+export async function unpauseWorkflow(id: string): Promise<void> {
+  await request(z.unknown(), `/api/v1/workflows/${id}`, { method: "PATCH", body: { pause: { action: "unpause" } } });
+}
+
+export async function deleteWorkflow(id: string): Promise<void> {
+  await request(z.unknown(), `/api/v1/workflows/${id}`, { method: "DELETE" });
 }

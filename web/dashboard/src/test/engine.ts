@@ -27,6 +27,22 @@ export function onPost(path: string, answer: (body: unknown) => unknown) {
   });
 }
 
+function onBody(method: "patch" | "delete", path: string, answer: (body: unknown, request: Request) => unknown) {
+  return http[method](path, async ({ request }) => {
+    const text = await request.text();
+    const answered = answer(text === "" ? undefined : JSON.parse(text), request);
+    return answered instanceof Response ? answered : json(answered);
+  });
+}
+
+export function onPatch(path: string, answer: (body: unknown, request: Request) => unknown) {
+  return onBody("patch", path, answer);
+}
+
+export function onDelete(path: string, answer: (body: unknown, request: Request) => unknown) {
+  return onBody("delete", path, answer);
+}
+
 /** An engine in development mode with nothing in it; a test adds what it needs with `engine.use(...)`. */
 export const engine = setupServer(
   onGet("/api/v1/meta", META_OPEN),

@@ -55,6 +55,7 @@ export function aDetails(changes: Partial<Omit<RunDetails, "run">> = {}): RunDet
       errorMessage: null,
       additionalMetadata: {},
       payloadsRestricted: false,
+      parentTaskExternalId: null,
     },
     taskEvents: [],
     shape: [],

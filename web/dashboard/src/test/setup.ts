@@ -22,5 +22,11 @@ vi.stubGlobal(
   },
 );
 window.scrollTo = () => undefined;
+HTMLDialogElement.prototype.showModal = function showModal(this: HTMLDialogElement) {
+  this.open = true;
+};
+HTMLDialogElement.prototype.close = function close(this: HTMLDialogElement) {
+  this.open = false;
+};
 
 afterEach(cleanup);

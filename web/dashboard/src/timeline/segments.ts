@@ -49,7 +49,8 @@ export function taskSegments(task: TaskSummary, events: readonly TaskEvent[]): r
   const own = events
     .filter((event) => event.taskId === task.taskExternalId && event.eventType in PHASE_AFTER)
     .toSorted((left, right) => left.timestamp - right.timestamp);
-  return own.some((event) => PHASE_AFTER[event.eventType] === "running") ? fromEvents(own) : fromTimes(task);
+  // Without any event that ends a wait the list is not whole (yet).
+  return own.some((event) => PHASE_AFTER[event.eventType] !== "waiting") ? fromEvents(own) : fromTimes(task);
 }
 
 function fromEvents(events: readonly TaskEvent[]): readonly Segment[] {

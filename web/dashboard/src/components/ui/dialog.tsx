@@ -1,0 +1,56 @@
+/** A modal dialog on the browser's own element: focus stays inside, Escape closes, and focus returns afterwards. */
+import { useEffect, useId, useRef, type ReactNode } from "react";
+
+import { Button } from "./button";
+import { cn } from "./classes";
+
+export function Dialog({
+  title,
+  onClose,
+  wide = false,
+  children,
+}: {
+  title: string;
+  onClose: () => void;
+  wide?: boolean;
+  children: ReactNode;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const titleId = useId();
+
+  useEffect(() => {
+    const element = dialog.current;
+    element?.showModal();
+    return () => element?.close();
+  }, []);
+
+  return (
+    <dialog
+      ref={dialog}
+      aria-labelledby={titleId}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      className={cn(
+        "m-auto max-h-[90dvh] w-[calc(100vw-2rem)] overflow-auto rounded-lg border border-line bg-card p-0 text-ink shadow-lg backdrop:bg-black/40",
+        wide ? "max-w-3xl" : "max-w-lg",
+      )}
+    >
+      <header className="flex items-center justify-between gap-3 border-b border-line px-4 py-2.5">
+        <h2 id={titleId} className="text-base font-semibold">
+          {title}
+        </h2>
+        <Button variant="ghost" size="small" aria-label="Close" onClick={onClose}>
+          ✕
+        </Button>
+      </header>
+      <div className="p-4">{children}</div>
+    </dialog>
+  );
+}
+
+/** The row of buttons at the end of a form or a dialog. */
+export function Actions({ children }: { children: ReactNode }) {
+  return <div className="mt-4 flex flex-wrap justify-end gap-2">{children}</div>;
+}

@@ -1,0 +1,199 @@
+import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useState, type SyntheticEvent } from "react";
+
+import { checkJson, JsonField } from "../components/JsonField";
+import { JsonViewer } from "../components/JsonViewer";
+import { MetadataChips } from "../components/MetadataChips";
+import { Notice } from "../components/Notice";
+import { PagedTable } from "../components/PagedTable";
+import { PageHeader } from "../components/PageHeader";
+import { SearchBox } from "../components/SearchBox";
+import { Ago } from "../components/Times";
+import { Button } from "../components/ui/button";
+import { Actions, Dialog } from "../components/ui/dialog";
+import { Field, Input, Select } from "../components/ui/field";
+import { eventsQuery, pushEvent, type PushedEvent } from "../services/events";
+import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type EventsSearch } from "./searches";
+import { useSession } from "./useSession";
+import { useTitle } from "./useTitle";
+
+const route = getRouteApi("/session/events");
+
+export function EventsPage() {
+  useTitle("Events");
+  const { tenant } = useSession();
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const [pushes, setPushes] = useState<Pick<PushedEvent, "key" | "payload" | "scope"> | null>(null);
+  const [shown, setShown] = useState<PushedEvent | null>(null);
+  const timeWindow = search.window ?? DEFAULT_WINDOW;
+  const events = useInfiniteQuery(
+    eventsQuery(tenant.id, {
+      sinceMs: WINDOW_MS[timeWindow],
+      key: search.key ?? null,
+      scope: search.scope ?? null,
+      metadata: search.metadata === undefined ? [] : [search.metadata],
+    }),
+  );
+  const isFiltered = search.key !== undefined || search.scope !== undefined || search.metadata !== undefined;
+
+  function refine(change: Partial<EventsSearch>): void {
+    const next = { ...search, ...change };
+    void navigate({
+      search: Object.fromEntries(Object.entries(next).filter(([, value]) => value !== undefined && value !== "")) as EventsSearch,
+      replace: true,
+    });
+  }
+
+  return (
+    <>
+      <PageHeader title="Events" docs="triggers">
+        <SearchBox label="Key" value={search.key ?? ""} onChange={(key) => refine({ key })} />
+        <SearchBox label="Metadata, key:value" value={search.metadata ?? ""} onChange={(metadata) => refine({ metadata })} />
+        <Select
+          aria-label="Time range"
+          className="w-auto"
+          value={timeWindow}
+          onChange={(event) => refine({ window: TIME_WINDOWS.find((choice) => choice === event.target.value) })}
+        >
+          {TIME_WINDOWS.map((choice) => (
+            <option key={choice} value={choice}>
+              {WINDOW_LABELS[choice]}
+            </option>
+          ))}
+        </Select>
+        <Button variant="primary" onClick={() => setPushes({ key: "", payload: {}, scope: null })}>
+          Push an event
+        </Button>
+      </PageHeader>
+      <PagedTable
+        label="Events"
+        query={events}
+        keyOf={(event) => event.metadata.id}
+        empty={
+          isFiltered ? (
+            <Notice title="No event matches" action={<Button onClick={() => void navigate({ search: {} })}>Show all events</Button>} />
+          ) : (
+            <Notice title={`No events in the ${WINDOW_LABELS[timeWindow].toLowerCase()}`}>
+              <p>An event starts every workflow that names its key. Push one from code, by a webhook, or here.</p>
+            </Notice>
+          )
+        }
+        columns={[
+          {
+            title: "Key",
+            cell: (event) => (
+              <button type="button" className="text-left break-all hover:text-accent hover:underline" onClick={() => setShown(event)}>
+                {event.key}
+              </button>
+            ),
+          },
+          { title: "Seen", cell: (event) => <Ago instantMs={event.seenAt} /> },
+          { title: "Scope", cell: (event) => event.scope ?? "–" },
+          { title: "Runs", cell: (event) => <Runs event={event} /> },
+          { title: "Metadata", cell: (event) => <MetadataChips metadata={event.additionalMetadata} /> },
+          {
+            title: "Push again",
+            isUntitled: true,
+            cell: (event) => (
+              <Button size="small" aria-label={`Push ${event.key} again`} onClick={() => setPushes(event)}>
+                Push again
+              </Button>
+            ),
+          },
+        ]}
+      />
+      {shown !== null && (
+        <Dialog title={shown.key} onClose={() => setShown(null)} wide>
+          <JsonViewer label="Payload" value={shown.payload} empty="This event carries nothing." />
+          <p className="px-4 text-sm">
+            <Runs event={shown} />
+          </p>
+        </Dialog>
+      )}
+      {pushes !== null && <PushDialog tenantId={tenant.id} first={pushes} onClose={() => setPushes(null)} />}
+    </>
+  );
+}
+
+function Runs({ event }: { event: PushedEvent }) {
+  const [first, ...others] = event.triggeredRuns;
+  if (first === undefined) return <span className="text-ink-soft">none</span>;
+  return (
+    <>
+      <Link to="/runs/$id" params={{ id: first.workflowRunId }} className="text-accent underline">
+        {others.length === 0 ? "1 run" : `First of ${others.length + 1} runs`}
+      </Link>
+      {event.triggeringWebhookName !== null && <span className="ml-2 text-ink-soft">by {event.triggeringWebhookName}</span>}
+    </>
+  );
+}
+
+function PushDialog({
+  tenantId,
+  first,
+  onClose,
+}: {
+  tenantId: string;
+  first: Pick<PushedEvent, "key" | "payload" | "scope">;
+  onClose: () => void;
+}) {
+  const client = useQueryClient();
+  const [key, setKey] = useState(first.key);
+  const [scope, setScope] = useState(first.scope ?? "");
+  const [text, setText] = useState(() => JSON.stringify(first.payload, null, 2));
+  const [wasTried, setWasTried] = useState(false);
+  const checked = checkJson(text);
+  const pushing = useMutation({
+    mutationFn: (data: Readonly<Record<string, unknown>>) =>
+      pushEvent(tenantId, { key: key.trim(), data, scope: scope === "" ? null : scope, additionalMetadata: {} }),
+    onSettled: () => client.invalidateQueries({ queryKey: ["events"] }),
+  });
+
+  function submit(event: SyntheticEvent): void {
+    event.preventDefault();
+    setWasTried(true);
+    if (key.trim() !== "" && checked.value !== null) pushing.mutate(checked.value);
+  }
+
+  if (pushing.data !== undefined) {
+    return (
+      <Dialog title={`${key.trim()} was pushed`} onClose={onClose}>
+        <p className="text-sm">
+          {pushing.data.triggeredRuns.length === 0 ? "It started no run: no workflow waits for this key, or a filter refused it. " : "It started: "}
+          <Runs event={pushing.data} />
+        </p>
+        <Actions>
+          <Button variant="primary" onClick={onClose}>
+            Done
+          </Button>
+        </Actions>
+      </Dialog>
+    );
+  }
+  return (
+    <Dialog title="Push an event" onClose={onClose} wide>
+      <form onSubmit={submit} noValidate>
+        <Field label="Key" hint="For example order:paid" error={wasTried && key.trim() === "" ? "Give it a key." : null}>
+          {(props) => <Input {...props} value={key} onChange={(event) => setKey(event.target.value)} />}
+        </Field>
+        <Field label="Scope" hint="Filters of other scopes do not see it. Leave it empty for none.">
+          {(props) => <Input {...props} value={scope} onChange={(event) => setScope(event.target.value)} />}
+        </Field>
+        <JsonField label="Payload" text={text} problem={wasTried ? checked.problem : null} onChange={setText} />
+        {pushing.error !== null && (
+          <p role="alert" className="text-sm text-failed">
+            {pushing.error.message}
+          </p>
+        )}
+        <Actions>
+          <Button onClick={onClose}>Close</Button>
+          <Button type="submit" variant="primary" disabled={pushing.isPending}>
+            {pushing.isPending ? "Pushing…" : "Push"}
+          </Button>
+        </Actions>
+      </form>
+    </Dialog>
+  );
+}

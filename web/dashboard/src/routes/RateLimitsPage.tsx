@@ -1,0 +1,93 @@
+import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+
+import { ConfirmButton } from "../components/ConfirmButton";
+import { Notice } from "../components/Notice";
+import { PagedTable } from "../components/PagedTable";
+import { PageHeader } from "../components/PageHeader";
+import { SearchBox } from "../components/SearchBox";
+import { Ago, LocalTime } from "../components/Times";
+import { deleteRateLimit, rateLimitsQuery } from "../services/limits";
+import { useNowMs } from "../time/now";
+import { useSession } from "./useSession";
+import { useTitle } from "./useTitle";
+
+const route = getRouteApi("/session/rate-limits");
+
+export function RateLimitsPage() {
+  useTitle("Rate limits");
+  const { tenant } = useSession();
+  const { search = "" } = route.useSearch();
+  const navigate = route.useNavigate();
+  const client = useQueryClient();
+  const now = useNowMs();
+  const limits = useInfiniteQuery(rateLimitsQuery(tenant.id, search));
+  return (
+    <>
+      <PageHeader title="Rate limits" docs="flow-control#rate-limits">
+        <SearchBox
+          label="Find by key"
+          value={search}
+          onChange={(text) => void navigate({ search: text === "" ? {} : { search: text }, replace: true })}
+        />
+      </PageHeader>
+      <PagedTable
+        label="Rate limits"
+        query={limits}
+        keyOf={(limit) => limit.key}
+        empty={
+          search === "" ? (
+            <Notice title="No rate limits">
+              <p>
+                A limit appears here when code declares one with <code className="font-mono text-xs">rate_limits.put</code>, or when a task
+                with a dynamic limit runs.
+              </p>
+            </Notice>
+          ) : (
+            <Notice title={`No limit has “${search}” in its key`} />
+          )
+        }
+        columns={[
+          { title: "Key", cell: (limit) => <code className="font-mono text-xs break-all">{limit.key}</code> },
+          {
+            title: "Left",
+            cell: (limit) => (
+              <span className="tabular-nums">
+                {limit.value.toLocaleString()} of {limit.limitValue.toLocaleString()}
+              </span>
+            ),
+          },
+          { title: "Window", cell: (limit) => limit.window.toLowerCase() },
+          { title: "Last refill", cell: (limit) => <Ago instantMs={limit.lastRefill} /> },
+          {
+            title: "State",
+            cell: (limit) =>
+              limit.pausedUntil !== null && limit.pausedUntil > now ? (
+                <span className="text-cancelled">
+                  paused until <LocalTime instantMs={limit.pausedUntil} />
+                </span>
+              ) : (
+                "open"
+              ),
+          },
+          {
+            title: "Delete",
+            isUntitled: true,
+            cell: (limit) => (
+              <ConfirmButton
+                label="Delete"
+                accessibleName={`Delete ${limit.key}`}
+                title={`Delete the limit ${limit.key}?`}
+                confirm="Delete it"
+                act={() => deleteRateLimit(tenant.id, limit.key)}
+                onDone={() => void client.invalidateQueries({ queryKey: ["rate-limits"] })}
+              >
+                <p>Tasks that ask for it fail until it is declared again; a dynamic limit comes back with the next task that names it.</p>
+              </ConfirmButton>
+            ),
+          },
+        ]}
+      />
+    </>
+  );
+}

@@ -1,0 +1,47 @@
+/**
+ * Lists that are read page by page, by cursor: rows that come or go meanwhile neither repeat nor vanish.
+ *
+ * The first page is asked for again while it is the only one; a reader who has gone further is not moved.
+ */
+import { infiniteQueryOptions, type InfiniteData } from "@tanstack/react-query";
+import { z } from "zod";
+
+import { request, type RequestOptions } from "./http";
+import { orNull, rowsOf } from "./schemas";
+
+export const ROWS_PER_PAGE = 50;
+const POLL_MS = 5_000;
+
+export interface Page<Row> {
+  readonly rows: readonly Row[];
+  readonly nextCursor: string | null;
+}
+
+export function pagedQuery<Schema extends z.ZodType>(
+  queryKey: readonly unknown[],
+  path: string,
+  row: Schema,
+  query: NonNullable<RequestOptions["query"]> = {},
+) {
+  const answerSchema = z.object({
+    rows: rowsOf(row),
+    pagination: orNull(z.object({ next_cursor: orNull(z.string()) })),
+  });
+  return infiniteQueryOptions({
+    queryKey: [...queryKey, query],
+    queryFn: async ({ signal, pageParam }): Promise<Page<z.output<Schema>>> => {
+      const answer = await request(answerSchema, path, {
+        signal,
+        query: { limit: ROWS_PER_PAGE, ...query, cursor: pageParam },
+      });
+      return { rows: answer.rows, nextCursor: answer.pagination?.next_cursor ?? null };
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.nextCursor,
+    refetchInterval: ({ state }) => ((state.data?.pages.length ?? 0) > 1 ? false : POLL_MS),
+  });
+}
+
+export function rowsIn<Row>(data: InfiniteData<Page<Row>>): readonly Row[] {
+  return data.pages.flatMap((page) => page.rows);
+}

@@ -1,0 +1,39 @@
+/** API tokens of the tenant: listed without their text, which is shown once when one is made. */
+import { z } from "zod";
+
+import { request } from "./http";
+import { pagedQuery } from "./pages";
+import { instantMs, resourceMeta } from "./schemas";
+
+const tokenSchema = z.object({ metadata: resourceMeta, name: z.string(), expiresAt: instantMs });
+export type ApiToken = z.output<typeof tokenSchema>;
+
+export function tokensQuery(tenantId: string) {
+  return pagedQuery(["tokens", tenantId], `/api/v1/tenants/${tenantId}/api-tokens`, tokenSchema);
+}
+
+/** `expiresIn` is a duration such as `2160h`. Answers the token itself. */
+export async function createToken(tenantId: string, name: string, expiresIn: string): Promise<string> {
+  const path = `/api/v1/tenants/${tenantId}/api-tokens`;
+  return (await request(z.object({ token: z.string() }), path, { method: "POST", body: { name, expiresIn } })).token;
+}
+
+export async function revokeToken(tokenId: string): Promise<void> {
+  await request(z.unknown(), `/api/v1/api-tokens/${tokenId}`, { method: "POST" });
+}
+
+const claimsSchema = z.object({ grpc_broadcast_address: z.string(), server_url: z.string() });
+
+/** What a program needs in its environment to connect with this token. */
+export function environmentOf(token: string): string {
+  const lines = [`HATCHET_CLIENT_TOKEN=${token}`];
+  try {
+    const segment = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
+    const claims = claimsSchema.parse(JSON.parse(atob(segment)));
+    lines.push(`HATCHET_CLIENT_HOST_PORT=${claims.grpc_broadcast_address}`, `HATCHET_CLIENT_SERVER_URL=${claims.server_url}`);
+    if (claims.server_url.startsWith("http://")) lines.push("HATCHET_CLIENT_TLS_STRATEGY=none");
+  } catch {
+    // A token that does not say where its engine is needs its addresses from somewhere else.
+  }
+  return lines.join("\n");
+}
