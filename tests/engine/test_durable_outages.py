@@ -30,7 +30,14 @@ class Talk:
     def __init__(self, home: House) -> None:
         self._asked: asyncio.Queue[pb.DurableTaskRequest | None] = asyncio.Queue()
         self._told: asyncio.Queue[pb.DurableTaskResponse] = asyncio.Queue()
-        call = Call("/v1.V1Dispatcher/DurableTask", (), "peer", Principal(home.tenant_id, "t"), asyncio.Event())
+        call = Call(
+            path="/v1.V1Dispatcher/DurableTask",
+            metadata=(),
+            peer="peer",
+            connection=object(),
+            principal=Principal(home.tenant_id, "t"),
+            draining=asyncio.Event(),
+        )
         service = DurableService(home.engine)
         self.serving = asyncio.create_task(service.durable_task(self._requests(), call, self._send))
 
