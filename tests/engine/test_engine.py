@@ -99,7 +99,7 @@ async def test_a_stream_whose_opening_failed_leaves_the_older_one_at_work(
         await home.put()
         session = await home.session()
         async with home.held_journal():
-            monkeypatch.setattr(activation_module, "HOLD_S", 0.5)
+            monkeypatch.setattr(activation_module, "HOLD_S", 3.0)
             opening = asyncio.ensure_future(home.engine.open_session(home.tenant_id, session.worker_id))
             await home.cut_off(await home.journal_waits())
             with pytest.raises(Unavailable):
@@ -190,7 +190,7 @@ async def test_an_assignment_that_was_committed_but_not_sent_is_sent_again(datab
 async def test_a_second_engine_waits_for_the_lease_and_goes_on_when_it_is_given_back(
     database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activation_module, "HOLD_S", 0.5)
+    monkeypatch.setattr(activation_module, "HOLD_S", 3.0)
     async with house(database, pool) as first:
         await first.put()
         run_id = await first.trigger()
@@ -207,7 +207,7 @@ async def test_a_second_engine_waits_for_the_lease_and_goes_on_when_it_is_given_
 async def test_a_stolen_lease_stops_this_engine_from_writing(
     database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activation_module, "HOLD_S", 0.5)
+    monkeypatch.setattr(activation_module, "HOLD_S", 3.0)
     async with house(database, pool) as home:
         await home.put()
         await pool.execute("update broadaxe.lease set expires_at = 'epoch'")

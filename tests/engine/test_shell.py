@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -23,6 +23,7 @@ from broadaxe.core.commands import (
     RegisterWorker,
     Reply,
 )
+from broadaxe.core.decision import Decision
 from broadaxe.core.fleet import SILENCE_US
 from broadaxe.core.waits import Condition
 from broadaxe.engine import activation as activation_module
@@ -46,18 +47,18 @@ async def loads(home: House, pool: asyncpg.Pool) -> int:
 async def test_a_command_that_breaks_the_core_is_refused_and_nobody_else_is(
     database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apply = tenant_module.Tenant.apply
+    decide = tenant_module.Tenant.decide
 
-    def break_over_labels(self: tenant_module.Tenant, command: Command, now_us: int) -> Reply:
-        if isinstance(command, PutWorkerLabels):
+    def break_over_labels(self: tenant_module.Tenant, commands: Sequence[Command], now_us: int) -> Decision:
+        if any(isinstance(command, PutWorkerLabels) for command in commands):
             raise AssertionError("a mistake of ours")
-        return apply(self, command, now_us)
+        return decide(self, commands, now_us)
 
     async with house(database, pool) as home:
         await home.put()
         session = await home.session()
         before = await loads(home, pool)
-        monkeypatch.setattr(tenant_module.Tenant, "apply", break_over_labels)
+        monkeypatch.setattr(tenant_module.Tenant, "decide", break_over_labels)
         poison = asyncio.ensure_future(home.engine.submit(home.tenant_id, PutWorkerLabels(session.worker_id, {})))
         innocent = [asyncio.ensure_future(home.trigger()) for _ in range(20)]
         with pytest.raises(Internal):
@@ -196,7 +197,7 @@ def failing_twice(read: Callable[[Any], Awaitable[dict[str, str]]]) -> Callable[
 async def test_calls_held_while_the_tenant_is_away_are_bounded(
     database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activation_module, "HOLD_S", 1.0)
+    monkeypatch.setattr(activation_module, "HOLD_S", 3.0)
     monkeypatch.setattr("broadaxe.engine.backpressure.UNDER_WAY_MAX", 3)
     async with house(database, pool) as home:
         await home.put()

@@ -25,7 +25,7 @@ from broadaxe.core.tenant import Loaded, Missing, Tenant
 from broadaxe.engine.clock import Clock
 from broadaxe.engine.inbox import Inbox, Waiting
 from broadaxe.engine.pulse import STALL_S, Pulse
-from broadaxe.errors import BroadaxeError, Internal, InvalidArgument, LeaseLost, Unavailable
+from broadaxe.errors import BroadaxeError, Internal, LeaseLost, Unavailable
 
 #: Longest sleep; a deadline further away is looked at again then.
 SLEEP_MAX_S: Final = 3_600.0
@@ -143,7 +143,7 @@ class TenantActor:
         except asyncio.CancelledError:
             self._break(self._broken or Unavailable("the tenant moved to another node"))
         except BroadaxeError as error:
-            if isinstance(error, LeaseLost | InvalidArgument):
+            if isinstance(error, LeaseLost) or not error.retryable:
                 # The store's word that nothing was written.
                 self._is_committing = False
             if error.retryable:

@@ -37,8 +37,9 @@ class TenantStore(Protocol):
     async def load_missing(self, missing: Missing) -> Loaded: ...
 
     async def commit(self, writes: Writes) -> None:
-        """Returns once all of it is durable. LeaseLost when somebody else took the tenant; InvalidArgument when a value
-        cannot be stored, and then nothing was; Unavailable when nobody can tell whether it was written."""
+        """Returns once all of it is durable. LeaseLost when somebody else took the tenant, and any error that is not
+        retryable when it cannot be stored: then nothing was. Unavailable when nobody can tell whether it was
+        written."""
         ...
 
     def remember(self, writes: Writes) -> None:
