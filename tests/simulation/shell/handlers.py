@@ -58,6 +58,7 @@ def listen(worker_id: str) -> Handler:
         except BaseException:
             process.sessions.end(worker_id, stream)
             raise
+        stream.is_open = True
 
         async def drain() -> None:
             await process.draining.wait()

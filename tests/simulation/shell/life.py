@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from broadaxe.core.commands import EventRequest, PushEvents, PutWorkflow
-from broadaxe.core.decision import Decision
+from broadaxe.core.decision import Decision, StartAttempt
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.engine.engine import Engine
 from broadaxe.errors import Unavailable
@@ -181,8 +181,17 @@ class ShellLife:
             for effect in decision.effects:
                 self.note("process", process.number, "committed", effect)
             self.books.observe(process, decision)
+            self._leave_at_the_worst_moment(decision)
         except Exception as error:
             self.fail(error)
+
+    def _leave_at_the_worst_moment(self, decision: Decision) -> None:
+        """A worker's connection breaks while the batch is let out that opens its stream and assigns to it."""
+        for effect in decision.effects:
+            worker = self.workers_by_id.get(effect.worker_id) if isinstance(effect, StartAttempt) else None
+            stream = None if worker is None else worker.stream
+            if stream is not None and not (stream.is_open or stream.is_broken) and self.random.random() < self.haste:
+                stream.leave(0)
 
     # The life --------------------------------------------------------------------------------------------------------
 

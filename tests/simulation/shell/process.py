@@ -148,6 +148,8 @@ class Stream(Generic[T]):
         self._asked_at_s = 0.0
         self.is_broken = False
         """The client has gone, or the process has."""
+        self.is_open = False
+        """The engine knows it."""
         self.ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         """The client has learnt of the end, with the error it ended by, if any."""
         self.requests: asyncio.Queue[Any] = asyncio.Queue()
@@ -167,7 +169,10 @@ class Stream(Generic[T]):
         """The client goes, in a way that the server notices so much later; None arrives any more."""
         self.is_broken = True
         self._end(None)
-        asyncio.get_running_loop().call_later(noticed_after_s, self.task.cancel)
+        if noticed_after_s:
+            asyncio.get_running_loop().call_later(noticed_after_s, self.task.cancel)
+        else:
+            self.task.cancel()
 
     # The server's side -----------------------------------------------------------------------------------------------
 
