@@ -15,7 +15,7 @@ import msgspec
 
 from broadaxe.core.commands import RunRequest
 from broadaxe.core.decision import Decision, StartAttempt, StartBatch
-from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskStatus
+from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
 from broadaxe.engine.sessions import Assignment, BatchAssignment
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
 from tests.simulation.books import hold
@@ -57,6 +57,9 @@ class ShellBooks:
     def observe(self, process: Process, decision: Decision) -> None:
         """A committed batch."""
         hold(not process.store.is_dead, "a dead process decides", process.number)
+        for event in decision.writes.task_events:
+            if event.type is TaskEventType.REASSIGNED and "heartbeat" in event.message:
+                self._check_silence(event.task_id, event.retry_count)
         for effect in decision.effects:
             if isinstance(effect, StartAttempt | StartBatch):
                 for start in effect.items if isinstance(effect, StartBatch) else (effect,):
@@ -64,6 +67,15 @@ class ShellBooks:
                     self._check_durable_stream(process, start)
                     if process.store.database.is_well(process.store.node):
                         self.life.watch(self._check_sent(process, start, self.life.troubles))
+
+    def _check_silence(self, task_id: str, retry_count: int) -> None:
+        """Nobody is called silent who speaks: what nobody could hear is no silence."""
+        for worker in self.life.workers_by_id.values():
+            # The entry may already carry the number of the attempt that follows.
+            lost = {(task_id, retry_count), (task_id, retry_count - 1)}
+            said = lost & worker.confirmed - worker.doubtful
+            is_there = worker.stream is not None and worker.stream.is_open and not worker.stream.is_broken
+            hold(not (said and is_there) or worker.is_frozen, "a worker is called silent", worker.name, task_id)
 
     def note_sent(self, item: object) -> None:
         starts = [one.attempt for one in item.items] if isinstance(item, BatchAssignment) else []

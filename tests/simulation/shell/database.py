@@ -299,7 +299,9 @@ def outcome_of(tables: Tables, run_id: str) -> RunOutcome | None:
     for task_id in sorted(tables.tasks_of[run_id]):
         task = tables.tasks[task_id]
         output = task.output if task.status in (TaskStatus.COMPLETED, TaskStatus.SKIPPED) else None
-        tasks.append(TaskOutcome(task_id, tables.task_rows[task_id].name, output, task.error))
+        # Who was cancelled is told no error.
+        error = None if task.status is TaskStatus.CANCELLED else task.error
+        tasks.append(TaskOutcome(task_id, tables.task_rows[task_id].name, output, error))
     return RunOutcome(run_id, run.status, tuple(tasks))
 
 
