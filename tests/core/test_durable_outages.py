@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from broadaxe.core.commands import CloseDurableStream, CloseStream, OpenDurableStream, ReportWaiting, RestoreTask
+from broadaxe.core.commands import (
+    CloseDurableStream,
+    CloseStream,
+    EvictInvocation,
+    OpenDurableStream,
+    ReportWaiting,
+    RestoreTask,
+)
 from broadaxe.core.decision import EntryCompleted
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
@@ -69,6 +76,28 @@ def test_of_a_client_that_shows_nothing_an_older_result_is_taken_to_have_arrived
     worker.runtime = {"language": "TYPESCRIPT"}
     program.world.now_us += round(seconds * US_PER_S)
     program.evict()
+    assert program.status is status
+
+
+@pytest.mark.parametrize(("arrived_order", "status"), [(0, TaskStatus.RUNNING), (1, TaskStatus.EVICTED)])
+def test_a_result_that_was_let_out_late_may_have_passed_the_eviction_however_old_it_is(
+    arrived_order: int, status: TaskStatus
+) -> None:
+    program = Program()
+    program.wait(event("go"))
+    program.push("go")
+    worker = program.world.tenant._state.tasks[program.id].worker
+    assert worker is not None
+    worker.runtime = {"language": "TYPESCRIPT"}
+    program.world.now_us += 5 * US_PER_S
+    program.world.do(
+        EvictInvocation(
+            stream=program.stream,
+            task_id=program.id,
+            invocation_count=program.invocation,
+            arrived_order=arrived_order,
+        )
+    )
     assert program.status is status
 
 

@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
-from broadaxe.core.commands import BeginMemo, Command, EntryRef, FindPlace, Place, Reply
-from broadaxe.core.decision import MemoAck, WaitAck
+from broadaxe.core.commands import BeginMemo, BeginWait, Command, EntryRef, EvictInvocation, FindPlace, Place, Reply
+from broadaxe.core.decision import EntryCompleted, MemoAck, WaitAck
 from broadaxe.engine import durable_streams
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription
 from broadaxe.errors import Unavailable
+from tests.engine.house import ManualClock
 
 
 def answer(node_id: int) -> Answer:
@@ -42,6 +43,19 @@ async def test_a_closed_stream_gives_nothing_more() -> None:
     assert not stream._items, "nothing gathers that nobody will read"
     assert await stream.next() is None
     assert await stream.next() is None
+
+
+@pytest.mark.parametrize(("later_us", "arrived_order"), [(999_999, 0), (1_000_000, 7)])
+async def test_a_wish_to_be_evicted_says_which_results_had_surely_arrived(later_us: int, arrived_order: int) -> None:
+    clock = ManualClock(1_000_000_000)
+    stream = DurableStream(1, clock)
+    stream.ask(BeginWait(stream=1, task_id="t", invocation_count=1, conditions=()))
+    ref = EntryRef("t", 1, 1, 1)
+    stream.put(Answer(EntryCompleted(stream=1, ref=ref, payload="{}", order=7)))
+    clock.us += later_us
+    asked = stream.ask(EvictInvocation(stream=1, task_id="t", invocation_count=1))
+    assert isinstance(asked, EvictInvocation)
+    assert asked.arrived_order == arrived_order
 
 
 async def test_closing_ends_a_read_under_way() -> None:

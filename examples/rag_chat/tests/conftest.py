@@ -6,6 +6,7 @@ from the wheel.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -39,7 +40,10 @@ def postgres_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="rag-chat-pg-", ignore_cleanup_errors=True) as folder:
         # The server runs as another user when the tests run as root.
         Path(folder).chmod(0o755)
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        # The library makes that user on a fresh machine; two test processes that did so at once would lose one.
+        with (Path(tempfile.gettempdir()) / "rag-chat-pg.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            server = get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             yield server.get_uri()
         finally:

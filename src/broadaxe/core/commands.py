@@ -859,9 +859,11 @@ Operation = BeginMemo | SpawnChildren | BeginWait
 
 
 class EvictInvocation(DurableRequest, frozen=True):
-    """The worker gives a waiting invocation back."""
+    """The worker gives a waiting invocation back. `arrived_order` is the last place in the order of results that had
+    surely arrived there when it said so; None if nobody knows."""
 
     reason: str = ""
+    arrived_order: int | None = None
 
     is_repeatable: ClassVar = True
     chars: ClassVar = 0

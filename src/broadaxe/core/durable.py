@@ -237,7 +237,7 @@ def evict(state: State, request: EvictInvocation, now_us: int) -> None:
             message = "the execution timeout has passed"
             state.ledger.emit(DurableRefusal(stream=request.stream, ref=ref, message=message))
             return
-        _evict(state, task, log, request.reason or "evicted by its worker", now_us)
+        _evict(state, task, log, request.reason or "evicted by its worker", request.arrived_order, now_us)
     state.ledger.emit(EvictionAck(stream=request.stream, ref=ref))
 
 
@@ -595,7 +595,7 @@ def _start_over(state: State, log: DurableLog, reason: str, now_us: int) -> None
     """The present invocation is dropped and another one begins."""
     if log.stream is not None:
         state.ledger.emit(DropInvocation(stream=log.stream, ref=_invocation_ref(log), reason=reason))
-    _evict(state, log.task, log, f"restarted: {reason}", now_us)
+    _evict(state, log.task, log, f"restarted: {reason}", None, now_us)
     if log.task.status is TaskStatus.EVICTED:
         attempts.restore(state, log.task, now_us)
 
@@ -839,11 +839,11 @@ def _in_order(entry: Entry) -> tuple[bool, int]:
     return entry.order is None, entry.order or 0
 
 
-def _evict(state: State, task: Task, log: DurableLog, reason: str, now_us: int) -> None:
+def _evict(state: State, task: Task, log: DurableLog, reason: str, arrived_order: int | None, now_us: int) -> None:
     log.order_at_eviction = log.order_count
     unasked = _unasked_news(log)
     _mark_woken(unasked)
-    has_news = bool(unasked) or log.has_news() or _may_have_missed(log, now_us)
+    has_news = bool(unasked) or log.has_news() or _may_have_missed(log, arrived_order, now_us)
     if has_news and log.next < len(log.queue):
         log.order_at_eviction = (log.queue[log.next].order or 1) - 1
     _calm(state, log)
@@ -853,11 +853,14 @@ def _evict(state: State, task: Task, log: DurableLog, reason: str, now_us: int) 
         attempts.restore(state, task, now_us)
 
 
-def _may_have_missed(log: DurableLog, now_us: int) -> bool:
+def _may_have_missed(log: DurableLog, arrived_order: int | None, now_us: int) -> bool:
     """Whether a result and the wish to be evicted may have passed each other, or the result was never sent, so that
     nobody has looked at it."""
     if log.is_unsure:
         return log.order_count > 0
+    if arrived_order is not None and arrived_order < log.told_order:
+        # However long ago it was decided: committing it and letting it out may have taken as long.
+        return True
     age_us = now_us - log.told_at_us
     if log.told_order == 0 or age_us < UNDER_WAY_US:
         return log.told_order > 0

@@ -42,6 +42,7 @@ from broadaxe.core.decision import (
     EvictionAck,
     WaitAck,
 )
+from broadaxe.core.durations import US_PER_S
 from broadaxe.engine.clock import Clock
 from broadaxe.errors import BroadaxeError
 
@@ -50,6 +51,8 @@ ITEMS_MAX: Final = 100_000
 #: long it rests in between.
 PATIENCE_S: Final = 60.0
 AGAIN_AFTER_S: Final = 0.5
+#: After so long on its stream a result is taken to have reached its worker.
+ARRIVES_WITHIN_US: Final = US_PER_S
 #: Entries that one invocation is known to wait for; a log has no more.
 WAITING_MAX: Final = 100_000
 
@@ -119,7 +122,11 @@ class DurableStream:
             case CompleteMemo():
                 self._memos[command] = None
             case EvictInvocation():
-                self._speaker(command.task_id, command.invocation_count).leaving = command
+                speaker = self._speaker(command.task_id, command.invocation_count)
+                if speaker.order is not None:
+                    has_arrived = self._clock.now_us() - speaker.order_at_us >= ARRIVES_WITHIN_US
+                    command = msgspec.structs.replace(command, arrived_order=speaker.order if has_arrived else 0)
+                speaker.leaving = command
             case ReportWaiting():
                 for ref in command.entries:
                     waiting = self._speaker(ref.task_id, ref.invocation_count).waiting
