@@ -185,12 +185,12 @@ class Activation:
         self._tell_change()
 
     async def close(self) -> None:
-        """A planned stop: streams end, what was accepted is committed and told."""
+        """A planned stop: streams end, what was accepted is committed and told. What was held is refused."""
+        self.streams.close()
         self.refuse()
         if self._loading is not None:
             # One under way ends first: it may have just taken its lease, and would start after the stop.
             await asyncio.wait((self._loading,), timeout=STOP_GRACE_S)
-        self.streams.close()
         if self._active is not None:
             await self._active.pump.close()
             await self._active.actor.stop()
@@ -231,7 +231,7 @@ class Activation:
         """Submits a command of the engine's own that nobody waits for. While the tenant is not in memory, and when it
         breaks, the command is dropped: loading comes to the same end."""
         active = self._active
-        if active is not None and not self._is_closed:
+        if active is not None:
             self._submit_own(active, command, lambda _: None)
 
     def _submit_own(self, active: Active, command: Command, on_refused: Callable[[Command], None]) -> None:
@@ -284,6 +284,8 @@ class Activation:
         loaded = await kept.load_live(self._clock.now_us())
         tenant = self._new_tenant()
         tenant.adopt(loaded, self._clock.now_us())
+        if self._is_closed:
+            raise Unavailable("the engine is shutting down")
         active = Active(tenant, kept)
         release = Release(
             self.tenant_id,

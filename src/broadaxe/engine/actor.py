@@ -82,6 +82,7 @@ class TenantActor:
         self._wake = asyncio.Event()
         self._wake.set()
         self._is_stopping = False
+        self._has_ended = False
         self._broken: BroadaxeError | None = None
         self._task: asyncio.Task[None] | None = None
         self._marks = (0, 0)
@@ -98,12 +99,12 @@ class TenantActor:
     ) -> asyncio.Future[Reply]:
         """A future of the reply, resolved after the commit. Raises Broken, or Unavailable at a stop.
 
-        `client` is None for what the engine tells of its own accord. A suspect is decided in a round of its own
-        (`is_alone`).
+        `client` is None for what the engine tells of its own accord, which is taken until a stop has come to its end. A
+        suspect is decided in a round of its own (`is_alone`).
         """
         if self._broken is not None:
             raise Broken(self._broken, is_undecided=True)
-        if self._is_stopping:
+        if self._is_stopping and (client is not None or self._has_ended):
             raise Unavailable("the engine is shutting down")
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._inbox.put(Waiting(command, reply, chars, is_alone), client)
@@ -136,6 +137,7 @@ class TenantActor:
             while True:
                 if not self._inbox:
                     if self._is_stopping:
+                        self._has_ended = True
                         return
                     await self._sleep()
                 self._round = self._inbox.take()

@@ -181,6 +181,9 @@ class TenantStreams:
     # Ending --------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """A planned stop: worker streams end, so that workers look for another node."""
-        for session in self._sessions.values():
-            session.close()
+        """A planned stop: worker streams end, so that workers look for another node. The tenant hears of it: what is
+        decided last must not be assigned to them."""
+        for session in list(self._sessions.values()):
+            self.close_session(session)
+        for stream in list(self._durable.values()):
+            self.close_durable(stream)

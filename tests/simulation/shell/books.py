@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from broadaxe.core.commands import RunRequest
-from broadaxe.core.decision import Decision, StartAttempt, StartBatch
+from broadaxe.core.decision import Decision, Progress, StartAttempt, StartBatch
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
 from broadaxe.engine.sessions import Assignment, BatchAssignment
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
@@ -95,7 +95,9 @@ class ShellBooks:
         since_s = self.life.loop.time() - NEWS_S
         is_there = process.sessions.was_there(start.worker_id, since_s)
         is_told = process.store.database.is_well(process.store.node)
-        hold(is_there or not is_told, "a task for a worker whose stream is away", start)
+        # What was decided before a stop and is committed during it goes back.
+        is_stopping = process.draining.is_set()
+        hold(is_there or is_stopping or not is_told, "a task for a worker whose stream is away", start)
 
     def _check_durable_stream(self, process: Process, start: StartAttempt) -> None:
         worker = self.life.workers_by_id.get(start.worker_id)
@@ -104,7 +106,8 @@ class ShellBooks:
         now_s = self.life.loop.time()
         is_there = process.durable_streams.was_there(start.worker_id, now_s - NEWS_S)
         is_given_up = now_s - worker.spoke_until_s > SPEECH_S - NEWS_S
-        hold(is_there or is_given_up, "a durable task for a worker whose durable stream is away", start)
+        is_excused = is_given_up or process.draining.is_set()
+        hold(is_there or is_excused, "a durable task for a worker whose durable stream is away", start)
 
     def check_alone(self, worker: WorkerPlayer, key: Key) -> None:
         """No other living attempt of the task, unless there was reason to believe that it was lost."""
@@ -134,6 +137,9 @@ class ShellBooks:
             last = chunks.get(event.resource_id, -1)
             hold(event.index == 0 or event.index > last, "a chunk comes out of order", event, last)
             chunks[event.resource_id] = event.index
+        if event.kind is LiveKind.PROGRESS and event.progress is not Progress.STARTED:
+            # A chunk that comes after its task's end begins a new order.
+            chunks.pop(event.resource_id, None)
         if event.kind is LiveKind.FINISHED:
             outcome = outcome_of(self.life.database.tables, event.run_id)
             hold(outcome is not None and outcome.status is event.status, "told of an end that is none", event, outcome)
