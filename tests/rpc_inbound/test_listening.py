@@ -47,7 +47,7 @@ async def test_a_refused_beat_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(dispatcher, "LISTEN_HEARTBEAT_S", 0.0)
     port = MoodyPort()
     service = DispatcherService(cast(Any, port), cast(Any, None), SystemClock())
-    call = Call("/Dispatcher/Listen", {}, "here", Principal("t", "k"), asyncio.Event())
+    call = Call("/Dispatcher/Listen", {}, "here", Principal("t", "k"), asyncio.Event(), connection=object())
 
     async def send(message: object) -> None:
         raise AssertionError("nothing was assigned")
@@ -63,7 +63,9 @@ async def test_a_stream_waits_for_a_bounded_number_of_runs(monkeypatch: pytest.M
     monkeypatch.setattr(dispatcher, "RUNS_AWAITED_MAX", 2)
     hub = Hub(nothing_found, cast(Any, None), lambda run_id: True, lambda: 7)
     service = DispatcherService(cast(Any, HubPort(hub)), cast(Any, None), SystemClock())
-    call = Call("/Dispatcher/SubscribeToWorkflowRuns", {}, "here", Principal("t", "k"), asyncio.Event())
+    call = Call(
+        "/Dispatcher/SubscribeToWorkflowRuns", {}, "here", Principal("t", "k"), asyncio.Event(), connection=object()
+    )
     runs = [f"0b1d2c3e-0000-4000-8000-{number:012}" for number in range(4)]
     sent: asyncio.Queue[pb.WorkflowRunEvent] = asyncio.Queue()
 

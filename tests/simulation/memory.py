@@ -7,7 +7,6 @@ derived when it ends.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -90,11 +89,12 @@ def picture(tenant: Tenant) -> dict[str, Any]:
         "schedules": {schedule.row.id: _plain(schedule.row) for schedule in state.calendar.schedules.values()},
         "logs": {task.id: _log(task.log) for task in state.tasks.values() if task.log is not None},
         "waits": {place: sorted(map(_owner, waiting)) for place, waiting in state.waits_for_events._waiters.items()},
-        "alarms of waits": _counted(
-            (alarm[0], _owner(alarm[3]))
+        # One that was disarmed and armed again for the same instant is there twice, and rings once.
+        "alarms of waits": {
+            (alarm[0], _owner(alarm[3])): True
             for alarm in state.timers._heap
             if is_valid(alarm) and isinstance(alarm[3], Wait)
-        ),
+        },
         "gates": {task.id: task.gate.row() for task in state.tasks.values() if task.gate is not None},
         "verdicts": {run.id: sorted(run.verdicts or ()) for run in state.runs.values()},
         "claims": dict(state.claims.items()),
@@ -229,10 +229,6 @@ def _owner(wait: Wait) -> tuple[str, ...]:
     if isinstance(owner, Entry):
         return owner.log.task.id, str(owner.branch_id), str(owner.node_id)
     return owner.task.id, str(next(action for action, own in owner.waits.items() if own is wait))
-
-
-def _counted(found: Iterable[object]) -> dict[object, int]:
-    return dict(Counter(found))
 
 
 def _holder(ticket: Ticket) -> str:

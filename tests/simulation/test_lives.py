@@ -67,7 +67,7 @@ def test_a_seed_lives_the_same_life_twice() -> None:
 
 def test_programs_end_as_they_do_without_disturbance() -> None:
     """Every life compares; here are enough programs that something happened to, and hardly one is left undecided."""
-    twins = [twin for seed in (0, 2, 3, 5, 6) for twin in _durable_life(seed).twins]
+    twins = [twin for seed in (0, 2, 3, 5, 6, 7, 8) for twin in _durable_life(seed).twins]
     disturbed = [twin for twin in twins if twin.story.invocations > 1]
     assert len(twins) > 100
     assert len(disturbed) > 40
@@ -208,7 +208,7 @@ def limited_life() -> Life:
 def test_the_books_notice_a_run_that_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     life = limited_life()
     monkeypatch.setattr("broadaxe.core.quotas.take", lambda *_: None)
-    with pytest.raises(Broken, match="counted"):
+    with pytest.raises(Broken, match=r"counted|more than the limit"):
         life.live(200)
 
 

@@ -82,7 +82,12 @@ export const control: MakeScene = (hatchet) => {
         await heard(key, 'started', 2);
         await hatchet.runs.cancel({ filters: { since, additionalMetadata: { group: key } } });
         await heard(key, 'aborted', 2);
-        return Promise.all(refs.map(async (ref) => ((await refusalIfAny(ref.output)) ? hatchet.runs.get_status(ref) : '')));
+        return Promise.all(
+          refs.map(async (ref) => {
+            await refusalIfAny(ref.output);
+            return hatchet.runs.get_status(ref);
+          }),
+        );
       },
       cancelItself: async () => {
         const ref = await quitter.runNoWait({ key: randomUUID() });

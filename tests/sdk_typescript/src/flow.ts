@@ -158,7 +158,11 @@ export const flow: MakeScene = (hatchet) => {
         return batch.run([1, 2, 3].map((number) => ({ key, number })) );
       },
       labels: () => picky.run({ key: 'x' }),
-      impossible: () => refusal(impossible.run({ key: 'x' })),
+      impossible: async () => {
+        const ref = await impossible.runNoWait({ key: 'x' });
+        await refusalIfAny(ref.output);
+        return hatchet.runs.get_status(ref);
+      },
       sticky: () => together.run({ key: 'x' }),
       idempotency: async () => {
         const key = randomUUID();
