@@ -11,7 +11,7 @@ import {
 import { RateLimitDuration } from '@hatchet-dev/typescript-sdk/protoc/v1/workflows';
 
 import { heard, heardSoFar, openGate, pass, tell } from './marks';
-import { refusal, refusalIfAny, type MakeScene } from './scene';
+import { refusalIfAny, type MakeScene } from './scene';
 
 type Keyed = { key: string; number: number };
 
