@@ -87,12 +87,12 @@ demo-old: $(STAMPS)/packages $(SDK_047)/.installed ## Start an engine and the ch
 
 # Checking -----------------------------------------------------------------------------------------------------------
 
-# Two targets at a time: what waits for a process or a page leaves the processor to the other.
+# Two targets at a time where neither waits for what a person would see: a page beside a busy machine loses its patience.
 .PHONY: test
 test: setup ## Everything: lint, types, import contracts, all tests, the browser tests
 	@scripts/require_chromium.sh
 	@$(MAKE) -j 2 lint types test-web test-example
-	@$(MAKE) -j 2 test-python test-browser
+	@$(MAKE) test-python test-browser
 	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
 	$(call say,"all tests passed")
 
