@@ -13,7 +13,7 @@ from wirekit import EngineProcess, Stage
 from tests.browser.test_dashboard import row_of, status_of_run
 
 PATHS = (
-    "/", "/workflows", "/workers", "/logs", "/crons", "/scheduled", "/events", "/filters", "/webhooks",
+    "/", "/runs", "/workflows", "/workers", "/logs", "/crons", "/scheduled", "/events", "/filters", "/webhooks",
     "/rate-limits", "/settings/tokens",
 )  # fmt: skip
 
@@ -81,7 +81,7 @@ async def test_runs_are_found_by_metadata_and_all_of_them_cancelled(
         for number in range(3)
     ]
     other, *mine = (run.workflow_run_id for run in runs)
-    await page.goto("/")
+    await page.goto("/runs")
     await page.get_by_role("searchbox", name="Metadata, key:value").fill(f"customer:{key}")
     await expect(row_of(page, mine[0])).to_be_visible()
     await expect(row_of(page, other)).to_have_count(0)

@@ -12,7 +12,8 @@ const SECTIONS = [
   {
     title: null,
     pages: [
-      { to: "/", label: "Runs", below: "/runs/" },
+      { to: "/", label: "Overview", below: null },
+      { to: "/runs", label: "Runs", below: "/runs/" },
       { to: "/workflows", label: "Workflows", below: "/workflows/" },
       { to: "/workers", label: "Workers", below: "/workers/" },
       { to: "/logs", label: "Logs", below: "/logs/" },
@@ -103,7 +104,7 @@ function Navigation({ isOpen, onChoose }: { isOpen: boolean; onChoose: () => voi
                   onClick={onChoose}
                   className={cn(
                     "block rounded-md px-2.5 py-1.5 text-sm",
-                    path === page.to || path.startsWith(page.below)
+                    path === page.to || (page.below !== null && path.startsWith(page.below))
                       ? "bg-accent-soft font-medium text-ink"
                       : "text-ink-soft hover:bg-sunken hover:text-ink",
                   )}

@@ -47,7 +47,7 @@ test("wrong credentials are answered with the engine's words", async () => {
 
 test("a session that ends while a page is open leads back to the sign-in", async () => {
   signedIn = true;
-  const { router } = renderApp("/");
+  const { router } = renderApp("/runs");
   await screen.findByRole("link", { name: "etl-1738314900123" });
   signedIn = false;
   // The list asks again every two seconds.
@@ -85,7 +85,7 @@ test("an engine with authentication off asks nobody to sign in", async () => {
   engine.use(onGet("/api/v1/meta", { authDisabled: true }), onGet("/api/v1/users/memberships", MEMBERSHIPS));
   signedIn = true;
   const { router } = renderApp("/login");
-  expect(await screen.findByRole("heading", { name: "Runs" })).toBeInTheDocument();
+  expect(await screen.findByRole("heading", { name: "Overview" })).toBeInTheDocument();
   expect(router.state.location.pathname).toBe("/");
   expect(screen.queryByRole("button", { name: "Sign out" })).not.toBeInTheDocument();
 });

@@ -58,7 +58,7 @@ function MissingRun({ id }: { id: string }) {
       level="h1"
       title="There is no such run"
       action={
-        <Link to="/" className="text-accent underline">
+        <Link to="/runs" className="text-accent underline">
           Go to the runs
         </Link>
       }
@@ -127,7 +127,7 @@ function RunHeader({ details }: { details: RunDetails }) {
     <header className="flex flex-wrap items-start justify-between gap-4 md:flex-nowrap">
       <div className="min-w-0 flex-1 basis-80">
         <nav aria-label="Breadcrumb" className="text-sm text-ink-soft">
-          <Link to="/" className="hover:text-ink hover:underline">
+          <Link to="/runs" className="hover:text-ink hover:underline">
             Runs
           </Link>
         </nav>

@@ -12,7 +12,7 @@ const METRICS = `/api/v1/stable/tenants/${TENANT_ID}/task-metrics`;
 
 test("a run is a row with status, workflow, duration, metadata and a link to its page", async () => {
   engine.use(onGet(RUNS, runList([runRow()])));
-  renderApp("/");
+  renderApp("/runs");
   const row = (await screen.findByRole("link", { name: "etl-1738314900123" })).closest("tr");
   expect(row).toHaveTextContent("Completed");
   expect(row).toHaveTextContent("2.00 s");
@@ -31,7 +31,7 @@ test("the status chips show counts and filter by what is pressed", async () => {
       return runList([runRow(statuses.includes("FAILED") ? { status: "FAILED" } : {})]);
     }),
   );
-  const { user, router } = renderApp("/");
+  const { user, router } = renderApp("/runs");
   const failed = await screen.findByRole("button", { name: "Failed 3" });
   expect(screen.getByRole("button", { name: "Completed 12" })).toHaveAttribute("aria-pressed", "false");
   await user.click(failed);
@@ -50,7 +50,7 @@ test("pages follow num_pages, and a changed filter starts again at the first", a
       return runList([runRow()], 3);
     }),
   );
-  const { user, router } = renderApp("/");
+  const { user, router } = renderApp("/runs");
   await user.click(await screen.findByRole("button", { name: "Older" }));
   expect(await screen.findByText("Page 2 of 3")).toBeInTheDocument();
   await waitFor(() => expect(offsets).toContain("50"));
@@ -66,7 +66,7 @@ test("the time range and workflow in the address reach the engine", async () => 
       return runList([runRow()]);
     }),
   );
-  renderApp(`/?window=1h&workflow=${WORKFLOW_ID}`);
+  renderApp(`/runs?window=1h&workflow=${WORKFLOW_ID}`);
   await screen.findByRole("link", { name: "etl-1738314900123" });
   expect(asked.getAll("workflow_ids")).toEqual([WORKFLOW_ID]);
   expect(asked.get("only_tasks")).toBe("false");
@@ -77,7 +77,7 @@ test("the time range and workflow in the address reach the engine", async () => 
 
 test("a newcomer without any workflow is told how to run a first task", async () => {
   engine.use(onGet(`/api/v1/tenants/${TENANT_ID}/workflows`, { ...WORKFLOWS, rows: [] }));
-  renderApp("/");
+  renderApp("/runs");
   expect(await screen.findByRole("heading", { name: /Here is a first one/ })).toBeInTheDocument();
   expect(screen.getByRole("button", { name: "Copy hello.py" })).toBeInTheDocument();
 });
@@ -95,7 +95,7 @@ test("a filter that matches nothing can be taken back", async () => {
 
 test("what the engine says went wrong is shown, and can be tried again", async () => {
   engine.use(onGet(RUNS, () => refusal(400, "since: give a timestamp")));
-  const { user } = renderApp("/");
+  const { user } = renderApp("/runs");
   expect(await screen.findByRole("alert")).toHaveTextContent("since: give a timestamp");
   engine.use(onGet(RUNS, runList([runRow()])));
   await user.click(screen.getByRole("button", { name: "Try again" }));
@@ -104,7 +104,7 @@ test("what the engine says went wrong is shown, and can be tried again", async (
 
 test("an answer in a shape we do not know is named, not swallowed", async () => {
   engine.use(onGet(RUNS, runList([runRow({ status: "EXPLODED" })])));
-  renderApp("/");
+  renderApp("/runs");
   expect(await screen.findByRole("alert")).toHaveTextContent("rows.0.status");
 });
 
@@ -115,5 +115,5 @@ test("workers and workflows have their lists", async () => {
   expect(worker).toHaveTextContent("Python 3.11.9 · SDK 1.43.1");
   await user.click(screen.getByRole("link", { name: "Workflows" }));
   expect(await screen.findByRole("rowheader", { name: /etl\s*Paused/ })).toBeInTheDocument();
-  expect(screen.getByRole("link", { name: "Runs of etl" })).toHaveAttribute("href", `/?workflow=${WORKFLOW_ID}`);
+  expect(screen.getByRole("link", { name: "Runs of etl" })).toHaveAttribute("href", `/runs?workflow=${WORKFLOW_ID}`);
 });

@@ -18,7 +18,7 @@ import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type RunsSearch
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
-const route = getRouteApi("/session/");
+const route = getRouteApi("/session/runs");
 const NOTHING: ReadonlySet<string> = new Set();
 
 export function RunsPage() {

@@ -70,7 +70,7 @@ function WorkflowView({ workflow }: { workflow: WorkflowDetails }) {
       </PageHeader>
       {workflow.description !== null && workflow.description !== "" && <p className="text-ink-soft">{workflow.description}</p>}
       <p className="flex flex-wrap gap-x-4 gap-y-1 text-sm">
-        <Link to="/" search={{ workflow: id }} className="text-accent underline">
+        <Link to="/runs" search={{ workflow: id }} className="text-accent underline">
           Runs
         </Link>
         <Link to="/crons" search={{ workflow: id }} className="text-accent underline">

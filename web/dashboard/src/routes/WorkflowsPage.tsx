@@ -66,7 +66,7 @@ export function WorkflowsPage() {
           {
             title: "Runs",
             cell: (workflow) => (
-              <Link to="/" search={{ workflow: workflow.metadata.id }} className="text-accent underline">
+              <Link to="/runs" search={{ workflow: workflow.metadata.id }} className="text-accent underline">
                 Runs of {workflow.name}
               </Link>
             ),

@@ -168,7 +168,7 @@ test("everything that matches a metadata filter is cancelled after saying how ma
       return { ids: Array.from({ length: 7 }, () => RUN_ID) };
     }),
   );
-  const { user } = renderApp("/?metadata=customer:acme");
+  const { user } = renderApp("/runs?metadata=customer:acme");
   await user.click(await screen.findByRole("button", { name: "Cancel all that match" }));
   await user.click(await screen.findByRole("button", { name: "Cancel 7" }));
   expect(await screen.findByText("7 cancelled.")).toBeInTheDocument();
@@ -184,7 +184,7 @@ test("chosen runs are replayed by their ids", async () => {
       return { ids: [RUN_ID] };
     }),
   );
-  const { user } = renderApp("/");
+  const { user } = renderApp("/runs");
   await user.click(await screen.findByRole("checkbox", { name: "Choose etl-1738314900123" }));
   await user.click(screen.getByRole("button", { name: "Replay the chosen runs" }));
   await user.click(screen.getByRole("button", { name: "Replay 1" }));
@@ -199,7 +199,7 @@ test("a status that stands alone in the address filters as a list of one does", 
       return runList([runRow({ status: "FAILED" })]);
     }),
   );
-  renderApp("/?status=FAILED");
+  renderApp("/runs?status=FAILED");
   await screen.findByRole("link", { name: "etl-1738314900123" });
   expect(asked[0]).toEqual(["FAILED"]);
 });

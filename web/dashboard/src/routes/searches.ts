@@ -48,6 +48,9 @@ export const runsSearchSchema = z.object({
 });
 export type RunsSearch = z.output<typeof runsSearchSchema>;
 
+/** `range` is not called `window`: that one belonged to the run list when it stood at the same address. */
+export const overviewSearchSchema = z.object({ range: z.enum(TIME_WINDOWS).optional().catch(undefined) });
+
 export const namedSearchSchema = z.object({ search: text });
 
 export const workflowSearchSchema = z.object({ version: z.uuid().optional().catch(undefined) });

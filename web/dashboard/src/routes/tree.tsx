@@ -2,7 +2,7 @@
  * The pages and their addresses. `/runs/<id>` is a public address: other programs link to it.
  *
  * Every page but the login stands under the session route, which asks the engine who is there before anything else is
- * loaded. Pages beyond the run list are loaded when they are first visited.
+ * loaded. Pages beyond the overview are loaded when they are first visited.
  */
 import type { QueryClient } from "@tanstack/react-query";
 import {
@@ -19,12 +19,13 @@ import { ErrorNotice, Loading, Notice } from "../components/Notice";
 import { sessionQuery } from "../services/session";
 import { lazyPage } from "./lazyPage";
 import { LoginPage } from "./LoginPage";
-import { RunsPage } from "./RunsPage";
+import { OverviewPage } from "./OverviewPage";
 import {
   eventsSearchSchema,
   loginSearchSchema,
   logsSearchSchema,
   namedSearchSchema,
+  overviewSearchSchema,
   ofWorkflowSearchSchema,
   runSearchSchema,
   runsSearchSchema,
@@ -39,7 +40,7 @@ const rootRoute = createRootRouteWithContext<RouterContext>()({
   component: Outlet,
   notFoundComponent: () => (
     <main>
-      <Notice level="h1" title="There is no such page" action={<a className="text-accent underline" href="/">Go to the runs</a>} />
+      <Notice level="h1" title="There is no such page" action={<a className="text-accent underline" href="/">Go to the overview</a>} />
     </main>
   ),
 });
@@ -80,11 +81,25 @@ const sessionRoute = createRoute({
   },
 });
 
-const runsRoute = createRoute({
+/** What the run list understood when it stood at `/`: such a link still leads to the runs that it meant. */
+const RUN_LIST_KEYS = ["status", "workflow", "metadata", "window", "page"];
+
+const overviewRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/",
+  validateSearch: overviewSearchSchema,
+  beforeLoad: ({ location }) => {
+    const given = new URLSearchParams(location.searchStr);
+    if (RUN_LIST_KEYS.some((key) => given.has(key))) throw redirect({ href: `/runs${location.searchStr}`, replace: true });
+  },
+  component: OverviewPage,
+});
+
+const runsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/runs",
   validateSearch: runsSearchSchema,
-  component: RunsPage,
+  component: lazyPage(() => import("./RunsPage"), "RunsPage"),
 });
 
 const runRoute = createRoute({
@@ -176,6 +191,7 @@ const tokensRoute = createRoute({
 const routeTree = rootRoute.addChildren([
   loginRoute,
   sessionRoute.addChildren([
+    overviewRoute,
     runsRoute,
     runRoute,
     workersRoute,

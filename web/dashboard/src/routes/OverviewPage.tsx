@@ -1,0 +1,102 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+
+import { GettingStarted } from "../components/GettingStarted";
+import { ErrorNotice, Loading, StaleBanner } from "../components/Notice";
+import { PageHeader } from "../components/PageHeader";
+import { RecentRuns } from "../components/RecentRuns";
+import { Card } from "../components/ui/card";
+import { Select } from "../components/ui/field";
+import { WorkerLoad } from "../components/WorkerLoad";
+import { newestRunQuery } from "../services/overview";
+import { statusCountsQuery } from "../services/runs";
+import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type TimeWindow } from "./searches";
+import { useSession } from "./useSession";
+import { useTitle } from "./useTitle";
+
+const route = getRouteApi("/session/");
+
+export function OverviewPage() {
+  useTitle("Overview");
+  const { tenant } = useSession();
+  const newest = useQuery(newestRunQuery(tenant.id));
+  if (newest.data === undefined) {
+    return newest.error ? <ErrorNotice error={newest.error} onRetry={() => void newest.refetch()} /> : <Loading label="Loading the overview…" />;
+  }
+  if (newest.data === null) {
+    return (
+      <>
+        <PageHeader title="Overview" docs="quickstart" />
+        <Card>
+          <GettingStarted />
+        </Card>
+      </>
+    );
+  }
+  return (
+    <>
+      {newest.error !== null && <StaleBanner error={newest.error} />}
+      <WhatGoesOn tenantId={tenant.id} />
+    </>
+  );
+}
+
+function WhatGoesOn({ tenantId }: { tenantId: string }) {
+  const navigate = route.useNavigate();
+  const range: TimeWindow = route.useSearch().range ?? DEFAULT_WINDOW;
+  const windowMs = WINDOW_MS[range];
+  const counts = useQuery(statusCountsQuery(tenantId, { windowMs, workflowId: null, metadata: null })).data ?? null;
+  const inList = range === DEFAULT_WINDOW ? {} : { window: range };
+
+  return (
+    <div className="space-y-5">
+      <PageHeader title="Overview" docs="observability">
+        <Select
+          aria-label="Time range"
+          className="w-auto"
+          value={range}
+          onChange={(event) => {
+            const next = TIME_WINDOWS.find((choice) => choice === event.target.value);
+            void navigate({ search: next === undefined || next === DEFAULT_WINDOW ? {} : { range: next }, replace: true });
+          }}
+        >
+          {TIME_WINDOWS.map((choice) => (
+            <option key={choice} value={choice}>
+              {WINDOW_LABELS[choice]}
+            </option>
+          ))}
+        </Select>
+      </PageHeader>
+      <div className="grid items-start gap-5 lg:grid-cols-2">
+        <RecentRuns
+          tenantId={tenantId}
+          status="FAILED"
+          title="Failed"
+          nothing="Nothing has failed."
+          windowMs={windowMs}
+          count={counts?.FAILED ?? null}
+          all={{ ...inList, status: ["FAILED"] }}
+        />
+        <WorkerLoad tenantId={tenantId} />
+        <RecentRuns
+          tenantId={tenantId}
+          status="QUEUED"
+          title="Waiting"
+          nothing="Nothing waits."
+          windowMs={windowMs}
+          count={counts?.QUEUED ?? null}
+          all={{ ...inList, status: ["QUEUED"] }}
+        />
+        <RecentRuns
+          tenantId={tenantId}
+          status="RUNNING"
+          title="Running now"
+          nothing="Nothing runs."
+          windowMs={windowMs}
+          count={counts?.RUNNING ?? null}
+          all={{ ...inList, status: ["RUNNING"] }}
+        />
+      </div>
+    </div>
+  );
+}
