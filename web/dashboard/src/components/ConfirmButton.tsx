@@ -1,9 +1,8 @@
 /** A button for what cannot be taken back: it asks first, says what will happen, and shows why it did not. */
-import { useMutation } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 
+import { FormDialog } from "./FormDialog";
 import { Button } from "./ui/button";
-import { Actions, Dialog } from "./ui/dialog";
 
 export function ConfirmButton({
   label,
@@ -30,33 +29,27 @@ export function ConfirmButton({
   accessibleName?: string;
 }) {
   const [asks, setAsks] = useState(false);
-  const doing = useMutation({
-    mutationFn: act,
-    onSuccess: () => {
-      setAsks(false);
-      onDone?.();
-    },
-  });
   return (
     <>
       <Button variant="danger" size={size} disabled={disabled} aria-label={accessibleName} onClick={() => setAsks(true)}>
         {label}
       </Button>
       {asks && (
-        <Dialog title={title} onClose={() => setAsks(false)}>
-          <div className="space-y-2 text-sm">{children}</div>
-          {doing.error !== null && (
-            <p role="alert" className="mt-3 text-sm text-failed">
-              {doing.error.message}
-            </p>
-          )}
-          <Actions>
-            <Button onClick={() => setAsks(false)}>Keep</Button>
-            <Button variant="primary" disabled={doing.isPending} onClick={() => doing.mutate()}>
-              {confirm}
-            </Button>
-          </Actions>
-        </Dialog>
+        <FormDialog
+          title={title}
+          onClose={() => setAsks(false)}
+          problems={{}}
+          act={act}
+          submit={confirm}
+          submitting={confirm}
+          close="Keep"
+          onDone={() => {
+            setAsks(false);
+            onDone?.();
+          }}
+        >
+          {() => <div className="space-y-2 text-sm">{children}</div>}
+        </FormDialog>
       )}
     </>
   );

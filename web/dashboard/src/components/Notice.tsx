@@ -1,7 +1,9 @@
 /** Messages that stand where content would: errors, empty lists, things that do not exist. */
 import type { ReactNode } from "react";
 
+import { adviceOn } from "../services/http";
 import { Button } from "./ui/button";
+import { cn } from "./ui/classes";
 
 export function Notice({
   title,
@@ -50,6 +52,17 @@ export function Loading({ label }: { label: string }) {
   return (
     <p role="status" className="px-6 py-12 text-center text-ink-soft">
       {label}
+    </p>
+  );
+}
+
+/** Why the engine did not do what it was asked for, and what helps. */
+export function Refusal({ error, className }: { error: Error; className?: string }) {
+  const advice = adviceOn(error);
+  return (
+    <p role="alert" className={cn("text-sm break-words text-failed", className)}>
+      {error.message}
+      {advice !== null && <span className="block text-ink-soft">{advice}</span>}
     </p>
   );
 }

@@ -1,7 +1,8 @@
-import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useState, type SyntheticEvent } from "react";
+import { useState } from "react";
 
+import { FormDialog } from "../components/FormDialog";
 import { checkJson, JsonField } from "../components/JsonField";
 import { JsonViewer } from "../components/JsonViewer";
 import { MetadataChips } from "../components/MetadataChips";
@@ -11,7 +12,7 @@ import { PageHeader } from "../components/PageHeader";
 import { SearchBox } from "../components/SearchBox";
 import { Ago } from "../components/Times";
 import { Button } from "../components/ui/button";
-import { Actions, Dialog } from "../components/ui/dialog";
+import { Dialog } from "../components/ui/dialog";
 import { Field, Input, Select } from "../components/ui/field";
 import { eventsQuery, pushEvent, type PushedEvent } from "../services/events";
 import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type EventsSearch } from "./searches";
@@ -139,61 +140,43 @@ function PushDialog({
   first: Pick<PushedEvent, "key" | "payload" | "scope">;
   onClose: () => void;
 }) {
-  const client = useQueryClient();
   const [key, setKey] = useState(first.key);
   const [scope, setScope] = useState(first.scope ?? "");
   const [text, setText] = useState(() => JSON.stringify(first.payload, null, 2));
-  const [wasTried, setWasTried] = useState(false);
   const checked = checkJson(text);
-  const pushing = useMutation({
-    mutationFn: (data: Readonly<Record<string, unknown>>) =>
-      pushEvent(tenantId, { key: key.trim(), data, scope: scope === "" ? null : scope, additionalMetadata: {} }),
-    onSettled: () => client.invalidateQueries({ queryKey: ["events"] }),
-  });
-
-  function submit(event: SyntheticEvent): void {
-    event.preventDefault();
-    setWasTried(true);
-    if (key.trim() !== "" && checked.value !== null) pushing.mutate(checked.value);
-  }
-
-  if (pushing.data !== undefined) {
-    return (
-      <Dialog title={`${key.trim()} was pushed`} onClose={onClose}>
-        <p className="text-sm">
-          {pushing.data.triggeredRuns.length === 0 ? "It started no run: no workflow waits for this key, or a filter refused it. " : "It started: "}
-          <Runs event={pushing.data} />
-        </p>
-        <Actions>
-          <Button variant="primary" onClick={onClose}>
-            Done
-          </Button>
-        </Actions>
-      </Dialog>
-    );
-  }
   return (
-    <Dialog title="Push an event" onClose={onClose} wide>
-      <form onSubmit={submit} noValidate>
-        <Field label="Key" hint="For example order:paid" error={wasTried && key.trim() === "" ? "Give it a key." : null}>
-          {(props) => <Input {...props} value={key} onChange={(event) => setKey(event.target.value)} />}
-        </Field>
-        <Field label="Scope" hint="Filters of other scopes do not see it. Leave it empty for none.">
-          {(props) => <Input {...props} value={scope} onChange={(event) => setScope(event.target.value)} />}
-        </Field>
-        <JsonField label="Payload" text={text} problem={wasTried ? checked.problem : null} onChange={setText} />
-        {pushing.error !== null && (
-          <p role="alert" className="text-sm text-failed">
-            {pushing.error.message}
+    <FormDialog
+      title="Push an event"
+      onClose={onClose}
+      wide
+      problems={{ key: key.trim() === "" ? "Give it a key." : null, scope: null, data: checked.problem }}
+      act={() =>
+        pushEvent(tenantId, { key: key.trim(), data: checked.value ?? {}, scope: scope === "" ? null : scope, additionalMetadata: {} })
+      }
+      submit="Push"
+      submitting="Pushing…"
+      touches={["events"]}
+      done={(event) => ({
+        title: `${key.trim()} was pushed`,
+        content: (
+          <p className="text-sm">
+            {event.triggeredRuns.length === 0 ? "It started no run: no workflow waits for this key, or a filter refused it. " : "It started: "}
+            <Runs event={event} />
           </p>
-        )}
-        <Actions>
-          <Button onClick={onClose}>Close</Button>
-          <Button type="submit" variant="primary" disabled={pushing.isPending}>
-            {pushing.isPending ? "Pushing…" : "Push"}
-          </Button>
-        </Actions>
-      </form>
-    </Dialog>
+        ),
+      })}
+    >
+      {(problemAt) => (
+        <>
+          <Field label="Key" hint="For example order:paid" error={problemAt("key")}>
+            {(props) => <Input {...props} value={key} onChange={(event) => setKey(event.target.value)} />}
+          </Field>
+          <Field label="Scope" hint="Filters of other scopes do not see it. Leave it empty for none." error={problemAt("scope")}>
+            {(props) => <Input {...props} value={scope} onChange={(event) => setScope(event.target.value)} />}
+          </Field>
+          <JsonField label="Payload" text={text} problem={problemAt("data")} onChange={setText} />
+        </>
+      )}
+    </FormDialog>
   );
 }

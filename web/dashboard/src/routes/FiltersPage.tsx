@@ -1,14 +1,14 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useState, type SyntheticEvent } from "react";
+import { useState } from "react";
 
 import { ConfirmButton } from "../components/ConfirmButton";
-import { checkJson, JsonField } from "../components/JsonField";
+import { FormDialog } from "../components/FormDialog";
+import { checkJson, JsonField, type JsonObject } from "../components/JsonField";
 import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { Button } from "../components/ui/button";
-import { Actions, Dialog } from "../components/ui/dialog";
 import { Field, Input, Select, TextArea } from "../components/ui/field";
 import { changeFilter, createFilter, deleteFilter, filtersQuery, tryExpression, type EventFilterRule } from "../services/events";
 import { workflowsQuery } from "../services/workflows";
@@ -83,10 +83,7 @@ export function FiltersPage() {
           tenantId={tenant.id}
           filter={edits === "new" ? null : edits}
           workflows={workflows.data?.map((workflow) => ({ id: workflow.metadata.id, name: workflow.name })) ?? []}
-          onClose={() => {
-            setEdits(null);
-            refresh();
-          }}
+          onClose={() => setEdits(null)}
         />
       )}
     </>
@@ -108,77 +105,81 @@ function FilterDialog({
   const [scope, setScope] = useState(filter?.scope ?? "");
   const [expression, setExpression] = useState(filter?.expression ?? "");
   const [payloadText, setPayloadText] = useState(() => JSON.stringify(filter?.payload ?? {}));
-  const [trialText, setTrialText] = useState("{}");
-  const [wasTried, setWasTried] = useState(false);
   const payload = checkJson(payloadText);
-  const trialInput = checkJson(trialText);
-  const saving = useMutation({
-    mutationFn: async (body: Readonly<Record<string, unknown>>) => {
-      if (filter === null) await createFilter(tenantId, { workflowId, scope, expression, payload: body });
-      else await changeFilter(tenantId, filter.metadata.id, { scope, expression, payload: body });
-    },
-    onSuccess: onClose,
-  });
-  const trying = useMutation({
-    mutationFn: () => tryExpression(tenantId, expression, trialInput.value ?? {}, payload.value ?? {}),
-  });
-
-  function submit(event: SyntheticEvent): void {
-    event.preventDefault();
-    setWasTried(true);
-    if (expression.trim() === "" || scope === "" || workflowId === "" || payload.value === null) return;
-    saving.mutate(payload.value);
-  }
-
   return (
-    <Dialog title={filter === null ? "Create a filter" : "Edit the filter"} onClose={onClose} wide>
-      <form onSubmit={submit} noValidate>
-        <div className="grid gap-x-4 sm:grid-cols-2">
-          <Field label="Workflow">
-            {(props) => (
-              <Select {...props} disabled={filter !== null} value={workflowId} onChange={(event) => setWorkflowId(event.target.value)}>
-                {workflows.map((workflow) => (
-                  <option key={workflow.id} value={workflow.id}>
-                    {workflow.name}
-                  </option>
-                ))}
-              </Select>
-            )}
-          </Field>
-          <Field label="Scope" error={wasTried && scope === "" ? "Say which events: filters see those of their scope only." : null}>
-            {(props) => <Input {...props} value={scope} onChange={(event) => setScope(event.target.value)} />}
-          </Field>
-        </div>
-        <Field label="Expression" hint='CEL, for example input.amount > 100 && payload.tier == "gold"' error={wasTried && expression.trim() === "" ? "Give an expression." : null}>
-          {(props) => <TextArea {...props} rows={2} value={expression} onChange={(event) => setExpression(event.target.value)} />}
-        </Field>
-        <JsonField label="Filter payload" text={payloadText} problem={wasTried ? payload.problem : null} onChange={setPayloadText} rows={3} hint="What the expression knows as payload, and the run gets beside its input." />
-        <fieldset className="rounded-md border border-line p-3">
-          <legend className="px-1 text-sm font-medium">Try it</legend>
-          <JsonField label="An event’s payload" text={trialText} problem={trialInput.problem} onChange={setTrialText} rows={3} />
-          <div className="flex flex-wrap items-center gap-3">
-            <Button disabled={trying.isPending || expression.trim() === "" || trialInput.value === null} onClick={() => trying.mutate()}>
-              Try
-            </Button>
-            <span role="status" className="text-sm">
-              {trying.error !== null && <span className="text-failed">{trying.error.message}</span>}
-              {trying.data?.status === "ERROR" && <span className="text-failed">{trying.data.error}</span>}
-              {trying.data?.status === "SUCCESS" && (trying.data.output === true ? "The event would start the workflow." : "The event would start nothing.")}
-            </span>
+    <FormDialog
+      title={filter === null ? "Create a filter" : "Edit the filter"}
+      onClose={onClose}
+      wide
+      problems={{
+        workflowId: workflowId === "" ? "There is no workflow yet. Start a worker that has one." : null,
+        scope: scope === "" ? "Say which events: filters see those of their scope only." : null,
+        expression: expression.trim() === "" ? "Give an expression." : null,
+        payload: payload.problem,
+      }}
+      act={async () => {
+        const rule = { scope, expression, payload: payload.value ?? {} };
+        if (filter === null) await createFilter(tenantId, { workflowId, ...rule });
+        else await changeFilter(tenantId, filter.metadata.id, rule);
+      }}
+      submit="Save"
+      submitting="Saving…"
+      touches={["filters"]}
+    >
+      {(problemAt) => (
+        <>
+          <div className="grid gap-x-4 sm:grid-cols-2">
+            <Field label="Workflow" error={problemAt("workflowId")}>
+              {(props) => (
+                <Select {...props} disabled={filter !== null} value={workflowId} onChange={(event) => setWorkflowId(event.target.value)}>
+                  {workflows.map((workflow) => (
+                    <option key={workflow.id} value={workflow.id}>
+                      {workflow.name}
+                    </option>
+                  ))}
+                </Select>
+              )}
+            </Field>
+            <Field label="Scope" error={problemAt("scope")}>
+              {(props) => <Input {...props} value={scope} onChange={(event) => setScope(event.target.value)} />}
+            </Field>
           </div>
-        </fieldset>
-        {saving.error !== null && (
-          <p role="alert" className="mt-3 text-sm text-failed">
-            {saving.error.message}
-          </p>
-        )}
-        <Actions>
-          <Button onClick={onClose}>Close</Button>
-          <Button type="submit" variant="primary" disabled={saving.isPending}>
-            Save
-          </Button>
-        </Actions>
-      </form>
-    </Dialog>
+          <Field label="Expression" hint='CEL, for example input.amount > 100 && payload.tier == "gold"' error={problemAt("expression")}>
+            {(props) => <TextArea {...props} rows={2} value={expression} onChange={(event) => setExpression(event.target.value)} />}
+          </Field>
+          <JsonField
+            label="Filter payload"
+            text={payloadText}
+            problem={problemAt("payload")}
+            onChange={setPayloadText}
+            rows={3}
+            hint="What the expression knows as payload, and the run gets beside its input."
+          />
+          <ExpressionTester tenantId={tenantId} expression={expression} payload={payload.value ?? {}} />
+        </>
+      )}
+    </FormDialog>
+  );
+}
+
+function ExpressionTester({ tenantId, expression, payload }: { tenantId: string; expression: string; payload: JsonObject }) {
+  const [text, setText] = useState("{}");
+  const input = checkJson(text);
+  const trying = useMutation({ mutationFn: () => tryExpression(tenantId, expression, input.value ?? {}, payload) });
+  return (
+    <fieldset className="rounded-md border border-line p-3">
+      <legend className="px-1 text-sm font-medium">Try it</legend>
+      <JsonField label="An event’s payload" text={text} problem={input.problem} onChange={setText} rows={3} />
+      <div className="flex flex-wrap items-center gap-3">
+        <Button disabled={trying.isPending || expression.trim() === "" || input.value === null} onClick={() => trying.mutate()}>
+          Try
+        </Button>
+        <span role="status" className="text-sm">
+          {trying.error !== null && <span className="text-failed">{trying.error.message}</span>}
+          {trying.data?.status === "ERROR" && <span className="text-failed">{trying.data.error}</span>}
+          {trying.data?.status === "SUCCESS" && (trying.data.output === true ? "The event would start the workflow." : "The event would start nothing.")}
+        </span>
+      </div>
+    </fieldset>
   );
 }

@@ -1,15 +1,15 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useState, type SyntheticEvent } from "react";
+import { useState } from "react";
 
 import { ConfirmButton } from "../components/ConfirmButton";
+import { FormDialog } from "../components/FormDialog";
 import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { StartWorkflowButton } from "../components/StartWorkflowButton";
 import { LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
-import { Actions, Dialog } from "../components/ui/dialog";
 import { Field, Input } from "../components/ui/field";
 import { deleteSchedule, moveSchedule, runSchedule, schedulesQuery, type Schedule } from "../services/triggers";
 import { useSession } from "./useSession";
@@ -89,48 +89,29 @@ function ScheduleActions({ tenantId, schedule }: { tenantId: string; schedule: S
           {run.error.message}
         </span>
       )}
-      {moves && (
-        <MoveDialog
-          tenantId={tenantId}
-          schedule={schedule}
-          onClose={() => {
-            setMoves(false);
-            refresh();
-          }}
-        />
-      )}
+      {moves && <MoveDialog tenantId={tenantId} schedule={schedule} onClose={() => setMoves(false)} />}
     </div>
   );
 }
 
 function MoveDialog({ tenantId, schedule, onClose }: { tenantId: string; schedule: Schedule; onClose: () => void }) {
   const [at, setAt] = useState("");
-  const [wasTried, setWasTried] = useState(false);
-  const moving = useMutation({ mutationFn: (atMs: number) => moveSchedule(tenantId, schedule.metadata.id, atMs), onSuccess: onClose });
   const atMs = Date.parse(at);
-  function submit(event: SyntheticEvent): void {
-    event.preventDefault();
-    setWasTried(true);
-    if (!Number.isNaN(atMs)) moving.mutate(atMs);
-  }
   return (
-    <Dialog title={`Move the run of ${schedule.workflowName}`} onClose={onClose}>
-      <form onSubmit={submit} noValidate>
-        <Field label="New time" hint="In your time zone." error={wasTried && Number.isNaN(atMs) ? "Say when." : null}>
+    <FormDialog
+      title={`Move the run of ${schedule.workflowName}`}
+      onClose={onClose}
+      problems={{ triggerAt: Number.isNaN(atMs) ? "Say when." : null }}
+      act={() => moveSchedule(tenantId, schedule.metadata.id, atMs)}
+      submit="Move it"
+      submitting="Moving…"
+      touches={["schedules"]}
+    >
+      {(problemAt) => (
+        <Field label="New time" hint="In your time zone." error={problemAt("triggerAt")}>
           {(props) => <Input {...props} type="datetime-local" value={at} onChange={(event) => setAt(event.target.value)} />}
         </Field>
-        {moving.error !== null && (
-          <p role="alert" className="text-sm text-failed">
-            {moving.error.message}
-          </p>
-        )}
-        <Actions>
-          <Button onClick={onClose}>Close</Button>
-          <Button type="submit" variant="primary" disabled={moving.isPending}>
-            Move it
-          </Button>
-        </Actions>
-      </form>
-    </Dialog>
+      )}
+    </FormDialog>
   );
 }

@@ -1,14 +1,14 @@
-import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState, type SyntheticEvent } from "react";
+import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 
 import { ConfirmButton } from "../components/ConfirmButton";
 import { CopyButton } from "../components/CopyButton";
+import { FormDialog } from "../components/FormDialog";
 import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { Ago, LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
-import { Actions, Dialog } from "../components/ui/dialog";
 import { Field, Input, Select } from "../components/ui/field";
 import { createToken, environmentOf, revokeToken, tokensQuery } from "../services/tokens";
 import { useNowMs } from "../time/now";
@@ -68,15 +68,7 @@ export function TokensPage() {
           },
         ]}
       />
-      {creates && (
-        <CreateToken
-          tenantId={tenant.id}
-          onClose={() => {
-            setCreates(false);
-            refresh();
-          }}
-        />
-      )}
+      {creates && <CreateToken tenantId={tenant.id} onClose={() => setCreates(false)} />}
     </>
   );
 }
@@ -88,72 +80,58 @@ function Expiry({ atMs }: { atMs: number }) {
 function CreateToken({ tenantId, onClose }: { tenantId: string; onClose: () => void }) {
   const [name, setName] = useState("");
   const [life, setLife] = useState<string>("2160h");
-  const [wasTried, setWasTried] = useState(false);
-  const creating = useMutation({ mutationFn: () => createToken(tenantId, name.trim(), life) });
-
-  function submit(event: SyntheticEvent): void {
-    event.preventDefault();
-    setWasTried(true);
-    if (name.trim() !== "") creating.mutate();
-  }
-
-  if (creating.data !== undefined) {
-    const environment = environmentOf(creating.data);
-    return (
-      <Dialog title={`Token ${name.trim()}`} onClose={onClose} wide>
-        <p className="text-sm">This is shown once. Put it where your program finds its environment:</p>
-        <div className="relative mt-3 rounded-md bg-sunken">
-          <div className="absolute top-2 right-2">
-            <CopyButton label="environment" text={environment} />
-          </div>
-          <pre
-            role="region"
-            aria-label="Environment"
-            // A scrollable region must be reachable by keyboard to be scrolled by keyboard.
-            // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-            tabIndex={0}
-            className="max-h-60 overflow-auto px-3 py-2 pr-20 font-mono text-xs break-all whitespace-pre-wrap"
-          >
-            {environment}
-          </pre>
-        </div>
-        <Actions>
-          <Button variant="primary" onClick={onClose}>
-            Done
-          </Button>
-        </Actions>
-      </Dialog>
-    );
-  }
   return (
-    <Dialog title="Create a token" onClose={onClose}>
-      <form onSubmit={submit} noValidate>
-        <Field label="Name" hint="Where it will be used, for example “billing workers”." error={wasTried && name.trim() === "" ? "Give it a name." : null}>
-          {(props) => <Input {...props} value={name} maxLength={100} onChange={(event) => setName(event.target.value)} />}
-        </Field>
-        <Field label="Valid for">
-          {(props) => (
-            <Select {...props} value={life} onChange={(event) => setLife(event.target.value)}>
-              {LIVES.map(({ label, value }) => (
-                <option key={value} value={value}>
-                  {label}
-                </option>
-              ))}
-            </Select>
-          )}
-        </Field>
-        {creating.error !== null && (
-          <p role="alert" className="text-sm text-failed">
-            {creating.error.message}
-          </p>
-        )}
-        <Actions>
-          <Button onClick={onClose}>Close</Button>
-          <Button type="submit" variant="primary" disabled={creating.isPending}>
-            {creating.isPending ? "Creating…" : "Create"}
-          </Button>
-        </Actions>
-      </form>
-    </Dialog>
+    <FormDialog
+      title="Create a token"
+      onClose={onClose}
+      problems={{ name: name.trim() === "" ? "Give it a name." : null, expiresIn: null }}
+      act={() => createToken(tenantId, name.trim(), life)}
+      submit="Create"
+      submitting="Creating…"
+      touches={["tokens"]}
+      done={(token) => ({ title: `Token ${name.trim()}`, content: <ShownOnce environment={environmentOf(token)} /> })}
+    >
+      {(problemAt) => (
+        <>
+          <Field label="Name" hint="Where it will be used, for example “billing workers”." error={problemAt("name")}>
+            {(props) => <Input {...props} value={name} maxLength={100} onChange={(event) => setName(event.target.value)} />}
+          </Field>
+          <Field label="Valid for" error={problemAt("expiresIn")}>
+            {(props) => (
+              <Select {...props} value={life} onChange={(event) => setLife(event.target.value)}>
+                {LIVES.map(({ label, value }) => (
+                  <option key={value} value={value}>
+                    {label}
+                  </option>
+                ))}
+              </Select>
+            )}
+          </Field>
+        </>
+      )}
+    </FormDialog>
+  );
+}
+
+function ShownOnce({ environment }: { environment: string }) {
+  return (
+    <>
+      <p className="text-sm">This is shown once. Put it where your program finds its environment:</p>
+      <div className="relative mt-3 rounded-md bg-sunken">
+        <div className="absolute top-2 right-2">
+          <CopyButton label="environment" text={environment} />
+        </div>
+        <pre
+          role="region"
+          aria-label="Environment"
+          // A scrollable region must be reachable by keyboard to be scrolled by keyboard.
+          // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+          tabIndex={0}
+          className="max-h-60 overflow-auto px-3 py-2 pr-20 font-mono text-xs break-all whitespace-pre-wrap"
+        >
+          {environment}
+        </pre>
+      </div>
+    </>
   );
 }

@@ -1,14 +1,14 @@
-import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState, type SyntheticEvent } from "react";
+import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 
 import { ConfirmButton } from "../components/ConfirmButton";
 import { CopyButton } from "../components/CopyButton";
+import { FormDialog } from "../components/FormDialog";
 import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { Ago } from "../components/Times";
 import { Button } from "../components/ui/button";
-import { Actions, Dialog } from "../components/ui/dialog";
 import { Field, Input, Select } from "../components/ui/field";
 import {
   createWebhook,
@@ -90,15 +90,7 @@ export function WebhooksPage() {
           { title: "When", cell: (failure) => <Ago instantMs={failure.at} /> },
         ]}
       />
-      {creates && (
-        <CreateWebhook
-          tenantId={tenant.id}
-          onClose={() => {
-            setCreates(false);
-            refresh();
-          }}
-        />
-      )}
+      {creates && <CreateWebhook tenantId={tenant.id} onClose={() => setCreates(false)} />}
     </>
   );
 }
@@ -134,8 +126,6 @@ function CreateWebhook({ tenantId, onClose }: { tenantId: string; onClose: () =>
   const [header, setHeader] = useState("X-Signature");
   const [user, setUser] = useState("");
   const [secret, setSecret] = useState("");
-  const [wasTried, setWasTried] = useState(false);
-  const creating = useMutation({ mutationFn: (body: NewWebhook) => createWebhook(tenantId, body) });
 
   function choose(next: WebhookSource): void {
     setSource(next);
@@ -163,94 +153,93 @@ function CreateWebhook({ tenantId, onClose }: { tenantId: string; onClose: () =>
     }
   }
 
-  function submit(event: SyntheticEvent): void {
-    event.preventDefault();
-    setWasTried(true);
-    if (name.trim() !== "" && eventKey.trim() !== "" && secret !== "") creating.mutate(body());
-  }
-
-  if (creating.isSuccess) {
-    const url = webhookUrl(tenantId, name.trim());
-    return (
-      <Dialog title={`${name.trim()} is ready`} onClose={onClose} wide>
-        <p className="text-sm">Tell the other service to send its requests to</p>
-        <p className="mt-2 flex items-start gap-2 rounded-md bg-sunken p-3">
-          <code className="min-w-0 font-mono text-xs break-all">{url}</code>
-          <CopyButton label="address" text={url} />
-        </p>
-        <Actions>
-          <Button variant="primary" onClick={onClose}>
-            Done
-          </Button>
-        </Actions>
-      </Dialog>
-    );
-  }
   return (
-    <Dialog title="Create a webhook" onClose={onClose} wide>
-      <form onSubmit={submit} noValidate>
-        <div className="grid gap-x-4 sm:grid-cols-2">
-          <Field label="Who sends">
-            {(props) => (
-              <Select {...props} value={source} onChange={(event) => choose(event.target.value as WebhookSource)}>
-                {Object.entries(SOURCES).map(([value, { label }]) => (
-                  <option key={value} value={value}>
-                    {label}
-                  </option>
-                ))}
-              </Select>
-            )}
-          </Field>
-          <Field label="Name" hint="It becomes part of the address." error={wasTried && name.trim() === "" ? "Give it a name." : null}>
-            {(props) => <Input {...props} value={name} onChange={(event) => setName(event.target.value)} />}
-          </Field>
-        </div>
-        <Field label="Event key" hint="A CEL expression over input (the body) and headers: what the event is called." error={wasTried && eventKey.trim() === "" ? "Give an expression." : null}>
-          {(props) => <Input {...props} className="font-mono text-xs" value={eventKey} onChange={(event) => setEventKey(event.target.value)} />}
-        </Field>
-        <div className="grid gap-x-4 sm:grid-cols-2">
-          {preset.secret === null && (
-            <>
-              <Field label="Proof">
-                {(props) => (
-                  <Select {...props} value={chosenProof} onChange={(event) => setChosenProof(event.target.value as Proof)}>
-                    <option value="HMAC">Signature (HMAC)</option>
-                    <option value="API_KEY">Key in a header</option>
-                    <option value="BASIC">User and password</option>
-                  </Select>
-                )}
-              </Field>
-              {proof === "BASIC" ? (
-                <Field label="User">
-                  {(props) => <Input {...props} autoComplete="off" value={user} onChange={(event) => setUser(event.target.value)} />}
-                </Field>
-              ) : (
-                <Field label="Header">
-                  {(props) => <Input {...props} value={header} onChange={(event) => setHeader(event.target.value)} />}
-                </Field>
+    <FormDialog
+      title="Create a webhook"
+      onClose={onClose}
+      wide
+      problems={{
+        name: name.trim() === "" ? "Give it a name." : null,
+        eventKeyExpression: eventKey.trim() === "" ? "Give an expression." : null,
+        "auth.username": null,
+        auth: secret === "" ? "Without it everybody could send." : null,
+      }}
+      act={() => createWebhook(tenantId, body())}
+      submit="Create"
+      submitting="Creating…"
+      touches={["webhooks"]}
+      done={() => ({ title: `${name.trim()} is ready`, content: <Address url={webhookUrl(tenantId, name.trim())} /> })}
+    >
+      {(problemAt) => (
+        <>
+          <div className="grid gap-x-4 sm:grid-cols-2">
+            <Field label="Who sends">
+              {(props) => (
+                <Select {...props} value={source} onChange={(event) => choose(event.target.value as WebhookSource)}>
+                  {Object.entries(SOURCES).map(([value, { label }]) => (
+                    <option key={value} value={value}>
+                      {label}
+                    </option>
+                  ))}
+                </Select>
               )}
-            </>
-          )}
+            </Field>
+            <Field label="Name" hint="It becomes part of the address." error={problemAt("name")}>
+              {(props) => <Input {...props} value={name} onChange={(event) => setName(event.target.value)} />}
+            </Field>
+          </div>
           <Field
-            label={preset.secret ?? (proof === "BASIC" ? "Password" : proof === "API_KEY" ? "Key" : "Signing secret")}
-            hint="Kept encrypted, and never shown again."
-            error={wasTried && secret === "" ? "Without it everybody could send." : null}
+            label="Event key"
+            hint="A CEL expression over input (the body) and headers: what the event is called."
+            error={problemAt("eventKeyExpression")}
           >
-            {(props) => <Input {...props} type="password" autoComplete="off" value={secret} onChange={(event) => setSecret(event.target.value)} />}
+            {(props) => <Input {...props} className="font-mono text-xs" value={eventKey} onChange={(event) => setEventKey(event.target.value)} />}
           </Field>
-        </div>
-        {creating.error !== null && (
-          <p role="alert" className="text-sm text-failed">
-            {creating.error.message}
-          </p>
-        )}
-        <Actions>
-          <Button onClick={onClose}>Close</Button>
-          <Button type="submit" variant="primary" disabled={creating.isPending}>
-            Create
-          </Button>
-        </Actions>
-      </form>
-    </Dialog>
+          <div className="grid gap-x-4 sm:grid-cols-2">
+            {preset.secret === null && (
+              <>
+                <Field label="Proof">
+                  {(props) => (
+                    <Select {...props} value={chosenProof} onChange={(event) => setChosenProof(event.target.value as Proof)}>
+                      <option value="HMAC">Signature (HMAC)</option>
+                      <option value="API_KEY">Key in a header</option>
+                      <option value="BASIC">User and password</option>
+                    </Select>
+                  )}
+                </Field>
+                {proof === "BASIC" ? (
+                  <Field label="User" error={problemAt("auth.username")}>
+                    {(props) => <Input {...props} autoComplete="off" value={user} onChange={(event) => setUser(event.target.value)} />}
+                  </Field>
+                ) : (
+                  <Field label="Header">
+                    {(props) => <Input {...props} value={header} onChange={(event) => setHeader(event.target.value)} />}
+                  </Field>
+                )}
+              </>
+            )}
+            <Field
+              label={preset.secret ?? (proof === "BASIC" ? "Password" : proof === "API_KEY" ? "Key" : "Signing secret")}
+              hint="Kept encrypted, and never shown again."
+              error={problemAt("auth")}
+            >
+              {(props) => <Input {...props} type="password" autoComplete="off" value={secret} onChange={(event) => setSecret(event.target.value)} />}
+            </Field>
+          </div>
+        </>
+      )}
+    </FormDialog>
+  );
+}
+
+function Address({ url }: { url: string }) {
+  return (
+    <>
+      <p className="text-sm">Tell the other service to send its requests to</p>
+      <p className="mt-2 flex items-start gap-2 rounded-md bg-sunken p-3">
+        <code className="min-w-0 font-mono text-xs break-all">{url}</code>
+        <CopyButton label="address" text={url} />
+      </p>
+    </>
   );
 }

@@ -3,6 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { ConfirmButton } from "../components/ConfirmButton";
+import { FormDialog } from "../components/FormDialog";
 import { JsonViewer } from "../components/JsonViewer";
 import { ErrorNotice, Loading, Notice, StaleBanner } from "../components/Notice";
 import { PageHeader } from "../components/PageHeader";
@@ -11,7 +12,6 @@ import { StartDialog } from "../components/StartDialog";
 import { LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { Card, CardHeader } from "../components/ui/card";
-import { Actions, Dialog } from "../components/ui/dialog";
 import { Field, Input, Select } from "../components/ui/field";
 import { isNotFound } from "../services/http";
 import type { WorkflowDetails, WorkflowVersion } from "../services/schemas";
@@ -164,11 +164,6 @@ function PauseControl({ workflow }: { workflow: WorkflowDetails }) {
   const id = workflow.metadata.id;
   const refresh = () => void client.invalidateQueries({ queryKey: ["workflows"] });
   const going = useMutation({ mutationFn: () => unpauseWorkflow(id), onSettled: refresh });
-  const pausing = useMutation({
-    mutationFn: () => pauseWorkflow(id, { crons, schedules, ttl }),
-    onSuccess: () => setAsks(false),
-    onSettled: refresh,
-  });
 
   if (workflow.isPaused) {
     return (
@@ -188,29 +183,34 @@ function PauseControl({ workflow }: { workflow: WorkflowDetails }) {
     <>
       <Button onClick={() => setAsks(true)}>Pause</Button>
       {asks && (
-        <Dialog title={`Pause ${workflow.name}`} onClose={() => setAsks(false)}>
-          <p className="mb-3 text-sm">New runs are made and wait; what is running goes on.</p>
-          <Field label="A cron's tick meanwhile">
-            {(props) => <Behaviour {...props} value={crons} onChange={setCrons} />}
-          </Field>
-          <Field label="A scheduled run that comes due meanwhile">
-            {(props) => <Behaviour {...props} value={schedules} onChange={setSchedules} />}
-          </Field>
-          <Field label="Waiting runs are cancelled after" hint="A duration such as 90s, 24h or 7d.">
-            {(props) => <Input {...props} value={ttl} onChange={(event) => setTtl(event.target.value)} />}
-          </Field>
-          {pausing.error !== null && (
-            <p role="alert" className="text-sm text-failed">
-              {pausing.error.message}
-            </p>
+        <FormDialog
+          title={`Pause ${workflow.name}`}
+          onClose={() => setAsks(false)}
+          problems={{ "pause.pausedWorkflowQueueTTL": ttl.trim() === "" ? "Say how long, for example 24h." : null }}
+          act={() => pauseWorkflow(id, { crons, schedules, ttl })}
+          submit="Pause it"
+          submitting="Pausing…"
+          touches={["workflows"]}
+        >
+          {(problemAt) => (
+            <>
+              <p className="mb-3 text-sm">New runs are made and wait; what is running goes on.</p>
+              <Field label="A cron's tick meanwhile">
+                {(props) => <Behaviour {...props} value={crons} onChange={setCrons} />}
+              </Field>
+              <Field label="A scheduled run that comes due meanwhile">
+                {(props) => <Behaviour {...props} value={schedules} onChange={setSchedules} />}
+              </Field>
+              <Field
+                label="Waiting runs are cancelled after"
+                hint="A duration such as 90s, 24h or 7d."
+                error={problemAt("pause.pausedWorkflowQueueTTL")}
+              >
+                {(props) => <Input {...props} value={ttl} onChange={(event) => setTtl(event.target.value)} />}
+              </Field>
+            </>
           )}
-          <Actions>
-            <Button onClick={() => setAsks(false)}>Close</Button>
-            <Button variant="primary" disabled={pausing.isPending} onClick={() => pausing.mutate()}>
-              {pausing.isPending ? "Pausing…" : "Pause it"}
-            </Button>
-          </Actions>
-        </Dialog>
+        </FormDialog>
       )}
     </>
   );

@@ -34,6 +34,22 @@ export function isForbidden(error: unknown): boolean {
   return error instanceof ApiError && error.status === 403;
 }
 
+/** What a person can do about it, where the engine's own words leave that open. */
+export function adviceOn(error: unknown): string | null {
+  if (!(error instanceof ApiError)) return null;
+  if (error.kind === "unreachable") return "Nothing is lost: try again when it is back.";
+  switch (error.status) {
+    case 401:
+      return "Your role does not allow it; ask an owner or an administrator of this tenant.";
+    case 409:
+      return "Somebody or something was there first. Look at how it is now, then try again or choose another name or key.";
+    case 429:
+      return "A limit of this tenant is used up. Wait until it has room again, or have it raised.";
+    default:
+      return null;
+  }
+}
+
 type QueryValue = string | number | boolean | readonly string[] | null | undefined;
 
 export interface RequestOptions {
