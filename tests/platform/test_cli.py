@@ -52,7 +52,7 @@ def test_module_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "broadaxe", "token", "revoke", "x"], capture_output=True, text=True, timeout=100
     )
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "broadaxe: 'x' is no token id; `broadaxe token list` shows them\n"
 
 

@@ -20,6 +20,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from broadaxe.cli import demo_group
+from broadaxe.config import load
+
 PATIENCE_S = 240.0
 
 
@@ -78,6 +81,19 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     running = Demo(tmp_path / "data")
     yield running
     running.close()
+
+
+def test_what_the_chat_is_told_by_people_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load({}, {"data_dir": str(tmp_path), "http_port": "8080"})
+    places = demo_group.Places(settings, 8000, tmp_path)
+    told = demo_group.chat_environment(places)
+    assert told["RAG_CHAT_ALLOWED_PRIVATE_HOSTS"] == "127.0.0.1:8080"
+    assert told["RAG_CHAT_DEFAULT_URL"] == "http://127.0.0.1:8080/docs/"
+    monkeypatch.setenv("RAG_CHAT_ALLOWED_PRIVATE_HOSTS", "wiki.internal:80, 127.0.0.1:8080")
+    monkeypatch.setenv("RAG_CHAT_DEFAULT_URL", "http://wiki.internal/")
+    told = demo_group.chat_environment(places)
+    assert told["RAG_CHAT_ALLOWED_PRIVATE_HOSTS"] == "127.0.0.1:8080,wiki.internal:80"
+    assert told["RAG_CHAT_DEFAULT_URL"] == "http://wiki.internal/"
 
 
 def test_demo_comes_up_survives_kills_and_stops_on_ctrl_c(demo: Demo) -> None:

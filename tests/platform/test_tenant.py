@@ -10,9 +10,11 @@ import asyncpg
 import pytest
 
 from broadaxe.cli.tenant import slug_of
+from broadaxe.cluster.leases import Leases
 from broadaxe.core.commands import Resource
 from broadaxe.errors import InvalidArgument
 from broadaxe.storage import accounts
+from broadaxe.storage.ids import new_id
 from broadaxe.storage.quotas import quotas_of
 
 PASSWORD = "Correct-horse-7"
@@ -39,7 +41,7 @@ async def roles(pool: asyncpg.Pool, email: str) -> dict[str, str]:
 
 async def test_a_fresh_database_gets_a_tenant_an_owner_and_a_token(database: str, pool: asyncpg.Pool) -> None:
     refused = broadaxe(database, "token", "create", "--name", "workers")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "broadaxe tenant create" in refused.stderr
     assert "no tenants" in broadaxe(database, "tenant", "list").stdout
 
@@ -63,7 +65,7 @@ async def test_a_fresh_database_gets_a_tenant_an_owner_and_a_token(database: str
     assert token.returncode == 0, token.stderr
     assert token.stdout.count(".") == 2
     other = broadaxe(database, "token", "list", "--tenant", "acme")
-    assert (other.returncode, "acme-billing" in other.stderr) == (1, True)
+    assert (other.returncode, "acme-billing" in other.stderr) == (2, True)
 
 
 async def test_an_existing_account_is_made_owner_without_a_password(database: str, pool: asyncpg.Pool) -> None:
@@ -98,7 +100,7 @@ async def test_a_mistake_is_one_line_that_names_it_and_nothing_is_made(
 ) -> None:
     await accounts.insert_tenant(pool, "First", "taken")
     done = broadaxe(database, "tenant", "create", *arguments, BROADAXE_OWNER_PASSWORD=password)
-    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert blamed in done.stderr
     assert [tenant.slug for tenant, _ in await accounts.list_tenants(pool)] == ["taken"]
     assert await accounts.account_by_email(pool, "ada@example.com") is None
@@ -106,17 +108,17 @@ async def test_a_mistake_is_one_line_that_names_it_and_nothing_is_made(
 
 async def test_limits_are_shown_and_set(database: str, pool: asyncpg.Pool) -> None:
     tenant = await accounts.insert_tenant(pool, "Acme", "acme")
-    await pool.execute("insert into broadaxe.quota_usage values ($1, 'EVENT', 12, '2026-01-01T12:00Z')", tenant.id)
     shown = broadaxe(database, "tenant", "limits", "acme")
     assert shown.returncode == 0, shown.stderr
     lines = [line.split() for line in shown.stdout.splitlines()]
-    assert lines[0] == ["TASK_RUN", "2000", "(default)"]
-    assert lines[1] == ["EVENT", "1000", "(default)", "12", "used", "since", "2026-01-01", "12:00", "UTC"]
+    assert lines[0] == ["TASK_RUN", "2000", "(default)", "0", "in", "the", "last", "24", "hours"]
+    assert lines[2] == ["WORKER", "3", "(default)", "0", "now"]
+    assert shown.stdout.splitlines()[-1].startswith("not enforced: no engine has had this tenant yet")
 
     done = broadaxe(database, "tenant", "limits", tenant.id, "TASK_RUN=50000", "WORKER=none", "EVENT=5")
     assert done.returncode == 0, done.stderr
     done = broadaxe(database, "tenant", "limits", "acme", "EVENT=default")
-    limits = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+    limits = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()[:-1]}
     assert limits == {
         "TASK_RUN": "50000",
         "EVENT": "1000",
@@ -125,6 +127,23 @@ async def test_limits_are_shown_and_set(database: str, pool: asyncpg.Pool) -> No
         "INCOMING_WEBHOOK": "5",
     }
     assert await quotas_of(pool, tenant.id) == {Resource.TASK_RUN: 50_000, Resource.WORKER: None}
+
+
+@pytest.mark.parametrize(("enforces", "words"), [(True, "enforced: the engine"), (False, "not enforced: the engine")])
+async def test_limits_say_what_is_used_and_whether_they_bind(
+    database: str, pool: asyncpg.Pool, enforces: bool, words: str
+) -> None:
+    tenant = await accounts.insert_tenant(pool, "Acme", "acme")
+    await pool.execute("insert into broadaxe.quota_usage values ($1, 'EVENT', 12, '2026-01-01T12:00Z')", tenant.id)
+    insert = "insert into broadaxe.event (tenant_id, id, key, payload, seen_at) values ($1, $2, 'k', '{}', now())"
+    await pool.executemany(insert, [(tenant.id, new_id()) for _ in range(1_003)])
+    leases = Leases(pool, new_id(), "one:7077", lambda tenant_id: None, enforces_limits=enforces)
+    await leases.acquire(tenant.id)
+    await leases.stop()
+    *lines, last = broadaxe(database, "tenant", "limits", "acme").stdout.splitlines()
+    used = "12 used since 2026-01-01 12:00 UTC" if enforces else "1003 in the last 24 hours"
+    assert lines[1].split() == ["EVENT", "1000", "(default)", *used.split()]
+    assert last.startswith(words)
 
 
 @pytest.mark.parametrize(
@@ -141,16 +160,36 @@ async def test_a_wrong_limit_is_named_and_nothing_is_set(
 ) -> None:
     await accounts.insert_tenant(pool, "Acme", "acme")
     done = broadaxe(database, "tenant", "limits", "acme", "EVENT=1", change)
-    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert blamed in done.stderr
     assert await pool.fetchval("select count(*) from broadaxe.quota") == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("token", "create", "--name", "t", "--tenant", "acme", "--expires-in", "5q"),
+        ("token", "create", "--name", "", "--tenant", "acme"),
+        ("token", "revoke", "abc"),
+        ("token", "revoke", "0199b6a2-7c1e-7f00-8000-0123456789ab"),
+        ("tenant", "limits", "nope"),
+        ("account", "list", "--tenant", "nope"),
+    ],
+)
+async def test_what_the_user_has_to_correct_ends_with_2(
+    database: str, pool: asyncpg.Pool, words: tuple[str, ...]
+) -> None:
+    await accounts.insert_tenant(pool, "Acme", "acme")
+    done = broadaxe(database, *words)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
 
 
 async def test_a_weaker_member_becomes_owner(pool: asyncpg.Pool) -> None:
     account = await accounts.register(pool, "Ada", "ada@example.com", PASSWORD)
     made = await accounts.insert_tenant(pool, "Acme", "acme")
     await accounts.add_member(pool, made.id, account.id, accounts.Role.VIEWER)
-    await accounts.put_member(pool, made.id, account.id, accounts.Role.OWNER)
+    async with pool.acquire() as connection:
+        await accounts.put_member(connection, made.id, account.id, accounts.Role.OWNER)
     assert await roles(pool, "ada@example.com") == {"acme": "OWNER"}
 
 

@@ -27,7 +27,7 @@ from broadaxe.cli import dashboard_link, env_file
 from broadaxe.cli.supervisor import Child, Supervisor
 from broadaxe.config import Settings
 
-__all__ = ["Places", "run"]
+__all__ = ["Places", "chat_environment", "run"]
 
 CHAT_DATABASE: Final = "rag_chat"
 COLOURS: Final = {"engine": "yellow", "worker": "green", "chat": "cyan"}
@@ -130,33 +130,36 @@ def _children(places: Places) -> list[list[Child]]:
     worker = Child(
         name="worker",
         command=(sys.executable, "-m", "rag_chat.worker"),
-        environment=lambda: _chat_environment(places),
+        environment=lambda: chat_environment(places),
         ready=_WorkerProbe(places),
         directory=chat_directory,
     )
     chat = Child(
         name="chat",
         command=(sys.executable, "-m", "rag_chat.api"),
-        environment=lambda: _chat_environment(places),
+        environment=lambda: chat_environment(places),
         ready=lambda: _answers(f"{places.chat_url}/health"),
         directory=chat_directory,
     )
     return [[engine], [worker, chat]]
 
 
-def _chat_environment(places: Places) -> Mapping[str, str]:
+def chat_environment(places: Places) -> Mapping[str, str]:
     """What the chat is told, read afresh at each start, because a restarted engine writes its file again."""
     engine = env_file.read(places.environment_file) or {}
     settings = places.settings
+    own = f"{settings.host}:{settings.http_port}"
+    allowed = [part.strip() for part in os.environ.get("RAG_CHAT_ALLOWED_PRIVATE_HOSTS", "").split(",") if part.strip()]
     return {
+        "RAG_CHAT_DEFAULT_URL": places.docs_url,
         **os.environ,
         **{name: value for name, value in engine.items() if name.startswith("HATCHET_CLIENT_")},
         "RAG_CHAT_DATABASE_URL": engine.get(f"BROADAXE_DATABASE_URL_{CHAT_DATABASE.upper()}", ""),
         "RAG_CHAT_HOST": settings.host,
         "RAG_CHAT_PORT": str(places.chat_port),
         "RAG_CHAT_DASHBOARD_URL": settings.http_url,
-        "RAG_CHAT_DEFAULT_URL": places.docs_url,
-        "RAG_CHAT_ALLOWED_PRIVATE_HOSTS": f"{settings.host}:{settings.http_port}",
+        # What the person allows is theirs to say; the demo only adds the site that it reads unless told otherwise.
+        "RAG_CHAT_ALLOWED_PRIVATE_HOSTS": ",".join(dict.fromkeys([own, *allowed])),
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -1,8 +1,8 @@
 """The `broadaxe` command: what it offers, and how it ends when something is wrong.
 
-Owns the list of commands and the exit codes: 0 done, 1 failed, 2 to be corrected by the user (a flag, a port, a
-directory), 130 interrupted. A mistake of the user's is one line on stderr, never a stack trace. Everything heavy is
-imported inside the commands, so that `broadaxe --help` answers at once.
+Owns the list of commands and the exit codes: 0 done, 1 failed, 2 to be corrected by the user (a flag, a value, a name
+that is not there or taken, a port, a directory), 130 interrupted. A mistake of the user's is one line on stderr, never
+a stack trace. Everything heavy is imported inside the commands, so that `broadaxe --help` answers at once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from broadaxe.cli.account import account
 from broadaxe.cli.demo import demo
 from broadaxe.cli.doctor import doctor
 from broadaxe.cli.embedded import embedded
@@ -19,9 +20,12 @@ from broadaxe.cli.engine import dev, serve
 from broadaxe.cli.migrate import migrate
 from broadaxe.cli.tenant import tenant
 from broadaxe.cli.token import token
-from broadaxe.errors import BroadaxeError, ConfigurationError
+from broadaxe.errors import AlreadyExists, BroadaxeError, ConfigurationError, InvalidArgument, NotFound
 
 __all__ = ["cli", "main", "main_embedded"]
+
+#: What the user wrote was wrong, or what they named is not there: another command line helps, the same one does not.
+USER_MISTAKES = (AlreadyExists, ConfigurationError, InvalidArgument, NotFound)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -47,7 +51,7 @@ def cli() -> None:
     """
 
 
-for command in (dev, serve, demo, tenant, token, migrate, doctor):
+for command in (dev, serve, demo, tenant, account, token, migrate, doctor):
     cli.add_command(command)
 
 
@@ -75,7 +79,7 @@ def _run(command: click.Command) -> NoReturn:
         code = mistake.exit_code
     except BroadaxeError as error:
         click.echo(f"broadaxe: {error.message}", err=True)
-        code = 2 if isinstance(error, ConfigurationError) else 1
+        code = 2 if isinstance(error, USER_MISTAKES) else 1
     except KeyboardInterrupt:
         code = 130
     sys.exit(code if isinstance(code, int) else 0)

@@ -1,33 +1,37 @@
 """`broadaxe tenant`: the first steps in a fresh database, a tenant and somebody who may log in to it.
 
-Owns where a password comes from: a prompt on a terminal, or `BROADAXE_OWNER_PASSWORD`; never a flag, because flags are
-seen in process lists and kept in shell histories. What a good password or a valid slug is, `storage.accounts` knows.
+Where a password comes from, `cli/passwords.py` says; what a good password or a valid slug is, `storage.accounts` knows.
 Invariant: a command that fails leaves neither tenant nor account behind.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from broadaxe.cli import options
 from broadaxe.cli.database import tenant_id_of, with_connection
-from broadaxe.errors import AlreadyExists, ConfigurationError, InvalidArgument
+from broadaxe.cli.passwords import OWNER_PASSWORD, ask_password
+from broadaxe.errors import AlreadyExists, InvalidArgument
 
 if TYPE_CHECKING:
     import asyncpg
 
     from broadaxe.core.commands import Resource
+    from broadaxe.storage.quotas import InUse, QuotaUsage
 
 __all__ = ["tenant"]
 
-PASSWORD_VARIABLE = "BROADAXE_OWNER_PASSWORD"
 #: What stands for the limit everybody has.
 DEFAULT_WORD = "default"
+#: What becomes of the limits, by what the engine that has the tenant does about them.
+ENFORCED = {
+    True: "enforced: the engine that has this tenant refuses what goes beyond",
+    False: "not enforced: the engine that has this tenant was started without --enforce-limits",
+    None: "not enforced: no engine has had this tenant yet; limits bind engines with --enforce-limits",
+}
 
 
 @click.group(short_help="Make and list tenants, and who owns them.")
@@ -70,7 +74,7 @@ def create(name: str, slug: str | None, owner_email: str | None, **given: str | 
                 is_new = await accounts.account_by_email(connection, owner_email) is None
             except InvalidArgument as error:
                 raise InvalidArgument(f"--owner-email {owner_email[:80]!r}: {error.message}") from None
-            password = _password(owner_email) if is_new else None
+            password = ask_password(f"the new account {owner_email}", OWNER_PASSWORD) if is_new else None
         try:
             async with connection.transaction():
                 made = await accounts.insert_tenant(connection, name, chosen)
@@ -125,7 +129,7 @@ def limits(tenant: str, changes: tuple[str, ...], **given: str | None) -> None:
     """Show what the tenant with the slug or id TENANT may have, after setting limits if any are given.
 
     LIMIT is a number, none for no limit, or default. Running engines follow at once. Limits bind only engines that
-    were started with --enforce-limits.
+    were started with --enforce-limits; whether the one that has this tenant was, is said below the limits.
 
     
     Resources:
@@ -146,24 +150,39 @@ def limits(tenant: str, changes: tuple[str, ...], **given: str | None) -> None:
 
     async def change(connection: asyncpg.Connection) -> None:
         from broadaxe.core.quotas import DEFAULTS
-        from broadaxe.storage.quotas import change_quotas, quotas_of, usage_of
+        from broadaxe.storage.quotas import change_quotas, in_use, quotas_of, usage_of
 
         tenant_id = await tenant_id_of(connection, tenant)
         if chosen:
             own = {resource: limit for resource, limit in chosen.items() if limit != DEFAULT_WORD}
             gone = frozenset(resource for resource, limit in chosen.items() if limit == DEFAULT_WORD)
             await change_quotas(connection, tenant_id, cast("dict[Resource, int | None]", own), gone)
-        set_by_people, usage = await quotas_of(connection, tenant_id), await usage_of(connection, tenant_id)
+        set_by_people, counted = await quotas_of(connection, tenant_id), await in_use(connection, tenant_id)
+        # Counters of an engine that enforced limits once say nothing of what was used since.
+        usage = await usage_of(connection, tenant_id) if counted.enforces_limits else {}
         for resource, default in DEFAULTS.items():
             limit = set_by_people.get(resource, default)
-            source = "" if resource in set_by_people else "  (default)"
-            used = usage.get(resource)
-            since = f"  {used.value} used since {used.since:%Y-%m-%d %H:%M} UTC" if used is not None else ""
-            click.echo(f"{resource.value:<16}  {'none' if limit is None else limit:>12}{source:<11}{since}".rstrip())
+            source = "" if resource in set_by_people else "(default)"
+            used = _use(resource, usage.get(resource), counted)
+            click.echo(f"{resource.value:<16}  {'none' if limit is None else limit:>12}  {source:<9}  {used}")
+        click.echo(ENFORCED[counted.enforces_limits])
 
     import asyncio
 
     asyncio.run(with_connection(settings, change))
+
+
+def _use(resource: Resource, window: QuotaUsage | None, counted: InUse) -> str:
+    """How much is used, in words: what counts against the limit where somebody counts, else what the tables have."""
+    from broadaxe.core.quotas import WINDOWED
+    from broadaxe.storage.quotas import COUNTED_MAX
+
+    if window is not None:
+        return f"{window.value} used since {window.since:%Y-%m-%d %H:%M} UTC"
+    value = counted.values[resource]
+    if resource not in WINDOWED:
+        return f"{value} now"
+    return f"{value}{' or more' if value >= COUNTED_MAX else ''} in the last 24 hours"
 
 
 def _limits_of(changes: tuple[str, ...]) -> dict[Resource, int | str | None]:
@@ -194,20 +213,6 @@ def slug_of(name: str) -> str:
     if not slug:
         raise InvalidArgument(f"no slug can be made from the name {name[:60]!r}; give one with --slug")
     return slug[:255]
-
-
-def _password(email: str) -> str:
-    given = os.environ.get(PASSWORD_VARIABLE)
-    if given:
-        return given
-    if not sys.stdin.isatty():
-        raise ConfigurationError(
-            f"there is no account {email} yet: run this on a terminal to be asked for its password, "
-            f"or set {PASSWORD_VARIABLE}",
-            field=PASSWORD_VARIABLE,
-        )
-    answer: str = click.prompt(f"Password for the new account {email}", hide_input=True, confirmation_prompt=True)
-    return answer
 
 
 def _source_of(field: str | None) -> str:

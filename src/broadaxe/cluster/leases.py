@@ -28,13 +28,22 @@ class Leases:
     """The leases of one node. `on_lost` is told of a tenant whose lease somebody else took."""
 
     def __init__(
-        self, pool: asyncpg.Pool, node_id: str, address: str, on_lost: Callable[[str], None], ttl_s: float = LEASE_TTL_S
+        self,
+        pool: asyncpg.Pool,
+        node_id: str,
+        address: str,
+        on_lost: Callable[[str], None],
+        ttl_s: float = LEASE_TTL_S,
+        *,
+        enforces_limits: bool = False,
     ) -> None:
+        """`enforces_limits` is noted with each lease, for people who ask what binds a tenant."""
         self._pool = pool
         self._node_id = node_id
         self._address = address
         self._on_lost = on_lost
         self._ttl_s = ttl_s
+        self._enforces_limits = enforces_limits
         self._epochs: dict[str, int] = {}
         self._renewing: asyncio.Task[None] | None = None
 
@@ -45,7 +54,7 @@ class Leases:
     async def acquire(self, tenant_id: str) -> int:
         """The new epoch. Unavailable while another node holds the tenant, naming it and how long that may last."""
         epoch: int | None = await self._pool.fetchval(
-            statement("leases/acquire"), tenant_id, self._node_id, self._address, self._ttl_s
+            statement("leases/acquire"), tenant_id, self._node_id, self._address, self._ttl_s, self._enforces_limits
         )
         if epoch is None:
             holder = await self._pool.fetchrow(statement("leases/holder"), tenant_id)

@@ -65,7 +65,14 @@ class PostgresStore:
         self._outbox = Outbox(pool)
         self._with_quotas = with_quotas
         self._on_lost: Callable[[str], None] = lambda _: None
-        self._leases = Leases(pool, node_id, address, lambda tenant_id: self._on_lost(tenant_id), lease_ttl_s)
+        self._leases = Leases(
+            pool,
+            node_id,
+            address,
+            lambda tenant_id: self._on_lost(tenant_id),
+            lease_ttl_s,
+            enforces_limits=with_quotas,
+        )
 
     # Leases --------------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ import argon2
 import asyncpg
 import msgspec
 
-from broadaxe.errors import AlreadyExists, InvalidArgument, NotFound
+from broadaxe.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.pages import ByTime, Page, page_of_rows
 from broadaxe.storage.statements import statement
@@ -53,7 +53,9 @@ __all__ = [
     "person_of_session",
     "put_member",
     "register",
+    "remove_member",
     "rename_tenant",
+    "set_password",
     "tenant",
 ]
 
@@ -72,6 +74,7 @@ HASHES_AT_ONCE: Final = 2
 _SLUG: Final = re.compile(r"[a-zA-Z0-9._-]{1,255}")
 _EMAIL: Final = re.compile(r"[^@\s\x00]+@[^@\s\x00]+")
 _WRONG_LOGIN: Final = "the e-mail address or the password is wrong"
+_LAST_OWNER: Final = "a tenant has at least one owner, and this is the last one; make somebody else an owner first"
 _COOKIE_LENGTH_MAX: Final = 128
 
 
@@ -181,9 +184,26 @@ async def add_member(db: Queryable, tenant_id: str, account_id: str, role: Role)
     await db.execute(statement("accounts/membership_insert"), new_id(), tenant_id, account_id, role.value)
 
 
-async def put_member(db: Queryable, tenant_id: str, account_id: str, role: Role) -> None:
-    """Makes an account a member with this role, whatever role it had before."""
-    await db.execute(statement("accounts/membership_put"), new_id(), tenant_id, account_id, role.value)
+async def put_member(connection: asyncpg.Connection, tenant_id: str, account_id: str, role: Role) -> None:
+    """Makes an account a member with this role, whatever role it had before. FailedPrecondition if the tenant would be
+    left without an owner."""
+    async with connection.transaction():
+        await connection.execute(statement("accounts/tenant_lock"), tenant_id)
+        put = await connection.fetchval(
+            statement("accounts/membership_put"), new_id(), tenant_id, account_id, role.value
+        )
+        if put is None:
+            raise FailedPrecondition(_LAST_OWNER)
+
+
+async def remove_member(connection: asyncpg.Connection, tenant_id: str, account_id: str) -> bool:
+    """Ends a membership; whether there was one. FailedPrecondition if the tenant would be left without an owner."""
+    async with connection.transaction():
+        await connection.execute(statement("accounts/tenant_lock"), tenant_id)
+        gone = await connection.fetchrow(statement("accounts/membership_delete"), tenant_id, account_id)
+        if gone is not None and not gone["has_owner"]:
+            raise FailedPrecondition(_LAST_OWNER)
+    return gone is not None
 
 
 async def memberships_of_account(db: Queryable, account_id: str) -> list[Membership]:
@@ -254,6 +274,15 @@ async def change_password(
     _check_password(new_password, field="newPassword")
     kept = None if keep_cookie is None else _cookie_hash(keep_cookie)
     row = await db.fetchrow(statement("accounts/account_password"), account_id, await _hash(new_password), kept)
+    if row is None:
+        raise NotFound("this account is gone")
+    return _account(row)
+
+
+async def set_password(db: Queryable, account_id: str, new_password: str) -> Account:
+    """Gives an account another password without asking for the old one, and ends all its sessions."""
+    _check_password(new_password, field="newPassword")
+    row = await db.fetchrow(statement("accounts/account_password"), account_id, await _hash(new_password), None)
     if row is None:
         raise NotFound("this account is gone")
     return _account(row)

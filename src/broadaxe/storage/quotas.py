@@ -8,18 +8,21 @@ again (`OutboxListener`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
 import msgspec
 
 from broadaxe.core.commands import Resource
+from broadaxe.storage.ids import id_floor
 from broadaxe.storage.statements import statement
 
-__all__ = ["CHANNEL", "QuotaUsage", "change_quotas", "quotas_of", "usage_of"]
+__all__ = ["CHANNEL", "COUNTED_MAX", "InUse", "QuotaUsage", "change_quotas", "in_use", "quotas_of", "usage_of"]
 
 CHANNEL: Final = "broadaxe_quota"
+#: So many tasks or events are counted when nobody keeps a counter; more are "so many or more".
+COUNTED_MAX: Final = 100_000
 
 
 class QuotaUsage(msgspec.Struct, frozen=True, gc=False):
@@ -27,6 +30,28 @@ class QuotaUsage(msgspec.Struct, frozen=True, gc=False):
 
     value: int
     since: datetime
+
+
+class InUse(msgspec.Struct, frozen=True):
+    """What a tenant has used in the last 24 hours, or uses now, counted from its rows; a number that is `COUNTED_MAX`
+    may be more. `enforces_limits` is what the engine that held the tenant last does; None when nobody has held it."""
+
+    values: dict[Resource, int]
+    enforces_limits: bool | None
+
+
+async def in_use(connection: Any, tenant_id: str) -> InUse:
+    """Counts what a tenant uses. `connection` may be a pool."""
+    floor = id_floor(datetime.now(UTC) - timedelta(days=1))
+    row = await connection.fetchrow(statement("quotas/in_use"), tenant_id, floor, COUNTED_MAX)
+    counted = {
+        Resource.TASK_RUN: row["tasks"],
+        Resource.EVENT: row["events"],
+        Resource.WORKER: row["workers"],
+        Resource.WORKER_SLOT: row["slots"],
+        Resource.INCOMING_WEBHOOK: row["webhooks"],
+    }
+    return InUse(counted, row["enforces_limits"])
 
 
 async def quotas_of(connection: Any, tenant_id: str) -> dict[Resource, int | None]:

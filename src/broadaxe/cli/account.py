@@ -1,0 +1,169 @@
+"""`broadaxe account`: who may open a tenant in the dashboard, and in which role.
+
+For whoever has the database: it asks nobody's leave. What a role may do is the business of `rest/identity.py`; that a
+tenant keeps an owner, `storage.accounts` sees to. Invariant: a command that fails leaves no account behind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from broadaxe.cli import options
+from broadaxe.cli.database import tenant_id_of, with_connection
+from broadaxe.cli.passwords import ACCOUNT_PASSWORD, ask_password
+from broadaxe.errors import InvalidArgument, NotFound
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from broadaxe.storage.accounts import Account
+
+__all__ = ["account"]
+
+ROLES = ("OWNER", "ADMIN", "MEMBER", "VIEWER")
+
+
+@click.group(short_help="Let people into a tenant, and set their passwords.")
+def account() -> None:
+    """Let people into a tenant with a role, list them, and set a forgotten password.
+
+    \b
+    Roles:
+      VIEWER  sees everything and changes nothing
+      MEMBER  starts, cancels and replays runs, and changes what starts them
+      ADMIN   makes and revokes tokens, too, and sees who belongs to the tenant
+      OWNER   the same; a tenant always has one
+
+    \b
+    Examples:
+      broadaxe account add bob@example.com --tenant billing --role MEMBER
+      broadaxe account list --tenant billing
+      broadaxe account remove bob@example.com --tenant billing
+      broadaxe account password bob@example.com
+    """
+
+
+@account.command()
+@click.argument("email")
+@click.option("--tenant", default="dev", show_default=True, help="Id or slug of the tenant.")
+@click.option(
+    "--role", type=click.Choice(ROLES, case_sensitive=False), default="MEMBER", show_default=True, help="What they may."
+)
+@options.database_url
+@options.data_dir
+def add(email: str, tenant: str, role: str, **given: str | None) -> None:
+    """Let EMAIL into a tenant, or give a member another role.
+
+    If there is no such account yet it is made, with the password asked for on the terminal or found in
+    BROADAXE_ACCOUNT_PASSWORD. Tell the person; they change it in the dashboard under My account.
+    """
+    settings = options.settings_from(given)
+
+    async def let_in(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage import accounts
+
+        tenant_id = await tenant_id_of(connection, tenant)
+        is_new = await _found(connection, email) is None
+        password = ask_password(f"the new account {email}", ACCOUNT_PASSWORD) if is_new else ""
+        try:
+            async with connection.transaction():
+                person, _ = await accounts.ensure_account(connection, "", email, password)
+                await accounts.put_member(connection, tenant_id, person.id, accounts.Role(role))
+        except InvalidArgument as error:
+            raise InvalidArgument(f"the password: {error.message}") from None
+        kept = "" if is_new else ", with the password they have"
+        click.echo(f"{person.email} is {role} of {tenant}{kept}")
+
+    import asyncio
+
+    asyncio.run(with_connection(settings, let_in))
+
+
+@account.command("list")
+@click.option("--tenant", default="dev", show_default=True, help="Id or slug of the tenant.")
+@options.database_url
+@options.data_dir
+def list_(tenant: str, **given: str | None) -> None:
+    """List who belongs to a tenant, in the order they joined."""
+    settings = options.settings_from(given)
+
+    async def show(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage.accounts import members_of_tenant
+
+        members = (await members_of_tenant(connection, await tenant_id_of(connection, tenant))).rows
+        if not members:
+            click.echo(f"nobody; let somebody in with: broadaxe account add YOU@EXAMPLE.COM --tenant {tenant}")
+        for member in members:
+            click.echo(f"{member.role:<6}  since {member.created_at:%Y-%m-%d}  {member.email}")
+
+    import asyncio
+
+    asyncio.run(with_connection(settings, show))
+
+
+@account.command()
+@click.argument("email")
+@click.option("--tenant", default="dev", show_default=True, help="Id or slug of the tenant.")
+@options.database_url
+@options.data_dir
+def remove(email: str, tenant: str, **given: str | None) -> None:
+    """Let EMAIL into a tenant no longer. The account stays, and so do its other tenants."""
+    settings = options.settings_from(given)
+
+    async def let_out(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage.accounts import remove_member
+
+        tenant_id = await tenant_id_of(connection, tenant)
+        person = await _existing(connection, email)
+        if not await remove_member(connection, tenant_id, person.id):
+            raise NotFound(f"{person.email} does not belong to {tenant}; `broadaxe account list` shows who does")
+        click.echo(f"{person.email} does not belong to {tenant} any more")
+
+    import asyncio
+
+    asyncio.run(with_connection(settings, let_out))
+
+
+@account.command()
+@click.argument("email")
+@options.database_url
+@options.data_dir
+def password(email: str, **given: str | None) -> None:
+    """Set the password of EMAIL, who has forgotten it, and end all their sessions.
+
+    It is asked for on the terminal or found in BROADAXE_ACCOUNT_PASSWORD.
+    """
+    settings = options.settings_from(given)
+
+    async def set_it(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage.accounts import set_password
+
+        person = await _existing(connection, email)
+        try:
+            await set_password(connection, person.id, ask_password(person.email, ACCOUNT_PASSWORD))
+        except InvalidArgument as error:
+            raise InvalidArgument(f"the password: {error.message}") from None
+        click.echo(f"{person.email} has a new password and has to log in anew everywhere")
+
+    import asyncio
+
+    asyncio.run(with_connection(settings, set_it))
+
+
+async def _found(connection: asyncpg.Connection, email: str) -> Account | None:
+    """The account with this address. InvalidArgument for what cannot be one."""
+    from broadaxe.storage.accounts import account_by_email
+
+    try:
+        return await account_by_email(connection, email)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"EMAIL {email[:80]!r}: {error.message}") from None
+
+
+async def _existing(connection: asyncpg.Connection, email: str) -> Account:
+    person = await _found(connection, email)
+    if person is None:
+        raise NotFound(f"there is no account {email}; `broadaxe account list` shows those of a tenant")
+    return person
