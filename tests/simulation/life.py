@@ -85,6 +85,7 @@ from tests.simulation.gate_books import GateBooks
 from tests.simulation.memory import check_empty, check_logs, check_timers, compare, demand_all, picture
 from tests.simulation.programs import EVENT_KEYS, Invocation, Program, Transcripts, Worker, program, some_conditions
 from tests.simulation.quota_books import QuotaBooks
+from tests.simulation.reasons import check_pages, check_reasons
 from tests.simulation.tables import DAY_US, Store, Tables
 from tests.simulation.undisturbed import Stories, Twin
 
@@ -221,6 +222,7 @@ class Life:
             self.send_stale_message()
         if chance.random() < 0.1:
             check_timers(self.tenant)
+            check_pages(self.tenant, self.now_us)
             check_logs(self.tenant, self.tables, self.tables.logs)
 
     def said_us(self) -> int | None:
@@ -304,6 +306,7 @@ class Life:
             self.tell(decision.effects)
         else:
             hold(False, "settling does not come to rest")
+        check_reasons(self.tenant, self.tables, self.now_us)
         return replies
 
     def one_by_one(self, commands: list[Command], marks: list[tuple[int, int]]) -> Iterator[Command]:

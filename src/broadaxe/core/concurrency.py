@@ -21,9 +21,11 @@ Cost: entering and leaving O(log waiting); a decision O(admitted + cancelled), f
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from broadaxe.core.definition import ConcurrencyRule, LimitStrategy
+from broadaxe.core.heaps import in_order
 from broadaxe.core.keys import GroupKey
 from broadaxe.core.model import NOTHING_HELD_BACK, Run, Task
 from broadaxe.core.state import State
@@ -92,6 +94,14 @@ class Group:
             self._queue = [ticket for ticket in self._queue if ticket.holder is not None]
             heapq.heapify(self._queue)
             self._dead = 0
+
+    @property
+    def waiting_count(self) -> int:
+        return len(self._queue) - self._dead
+
+    def waiting_in_order(self) -> Iterator[Ticket]:
+        """Those who wait, first in line first. The first k cost O(k log k), and as much for the dead among them."""
+        return (ticket for ticket in in_order(self._queue) if ticket.holder is not None)
 
     def is_empty(self) -> bool:
         return not self.filled and not self.resting and len(self._queue) == self._dead

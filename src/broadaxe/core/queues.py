@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from broadaxe.core.crews import Crew, RoomKey, Slots
@@ -164,6 +164,18 @@ class Line:
         yield from self.front
         yield from self.back
 
+    def places(self) -> Iterator[tuple[int, Waiting | None]]:
+        """(arrival, place) of the living, in order; None for each one that is not in memory."""
+        for waiting in self.front:
+            if waiting.task is not None:
+                yield waiting.arrival, waiting
+        for segment in self.segments:
+            for offset in range(len(segment)):
+                yield segment.arrival + offset, None
+        for waiting in self.back:
+            if waiting.task is not None:
+                yield waiting.arrival, waiting
+
     def append(self, waiting: Waiting) -> None:
         (self.back if self.segments else self.front).append(waiting)
 
@@ -278,6 +290,12 @@ class Lane:
     def line(self, priority: int) -> Line:
         """The line of tasks without a key within a priority; there must be one."""
         return self._levels[priority][None]
+
+    def lines(self) -> Iterator[tuple[int, Line]]:
+        """(priority, line) of all lines, in no order."""
+        for priority, level in self._levels.items():
+            for line in level.values():
+                yield priority, line
 
     def cold_lines(self) -> Iterator[Line]:
         """Lines that have segments."""
@@ -513,6 +531,37 @@ class ActionQueue:
                 del shape.lanes[lane.limits]
             if not shape.lanes and self.shapes.get(shape.key) is shape:
                 del self.shapes[shape.key]
+
+    def in_order(self, lanes: Iterable[Lane]) -> Iterator[Waiting | None]:
+        """Who waits in these lanes, in the order in which they would go if nobody came and each could; None for one
+        that is not in memory. Changes nothing. O(lines) to begin with, O(log lines) for each place."""
+        given = self._given
+        turns: dict[Turn, int] = {}
+        heap: list[tuple[Order, int, Turn, Waiting | None, Iterator[tuple[int, Waiting | None]]]] = []
+        for lane in lanes:
+            for priority, line in lane.lines():
+                places = line.places()
+                first = next(places, None)
+                if first is not None:
+                    turns[line.turn] = line.turn.last
+                    order = (-priority, line.turn.last, first[0])
+                    heap.append((order, len(heap), line.turn, first[1], places))
+        heapq.heapify(heap)
+        while heap:
+            (priority, last, arrival), number, turn, place, places = heap[0]
+            if last != turns[turn]:
+                heapq.heapreplace(heap, ((priority, turns[turn], arrival), number, turn, place, places))
+                continue
+            yield place
+            given += 1
+            if turn.rivals.waiting > 1:
+                turns[turn] = given
+            following = next(places, None)
+            if following is None:
+                heapq.heappop(heap)
+            else:
+                order = (priority, turns[turn], following[0])
+                heapq.heapreplace(heap, (order, number, turn, following[1], places))
 
     def open_shapes(self) -> list[tuple[Order, int, Shape]]:
         """A heap of the shapes that somebody waits in and that are neither blocked nor paused, by the order of their

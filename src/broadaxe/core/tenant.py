@@ -14,7 +14,7 @@ read first and `adopt` takes it in; both are pure, the reading is the engine's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
 
 import msgspec
 
@@ -32,11 +32,14 @@ from broadaxe.core import (
     firing,
     fleet,
     idempotency,
+    occupancy,
+    outlook,
     pausing,
     quotas,
     ratelimits,
     triggers,
     waits,
+    why,
 )
 from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
@@ -129,6 +132,7 @@ from broadaxe.core.durable_log import DurableLog, Entry
 from broadaxe.core.keys import RunKeys
 from broadaxe.core.lifecycle import TERMINAL_RUN, TaskStatus
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
+from broadaxe.core.questions import AnswerT, KeysInUse, Question, QueuesInUse, TimeToCome, WhyWaiting
 from broadaxe.core.queues import Lane, Segment
 from broadaxe.core.quotas import WINDOW_US, Quotas
 from broadaxe.core.state import CRON_CATCH_UP_US, HOT_TASKS_MAX, State
@@ -261,6 +265,23 @@ class Tenant:
     def metadata_of_run(self, run_id: str) -> str | None:
         run = self._state.runs.get(run_id)
         return None if run is None else run.row.additional_metadata
+
+    def answer(self, question: Question[AnswerT], now_us: int) -> AnswerT:
+        """What live memory says. Call between two rounds; changes nothing."""
+        return cast(AnswerT, self._answer(question, now_us))
+
+    def _answer(self, question: object, now_us: int) -> object:
+        match question:
+            case WhyWaiting():
+                return why.why(self._state, question, now_us)
+            case TimeToCome():
+                return outlook.time_to_come(self._state, question)
+            case KeysInUse():
+                return occupancy.keys_in_use(self._state, question)
+            case QueuesInUse():
+                return occupancy.queues_in_use(self._state, now_us)
+            case _:
+                raise AssertionError(f"nobody answers {type(question).__name__}")
 
     def counts(self) -> dict[str, int]:
         """Gauges for metrics: live runs and tasks, workers, armed timers."""

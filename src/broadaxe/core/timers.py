@@ -8,7 +8,7 @@ memory (some 2 KB each), the heap is rebuilt once an eighth of it is stale: arm 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -105,6 +105,10 @@ class Timers:
             else:
                 self._stale = max(0, self._stale - 1)
             heap = self._heap
+
+    def alarms(self) -> Sequence[Alarm]:
+        """All alarms as a heap (`heaps.in_order`), stale ones among them. To be read only."""
+        return self._heap
 
     def __len__(self) -> int:
         return len(self._heap)

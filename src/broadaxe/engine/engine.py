@@ -16,6 +16,7 @@ import structlog
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.decision import Decision
 from broadaxe.core.durations import US_PER_S
+from broadaxe.core.questions import AnswerT, Question
 from broadaxe.core.state import CRON_CATCH_UP_US
 from broadaxe.core.tenant import Tenant
 from broadaxe.engine.activation import Activation
@@ -175,6 +176,9 @@ class Engine:
 
     async def is_live(self, tenant_id: str, run_or_task_id: str) -> bool:
         return (await self._activation(tenant_id).active()).tenant.is_live(run_or_task_id)
+
+    async def ask(self, tenant_id: str, question: Question[AnswerT]) -> AnswerT:
+        return (await self._activation(tenant_id).active()).tenant.answer(question, self._clock.now_us())
 
     async def put_chunk(self, tenant_id: str, task_id: str, text: str, index: int | None) -> None:
         activation = self._activation(tenant_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.questions import AnswerT, Question
 from broadaxe.engine.durable_streams import DurableStream, SignalSubscription
 from broadaxe.engine.sessions import WorkerSession
 from broadaxe.engine.subscriptions import EventSubscription, ResultSubscription
@@ -17,8 +18,8 @@ __all__ = ["EnginePort"]
 
 
 class EnginePort(Protocol):
-    """An answer means that what it says is committed. Every method may raise Unavailable: the tenant is neither in
-    memory nor to be had within `activation.HOLD_S`.
+    """An answer means that what it says is committed, but for that to `ask`. Every method may raise Unavailable: the
+    tenant is neither in memory nor to be had within `activation.HOLD_S`.
 
     Streams are closed by whoever opened them. They outlive the tenant's memory (`streams.py`).
     """
@@ -81,6 +82,10 @@ class EnginePort(Protocol):
 
     async def is_live(self, tenant_id: str, run_or_task_id: str) -> bool:
         """Whether the run or task is known and not finished."""
+        ...
+
+    async def ask(self, tenant_id: str, question: Question[AnswerT]) -> AnswerT:
+        """What the tenant's live memory says as of the last round, which may still be on its way to the tables."""
         ...
 
     async def put_chunk(self, tenant_id: str, task_id: str, text: str, index: int | None) -> None:
