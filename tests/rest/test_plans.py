@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from broadaxe.core.lifecycle import RunStatus
-from broadaxe.storage import calendar, event_reads, log_reads, reads
+from broadaxe.storage import calendar, event_reads, load_reads, log_reads, reads
 from broadaxe.storage.calendar import ScheduleFilter
 from broadaxe.storage.event_reads import EventFilter
 from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of
@@ -380,6 +380,28 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
         ),
         700,
         61,
+    ),
+    # What ended is counted in an index; of the tasks themselves a sample is read, with a descent for each slice.
+    (
+        "load of an hour",
+        "load_buckets",
+        lambda c: load_reads.load_arguments(c.tenant_id, c.at(HOUR), c.ends_at, timedelta(minutes=1)),
+        12_000,
+        61,
+    ),
+    (
+        "load of five hours",
+        "load_buckets",
+        lambda c: load_reads.load_arguments(c.tenant_id, c.at(ROWS), c.ends_at, timedelta(minutes=5)),
+        15_000,
+        67,
+    ),
+    (
+        "load of a worker",
+        "worker_load",
+        lambda c: load_reads.worker_arguments(c.tenant_id, WORKER, c.at(ROWS), c.ends_at, timedelta(minutes=5)),
+        1_500,
+        67,
     ),
     # Aggregates over everything: a few hundred entries of an index to a page.
     (

@@ -37,6 +37,7 @@ from broadaxe.rest.routers import (
     events,
     filters,
     limits,
+    load,
     logs,
     older,
     older_steps,
@@ -57,6 +58,7 @@ from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.event_reads import EventReads
+from broadaxe.storage.load_reads import LoadReads
 from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
 from broadaxe.storage.reads import Reads
@@ -76,6 +78,7 @@ _ROUTERS: Final = (
     runs.routes,
     tasks.routes,
     durable.routes,
+    load.routes,
     logs.routes,
     traces.routes,
     counts.routes,
@@ -122,6 +125,7 @@ def create_http_app(
         settings,
         Reads(pool),
         EventReads(pool),
+        LoadReads(pool),
         LogReads(pool),
         DurableReads(pool),
         Catalogue(pool),

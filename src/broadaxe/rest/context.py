@@ -18,6 +18,7 @@ from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.event_reads import EventReads
+from broadaxe.storage.load_reads import LoadReads
 from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.token_verifier import TokenVerifier
@@ -73,6 +74,7 @@ class Context:
     settings: HttpSettings
     reads: Reads
     event_reads: EventReads
+    load_reads: LoadReads
     log_reads: LogReads
     durable_reads: DurableReads
     catalogue: Catalogue

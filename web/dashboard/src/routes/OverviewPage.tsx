@@ -1,6 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 
+import { LoadCharts } from "../components/charts/LoadCharts";
+import { useRefreshed } from "../components/charts/useRefreshed";
 import { GettingStarted } from "../components/GettingStarted";
 import { ErrorNotice, Loading, StaleBanner } from "../components/Notice";
 import { PageHeader } from "../components/PageHeader";
@@ -8,6 +10,7 @@ import { RecentRuns } from "../components/RecentRuns";
 import { Card } from "../components/ui/card";
 import { Select } from "../components/ui/field";
 import { WorkerLoad } from "../components/WorkerLoad";
+import { loadQuery } from "../services/load";
 import { newestRunQuery } from "../services/overview";
 import { statusCountsQuery } from "../services/runs";
 import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type TimeWindow } from "./searches";
@@ -46,6 +49,8 @@ function WhatGoesOn({ tenantId }: { tenantId: string }) {
   const range: TimeWindow = route.useSearch().range ?? DEFAULT_WINDOW;
   const windowMs = WINDOW_MS[range];
   const counts = useQuery(statusCountsQuery(tenantId, { windowMs, workflowId: null, metadata: null })).data ?? null;
+  const load = useQuery(loadQuery(tenantId, windowMs));
+  useRefreshed(counts, () => void load.refetch());
   const inList = range === DEFAULT_WINDOW ? {} : { window: range };
 
   return (
@@ -67,6 +72,19 @@ function WhatGoesOn({ tenantId }: { tenantId: string }) {
           ))}
         </Select>
       </PageHeader>
+      <LoadCharts
+        load={load}
+        onChoose={({ fromMs, toMs }, statuses) =>
+          void navigate({
+            to: "/runs",
+            search: {
+              from: new Date(fromMs).toISOString(),
+              to: new Date(toMs).toISOString(),
+              ...(statuses.length > 0 && { status: [...statuses] }),
+            },
+          })
+        }
+      />
       <div className="grid items-start gap-5 lg:grid-cols-2">
         <RecentRuns
           tenantId={tenantId}

@@ -36,6 +36,8 @@ function listOf<Schema extends z.ZodType>(item: Schema) {
     .catch(undefined);
 }
 
+const instant = z.iso.datetime({ offset: true }).optional().catch(undefined);
+
 const text = z.string().min(1).max(1_000).optional().catch(undefined);
 
 /** Everything is optional so that the plain address means the defaults and stays plain. `metadata` is `key:value`. */
@@ -44,6 +46,8 @@ export const runsSearchSchema = z.object({
   workflow: z.uuid().optional().catch(undefined),
   metadata: text,
   window: z.enum(TIME_WINDOWS).optional().catch(undefined),
+  from: instant,
+  to: instant,
   page: z.int().min(1).optional().catch(undefined),
 });
 export type RunsSearch = z.output<typeof runsSearchSchema>;

@@ -53,3 +53,14 @@ export function formatLocalClock(instantMs: number): string {
   const clock = new Date(instantMs).toLocaleTimeString(undefined, { hour12: false });
   return `${clock}.${String(instantMs % SECOND_MS).padStart(3, "0")}`;
 }
+
+const CLOCK: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hour12: false };
+const DAY: Intl.DateTimeFormatOptions = { month: "short", day: "numeric" };
+
+/** The beginning of a bucket of a chart, as exact as the bucket is wide. */
+export function formatChartInstant(instantMs: number, bucketMs: number): string {
+  const at = new Date(instantMs);
+  if (bucketMs < 30 * MINUTE_MS) return at.toLocaleTimeString(undefined, CLOCK);
+  if (bucketMs < DAY_MS) return at.toLocaleString(undefined, { ...DAY, ...CLOCK });
+  return at.toLocaleDateString(undefined, DAY);
+}
