@@ -4,6 +4,7 @@ Two tenants share every table, nine rows of ten being the first one's. All of it
 tells its time. Rows are numbered from 1, the newest; `row_id` is what the row with a number is called.
 Every fiftieth run has two tasks, the others have one. Every tenth run, those of workflows 3, 13, 23, 33 and 43, was
 started by the event of its number; beside them two of workflow 4 and two that failed. Every thousandth has event 5001.
+A cron started one of two thousand.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ from generate_series(1, $3::integer) n
 _RUNS: Final = """
 insert into broadaxe.run (
     tenant_id, id, workflow_id, workflow_version_id, is_dag, display_name, status, priority, input,
-    additional_metadata, parent_task_id, triggering_event_id, idempotency_key, created_at, started_at, finished_at
+    additional_metadata, parent_task_id, triggering_event_id, idempotency_key, cause, created_at, started_at,
+    finished_at
 )
 select
     tenant, id, workflow_id, workflow_id, n % 50 = 25, 'x', status::broadaxe.run_status, 1, '{}',
@@ -75,7 +77,9 @@ select
     case when n % 1000 = 1 then (select id from public.numbered where n = 5001) end,
     case when n % 1000 = 2 then (select id from public.numbered where n = 5001)
          when n % 10 = 3 or n in (50001, 150001, 100004, 190004) then id end,
-    case when n % 100 = 1 then 'key-' || n end, at, at, case when n > 400 then at end
+    case when n % 100 = 1 then 'key-' || n end,
+    (case when n % 2000 = 7 then 'CRON' else 'MANUAL' end)::broadaxe.run_cause,
+    at, at, case when n > 400 then at end
 from public.numbered
 """
 _TASKS: Final = """

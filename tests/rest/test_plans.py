@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from broadaxe.core.lifecycle import RunStatus
+from broadaxe.core.lifecycle import RunCause, RunStatus
 from broadaxe.storage import calendar, event_reads, load_reads, log_reads, reads
 from broadaxe.storage.calendar import ScheduleFilter
 from broadaxe.storage.event_reads import EventFilter
@@ -129,9 +129,10 @@ def _id(crowd: Crowd, after: After) -> str | None:
     return None if after is None else crowd.row_id(after)
 
 
-def runs(*more: object, after: After = None, **wanted: Any) -> Arguments:
+def runs(*more: object, after: After = None, oldest_first: bool = False, **wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
-        return *reads._run_arguments(_run_filter(crowd, **wanted), _by_id(crowd, after)), *more
+        place = _by_id(crowd, after)
+        return *reads._run_arguments(_run_filter(crowd, **wanted), place, oldest_first=oldest_first), *more
 
     return arguments
 
@@ -269,6 +270,8 @@ NIL = "00000000-0000-0000-0000-000000000000"
 ONE_WORKFLOW = (Crowd.workflow_id(3),)
 WORKER = Crowd.worker_id(3)
 SAME = (("same", "same"),)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CRON = frozenset({RunCause.CRON})
 HOUR = 36_000
 """Rows of the last hour."""
 
@@ -297,42 +300,54 @@ EVENTS_BY_RUNS: list[tuple[str, int, int, int, dict[str, Any]]] = [
 
 # What is looked at, by which statement, how many pages at most, and how many rows must come.
 CASES: list[tuple[str, str, Arguments, int, int]] = [
-    ("runs", "run_list", runs(True, PAGE, 0), 60, PAGE),
-    ("runs, a far page", "run_list", runs(True, PAGE, 10_000), 1_200, PAGE),
-    ("runs of an old window", "run_list", runs(True, PAGE, 0, until=lambda c: c.at(150_000)), 100, PAGE),
-    ("live runs", "run_list", runs(True, PAGE, 0, statuses=LIVE), 300, PAGE),
-    ("failed runs", "run_list", runs(True, PAGE, 0, statuses=FAILED), 800, PAGE),
-    ("live runs of a workflow", "run_list", runs(True, PAGE, 0, statuses=LIVE, workflow_ids=ONE_WORKFLOW), 300, 8),
-    ("runs of a workflow", "run_list", runs(True, PAGE, 0, workflow_ids=ONE_WORKFLOW), 400, PAGE),
-    ("child runs", "run_list", runs(True, PAGE, 0, parent_task_id=lambda c: c.row_id(5001)), 400, PAGE),
-    ("runs of an event", "run_list", runs(True, PAGE, 0, event_id=lambda c: c.row_id(5001)), 600, PAGE),
-    ("runs by a text", "run_list", runs(True, PAGE, 0, metadata=(("text", "501"),)), 60, 1),
-    ("runs by a number", "run_list", runs(True, PAGE, 0, metadata=(("number", "501"),)), 60, 1),
-    ("runs by a flag", "run_list", runs(True, PAGE, 0, metadata=(("flag", "true"),)), 120, 20),
-    ("runs by what all have", "run_list", runs(True, PAGE, 0, metadata=(("same", "same"),)), 60, PAGE),
-    ("runs by one of two", "run_list", runs(True, PAGE, 0, metadata=(("text", "502"), ("number", "503"))), 60, 2),
+    ("runs", "run_list", runs(True, PAGE, 0, False), 60, PAGE),
+    ("runs, a far page", "run_list", runs(True, PAGE, 10_000, False), 1_200, PAGE),
+    ("runs of an old window", "run_list", runs(True, PAGE, 0, False, until=lambda c: c.at(150_000)), 100, PAGE),
+    ("live runs", "run_list", runs(True, PAGE, 0, False, statuses=LIVE), 300, PAGE),
+    ("failed runs", "run_list", runs(True, PAGE, 0, False, statuses=FAILED), 800, PAGE),
+    (
+        "live runs of a workflow",
+        "run_list",
+        runs(True, PAGE, 0, False, statuses=LIVE, workflow_ids=ONE_WORKFLOW),
+        300,
+        8,
+    ),
+    ("runs of a workflow", "run_list", runs(True, PAGE, 0, False, workflow_ids=ONE_WORKFLOW), 400, PAGE),
+    ("child runs", "run_list", runs(True, PAGE, 0, False, parent_task_id=lambda c: c.row_id(5001)), 400, PAGE),
+    ("runs of an event", "run_list", runs(True, PAGE, 0, False, event_id=lambda c: c.row_id(5001)), 600, PAGE),
+    ("runs by a text", "run_list", runs(True, PAGE, 0, False, metadata=(("text", "501"),)), 60, 1),
+    ("runs by a number", "run_list", runs(True, PAGE, 0, False, metadata=(("number", "501"),)), 60, 1),
+    ("runs by a flag", "run_list", runs(True, PAGE, 0, False, metadata=(("flag", "true"),)), 120, 20),
+    ("runs by what all have", "run_list", runs(True, PAGE, 0, False, metadata=(("same", "same"),)), 60, PAGE),
+    (
+        "runs by one of two",
+        "run_list",
+        runs(True, PAGE, 0, False, metadata=(("text", "502"), ("number", "503"))),
+        60,
+        2,
+    ),
     (
         "runs by what all have and a number",
         "run_list",
-        runs(True, PAGE, 0, metadata=(("same", "same"), ("number", "501")), match_all=True),
+        runs(True, PAGE, 0, False, metadata=(("same", "same"), ("number", "501")), match_all=True),
         60,
         1,
     ),
     (
         "evicted runs",
         "run_list",
-        runs(True, PAGE, 0, statuses=frozenset({RunStatus.RUNNING}), evicted=True),
+        runs(True, PAGE, 0, False, statuses=frozenset({RunStatus.RUNNING}), evicted=True),
         600,
         25,
     ),
     (
         "runs on workers",
         "run_list",
-        runs(True, PAGE, 0, statuses=frozenset({RunStatus.RUNNING}), evicted=False),
+        runs(True, PAGE, 0, False, statuses=frozenset({RunStatus.RUNNING}), evicted=False),
         600,
         PAGE,
     ),
-    ("runs by a key", "run_list", runs(True, PAGE, 0, idempotency_keys=("key-501", "none")), 60, 1),
+    ("runs by a key", "run_list", runs(True, PAGE, 0, False, idempotency_keys=("key-501", "none")), 60, 1),
     (
         "evicted tasks",
         "task_list",
@@ -340,7 +355,51 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
         400,
         26,
     ),
-    ("runs nobody has", "run_list", runs(True, PAGE, 0, metadata=(("text", "none"),)), 60, 0),
+    ("the oldest runs", "run_list", runs(True, PAGE, 0, True), 60, PAGE),
+    ("the oldest live runs", "run_list", runs(True, PAGE, 0, True, statuses=LIVE), 300, PAGE),
+    ("runs of all time", "run_list", runs(True, PAGE, 0, False, since=EPOCH), 60, PAGE),
+    ("live runs of all time", "run_list", runs(True, PAGE, 0, False, since=EPOCH, statuses=LIVE), 300, PAGE),
+    (
+        "a run by its id",
+        "run_list",
+        runs(True, PAGE, 0, False, id_prefix=lambda c: c.row_id(5001).replace("-", "")),
+        60,
+        1,
+    ),
+    (
+        "runs by the front of an id",
+        "run_list",
+        runs(True, PAGE, 0, False, since=EPOCH, id_prefix=lambda c: c.row_id(5001)[:8]),
+        160,
+        PAGE,
+    ),
+    ("children of a run", "run_list", runs(True, PAGE, 0, False, parent_id=lambda c: c.row_id(5001)), 60, 6),
+    ("runs of crons", "run_list", runs(True, PAGE, 0, False, causes=CRON), 400, PAGE),
+    ("runs that a worker took", "run_list", runs(True, PAGE, 0, False, worker_id=WORKER), 8_000, PAGE),
+    (
+        "failed runs of a workflow by what all have",
+        "run_list",
+        runs(True, PAGE, 0, False, statuses=FAILED, workflow_ids=(Crowd.workflow_id(1),), metadata=SAME),
+        1_300,
+        PAGE,
+    ),
+    (
+        "count of a run by its id",
+        "run_count",
+        runs(COUNTED, id_prefix=lambda c: c.row_id(1)[:36].replace("-", "")),
+        60,
+        1,
+    ),
+    ("ids of the children of a run", "run_ids", runs(COUNTED, parent_id=lambda c: c.row_id(5001)), 60, 6),
+    ("tasks of crons' runs", "task_list_of_runs", tasks(True, PAGE, 0, causes=CRON), 3_000, PAGE),
+    (
+        "tasks of a run's children",
+        "task_list_of_runs",
+        tasks(True, PAGE, 0, parent_id=lambda c: c.row_id(5001)),
+        3_000,
+        PAGE,
+    ),
+    ("runs nobody has", "run_list", runs(True, PAGE, 0, False, metadata=(("text", "none"),)), 60, 0),
     ("count of runs", "run_count", runs(COUNTED), 2_500, 1),
     ("count of runs of a workflow", "run_count", runs(COUNTED, workflow_ids=ONE_WORKFLOW), 8_000, 1),
     ("statuses of an hour's runs", "run_status_counts_of_window", statuses(since=lambda c: c.at(HOUR)), 1_800, 4),
@@ -631,14 +690,20 @@ DEEP = 150_001
 
 #: A list by cursor: by which statement, its page from a place on, and how many pages at most, as many as at the front.
 WALKS: list[tuple[str, str, Callable[[After], Arguments], int]] = [
-    ("runs", "run_list", lambda after: runs(True, PAGE, 0, after=after), 60),
+    ("runs", "run_list", lambda after: runs(True, PAGE, 0, False, after=after), 60),
     (
         "runs of a workflow",
         "run_list",
-        lambda after: runs(True, PAGE, 0, workflow_ids=ONE_WORKFLOW, after=after),
+        lambda after: runs(True, PAGE, 0, False, workflow_ids=ONE_WORKFLOW, after=after),
         400,
     ),
-    ("runs by what all have", "run_list", lambda after: runs(True, PAGE, 0, metadata=SAME, after=after), 60),
+    ("runs by what all have", "run_list", lambda after: runs(True, PAGE, 0, False, metadata=SAME, after=after), 60),
+    (
+        "the oldest runs",
+        "run_list",
+        lambda after: runs(True, PAGE, 0, True, after=after and ROWS - after, oldest_first=True),
+        60,
+    ),
     ("tasks", "task_list", lambda after: tasks(True, PAGE, 0, after=after), 1_000),
     ("tasks of a worker", "task_list", lambda after: tasks(True, PAGE, 0, worker_id=WORKER, after=after), 1_000),
     (

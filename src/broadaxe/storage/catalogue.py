@@ -17,13 +17,15 @@ import msgspec
 from broadaxe.core.commands import LabelValue, WhilePaused
 from broadaxe.core.definition import TaskDefinition, WorkflowDefinition
 from broadaxe.storage.pages import ByMatch, ByTime, Page, page_of_rows
-from broadaxe.storage.statements import statement
+from broadaxe.storage.run_names import NameSearch
+from broadaxe.storage.statements import like_escaped, statement
 
 __all__ = ["Catalogue", "RunningTask", "VersionRecord", "WorkerRecord", "WorkerStatus", "WorkflowRecord"]
 
 DEFINITIONS_KEPT_MAX: Final = 512
 RUNNING_MAX: Final = 20_000
 WORKFLOWS_OF_WORKER_MAX: Final = 1_000
+WORKFLOWS_NAMED_MAX: Final = 1_000
 
 #: A worker that has been silent for longer takes no tasks (semantics 2.9).
 HEARTBEAT_FRESH: Final = timedelta(seconds=5)
@@ -102,7 +104,7 @@ class Catalogue:
     ) -> tuple[Page[WorkflowRecord, ByMatch], int]:
         """Workflows whose name contains `name` in any case, an exact match first, then newest first; and how many
         (behind `after`)."""
-        part = None if not name else name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        part = None if not name else like_escaped(name)
         place = (None,) * 4 if after is None else (after.is_exact, after.is_alike, after.at, after.id)
         rows = await self._pool.fetch(statement("reads/workflow_list"), tenant_id, part, name, limit, offset, *place)
         page = page_of_rows(
@@ -112,6 +114,27 @@ class Catalogue:
             lambda row: ByMatch(row["is_exact"], row["is_alike"], row["created_at"], str(row["id"])),
         )
         return page, rows[0]["total"] if rows else 0
+
+    async def workflows_named(self, tenant_id: str, names: Sequence[str]) -> tuple[str, ...]:
+        """The ids of workflows with any of these names, deleted ones included; at most `WORKFLOWS_NAMED_MAX`."""
+        rows = await self._pool.fetch(
+            statement("reads/workflows_named"), tenant_id, list(names), None, None, WORKFLOWS_NAMED_MAX
+        )
+        return tuple(str(row["id"]) for row in rows)
+
+    async def workflows_of_search(self, tenant_id: str, search: NameSearch) -> tuple[tuple[str, ...], bool]:
+        """The ids of workflows whose runs may be meant, at most `WORKFLOWS_NAMED_MAX`, and whether the birth of these
+        runs counts as well: it does when no workflow's name contains the text as a whole."""
+        rows = await self._pool.fetch(
+            statement("reads/workflows_named"),
+            tenant_id,
+            [],
+            like_escaped(search.contains),
+            None if search.ends_with is None else like_escaped(search.ends_with),
+            WORKFLOWS_NAMED_MAX,
+        )
+        containing = tuple(str(row["id"]) for row in rows if row["is_containing"])
+        return (containing, False) if containing else (tuple(str(row["id"]) for row in rows), True)
 
     async def workflow(self, tenant_ids: Sequence[str], workflow_id: str) -> WorkflowRecord | None:
         row = await self._pool.fetchrow(statement("reads/workflow_by_id"), tenant_ids, workflow_id)

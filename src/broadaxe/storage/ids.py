@@ -17,11 +17,13 @@ from typing import Final
 __all__ = [
     "CLOCK_SLACK",
     "ID_MAX",
+    "id_after",
     "id_floor",
     "id_floor_of",
     "id_range",
     "id_time",
     "ids_surely_between",
+    "ids_with_prefix",
     "is_id",
     "new_id",
 ]
@@ -81,6 +83,18 @@ def ids_surely_between(since: datetime, until: datetime) -> tuple[str, str]:
     of theirs; only the times of others in `id_range` need to be compared."""
     first, end = id_floor(min(since, _LAST) + CLOCK_SLACK), id_floor(max(until, _EPOCH) - CLOCK_SLACK)
     return first, max(first, end)
+
+
+def ids_with_prefix(digits: str) -> tuple[str, str]:
+    """The smallest id that begins with these hexadecimal digits (1 to 32, without hyphens), and one that is greater
+    than all that do, or the greatest that there is."""
+    first = uuid.UUID(hex=digits.ljust(32, "0"))
+    return str(first), id_after(str(uuid.UUID(hex=digits.ljust(32, "f"))))
+
+
+def id_after(id_text: str) -> str:
+    """The next greater one; of the greatest it is itself."""
+    return str(uuid.UUID(int=min(uuid.UUID(id_text).int + 1, (1 << 128) - 1)))
 
 
 def id_time(id_text: str) -> datetime:

@@ -14,7 +14,7 @@ import msgspec
 
 from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of
 from broadaxe.storage.pages import ByTime, Page, page_of_rows
-from broadaxe.storage.statements import statement
+from broadaxe.storage.statements import like_escaped, statement
 
 __all__ = ["LogBucket", "LogFilter", "LogReads", "LogRecord"]
 
@@ -80,7 +80,7 @@ class LogReads:
             id_floor_of(task_ids),
             since,
             until,
-            _like_escaped(wanted.search),
+            like_escaped(wanted.search) if wanted.search else None,
             wanted.levels,
             wanted.retry_count,
             newest_first,
@@ -113,7 +113,7 @@ class LogReads:
             id_floor(floor - CLOCK_SLACK),
             since,
             until,
-            _like_escaped(wanted.search),
+            like_escaped(wanted.search) if wanted.search else None,
             wanted.levels,
             wanted.retry_count,
             wanted.workflow_ids,
@@ -147,7 +147,7 @@ class LogReads:
             until,
             width,
             task_ids,
-            _like_escaped(wanted.search),
+            like_escaped(wanted.search) if wanted.search else None,
             wanted.levels,
             wanted.workflow_ids,
             wanted.definition_ids,
@@ -162,12 +162,6 @@ def _lines_looked_at_max(wanted: LogFilter) -> int | None:
     if wanted.search or wanted.levels is not None or wanted.retry_count is not None:
         return LINES_LOOKED_AT_MAX
     return None
-
-
-def _like_escaped(text: str | None) -> str | None:
-    if not text:
-        return None
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _bounds(

@@ -21,7 +21,15 @@ import asyncpg
 import msgspec
 
 from broadaxe.core.lifecycle import SHOWN_AS, RunCause, RunStatus, TaskEventType, TaskStatus
-from broadaxe.storage.ids import ID_MAX, id_floor, id_floor_of, id_range, id_time, ids_surely_between
+from broadaxe.storage.ids import (
+    id_after,
+    id_floor,
+    id_floor_of,
+    id_range,
+    id_time,
+    ids_surely_between,
+    ids_with_prefix,
+)
 from broadaxe.storage.metadata import metadata_arguments
 from broadaxe.storage.pages import ById, ByKey, ByNumber, BySeq, BySpan, ByTaskEvent, Page, page_of_rows
 from broadaxe.storage.statements import statement
@@ -225,6 +233,7 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     statuses: frozenset[RunStatus] | None = None
     workflow_ids: tuple[str, ...] | None = None
     worker_id: str | None = None
+    """Tasks on this worker; runs with one among the newest 10,000 that it took."""
     parent_task_id: str | None = None
     event_id: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
@@ -234,6 +243,11 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_keys: tuple[str, ...] | None = None
     evicted: bool | None = None
     """Of the RUNNING ones, those whose live tasks are all evicted (true), or the others (false)."""
+    id_prefix: str | None = None
+    """The first hexadecimal digits of the id, without hyphens."""
+    parent_id: str | None = None
+    """The run, or the task, that started it."""
+    causes: frozenset[RunCause] | None = None
 
 
 class Reads:
@@ -245,11 +259,19 @@ class Reads:
     # Lists of runs and tasks ------------------------------------------------------------------------------------
 
     async def runs_page(
-        self, wanted: RunFilter, *, limit: int, offset: int = 0, after: ById | None = None, with_payloads: bool
+        self,
+        wanted: RunFilter,
+        *,
+        limit: int,
+        offset: int = 0,
+        after: ById | None = None,
+        with_payloads: bool,
+        oldest_first: bool = False,
     ) -> Page[RunRecord, ById]:
-        """Runs newest first, with their tasks."""
+        """Runs in the order of their creation, with their tasks."""
+        arguments = _run_arguments(wanted, after, oldest_first=oldest_first)
         rows = await self._pool.fetch(
-            statement("reads/run_list"), *_run_arguments(wanted, after), with_payloads, limit, offset
+            statement("reads/run_list"), *arguments, with_payloads, limit, offset, oldest_first
         )
         tasks = await self._tasks_by_run(wanted.tenant_id, [str(row["id"]) for row in rows], with_payloads)
         return page_of_rows(rows, [_run(row, tasks.get(str(row["id"]), ())) for row in rows], limit, _by_id)
@@ -577,10 +599,19 @@ def attempt_from_history(latest: TaskRecord, retry_count: int, entries: Sequence
     )
 
 
-def _run_arguments(wanted: RunFilter, after: ById | None = None) -> tuple[object, ...]:
+def _run_arguments(wanted: RunFilter, after: ById | None = None, *, oldest_first: bool = False) -> tuple[object, ...]:
+    first, end = _ids(wanted)
+    if after is not None and oldest_first:
+        first = max(first, id_after(after.id))
+    elif after is not None:
+        end = min(end, after.id)
+    if wanted.parent_id is not None:
+        # A child is no older than what started it, so older partitions are left alone.
+        first = max(first, id_floor_of([wanted.parent_id]))
     return (
         wanted.tenant_id,
-        *id_range(wanted.since, wanted.until, ID_MAX if after is None else after.id),
+        first,
+        end,
         wanted.since,
         wanted.until,
         None if wanted.statuses is None else [status.value for status in wanted.statuses],
@@ -589,9 +620,25 @@ def _run_arguments(wanted: RunFilter, after: ById | None = None) -> tuple[object
         wanted.parent_task_id,
         wanted.event_id,
         *metadata_arguments(wanted.metadata, match_all=wanted.match_all),
-        wanted.idempotency_keys,
+        *_later_traits(wanted),
         wanted.evicted,
+        wanted.worker_id,
     )
+
+
+def _later_traits(wanted: RunFilter) -> tuple[object, ...]:
+    """The last arguments of `run_traits`."""
+    causes = None if wanted.causes is None else sorted(wanted.causes)
+    return wanted.idempotency_keys, wanted.parent_id, causes
+
+
+def _ids(wanted: RunFilter) -> tuple[str, str]:
+    """The smallest id that is asked for, and one that is greater than all of them."""
+    first, end = id_range(wanted.since, wanted.until)
+    if wanted.id_prefix is None:
+        return first, end
+    from_prefix, to_prefix = ids_with_prefix(wanted.id_prefix)
+    return max(first, from_prefix), min(end, to_prefix)
 
 
 def _status_question(wanted: RunFilter) -> tuple[str, tuple[object, ...]]:
@@ -617,9 +664,11 @@ def _task_question(
             if shown in shown_as
             and (shown is not RunStatus.RUNNING or wanted.evicted in (None, status is TaskStatus.EVICTED))
         ]
+    first, end = _ids(wanted)
     of_task = (
         wanted.tenant_id,
-        *id_range(wanted.since, wanted.until, ID_MAX if after is None else after.id),
+        first,
+        end if after is None else min(end, after.id),
         wanted.since,
         wanted.until,
         statuses,
@@ -627,13 +676,13 @@ def _task_question(
         wanted.workflow_ids,
         wanted.worker_id,
     )
-    if wanted.event_id is None and not wanted.metadata and wanted.idempotency_keys is None:
+    if (wanted.event_id, *_later_traits(wanted)) == (None,) * 4 and not wanted.metadata:
         return f"reads/{name}", of_task, ()
     metadata = metadata_arguments(wanted.metadata, match_all=wanted.match_all)
     # A run may be a little younger by its id than a task of its own, if their engines' clocks differ.
     runs_until = wanted.until if after is None else min(wanted.until, id_time(after.id))
     _, runs_end = id_range(wanted.since, runs_until)
-    return f"reads/{name}_of_runs", (*of_task, wanted.event_id, *metadata, wanted.idempotency_keys), (runs_end,)
+    return f"reads/{name}_of_runs", (*of_task, wanted.event_id, *metadata, *_later_traits(wanted)), (runs_end,)
 
 
 def _by_id(row: asyncpg.Record) -> ById:

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-__all__ = ["statement"]
+__all__ = ["like_escaped", "statement"]
 
 _PART: Final = re.compile(r"^( *)\\ir (\S+)\.sql$", re.MULTILINE)
 
@@ -26,6 +26,11 @@ def statement(name: str) -> str:
     folder = name.rpartition("/")[0]
     text = files(__package__).joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
     return _PART.sub(lambda found: _indented(statement(f"{folder}/{found[2]}"), by=found[1]), text)
+
+
+def like_escaped(text: str) -> str:
+    """The text as a part of a pattern of `like`, in which it stands for itself."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _indented(text: str, by: str) -> str:

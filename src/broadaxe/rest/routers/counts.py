@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, cast
 
 from fastapi import Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
 
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.rest import wire
@@ -17,43 +15,23 @@ from broadaxe.rest.context import ContextDep
 from broadaxe.rest.gauges import queue_gauges, slot_gauges
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
 from broadaxe.rest.metrics import Metrics
-from broadaxe.rest.parameters import Id, IdList, InputInstant, PathId, TextList, metadata_pairs
+from broadaxe.rest.parameters import InputInstant, PathId
 from broadaxe.rest.routers.route import API, STABLE, router
+from broadaxe.rest.run_selection import RunTraits
 from broadaxe.rest.task_stats import places_with_rules, task_stats
-from broadaxe.storage.reads import RunFilter
 
 NAMES_MAX: Final = 1_000
 WORKERS_SHOWN_MAX: Final = 1_000
-_AHEAD: Final = timedelta(days=1)
 
 routes = router("counts")
 
 
-class CountQuery(BaseModel):
-    since: InputInstant
-    until: InputInstant | None = None
-    workflow_ids: IdList = None
-    parent_task_external_id: Id | None = None
-    triggering_event_external_id: Id | None = None
-    additional_metadata: TextList = None
-
-
 @routes.get(f"{STABLE}/tenants/{{tenant}}/task-metrics")
 async def count_by_status(
-    scope: ViewerScope, context: ContextDep, query: Annotated[CountQuery, Query()]
+    scope: ViewerScope, context: ContextDep, query: Annotated[RunTraits, Query()]
 ) -> list[wire.StatusCount]:
     """Runs created in the window by status; all five statuses are always there."""
-    counts, evicted = await context.reads.run_status_counts(
-        RunFilter(
-            tenant_id=scope.tenant_id,
-            since=query.since,
-            until=query.until or datetime.now(UTC) + _AHEAD,
-            workflow_ids=tuple(query.workflow_ids) if query.workflow_ids else None,
-            parent_task_id=query.parent_task_external_id,
-            event_id=query.triggering_event_external_id,
-            metadata=metadata_pairs(query.additional_metadata),
-        )
-    )
+    counts, evicted = await context.reads.run_status_counts(await query.wanted(context, scope.tenant_id))
     return [
         wire.StatusCount(
             status=status,

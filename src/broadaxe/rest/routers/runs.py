@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from broadaxe.core.commands import (
     CANCELLED_BY_FILTER_MAX,
@@ -29,19 +28,14 @@ from broadaxe.rest.parameters import (
     BODY_VALUES_MAX,
     Body,
     Id,
-    IdList,
-    InputInstant,
     Offset,
     PathId,
-    StatusList,
-    TextList,
     json_text,
-    metadata_pairs,
     metadata_text,
     page_of,
-    strict_metadata_pairs,
 )
 from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.run_selection import RunSelection, SelectionBody, until_or_later
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.pages import ById, ByTaskEvent
 from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, LIVE_RUN, RunFilter, RunRecord
@@ -51,54 +45,22 @@ DAGS_MAX: Final = 100
 TIMING_ROWS_MAX: Final = 20_000
 #: A list row carries payloads of all its tasks, so a page is smaller than that of other lists.
 RUNS_PAGE_MAX: Final = 2_000
-#: Clocks of clients may run ahead of ours.
-_AHEAD: Final = timedelta(days=1)
 
 _RUNS: Final = Listing(ById, "runs")
+_RUNS_FROM_THE_OLDEST: Final = Listing(ById, "runs", "oldest first")
 _TASKS: Final = Listing(ById, "tasks")
 
 routes = router("runs")
 
 
-class RunSelection(BaseModel):
-    """The filter that the run list, the ids and the count share."""
-
-    since: InputInstant
-    until: InputInstant | None = None
-    statuses: StatusList = None
-    workflow_ids: IdList = None
-    additional_metadata: TextList = None
-    additional_metadata_operator: Literal["OR", "AND"] = "OR"
-    parent_task_external_id: Id | None = None
-    triggering_event_external_id: Id | None = None
-    running_filter: Literal["ALL", "EVICTED", "ON_WORKER"] = "ALL"
-    idempotency_keys: TextList = None
-
-    def for_tenant(self, tenant_id: str, *, worker_id: str | None = None) -> RunFilter:
-        return RunFilter(
-            tenant_id=tenant_id,
-            since=self.since,
-            until=self.until or datetime.now(UTC) + _AHEAD,
-            statuses=frozenset(self.statuses) if self.statuses else None,
-            workflow_ids=tuple(self.workflow_ids) if self.workflow_ids else None,
-            worker_id=worker_id,
-            parent_task_id=self.parent_task_external_id,
-            event_id=self.triggering_event_external_id,
-            metadata=metadata_pairs(self.additional_metadata),
-            match_all=self.additional_metadata_operator == "AND",
-            idempotency_keys=tuple(self.idempotency_keys) if self.idempotency_keys else None,
-            evicted=None if self.running_filter == "ALL" else self.running_filter == "EVICTED",
-        )
-
-
 class RunListQuery(RunSelection):
     only_tasks: bool
-    worker_id: Id | None = None
     include_payloads: bool | None = Field(default=None, description="By default true for tokens, false for people.")
     include_num_pages: bool = True
     limit: int = Field(default=50, ge=1, le=RUNS_PAGE_MAX)
     offset: Offset = 0
     cursor: Cursor = None
+    order_by_direction: Literal["ASC", "DESC"] = Field(default="DESC", description="By creation. ASC is for runs only.")
 
 
 class Trigger(Body):
@@ -108,19 +70,11 @@ class Trigger(Body):
     priority: int | None = None
 
 
-class TaskFilter(Body):
-    since: InputInstant
-    until: InputInstant | None = None
-    statuses: list[RunStatus] | None = None
-    workflow_ids: list[Id] | None = Field(default=None, max_length=BODY_VALUES_MAX)
-    additional_metadata: list[str] | None = Field(default=None, max_length=BODY_VALUES_MAX)
-
-
 class TaskSelection(Body):
     """Either ids of runs and tasks, or a filter."""
 
     external_ids: list[Id] | None = Field(default=None, max_length=BODY_VALUES_MAX)
-    filter: TaskFilter | None = None
+    filter: SelectionBody | None = None
 
 
 # Lists --------------------------------------------------------------------------------------------------------------
@@ -130,11 +84,14 @@ class TaskSelection(Body):
 async def list_runs(
     scope: ViewerScope, context: ContextDep, query: Annotated[RunListQuery, Query()]
 ) -> wire.TaskSummaryList:
-    """Runs, or tasks with `only_tasks=true`, newest first."""
+    """Runs, or tasks with `only_tasks=true`, newest first unless asked for otherwise."""
     reads = context.reads
-    wanted = query.for_tenant(scope.tenant_id, worker_id=query.worker_id if query.only_tasks else None)
+    oldest_first = query.order_by_direction == "ASC"
+    if oldest_first and query.only_tasks:
+        raise InvalidArgument("tasks are listed newest first only", field="order_by_direction")
+    wanted = await query.wanted(context, scope.tenant_id)
     with_payloads = scope.caller.is_token if query.include_payloads is None else query.include_payloads
-    listing = _TASKS if query.only_tasks else _RUNS
+    listing = _TASKS if query.only_tasks else _RUNS_FROM_THE_OLDEST if oldest_first else _RUNS
     after = listing.after(query.cursor, query.offset)
     is_counted = query.include_num_pages and after is None
     total = 0
@@ -149,7 +106,12 @@ async def list_runs(
             total = await reads.count_tasks(wanted)
     else:
         runs = await reads.runs_page(
-            wanted, limit=query.limit, offset=query.offset, after=after, with_payloads=with_payloads
+            wanted,
+            limit=query.limit,
+            offset=query.offset,
+            after=after,
+            with_payloads=with_payloads,
+            oldest_first=oldest_first,
         )
         definitions = await _definitions(context, scope.tenant_id, runs.rows, with_payloads)
         rows = [presentation.run_row(run, definitions) for run in runs.rows]
@@ -162,13 +124,13 @@ async def list_runs(
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs/external-ids")
 async def list_run_ids(scope: ViewerScope, context: ContextDep, query: Annotated[RunSelection, Query()]) -> list[str]:
-    return await context.reads.run_ids(query.for_tenant(scope.tenant_id), limit=CANCELLED_BY_FILTER_MAX)
+    return await context.reads.run_ids(await query.wanted(context, scope.tenant_id), limit=CANCELLED_BY_FILTER_MAX)
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs/count")
 async def count_runs(scope: ViewerScope, context: ContextDep, query: Annotated[RunSelection, Query()]) -> wire.RunCount:
     """Counts no further than 20000."""
-    return wire.RunCount(count=await context.reads.count_runs(query.for_tenant(scope.tenant_id)))
+    return wire.RunCount(count=await context.reads.count_runs(await query.wanted(context, scope.tenant_id)))
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs/display-names")
@@ -339,7 +301,7 @@ async def _add_timings(context: Context, run: RunRecord, level: int, depth: int,
             spawned = RunFilter(
                 tenant_id=run.tenant_id,
                 since=task.created_at,
-                until=datetime.now(UTC) + _AHEAD,
+                until=until_or_later(None),
                 parent_task_id=task.id,
             )
             children = await context.reads.runs_page(spawned, limit=RUNS_PAGE_MAX, offset=0, with_payloads=False)
@@ -359,14 +321,7 @@ async def _selected(
         if body.external_ids is None:
             raise InvalidArgument("give externalIds or a filter", field="externalIds")
         return ()
-    wanted = RunFilter(
-        tenant_id=scope.tenant_id,
-        since=body.filter.since,
-        until=body.filter.until or datetime.now(UTC) + _AHEAD,
-        statuses=frozenset(body.filter.statuses) if body.filter.statuses else statuses,
-        workflow_ids=tuple(body.filter.workflow_ids) if body.filter.workflow_ids else None,
-        metadata=strict_metadata_pairs(body.filter.additional_metadata, field="filter.additionalMetadata"),
-    )
+    wanted = await body.filter.wanted(context, scope.tenant_id, statuses)
     return tuple(await context.reads.run_ids(wanted, limit=by_filter_max))
 
 
