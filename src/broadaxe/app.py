@@ -26,12 +26,13 @@ from fastapi import FastAPI
 from broadaxe.config import Settings
 from broadaxe.core.durations import US_PER_S
 from broadaxe.database import Database, no_connection
+from broadaxe.engine.changes import Kind
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.postgres_store import PostgresStore
 from broadaxe.errors import ConfigurationError, Unauthenticated
 from broadaxe.metrics import observer
-from broadaxe.rest.app import admit, create_http_app, readdress
+from broadaxe.rest.app import admit, create_http_app, end_streams, readdress
 from broadaxe.rest.context import Entry, HttpSettings
 from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.server import HttpServer
@@ -148,13 +149,6 @@ class App:
         journal_pool = await stack.enter_async_context(_pool(dsn, JOURNAL_CONNECTIONS_MAX, CONNECTION_SETTINGS))
         self._verifier = TokenVerifier(pool)
         stack.push_async_callback(self._verifier.stop)
-        logs = LogStore(pool)
-        logs.start()
-        stack.push_async_callback(logs.stop)
-        spans = SpanStore(pool)
-        spans.start()
-        stack.push_async_callback(spans.stop)
-
         clock = SystemClock()
         metrics = Metrics()
         store = PostgresStore(
@@ -173,6 +167,12 @@ class App:
             enforce_quotas=settings.enforce_limits,
             retention_days=settings.retention_days,
         )
+        logs = LogStore(pool, lambda tenant_id, ids: engine.note_change(tenant_id, Kind.LOGS, ids))
+        logs.start()
+        stack.push_async_callback(logs.stop)
+        spans = SpanStore(pool, lambda tenant_id, ids: engine.note_change(tenant_id, Kind.TRACES, ids))
+        spans.start()
+        stack.push_async_callback(spans.stop)
         reads = Reads(pool)
         open_account_id = None
         if settings.embedded or not settings.require_login:
@@ -198,6 +198,7 @@ class App:
         if settings.serve_http:
             http_port = await http.start(http_app, settings.host, settings.http_port)
             stack.push_async_callback(http.stop)
+            stack.callback(end_streams, http_app)
         await engine.start()
         stack.push_async_callback(
             _cancelled, asyncio.create_task(_keep_partitions(pool, engine, settings.retention_days), name="partitions")

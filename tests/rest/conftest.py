@@ -6,7 +6,9 @@ makes of them is tested with the engine.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +24,7 @@ from fastapi import FastAPI
 
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.definition import TaskSpec, WorkflowDefinition, WorkflowSpec, normalise
+from broadaxe.engine.changes import ChangeFeed, ChangeSubscription
 from broadaxe.rest.app import create_http_app, readdress
 from broadaxe.rest.context import HttpSettings
 from broadaxe.rest.server import HttpServer
@@ -170,6 +173,15 @@ class RecordingEngine:
     commands: list[tuple[str, Command]] = field(default_factory=list)
     answer: Callable[[Command], Awaitable[Reply]] | None = None
     ready: bool = True
+    feed: ChangeFeed = field(default_factory=lambda: ChangeFeed(time.monotonic))
+    is_unfollowed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def follow_changes(self, tenant_id: str) -> ChangeSubscription:
+        return self.feed.follow()
+
+    def unfollow_changes(self, tenant_id: str, subscription: ChangeSubscription) -> None:
+        self.feed.unfollow(subscription)
+        self.is_unfollowed.set()
 
     async def submit(self, tenant_id: str, command: Command) -> Reply:
         self.commands.append((tenant_id, command))

@@ -8,7 +8,7 @@ and `quotas_told`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -20,6 +20,7 @@ from broadaxe.core.questions import AnswerT, Question
 from broadaxe.core.state import CRON_CATCH_UP_US
 from broadaxe.core.tenant import Tenant
 from broadaxe.engine.activation import Activation
+from broadaxe.engine.changes import ChangeSubscription, Kind
 from broadaxe.engine.clock import Clock, SystemClock
 from broadaxe.engine.durable_streams import DurableStream, SignalSubscription
 from broadaxe.engine.pulse import Pulse
@@ -174,6 +175,17 @@ class Engine:
     def unwatch(self, tenant_id: str, subscription: EventSubscription) -> None:
         self._activation(tenant_id).streams.hub.unwatch(subscription)
 
+    def follow_changes(self, tenant_id: str) -> ChangeSubscription:
+        return self._activation(tenant_id).streams.changes.follow()
+
+    def unfollow_changes(self, tenant_id: str, subscription: ChangeSubscription) -> None:
+        self._activation(tenant_id).streams.changes.unfollow(subscription)
+
+    def note_change(self, tenant_id: str, kind: Kind, ids: Iterable[str] | None = None) -> None:
+        activation = self._activations.get(tenant_id)
+        if activation is not None:
+            activation.streams.changes.note(kind, ids)
+
     async def is_live(self, tenant_id: str, run_or_task_id: str) -> bool:
         return (await self._activation(tenant_id).active()).tenant.is_live(run_or_task_id)
 
@@ -296,7 +308,8 @@ class Engine:
             if activation.is_idle(since_s):
                 _log.debug("an idle tenant is put away", tenant=activation.tenant_id)
                 await activation.put_away()
-            if activation.is_asleep and activation.streams.are_closed():
+            streams = activation.streams
+            if activation.is_asleep and streams.are_closed() and not streams.changes.is_followed():
                 self._activations.pop(activation.tenant_id, None)
 
     # Tenants -------------------------------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ and records or streams of records out. Refuses sockets, JSON and SQL.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.questions import AnswerT, Question
+from broadaxe.engine.changes import ChangeSubscription, Kind
 from broadaxe.engine.durable_streams import DurableStream, SignalSubscription
 from broadaxe.engine.sessions import WorkerSession
 from broadaxe.engine.subscriptions import EventSubscription, ResultSubscription
@@ -79,6 +81,16 @@ class EnginePort(Protocol):
         ...
 
     def unwatch(self, tenant_id: str, subscription: EventSubscription) -> None: ...
+
+    def follow_changes(self, tenant_id: str) -> ChangeSubscription:
+        """What changes from here on. ResourceExhausted when too many follow the tenant."""
+        ...
+
+    def unfollow_changes(self, tenant_id: str, subscription: ChangeSubscription) -> None: ...
+
+    def note_change(self, tenant_id: str, kind: Kind, ids: Iterable[str] | None = None) -> None:
+        """Tells followers of rows that were written past the core; None: of too many runs and tasks to name."""
+        ...
 
     async def is_live(self, tenant_id: str, run_or_task_id: str) -> bool:
         """Whether the run or task is known and not finished."""

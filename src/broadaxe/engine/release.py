@@ -96,6 +96,7 @@ class Release:
 
     async def __call__(self, decision: Decision) -> None:
         self._kept.remember(decision.writes)
+        self._streams.changes.note_writes(decision.writes)
         if self._observe is not None:
             try:
                 self._observe(self._tenant_id, decision)

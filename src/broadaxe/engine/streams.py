@@ -7,6 +7,7 @@ tables, or ended; it is never left waiting for what nobody will say.**
     durable tasks            announced, with what has been told on it (`DurableStream.announcement`)
     signals                  every wanted signal is looked up
     results, live events     every run that is not live is looked up; live ones are told by the new actor
+    changes                  everything is told as changed
 
 A newer assignment stream of a worker replaces the older one. Owns the map from workers and numbers to streams; what is
 in a stream that closes goes back to the tenant.
@@ -14,6 +15,7 @@ in a stream that closes goes back to the tenant.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from broadaxe.core.commands import (
@@ -26,6 +28,7 @@ from broadaxe.core.commands import (
     OpenStream,
     Reply,
 )
+from broadaxe.engine.changes import ChangeFeed
 from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription
 from broadaxe.engine.sessions import Outgoing, WorkerSession
 from broadaxe.engine.store import Store
@@ -43,12 +46,13 @@ class TenantStreams:
         self._store = store
         self._tell = tell
         self.hub = hub
+        self.changes = ChangeFeed(time.monotonic)
         self._sessions: dict[str, WorkerSession] = {}
         self._durable: dict[int, DurableStream] = {}
         self._signals: set[SignalSubscription] = set()
 
     def are_closed(self) -> bool:
-        """Whether nobody listens to anything of this tenant."""
+        """Whether nobody needs the tenant in memory. Who follows its changes does not."""
         return not (self._sessions or self._durable or self._signals or self.hub.is_followed())
 
     # After a load --------------------------------------------------------------------------------------------------
@@ -64,6 +68,7 @@ class TenantStreams:
         """Asks the tables for what the last round before the load may have had to tell. Unavailable when they are
         away."""
         self.hub.look_again()
+        self.changes.note_everything()
         await self.look_up_signals(self._signals)
 
     def refused(self, announcement: Command) -> None:
@@ -187,3 +192,4 @@ class TenantStreams:
             self.close_session(session)
         for stream in list(self._durable.values()):
             self.close_durable(stream)
+        self.changes.close()

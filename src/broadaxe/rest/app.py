@@ -31,6 +31,7 @@ from broadaxe.rest.entry import ENTRY_PATH, enter
 from broadaxe.rest.gate import Gate
 from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.routers import (
+    changes,
     counts,
     crons,
     durable,
@@ -66,7 +67,7 @@ from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.vault import Vault
 from broadaxe.storage.webhooks import Webhooks
 
-__all__ = ["admit", "create_http_app", "readdress"]
+__all__ = ["admit", "create_http_app", "end_streams", "readdress"]
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ _ROUTERS: Final = (
     tasks.routes,
     durable.routes,
     load.routes,
+    changes.routes,
     logs.routes,
     traces.routes,
     counts.routes,
@@ -133,6 +135,7 @@ def create_http_app(
         Webhooks(pool, Vault(settings.secret_keys)),
     )
     app.state.attempts = Attempts()
+    app.state.open_streams = changes.OpenStreams()
     app.state.webhook_door = webhooks.Door()
     for routes in _ROUTERS:
         app.include_router(routes)
@@ -168,6 +171,12 @@ def admit(app: FastAPI, entry: Entry, cookie_name: str) -> None:
     """Lets browsers in by a link from here on. Browsers do not tell the ports of a host apart, so engines that share a
     host need cookies of different names."""
     _change(app, entry=entry, cookie_name=cookie_name)
+
+
+def end_streams(app: FastAPI) -> None:
+    """Ends what would never end by itself, before a stop waits for requests."""
+    streams: changes.OpenStreams = app.state.open_streams
+    streams.close()
 
 
 def _change(app: FastAPI, **changes: Any) -> None:

@@ -50,6 +50,7 @@ class Caller:
 
     roles: dict[str, Role]
     account: Account | None
+    token: TokenPrincipal | None = None
 
     @property
     def is_token(self) -> bool:
@@ -130,7 +131,7 @@ def missing(kind: str, id_text: str) -> NotFound:
 
 
 def _of_token(principal: TokenPrincipal) -> Caller:
-    return Caller({principal.tenant_id: Role.ADMIN}, None)
+    return Caller({principal.tenant_id: Role.ADMIN}, None, principal)
 
 
 def _of_person(person: Person) -> Caller:

@@ -40,11 +40,18 @@ RowT = TypeVar("RowT", bound=_Sized)
 
 
 class BatchWriter(Generic[RowT]):
-    """`start` it before use, `stop` it to drain. `insert` stores rows in one statement; `what` names them in logs."""
+    """`start` it before use, `stop` it to drain. `insert` stores rows in one statement; `what` names them in logs;
+    `on_stored` hears of rows that can be read."""
 
-    def __init__(self, what: str, insert: Callable[[Sequence[RowT]], Awaitable[object]]) -> None:
+    def __init__(
+        self,
+        what: str,
+        insert: Callable[[Sequence[RowT]], Awaitable[object]],
+        on_stored: Callable[[Sequence[RowT]], None] = lambda _: None,
+    ) -> None:
         self._what = what
         self._insert = insert
+        self._on_stored = on_stored
         self._rows: list[RowT] = []
         self._size_bytes = 0
         self._wake = asyncio.Event()
@@ -130,6 +137,7 @@ class BatchWriter(Generic[RowT]):
                 if attempt < TRIES_MAX:
                     await asyncio.sleep(RETRY_AFTER_S * attempt)
             else:
+                self._on_stored(batch)
                 return
         self.dropped += len(batch)
         _log.error("gave up on %d %s", len(batch), self._what)

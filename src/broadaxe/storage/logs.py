@@ -6,7 +6,8 @@ stays away are those of `batches.py`: the newest line is then refused with Resou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -44,9 +45,11 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
 class LogStore:
     """Takes lines from the gRPC edge and writes them in batches. `start` it before use, `stop` it to drain."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, on_stored: Callable[[str, Iterable[str]], None] = lambda *_: None) -> None:
+        """`on_stored` hears of tenants and their tasks whose new lines can be read."""
         self._pool = pool
-        self._writer = BatchWriter("log lines", self._insert)
+        self._hear = on_stored
+        self._writer = BatchWriter("log lines", self._insert, self._stored)
         self.start = self._writer.start
         self.flush = self._writer.flush
         self.stop = self._writer.stop
@@ -87,6 +90,13 @@ class LogStore:
         )
         if not self._writer.add(line):
             raise ResourceExhausted("too many log lines at once; the database cannot keep up")
+
+    def _stored(self, batch: Sequence[_Line]) -> None:
+        tasks: defaultdict[str, set[str]] = defaultdict(set)
+        for line in batch:
+            tasks[line.tenant_id].add(line.task_id)
+        for tenant_id, task_ids in tasks.items():
+            self._hear(tenant_id, task_ids)
 
     async def _insert(self, batch: Sequence[_Line]) -> None:
         await self._pool.execute(

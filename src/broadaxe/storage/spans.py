@@ -7,7 +7,8 @@ sent twice (an exporter that heard no answer) is stored twice and told once: rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 
 import asyncpg
 import msgspec
@@ -57,9 +58,11 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
 class SpanStore:
     """Takes spans from the gRPC edge and writes them in batches. `start` it before use, `stop` it to drain."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, on_stored: Callable[[str, Iterable[str]], None] = lambda *_: None) -> None:
+        """`on_stored` hears of tenants and their tasks whose new spans can be read."""
         self._pool = pool
-        self._writer = BatchWriter("spans", self._insert)
+        self._hear = on_stored
+        self._writer = BatchWriter("spans", self._insert, self._stored)
         self.start = self._writer.start
         self.flush = self._writer.flush
         self.stop = self._writer.stop
@@ -67,6 +70,13 @@ class SpanStore:
     def add(self, tenant_id: str, spans: Iterable[SentSpan]) -> int:
         """Buffers spans; returns how many there was no room for."""
         return sum(not self._writer.add(_Row(tenant_id, new_id(), span)) for span in spans)
+
+    def _stored(self, batch: Sequence[_Row]) -> None:
+        tasks: defaultdict[str, set[str]] = defaultdict(set)
+        for row in batch:
+            tasks[row.tenant_id].update(id_ for id_ in (row.span.run_id, row.span.task_id) if id_ is not None)
+        for tenant_id, ids in tasks.items():
+            self._hear(tenant_id, ids)
 
     async def _insert(self, batch: Sequence[_Row]) -> None:
         fields = zip(*(msgspec.structs.astuple(row.span) for row in batch), strict=True)
