@@ -4,7 +4,9 @@ import { Link, useLocation, useRouter } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import { engineVersionQuery, signOut, type SignedIn } from "../services/session";
+import { useZone } from "../time/zone";
 import { AxeMark } from "./AxeMark";
+import { DisplayChoices } from "./DisplayChoices";
 import { Button } from "./ui/button";
 import { cn } from "./ui/classes";
 
@@ -35,6 +37,7 @@ const SECTIONS = [
 
 export function AppShell({ session, children }: { session: SignedIn; children: ReactNode }) {
   const version = useQuery(engineVersionQuery).data;
+  const zone = useZone();
   const [isOpen, setIsOpen] = useState(false);
   return (
     <div className="flex min-h-dvh flex-col">
@@ -71,7 +74,8 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
       <div className="flex flex-1 flex-col lg:flex-row">
         <Navigation isOpen={isOpen} onChoose={() => setIsOpen(false)} />
         <div className="flex min-w-0 flex-1 flex-col">
-          <main id="content" tabIndex={-1} className="mx-auto w-full max-w-7xl flex-1 px-4 py-6 outline-none">
+          {/* Another zone is another text in every time on the page: all of it is drawn again. */}
+          <main key={zone} id="content" tabIndex={-1} className="mx-auto w-full max-w-7xl flex-1 px-4 py-6 outline-none">
             {children}
           </main>
           <footer className="mx-auto w-full max-w-7xl px-4 py-4 text-xs text-ink-soft">
@@ -116,6 +120,7 @@ function Navigation({ isOpen, onChoose }: { isOpen: boolean; onChoose: () => voi
           </ul>
         </div>
       ))}
+      <DisplayChoices />
     </nav>
   );
 }

@@ -11,7 +11,7 @@ import { useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode, 
 import { ApiError } from "../services/http";
 import { Refusal } from "./Notice";
 import { Button } from "./ui/button";
-import { Actions, Dialog } from "./ui/dialog";
+import { Actions, Dialog, type Width } from "./ui/dialog";
 
 interface Outcome {
   readonly title: string;
@@ -34,7 +34,7 @@ export function FormDialog<Name extends string, Result>({
 }: {
   title: string;
   onClose: () => void;
-  wide?: boolean;
+  wide?: Width;
   /** What is wrong with each field, by the name that the engine has for it; null: nothing. */
   problems: Readonly<Record<Name, string | null>>;
   /** Sends it. Called only when there are no problems. */

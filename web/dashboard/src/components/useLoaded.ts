@@ -6,11 +6,12 @@ import { useEffect, useState } from "react";
 
 const AGAIN_AFTER_MS = 2_000;
 
-export function useLoaded<Module extends object>(load: () => Promise<Module>): Module | null {
+/** Nothing is loaded while it is not wanted. */
+export function useLoaded<Module extends object>(load: () => Promise<Module>, isWanted = true): Module | null {
   const [loaded, setLoaded] = useState<Module | null>(null);
   const [failures, setFailures] = useState(0);
   useEffect(() => {
-    if (loaded !== null) return;
+    if (loaded !== null || !isWanted) return;
     let isOver = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
     load()
@@ -26,6 +27,6 @@ export function useLoaded<Module extends object>(load: () => Promise<Module>): M
     };
     // What is loaded is the same however the function was made.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [loaded, failures]);
+  }, [loaded, failures, isWanted]);
   return loaded;
 }

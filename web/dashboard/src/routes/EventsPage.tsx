@@ -3,7 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { FormDialog } from "../components/FormDialog";
-import { checkJson, JsonField } from "../components/JsonField";
+import { JsonField } from "../components/JsonField";
 import { JsonViewer } from "../components/JsonViewer";
 import { MetadataChips } from "../components/MetadataChips";
 import { Notice } from "../components/Notice";
@@ -14,6 +14,7 @@ import { Ago } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { Dialog } from "../components/ui/dialog";
 import { Field, Input, Select } from "../components/ui/field";
+import { checkJson } from "../forms/json";
 import { eventsQuery, pushEvent, type PushedEvent } from "../services/events";
 import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type EventsSearch } from "./searches";
 import { useSession } from "./useSession";

@@ -4,12 +4,13 @@ import { useState } from "react";
 
 import { ConfirmButton } from "../components/ConfirmButton";
 import { FormDialog } from "../components/FormDialog";
-import { checkJson, JsonField, type JsonObject } from "../components/JsonField";
+import { JsonField } from "../components/JsonField";
 import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { Button } from "../components/ui/button";
 import { Field, Input, Select, TextArea } from "../components/ui/field";
+import { checkJson, type JsonObject } from "../forms/json";
 import { changeFilter, createFilter, deleteFilter, filtersQuery, tryExpression, type EventFilterRule } from "../services/events";
 import { workflowsQuery } from "../services/workflows";
 import { useSession } from "./useSession";

@@ -22,6 +22,9 @@ vi.stubGlobal(
   },
 );
 window.scrollTo = () => undefined;
+// The code editor measures its text.
+Range.prototype.getClientRects = () => [] as unknown as DOMRectList;
+Range.prototype.getBoundingClientRect = () => new DOMRect();
 HTMLDialogElement.prototype.showModal = function showModal(this: HTMLDialogElement) {
   this.open = true;
 };

@@ -1,4 +1,5 @@
-/** Instants and durations in words. Pure: "now" is always an argument. */
+/** Instants and durations in words. "Now" is always an argument; wall times are in the zone that was chosen. */
+import { currentZone } from "./zone";
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -45,12 +46,18 @@ export function formatUtc(instantMs: number): string {
   return new Date(instantMs).toISOString().replace("T", " ").replace("Z", " UTC");
 }
 
+/** For the options of the browser's own formatters. */
+export function timeZone(): { timeZone?: string } {
+  return currentZone() === "UTC" ? { timeZone: "UTC" } : {};
+}
+
 export function formatLocal(instantMs: number): string {
-  return new Date(instantMs).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const words = new Date(instantMs).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium", ...timeZone() });
+  return currentZone() === "UTC" ? `${words} UTC` : words;
 }
 
 export function formatLocalClock(instantMs: number): string {
-  const clock = new Date(instantMs).toLocaleTimeString(undefined, { hour12: false });
+  const clock = new Date(instantMs).toLocaleTimeString(undefined, { hour12: false, ...timeZone() });
   return `${clock}.${String(instantMs % SECOND_MS).padStart(3, "0")}`;
 }
 
@@ -60,7 +67,7 @@ const DAY: Intl.DateTimeFormatOptions = { month: "short", day: "numeric" };
 /** The beginning of a bucket of a chart, as exact as the bucket is wide. */
 export function formatChartInstant(instantMs: number, bucketMs: number): string {
   const at = new Date(instantMs);
-  if (bucketMs < 30 * MINUTE_MS) return at.toLocaleTimeString(undefined, CLOCK);
-  if (bucketMs < DAY_MS) return at.toLocaleString(undefined, { ...DAY, ...CLOCK });
-  return at.toLocaleDateString(undefined, DAY);
+  if (bucketMs < 30 * MINUTE_MS) return at.toLocaleTimeString(undefined, { ...CLOCK, ...timeZone() });
+  if (bucketMs < DAY_MS) return at.toLocaleString(undefined, { ...DAY, ...CLOCK, ...timeZone() });
+  return at.toLocaleDateString(undefined, { ...DAY, ...timeZone() });
 }

@@ -4,6 +4,8 @@ import { useId, useLayoutEffect, useRef, type ReactNode } from "react";
 import { Button } from "./button";
 import { cn } from "./classes";
 
+export type Width = boolean | "very";
+
 export function Dialog({
   title,
   onClose,
@@ -12,7 +14,7 @@ export function Dialog({
 }: {
   title: string;
   onClose: () => void;
-  wide?: boolean;
+  wide?: Width;
   children: ReactNode;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -35,7 +37,7 @@ export function Dialog({
       }}
       className={cn(
         "m-auto max-h-[90dvh] w-[calc(100vw-2rem)] overflow-auto rounded-lg border border-line bg-card p-0 text-ink shadow-lg backdrop:bg-black/40",
-        wide ? "max-w-3xl" : "max-w-lg",
+        wide === "very" ? "max-w-5xl" : wide ? "max-w-3xl" : "max-w-lg",
       )}
     >
       <header className="flex items-center justify-between gap-3 border-b border-line px-4 py-2.5">
