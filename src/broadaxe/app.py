@@ -31,6 +31,7 @@ from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.postgres_store import PostgresStore
 from broadaxe.errors import ConfigurationError, Unauthenticated
+from broadaxe.example import ExampleWorker
 from broadaxe.metrics import observer
 from broadaxe.rest.app import admit, create_http_app, end_streams, readdress
 from broadaxe.rest.context import Entry, HttpSettings
@@ -178,8 +179,13 @@ class App:
         if settings.embedded or not settings.require_login:
             open_account_id = await self._ensure_dev(pool)
         http = HttpServer()
+        example = None
+        if settings.embedded and settings.loopback_only and settings.tls_certificate is None:
+            example = ExampleWorker(settings.data_dir)
+            stack.push_async_callback(example.stop)
         http_app = self._http_app = create_http_app(
             pool=pool,
+            example=example,
             engine=engine,
             verifier=self._verifier,
             metrics=metrics,

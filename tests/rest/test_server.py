@@ -207,3 +207,12 @@ async def test_a_parameter_with_one_value_is_not_given_twice(site: Site) -> None
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, blamed), pairs
     several = [*since, ("workflow_ids", new_id()), ("workflow_ids", new_id()), ("unknown", "1"), ("unknown", "2")]
     assert (await site.client.get(f"{site.stable}/workflow-runs", params=several)).status_code == 200
+
+
+async def test_an_engine_for_others_offers_no_example(site: Site) -> None:
+    offer = await site.client.get(f"{site.stable}/example")
+    assert offer.json()["isOffered"] is False
+    assert "broadaxe dev" in offer.json()["problem"]
+    refused = await site.client.post(f"{site.stable}/example")
+    assert refused.status_code == 400
+    assert "broadaxe dev" in refused.json()["errors"][0]["description"]

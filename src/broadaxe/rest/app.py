@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from broadaxe.engine.port import EnginePort
 from broadaxe.errors import BroadaxeError, InvalidArgument, Unavailable
+from broadaxe.example import ExampleWorker
 from broadaxe.rest.api_description import describe, operation_id
 from broadaxe.rest.api_reference import ApiReference
 from broadaxe.rest.attempts import Attempts
@@ -54,6 +55,7 @@ from broadaxe.rest.routers import (
     workers,
     workflows,
 )
+from broadaxe.rest.routers import example as example_routes
 from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
@@ -79,6 +81,7 @@ _ROUTERS: Final = (
     runs.routes,
     tasks.routes,
     durable.routes,
+    example_routes.routes,
     load.routes,
     changes.routes,
     logs.routes,
@@ -107,6 +110,7 @@ def create_http_app(
     verifier: TokenVerifier,
     settings: HttpSettings,
     metrics: Metrics | None = None,
+    example: ExampleWorker | None = None,
 ) -> FastAPI:
     """The application. `pool` is best made with `storage.reads.POOL_SETTINGS` as server settings."""
     app = FastAPI(
@@ -133,6 +137,7 @@ def create_http_app(
         Catalogue(pool),
         CalendarReads(pool),
         Webhooks(pool, Vault(settings.secret_keys)),
+        example,
     )
     app.state.attempts = Attempts()
     app.state.open_streams = changes.OpenStreams()

@@ -14,6 +14,7 @@ import asyncpg
 from fastapi import Depends, Request
 
 from broadaxe.engine.port import EnginePort
+from broadaxe.example import ExampleWorker
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.durable_reads import DurableReads
@@ -80,6 +81,8 @@ class Context:
     catalogue: Catalogue
     calendar: CalendarReads
     webhooks: Webhooks
+    example: ExampleWorker | None = None
+    """What an engine on somebody's own machine offers to newcomers; None elsewhere."""
 
 
 def _context(request: Request) -> Context:

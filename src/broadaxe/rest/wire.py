@@ -105,6 +105,15 @@ class Meta(Wire):
     embedded: bool | None = None
 
 
+class Example(Wire):
+    """The example worker that an engine on somebody's own machine offers to newcomers."""
+
+    is_offered: bool
+    is_running: bool
+    problem: str | None = None
+    """Why it is not offered."""
+
+
 class Integration(Wire):
     name: str
     enabled: bool

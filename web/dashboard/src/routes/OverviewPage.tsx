@@ -1,13 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
+import { useState } from "react";
 
 import { LoadCharts } from "../components/charts/LoadCharts";
 import { useRefreshed } from "../components/charts/useRefreshed";
-import { GettingStarted } from "../components/GettingStarted";
+import { FirstRunGuide } from "../components/firstRun/FirstRunGuide";
 import { ErrorNotice, Loading, StaleBanner } from "../components/Notice";
 import { PageHeader } from "../components/PageHeader";
 import { RecentRuns } from "../components/RecentRuns";
-import { Card } from "../components/ui/card";
 import { Select } from "../components/ui/field";
 import { WorkerLoad } from "../components/WorkerLoad";
 import { loadQuery } from "../services/load";
@@ -23,16 +23,17 @@ export function OverviewPage() {
   useTitle("Overview");
   const { tenant } = useSession();
   const newest = useQuery(newestRunQuery(tenant.id));
+  // A newcomer stays with the guide, where the first run appears, until they leave it.
+  const [isGuided, setIsGuided] = useState(false);
+  if (newest.data === null && !isGuided) setIsGuided(true);
   if (newest.data === undefined) {
     return newest.error ? <ErrorNotice error={newest.error} onRetry={() => void newest.refetch()} /> : <Loading label="Loading the overview…" />;
   }
-  if (newest.data === null) {
+  if (isGuided) {
     return (
       <>
-        <PageHeader title="Overview" docs="quickstart" />
-        <Card>
-          <GettingStarted />
-        </Card>
+        <PageHeader title="Your first run" docs="quickstart" />
+        <FirstRunGuide tenantId={tenant.id} first={newest.data} onLeave={() => setIsGuided(false)} />
       </>
     );
   }

@@ -75,11 +75,10 @@ test("the time range and workflow in the address reach the engine", async () => 
   expect(ageMs).toBeLessThan(3_660_000);
 });
 
-test("a newcomer without any workflow is told how to run a first task", async () => {
+test("a newcomer without any workflow is led to where a first run is made", async () => {
   engine.use(onGet(`/api/v1/tenants/${TENANT_ID}/workflows`, { ...WORKFLOWS, rows: [] }));
   renderApp("/runs");
-  expect(await screen.findByRole("heading", { name: /Here is a first one/ })).toBeInTheDocument();
-  expect(screen.getByRole("button", { name: "Copy hello.py" })).toBeInTheDocument();
+  expect(await screen.findByRole("link", { name: "Make a first one" })).toHaveAttribute("href", "/");
 });
 
 test("a filter that matches nothing can be taken back", async () => {

@@ -1,8 +1,7 @@
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState, type Dispatch, type SetStateAction } from "react";
 
-import { GettingStarted } from "../components/GettingStarted";
 import { ErrorNotice, Loading, Notice, StaleBanner } from "../components/Notice";
 import { Pagination } from "../components/Pagination";
 import { RunActsBar } from "../components/RunActsBar";
@@ -156,7 +155,9 @@ function RunList({
     if (isFiltered) {
       return <Notice title="No run matches this filter" action={<Button onClick={onShowAll}>Show all runs</Button>} />;
     }
-    if (isNewcomer) return <GettingStarted />;
+    if (isNewcomer) {
+      return <Notice title="No runs yet" action={<Link to="/" className="text-accent underline">Make a first one</Link>} />;
+    }
     return (
       <Notice title={`No runs in the ${WINDOW_LABELS[timeWindow].toLowerCase()}`}>
         <p>Choose a longer time range, or start a run from your code: it appears here by itself.</p>

@@ -20,5 +20,5 @@ export function renderApp(address: string) {
       <RouterProvider router={router} />
     </QueryClientProvider>,
   );
-  return { user, router };
+  return { user, router, queryClient };
 }
