@@ -362,6 +362,7 @@ async def _things(seeds: Seeds) -> dict[str, str]:
         "event": await seeds.event(SECRET, payload=f'{{"a":"{SECRET}"}}'),
         "cron": named["id"],
         "scheduled": named["id"],
+        "fingerprint": "0" * 16,
         "filter": str(await seeds.pool.fetchval("select id from broadaxe.event_filter")),
         "webhook": "door",
         "token": issued.id,

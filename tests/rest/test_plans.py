@@ -19,10 +19,10 @@ import asyncpg
 import pytest
 
 from broadaxe.core.lifecycle import RunCause, RunStatus
-from broadaxe.storage import calendar, event_reads, load_reads, log_reads, reads
+from broadaxe.storage import calendar, event_reads, failure_reads, load_reads, log_reads, reads
 from broadaxe.storage.calendar import ScheduleFilter
 from broadaxe.storage.event_reads import EventFilter
-from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of
+from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of, id_range
 from broadaxe.storage.log_reads import LogFilter
 from broadaxe.storage.pages import ById, ByTime
 from broadaxe.storage.reads import POOL_SETTINGS, RunFilter
@@ -135,6 +135,19 @@ def runs(*more: object, after: After = None, oldest_first: bool = False, **wante
         return *reads._run_arguments(_run_filter(crowd, **wanted), place, oldest_first=oldest_first), *more
 
     return arguments
+
+
+def failures(workflows: Sequence[str] | None = None) -> Arguments:
+    return lambda c: (
+        c.tenant_id,
+        *id_range(c.at(ROWS), c.ends_at),
+        c.at(ROWS),
+        c.ends_at,
+        workflows,
+        failure_reads.HEAD_MAX,
+        failure_reads.TAIL_MAX,
+        failure_reads.FAILURES_LOOKED_AT_MAX,
+    )
 
 
 def statuses(**wanted: Any) -> Arguments:
@@ -407,6 +420,8 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ("statuses of a workflow's runs", "run_status_counts_of_window", statuses(workflow_ids=ONE_WORKFLOW), 1_300, 3),
     ("statuses of child runs", "run_status_counts", statuses(parent_task_id=lambda c: c.row_id(5001)), 600, 2),
     ("ids of runs", "run_ids", runs(COUNTED), 2_500, COUNTED),
+    ("the newest failures", "failed_tasks", failures(), 1_300, 399),
+    ("the newest failures of a workflow", "failed_tasks", failures((Crowd.workflow_id(1),)), 2_600, 399),
     ("ids of failed runs", "run_ids", runs(COUNTED, statuses=FAILED), 1_000, 399),
     ("tasks", "task_list", tasks(True, PAGE, 0), 1_000, PAGE),
     ("live tasks", "task_list", tasks(True, PAGE, 0, statuses=LIVE), 1_000, PAGE),

@@ -37,6 +37,7 @@ from broadaxe.rest.routers import (
     crons,
     durable,
     events,
+    failures,
     filters,
     limits,
     load,
@@ -61,6 +62,7 @@ from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.event_reads import EventReads
+from broadaxe.storage.failure_reads import FailureReads
 from broadaxe.storage.load_reads import LoadReads
 from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
@@ -87,6 +89,7 @@ _ROUTERS: Final = (
     logs.routes,
     traces.routes,
     counts.routes,
+    failures.routes,
     crons.by_name,
     schedules.by_name,
     crons.routes,
@@ -131,6 +134,7 @@ def create_http_app(
         settings,
         Reads(pool),
         EventReads(pool),
+        FailureReads(pool),
         LoadReads(pool),
         LogReads(pool),
         DurableReads(pool),

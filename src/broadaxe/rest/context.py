@@ -19,6 +19,7 @@ from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.event_reads import EventReads
+from broadaxe.storage.failure_reads import FailureReads
 from broadaxe.storage.load_reads import LoadReads
 from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.reads import Reads
@@ -75,6 +76,7 @@ class Context:
     settings: HttpSettings
     reads: Reads
     event_reads: EventReads
+    failure_reads: FailureReads
     load_reads: LoadReads
     log_reads: LogReads
     durable_reads: DurableReads
