@@ -24,6 +24,7 @@ from fastapi import FastAPI
 
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.definition import TaskSpec, WorkflowDefinition, WorkflowSpec, normalise
+from broadaxe.core.questions import AnswerT, Question
 from broadaxe.engine.changes import ChangeFeed, ChangeSubscription
 from broadaxe.rest.app import create_http_app, readdress
 from broadaxe.rest.context import HttpSettings
@@ -32,6 +33,7 @@ from broadaxe.storage import accounts
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.tokens import create_token
+from tests.core.world import World
 
 PASSWORD = "Correct-horse-7"
 
@@ -182,6 +184,13 @@ class RecordingEngine:
     def unfollow_changes(self, tenant_id: str, subscription: ChangeSubscription) -> None:
         self.feed.unfollow(subscription)
         self.is_unfollowed.set()
+
+    memories: dict[str, World] = field(default_factory=dict)
+    """What `ask` is answered from, by tenant: nothing is in memory of others."""
+
+    async def ask(self, tenant_id: str, question: Question[AnswerT]) -> AnswerT:
+        memory = self.memories.setdefault(tenant_id, World())
+        return memory.tenant.answer(question, memory.now_us)
 
     async def submit(self, tenant_id: str, command: Command) -> Reply:
         self.commands.append((tenant_id, command))

@@ -23,6 +23,7 @@ all of it.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -52,8 +53,11 @@ _REPETITION: Final = re.compile(r"\{(\d*),?(\d*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Constant:
+    """`text` is the value of a string, `value` that of anything JSON can say."""
+
     text: str | None
     size: float
+    value: str | int | float | bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +209,21 @@ def _loop(body: bytes) -> Loop:
 
 def _constant(body: bytes) -> Constant:
     for number, value in _fields(body):
-        if number in (6, 7) and isinstance(value, bytes):
-            return Constant(value.decode() if number == 6 else None, 1 + len(value) // CHARACTERS_PER_UNIT)
+        match number, value:
+            case 6, bytes():
+                text = value.decode()
+                return Constant(text, 1 + len(value) // CHARACTERS_PER_UNIT, text)
+            case 7, bytes():
+                return Constant(None, 1 + len(value) // CHARACTERS_PER_UNIT)
+            case 2, int():
+                return Constant(None, 1, bool(value))
+            case 3, int():
+                return Constant(None, 1, value - (1 << 64) if value >> 63 else value)
+            case 4, int():
+                return Constant(None, 1, value)
+            case 5, bytes():
+                [number_] = struct.unpack("<d", value)
+                return Constant(None, 1, number_)
     return Constant(None, 1)
 
 

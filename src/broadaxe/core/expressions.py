@@ -70,6 +70,7 @@ from broadaxe.core.expression_cost import (
     CHARACTERS_PER_UNIT,
     LOOPS_NESTED_MAX,
     TURNS_MAX,
+    Node,
     Reads,
     loop_nesting,
     parse_checked,
@@ -159,6 +160,12 @@ def check(expression: str, environment: Environment, *, field: str) -> None:
     program = _compiled(expression, environment)
     if isinstance(program, _Refused):
         raise InvalidArgument(f"expression {_shown(expression)} {program.reason}", field=field)
+
+
+def syntax_of(expression: str, environment: Environment) -> Node | None:
+    """The syntax tree of the expression, None if it does not compile there."""
+    program = _compiled(expression, environment)
+    return None if isinstance(program, _Refused) else parse_checked(program.evaluable.serialize())
 
 
 def variables_of(payload: str, metadata: str | None) -> dict[str, object] | Failure:

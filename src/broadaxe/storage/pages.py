@@ -22,6 +22,7 @@ import asyncpg
 import msgspec
 
 __all__ = [
+    "ByAlarm",
     "ById",
     "ByKey",
     "ByMatch",
@@ -33,6 +34,7 @@ __all__ = [
     "BySpan",
     "ByTaskEvent",
     "ByTime",
+    "ByUse",
     "Page",
     "page_of_rows",
 ]
@@ -92,6 +94,21 @@ class ByMatch(_Place, frozen=True, gc=False):
     is_alike: bool
     at: Moment
     id: IdText
+
+
+class ByAlarm(_Place, frozen=True, gc=False):
+    """Among the deadlines in a tenant's memory."""
+
+    at_us: Big
+    number: Big
+
+
+class ByUse(_Place, frozen=True, gc=False):
+    """Among concurrency keys in use: the most waited for first. `id` is the group's."""
+
+    waiting: Big
+    held: Big
+    id: tuple[Text, Text, Text]
 
 
 class BySeq(_Place, frozen=True, gc=False):
