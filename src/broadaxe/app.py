@@ -196,6 +196,7 @@ class App:
                 is_cookie_secure=settings.http_url.startswith("https://"),
                 secret_keys=_secret_keys(settings),
                 enforce_limits=settings.enforce_limits,
+                retention_days=settings.retention_days,
                 trusted_proxies=settings.trusted_proxies,
             ),
         )

@@ -830,6 +830,15 @@ def test_lists_without_an_index_cost_the_same_on_every_page(
     assert behind.blocks <= first.blocks * 1.5, (first, behind)
 
 
+def test_what_a_tenant_uses_is_counted_up_to_a_bound(crowded: str, crowd: Crowd) -> None:
+    plan = asyncio.run(
+        explain(crowded, "quotas/in_use", (crowd.tenant_id, id_floor(crowd.ends_at - STEP * ROWS), 1_000))
+    )
+    assert plan.rows == 1
+    assert not plan.whole, plan
+    assert plan.blocks <= 400, plan
+
+
 def test_members_of_a_tenant_are_found_by_an_index(crowded: str) -> None:
     async def indexes() -> list[str]:
         connection = await asyncpg.connect(crowded)

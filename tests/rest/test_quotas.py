@@ -60,6 +60,17 @@ async def test_limits_are_shown_with_what_is_used(limited: Site) -> None:
     assert shown["INCOMING_WEBHOOK"] == {"limitValue": 1, "value": 1, "alarmValue": 0}
 
 
+async def test_limits_that_bind_show_what_the_engine_counts(limited: Site) -> None:
+    body = (await limited.client.get(f"{limited.stable}/limits")).json()
+    assert body["isEnforced"] is True
+    shown = {limit.pop("resource"): limit for limit in body["limits"]}
+    window = {"window": "24h0m0s", "lastRefill": "2026-01-01T12:00:00.000000Z"}
+    common = {"isDefault": True, "isMore": False}
+    assert shown["TASK_RUN"] == {"limitValue": 2_000, "value": 17, **common, **window}
+    assert shown["WORKER"] == {"limitValue": 3, "value": 1, **common}
+    assert shown["INCOMING_WEBHOOK"] == {"limitValue": 5, "value": 0, **common}
+
+
 async def test_the_sdk_reads_them(limited: Site) -> None:
     body = (await limited.client.get(f"{limited.tenant}/resource-policy")).json()
     policy = TenantResourcePolicy.from_dict(body)

@@ -64,6 +64,8 @@ class HttpSettings:
     body_bytes_max: int = 6 * 1024 * 1024
     enforce_limits: bool = False
     """Whether tenants are held to their limits."""
+    retention_days: int = 0
+    """Days that finished runs and their history are kept; 0 for ever."""
     secret_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """What secrets of webhooks are sealed with; the first seals, all of them open."""
 

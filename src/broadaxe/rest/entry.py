@@ -44,7 +44,7 @@ async def enter(request: Request) -> Response:
     if cookie and await person_of_session(context.pool, cookie) is not None:
         return answer
     if entry is not None and hmac.compare_digest(key.encode(), entry.key.encode()):
-        await open_session(context, answer, entry.account_id)
+        await open_session(context, request, answer, entry.account_id)
         return answer
     return PlainTextResponse(_WRONG_KEY, status_code=403)
 

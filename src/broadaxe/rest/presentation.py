@@ -510,6 +510,18 @@ def api_token(record: tokens.ApiToken) -> wire.ApiToken:
         metadata=metadata(record.id, record.created_at, record.updated_at),
         name=record.name,
         expires_at=record.expires_at,
+        last_used_at=record.last_used_at,
+    )
+
+
+def session(record: accounts.Session) -> wire.Session:
+    return wire.Session(
+        id=record.id,
+        device=record.device,
+        created_at=record.created_at,
+        last_used_at=record.last_used_at,
+        expires_at=record.expires_at,
+        is_current=record.is_current,
     )
 
 

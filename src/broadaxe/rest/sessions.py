@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import Response
+from fastapi import Request, Response
 
 from broadaxe.rest.context import Context
 from broadaxe.storage import accounts
@@ -10,9 +10,9 @@ from broadaxe.storage import accounts
 __all__ = ["open_session"]
 
 
-async def open_session(context: Context, response: Response, account_id: str) -> None:
+async def open_session(context: Context, request: Request, response: Response, account_id: str) -> None:
     """Begins a session of the account and puts its cookie into the answer."""
-    cookie = await accounts.open_session(context.pool, account_id)
+    cookie = await accounts.open_session(context.pool, account_id, request.headers.get("user-agent", ""))
     response.set_cookie(
         context.settings.cookie_name,
         cookie,

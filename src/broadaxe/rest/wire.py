@@ -148,6 +148,26 @@ class ResourcePolicy(Wire):
     limits: list[ResourceLimit]
 
 
+class TenantLimit(Wire):
+    """A limit of a tenant and what is used. Without `limitValue` there is none; with `isMore` the value is only what
+    was counted. Without a window it is counted as it is now."""
+
+    resource: Literal["TASK_RUN", "EVENT", "WORKER", "WORKER_SLOT", "INCOMING_WEBHOOK"]
+    limit_value: int | None = None
+    is_default: bool
+    value: int
+    is_more: bool = False
+    window: str | None = None
+    last_refill: Instant | None = None
+
+
+class TenantLimits(Wire):
+    is_enforced: bool
+    retention_days: int
+    """Days that finished runs and their history are kept; 0 keeps them for ever."""
+    limits: list[TenantLimit]
+
+
 # People and tenants -------------------------------------------------------------------------------------------------
 
 
@@ -192,10 +212,33 @@ class NoRows(Wire):
     rows: list[JsonObject] = []
 
 
+class Session(Wire):
+    """A browser that is logged in."""
+
+    id: str
+    device: str
+    """What it called itself."""
+    created_at: Instant
+    last_used_at: Instant
+    expires_at: Instant
+    is_current: bool
+
+
+class Sessions(Wire):
+    rows: list[Session]
+    pagination: Pagination | None = None
+
+
+class EndedSessions(Wire):
+    ended: int
+
+
 class ApiToken(Wire):
     metadata: Metadata
     name: str
     expires_at: Instant
+    last_used_at: Instant | None = None
+    """Exact to ten minutes; missing when it was never used."""
 
 
 class ApiTokens(Wire):

@@ -35,12 +35,15 @@ __all__ = [
     "Membership",
     "Person",
     "Role",
+    "Session",
     "Tenant",
     "account_by_email",
     "add_member",
     "change_password",
     "close_session",
     "create_tenant",
+    "end_other_sessions",
+    "end_session",
     "ensure_account",
     "ensure_tenant",
     "insert_tenant",
@@ -55,6 +58,7 @@ __all__ = [
     "register",
     "remove_member",
     "rename_tenant",
+    "sessions_of_account",
     "set_password",
     "tenant",
 ]
@@ -69,6 +73,8 @@ EMAIL_LENGTH_MAX: Final = 254
 TENANTS_PER_ACCOUNT_MAX: Final = 1_000
 TENANTS_LISTED_MAX: Final = 10_000
 MEMBERS_LISTED_MAX: Final = 10_000
+SESSIONS_LISTED_MAX: Final = 1_000
+DEVICE_LENGTH_MAX: Final = 300
 HASHES_AT_ONCE: Final = 2
 
 _SLUG: Final = re.compile(r"[a-zA-Z0-9._-]{1,255}")
@@ -106,6 +112,18 @@ class Account(msgspec.Struct, frozen=True):
     name: str
     created_at: datetime
     updated_at: datetime
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A browser that is logged in. `device` is what it called itself when it logged in; `last_used_at` is exact to ten
+    minutes."""
+
+    id: str
+    device: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    is_current: bool
 
 
 class Membership(msgspec.Struct, frozen=True):
@@ -291,11 +309,14 @@ async def set_password(db: Queryable, account_id: str, new_password: str) -> Acc
 # Sessions -----------------------------------------------------------------------------------------------------------
 
 
-async def open_session(db: Queryable, account_id: str) -> str:
-    """Opens a session of `SESSION_LIFE_S` and returns the value for the cookie, which is stored nowhere."""
+async def open_session(db: Queryable, account_id: str, device: str = "") -> str:
+    """Opens a session of `SESSION_LIFE_S` and returns the value for the cookie, which is stored nowhere. `device` is
+    what the browser calls itself, cut to `DEVICE_LENGTH_MAX`."""
     cookie = secrets.token_urlsafe(32)
     expires_at = datetime.now(UTC) + timedelta(seconds=SESSION_LIFE_S)
-    await db.execute(statement("accounts/session_insert"), _cookie_hash(cookie), account_id, expires_at)
+    await db.execute(
+        statement("accounts/session_insert"), _cookie_hash(cookie), account_id, expires_at, _device(device)
+    )
     return cookie
 
 
@@ -307,7 +328,42 @@ async def person_of_session(db: Queryable, cookie: str) -> Person | None:
     """Who this cookie stands for, or None when it is unknown or expired."""
     if len(cookie) > _COOKIE_LENGTH_MAX:
         return None
-    return _person(await db.fetch(statement("accounts/session_person"), _cookie_hash(cookie), TENANTS_PER_ACCOUNT_MAX))
+    found = await db.fetch(statement("accounts/session_person"), _cookie_hash(cookie), TENANTS_PER_ACCOUNT_MAX)
+    if found and found[0]["is_noted_long_ago"]:
+        await db.execute(statement("accounts/session_used"), _cookie_hash(cookie))
+    return _person(found)
+
+
+async def sessions_of_account(
+    db: Queryable, account_id: str, cookie: str | None, *, limit: int = SESSIONS_LISTED_MAX, after: ByTime | None = None
+) -> Page[Session, ByTime]:
+    """Where an account is logged in, newest first; the session of `cookie` is the current one."""
+    place = (None, None) if after is None else (after.at, after.id)
+    current = None if cookie is None else _cookie_hash(cookie)
+    rows = await db.fetch(statement("accounts/session_list"), account_id, current, limit, *place)
+    sessions = [
+        Session(
+            id=str(row["id"]),
+            device=row["device"],
+            created_at=row["created_at"],
+            last_used_at=row["last_used_at"],
+            expires_at=row["expires_at"],
+            is_current=row["is_current"],
+        )
+        for row in rows
+    ]
+    return page_of_rows(rows, sessions, limit, lambda row: ByTime(row["created_at"], str(row["id"])))
+
+
+async def end_session(db: Queryable, account_id: str, session_id: str) -> bool:
+    """Ends a session of the account; False if it has none with this id."""
+    return await db.fetchval(statement("accounts/session_end"), account_id, session_id) is not None
+
+
+async def end_other_sessions(db: Queryable, account_id: str, cookie: str | None) -> int:
+    """Ends the account's sessions but the one of `cookie`; how many there were."""
+    kept = None if cookie is None else _cookie_hash(cookie)
+    return int(await db.fetchval(statement("accounts/session_end_others"), account_id, kept))
 
 
 async def person_of_account(db: Queryable, account_id: str) -> Person | None:
@@ -367,6 +423,10 @@ def _check_tenant_name(name: str) -> None:
 
 def _cookie_hash(cookie: str) -> bytes:
     return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).digest()
+
+
+def _device(text: str) -> str:
+    return "".join(letter for letter in text[:DEVICE_LENGTH_MAX] if letter.isprintable())
 
 
 def _tenant(row: asyncpg.Record) -> Tenant:

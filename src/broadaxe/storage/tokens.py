@@ -66,6 +66,8 @@ class ApiToken(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
+    last_used_at: datetime | None
+    """When it was last checked, exact to ten minutes; None for never."""
 
 
 async def create_token(
@@ -99,10 +101,15 @@ async def create_token(
 
 
 async def list_tokens(
-    db: Queryable, tenant_id: str, *, limit: int = TOKENS_LISTED_MAX, after: ById | None = None
+    db: Queryable,
+    tenant_id: str,
+    *,
+    search: str | None = None,
+    limit: int = TOKENS_LISTED_MAX,
+    after: ById | None = None,
 ) -> Page[ApiToken, ById]:
-    """The tokens of a tenant that are not revoked, newest first."""
-    rows = await db.fetch(statement("tokens/list"), tenant_id, limit, None if after is None else after.id)
+    """The tokens of a tenant that are not revoked, newest first; with `search`, those whose names contain it."""
+    rows = await db.fetch(statement("tokens/list"), tenant_id, limit, None if after is None else after.id, search)
     tokens = [
         ApiToken(
             id=str(row["id"]),
@@ -111,6 +118,7 @@ async def list_tokens(
             created_at=row["created_at"],
             updated_at=row["updated_at"],
             expires_at=row["expires_at"],
+            last_used_at=row["last_used_at"],
         )
         for row in rows
     ]

@@ -13,16 +13,17 @@ from fastapi import Query, Request, Response
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.attempts import AttemptsDep
-from broadaxe.rest.context import ContextDep
+from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import AdminScope, PersonDep, ViewerScope, missing
-from broadaxe.rest.parameters import Body
-from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.parameters import Body, PathId
+from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.rest.sessions import open_session
 from broadaxe.storage import accounts
 from broadaxe.storage.pages import ByTime
 
 _MEMBERS: Final = Listing(ByTime, "members")
+_SESSIONS: Final = Listing(ByTime, "sessions")
 
 routes = router("people and tenants")
 
@@ -61,7 +62,7 @@ async def register(
         raise InvalidArgument("signing up is switched off on this server; ask its administrator for an account")
     attempts.count(request, "")
     account = await accounts.register(context.pool, body.name, body.email, body.password)
-    await open_session(context, response, account.id)
+    await open_session(context, request, response, account.id)
     return presentation.user(account)
 
 
@@ -72,13 +73,13 @@ async def login(
     attempts.count(request, body.email)
     account = await accounts.login(context.pool, body.email, body.password)
     attempts.forgive(request, body.email)
-    await open_session(context, response, account.id)
+    await open_session(context, request, response, account.id)
     return presentation.user(account)
 
 
 @routes.post(f"{API}/users/logout")
 async def logout(request: Request, response: Response, context: ContextDep, account: PersonDep) -> wire.User:
-    cookie = request.cookies.get(context.settings.cookie_name)
+    cookie = _cookie(request, context)
     if cookie:
         await accounts.close_session(context.pool, cookie)
     response.delete_cookie(context.settings.cookie_name, path="/", httponly=True, samesite="lax")
@@ -96,11 +97,42 @@ async def change_password(
 ) -> wire.User:
     """Ends every other session of the account."""
     attempts.count(request, account.email)
-    cookie = request.cookies.get(context.settings.cookie_name)
     changed = await accounts.change_password(
-        context.pool, account.id, body.password, body.new_password, keep_cookie=cookie
+        context.pool, account.id, body.password, body.new_password, keep_cookie=_cookie(request, context)
     )
     return presentation.user(changed)
+
+
+@routes.get(f"{STABLE}/users/sessions")
+async def list_sessions(
+    request: Request,
+    context: ContextDep,
+    account: PersonDep,
+    limit: Annotated[int, Query(ge=1, le=accounts.SESSIONS_LISTED_MAX)] = accounts.SESSIONS_LISTED_MAX,
+    cursor: Cursor = None,
+) -> wire.Sessions:
+    """Where the caller is logged in, newest first. `lastUsedAt` is exact to ten minutes."""
+    page = await accounts.sessions_of_account(
+        context.pool, account.id, _cookie(request, context), limit=limit, after=_SESSIONS.after(cursor)
+    )
+    return wire.Sessions(
+        rows=[presentation.session(row) for row in page.rows], pagination=_SESSIONS.only_cursor(page.end)
+    )
+
+
+@routes.delete(f"{STABLE}/users/sessions")
+async def end_other_sessions(request: Request, context: ContextDep, account: PersonDep) -> wire.EndedSessions:
+    """Logs the caller out everywhere but here."""
+    ended = await accounts.end_other_sessions(context.pool, account.id, _cookie(request, context))
+    return wire.EndedSessions(ended=ended)
+
+
+@routes.delete(f"{STABLE}/users/sessions/{{session}}", status_code=204)
+async def end_session(session: PathId, context: ContextDep, account: PersonDep) -> Response:
+    """Logs one browser of the caller's out."""
+    if not await accounts.end_session(context.pool, account.id, session):
+        raise missing("session", session)
+    return Response(status_code=204)
 
 
 @routes.get(f"{API}/users/memberships")
@@ -156,3 +188,7 @@ async def members(
 @routes.get(f"{API}/tenants/{{tenant}}/invites")
 async def tenant_invites(scope: AdminScope) -> wire.NoRows:
     return wire.NoRows()
+
+
+def _cookie(request: Request, context: Context) -> str | None:
+    return request.cookies.get(context.settings.cookie_name)

@@ -11,12 +11,14 @@ from typing import Final
 
 from broadaxe.core.commands import QuotaState, Resource, ShowQuotas
 from broadaxe.core.durations import format_duration
-from broadaxe.core.quotas import alarm_of
+from broadaxe.core.quotas import DEFAULTS, WINDOW_US, WINDOWED, alarm_of
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import ViewerScope, missing
-from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.storage import accounts
+from broadaxe.storage.quotas import COUNTED_MAX, InUse, in_use
+from broadaxe.storage.quotas import quotas_of as own_quotas
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,12 +38,47 @@ async def resource_policy(scope: ViewerScope, context: ContextDep) -> wire.Resou
     return wire.ResourcePolicy(limits=[_limit(tenant, quota, webhooks) for quota in found])
 
 
+@routes.get(f"{STABLE}/tenants/{{tenant}}/limits")
+async def tenant_limits(scope: ViewerScope, context: ContextDep) -> wire.TenantLimits:
+    """What the tenant may have and uses, whether or not the engine holds it to that, and how long history is kept.
+    Where no counter is kept, tasks and events of the last 24 hours are counted, up to a bound."""
+    counted = await in_use(context.pool, scope.tenant_id)
+    own = await own_quotas(context.pool, scope.tenant_id)
+    kept = {quota.resource: quota for quota in await quotas_of(context, scope.tenant_id)}
+    return wire.TenantLimits(
+        is_enforced=context.settings.enforce_limits,
+        retention_days=context.settings.retention_days,
+        limits=[
+            _standing(resource, own.get(resource, default), resource not in own, kept.get(resource), counted)
+            for resource, default in DEFAULTS.items()
+        ],
+    )
+
+
 async def quotas_of(context: Context, tenant_id: str) -> list[QuotaState]:
     """Asks the engine; nothing while it does not enforce limits."""
     if not context.settings.enforce_limits:
         return []
     reply = await context.engine.submit(tenant_id, ShowQuotas())
     return [quota for quota in reply if isinstance(quota, QuotaState)] if isinstance(reply, tuple) else []
+
+
+def _standing(
+    resource: Resource, limit: int | None, is_default: bool, quota: QuotaState | None, counted: InUse
+) -> wire.TenantLimit:
+    """`quota` is what the engine counts; the number of webhooks is not its business."""
+    keeps_count = quota is not None and resource is not Resource.INCOMING_WEBHOOK
+    value = quota.value if quota is not None and keeps_count else counted.values[resource]
+    since_us = quota.since_us if quota is not None else None
+    return wire.TenantLimit(
+        resource=resource.value,
+        limit_value=limit,
+        is_default=is_default,
+        value=value,
+        is_more=not keeps_count and resource in WINDOWED and value >= COUNTED_MAX,
+        window=format_duration(WINDOW_US) if resource in WINDOWED else None,
+        last_refill=None if since_us is None else _EPOCH + timedelta(microseconds=since_us),
+    )
 
 
 def _limit(tenant: accounts.Tenant, quota: QuotaState, webhooks: int) -> wire.ResourceLimit:

@@ -12,7 +12,7 @@ from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import AdminScope, Caller, CallerDep, missing
-from broadaxe.rest.parameters import Body, PathId
+from broadaxe.rest.parameters import Body, PathId, plain_text
 from broadaxe.rest.routers.route import API, router
 from broadaxe.storage import tokens
 from broadaxe.storage.accounts import Role
@@ -32,12 +32,19 @@ class NewToken(Body):
 async def list_tokens(
     scope: AdminScope,
     context: ContextDep,
+    search: Annotated[str | None, Query(max_length=255, description="Only those whose names contain this.")] = None,
     limit: Annotated[int, Query(ge=1, le=tokens.TOKENS_LISTED_MAX)] = tokens.TOKENS_LISTED_MAX,
     cursor: Cursor = None,
 ) -> wire.ApiTokens:
     """Tokens that are not revoked, newest first."""
     _check_person(scope.caller)
-    page = await tokens.list_tokens(context.pool, scope.tenant_id, limit=limit, after=_TOKENS.after(cursor))
+    page = await tokens.list_tokens(
+        context.pool,
+        scope.tenant_id,
+        search=None if search is None else plain_text(search, field="search"),
+        limit=limit,
+        after=_TOKENS.after(cursor),
+    )
     return wire.ApiTokens(
         rows=[presentation.api_token(row) for row in page.rows], pagination=_TOKENS.only_cursor(page.end)
     )
