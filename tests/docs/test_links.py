@@ -88,10 +88,8 @@ class _Html(HTMLParser):
                 self.sources.append(value)
 
 
-@pytest.mark.asyncio
-async def test_the_served_site_has_no_dead_link_and_loads_nothing_from_elsewhere(
-    docs: dict[str, Any], root: Path
-) -> None:
+async def served(docs: dict[str, Any], root: Path) -> dict[str, _Html]:
+    """The pages of the site as the engine serves them, by address."""
     app = FastAPI(docs_url=None, redoc_url=None)
     site = DocsSite(root / "docs")
     app.add_api_route("/docs/{name:path}", site.page, methods=["GET"])
@@ -104,6 +102,14 @@ async def test_the_served_site_has_no_dead_link_and_loads_nothing_from_elsewhere
             assert response.status_code == 200, address
             parsed[address] = _Html()
             parsed[address].feed(response.text)
+    return parsed
+
+
+@pytest.mark.asyncio
+async def test_the_served_site_has_no_dead_link_and_loads_nothing_from_elsewhere(
+    docs: dict[str, Any], root: Path
+) -> None:
+    parsed = await served(docs, root)
     for address, page in parsed.items():
         for link in page.links:
             target, anchor = urldefrag(urljoin(address, link))
@@ -112,3 +118,29 @@ async def test_the_served_site_has_no_dead_link_and_loads_nothing_from_elsewhere
             assert target in parsed, f"{address}: {link}"
             assert not anchor or anchor in parsed[target].ids, f"{address}: {link}"
         assert all(not urlsplit(source).netloc for source in page.sources), address
+
+
+@pytest.mark.asyncio
+async def test_pages_of_the_console_link_to_chapters_that_are_there(docs: dict[str, Any], root: Path) -> None:
+    parsed = await served(docs, root)
+    source = root / "web" / "dashboard" / "src"
+    link = re.compile(r"""(?:docs="|docs: "|["`]/docs/)([a-z0-9-]*(?:#[a-z0-9-]*)?)["`]""")
+    checked = 0
+    for path in sorted(source.rglob("*.tsx")):
+        for target in link.findall(path.read_text(encoding="utf-8")):
+            checked += 1
+            page, _, anchor = target.partition("#")
+            assert f"/docs/{page}" in parsed, f"{path.name}: /docs/{target}"
+            assert not anchor or anchor in parsed[f"/docs/{page}"].ids, f"{path.name}: /docs/{target}"
+    assert checked > 15
+
+
+def test_every_page_of_the_console_links_to_its_chapter(root: Path) -> None:
+    pages = root / "web" / "dashboard" / "src" / "routes"
+    silent = {
+        path.name
+        for path in pages.glob("[A-Z]*Page.tsx")
+        if not re.search(r"docs=|/docs/", path.read_text(encoding="utf-8"))
+    }
+    # Who is not signed in yet has nothing to read up on.
+    assert silent - {"RunPage.tsx", "RunsPage.tsx"} == {"LoginPage.tsx"}

@@ -1,7 +1,7 @@
 /**
  * The query client: how calls are retried, and what happens when the engine says the session is over.
  */
-import { QueryCache, QueryClient } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
 
 import { ApiError, isForbidden } from "./services/http";
 import { sessionQuery } from "./services/session";
@@ -14,6 +14,11 @@ export function makeQueryClient(onSessionOver: () => void): QueryClient {
       onError: (error, query) => {
         // A refused session call has nothing further to ask: asking again would never end.
         if (isForbidden(error) && query.queryKey[0] !== sessionQuery.queryKey[0]) onSessionOver();
+      },
+    }),
+    mutationCache: new MutationCache({
+      onError: (error) => {
+        if (isForbidden(error)) onSessionOver();
       },
     }),
     defaultOptions: {

@@ -7,6 +7,7 @@ import { engineVersionQuery, signOut, type SignedIn } from "../services/session"
 import { useZone } from "../time/zone";
 import { AxeMark } from "./AxeMark";
 import { DisplayChoices } from "./DisplayChoices";
+import { TenantSwitch } from "./TenantSwitch";
 import { Button } from "./ui/button";
 import { cn } from "./ui/classes";
 
@@ -32,7 +33,16 @@ const SECTIONS = [
     ],
   },
   { title: "Flow", pages: [{ to: "/rate-limits", label: "Rate limits", below: "/rate-limits/" }] },
-  { title: "Settings", pages: [{ to: "/settings/tokens", label: "API tokens", below: "/settings/tokens/" }] },
+  {
+    title: "Settings",
+    pages: [
+      { to: "/settings/tokens", label: "API tokens", below: "/settings/tokens/" },
+      { to: "/settings/members", label: "Members", below: "/settings/members/" },
+      { to: "/settings/tenant", label: "Tenant", below: "/settings/tenant/" },
+      { to: "/settings/limits", label: "Limits", below: "/settings/limits/" },
+      { to: "/settings/account", label: "My account", below: "/settings/account/" },
+    ],
+  },
 ] as const;
 
 export function AppShell({ session, children }: { session: SignedIn; children: ReactNode }) {
@@ -65,8 +75,12 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
             <a href="/docs/" target="_blank" rel="noreferrer" className="hover:text-ink hover:underline">
               Docs
             </a>
-            <span title={`Tenant ${session.tenant.id}`}>{session.tenant.name}</span>
-            {session.user !== null && <span className="hidden md:inline">{session.user.email}</span>}
+            <TenantSwitch session={session} />
+            {session.user !== null && (
+              <Link to="/settings/account" className="hidden hover:text-ink hover:underline md:inline">
+                {session.user.email}
+              </Link>
+            )}
             {!session.authDisabled && <SignOutButton />}
           </div>
         </div>

@@ -37,6 +37,16 @@ test("whoever is not signed in is asked to, and then goes where they wanted", as
   expect(screen.getByText("ada@example.com")).toBeInTheDocument();
 });
 
+test("whoever signs in again comes back to the very place, with its search and its place on the page", async () => {
+  const place = `/runs/${RUN_ID}?task=0b1d2c3e-0000-4000-8000-000000000003#run-input`;
+  const { user, router } = renderApp(place);
+  await user.type(await screen.findByLabelText("E-mail"), "ada@example.com");
+  await user.type(screen.getByLabelText("Password"), "Correct1horse");
+  await user.click(screen.getByRole("button", { name: "Sign in" }));
+  await screen.findByRole("heading", { level: 1, name: "etl-1738314900123" });
+  expect(router.state.location.href).toBe(place);
+});
+
 test("wrong credentials are answered with the engine's words", async () => {
   const { user } = renderApp("/");
   await user.type(await screen.findByLabelText("E-mail"), "ada@example.com");
@@ -53,6 +63,23 @@ test("a session that ends while a page is open leads back to the sign-in", async
   // The list asks again every two seconds.
   await waitFor(() => expect(router.state.location.pathname).toBe("/login"));
   expect(await screen.findByRole("heading", { name: "Sign in to Broadaxe" })).toBeInTheDocument();
+});
+
+test("an act that is refused because the session ended leads to the sign-in and back", async () => {
+  signedIn = true;
+  engine.use(
+    onGet("/api/v1/stable/users/sessions", () => (signedIn ? { rows: [] } : refusal(403, "not signed in"))),
+    onPost("/api/v1/users/password", () => refusal(403, "not signed in")),
+  );
+  const { user, router } = renderApp("/settings/account");
+  await user.click(await screen.findByRole("button", { name: "Change password" }));
+  await user.type(screen.getByLabelText("Current password"), "Correct1horse");
+  await user.type(screen.getByLabelText("New password"), "Another1horse");
+  await user.type(screen.getByLabelText("New password again"), "Another1horse");
+  signedIn = false;
+  await user.click(screen.getByRole("button", { name: "Change" }));
+  await waitFor(() => expect(router.state.location.pathname).toBe("/login"));
+  expect(router.state.location.search).toEqual({ next: "/settings/account" });
 });
 
 test("signing out ends the session", async () => {

@@ -1,19 +1,24 @@
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 
+import { CodeBlock } from "../components/CodeBlock";
 import { ConfirmButton } from "../components/ConfirmButton";
-import { CopyButton } from "../components/CopyButton";
 import { FormDialog } from "../components/FormDialog";
 import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
+import { SearchBox } from "../components/SearchBox";
 import { Ago, LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { Field, Input, Select } from "../components/ui/field";
-import { createToken, environmentOf, revokeToken, tokensQuery } from "../services/tokens";
+import { Tabs } from "../components/ui/tabs";
+import { createToken, environmentOf, revokeToken, SDKS, tokensQuery, type Sdk } from "../services/tokens";
 import { useNowMs } from "../time/now";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
+
+const route = getRouteApi("/session/settings/tokens");
 
 const LIVES = [
   { label: "30 days", value: "720h" },
@@ -25,14 +30,21 @@ const LIVES = [
 export function TokensPage() {
   useTitle("API tokens");
   const { tenant } = useSession();
+  const { search = "" } = route.useSearch();
+  const navigate = route.useNavigate();
   const client = useQueryClient();
-  const tokens = useInfiniteQuery(tokensQuery(tenant.id));
+  const tokens = useInfiniteQuery(tokensQuery(tenant.id, search));
   const [creates, setCreates] = useState(false);
   const refresh = () => void client.invalidateQueries({ queryKey: ["tokens"] });
 
   return (
     <>
-      <PageHeader title="API tokens" docs="configuration">
+      <PageHeader title="API tokens" docs="console#settings">
+        <SearchBox
+          label="Search by name"
+          value={search}
+          onChange={(text) => void navigate({ search: { search: text === "" ? undefined : text }, replace: true })}
+        />
         <Button variant="primary" onClick={() => setCreates(true)}>
           Create a token
         </Button>
@@ -42,13 +54,25 @@ export function TokensPage() {
         query={tokens}
         keyOf={(token) => token.metadata.id}
         empty={
-          <Notice title="No tokens">
-            <p>A program carries a token to say which tenant it speaks for. Create one to connect a worker.</p>
-          </Notice>
+          search !== "" ? (
+            <Notice title="No token is called that">
+              <p>
+                No token of {tenant.name} has “{search}” in its name.
+              </p>
+            </Notice>
+          ) : (
+            <Notice title="No tokens">
+              <p>A program carries a token to say which tenant it speaks for. Create one to connect a worker.</p>
+            </Notice>
+          )
         }
         columns={[
           { title: "Name", cell: (token) => token.name },
           { title: "Created", cell: (token) => <Ago instantMs={token.metadata.createdAt} /> },
+          {
+            title: "Last used",
+            cell: (token) => (token.lastUsedAt === null ? "never" : <Ago instantMs={token.lastUsedAt} />),
+          },
           { title: "Expires", cell: (token) => <Expiry atMs={token.expiresAt} /> },
           {
             title: "Revoke",
@@ -89,7 +113,7 @@ function CreateToken({ tenantId, onClose }: { tenantId: string; onClose: () => v
       submit="Create"
       submitting="Creating…"
       touches={["tokens"]}
-      done={(token) => ({ title: `Token ${name.trim()}`, content: <ShownOnce environment={environmentOf(token)} /> })}
+      done={(token) => ({ title: `Token ${name.trim()}`, content: <ShownOnce token={token} /> })}
     >
       {(problemAt) => (
         <>
@@ -113,25 +137,17 @@ function CreateToken({ tenantId, onClose }: { tenantId: string; onClose: () => v
   );
 }
 
-function ShownOnce({ environment }: { environment: string }) {
+function ShownOnce({ token }: { token: string }) {
+  const [sdk, setSdk] = useState<Sdk>("Python");
+  const environment = environmentOf(token, sdk);
   return (
     <>
-      <p className="text-sm">This is shown once. Put it where your program finds its environment:</p>
-      <div className="relative mt-3 rounded-md bg-sunken">
-        <div className="absolute top-2 right-2">
-          <CopyButton label="environment" text={environment} />
+      <p className="mb-3 text-sm">This is shown once. Put it where your program finds its environment:</p>
+      <Tabs label="SDK" tabs={SDKS.map((name) => ({ id: name, label: name }))} chosen={sdk} onChoose={setSdk}>
+        <div className="mt-3">
+          <CodeBlock wraps label="Environment" text={environment} />
         </div>
-        <pre
-          role="region"
-          aria-label="Environment"
-          // A scrollable region must be reachable by keyboard to be scrolled by keyboard.
-          // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-          tabIndex={0}
-          className="max-h-60 overflow-auto px-3 py-2 pr-20 font-mono text-xs break-all whitespace-pre-wrap"
-        >
-          {environment}
-        </pre>
-      </div>
+      </Tabs>
     </>
   );
 }

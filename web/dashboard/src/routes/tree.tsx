@@ -68,9 +68,14 @@ const sessionRoute = createRoute({
     const { session } = sessionRoute.useRouteContext();
     if (session.kind === "no-tenant") {
       return (
-        <Notice title="No tenant to show">
-          <p>{session.email} is not a member of any tenant. Ask an owner to be invited.</p>
-        </Notice>
+        <main>
+          <Notice level="h1" title="No tenant to show">
+            <p>
+              {session.email} is not a member of any tenant. Whoever runs the engine lets you in with{" "}
+              <code className="font-mono text-xs">broadaxe account add {session.email}</code>.
+            </p>
+          </Notice>
+        </main>
       );
     }
     return (
@@ -185,7 +190,40 @@ const logsRoute = createRoute({
 const tokensRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/settings/tokens",
+  validateSearch: namedSearchSchema,
   component: lazyPage(() => import("./TokensPage"), "TokensPage"),
+});
+
+const settingsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/settings",
+  beforeLoad: () => {
+    throw redirect({ to: "/settings/tokens", replace: true });
+  },
+});
+
+const membersRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/settings/members",
+  component: lazyPage(() => import("./MembersPage"), "MembersPage"),
+});
+
+const tenantRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/settings/tenant",
+  component: lazyPage(() => import("./TenantPage"), "TenantPage"),
+});
+
+const limitsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/settings/limits",
+  component: lazyPage(() => import("./LimitsPage"), "LimitsPage"),
+});
+
+const accountRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/settings/account",
+  component: lazyPage(() => import("./AccountPage"), "AccountPage"),
 });
 
 const routeTree = rootRoute.addChildren([
@@ -205,7 +243,12 @@ const routeTree = rootRoute.addChildren([
     webhooksRoute,
     rateLimitsRoute,
     logsRoute,
+    settingsRoute,
     tokensRoute,
+    membersRoute,
+    tenantRoute,
+    limitsRoute,
+    accountRoute,
   ]),
 ]);
 

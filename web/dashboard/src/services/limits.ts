@@ -1,10 +1,9 @@
-/** Rate limits, and what a tenant may have. */
-import { queryOptions } from "@tanstack/react-query";
+/** Rate limits. What a tenant may have is in `tenants.ts`. */
 import { z } from "zod";
 
 import { request } from "./http";
 import { pagedQuery } from "./pages";
-import { instantMs, orNull, rowsOf } from "./schemas";
+import { instantMs, orNull } from "./schemas";
 
 const rateLimitSchema = z.object({
   key: z.string(),
@@ -24,19 +23,4 @@ export function rateLimitsQuery(tenantId: string, search: string) {
 
 export async function deleteRateLimit(tenantId: string, key: string): Promise<void> {
   await request(z.unknown(), `/api/v1/tenants/${tenantId}/rate-limits`, { method: "DELETE", query: { key } });
-}
-
-const policySchema = z.object({
-  limits: rowsOf(
-    z.object({ resource: z.string(), limitValue: z.int(), value: z.int(), window: orNull(z.string()) }),
-  ),
-});
-export type ResourceLimit = z.output<typeof policySchema>["limits"][number];
-
-export function resourcePolicyQuery(tenantId: string) {
-  return queryOptions({
-    queryKey: ["resource-policy", tenantId],
-    queryFn: async ({ signal }) =>
-      (await request(policySchema, `/api/v1/tenants/${tenantId}/resource-policy`, { signal })).limits,
-  });
 }

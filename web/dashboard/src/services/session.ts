@@ -2,7 +2,8 @@
  * Who is looking, and at which tenant.
  *
  * A session is either signed out or a tenant with, unless authentication is disabled, a user. With authentication
- * disabled every request is the seeded administrator, so nobody is asked to sign in.
+ * disabled every request is the seeded administrator, so nobody is asked to sign in. Whoever belongs to several tenants
+ * sees the one they chose last: a tab keeps its own choice, and a new tab begins with the latest.
  */
 import { queryOptions, type QueryClient } from "@tanstack/react-query";
 import { z } from "zod";
@@ -13,11 +14,21 @@ import { membershipsSchema, metaSchema, userSchema, versionSchema, type User } f
 export interface Tenant {
   readonly id: string;
   readonly name: string;
+  readonly slug: string;
+}
+
+/** A tenant of the person, and what they are in it. */
+export interface Membership {
+  readonly tenant: Tenant;
+  readonly role: string;
 }
 
 export interface SignedIn {
   readonly kind: "signed-in";
   readonly tenant: Tenant;
+  readonly role: string;
+  /** All of the person's, this one among them. */
+  readonly memberships: readonly Membership[];
   readonly authDisabled: boolean;
   readonly user: User | null;
 }
@@ -54,6 +65,31 @@ export async function signOut(client: QueryClient): Promise<void> {
   client.removeQueries();
 }
 
+const CHOICE = "broadaxe.tenant";
+
+/** Makes a tenant the one that is looked at, and forgets everything that was read of another. */
+export function chooseTenant(client: QueryClient, tenantId: string): void {
+  for (const storage of storages()) storage.setItem(CHOICE, tenantId);
+  client.removeQueries();
+}
+
+function chosenTenant(): string | null {
+  for (const storage of storages()) {
+    const id = storage.getItem(CHOICE);
+    if (id !== null) return id;
+  }
+  return null;
+}
+
+/** The tab's own first. A browser may forbid them, and then the choice is not kept. */
+function storages(): readonly Storage[] {
+  try {
+    return [window.sessionStorage, window.localStorage];
+  } catch {
+    return [];
+  }
+}
+
 async function loadSession(signal: AbortSignal): Promise<Session> {
   const meta = await request(metaSchema, "/api/v1/meta", { signal });
   let user: User | null = null;
@@ -65,13 +101,12 @@ async function loadSession(signal: AbortSignal): Promise<Session> {
       throw error;
     }
   }
-  const memberships = await request(membershipsSchema, "/api/v1/users/memberships", { signal });
-  const tenant = memberships.rows.find((row) => row.tenant !== null)?.tenant ?? null;
-  if (tenant === null) return { kind: "no-tenant", email: user?.email ?? "the administrator" };
-  return {
-    kind: "signed-in",
-    tenant: { id: tenant.metadata.id, name: tenant.name },
-    authDisabled: meta.authDisabled,
-    user,
-  };
+  const answer = await request(membershipsSchema, "/api/v1/users/memberships", { signal });
+  const memberships = answer.rows.flatMap(({ role, tenant }): Membership[] =>
+    tenant === null ? [] : [{ role, tenant: { id: tenant.metadata.id, name: tenant.name, slug: tenant.slug } }],
+  );
+  const choice = chosenTenant();
+  const chosen = memberships.find(({ tenant }) => tenant.id === choice) ?? memberships[0];
+  if (chosen === undefined) return { kind: "no-tenant", email: user?.email ?? "the administrator" };
+  return { kind: "signed-in", ...chosen, memberships, authDisabled: meta.authDisabled, user };
 }

@@ -3,13 +3,20 @@ import { z } from "zod";
 
 import { request } from "./http";
 import { pagedQuery } from "./pages";
-import { instantMs, resourceMeta } from "./schemas";
+import { instantMs, orNull, resourceMeta } from "./schemas";
 
-const tokenSchema = z.object({ metadata: resourceMeta, name: z.string(), expiresAt: instantMs });
+const tokenSchema = z.object({
+  metadata: resourceMeta,
+  name: z.string(),
+  expiresAt: instantMs,
+  lastUsedAt: orNull(instantMs),
+});
 export type ApiToken = z.output<typeof tokenSchema>;
 
-export function tokensQuery(tenantId: string) {
-  return pagedQuery(["tokens", tenantId], `/api/v1/tenants/${tenantId}/api-tokens`, tokenSchema);
+export function tokensQuery(tenantId: string, search = "") {
+  return pagedQuery(["tokens", tenantId], `/api/v1/tenants/${tenantId}/api-tokens`, tokenSchema, {
+    search: search === "" ? null : search,
+  });
 }
 
 /** `expiresIn` is a duration such as `2160h`. Answers the token itself. */
@@ -24,13 +31,23 @@ export async function revokeToken(tokenId: string): Promise<void> {
 
 const claimsSchema = z.object({ grpc_broadcast_address: z.string(), server_url: z.string() });
 
+export const SDKS = ["Python", "TypeScript", "Go"] as const;
+export type Sdk = (typeof SDKS)[number];
+
+/** The name that each SDK has for the address of the HTTP API. */
+const SERVER_URL: Readonly<Record<Sdk, string>> = {
+  Python: "HATCHET_CLIENT_SERVER_URL",
+  TypeScript: "HATCHET_CLIENT_API_URL",
+  Go: "HATCHET_CLIENT_SERVER_URL",
+};
+
 /** What a program needs in its environment to connect with this token. */
-export function environmentOf(token: string): string {
+export function environmentOf(token: string, sdk: Sdk = "Python"): string {
   const lines = [`HATCHET_CLIENT_TOKEN=${token}`];
   try {
     const segment = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
     const claims = claimsSchema.parse(JSON.parse(atob(segment)));
-    lines.push(`HATCHET_CLIENT_HOST_PORT=${claims.grpc_broadcast_address}`, `HATCHET_CLIENT_SERVER_URL=${claims.server_url}`);
+    lines.push(`HATCHET_CLIENT_HOST_PORT=${claims.grpc_broadcast_address}`, `${SERVER_URL[sdk]}=${claims.server_url}`);
     if (claims.server_url.startsWith("http://")) lines.push("HATCHET_CLIENT_TLS_STRATEGY=none");
   } catch {
     // A token that does not say where its engine is needs its addresses from somewhere else.

@@ -1,0 +1,59 @@
+/** The person's own account: its password, and where it is logged in. */
+import { z } from "zod";
+
+import { request } from "./http";
+import { pagedQuery } from "./pages";
+import { instantMs, userSchema } from "./schemas";
+
+const sessionSchema = z.object({
+  id: z.string(),
+  device: z.string(),
+  createdAt: instantMs,
+  lastUsedAt: instantMs,
+  expiresAt: instantMs,
+  isCurrent: z.boolean(),
+});
+export type LoginSession = z.output<typeof sessionSchema>;
+
+const SESSIONS = "/api/v1/stable/users/sessions";
+
+export const sessionsQuery = pagedQuery(["sessions"], SESSIONS, sessionSchema);
+
+export async function endSession(id: string): Promise<void> {
+  await request(z.unknown(), `${SESSIONS}/${id}`, { method: "DELETE" });
+}
+
+/** Answers how many were ended. */
+export async function endOtherSessions(): Promise<number> {
+  return (await request(z.object({ ended: z.int() }), SESSIONS, { method: "DELETE" })).ended;
+}
+
+export async function changePassword(password: string, newPassword: string): Promise<void> {
+  await request(userSchema, "/api/v1/users/password", { method: "POST", body: { password, newPassword } });
+}
+
+const BROWSERS = [
+  ["Edg", "Edge"],
+  ["OPR", "Opera"],
+  ["Firefox", "Firefox"],
+  ["Chrome", "Chrome"],
+  ["Safari", "Safari"],
+] as const;
+const SYSTEMS = [
+  ["Android", "Android"],
+  ["iPhone", "iPhone"],
+  ["iPad", "iPad"],
+  ["Windows", "Windows"],
+  ["Mac OS X", "macOS"],
+  ["CrOS", "ChromeOS"],
+  ["Linux", "Linux"],
+] as const;
+
+/** What a person would call the browser that calls itself this. */
+export function deviceName(userAgent: string): string {
+  if (userAgent === "") return "An unnamed browser";
+  const browser = BROWSERS.find(([mark]) => userAgent.includes(`${mark}/`))?.[1];
+  if (browser === undefined) return userAgent.split("/")[0] ?? userAgent;
+  const system = SYSTEMS.find(([mark]) => userAgent.includes(mark))?.[1];
+  return system === undefined ? browser : `${browser} on ${system}`;
+}

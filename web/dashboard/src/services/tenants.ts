@@ -1,0 +1,57 @@
+/** The tenant itself, who belongs to it, and what it may have. */
+import { queryOptions } from "@tanstack/react-query";
+import { z } from "zod";
+
+import { request } from "./http";
+import { pagedQuery } from "./pages";
+import { instantMs, orNull, resourceMeta, rowsOf } from "./schemas";
+
+const tenantSchema = z.object({ metadata: resourceMeta, name: z.string(), slug: z.string() });
+
+export async function renameTenant(tenantId: string, name: string): Promise<void> {
+  await request(tenantSchema, `/api/v1/tenants/${tenantId}`, { method: "PATCH", body: { name } });
+}
+
+/** Answers the new tenant's id; whoever makes it owns it. */
+export async function createTenant(name: string, slug: string): Promise<string> {
+  return (await request(tenantSchema, "/api/v1/tenants", { method: "POST", body: { name, slug } })).metadata.id;
+}
+
+/** A slug made from a name, as the command line makes it: `Acme Billing (EU)` becomes `acme-billing-eu`. */
+export function slugOf(name: string): string {
+  return name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9._]+/g, "-")
+    .replaceAll(/^[-.]+|[-.]+$/g, "")
+    .slice(0, 255);
+}
+
+const memberSchema = z.object({
+  metadata: resourceMeta,
+  role: z.string(),
+  user: z.object({ email: z.string(), name: orNull(z.string()) }),
+});
+
+export function membersQuery(tenantId: string) {
+  return pagedQuery(["members", tenantId], `/api/v1/tenants/${tenantId}/members`, memberSchema);
+}
+
+const limitSchema = z.object({
+  resource: z.string(),
+  limitValue: orNull(z.int()),
+  isDefault: z.boolean(),
+  value: z.int(),
+  isMore: z.boolean(),
+  window: orNull(z.string()),
+  lastRefill: orNull(instantMs),
+});
+export type TenantLimit = z.output<typeof limitSchema>;
+
+const limitsSchema = z.object({ isEnforced: z.boolean(), retentionDays: z.int(), limits: rowsOf(limitSchema) });
+
+export function tenantLimitsQuery(tenantId: string) {
+  return queryOptions({
+    queryKey: ["tenant-limits", tenantId],
+    queryFn: ({ signal }) => request(limitsSchema, `/api/v1/stable/tenants/${tenantId}/limits`, { signal }),
+  });
+}
