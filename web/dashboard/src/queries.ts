@@ -23,6 +23,8 @@ export function makeQueryClient(onSessionOver: () => void): QueryClient {
     }),
     defaultOptions: {
       queries: {
+        // The stream of changes tells what is new; a page that was out of sight asks again by itself.
+        refetchOnWindowFocus: false,
         // What the engine refused once it refuses again; only silence and overload are worth another try.
         retry: (failures, error) =>
           failures < RETRIES_MAX && error instanceof ApiError && (error.status === 0 || error.status >= 500),

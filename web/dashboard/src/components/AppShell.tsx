@@ -3,6 +3,8 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useLocation, useRouter } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
+import type { LinkState } from "../live/changes";
+import { useLive } from "../live/useLive";
 import { engineVersionQuery, signOut, type SignedIn } from "../services/session";
 import { useZone } from "../time/zone";
 import { AxeMark } from "./AxeMark";
@@ -49,6 +51,7 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
   const version = useQuery(engineVersionQuery).data;
   const zone = useZone();
   const [isOpen, setIsOpen] = useState(false);
+  const link = useLive(session.tenant.id);
   return (
     <div className="flex min-h-dvh flex-col">
       <a
@@ -72,6 +75,7 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
             Menu
           </Button>
           <div className="ml-auto flex items-center gap-3 text-sm text-ink-soft">
+            <LinkMark state={link} />
             <a href="/docs/" target="_blank" rel="noreferrer" className="hover:text-ink hover:underline">
               Docs
             </a>
@@ -99,6 +103,15 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
         </div>
       </div>
     </div>
+  );
+}
+
+/** Says when what is shown may be old. */
+function LinkMark({ state }: { state: LinkState }) {
+  return (
+    <span role="status" className="text-failed">
+      {state === "away" && "The engine does not answer; this page goes on when it does"}
+    </span>
   );
 }
 

@@ -10,8 +10,8 @@ const LEVEL_LOOKS = { DEBUG: "text-ink-soft", INFO: "text-running", WARN: "text-
 
 const FOLLOW_WITHIN_PX = 24;
 
-export function LogView({ taskId, live }: { taskId: string; live: boolean }) {
-  const logs = useQuery(logsQuery(taskId, live));
+export function LogView({ taskId }: { taskId: string }) {
+  const logs = useQuery(logsQuery(taskId));
   const box = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
 

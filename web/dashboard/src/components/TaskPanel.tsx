@@ -74,7 +74,7 @@ export function TaskPanel({ step, task: latest, events }: { step: Step; task: Ta
         {shown === "error" && <ErrorText label={errorLabel} text={errorText(task.errorMessage ?? "")} />}
         {shown === "output" && <JsonViewer label="Output" value={task.output} empty={absence(task, "This task has no output.")} />}
         {shown === "input" && <JsonViewer label="Input" value={task.input} empty={absence(task, "This task was given no input.")} />}
-        {shown === "logs" && <LogView taskId={task.taskExternalId} live={!isTerminal(latest.status)} />}
+        {shown === "logs" && <LogView taskId={task.taskExternalId} />}
         {shown === "events" && <EventTimeline events={own} />}
       </Tabs>
     </Card>

@@ -1,6 +1,7 @@
 import { screen, waitFor } from "@testing-library/react";
 import { beforeEach, expect, test } from "vitest";
 
+import { loseConnections } from "../test/changes";
 import { engine, onGet, onPost, refusal, withEngine } from "../test/engine";
 import { renderApp } from "../test/renderApp";
 import { failedRun, MEMBERSHIPS, META_WITH_LOGIN, RUN_ID, runList, runRow, TENANT_ID, USER } from "../test/wire";
@@ -60,7 +61,7 @@ test("a session that ends while a page is open leads back to the sign-in", async
   const { router } = renderApp("/runs");
   await screen.findByRole("link", { name: "etl-1738314900123" });
   signedIn = false;
-  // The list asks again every two seconds.
+  loseConnections();
   await waitFor(() => expect(router.state.location.pathname).toBe("/login"));
   expect(await screen.findByRole("heading", { name: "Sign in to Broadaxe" })).toBeInTheDocument();
 });

@@ -1,6 +1,7 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { expect, test } from "vitest";
 
+import { tellChanges } from "../test/changes";
 import { engine, onGet, onPost, refusal, withEngine } from "../test/engine";
 import { renderApp } from "../test/renderApp";
 import { EXTRACT_ID, failedRun, liveRun, LOAD_ID, LOGS, RUN_ID, taskRow, TENANT_ID } from "../test/wire";
@@ -84,10 +85,12 @@ test("a live run can be cancelled and not replayed, and the page follows it to i
 });
 
 test("a run notices by itself that it has finished", async () => {
-  let polls = 0;
-  engine.use(onGet(RUN, () => (++polls < 2 ? liveRun() : failedRun())));
+  let asked = 0;
+  engine.use(onGet(RUN, () => (++asked < 2 ? liveRun() : failedRun())));
   renderApp(`/runs/${RUN_ID}`);
   await screen.findByRole("heading", { level: 1 });
+  tellChanges({ kinds: [] });
+  tellChanges({ kinds: ["runs"], ids: [RUN_ID] });
   await waitFor(() => expect(screen.getByRole("button", { name: "Replay" })).toBeEnabled());
 });
 

@@ -1,7 +1,7 @@
 /**
  * Lists that are read page by page, by cursor: rows that come or go meanwhile neither repeat nor vanish.
  *
- * The first page is asked for again while it is the only one; a reader who has gone further is not moved.
+ * The first page is kept up to date while it is the only one; a reader who has gone further is not moved.
  */
 import { infiniteQueryOptions, type InfiniteData } from "@tanstack/react-query";
 import { z } from "zod";
@@ -10,7 +10,6 @@ import { request, type RequestOptions } from "./http";
 import { orNull, rowsOf } from "./schemas";
 
 export const ROWS_PER_PAGE = 50;
-const POLL_MS = 5_000;
 
 export interface Page<Row> {
   readonly rows: readonly Row[];
@@ -38,7 +37,6 @@ export function pagedQuery<Schema extends z.ZodType>(
     },
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.nextCursor,
-    refetchInterval: ({ state }) => ((state.data?.pages.length ?? 0) > 1 ? false : POLL_MS),
   });
 }
 

@@ -1,8 +1,8 @@
 /**
  * Runs, their tasks, events and logs.
  *
- * Query factories own the cache keys and the polling rhythm: lists every two seconds while the page is visible, one
- * run every second until it is final, and not at all afterwards: coming back to the tab asks again.
+ * Query factories own the cache keys, and say which runs and tasks an answer is about: the stream of changes
+ * (`live/`) has it asked for again when one of them changes.
  */
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 
@@ -22,8 +22,6 @@ import {
 } from "./schemas";
 
 export const RUNS_PER_PAGE = 50;
-const LIST_POLL_MS = 2_000;
-const RUN_POLL_LIVE_MS = 1_000;
 export const LOG_LINES_MAX = 500;
 
 /** The id the engine gives to a step whose task does not exist yet. */
@@ -69,7 +67,6 @@ export function runsQuery(tenantId: string, filter: RunFilter, page: number) {
       });
       return { rows: answer.rows, pageCount: Math.max(1, answer.pagination.num_pages ?? 1) };
     },
-    refetchInterval: LIST_POLL_MS,
     placeholderData: keepPreviousData,
   });
 }
@@ -92,7 +89,6 @@ export function statusCountsQuery(tenantId: string, filter: Omit<RunFilter, "sta
       }
       return counts;
     },
-    refetchInterval: LIST_POLL_MS,
     placeholderData: keepPreviousData,
   });
 }
@@ -107,12 +103,19 @@ export function runQuery(id: string) {
   return queryOptions({
     queryKey: ["runs", "one", id],
     queryFn: ({ signal }) => lookUpRun(id, signal),
-    refetchInterval: (query) => {
-      const found = query.state.data;
-      if (found?.kind !== "run") return false;
-      return isTerminal(found.details.run.status) ? false : RUN_POLL_LIVE_MS;
+    meta: {
+      about: (data) => [id, ...tasksIn(data as RunLookup)],
+      isFinal: (data) => isOver(data as RunLookup),
     },
   });
+}
+
+function tasksIn(found: RunLookup): readonly string[] {
+  return found.kind === "run" ? found.details.tasks.map((task) => task.taskExternalId) : [];
+}
+
+function isOver(found: RunLookup): boolean {
+  return found.kind === "run" && isTerminal(found.details.run.status);
 }
 
 async function lookUpRun(id: string, signal: AbortSignal): Promise<RunLookup> {
@@ -137,6 +140,7 @@ export function taskAttemptQuery(taskId: string, attempt: number) {
   return queryOptions({
     queryKey: ["tasks", "attempt", taskId, attempt],
     queryFn: ({ signal }) => fetchTask(taskId, attempt, signal),
+    meta: { about: () => [taskId] },
   });
 }
 
@@ -146,7 +150,7 @@ async function fetchTask(id: string, attempt: number | null, signal: AbortSignal
 }
 
 /** The latest lines of a task, oldest first; `truncated` says that older ones exist. */
-export function logsQuery(taskId: string, live: boolean) {
+export function logsQuery(taskId: string) {
   return queryOptions({
     queryKey: ["tasks", "logs", taskId],
     queryFn: async ({ signal }): Promise<{ lines: readonly LogLine[]; truncated: boolean }> => {
@@ -156,7 +160,7 @@ export function logsQuery(taskId: string, live: boolean) {
       });
       return { lines: answer.rows.toReversed(), truncated: answer.rows.length >= LOG_LINES_MAX };
     },
-    refetchInterval: live ? RUN_POLL_LIVE_MS : false,
+    meta: { about: () => [taskId] },
   });
 }
 

@@ -13,7 +13,6 @@ import {
 } from "./schemas";
 
 const WORKFLOWS_MAX = 200;
-const POLL_MS = 5_000;
 
 export function workflowsQuery(tenantId: string) {
   return queryOptions({
@@ -25,7 +24,6 @@ export function workflowsQuery(tenantId: string) {
           query: { limit: WORKFLOWS_MAX, offset: 0 },
         })
       ).rows,
-    refetchInterval: POLL_MS,
   });
 }
 
@@ -39,7 +37,6 @@ export function workflowQuery(id: string) {
   return queryOptions({
     queryKey: ["workflows", "one", id],
     queryFn: ({ signal }) => request(workflowDetailsSchema, `/api/v1/workflows/${id}`, { signal }),
-    refetchInterval: POLL_MS,
   });
 }
 

@@ -13,8 +13,8 @@ export function refusal(status: number, description: string) {
 
 /** Answers `GET path` with a body, or with what a function makes of the request. */
 export function onGet(path: string, answer: unknown) {
-  return http.get(path, ({ request }) => {
-    const body: unknown = typeof answer === "function" ? (answer as (request: Request) => unknown)(request) : answer;
+  return http.get(path, async ({ request }) => {
+    const body: unknown = typeof answer === "function" ? await (answer as (request: Request) => unknown)(request) : answer;
     return body instanceof Response ? body : json(body);
   });
 }

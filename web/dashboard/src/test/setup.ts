@@ -3,6 +3,8 @@ import "@testing-library/jest-dom/vitest";
 import { cleanup, configure } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
 
+import "./changes";
+
 // A bound on hanging, not a wait: every helper goes on at once when what it waits for is there.
 configure({ asyncUtilTimeout: 10_000 });
 

@@ -1,0 +1,40 @@
+"""Pages are told what has changed: they ask for it then, and for nothing while nothing changes."""
+
+from __future__ import annotations
+
+from gallery.cue import Cue
+from hatchet_sdk import Hatchet
+from playwright.async_api import Page, Request, expect
+from wirekit import Stage
+
+
+async def test_an_open_page_asks_for_nothing_while_workers_only_live(page: Page, hatchet: Hatchet) -> None:
+    await page.goto("/workers")
+    heartbeat = page.locator("tbody time").first
+    await expect(heartbeat).to_be_visible()
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    # A worker tells every four seconds that it is there: after two of them the page has been open and idle.
+    heard = await heartbeat.get_attribute("datetime")
+    await expect(heartbeat).not_to_have_attribute("datetime", heard or "")
+    heard = await heartbeat.get_attribute("datetime")
+    page.on("request", note)
+    await expect(heartbeat).not_to_have_attribute("datetime", heard or "")
+    assert asked == []
+
+
+async def test_a_run_appears_and_ends_on_the_list_by_itself(
+    page: Page, hatchet: Hatchet, stage: Stage, key: str
+) -> None:
+    await page.goto("/runs")
+    await expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
+    run = await hatchet.stubs.workflow(name="hold", input_validator=Cue).aio_run(
+        Cue(key=key, n=1), wait_for_result=False
+    )
+    row = page.get_by_role("row").filter(has=page.locator(f'a[href*="{run.workflow_run_id}"]'))
+    await expect(row).to_contain_text("Running")
+    stage.open(key)
+    await expect(row).to_contain_text("Completed")

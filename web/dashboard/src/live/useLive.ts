@@ -1,0 +1,23 @@
+/** Keeps what a page shows up to date while it is seen. */
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+
+import { heardOfWorkers } from "../services/workers";
+import { followChanges, type LinkState } from "./changes";
+import { Refresher } from "./refresh";
+
+export function useLive(tenantId: string): LinkState {
+  const client = useQueryClient();
+  const [state, setState] = useState<LinkState>("connecting");
+  useEffect(() => {
+    const refresher = new Refresher(client);
+    return followChanges(tenantId, {
+      onState: setState,
+      onChanges: (changes) => {
+        heardOfWorkers(client, changes.heartbeats);
+        refresher.take(changes);
+      },
+    });
+  }, [client, tenantId]);
+  return state;
+}
