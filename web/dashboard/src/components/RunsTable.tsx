@@ -72,7 +72,7 @@ export function RunsTable({
   }
 
   // The table only reads its rows, but the library's type asks for a mutable array.
-  // eslint-disable-next-line react-hooks/incompatible-library -- not memoised: rows change with every poll anyway
+  // eslint-disable-next-line react-hooks/incompatible-library -- not memoised: rows change with every answer anyway
   const table = useReactTable({ data: runs as TaskSummary[], columns, getCoreRowModel: getCoreRowModel(), getRowId: rowKey });
   return (
     <div className="overflow-x-auto">

@@ -1,7 +1,8 @@
 /**
  * Which of the cached answers a change concerns.
  *
- * The first word of a query's key says what it shows; the table says what changes that. A query about certain runs or
+ * The first word of a query's key says what it shows; the table says what changes that (by default runs, and the kind
+ * of that name). A query about certain runs or
  * tasks names them (`meta.about`) and is left alone when others change.
  */
 import type { Query, QueryClient } from "@tanstack/react-query";
@@ -36,17 +37,20 @@ const CHANGED_BY: Readonly<Record<string, readonly string[]>> = {
   "rate-limits": ["rate-limits"],
   "resource-policy": ["limits"],
   logs: ["logs"],
+  "tenant-logs": ["logs"],
+  "webhook-failures": ["events"],
+  load: ["runs", "workers"],
   traces: ["traces"],
 };
 
-/** Query words that no change of the tenant concerns. */
-const APART = new Set(["session", "entry-link-printed", "engine-version"]);
+/** What no change of the tenant concerns: it is asked for again when the page is opened, or by who changed it. */
+const APART = new Set(["session", "entry-link-printed", "engine-version", "example", "tokens"]);
 
 export function isConcerned(query: Query, changes: Changes): boolean {
   const word = String(query.queryKey[0]);
   if (APART.has(word) || query.meta?.isConstant === true) return false;
   if (changes.kinds === null) return true;
-  const changedBy = CHANGED_BY[word] ?? [word];
+  const changedBy = CHANGED_BY[word] ?? ["runs", word];
   if (!changedBy.some((kind) => changes.kinds?.includes(kind) === true)) return false;
   const data: unknown = query.state.data;
   // Who has gone further down a list is not moved.

@@ -31,7 +31,7 @@ const MINUTE_MS = 60_000;
 
 export function eventsQuery(tenantId: string, { sinceMs, key, scope, metadata }: EventFilter) {
   return pagedQuery(["events", tenantId], `/api/v1/stable/tenants/${tenantId}/events`, eventSchema, {
-    // Whole minutes, so that the window is the same question between two polls.
+    // Whole minutes, so that the window stays the same question for a while.
     since: new Date(Math.floor((Date.now() - sinceMs) / MINUTE_MS) * MINUTE_MS).toISOString(),
     keys: key === null ? [] : [key],
     scopes: scope === null ? [] : [scope],

@@ -1,7 +1,7 @@
 /**
  * The wire shapes this dashboard reads, and what it turns them into.
  *
- * Instants become epoch milliseconds (plain numbers, so that cached data can be compared structurally between polls);
+ * Instants become epoch milliseconds (plain numbers, so that cached data can be compared structurally from answer to answer);
  * a key that is missing or null becomes null. Enumerations that decide what a person sees are closed; the type of a
  * task event is open, because an unknown event is better shown by its name than not at all.
  */
