@@ -519,7 +519,7 @@ class FinishedPoints(Wire):
 
 
 class LoadPoint(Wire):
-    """What ended in a bucket, how long it had waited and run, and what waited and ran at the bucket's end."""
+    """What ended in a bucket, how long it had waited and run, and how many waited and ran on average."""
 
     time: Instant
     succeeded: int
@@ -529,8 +529,8 @@ class LoadPoint(Wire):
     waited_ms_p95: int | None = None
     ran_ms_p50: int | None = None
     ran_ms_p95: int | None = None
-    waiting: int
-    running: int
+    waiting: float
+    running: float
 
 
 class LoadPoints(Wire):

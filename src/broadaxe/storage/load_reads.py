@@ -27,7 +27,7 @@ TASKS_OF_WORKER_MAX: Final = 20_000
 
 
 class LoadBucket(msgspec.Struct, frozen=True, gc=False):
-    """What ended in the bucket, how long it had waited and run (None: nothing did), what waited and ran at its end."""
+    """What ended in the bucket, how long it had waited and run (None: nothing did), how many did so on average."""
 
     starts_at: datetime
     succeeded: int
@@ -37,8 +37,8 @@ class LoadBucket(msgspec.Struct, frozen=True, gc=False):
     waited_p95: timedelta | None
     ran_p50: timedelta | None
     ran_p95: timedelta | None
-    waiting: int
-    running: int
+    waiting: float
+    running: float
 
 
 class WorkerBucket(msgspec.Struct, frozen=True, gc=False):

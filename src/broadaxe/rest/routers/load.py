@@ -29,7 +29,7 @@ def _until_now(since: datetime | None) -> tuple[datetime, datetime, timedelta]:
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/load")
 async def tenant_load(scope: ViewerScope, context: ContextDep, since: Since = None) -> wire.LoadPoints:
-    """What ended over time, how long it had waited and run, and how much waited and ran at the end of each bucket.
+    """What ended over time, how long it had waited and run, and how many waited and ran on average.
 
     Times are milliseconds. Where a bucket has many tasks its times, and what waited and ran, are estimated from a
     sample; what ended is counted. Of at most 100,000 tasks that wait or run now it is known since when.
@@ -48,8 +48,8 @@ async def tenant_load(scope: ViewerScope, context: ContextDep, since: Since = No
                 waited_ms_p95=_ms(bucket.waited_p95),
                 ran_ms_p50=_ms(bucket.ran_p50),
                 ran_ms_p95=_ms(bucket.ran_p95),
-                waiting=max(0, bucket.waiting),
-                running=max(0, bucket.running),
+                waiting=round(max(0, bucket.waiting), 3),
+                running=round(max(0, bucket.running), 3),
             )
             for bucket in buckets
         ],

@@ -2,33 +2,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 
-import type { Worker } from "../services/schemas";
 import { workersQuery } from "../services/workers";
 import { ErrorNotice, Loading } from "./Notice";
 import { Card, CardHeader } from "./ui/card";
-import { WorkerStatus } from "./WorkerParts";
+import { loadOf, SlotBar, WorkerStatus } from "./WorkerParts";
 
 const SHOWN_MAX = 8;
-
-/** Slots of all kinds in use and in all; what is in use of a worker that is away is not known and counts as none. */
-export function loadOf(worker: Worker): { readonly used: number; readonly limit: number } {
-  const kinds = Object.values(worker.slotConfig);
-  return {
-    used: kinds.reduce((sum, { limit, available }) => sum + (available === null ? 0 : limit - available), 0),
-    limit: kinds.reduce((sum, { limit }) => sum + limit, 0),
-  };
-}
-
-export function SlotBar({ name, used, limit }: { name: string; used: number; limit: number }) {
-  return (
-    <div role="img" aria-label={`${name}: ${used} of ${limit} slots in use`} className="h-2 overflow-hidden rounded-full bg-sunken">
-      <div
-        className={used >= limit && limit > 0 ? "h-full bg-cancelled" : "h-full bg-running"}
-        style={{ width: `${limit === 0 ? 0 : Math.min(100, (100 * used) / limit)}%` }}
-      />
-    </div>
-  );
-}
 
 export function WorkerLoad({ tenantId }: { tenantId: string }) {
   const workers = useQuery(workersQuery(tenantId));

@@ -73,20 +73,7 @@ function WhatGoesOn({ tenantId }: { tenantId: string }) {
           ))}
         </Select>
       </PageHeader>
-      <LoadCharts
-        load={load}
-        onChoose={({ fromMs, toMs }, statuses) =>
-          void navigate({
-            to: "/runs",
-            search: {
-              from: new Date(fromMs).toISOString(),
-              to: new Date(toMs).toISOString(),
-              ...(statuses.length > 0 && { status: [...statuses] }),
-            },
-          })
-        }
-      />
-      <div className="grid items-start gap-5 lg:grid-cols-2">
+      <div className="grid items-start gap-5 lg:grid-cols-3">
         <RecentRuns
           tenantId={tenantId}
           status="FAILED"
@@ -96,7 +83,6 @@ function WhatGoesOn({ tenantId }: { tenantId: string }) {
           count={counts?.FAILED ?? null}
           all={{ ...inList, status: ["FAILED"] }}
         />
-        <WorkerLoad tenantId={tenantId} />
         <RecentRuns
           tenantId={tenantId}
           status="QUEUED"
@@ -116,6 +102,20 @@ function WhatGoesOn({ tenantId }: { tenantId: string }) {
           all={{ ...inList, status: ["RUNNING"] }}
         />
       </div>
+      <LoadCharts
+        load={load}
+        onChoose={({ fromMs, toMs }, statuses) =>
+          void navigate({
+            to: "/runs",
+            search: {
+              from: new Date(fromMs).toISOString(),
+              to: new Date(toMs).toISOString(),
+              ...(statuses.length > 0 && { status: [...statuses] }),
+            },
+          })
+        }
+      />
+      <WorkerLoad tenantId={tenantId} />
     </div>
   );
 }

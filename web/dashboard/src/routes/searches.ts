@@ -57,6 +57,9 @@ export const overviewSearchSchema = z.object({ range: z.enum(TIME_WINDOWS).optio
 
 export const namedSearchSchema = z.object({ search: text });
 
+export const workersSearchSchema = z.object({ status: listOf(z.enum(["ACTIVE", "PAUSED", "INACTIVE"])), label: text });
+export type WorkersSearch = z.output<typeof workersSearchSchema>;
+
 export const workflowSearchSchema = z.object({ version: z.uuid().optional().catch(undefined) });
 
 export const ofWorkflowSearchSchema = z.object({ workflow: z.uuid().optional().catch(undefined) });

@@ -29,6 +29,7 @@ import {
   ofWorkflowSearchSchema,
   runSearchSchema,
   runsSearchSchema,
+  workersSearchSchema,
   workflowSearchSchema,
 } from "./searches";
 
@@ -117,6 +118,7 @@ const runRoute = createRoute({
 const workersRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/workers",
+  validateSearch: workersSearchSchema,
   component: lazyPage(() => import("./WorkersPage"), "WorkersPage"),
 });
 

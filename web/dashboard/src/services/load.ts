@@ -17,8 +17,8 @@ const loadSchema = z.object({
       waitedMsP95: orNull(z.int()),
       ranMsP50: orNull(z.int()),
       ranMsP95: orNull(z.int()),
-      waiting: z.int(),
-      running: z.int(),
+      waiting: z.number(),
+      running: z.number(),
     }),
   ),
 });

@@ -131,7 +131,7 @@ export const logListSchema = z.object({ rows: rowsOf(logLineSchema) });
 
 export const actionResultSchema = z.object({ ids: rowsOf(z.string()) });
 
-const workerSchema = z.object({
+export const workerSchema = z.object({
   metadata: resourceMeta,
   name: z.string(),
   status: z.enum(["ACTIVE", "INACTIVE", "PAUSED"]).nullish().transform((value) => value ?? "INACTIVE"),
@@ -153,6 +153,7 @@ const workerSchema = z.object({
       sdkVersion: orNull(z.string()),
       languageVersion: orNull(z.string()),
       os: orNull(z.string()),
+      runtimeExtra: orNull(z.string()),
     }),
   ),
 });

@@ -2,7 +2,8 @@
 import { queryOptions, type QueryClient } from "@tanstack/react-query";
 
 import { request } from "./http";
-import { workerListSchema, workerUpdateSchema, type Worker } from "./schemas";
+import { pagedQuery } from "./pages";
+import { taskSummarySchema, workerListSchema, workerSchema, workerUpdateSchema, type Worker } from "./schemas";
 
 const WORKERS_MAX = 1_000;
 
@@ -12,6 +13,31 @@ export function workersQuery(tenantId: string) {
     queryFn: async ({ signal }): Promise<readonly Worker[]> =>
       (await request(workerListSchema, `/api/v1/tenants/${tenantId}/worker`, { signal, query: { limit: WORKERS_MAX } }))
         .rows,
+  });
+}
+
+export type WorkerState = Worker["status"];
+export const WORKER_STATES: readonly WorkerState[] = ["ACTIVE", "PAUSED", "INACTIVE"];
+
+/** Those seen in the last day, page by page; `label` is `key:value`. */
+export function workerPagesQuery(tenantId: string, states: readonly WorkerState[], label: string) {
+  return pagedQuery(["workers", tenantId, "pages"], `/api/v1/tenants/${tenantId}/worker`, workerSchema, {
+    statuses: states,
+    labels: label === "" ? null : label,
+  });
+}
+
+const DAY_MS = 24 * 3_600_000;
+
+/** The tasks of the last day whose last attempt was the worker's, the newest first. */
+export function tasksOfWorkerQuery(tenantId: string, workerId: string) {
+  return pagedQuery(["runs", "of-worker", tenantId, workerId], `/api/v1/stable/tenants/${tenantId}/workflow-runs`, taskSummarySchema, {
+    // To the minute, so that the same page is the same question for a while.
+    since: new Date(Math.floor((Date.now() - DAY_MS) / 60_000) * 60_000).toISOString(),
+    only_tasks: true,
+    include_payloads: false,
+    worker_id: workerId,
+    limit: 20,
   });
 }
 

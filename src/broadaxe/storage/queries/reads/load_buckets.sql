@@ -1,5 +1,5 @@
--- How a tenant was doing over time: what ended, how long it had waited and run, and how much waited and ran at the end of
--- each bucket. Called by LoadReads.of_tenant. What ended is counted (rides task_by_finish and reads no task); times are
+-- How a tenant was doing over time: what ended, how long it had waited and run, and how much waited and ran on
+-- average in each bucket. Called by LoadReads.of_tenant. What ended is counted (rides task_by_finish and reads no task); times are
 -- those of a sample, the first $7 tasks to end in each of the $6 slices of a bucket, each of which stands for as many as
 -- ended in its slice. So the cost is bounded however many tasks there were, and with few of them nothing is estimated.
 -- Of tasks made before $5 only the number is known. $1 tenant, $2 window start (aligned), $3 now, $4 bucket width,
@@ -94,9 +94,11 @@ stay as (
     ) as live
     where live.status in ('QUEUED', 'RUNNING')
 ),
+-- What changed in each bucket, and which part of it counts there: what came in the middle was there half of the time.
 change as (
     select
-        date_bin($4, greatest(moved.at, $2), $2) as starts_at, sum(moved.waiting) as waiting, sum(moved.running) as running
+        moment.starts_at, sum(moved.waiting) as waiting, sum(moved.running) as running,
+        sum(moved.waiting * moment.part) as waiting_here, sum(moved.running * moment.part) as running_here
     from stay
     cross join lateral (
         values
@@ -105,6 +107,18 @@ change as (
             (stay.runs_at, 0, stay.weight),
             (case when stay.runs_at is not null then stay.ends_at end, 0, -stay.weight)
     ) as moved(at, waiting, running)
+    cross join lateral (
+        select
+            date_bin($4, greatest(moved.at, $2), $2) as starts_at,
+            least(date_bin($4, greatest(moved.at, $2), $2) + $4, $3) as ends_at
+    ) as its
+    cross join lateral (
+        select
+            its.starts_at,
+            case when its.ends_at = its.starts_at then 1 else
+                extract(epoch from its.ends_at - greatest(moved.at, $2)) / extract(epoch from its.ends_at - its.starts_at)
+            end::double precision as part
+    ) as moment
     where moved.at <= $3
     group by 1
 )
@@ -112,11 +126,12 @@ select
     bucket.starts_at, coalesce(ended.succeeded, 0) as succeeded, coalesce(ended.failed, 0) as failed,
     coalesce(ended.cancelled, 0) as cancelled, waits.p50 as waited_p50, waits.p95 as waited_p95,
     runs.p50 as ran_p50, runs.p95 as ran_p95,
-    coalesce(round(sum(change.waiting) over (order by bucket.starts_at)), 0)::bigint as waiting,
-    coalesce(round(sum(change.running) over (order by bucket.starts_at)), 0)::bigint as running
+    coalesce(sum(change.waiting) over before, 0) + coalesce(change.waiting_here, 0) as waiting,
+    coalesce(sum(change.running) over before, 0) + coalesce(change.running_here, 0) as running
 from bucket
 left join ended_by_bucket ended on ended.starts_at = bucket.starts_at
 left join waits on waits.bucket = bucket.starts_at
 left join runs on runs.bucket = bucket.starts_at
 left join change on change.starts_at = bucket.starts_at
+window before as (order by bucket.starts_at rows between unbounded preceding and 1 preceding)
 order by bucket.starts_at

@@ -10,6 +10,7 @@ import type { PlotSpan } from "./Plot";
 import { TimeChart, type Series } from "./TimeChart";
 
 const inTasks = (value: number) => value.toLocaleString();
+const onAverage = (value: number) => value.toLocaleString(undefined, { maximumFractionDigits: value < 10 ? 1 : 0 });
 
 const ENDED: readonly Series[] = [
   { key: "succeeded", label: "Succeeded", color: "--completed", format: inTasks },
@@ -25,8 +26,8 @@ const RAN: readonly Series[] = [
   { key: "ranMsP95", label: "95 % ran at most", color: "--accent", format: formatDuration },
 ];
 const DEPTH: readonly Series[] = [
-  { key: "waiting", label: "Waiting", color: "--queued", format: inTasks },
-  { key: "running", label: "Running", color: "--running", format: inTasks },
+  { key: "waiting", label: "Waiting", color: "--queued", format: onAverage },
+  { key: "running", label: "Running", color: "--running", format: onAverage },
 ];
 
 const STATUS_OF: Readonly<Record<string, RunStatus>> = { succeeded: "COMPLETED", failed: "FAILED", cancelled: "CANCELLED" };
@@ -52,7 +53,7 @@ export function LoadCharts({
       {load.error !== null && <StaleBanner error={load.error} />}
       <div className="grid items-start gap-5 lg:grid-cols-2">
         <TimeChart {...common} title="Tasks that ended" kind="bars" series={ENDED} onChoose={(span, shown) => onChoose(span, statusesOf(shown))} />
-        <TimeChart {...common} title="Tasks waiting and running" kind="lines" series={DEPTH} />
+        <TimeChart {...common} title="Tasks waiting and running, on average" kind="lines" series={DEPTH} />
         <TimeChart {...common} title="Time in the queue" kind="lines" series={WAITED} />
         <TimeChart {...common} title="Time of running" kind="lines" series={RAN} />
       </div>
