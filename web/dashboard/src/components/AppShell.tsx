@@ -34,7 +34,14 @@ const SECTIONS = [
       { to: "/webhooks", label: "Webhooks", below: "/webhooks/" },
     ],
   },
-  { title: "Flow", pages: [{ to: "/rate-limits", label: "Rate limits", below: "/rate-limits/" }] },
+  {
+    title: "Flow",
+    pages: [
+      { to: "/concurrency", label: "Concurrency", below: "/concurrency/" },
+      { to: "/rate-limits", label: "Rate limits", below: "/rate-limits/" },
+      { to: "/upcoming", label: "Time to come", below: "/upcoming/" },
+    ],
+  },
   {
     title: "Settings",
     pages: [

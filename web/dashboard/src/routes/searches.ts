@@ -6,6 +6,7 @@ import { z } from "zod";
 
 import { RUN_STATUSES } from "../services/schemas";
 import { LOG_LEVELS } from "../services/tenantLogs";
+import { COMING_KINDS } from "../services/waiting";
 
 export const TIME_WINDOWS = ["1h", "6h", "24h", "7d", "30d"] as const;
 export type TimeWindow = (typeof TIME_WINDOWS)[number];
@@ -74,6 +75,10 @@ export type EventsSearch = z.output<typeof eventsSearchSchema>;
 
 export const logsSearchSchema = z.object({ search: text, level: listOf(z.enum(LOG_LEVELS)) });
 export type LogsSearch = z.output<typeof logsSearchSchema>;
+
+export const concurrencySearchSchema = z.object({ search: text, workflow: z.uuid().optional().catch(undefined) });
+
+export const upcomingSearchSchema = z.object({ kind: listOf(z.enum(COMING_KINDS)) });
 
 /** `task` is the external id of the task whose details are open. */
 export const runSearchSchema = z.object({ task: z.string().max(36).optional().catch(undefined) });

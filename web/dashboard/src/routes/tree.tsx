@@ -21,6 +21,7 @@ import { lazyPage } from "./lazyPage";
 import { LoginPage } from "./LoginPage";
 import { OverviewPage } from "./OverviewPage";
 import {
+  concurrencySearchSchema,
   eventsSearchSchema,
   loginSearchSchema,
   logsSearchSchema,
@@ -29,6 +30,7 @@ import {
   ofWorkflowSearchSchema,
   runSearchSchema,
   runsSearchSchema,
+  upcomingSearchSchema,
   workersSearchSchema,
   workflowSearchSchema,
 } from "./searches";
@@ -182,6 +184,20 @@ const rateLimitsRoute = createRoute({
   component: lazyPage(() => import("./RateLimitsPage"), "RateLimitsPage"),
 });
 
+const concurrencyRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/concurrency",
+  validateSearch: concurrencySearchSchema,
+  component: lazyPage(() => import("./ConcurrencyPage"), "ConcurrencyPage"),
+});
+
+const upcomingRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/upcoming",
+  validateSearch: upcomingSearchSchema,
+  component: lazyPage(() => import("./UpcomingPage"), "UpcomingPage"),
+});
+
 const logsRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/logs",
@@ -244,6 +260,8 @@ const routeTree = rootRoute.addChildren([
     filtersRoute,
     webhooksRoute,
     rateLimitsRoute,
+    concurrencyRoute,
+    upcomingRoute,
     logsRoute,
     settingsRoute,
     tokensRoute,

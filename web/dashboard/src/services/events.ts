@@ -1,4 +1,5 @@
 /** Events that were pushed, filters that choose among them, and webhooks they come by. */
+import { queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
 
 import { request } from "./http";
@@ -96,6 +97,15 @@ export async function tryExpression(tenantId: string, expression: string, input:
   return request(trialSchema, `/api/v1/stable/tenants/${tenantId}/cel/debug`, {
     method: "POST",
     body: { expression, input, filterPayload },
+  });
+}
+
+/** What an expression says of a payload, before an event with it is sent. */
+export function trialQuery(tenantId: string, expression: string, input: Readonly<Record<string, unknown>>) {
+  return queryOptions({
+    queryKey: ["trial", tenantId, expression, input],
+    queryFn: () => tryExpression(tenantId, expression, input, {}),
+    staleTime: Infinity,
   });
 }
 

@@ -56,6 +56,7 @@ export const engine = setupServer(
   onGet("/api/v1/stable/workers/:id/load", { widthS: 60, results: [] }),
   onGet(`/api/v1/stable/tenants/${TENANT_ID}/example`, { isOffered: false, isRunning: false, problem: "not here" }),
   onGet("/api/v1/stable/workflow-runs/:id", () => refusal(404, "run not found")),
+  onGet("/api/v1/stable/tasks/:id/waiting", { rows: [] }),
   onGet("/api/v1/stable/tasks/:id", () => refusal(404, "task not found")),
 );
 
