@@ -33,7 +33,15 @@ from broadaxe.core.decision import Decision, RunRow, StartAttempt
 from broadaxe.core.definition import ClaimMethod, IdempotencyRule
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import RunCause
-from broadaxe.errors import AlreadyExists, IdempotencyCollision, InvalidArgument, NotFound, ResourceExhausted
+from broadaxe.errors import (
+    AlreadyExists,
+    BroadaxeError,
+    FailedPrecondition,
+    IdempotencyCollision,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+)
 from tests.core.world import DAY_US, START_US, World, task
 
 MINUTE_S = 60
@@ -277,6 +285,73 @@ def test_a_disabled_cron_does_not_tick_and_goes_on_from_when_it_is_enabled() -> 
     world.do(ChangeCron(cron_id, None))
     world.advance(MINUTE_S)
     assert ticked(world) == [clock(START_US + 6 * MINUTE_S * US_PER_S)]
+
+
+def test_a_changed_cron_ticks_by_its_new_expression_with_its_new_input() -> None:
+    world = flow()
+    cron_id = cron(world, "*/5 * * * *")
+    change = ChangeCron(
+        cron_id, name="hourly", expression="30 * * * *", input='{"n":2}', additional_metadata='{"a":"b"}', priority=3
+    )
+    world.do(change)
+    row = world.crons[cron_id]
+    assert (row.name, row.expression, row.input, row.priority, row.is_enabled) == (
+        "hourly", "30 * * * *", '{"n":2}', 3, True
+    )  # fmt: skip
+    world.restart()
+    world.advance(31 * MINUTE_S)
+    (run,) = world.run_rows.values()
+    assert (run.priority, metadata(run)["a"], metadata(run)["hatchet__cron_name"]) == (3, "b", "hourly")
+    world.do(ChangeCron(cron_id, additional_metadata=None, priority=None))
+    assert (world.crons[cron_id].additional_metadata, world.crons[cron_id].priority) == (None, None)
+
+
+def test_a_changed_cron_that_is_disabled_stays_so() -> None:
+    world = flow()
+    cron_id = cron(world)
+    world.do(ChangeCron(cron_id, False))
+    world.do(ChangeCron(cron_id, expression="*/2 * * * *"))
+    world.advance(5 * MINUTE_S)
+    assert world.run_rows == {}
+
+
+def test_crons_may_swap_their_names_in_one_batch() -> None:
+    world = flow()
+    one, two = cron(world, name="one"), cron(world, name="two")
+    world.round(ChangeCron(one, name="three"), ChangeCron(two, name="one"), ChangeCron(one, name="two"))
+    assert (world.crons[one].name, world.crons[two].name) == ("two", "one")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "field"),
+    [
+        ({"name": ""}, InvalidArgument, "cronName"),
+        ({"name": "taken"}, AlreadyExists, "cronName"),
+        ({"expression": "61 * * * *"}, InvalidArgument, "cronExpression"),
+        ({"priority": 4}, InvalidArgument, "priority"),
+        ({"additional_metadata": '{"hatchet__x":1'}, InvalidArgument, "additionalMetadata"),
+    ],
+    ids=str,
+)
+def test_a_change_that_cannot_be_changes_nothing(
+    change: dict[str, Any], error: type[BroadaxeError], field: str
+) -> None:
+    world = flow()
+    cron_id, _ = cron(world), cron(world, name="taken")
+    before = dict(world.crons)
+    with pytest.raises(error) as refused:
+        world.do(ChangeCron(cron_id, False, **({"input": "{}"} | change)))
+    assert refused.value.field == field
+    assert world.crons == before
+
+
+def test_a_declared_cron_is_changed_in_code_only() -> None:
+    world = flow(cron_triggers=("* * * * *",))
+    (cron_id,) = world.crons
+    with pytest.raises(FailedPrecondition):
+        world.do(ChangeCron(cron_id, input='{"n":1}'))
+    world.do(ChangeCron(cron_id, False))
+    assert not world.crons[cron_id].is_enabled
 
 
 def test_a_deleted_cron_is_gone_with_its_row() -> None:

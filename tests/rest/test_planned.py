@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -177,6 +178,20 @@ async def test_crons_are_changed_run_and_deleted(site: Site) -> None:
         answer = await site.client.patch(path, json=body)
         assert (answer.status_code, answer.content) == (204, b"")
         assert commands(site)[-1] == ChangeCron(cron_id, is_enabled)
+    answer = await site.client.patch(
+        path,
+        json={
+            "cronName": "n",
+            "cronExpression": "@daily",
+            "input": {"n": 2},
+            "additionalMetadata": {},
+            "priority": None,
+        },
+    )
+    assert answer.status_code == 204
+    assert commands(site)[-1] == ChangeCron(
+        cron_id, None, name="n", expression="@daily", input='{"n":2}', additional_metadata=None, priority=None
+    )
     answering(site, NOBODY)
     answer = await site.client.post(path)
     assert (answer.status_code, answer.json()) == (200, {"externalId": NOBODY})
@@ -184,6 +199,27 @@ async def test_crons_are_changed_run_and_deleted(site: Site) -> None:
     answer = await site.client.delete(path)
     assert (answer.status_code, answer.json()) == (200, {})
     assert commands(site)[-1] == DeleteCron(cron_id)
+
+
+async def test_the_next_ticks_of_expressions_are_told_with_their_zone(site: Site) -> None:
+    path = f"/api/v1/stable/tenants/{site.seeds.tenant_id}/cron-ticks"
+    asked = ["0 0 1 1 *", "CRON_TZ=Europe/Berlin 30 7 * * *"]
+    rows = (await site.client.get(path, params={"expression": asked, "count": 2})).json()["rows"]
+    assert [(row["expression"], row["timeZone"]) for row in rows] == list(
+        zip(asked, ("UTC", "Europe/Berlin"), strict=True)
+    )
+    first, second = (datetime.fromisoformat(tick) for tick in rows[0]["ticks"])
+    assert second.year == first.year + 1 and (first.month, first.day, first.hour) == (1, 1, 0)
+    assert first > datetime.now(UTC)
+    assert {datetime.fromisoformat(tick).astimezone(ZoneInfo("Europe/Berlin")).hour for tick in rows[1]["ticks"]} == {7}
+
+
+@pytest.mark.parametrize("text", ["61 * * * *", "* * * *", "", "0 0 30 2 *", "CRON_TZ=Mars/Base * * * * *"])
+async def test_what_is_wrong_with_an_expression_is_said_before_it_is_used(site: Site, text: str) -> None:
+    path = f"/api/v1/stable/tenants/{site.seeds.tenant_id}/cron-ticks"
+    answer = await site.client.get(path, params={"expression": text})
+    assert answer.status_code == 400 and answer.json()["errors"][0]["field"] == "expression"
+    assert len(answer.json()["errors"][0]["description"]) > 10
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ class Almanac:
         """Marks of the schedules that made their run."""
 
     def observe(self, decision: Decision, commands: Iterable[Command], now_us: int, *, is_at_rest: bool) -> None:
+        commands = tuple(commands)
         deleted: set[str] = set()
         hurried: set[str] = set()
         for command in commands:
@@ -109,11 +110,13 @@ class Almanac:
                     hurried.add(schedule_id)
                 case MoveSchedules(moves):
                     hurried |= {schedule_id for schedule_id, at_us in moves if at_us <= now_us}
+        # A tick and a change of one instant: the run has what the cron was.
+        changed = {command.cron_id for command in commands if isinstance(command, ChangeCron)}
         marks: set[str] = set()
         for new_run in decision.writes.new_runs:
             metadata = msgspec.json.decode(new_run.row.additional_metadata or "{}", type=dict[str, Any])
             if "hatchet__cron_scheduled_at" in metadata:
-                self._check_tick(new_run.row, metadata, now_us)
+                self._check_tick(new_run.row, metadata, now_us, changed)
             if "mark" in metadata and new_run.row.triggering_event_id is None and not _is_child(new_run.row):
                 marks.add(metadata["mark"])
         self._check_schedules(marks, deleted, hurried, now_us, is_at_rest=is_at_rest)
@@ -121,7 +124,7 @@ class Almanac:
             self._check_cron(cron, now_us)
         self.since = {cron.id: now_us for cron in self.tables.crons.values()}
 
-    def _check_tick(self, row: RunRow, metadata: Mapping[str, Any], now_us: int) -> None:
+    def _check_tick(self, row: RunRow, metadata: Mapping[str, Any], now_us: int, changed: set[str]) -> None:
         expression, name = metadata["hatchet__cron_expression"], metadata["hatchet__cron_name"]
         tick_s = int(datetime.fromisoformat(metadata["hatchet__cron_scheduled_at"]).timestamp())
         tick = row.workflow_id, expression, name, tick_s
@@ -132,11 +135,14 @@ class Almanac:
         is_last = now_s - CATCH_UP_S < tick_s and not any(is_tick(expression, s) for s in range(tick_s + 1, now_s + 1))
         is_on_time = now_us - tick_s * US_PER_S <= LATE_S * US_PER_S or is_last
         hold(tick_s <= now_s and is_on_time, "a tick at the wrong time", tick, now_us)
-        (cron,) = [
+        found = [
             cron
             for cron in self.tables.crons.values()
             if (cron.workflow_id, cron.expression, cron.name or "") == (row.workflow_id, expression, name)
         ]
+        if not found and changed:
+            return
+        (cron,) = found
         since_us = self.since.get(cron.id, now_us)
         hold(since_us < tick_s * US_PER_S, "a tick that was accounted for", tick, since_us)
 
@@ -226,7 +232,8 @@ def command(chances: Chances, tables: Tables, now_us: int, mark: str) -> Command
     if roll < 5 and crons:
         cron_id = chance.choice(crons)
         change = chance.choice((True, True, False))
-        return chance.choice((ChangeCron(cron_id, change), ChangeCron(cron_id, change), RunCron(cron_id)))
+        becomes = ChangeCron(cron_id, expression=chance.choice(tuple(EXPRESSIONS)), input=chances.payload())
+        return chance.choice((ChangeCron(cron_id, change), ChangeCron(cron_id, change), becomes, RunCron(cron_id)))
     if roll < 6 and crons:
         return DeleteCron(chance.choice(crons))
     if roll < 14:

@@ -299,6 +299,7 @@ WORKFLOW_ACTS: dict[str, Act] = {
     "push-in-scope": push("made"),
     "make-cron": _cron,
     "stop-cron": lambda the: ChangeCron(the["cron"], False),
+    "change-cron": lambda the: ChangeCron(the["cron"], name="other", expression="@hourly", input='{"n":1}'),
     "delete-cron": lambda the: DeleteCron(the["cron"]),
     "run-cron": lambda the: RunCron(the["cron"]),
     "make-filter": _filter,

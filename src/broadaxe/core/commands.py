@@ -618,14 +618,26 @@ class CreateCron(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeCron(msgspec.Struct, frozen=True):
-    """Enables or disables a cron. Reply: None. NotFound if absent."""
+    """Changes what is given; None for `priority` and `additional_metadata` takes them away. Reply: None.
+
+    NotFound if absent, FailedPrecondition when a declared one is to become another, AlreadyExists when the workflow has
+    one of that name and expression.
+    """
 
     cron_id: str
-    is_enabled: bool | None
+    is_enabled: bool | None = None
+    name: str | None = None
+    expression: str | None = None
+    input: str | None = None
+    additional_metadata: str | msgspec.UnsetType | None = msgspec.UNSET
+    priority: int | msgspec.UnsetType | None = msgspec.UNSET
 
     is_repeatable: ClassVar = True
-    chars: ClassVar = 0
     needs: ClassVar = NOTHING
+
+    @property
+    def chars(self) -> int:
+        return len(self.input or "") + len(self.additional_metadata or "")
 
 
 class DeleteCron(msgspec.Struct, frozen=True):

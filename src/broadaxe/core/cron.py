@@ -109,6 +109,11 @@ class CronExpression:
         if self._next_wall(_seconds_of(date(2000, 1, 1))) is None:
             raise InvalidArgument(f"{expression!r} never comes: there is no such day", field=field)
 
+    @property
+    def zone_name(self) -> str:
+        """Whose wall time the fields are."""
+        return "UTC" if self._zone is None else self._zone.key
+
     def next_after(self, at_us: int) -> int | None:
         """The first tick later than `at_us`, in microseconds since the epoch; None after the year 9999.
 

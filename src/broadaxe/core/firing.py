@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, assert_never
 
 import msgspec
+from msgspec import UNSET
 
 from broadaxe.core import debounce, quotas, triggers
 from broadaxe.core.calendar import (
@@ -36,7 +37,7 @@ from broadaxe.core.calendar import (
     ScheduleKey,
     SchedulePage,
 )
-from broadaxe.core.commands import CreateCron, Resource, RunRequest, Scheduled, ScheduleRuns, WhilePaused
+from broadaxe.core.commands import ChangeCron, CreateCron, Resource, RunRequest, Scheduled, ScheduleRuns, WhilePaused
 from broadaxe.core.cron import CronExpression
 from broadaxe.core.decision import CronRow, CronTick, FailureSource, ScheduleRow
 from broadaxe.core.definition import check_priority
@@ -47,7 +48,14 @@ from broadaxe.core.model import Run, Version, Workflow
 from broadaxe.core.state import State
 from broadaxe.core.timers import AlarmKind
 from broadaxe.core.triggers import Collision, Refusal
-from broadaxe.errors import AlreadyExists, IdempotencyCollision, InvalidArgument, NotFound, ResourceExhausted
+from broadaxe.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    IdempotencyCollision,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+)
 
 #: Of the ticks found late, each one that is no later than this is made up.
 LATE_US_MAX: Final = 10 * US_PER_S
@@ -65,17 +73,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def create_cron(state: State, command: CreateCron, now_us: int) -> str:
     """The new cron's id."""
     workflow, _ = _registered(state, command.workflow_name)
-    if not command.name or len(command.name) > CRON_NAME_LENGTH_MAX:
-        raise InvalidArgument(f"a cron needs a name of 1 to {CRON_NAME_LENGTH_MAX} characters", field="cronName")
+    _check_name(command.name)
     expression = CronExpression(command.expression, field="cronExpression")
     if command.priority is not None:
         check_priority(command.priority, field="priority")
     _check_metadata(command.additional_metadata)
-    for cron in state.calendar.crons_of.get(workflow.id, {}).values():
-        if cron.name == command.name and cron.expression.text == expression.text:
-            raise AlreadyExists(
-                f"workflow {workflow.name!r} has a cron {command.name!r} with this expression", field="cronName"
-            )
+    _check_only(workflow, state, command.name, expression.text, but=None)
     _check_room(state, 1, len(command.input))
     row = CronRow(
         state.new_id(),
@@ -129,14 +132,62 @@ def check_declared(state: State, workflow: Workflow | None, expressions: Iterabl
         _check_room(state, new, new * len(run_input or "{}"))
 
 
-def change_cron(state: State, cron_id: str, is_enabled: bool | None, now_us: int) -> None:
-    """Enables or disables it; None changes nothing."""
-    cron = _cron(state, cron_id)
-    if is_enabled is None or is_enabled is cron.is_enabled:
+def change_cron(state: State, command: ChangeCron, now_us: int) -> None:
+    """Enables or disables it, or makes another one of it, whose first tick is the first after now."""
+    cron = _cron(state, command.cron_id)
+    before = cron.row()
+    after = _changed(state, cron, command)
+    if after == before:
         return
-    cron.is_enabled, cron.updated_at_us = is_enabled, now_us
-    state.ledger.touch_cron(cron)
-    _arm(state, cron, now_us if is_enabled else None)
+    cron.name, cron.input, cron.is_enabled = after.name, after.input, after.is_enabled
+    cron.additional_metadata, cron.priority = after.additional_metadata, after.priority
+    cron.updated_at_us = now_us
+    state.calendar.cron_input_bytes += len(after.input) - len(before.input)
+    is_rearmed = after.is_enabled is not before.is_enabled
+    if after.expression != before.expression:
+        cron.expression, is_rearmed = CronExpression(after.expression, field="cronExpression"), True
+    if (after.expression, after.name) == (before.expression, before.name):
+        state.ledger.touch_cron(cron)
+    else:
+        state.ledger.rewrite_cron(cron)
+    if is_rearmed:
+        _arm(state, cron, now_us if cron.is_enabled else None)
+
+
+def _changed(state: State, cron: Cron, command: ChangeCron) -> CronRow:
+    """The row as the command wants it. Changes nothing, and refuses what cannot be."""
+    row = cron.row()
+    is_enabled = row.is_enabled if command.is_enabled is None else command.is_enabled
+    name = row.name if command.name is None else command.name
+    expression = row.expression if command.expression is None else command.expression
+    run_input = row.input if command.input is None else command.input
+    metadata = row.additional_metadata if command.additional_metadata is UNSET else command.additional_metadata
+    priority = row.priority if command.priority is UNSET else command.priority
+    wanted = msgspec.structs.replace(
+        row,
+        is_enabled=is_enabled,
+        name=name,
+        expression=expression,
+        input=run_input,
+        additional_metadata=metadata,
+        priority=priority,
+    )
+    if wanted == msgspec.structs.replace(row, is_enabled=is_enabled):
+        return wanted
+    if cron.is_declared or name is None:
+        raise FailedPrecondition(
+            "its workflow declares this cron; change it in the code and register the workflow again", field="cron"
+        )
+    _check_name(name)
+    CronExpression(expression, field="cronExpression")
+    if priority is not None:
+        check_priority(priority, field="priority")
+    if metadata != row.additional_metadata:
+        _check_metadata(metadata)
+    _check_only(cron.workflow, state, name, expression, but=cron)
+    if len(run_input) > len(row.input):
+        _check_room(state, 0, len(run_input) - len(row.input))
+    return wanted
 
 
 def delete_cron(state: State, cron_id: str) -> None:
@@ -185,6 +236,19 @@ def _cron(state: State, cron_id: str) -> Cron:
     if cron is None:
         raise NotFound(f"there is no cron {cron_id}", field="cron")
     return cron
+
+
+def _check_name(name: str) -> None:
+    if not name or len(name) > CRON_NAME_LENGTH_MAX:
+        raise InvalidArgument(f"a cron needs a name of 1 to {CRON_NAME_LENGTH_MAX} characters", field="cronName")
+
+
+def _check_only(workflow: Workflow, state: State, name: str, expression: str, *, but: Cron | None) -> None:
+    for cron in state.calendar.crons_of.get(workflow.id, {}).values():
+        if cron is not but and cron.name == name and cron.expression.text == expression:
+            raise AlreadyExists(
+                f"workflow {workflow.name!r} has a cron {name!r} with this expression", field="cronName"
+            )
 
 
 def _check_room(state: State, count: int, input_bytes: int) -> None:

@@ -128,6 +128,12 @@ class Ledger:
     def touch_cron(self, cron: Cron) -> None:
         self._crons[cron.id] = cron
 
+    def rewrite_cron(self, cron: Cron) -> None:
+        """What makes it the only one of its kind has changed: its row makes room for that of another, which may take
+        its place in the same batch, before it comes back."""
+        self.delete_cron(cron.id)
+        self.touch_cron(cron)
+
     def tick_cron(self, tick: CronTick) -> None:
         """Of several ticks the last one is what is remembered."""
         self._cron_ticks[tick.cron_id] = tick

@@ -398,8 +398,8 @@ class Tenant:
                 return quotas.show(state, now_us)
             case CreateCron():
                 return firing.create_cron(state, command, now_us)
-            case ChangeCron(cron_id, is_enabled):
-                firing.change_cron(state, cron_id, is_enabled, now_us)
+            case ChangeCron():
+                firing.change_cron(state, command, now_us)
             case DeleteCron(cron_id):
                 firing.delete_cron(state, cron_id)
             case RunCron(cron_id):

@@ -857,6 +857,18 @@ class CronList(Wire):
     rows: list[Cron]
 
 
+class CronTicks(Wire):
+    """When an expression comes true next, and in which time zone its fields are read."""
+
+    expression: str
+    time_zone: str
+    ticks: list[Instant]
+
+
+class CronTicksList(Wire):
+    rows: list[CronTicks]
+
+
 class Schedule(Wire):
     """A run that has not been triggered yet; so there is nothing of a run in it."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
 
 from fastapi import Path, Query, Response
+from msgspec import UNSET
 from pydantic import BaseModel, Field
 
 from broadaxe.core.commands import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.cron import CronExpression
 from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
@@ -26,9 +29,13 @@ from broadaxe.rest.parameters import (
     plain_text,
 )
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
-from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.storage.calendar import CronFilter, CronOrder
 from broadaxe.storage.pages import ById, ByName
+
+EXPRESSIONS_MAX: Final = 100
+TICKS_MAX: Final = 20
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _CRONS = f"{API}/tenants/{{tenant}}/workflows/crons"
 
@@ -61,7 +68,14 @@ class NewCron(Body):
 
 
 class CronChange(Body):
+    """What is left out stays as it is. A cron that its workflow declares can be enabled and disabled only."""
+
     enabled: bool | None = None
+    cron_name: str | None = None
+    cron_expression: str | None = None
+    input: dict[str, object] | None = None
+    additional_metadata: dict[str, object] | None = None
+    priority: int | None = Field(default=None, description="Null: as the workflow says.")
 
 
 @by_name.post(f"{API}/tenants/{{tenant}}/workflows/{{workflow}}/crons")
@@ -119,9 +133,38 @@ async def delete_cron(cron: PathId, scope: MemberScope, context: ContextDep) -> 
 
 @routes.patch(f"{_CRONS}/{{cron}}", status_code=204)
 async def change_cron(body: CronChange, cron: PathId, scope: MemberScope, context: ContextDep) -> Response:
-    """Enables or disables a cron. Ticks that come while it is disabled are lost."""
-    await context.engine.submit(scope.tenant_id, ChangeCron(cron, body.enabled))
+    """Enables or disables a cron, or makes another one of it. Ticks that come while it is disabled are lost."""
+    command = ChangeCron(
+        cron,
+        body.enabled,
+        name=None if body.cron_name is None else plain_text(body.cron_name, field="cronName"),
+        expression=None if body.cron_expression is None else plain_text(body.cron_expression, field="cronExpression"),
+        input=None if body.input is None else json_text(body.input, field="input"),
+        additional_metadata=UNSET if body.additional_metadata is None else metadata_or_none(body.additional_metadata),
+        priority=body.priority if "priority" in body.model_fields_set else UNSET,
+    )
+    await context.engine.submit(scope.tenant_id, command)
     return Response(status_code=204)
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/cron-ticks")
+async def next_ticks(
+    scope: ViewerScope,
+    expression: Annotated[list[str], Query(min_length=1, max_length=EXPRESSIONS_MAX)],
+    count: Annotated[int, Query(ge=1, le=TICKS_MAX)] = 5,
+) -> wire.CronTicksList:
+    """When cron expressions come true next, the soonest first; fewer than `count` when there are no more.
+
+    Whether an expression is one can be asked here before it is used: 400 says what is wrong with it.
+    """
+    now_us = (datetime.now(UTC) - _EPOCH) // timedelta(microseconds=1)
+    rows = []
+    for text in expression:
+        parsed = CronExpression(plain_text(text, field="expression"), field="expression")
+        rows.append(
+            wire.CronTicks(expression=text, time_zone=parsed.zone_name, ticks=_ticks_after(parsed, now_us, count))
+        )
+    return wire.CronTicksList(rows=rows)
 
 
 @routes.post(f"{_CRONS}/{{cron}}")
@@ -129,6 +172,15 @@ async def run_cron(cron: PathId, scope: MemberScope, context: ContextDep) -> wir
     """Makes a run of the cron now, beside its ticks, also while it is disabled."""
     run_id = await context.engine.submit(scope.tenant_id, RunCron(cron))
     return wire.FiredRun(external_id=str(run_id))
+
+
+def _ticks_after(expression: CronExpression, at_us: int, count: int) -> list[datetime]:
+    ticks: list[datetime] = []
+    next_us = expression.next_after(at_us)
+    while next_us is not None and len(ticks) < count:
+        ticks.append(_EPOCH + timedelta(microseconds=next_us))
+        next_us = expression.next_after(next_us)
+    return ticks
 
 
 async def registered_name(context: Context, tenant_id: str, name: str) -> str:

@@ -1,4 +1,5 @@
--- Upserts crons; ticks are kept by tick_crons. Called by storage/journal.py; rides cron_pkey.
+-- Upserts crons; ticks are kept by tick_crons, and one whose name or expression has changed was deleted just before.
+-- Called by storage/journal.py; rides cron_pkey.
 insert into broadaxe.cron (
     tenant_id, id, workflow_id, expression, name, is_declared, input, additional_metadata, priority, is_enabled,
     last_tick_at, created_at, updated_at
@@ -15,6 +16,8 @@ from unnest(
 )
 on conflict (tenant_id, id) do update
 set input = excluded.input,
+    additional_metadata = excluded.additional_metadata,
+    priority = excluded.priority,
     is_enabled = excluded.is_enabled,
     last_tick_at = excluded.last_tick_at,
     updated_at = excluded.updated_at
