@@ -10,6 +10,7 @@ from broadaxe.core.decision import Progress, RunFinished, RunStarted, TaskProgre
 from broadaxe.core.lifecycle import RunStatus, TaskStatus
 from broadaxe.engine import subscriptions
 from broadaxe.engine.subscriptions import EventSubscription, Hub, LiveEvent, LiveKind, RunOutcome
+from broadaxe.loops import Loops
 
 PATIENCE_S = 10.0
 
@@ -24,6 +25,7 @@ class Tables:
         """Unfinished runs with the metadata that is followed, in memory or not."""
         self.asked: list[list[str]] = []
         self.failures = 0
+        self.loops = Loops("test")
         self.gate = asyncio.Event()
         self.gate.set()
         self.reached = asyncio.Event()
@@ -48,7 +50,7 @@ class Tables:
         return found
 
     def hub(self) -> Hub:
-        return Hub(self.look_up, self.find_active, self.live.__contains__, lambda: 7)
+        return Hub(self.look_up, self.find_active, self.live.__contains__, lambda: 7, self.loops)
 
 
 def outcome(run_id: str) -> RunOutcome:
@@ -129,7 +131,7 @@ async def test_a_failed_look_up_is_repeated(monkeypatch: pytest.MonkeyPatch) -> 
     results.add("run")
     assert await asyncio.wait_for(results.next(), PATIENCE_S) == outcome("run")
     assert len(tables.asked) == 4
-    await hub.close()
+    await tables.loops.close()
 
 
 async def test_what_was_never_told_is_found_when_looked_for_again() -> None:
@@ -366,7 +368,7 @@ async def test_a_backlog_beyond_what_is_known_is_looked_for_before_the_end_is_to
         event = await read(live)
         told.append((event.run_id, event.is_last))
     assert told == [("three", False), ("one", False), ("two", False), ("five", False), ("four", True)]
-    await hub.close()
+    await tables.loops.close()
 
 
 async def test_runs_that_end_while_more_are_looked_for_are_told_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,7 +387,7 @@ async def test_runs_that_end_while_more_are_looked_for_are_told_in_order(monkeyp
         event = await read(live)
         told.append((event.run_id, event.is_last))
     assert told == [("one", False), ("two", True)]
-    await hub.close()
+    await tables.loops.close()
 
 
 async def test_a_run_that_ended_while_the_subscription_began_is_not_waited_for() -> None:
@@ -402,7 +404,7 @@ async def test_a_run_that_ended_while_the_subscription_began_is_not_waited_for()
     live = await asyncio.wait_for(watching, PATIENCE_S)
     event = await read(live)
     assert (event.run_id, event.is_last) == ("gone", True)
-    await hub.close()
+    await tables.loops.close()
 
 
 async def test_who_stops_watching_is_told_nothing() -> None:

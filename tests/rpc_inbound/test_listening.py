@@ -14,6 +14,7 @@ from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.sessions import WorkerSession
 from broadaxe.engine.subscriptions import Hub, ResultSubscription, RunOutcome
 from broadaxe.errors import ResourceExhausted, Unavailable
+from broadaxe.loops import Loops
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
 from broadaxe.rpc.services import dispatcher
 from broadaxe.rpc.services.dispatcher import DispatcherService
@@ -61,7 +62,8 @@ async def test_a_refused_beat_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_a_stream_waits_for_a_bounded_number_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "RUNS_AWAITED_MAX", 2)
-    hub = Hub(nothing_found, cast(Any, None), lambda run_id: True, lambda: 7)
+    loops = Loops("test")
+    hub = Hub(nothing_found, cast(Any, None), lambda run_id: True, lambda: 7, loops)
     service = DispatcherService(cast(Any, HubPort(hub)), cast(Any, None), SystemClock())
     call = Call(
         "/Dispatcher/SubscribeToWorkflowRuns", {}, "here", Principal("t", "k"), asyncio.Event(), connection=object()
@@ -80,7 +82,7 @@ async def test_a_stream_waits_for_a_bounded_number_of_runs(monkeypatch: pytest.M
     with pytest.raises(ResourceExhausted, match="waits for at most 2 runs at a time"):
         async with asyncio.timeout(10):
             await service.subscribe_to_runs(asked(), call, sent.put)
-    await hub.close()
+    await loops.close()
 
 
 async def nothing_found(run_ids: list[str]) -> list[RunOutcome]:

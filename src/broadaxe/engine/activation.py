@@ -194,7 +194,6 @@ class Activation:
         if self._active is not None:
             await self._active.pump.close()
             await self._active.actor.stop()
-        await self.streams.hub.close()
 
     # Commands ------------------------------------------------------------------------------------------------------
 
@@ -345,6 +344,7 @@ class Activation:
             lambda key, value, limit: store.unfinished_runs(tenant_id, key, value, limit),
             is_live,
             self._clock.now_us,
+            self._loops,
         )
 
     # Upkeep --------------------------------------------------------------------------------------------------------

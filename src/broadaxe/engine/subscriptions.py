@@ -24,6 +24,7 @@ import structlog
 
 from broadaxe.core.decision import Progress, RunFinished, RunStarted, TaskProgressed
 from broadaxe.core.lifecycle import RunStatus
+from broadaxe.loops import Loops
 
 EVENTS_BUFFERED_MAX: Final = 4096
 GAP_WAIT_S: Final = 5.0
@@ -179,12 +180,18 @@ class Hub:
     """All subscriptions to one tenant's runs on this node."""
 
     def __init__(
-        self, look_up: LookUp, find_active: FindActive, is_live: Callable[[str], bool], now_us: Callable[[], int]
+        self,
+        look_up: LookUp,
+        find_active: FindActive,
+        is_live: Callable[[str], bool],
+        now_us: Callable[[], int],
+        loops: Loops,
     ) -> None:
         self._look_up = look_up
         self._find_active = find_active
         self._is_live = is_live
         self._now_us = now_us
+        self._loops = loops
         self._results: set[ResultSubscription] = set()
         """Those that are open."""
         self._waiting: dict[str, set[ResultSubscription]] = {}
@@ -195,7 +202,6 @@ class Hub:
         """By key, then by value."""
         self._orders: dict[str, _ChunkOrder] = {}
         self._held_chars = 0
-        self._refilling: set[asyncio.Task[None]] = set()
 
     # Results -------------------------------------------------------------------------------------------------------
 
@@ -246,7 +252,7 @@ class Hub:
     def _want_look_up(self, run_ids: list[str]) -> None:
         self._to_look_up.update(run_ids)
         if self._to_look_up and (self._looking is None or self._looking.done()):
-            self._looking = asyncio.create_task(self._look(), name="run result look-up")
+            self._looking = self._loops.go("look up results of runs", self._look())
 
     async def _look(self) -> None:
         while self._to_look_up:
@@ -273,13 +279,6 @@ class Hub:
         for subscription in self._metadata_subscriptions():
             if run_id in subscription.active_runs:
                 self._run_ended(subscription, event)
-
-    async def close(self) -> None:
-        """Ends what runs in the background."""
-        background = [*self._refilling, *(() if self._looking is None else (self._looking,))]
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
 
     # Live events ---------------------------------------------------------------------------------------------------
 
@@ -321,9 +320,7 @@ class Hub:
         self._start_refill(subscription)
 
     def _start_refill(self, subscription: EventSubscription) -> None:
-        refilling = asyncio.create_task(self._refill(subscription), name="look for more runs to follow")
-        self._refilling.add(refilling)
-        refilling.add_done_callback(self._refilling.discard)
+        self._loops.go("look for more runs to follow", self._refill(subscription))
 
     async def _refill(self, subscription: EventSubscription) -> None:
         assert subscription.metadata is not None

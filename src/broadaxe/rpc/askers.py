@@ -25,6 +25,7 @@ from weakref import WeakKeyDictionary
 
 from broadaxe.engine.port import EnginePort
 from broadaxe.errors import BroadaxeError
+from broadaxe.rpc.draining import closed_by_stop
 from broadaxe.rpc.transport import Call
 
 HOLD_S: Final = 0.9
@@ -95,15 +96,9 @@ class Askers:
         with contextlib.suppress(TimeoutError, BroadaxeError):
             async with asyncio.timeout(patience_s):
                 results = await self._engine.results(call.principal.tenant_id)
-
-                async def close_when_draining() -> None:
-                    await call.draining.wait()
-                    results.close()
-
-                draining = asyncio.create_task(close_when_draining())
                 try:
-                    results.add(run_id)
-                    await results.next()
+                    async with closed_by_stop(call, results.close):
+                        results.add(run_id)
+                        await results.next()
                 finally:
-                    draining.cancel()
                     results.close()

@@ -34,6 +34,7 @@ from broadaxe.engine.subscriptions import EventSubscription
 from broadaxe.errors import BroadaxeError, InvalidArgument, NotFound, ResourceExhausted
 from broadaxe.rpc import fitting, inbound, outbound
 from broadaxe.rpc._gen import dispatcher_pb2 as pb
+from broadaxe.rpc.draining import closed_by_stop
 from broadaxe.rpc.transport import SEND_SIZE_BYTES_MAX, Call, Method, Send, bidi, server_stream, unary
 from broadaxe.storage.reads import Reads
 
@@ -140,21 +141,19 @@ class DispatcherService:
         tenant_id = call.principal.tenant_id
         session = await self._engine.open_session(tenant_id, inbound.uuid_text(request.worker_id, field="worker_id"))
 
-        async def close_when_draining() -> None:
-            await call.draining.wait()
+        def close() -> None:
             self._engine.close_session(tenant_id, session)
 
-        draining = asyncio.create_task(close_when_draining())
         try:
-            while (item := await session.next()) is not None:
-                action = outbound.assigned_action(tenant_id, item)
-                if fitting.is_oversize(action):
-                    await self._refuse(tenant_id, item, action.ByteSize())
-                else:
-                    await send(action)
+            async with closed_by_stop(call, close):
+                while (item := await session.next()) is not None:
+                    action = outbound.assigned_action(tenant_id, item)
+                    if fitting.is_oversize(action):
+                        await self._refuse(tenant_id, item, action.ByteSize())
+                    else:
+                        await send(action)
         finally:
-            draining.cancel()
-            self._engine.close_session(tenant_id, session)
+            close()
 
     async def _refuse(self, tenant_id: str, item: Outgoing, size_bytes: int) -> None:
         """The worker would break its stream over it, and every other task of it would be in doubt."""
@@ -292,24 +291,19 @@ class DispatcherService:
                 asked_as[run_id] = request.workflow_run_id
                 subscription.add(run_id)
 
-        async def close_when_draining() -> None:
-            await call.draining.wait()
-            subscription.close()
-
         reading = asyncio.create_task(read())
         reading.add_done_callback(lambda _: subscription.close())
-        helpers = [reading, asyncio.create_task(close_when_draining())]
         try:
-            while (outcome := await subscription.next()) is not None:
-                run_id = asked_as.pop(outcome.run_id, outcome.run_id)
-                await send(outbound.run_event(outcome, run_id, self._clock.now_us()))
+            async with closed_by_stop(call, subscription.close):
+                while (outcome := await subscription.next()) is not None:
+                    run_id = asked_as.pop(outcome.run_id, outcome.run_id)
+                    await send(outbound.run_event(outcome, run_id, self._clock.now_us()))
             if reading.done():
                 reading.result()
         finally:
             subscription.close()
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
     async def subscribe_to_events(
         self, request: pb.SubscribeToWorkflowEventsRequest, call: Call, send: Send[pb.WorkflowEvent]
@@ -370,19 +364,12 @@ class DispatcherService:
 async def _relay(subscription: EventSubscription, call: Call, send: Send[pb.WorkflowEvent]) -> None:
     """Sends what happens until the last event, or until the server stops."""
 
-    async def close_when_draining() -> None:
-        await call.draining.wait()
-        subscription.close()
-
-    draining = asyncio.create_task(close_when_draining())
-    try:
+    async with closed_by_stop(call, subscription.close):
         while (event := await subscription.next()) is not None:
             for message in outbound.live_events(event):
                 await send(message)
             if event.is_last:
                 return
-    finally:
-        draining.cancel()
 
 
 def _report(request: pb.StepActionEvent) -> ReportAttempt | None:
