@@ -337,11 +337,13 @@ class ShellLife:
     async def _start_process(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
         self._processes += 1
-        self.process = Process(
+        process = self.process = Process(
             self.database, self._processes, self.clock, self.fresh_id, self._observe, self.books.note_sent
         )
-        await self.process.start()
-        self.process.run(lambda engine: engine.outbox_unsure())
+        await process.start()
+        # It may have been killed while it started.
+        if self.process is process:
+            process.run(lambda engine: engine.outbox_unsure())
 
     async def _heal(self) -> None:
         self.note("the world is healed")
