@@ -97,6 +97,7 @@ async def test_the_documentation_is_rendered_with_anchors_and_links(serve: Serve
     index = await site.anonymous.get("/docs/")
     assert '<a href="/docs/install#from-source">install</a>' in index.text
     assert '<a href="/docs/install">Install broadaxe</a>' in index.text
+    assert '<a class="next" rel="next" href="/docs/install">' in index.text
     assert "<title>Start" in index.text
     page = await site.anonymous.get("/docs/install")
     assert 'id="from-source"' in page.text
@@ -105,6 +106,7 @@ async def test_the_documentation_is_rendered_with_anchors_and_links(serve: Serve
     assert ">#<" not in page.text
     assert 'href="#from-source"' in page.text
     assert "<table>" in page.text
+    assert '<div class="table" tabindex="0">' in page.text
     assert "<script>" not in page.text
     for headers in (
         {"If-None-Match": page.headers["etag"]},
@@ -116,6 +118,46 @@ async def test_the_documentation_is_rendered_with_anchors_and_links(serve: Serve
     assert "<h1" in (await site.anonymous.get("/docs/install")).text
     assert "Changed" in (await site.anonymous.get("/docs/install")).text
     assert (await site.anonymous.get("/docs/%2e%2e/pyproject")).status_code == 404
+
+
+async def test_the_documentation_is_searched_section_by_section(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "index.md").write_text(
+        "# Welcome\n\nTo *all*.\n\n## From `source`\n\n```bash\nmake it\n```\n\n## Empty\n"
+    )
+    site = await serve(docs_dir=tmp_path)
+    answer = await site.anonymous.get("/docs/search.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == [
+        {"page": "Welcome", "heading": "Welcome", "address": "/docs/", "text": "To all."},
+        {"page": "Welcome", "heading": "From source", "address": "/docs/#from-source", "text": "make it\n"},
+        {"page": "Welcome", "heading": "Empty", "address": "/docs/#empty", "text": ""},
+    ]
+    unchanged = await site.anonymous.get("/docs/search.json", headers={"If-None-Match": answer.headers["etag"]})
+    assert unchanged.status_code == 304
+    (tmp_path / "more.md").write_text("# More\n\nwords\n")
+    assert {row["page"] for row in (await site.anonymous.get("/docs/search.json")).json()} == {"Welcome", "More"}
+
+
+async def test_the_documentation_has_pictures_and_nothing_else_of_that_directory(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "docs" / "pictures").mkdir(parents=True)
+    (tmp_path / "docs" / "pictures" / "runs.webp").write_bytes(b"RIFF")
+    (tmp_path / "docs" / "pictures" / "notes.txt").write_text("private")
+    (tmp_path / "secret.webp").write_bytes(b"RIFF")
+    site = await serve(docs_dir=tmp_path / "docs")
+    shown = await site.anonymous.get("/docs/pictures/runs.webp")
+    assert (shown.status_code, shown.headers["content-type"], shown.content) == (200, "image/webp", b"RIFF")
+    for name in ("notes.txt", "missing.webp", "%2e%2e%2f%2e%2e%2fsecret.webp", "..%5csecret.webp"):
+        assert (await site.anonymous.get(f"/docs/pictures/{name}")).status_code == 404, name
+
+
+async def test_the_look_of_the_documentation_is_asked_for_once(site: Site) -> None:
+    page = (await site.anonymous.get("/api/docs")).text
+    for name, kind in (("site.css", "text/css"), ("site.js", "text/javascript")):
+        assert f"/docs/{name}?" in page
+        answer = await site.anonymous.get(f"/docs/{name}")
+        assert answer.headers["content-type"].startswith(kind)
+        again = await site.anonymous.get(f"/docs/{name}", headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_the_api_describes_itself(site: Site) -> None:

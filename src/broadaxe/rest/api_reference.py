@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from starlette.responses import HTMLResponse
 
-from broadaxe.rest.page import render_page
+from broadaxe.rest.page import Link, render_page
 
 __all__ = ["ApiReference"]
 
@@ -54,8 +54,8 @@ def _render(description: Node) -> str:
             f'<details id="schema-{escape(name)}"><summary><code>{escape(name)}</code></summary>'
             f"{_fields(schemas[name])}</details>"
         )
-    links = [(f"#{_anchor(name)}", _title(name)) for name in sections]
-    return render_page("HTTP API", body, [("/docs/", "Documentation"), *links, ("#schemas", "Schemas")], "")
+    links = [Link(f"#{_anchor(name)}", _title(name)) for name in sections]
+    return render_page("HTTP API", body, [Link("/docs/", "Documentation"), *links, Link("#schemas", "Schemas")], "")
 
 
 def _operation(verb: str, path: str, operation: Node) -> str:
@@ -63,7 +63,7 @@ def _operation(verb: str, path: str, operation: Node) -> str:
     parameters = [entry for entry in operation.get("parameters", []) if entry["in"] != "path"]
     if parameters:
         rows = "".join(_row(entry["name"], entry["schema"], bool(entry.get("required"))) for entry in parameters)
-        parts.append(f"<p>Query</p><table>{_HEAD}{rows}</table>")
+        parts.append(f"<p>Query</p>{_table(rows)}")
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     if body is not None:
         parts.append(f"<p>Body: {_type(body)}</p>")
@@ -77,7 +77,7 @@ def _operation(verb: str, path: str, operation: Node) -> str:
     )
 
 
-_HEAD: Final = "<tr><th>Name</th><th>Type</th><th></th></tr>"
+_HEAD: Final = "<tr><th>Name</th><th>Type</th><th>Notes</th></tr>"
 
 
 def _fields(schema: Node) -> str:
@@ -86,7 +86,12 @@ def _fields(schema: Node) -> str:
     required = set(schema.get("required", []))
     rows = "".join(_row(name, field, name in required) for name, field in schema.get("properties", {}).items())
     text = f"<p>{escape(schema['description'])}</p>" if schema.get("description") else ""
-    return f"{text}<table>{_HEAD}{rows}</table>"
+    return f"{text}{_table(rows)}"
+
+
+def _table(rows: str) -> str:
+    # The keyboard scrolls only what it can reach.
+    return f'<div class="table" tabindex="0"><table>{_HEAD}{rows}</table></div>'
 
 
 def _row(name: str, schema: Node, is_required: bool) -> str:

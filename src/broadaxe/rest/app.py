@@ -31,6 +31,7 @@ from broadaxe.rest.docs_site import DocsSite
 from broadaxe.rest.entry import ENTRY_PATH, enter
 from broadaxe.rest.gate import Gate
 from broadaxe.rest.metrics import Metrics
+from broadaxe.rest.page import SCRIPT_PATH, STYLE_PATH, script, style
 from broadaxe.rest.routers import (
     changes,
     counts,
@@ -160,6 +161,10 @@ def create_http_app(
     app.add_api_route("/metrics", numbers.page, methods=["GET"], include_in_schema=False)
     app.add_api_route(ENTRY_PATH, enter, methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", docs.to_index, methods=["GET"], include_in_schema=False)
+    app.add_api_route(STYLE_PATH, style, methods=["GET"], include_in_schema=False)
+    app.add_api_route(SCRIPT_PATH, script, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/docs/search.json", docs.search_index, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/docs/pictures/{name}", docs.picture, methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs/{name:path}", docs.page, methods=["GET", "HEAD"], include_in_schema=False)
     app.router.default = _otherwise(dashboard.page)
     app.add_exception_handler(BroadaxeError, _on_our_error)

@@ -1,9 +1,10 @@
 """The documentation as a web site: `docs/*.md`, rendered on request.
 
 Owns turning Markdown into pages: headings with anchors, tables, code, links between the files, a navigation made from
-the files' titles. Refuses names that are not plain file names, raw HTML, and files larger than `PAGE_BYTES_MAX`. A
-page is rendered again only when a file of the directory has changed. Invariant: what is served loads nothing from
-elsewhere.
+the files' titles, the contents of each page, its neighbours, and the index that the page's own script searches. Serves
+the pictures of `pictures/` beside them. Refuses names that are not plain file names, raw HTML, and files larger than
+`PAGE_BYTES_MAX`. A page is rendered again only when a file of the directory has changed. Invariant: what is served
+loads nothing from elsewhere.
 
 A file may begin with a block of `key: value` lines between two lines of `---`. `title` names the page (else its first
 heading does), `order` places it (else it comes after those that have one, by title); `index` always comes first.
@@ -21,10 +22,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from fastapi import Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from broadaxe.rest.page import render_page
+from broadaxe.rest.page import Heading, Link, render_page
 from broadaxe.rest.places import find_directory
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["DocsSite"]
 
 PAGE_BYTES_MAX: Final = 1024 * 1024
+PICTURE_BYTES_MAX: Final = 4 * 1024 * 1024
 PAGES_MAX: Final = 500
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
@@ -41,6 +44,7 @@ _FRONT: Final = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 _HEADING: Final = re.compile(r"^#\s+(.+?)\s*#*$", re.MULTILINE)
 _LINK: Final = re.compile(r"(?:\./)?([a-zA-Z0-9][a-zA-Z0-9._-]*)\.md(#.*)?")
 _LAST: Final = 10_000
+_PICTURES: Final = {".webp": "image/webp", ".png": "image/png"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +60,21 @@ class _Source:
         return "/docs/" if self.name == "index" else f"/docs/{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Section:
+    page: str
+    heading: str
+    address: str
+    texts: list[str]
+
+
 class DocsSite:
     def __init__(self, directory: Path | None) -> None:
         self._given = directory
         self._state: tuple[tuple[str, int, int], ...] | None = None
         self._sources: dict[str, _Source] = {}
         self._pages: dict[str, str] = {}
+        self._index: bytes | None = None
 
     async def to_index(self) -> Response:
         return RedirectResponse("/docs/", status_code=308)
@@ -74,15 +87,35 @@ class DocsSite:
         html = self._pages.get(source.name)
         if html is None:
             html = self._pages[source.name] = self._render(source)
-        tag = f'"{hashlib.sha256(html.encode()).hexdigest()[:32]}"'
-        headers = {
-            "ETag": tag,
-            "Last-Modified": format_datetime(source.changed_at, usegmt=True),
-            "Cache-Control": "no-cache",
-        }
-        if _is_known(request, tag, source.changed_at):
-            return Response(status_code=304, headers=headers)
-        return HTMLResponse(html, headers=headers)
+        return _answer(request, html.encode(), "text/html", source.changed_at)
+
+    async def search_index(self, request: Request) -> Response:
+        """Every section of every page as `{page, heading, address, text}`; see `site/site.js`."""
+        await asyncio.to_thread(self._refresh)
+        if self._index is None:
+            sections = [section for source in self._sources.values() for section in self._sections(source)]
+            self._index = msgspec.json.encode(
+                [
+                    {"page": part.page, "heading": part.heading, "address": part.address, "text": " ".join(part.texts)}
+                    for part in sections
+                ]
+            )
+        changed_at = max((source.changed_at for source in self._sources.values()), default=datetime.now(UTC))
+        return _answer(request, self._index, "application/json", changed_at)
+
+    async def picture(self, request: Request, name: str) -> Response:
+        media_type = _PICTURES.get(Path(name).suffix)
+        directory = self._directory()
+        if directory is None or media_type is None or not _NAME.fullmatch(name):
+            return HTMLResponse(self._not_found(), status_code=404)
+        path = directory / "pictures" / name
+        if not path.is_file() or path.stat().st_size > PICTURE_BYTES_MAX:
+            return HTMLResponse(self._not_found(), status_code=404)
+        changed_at = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
+        return _answer(request, await asyncio.to_thread(path.read_bytes), media_type, changed_at)
+
+    def _directory(self) -> Path | None:
+        return find_directory(self._given, in_checkout="docs", in_package="_docs")
 
     @cached_property
     def _markdown(self) -> MarkdownIt:
@@ -93,7 +126,7 @@ class DocsSite:
 
     def _refresh(self) -> None:
         """Reads the directory again if anything in it has changed."""
-        directory = find_directory(self._given, in_checkout="docs", in_package="_docs")
+        directory = self._directory()
         paths = [] if directory is None else sorted(directory.glob("*.md"))[:PAGES_MAX]
         stats = [(path, path.stat()) for path in paths if _NAME.fullmatch(path.stem)]
         state = tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)
@@ -107,17 +140,52 @@ class DocsSite:
         sources.sort(key=lambda source: (source.name != "index", source.order, source.title.lower()))
         self._sources = {source.name: source for source in sources}
         self._pages = {}
+        self._index = None
         self._state = state
 
-    def _links(self) -> list[tuple[str, str]]:
-        return [(source.address, source.title) for source in self._sources.values()]
+    def _links(self) -> list[Link]:
+        return [Link(source.address, source.title) for source in self._sources.values()]
 
     def _render(self, source: _Source) -> str:
         tokens = self._markdown.parse(source.markdown)
-        _add_anchors(tokens)
+        headings = _add_anchors(tokens)
         _turn_links(tokens, self._sources)
+        _let_scroll(tokens)
         body = self._markdown.renderer.render(tokens, self._markdown.options, {})
-        return render_page(source.title, body, self._links(), source.address)
+        links = self._links()
+        at = [link.address for link in links].index(source.address)
+        neighbours = (links[at - 1] if at > 0 else None, links[at + 1] if at + 1 < len(links) else None)
+        contents = [heading for heading in headings if heading.level in (2, 3)]
+        return render_page(source.title, body, links, source.address, contents, neighbours)
+
+    def _sections(self, source: _Source) -> list[_Section]:
+        """The page cut at its headings, the first part under its title."""
+        tokens = self._markdown.parse(source.markdown)
+        headings = iter(_add_anchors(tokens))
+        sections: list[_Section] = []
+        texts: list[str] = []
+
+        def begin(heading: Heading | None) -> None:
+            nonlocal texts
+            texts = []
+            is_title = heading is None or heading.level == 1
+            anchor = "" if heading is None or is_title else f"#{heading.anchor}"
+            name = source.title if heading is None or is_title else heading.text
+            sections.append(_Section(source.title, name, source.address + anchor, texts))
+
+        begin(None)
+        is_heading = False
+        for token in tokens:
+            if token.type == "heading_open":
+                begin(next(headings))
+                is_heading = True
+            elif token.type == "heading_close":
+                is_heading = False
+            elif token.type in ("fence", "code_block"):
+                texts.append(token.content)
+            elif token.type == "inline" and not is_heading:
+                texts.append(_plain(token))
+        return [section for section in sections if section.texts or section.heading != source.title]
 
     def _not_found(self) -> str:
         body = "<h1>No such page</h1><p>"
@@ -139,25 +207,57 @@ def _read(path: Path, changed_at: datetime) -> _Source:
     return _Source(path.stem, title, int(order) if order.isdecimal() else _LAST, text, changed_at)
 
 
-def _add_anchors(tokens: list[Token]) -> None:
-    """Gives every heading an id made from its text, unique within the page, and a link to itself.
+def _answer(request: Request, body: bytes, media_type: str, changed_at: datetime) -> Response:
+    """The body, or that the reader has it already."""
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {
+        "ETag": tag,
+        "Last-Modified": format_datetime(changed_at, usegmt=True),
+        "Cache-Control": "no-cache",
+    }
+    if _is_known(request, tag, changed_at):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=media_type, headers=headers)
+
+
+def _add_anchors(tokens: list[Token]) -> list[Heading]:
+    """Gives every heading an id made from its text, unique within the page, and a link to itself. Returns them all.
 
     The link has no text: its sign is drawn by the style sheet, so that whoever reads the page's text reads the heading.
     """
     from markdown_it.token import Token
 
     seen: dict[str, int] = {}
+    headings: list[Heading] = []
     for position, token in enumerate(tokens):
         if token.type != "heading_open":
             continue
         inline = tokens[position + 1]
-        slug = _slug(_plain(inline))
+        words = _plain(inline)
+        slug = _slug(words)
         count = seen[slug] = seen.get(slug, 0) + 1
         anchor = slug if count == 1 else f"{slug}-{count}"
         token.attrSet("id", anchor)
+        headings.append(Heading(int(token.tag[1]), anchor, words))
         opening = Token("link_open", "a", 1)
         opening.attrs = {"class": "anchor", "href": f"#{anchor}", "aria-label": "Link to this section"}
         inline.children = [*(inline.children or []), opening, Token("link_close", "a", -1)]
+    return headings
+
+
+def _let_scroll(tokens: list[Token]) -> None:
+    """Lets the keyboard reach what may be wider than the screen, so that it can be scrolled: code, and tables, which
+    get a frame that scrolls in their place."""
+    from markdown_it.token import Token
+
+    for position in reversed(range(len(tokens))):
+        token = tokens[position]
+        if token.type in ("fence", "code_block"):
+            token.attrSet("tabindex", "0")
+        elif token.type == "table_open":
+            tokens.insert(position, Token("frame_open", "div", 1, attrs={"class": "table", "tabindex": "0"}))
+        elif token.type == "table_close":
+            tokens.insert(position + 1, Token("frame_close", "div", -1))
 
 
 def _turn_links(tokens: list[Token], sources: dict[str, _Source]) -> None:

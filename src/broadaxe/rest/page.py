@@ -1,68 +1,132 @@
 """The frame of the pages the engine renders itself: documentation and API reference.
 
-Owns one small style sheet and one layout, light and dark by the reader's preference. Loads nothing from elsewhere.
+Owns the layout; its style sheet and its script are files in `site/`, served at `STYLE_PATH` and `SCRIPT_PATH`. Loads
+nothing from elsewhere, and can be read without the script.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
 from html import escape
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
-__all__ = ["render_page"]
+from fastapi import Request
+from starlette.responses import Response
 
-_STYLE: Final = """
-:root{color-scheme:light dark;--ink:#1d2329;--soft:#5a6672;--line:#dfe3e8;--paper:#fff;--side:#f6f7f9;--code:#f2f4f6;
---accent:#9a4a16}
-@media(prefers-color-scheme:dark){:root{--ink:#e4e8ec;--soft:#9aa5b1;--line:#2c343c;--paper:#14181c;--side:#191e23;
---code:#20262c;--accent:#e39a63}} *{box-sizing:border-box}html{scroll-padding-top:1rem} body{margin:0;font:16px/1.65
-system-ui,-apple-system,"Segoe UI",sans-serif;color:var(--ink);background:var(--paper)}
-.frame{display:grid;grid-template-columns:16rem minmax(0,1fr);min-height:100vh}
-nav{background:var(--side);border-right:1px solid var(--line);padding:1.5rem 1rem;position:sticky;top:0;height:100vh;
-overflow:auto} nav
-.mark{display:flex;gap:.6rem;align-items:center;font-weight:650;font-size:1.1rem;color:var(--ink);margin:0 .6rem 1rem}
-nav .mark svg{width:1.5rem;height:1.5rem;color:var(--accent)} nav ul{list-style:none;margin:0;padding:0} nav li
-a{display:block;padding:.3rem .6rem;border-radius:6px;color:var(--soft);text-decoration:none} nav li
-a:hover{color:var(--ink)}nav li a[aria-current]{background:var(--line);color:var(--ink);font-weight:600} nav
-hr{border:0;border-top:1px solid var(--line);margin:1rem .6rem} main{padding:2.5rem clamp(1rem,5vw,4rem)
-5rem;max-width:54rem;width:100%} a{color:var(--accent)}h1,h2,h3,h4{line-height:1.25;margin:2em 0
-.6em}h1{margin-top:0;font-size:2rem} h2{font-size:1.4rem;padding-bottom:.3rem;border-bottom:1px solid
-var(--line)}h3{font-size:1.12rem}
-.anchor::before{content:"#"}
-.anchor{margin-left:.4rem;color:var(--soft);text-decoration:none;opacity:0}:is(h1,h2,h3,h4):hover .anchor,
-.anchor:focus{opacity:1} code{background:var(--code);padding:.12em .35em;border-radius:4px;font:.9em/1.5
-ui-monospace,Menlo,Consolas,monospace} pre{background:var(--code);border:1px solid
-var(--line);border-radius:8px;padding:1rem;overflow:auto} pre code{background:none;padding:0}
-table{border-collapse:collapse;display:block;overflow:auto;margin:1rem 0} th,td{border:1px solid
-var(--line);padding:.4rem .7rem;text-align:left;vertical-align:top}th{background:var(--side)} blockquote{margin:1rem
-0;padding:.1rem 1rem;border-left:4px solid var(--accent);background:var(--side)} img{max-width:100%}
-.verb{display:inline-block;min-width:4.2rem;font:600 .8rem ui-monospace,monospace;color:var(--accent)}
-details{border:1px solid var(--line);border-radius:8px;margin:.4rem 0;padding:.4rem .8rem}
-summary{cursor:pointer;overflow-wrap:anywhere}summary code{background:none}summary small{color:var(--soft)}
-.skip{position:absolute;left:-99rem}.skip:focus{left:1rem;top:1rem;background:var(--paper);padding:.5rem}
-@media(max-width:48rem){.frame{display:block}nav{position:static;height:auto;border-right:0; border-bottom:1px solid
-var(--line)}} @media print{nav{display:none}.frame{display:block}}
-"""
+__all__ = ["SCRIPT_PATH", "STYLE_PATH", "Heading", "Link", "render_page", "script", "style"]
+
+STYLE_PATH: Final = "/docs/site.css"
+SCRIPT_PATH: Final = "/docs/site.js"
+
+_SITE: Final = Path(__file__).parent / "site"
+#: With fewer sections than this the contents of a page say nothing that the page does not.
+_CONTENTS_MIN: Final = 3
 
 _MARK: Final = (
     '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linejoin="round" '
     'aria-hidden="true"><path d="M5 21 14 8"/><path d="M11 3c4 0 8 3 9 8-3 0-5 0-7 2-2-2-4-4-5-6 1-1 2-2 3-4z" '
     'fill="currentColor"/></svg>'
 )
+_SEARCH: Final = (
+    '<form class="search" role="search"><label class="sr" for="search">Search the documentation</label>'
+    '<input id="search" type="search" placeholder="Search (press /)" autocomplete="off" spellcheck="false" '
+    'maxlength="200"><div class="found" id="found" hidden></div></form>'
+)
 
 
-def render_page(title: str, body_html: str, links: Sequence[tuple[str, str]], current: str) -> str:
-    """A whole page. `body_html` is trusted; titles and addresses are escaped."""
+class Link(NamedTuple):
+    address: str
+    label: str
+
+
+class Heading(NamedTuple):
+    """A section of a page; `level` 2 or 3."""
+
+    level: int
+    anchor: str
+    text: str
+
+
+def render_page(
+    title: str,
+    body_html: str,
+    links: Sequence[Link],
+    current: str,
+    contents: Sequence[Heading] = (),
+    neighbours: tuple[Link | None, Link | None] = (None, None),
+) -> str:
+    """A whole page. `body_html` is trusted; titles and addresses are escaped. `neighbours` are the pages before and
+    after it."""
     items = "".join(
-        f'<li><a href="{escape(address)}"{" aria-current=page" if address == current else ""}>{escape(label)}</a></li>'
-        for address, label in links
+        f'<li><a href="{escape(link.address)}"{" aria-current=page" if link.address == current else ""}>'
+        f"{escape(link.label)}</a></li>"
+        for link in links
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)} · Broadaxe</title><style>{_STYLE}</style></head><body>"
-        '<a class="skip" href="#content">Skip to content</a><div class="frame">'
-        f'<nav aria-label="Pages"><div class="mark">{_MARK}Broadaxe</div><ul>{items}</ul><hr>'
-        '<ul><li><a href="/">Dashboard</a></li><li><a href="/api/docs">HTTP API</a></li></ul></nav>'
-        f'<main id="content">{body_html}</main></div></body></html>\n'
+        f'<title>{escape(title)} · Broadaxe</title><link rel="stylesheet" href="{STYLE_PATH}?{_digest("site.css")}">'
+        f'<script src="{SCRIPT_PATH}?{_digest("site.js")}" defer></script></head><body>'
+        '<a class="skip" href="#content">Skip to content</a><div class="frame"><header class="side">'
+        f'<div class="brand"><div class="mark">{_MARK}Broadaxe</div>'
+        '<button class="menu" type="button" aria-expanded="false" aria-controls="pages">Menu</button></div>'
+        f'{_SEARCH}<nav class="pages" id="pages" aria-label="Pages"><ul>{items}</ul><hr>'
+        '<ul><li><a href="/">Dashboard</a></li><li><a href="/api/docs">HTTP API</a></li></ul></nav></header>'
+        f'<div class="text">{_contents(contents)}<main id="content">{body_html}</main>{_neighbours(*neighbours)}'
+        "</div></div></body></html>\n"
     )
+
+
+def _contents(headings: Sequence[Heading]) -> str:
+    """Twice, for wide and for narrow screens; each is hidden from everybody where the other is shown."""
+    if len(headings) < _CONTENTS_MIN:
+        return ""
+    items = "".join(
+        f'<li{" class=deeper" if heading.level > 2 else ""}><a href="#{escape(heading.anchor)}">'
+        f"{escape(heading.text)}</a></li>"
+        for heading in headings
+    )
+    label = 'aria-label="On this page"'
+    return (
+        f'<nav class="contents narrow" {label}><details><summary>On this page</summary><ul>{items}</ul></details></nav>'
+        f'<nav class="contents wide" {label}><strong>On this page</strong><ul>{items}</ul></nav>'
+    )
+
+
+def _neighbours(before: Link | None, after: Link | None) -> str:
+    parts = [
+        f'<a class="{rel}" rel="{rel}" href="{escape(link.address)}"><small>{word}</small>{escape(link.label)}</a>'
+        for link, rel, word in ((before, "prev", "Previous"), (after, "next", "Next"))
+        if link is not None
+    ]
+    return f'<nav class="neighbours" aria-label="Previous and next page">{"".join(parts)}</nav>' if parts else ""
+
+
+async def style(request: Request) -> Response:
+    return _file(request, "site.css", "text/css")
+
+
+async def script(request: Request) -> Response:
+    return _file(request, "site.js", "text/javascript")
+
+
+def _file(request: Request, name: str, media_type: str) -> Response:
+    tag = f'"{_digest(name)}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(_content(name), media_type=media_type, headers=headers)
+
+
+@cache
+def _content(name: str) -> bytes:
+    return (_SITE / name).read_bytes()
+
+
+@cache
+def _digest(name: str) -> str:
+    """Changes with the file, so that a page of a new version never wears the look of an old one."""
+    return sha256(_content(name)).hexdigest()[:16]
