@@ -1,0 +1,171 @@
+"""Every page of the console and of the documentation, with something on it: axe finds nothing, in the dark and in the
+light; there is one main heading; a phone is not scrolled sideways.
+
+The pages are those of the router: a new one is looked at without being named here, and one about a single thing fails
+until somebody says which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gallery.cue import Cue
+from hatchet_sdk import Hatchet
+from playwright.async_api import Browser, BrowserContext, Page, expect
+from wirekit import EngineProcess, Rest, Stage
+
+from tests.browser.test_dashboard import started
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUTES = ROOT / "web" / "dashboard" / "src" / "routes" / "tree.tsx"
+AXE = ROOT / "web" / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
+DOCS = ("/docs/", "/docs/configuration", "/docs/triggers", "/docs/console", "/docs/nothing", "/api/docs")
+PHONE = {"width": 390, "height": 844}
+#: Rows with a colour of their own fade in; a page is looked at when it stands still.
+STILL = "*, ::before, ::after { animation: none !important; transition: none !important; }"
+
+
+def addresses() -> list[str]:
+    """The paths of the router, `$id` and all."""
+    return sorted(set(re.findall(r'path: "([^"]+)"', ROUTES.read_text(encoding="utf-8"))))
+
+
+@pytest.fixture(scope="session")
+def things(engine: EngineProcess, hatchet: Hatchet, stage: Stage) -> dict[str, str]:
+    """One thing of each kind; the ids of those that have a page of their own, by the path of that page."""
+    return asyncio.run(made(engine, hatchet, stage))
+
+
+async def made(engine: EngineProcess, hatchet: Hatchet, stage: Stage) -> dict[str, str]:
+    key = "every-page"
+    failed = await started(hatchet, "diamond", Cue(key=key, fail=True))
+    stage.open(key, "b")
+    stage.open(key, "c")
+    tenant = f"/api/v1/tenants/{hatchet.tenant_id}"
+    stable = f"/api/v1/stable/tenants/{hatchet.tenant_id}"
+    soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    headers = {"Authorization": f"Bearer {engine.token}"}
+    async with (
+        Rest(engine.url, engine.token, hatchet.tenant_id) as rest,
+        httpx.AsyncClient(base_url=engine.url, headers=headers, timeout=60) as http,
+    ):
+        assert await rest.finished(failed) == "FAILED"
+        echo = await started(hatchet, "echo", Cue(key=key, text="done"))
+        await rest.finished(echo)
+        await started(hatchet, "hold", Cue(key=f"{key}-held"))
+        workflow_id = (await rest.workflow_version("echo"))["workflowId"]
+        worker_id = (await rest.workers())[0]["metadata"]["id"]
+        webhook = {
+            "name": "every-page",
+            "sourceName": "GENERIC",
+            "eventKeyExpression": "input.key",
+            "authType": "API_KEY",
+            "auth": {"headerName": "X-Api-Key", "apiKey": "k3y-of-acme"},
+        }
+        posts: dict[str, dict[str, Any]] = {
+            f"{tenant}/workflows/echo/crons": {
+                "cronName": key,
+                "cronExpression": "0 3 * * *",
+                "input": {"key": key},
+                "additionalMetadata": {},
+            },
+            f"{tenant}/workflows/echo/scheduled": {"triggerAt": soon, "input": {"key": key}, "additionalMetadata": {}},
+            f"{tenant}/events": {"key": "wire:exact", "data": {"key": key}, "additionalMetadata": {"customer": "acme"}},
+            f"{stable}/filters": {
+                "workflowId": workflow_id,
+                "scope": "acme",
+                "expression": "input.n > 3",
+                "payload": {},
+            },
+            f"{stable}/webhooks": webhook,
+        }
+        for path, body in posts.items():
+            answer = await http.post(path, json=body)
+            assert answer.status_code in (200, 201), f"{path}: {answer.text}"
+        refused = await http.post(f"{stable}/webhooks/every-page", json={"key": "a:b"}, headers={"X-Api-Key": "wrong"})
+        assert refused.status_code >= 400
+    return {
+        "/runs/$id": failed,
+        "/workflows/$id": workflow_id,
+        "/workers/$id": worker_id,
+    }
+
+
+def filled(path: str, things: dict[str, str]) -> str:
+    """The address of a page: that of one thing where the page is about one."""
+    if "$" not in path:
+        return path
+    assert path in things, f"{path}: say in the fixture `things` which one to look at"
+    return re.sub(r"\$\w+", things[path], path)
+
+
+async def settled(page: Page, address: str) -> None:
+    """Opens a page and waits until nothing on it is still being read."""
+    await page.goto(address)
+    await expect(page.get_by_role("heading", level=1).first).to_be_visible()
+    await expect(page.get_by_role("status").filter(has_text=re.compile("^Loading"))).to_have_count(0)
+    await page.add_style_tag(content=STILL)
+
+
+async def complaints(page: Page, address: str) -> list[str]:
+    """What axe has to say of the page as it stands, and what else is wrong with it."""
+    await page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = await page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    told = [
+        f"{address}: {rule['id']}: {node['html'][:160]} ({' '.join(node['failureSummary'].split())[:200]})"
+        for rule in found
+        for node in rule["nodes"][:3]
+    ]
+    headings = await page.get_by_role("heading", level=1).count()
+    return told if headings == 1 else [*told, f"{address}: {headings} main headings"]
+
+
+@pytest.fixture(params=["light", "dark"])
+async def reader(request: pytest.FixtureRequest, page: Page, engine: EngineProcess) -> AsyncIterator[Page]:
+    """A page in one of the two looks, let in as the other fixture was."""
+    browser: Browser | None = page.context.browser
+    assert browser is not None
+    context: BrowserContext = await browser.new_context(
+        base_url=engine.url, viewport={"width": 1280, "height": 900}, color_scheme=request.param, bypass_csp=False
+    )
+    opened = await context.new_page()
+    opened.set_default_timeout(20_000)
+    await opened.goto(engine.dashboard_link)
+    yield opened
+    await context.close()
+
+
+async def test_axe_finds_nothing_on_any_page(reader: Page, things: dict[str, str]) -> None:
+    told: list[str] = []
+    for path in addresses():
+        address = filled(path, things)
+        await settled(reader, address)
+        told += await complaints(reader, address)
+    for address in (*DOCS, "/no/such/page", "/runs/00000000-0000-7000-8000-000000000000"):
+        await settled(reader, address)
+        told += await complaints(reader, address)
+    assert not told, "\n".join(told)
+
+
+async def test_axe_finds_nothing_on_the_sign_in(page: Page, engine: EngineProcess) -> None:
+    await page.context.clear_cookies()
+    await settled(page, "/login")
+    assert await complaints(page, "/login") == []
+
+
+async def test_no_page_scrolls_a_phone_sideways(page: Page, things: dict[str, str]) -> None:
+    await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    wide: list[str] = []
+    for address in (*(filled(path, things) for path in addresses()), *DOCS, "/no/such/page"):
+        await settled(page, address)
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        if width > PHONE["width"]:
+            wide.append(f"{address} is {width} px wide")
+    assert not wide, "\n".join(wide)
