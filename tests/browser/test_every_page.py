@@ -26,7 +26,8 @@ from tests.browser.test_dashboard import started
 ROOT = Path(__file__).resolve().parents[2]
 ROUTES = ROOT / "web" / "dashboard" / "src" / "routes" / "tree.tsx"
 AXE = ROOT / "web" / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
-DOCS = ("/docs/", "/docs/configuration", "/docs/triggers", "/docs/console", "/docs/nothing", "/api/docs")
+CHAPTERS = sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
+DOCS = (*(f"/docs/{name}" for name in CHAPTERS), "/docs/nothing", "/api/docs")
 PHONE = {"width": 390, "height": 844}
 #: Rows with a colour of their own fade in; a page is looked at when it stands still.
 STILL = "*, ::before, ::after { animation: none !important; transition: none !important; }"

@@ -131,18 +131,31 @@ async def test_a_page_that_is_down_is_tried_again(
     assert "HTTP 503" in streamed[-1]["detail"]
 
 
-async def test_a_failing_model_is_tried_again_and_a_refusing_one_is_not(
+async def test_a_failing_model_is_tried_again_and_then_the_passages_answer(
     rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer
 ) -> None:
     model_server.fail_times, model_server.fail_status = 1, 503
     with pytest.raises(ModelUnavailable, match="the model fell over"):
         await run_to(rag, resources, ask(f"{site.address}/docs/"), "generate_response")
+    model_server.fail_times = 1
+    answer = await run_to(rag, resources, ask(f"{site.address}/docs/"), "generate_response", retry_count=3)
+    assert (answer.extractive, answer.model) == (True, None)
+    assert "could not answer" in answer.message and "the model fell over" in answer.message
+    assert "> pip install broadaxe" in answer.message
+    assert answer.citations[0].url.endswith("/docs/install.html#with-pip")
+
+
+async def test_a_refusing_model_is_not_tried_again_and_the_passages_answer(
+    rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer
+) -> None:
     model_server.fail_times, model_server.fail_status = 1, 400
-    with pytest.raises(NonRetryableException, match="the model fell over"):
-        await run_to(rag, resources, ask(f"{site.address}/docs/"), "generate_response")
+    answer = await run_to(rag, resources, ask(f"{site.address}/docs/"), "generate_response")
+    assert (answer.extractive, answer.model) == (True, None)
+    assert "the model fell over" in answer.message
+    assert "> pip install broadaxe" in answer.message
 
 
-async def test_an_empty_answer_is_a_failure_and_not_called_extractive(
+async def test_an_empty_answer_is_a_failure_and_tried_again(
     rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer
 ) -> None:
     model_server.pieces = []
@@ -172,6 +185,40 @@ async def test_cancelling_the_step_hangs_up_on_the_model(
     with pytest.raises(asyncio.CancelledError):
         await running
     await asyncio.wait_for(model_server.hung_up.wait(), 5)
+
+
+async def test_a_page_for_scripts_only_is_not_answered_from_its_noscript(
+    rag: RagWorkflow, resources: Resources, site: WebSite
+) -> None:
+    body = '<noscript>You need to enable JavaScript to run this app.</noscript><div id="root"></div>'
+    site.pages["/app"] = Page(html("App", body))
+    with pytest.raises(NonRetryableException, match="built by scripts"):
+        await run_to(rag, resources, ask(f"{site.address}/app"), "load_docs")
+
+
+async def test_a_slow_page_says_that_it_is_waited_for(
+    rag: RagWorkflow, resources: Resources, site: WebSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hatchet_sdk import Context
+
+    told: list[str] = []
+    waits = asyncio.Event()
+
+    async def listen(self: Context, data: str | bytes) -> None:
+        detail = json.loads(data).get("detail")
+        told.append(detail)
+        if detail is not None and detail.startswith("Waiting for"):
+            waits.set()
+
+    monkeypatch.setattr(Context, "aio_put_stream", listen)
+    monkeypatch.setattr("rag_chat.reading.WAIT_TOLD_EVERY_S", 0.01)
+    site.pages["/docs/"].gate = asyncio.Event()
+    question = ask(f"{site.address}/docs/")
+    running = asyncio.create_task(run_to(rag, resources, question, "load_docs", retry_count=1))
+    await asyncio.wait_for(waits.wait(), 10)
+    assert f"Reading {site.address}/docs/, try 2" in told
+    site.pages["/docs/"].gate.set()
+    await running
 
 
 def test_the_workflow_declares_its_graph_and_its_event(rag: RagWorkflow) -> None:

@@ -30,6 +30,10 @@ NOTHING_NOTICE = (
     "No language model is reachable, and nothing on the page matches the words of your question. It begins like this:"
 )
 
+FAILED_NOTICE = (
+    "The language model could not answer: {failure} Here are the passages that were found, quoted as they stand."
+)
+
 SYSTEM_PROMPT = """\
 You answer questions about web pages for a careful reader.
 Use only the numbered passages below. Cite every statement with the number of its passage in square brackets, \
@@ -83,9 +87,15 @@ def without_code(markdown: str) -> str:
     return re.sub(r"`[^`\n]*`", "", re.sub(r"```.*?(```|$)", "", markdown, flags=re.DOTALL))
 
 
-def extractive_answer(question: str, passages: Sequence[Citation], matched: bool) -> Iterator[str]:
-    """The best passages, quoted and cited, in pieces that can be streamed."""
-    yield EXTRACTIVE_NOTICE if matched else NOTHING_NOTICE
+def extractive_answer(
+    question: str, passages: Sequence[Citation], matched: bool, failure: str | None = None
+) -> Iterator[str]:
+    """The best passages, quoted and cited, in pieces that can be streamed. `failure` is what the model that was asked
+    said, in a sentence; None when there is no model to ask."""
+    if failure is not None:
+        yield FAILED_NOTICE.format(failure=failure)
+    else:
+        yield EXTRACTIVE_NOTICE if matched else NOTHING_NOTICE
     for passage in passages[:EXTRACT_PASSAGES_MAX]:
         quoted = "\n".join(f"> {line}".rstrip() for line in best_part(question, passage.text).split("\n"))
         yield f"\n\n**{passage.heading}** [{passage.index}]\n\n{quoted}"

@@ -84,8 +84,10 @@ def _extract_html(url: str, text: str) -> Document:
         tree = lxml_html.document_fromstring(text)
     except (lxml_html.etree.ParserError, ValueError):
         raise PageEmpty(no_text(url)) from None
+    # What a page says to browsers without scripts is no content: "You need to enable JavaScript" answers nothing.
+    lxml_html.etree.strip_elements(tree, "noscript", with_tail=False)
     markdown = trafilatura.extract(
-        text,
+        lxml_html.tostring(tree, encoding="unicode"),
         url=url,
         output_format="markdown",
         include_comments=False,

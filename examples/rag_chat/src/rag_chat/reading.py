@@ -25,6 +25,9 @@ UNREADABLE_SUFFIX = re.compile(
     r"\.(png|jpe?g|gif|svg|webp|ico|css|js|json|xml|pdf|zip|gz|tar|whl|mp4|mp3|woff2?|ttf|exe|dmg)$", re.IGNORECASE
 )
 
+#: How often a person is told that a page is still waited for.
+WAIT_TOLD_EVERY_S = 5.0
+
 Report = Callable[[str], Awaitable[None]]
 
 
@@ -52,10 +55,14 @@ class SiteReader:
         self._store = store
         self._limits = limits
 
-    async def read(self, url: str, question: str, report: Report) -> ReadSite:
+    async def read(self, url: str, question: str, report: Report, attempt: int = 1) -> ReadSite:
         """Read a page, and the pages below it when it is an index; raises ChatError when the page cannot be read."""
-        await report(f"Reading {url}")
-        first = await self._read_page(url)
+        await report(f"Reading {url}" if attempt == 1 else f"Reading {url}, try {attempt}")
+        telling = asyncio.create_task(self._tell_of_waiting(url, report))
+        try:
+            first = await self._read_page(url)
+        finally:
+            telling.cancel()
         links = select_links(first, url, question, self._limits.site_pages_max - 1)
         if not links:
             if not await self._store.leads([first.page_id], 1):
@@ -65,6 +72,15 @@ class SiteReader:
         if not await self._store.leads([page.page_id for page in site.pages], 1):
             raise PageEmpty(f"Neither {url} nor the pages it links to have text to read.")
         return site
+
+    async def _tell_of_waiting(self, url: str, report: Report) -> None:
+        """Says now and then that the page has not come yet, and how long it gets."""
+        waited_s = 0.0
+        while True:
+            await asyncio.sleep(WAIT_TOLD_EVERY_S)
+            waited_s += WAIT_TOLD_EVERY_S
+            given_s = self._limits.page_time_s_max
+            await report(f"Waiting for {url}: nothing complete after {waited_s:g} s, and it gets {given_s:g} s")
 
     async def _read_links(self, first: ReadPage, links: Sequence[Link], report: Report) -> ReadSite:
         found: dict[int, ReadPage] = {}

@@ -23,7 +23,7 @@ from hatchet_sdk.runnables.workflow import Workflow
 from rag_chat.addresses import parse_web_address
 from rag_chat.answering import build_prompt, cited, extractive_answer, question_of, quote_of, search_text_of
 from rag_chat.database import Database, open_database
-from rag_chat.errors import ChatError, ModelUnavailable, ModelUnreachable
+from rag_chat.errors import ChatError, ModelRefused, ModelUnavailable, ModelUnreachable
 from rag_chat.fetching import Fetcher
 from rag_chat.messages import (
     QUESTION_EVENT,
@@ -122,7 +122,7 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
         """Read the page, and the pages below it when it is an index; index what is new."""
         async with _step(ctx, Step.LOAD_DOCS) as voice:
             begun = ctx.task_output(start)
-            site = await _resources(ctx).reader.read(begun.url, begun.search_text, voice.progress)
+            site = await _resources(ctx).reader.read(begun.url, begun.search_text, voice.progress, ctx.attempt_number)
             for sentence in site.skipped:
                 ctx.log(sentence)
             return LoadDocsOutput(
@@ -185,22 +185,27 @@ async def _generate(question: Question, ctx: Context, asked: str, reasons: Reaso
     client = _resources(ctx).model
     passages = reasons.passages
     model = await client.find(question.model)
+    failure: str | None = None
     async with TokenStream(ctx.aio_put_stream, ctx.attempt_number) as answer:
         if model is not None:
             ctx.log(f"Asking {model.name} at {client.address}")
             try:
                 async for piece in client.stream(model, build_prompt(question.messages, passages)):
                     answer.add(piece)
-            except ModelUnreachable:
-                # It answered a moment ago. A restart takes seconds, so try again before answering without it.
-                if ctx.attempt_number < ctx.max_attempts:
+                if not answer.text.strip():
+                    raise ModelUnavailable(f"The language model {model.name} sent an empty answer.")
+            except (ModelRefused, ModelUnavailable) as error:
+                # A restart takes seconds, so it is tried again where that may help. When it does not, the passages were
+                # found all the same, and are more use to the person than an error alone.
+                if error.retryable and ctx.attempt_number < ctx.max_attempts:
                     raise
+                failure = None if isinstance(error, ModelUnreachable) else str(error)
                 model = None
-        if model is not None and not answer.text.strip():
-            raise ModelUnavailable(f"The language model {model.name} sent an empty answer.")
         if model is None:
-            ctx.log(f"No language model is reachable at {client.address}; quoting passages instead")
-            for piece in extractive_answer(asked, passages, matched=reasons.method != "openings"):
+            ctx.log(f"{failure or f'No language model is reachable at {client.address}'}; quoting passages instead")
+            if answer.text.strip():
+                answer.add("\n\n---\n\n")
+            for piece in extractive_answer(asked, passages, reasons.method != "openings", failure):
                 answer.add(piece)
     return GenerateResponseOutput(
         status=Outcome.COMPLETE,

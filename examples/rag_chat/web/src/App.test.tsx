@@ -101,6 +101,7 @@ describe("asking", () => {
     stream().say("token", { offset: 5, text: "pip" });
     expect(now()).toBe("writing");
     expect(screen.getByTestId("answer").textContent).toBe("With pip");
+    expect(screen.getAllByRole("heading", { level: 1 })).toHaveLength(1);
   });
 
   it("ends with links to the passages and to the run", async () => {

@@ -24,9 +24,16 @@ export function App() {
   return (
     <div className="page">
       <header>
-        <span className="brand">
-          <AxeIcon /> Ask the docs
-        </span>
+        {/* The page has one main heading, whether it greets or shows a conversation. */}
+        {turns.length === 0 ? (
+          <span className="brand">
+            <AxeIcon /> Ask the docs
+          </span>
+        ) : (
+          <h1 className="brand">
+            <AxeIcon /> Ask the docs
+          </h1>
+        )}
         {turns.length > 0 && (
           <button type="button" className="quiet" onClick={startOver} disabled={busy}>
             New conversation

@@ -67,7 +67,7 @@ function CronActions({ tenantId, cron }: { tenantId: string; cron: Cron }) {
   const error = toggle.error ?? run.error;
   return (
     <div className="flex flex-wrap justify-end gap-1.5">
-      <Button size="small" aria-label={`Run ${name} now`} disabled={run.isPending} onClick={() => run.mutate()}>
+      <Button size="small" aria-label={`Run now: ${name}`} disabled={run.isPending} onClick={() => run.mutate()}>
         Run now
       </Button>
       <Button

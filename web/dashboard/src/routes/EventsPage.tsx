@@ -99,7 +99,7 @@ export function EventsPage() {
             title: "Push again",
             isUntitled: true,
             cell: (event) => (
-              <Button size="small" aria-label={`Push ${event.key} again`} onClick={() => setPushes(event)}>
+              <Button size="small" aria-label={`Push again: ${event.key}`} onClick={() => setPushes(event)}>
                 Push again
               </Button>
             ),

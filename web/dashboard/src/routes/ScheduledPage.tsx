@@ -66,7 +66,7 @@ function ScheduleActions({ tenantId, schedule }: { tenantId: string; schedule: S
   });
   return (
     <div className="flex flex-wrap justify-end gap-1.5">
-      <Button size="small" aria-label={`Run ${schedule.workflowName} now`} disabled={run.isPending} onClick={() => run.mutate()}>
+      <Button size="small" aria-label={`Run now: ${schedule.workflowName}`} disabled={run.isPending} onClick={() => run.mutate()}>
         Run now
       </Button>
       <Button size="small" aria-label={`Move ${schedule.workflowName}`} onClick={() => setMoves(true)}>

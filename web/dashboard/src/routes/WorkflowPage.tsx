@@ -143,11 +143,11 @@ function VersionView({ version }: { version: WorkflowVersion }) {
           </dd>
         </dl>
       </Card>
-      <Card aria-label="Input schema">
+      <Card>
         <CardHeader title="Input schema" />
         <JsonViewer label="Input schema" value={version.inputJsonSchema ?? {}} empty="This version declares no schema for its input." />
       </Card>
-      <Card aria-label="Definition" className="lg:col-span-2">
+      <Card className="lg:col-span-2">
         <CardHeader title="Definition" />
         <JsonViewer label="Definition" value={version.workflowConfig} empty="There is nothing more to say of it." />
       </Card>

@@ -249,7 +249,7 @@ test("a cron is paused, run now, and one is created", async () => {
   await waitFor(() => expect(did).toHaveLength(2));
   expect(did[1]).toMatchObject({ cronName: "hourly", cronExpression: "0 * * * *", input: { name: "Ada" } });
 
-  await user.click(await screen.findByRole("button", { name: "Run nightly now" }));
+  await user.click(await screen.findByRole("button", { name: "Run now: nightly" }));
   await waitFor(() => expect(router.state.location.pathname).toBe(`/runs/${RUN_ID}`));
 });
 
@@ -296,7 +296,7 @@ test("an event is pushed, and the page says which runs it started", async () => 
     }),
   );
   const { user } = renderApp("/events");
-  await user.click(await screen.findByRole("button", { name: "Push order:paid again" }));
+  await user.click(await screen.findByRole("button", { name: "Push again: order:paid" }));
   await user.click(screen.getByRole("button", { name: "Push" }));
   const dialog = await screen.findByRole("dialog", { name: "order:paid was pushed" });
   expect(within(dialog).getByRole("link", { name: "1 run" })).toHaveAttribute("href", `/runs/${RUN_ID}`);
