@@ -10,9 +10,11 @@ export function ConfirmButton({
   children,
   confirm,
   act,
+  onOpen,
   onDone,
   size = "small",
   disabled = false,
+  canConfirm = true,
   accessibleName,
 }: {
   /** On the button that opens the question. */
@@ -23,15 +25,28 @@ export function ConfirmButton({
   /** On the button that does it. */
   confirm: string;
   act: () => Promise<unknown>;
+  /** Whoever has to look up what will happen begins now. */
+  onOpen?: () => void;
   onDone?: () => void;
   size?: "small" | "regular";
   disabled?: boolean;
+  /** False while it is not known what would happen. */
+  canConfirm?: boolean;
   accessibleName?: string;
 }) {
   const [asks, setAsks] = useState(false);
   return (
     <>
-      <Button variant="danger" size={size} disabled={disabled} aria-label={accessibleName} onClick={() => setAsks(true)}>
+      <Button
+        variant="danger"
+        size={size}
+        disabled={disabled}
+        aria-label={accessibleName}
+        onClick={() => {
+          setAsks(true);
+          onOpen?.();
+        }}
+      >
         {label}
       </Button>
       {asks && (
@@ -40,6 +55,7 @@ export function ConfirmButton({
           onClose={() => setAsks(false)}
           problems={{}}
           act={act}
+          canSubmit={canConfirm}
           submit={confirm}
           submitting={confirm}
           close="Keep"

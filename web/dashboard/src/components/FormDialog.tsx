@@ -26,6 +26,7 @@ export function FormDialog<Name extends string, Result>({
   act,
   submit,
   submitting,
+  canSubmit = true,
   close = "Close",
   touches = [],
   onDone,
@@ -42,6 +43,8 @@ export function FormDialog<Name extends string, Result>({
   /** On the button that sends it, and on the same one while the answer is awaited. */
   submit: string;
   submitting: string;
+  /** False while what it would do is being looked up. */
+  canSubmit?: boolean;
   /** On the button that leaves everything as it is. */
   close?: string;
   /** The first words of the query keys that are asked again afterwards. */
@@ -81,7 +84,7 @@ export function FormDialog<Name extends string, Result>({
 
   function send(event: SyntheticEvent): void {
     event.preventDefault();
-    if (acting.isPending) return;
+    if (acting.isPending || !canSubmit) return;
     setWasTried(true);
     if (names.every((name) => problems[name] === null)) acting.mutate();
     // Once they are drawn: the first field that something is wrong with.
@@ -116,7 +119,7 @@ export function FormDialog<Name extends string, Result>({
         {acting.error !== null && refusedAt === null && <Refusal error={acting.error} />}
         <Actions>
           <Button onClick={onClose}>{close}</Button>
-          <Button type="submit" variant="primary" disabled={acting.isPending} title="Ctrl+Enter">
+          <Button type="submit" variant="primary" disabled={acting.isPending || !canSubmit} title="Ctrl+Enter">
             {acting.isPending ? submitting : submit}
           </Button>
         </Actions>

@@ -11,15 +11,15 @@ export function MetadataChips({ metadata }: { metadata: Readonly<Record<string, 
       {entries.slice(0, CHIPS_MAX).map(([key, value]) => (
         <li
           key={key}
-          title={`${key}: ${render(value)}`}
+          title={`${key}: ${metadataText(value)}`}
           className="max-w-52 truncate rounded bg-sunken px-1.5 py-0.5 text-xs text-ink-soft"
         >
-          {key.replace(/^hatchet__/, "")}: <span className="text-ink">{render(value)}</span>
+          {key.replace(/^hatchet__/, "")}: <span className="text-ink">{metadataText(value)}</span>
         </li>
       ))}
       {rest.length > 0 && (
         <li
-          title={rest.map(([key, value]) => `${key}: ${render(value)}`).join("\n")}
+          title={rest.map(([key, value]) => `${key}: ${metadataText(value)}`).join("\n")}
           className="rounded bg-sunken px-1.5 py-0.5 text-xs text-ink-soft"
         >
           +{rest.length}
@@ -29,6 +29,7 @@ export function MetadataChips({ metadata }: { metadata: Readonly<Record<string, 
   );
 }
 
-function render(value: unknown): string {
+/** A value as text, as filters compare it. */
+export function metadataText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -1,6 +1,6 @@
 /** Status counts that are also the status filter. None pressed means all are shown. */
 import { RUN_STATUSES, type RunStatus } from "../services/schemas";
-import type { StatusCounts } from "../services/runs";
+import type { StatusCounts } from "../services/runSearch";
 import { STATUS_LOOKS } from "./status";
 import { StatusIcon } from "./StatusPill";
 import { cn } from "./ui/classes";

@@ -12,7 +12,7 @@ import { Select } from "../components/ui/field";
 import { WorkerLoad } from "../components/WorkerLoad";
 import { loadQuery } from "../services/load";
 import { newestRunQuery } from "../services/overview";
-import { statusCountsQuery } from "../services/runs";
+import { runsWithin, statusCountsQuery } from "../services/runSearch";
 import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type TimeWindow } from "./searches";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
@@ -49,7 +49,7 @@ function WhatGoesOn({ tenantId }: { tenantId: string }) {
   const navigate = route.useNavigate();
   const range: TimeWindow = route.useSearch().range ?? DEFAULT_WINDOW;
   const windowMs = WINDOW_MS[range];
-  const counts = useQuery(statusCountsQuery(tenantId, { windowMs, workflowId: null, metadata: null })).data ?? null;
+  const counts = useQuery(statusCountsQuery(tenantId, runsWithin(windowMs))).data ?? null;
   const load = useQuery(loadQuery(tenantId, windowMs));
   useRefreshed(counts, () => void load.refetch());
   const inList = range === DEFAULT_WINDOW ? {} : { window: range };

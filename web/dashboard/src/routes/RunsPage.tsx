@@ -1,19 +1,34 @@
-import { useQuery, type UseQueryResult } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useState, type Dispatch, type SetStateAction } from "react";
+import { useState } from "react";
 
 import { ErrorNotice, Loading, Notice, StaleBanner } from "../components/Notice";
-import { Pagination } from "../components/Pagination";
-import { RunActsBar } from "../components/RunActsBar";
-import { RunsTable } from "../components/RunsTable";
-import { SearchBox } from "../components/SearchBox";
+import { PageHeader } from "../components/PageHeader";
+import { ActiveFilters } from "../components/runs/ActiveFilters";
+import { columnsOf, keepColumns, keptColumns } from "../components/runs/columns";
+import { ColumnsButton } from "../components/runs/ColumnsButton";
+import { ExportButton } from "../components/runs/ExportButton";
+import { OrderChoice } from "../components/runs/OrderChoice";
+import { orderedRuns } from "../components/runs/order";
+import { QueryBox } from "../components/runs/QueryBox";
+import { RunActsBar } from "../components/runs/RunActsBar";
+import { RunPeek } from "../components/runs/RunPeek";
+import { RunsTable } from "../components/runs/RunsTable";
+import { SavedViews } from "../components/runs/SavedViews";
+import { metadataSeen } from "../components/runs/seen";
+import { TimeRangeChoice } from "../components/runs/TimeRangeChoice";
+import { useRowKeys } from "../components/runs/useRowKeys";
 import { StartWorkflowButton } from "../components/StartWorkflowButton";
 import { StatusChips } from "../components/StatusChips";
 import { Button } from "../components/ui/button";
 import { Card } from "../components/ui/card";
-import { runsQuery, statusCountsQuery, type RunFilter, type RunPage as RunPageRows } from "../services/runs";
+import { EVERY_RUN, type RunQuery } from "../search/grammar";
+import { rowsIn } from "../services/pages";
+import { runListQuery, statusCountsQuery } from "../services/runSearch";
+import { workersQuery } from "../services/workers";
 import { workflowsQuery } from "../services/workflows";
-import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type RunsSearch, type TimeWindow } from "./searches";
+import { isEveryRun, listingOf, queryOf, restOf, searchOf, timeOf, usualWindow } from "./runsAddress";
+import type { RunsSearch } from "./searches";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
@@ -25,149 +40,160 @@ export function RunsPage() {
   const { tenant } = useSession();
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(NOTHING);
+  const [chosen, setChosen] = useState(NOTHING);
+  const [columns, setColumns] = useState(keptColumns);
 
-  const timeWindow = search.window ?? DEFAULT_WINDOW;
-  const page = search.page ?? 1;
-  const filter: RunFilter = {
-    windowMs: WINDOW_MS[timeWindow],
-    statuses: search.status ?? [],
-    workflowId: search.workflow ?? null,
-    metadata: search.metadata ?? null,
-  };
-  const runs = useQuery(runsQuery(tenant.id, filter, page));
-  const counts = useQuery(statusCountsQuery(tenant.id, filter));
+  const listing = listingOf(search);
+  const usual = usualWindow(listing.query);
+  const time = timeOf(search, usual);
+  const list = useInfiniteQuery(runListQuery(tenant.id, listing));
+  const counts = useQuery(statusCountsQuery(tenant.id, listing));
   const workflows = useQuery(workflowsQuery(tenant.id));
+  const workers = useQuery(workersQuery(tenant.id));
+  const rows = list.data === undefined ? null : orderedRuns(rowsIn(list.data), search.order);
+  const seen = metadataSeen(rows ?? []);
+  // Older links give workflows by their ids; people read names.
+  const nameOf = new Map(workflows.data?.map((workflow) => [workflow.metadata.id, workflow.name]));
+  const query = { ...listing.query, workflows: listing.query.workflows.map((one) => nameOf.get(one) ?? one) };
 
-  /** A changed filter starts again at the first page; defaults leave the address. */
-  function refine(change: Partial<RunsSearch>): void {
-    const next = { ...search, page: undefined, ...change };
-    void navigate({
-      search: {
-        ...(next.status !== undefined && next.status.length > 0 && { status: next.status }),
-        ...(next.workflow !== undefined && { workflow: next.workflow }),
-        ...(next.metadata !== undefined && next.metadata !== "" && { metadata: next.metadata }),
-        ...(next.window !== undefined && next.window !== DEFAULT_WINDOW && { window: next.window }),
-        ...(next.page !== undefined && next.page > 1 && { page: next.page }),
-      },
-    });
+  function ask(next: RunQuery): void {
+    setChosen(NOTHING);
+    void navigate({ search: { ...searchOf(next), ...restOf({ ...search, peek: undefined }) } });
   }
+  function change(next: RunsSearch, replace = false): void {
+    void navigate({ search: { ...searchOf(queryOf(search)), ...restOf({ ...search, ...next }) }, replace });
+  }
+  function chooseColumns(next: readonly string[]): void {
+    setColumns(next);
+    keepColumns(next);
+  }
+  const keys = useRowKeys({ isPeeking: search.peek !== undefined, onPeek: (peek) => change({ peek }, true) });
 
-  const selectLook = "h-8 max-w-56 rounded-md border border-line bg-card px-2 text-sm";
   return (
     <>
-      <div className="mb-4 flex flex-wrap items-center justify-between gap-3">
-        <h1 className="text-xl font-semibold">Runs</h1>
-        <div className="flex flex-wrap gap-2">
-          <SearchBox label="Metadata, key:value" value={search.metadata ?? ""} onChange={(metadata) => refine({ metadata })} />
-          <StartWorkflowButton label="Run a workflow" when="now" />
-          <select
-            aria-label="Workflow"
-            value={search.workflow ?? ""}
-            onChange={(event) => refine({ workflow: event.target.value === "" ? undefined : event.target.value })}
-            className={selectLook}
-          >
-            <option value="">All workflows</option>
-            {workflows.data?.map((workflow) => (
-              <option key={workflow.metadata.id} value={workflow.metadata.id}>
-                {workflow.name}
-              </option>
-            ))}
-          </select>
-          <select
-            aria-label="Time range"
-            value={timeWindow}
-            onChange={(event) => refine({ window: TIME_WINDOWS.find((choice) => choice === event.target.value) })}
-            className={selectLook}
-          >
-            {TIME_WINDOWS.map((choice) => (
-              <option key={choice} value={choice}>
-                {WINDOW_LABELS[choice]}
-              </option>
-            ))}
-          </select>
-        </div>
-      </div>
-      {runs.error !== null && runs.data !== undefined && <StaleBanner error={runs.error} />}
-      <div className="mb-4">
-        <StatusChips counts={counts.data ?? null} chosen={filter.statuses} onChange={(status) => refine({ status })} />
-      </div>
-      <Card aria-label="Run list">
-        {runs.data !== undefined && runs.data.rows.length > 0 && (
-          <RunActsBar
-            tenantId={tenant.id}
-            chosen={chosen}
-            filter={filter}
-            counts={counts.data ?? null}
-            onDone={() => setChosen(NOTHING)}
-          />
-        )}
-        <RunList
-          runs={runs}
-          chosen={chosen}
-          onChoose={setChosen}
-          page={page}
-          timeWindow={timeWindow}
-          isFiltered={filter.statuses.length > 0 || filter.workflowId !== null || filter.metadata !== null}
-          isNewcomer={(workflows.data?.length ?? 0) === 0}
-          onPage={(target) => refine({ page: target })}
-          onShowAll={() => refine({ status: undefined, workflow: undefined, metadata: undefined })}
+      <PageHeader title="Runs">
+        <StartWorkflowButton label="Run a workflow" when="now" />
+      </PageHeader>
+      <div className="mb-3 flex flex-wrap items-start gap-2">
+        <QueryBox
+          label="Search runs"
+          query={query}
+          known={{
+            workflows: workflows.data?.map((workflow) => workflow.name) ?? [],
+            workers: workers.data?.map((worker) => ({ id: worker.metadata.id, name: worker.name })) ?? [],
+            metadata: seen,
+          }}
+          onSearch={ask}
         />
-      </Card>
+        <TimeRangeChoice
+          choice={time.choice}
+          between={{ from: search.from, to: search.to }}
+          onWindow={(window) => change({ window: window === usual ? undefined : window, from: undefined, to: undefined })}
+          onBetween={({ from, to }) => change({ window: undefined, from, to })}
+        />
+      </div>
+      <ActiveFilters query={query} onChange={ask} />
+      {list.error !== null && list.data !== undefined && <StaleBanner error={list.error} />}
+      <StatusChips counts={counts.data ?? null} chosen={query.statuses} onChange={(statuses) => ask({ ...query, statuses })} />
+      <div className="my-3 flex flex-wrap items-center gap-2 text-sm">
+        <SavedViews
+          tenantId={tenant.id}
+          search={search}
+          columns={columns}
+          onOpen={(view) => {
+            if (view !== null) chooseColumns(view.columns);
+            void navigate({ search: view?.search ?? {} });
+          }}
+        />
+        <label className="flex items-center gap-1.5 text-xs">
+          <input type="checkbox" checked={listing.ofTasks} onChange={(event) => change({ tasks: event.target.checked ? true : undefined })} />
+          Tasks, those of DAGs one by one
+        </label>
+        <OrderChoice order={search.order} ofTasks={listing.ofTasks} onChange={(order) => change({ order })} />
+        <ColumnsButton chosen={columns} metadataKeys={[...seen.keys()]} onChange={chooseColumns} />
+        <ExportButton tenantId={tenant.id} listing={listing} />
+      </div>
+      <div className="flex flex-col gap-4 lg:flex-row">
+        <div ref={keys} className="min-w-0 flex-1">
+          <Card aria-label="Run list">
+            {rows === null ? (
+              list.error === null ? (
+                <Loading label="Loading runs…" />
+              ) : (
+                <ErrorNotice error={list.error} onRetry={() => void list.refetch()} />
+              )
+            ) : rows.length === 0 ? (
+              <NoRuns
+                isFiltered={!isEveryRun(query)}
+                isNewcomer={(workflows.data?.length ?? 0) === 0}
+                words={time.words}
+                onShowAll={() => ask(EVERY_RUN)}
+                onEver={time.choice === "all" ? null : () => change({ window: "all", from: undefined, to: undefined })}
+              />
+            ) : (
+              <>
+                <RunActsBar tenantId={tenant.id} chosen={chosen} filter={listing} onDone={() => setChosen(NOTHING)} />
+                <RunsTable
+                  tenantId={tenant.id}
+                  runs={rows}
+                  columns={columnsOf(columns)}
+                  chosen={chosen}
+                  onChoose={setChosen}
+                  peeked={search.peek ?? null}
+                  onPeek={(peek) => change({ peek }, search.peek !== undefined)}
+                />
+                {list.hasNextPage && (
+                  <div className="border-t border-line px-4 py-2 text-center">
+                    <Button disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
+                      {list.isFetchingNextPage ? "Loading…" : "Show more"}
+                    </Button>
+                  </div>
+                )}
+              </>
+            )}
+          </Card>
+        </div>
+        {search.peek !== undefined && <RunPeek tenantId={tenant.id} runId={search.peek} onClose={() => change({ peek: undefined })} />}
+      </div>
     </>
   );
 }
 
-function RunList({
-  runs,
-  chosen,
-  onChoose,
-  page,
-  timeWindow,
+function NoRuns({
   isFiltered,
   isNewcomer,
-  onPage,
+  words,
   onShowAll,
+  onEver,
 }: {
-  runs: UseQueryResult<RunPageRows>;
-  chosen: ReadonlySet<string>;
-  onChoose: Dispatch<SetStateAction<ReadonlySet<string>>>;
-  page: number;
-  timeWindow: TimeWindow;
   isFiltered: boolean;
+  /** Nothing can have run yet. */
   isNewcomer: boolean;
-  onPage: (page: number) => void;
+  /** When was looked for: "in the last hour". */
+  words: string;
   onShowAll: () => void;
+  /** Null when all time was looked through. */
+  onEver: (() => void) | null;
 }) {
-  if (runs.data === undefined) {
-    if (runs.error) return <ErrorNotice error={runs.error} onRetry={() => void runs.refetch()} />;
-    return <Loading label="Loading runs…" />;
-  }
-  if (runs.data.rows.length === 0 && page > 1) {
-    return (
-      <Notice
-        title={`There is no page ${page}`}
-        action={<Button onClick={() => onPage(runs.data.pageCount)}>Go to the last page</Button>}
-      />
-    );
-  }
-  if (runs.data.rows.length === 0) {
-    if (isFiltered) {
-      return <Notice title="No run matches this filter" action={<Button onClick={onShowAll}>Show all runs</Button>} />;
-    }
-    if (isNewcomer) {
-      return <Notice title="No runs yet" action={<Link to="/" className="text-accent underline">Make a first one</Link>} />;
-    }
-    return (
-      <Notice title={`No runs in the ${WINDOW_LABELS[timeWindow].toLowerCase()}`}>
-        <p>Choose a longer time range, or start a run from your code: it appears here by itself.</p>
-      </Notice>
-    );
-  }
   return (
-    <>
-      <RunsTable runs={runs.data.rows} chosen={chosen} onChoose={onChoose} />
-      <Pagination page={page} pageCount={runs.data.pageCount} onChange={onPage} />
-    </>
+    <Notice
+      title={isFiltered ? `No run matches ${words}` : `No runs ${words}`}
+      action={
+        <div className="flex flex-wrap gap-2">
+          {onEver !== null && <Button onClick={onEver}>Look through all time</Button>}
+          {isFiltered && <Button onClick={onShowAll}>Show all runs</Button>}
+        </div>
+      }
+    >
+      {!isFiltered && <p>Start a run from your code, or with the button above: it appears here by itself.</p>}
+      {!isFiltered && isNewcomer && (
+        <p>
+          Nothing has run yet.{" "}
+          <Link to="/" className="text-accent underline">
+            Make a first one
+          </Link>
+        </p>
+      )}
+    </Notice>
   );
 }

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 import { engine, onDelete, onGet, onPatch, onPost, refusal, withEngine } from "../test/engine";
 import { renderApp } from "../test/renderApp";
-import { metrics, RUN_ID, runList, runRow, TENANT_ID, WORKER_ID, WORKERS, WORKFLOW_ID, WORKFLOWS } from "../test/wire";
+import { RUN_ID, runList, runRow, TENANT_ID, WORKER_ID, WORKERS, WORKFLOW_ID, WORKFLOWS } from "../test/wire";
 
 withEngine();
 
@@ -155,23 +155,6 @@ test("workflows are found by name, beyond the first page too", async () => {
 });
 
 // Runs ---------------------------------------------------------------------------------------------------------------
-
-test("everything that matches a metadata filter is cancelled after saying how many", async () => {
-  let asked: unknown;
-  engine.use(
-    onGet(`/api/v1/stable/tenants/${TENANT_ID}/workflow-runs`, runList([runRow({ status: "RUNNING" })])),
-    onGet(`/api/v1/stable/tenants/${TENANT_ID}/task-metrics`, metrics({ RUNNING: 3, QUEUED: 4, COMPLETED: 9 })),
-    onPost(`/api/v1/stable/tenants/${TENANT_ID}/tasks/cancel`, (body) => {
-      asked = body;
-      return { ids: Array.from({ length: 7 }, () => RUN_ID) };
-    }),
-  );
-  const { user } = renderApp("/runs?metadata=customer:acme");
-  await user.click(await screen.findByRole("button", { name: "Cancel all that match" }));
-  await user.click(await screen.findByRole("button", { name: "Cancel 7" }));
-  expect(await screen.findByText("7 cancelled.")).toBeInTheDocument();
-  expect(asked).toEqual({ filter: { since: expect.any(String) as string, additionalMetadata: ["customer:acme"] } });
-});
 
 test("chosen runs are replayed by their ids", async () => {
   let asked: unknown;

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 
+import { PLACES, RUN_CAUSES } from "../search/grammar";
 import { RUN_STATUSES } from "../services/schemas";
 import { LOG_LEVELS } from "../services/tenantLogs";
 import { COMING_KINDS } from "../services/waiting";
@@ -41,17 +42,57 @@ const instant = z.iso.datetime({ offset: true }).optional().catch(undefined);
 
 const text = z.string().min(1).max(1_000).optional().catch(undefined);
 
-/** Everything is optional so that the plain address means the defaults and stays plain. `metadata` is `key:value`. */
+const id = z.uuid().optional().catch(undefined);
+const name = z.string().min(1).max(255);
+
+/** Like `listOf`, and words with commas between are several. */
+function wordsOf<Schema extends z.ZodType<string, string>>(item: Schema) {
+  const several = z.string().transform((words) => words.split(",")).pipe(z.array(item));
+  return z
+    .union([z.array(item), several])
+    .optional()
+    .catch(undefined);
+}
+
+export const RUN_WINDOWS = [...TIME_WINDOWS, "all"] as const;
+export type RunWindow = (typeof RUN_WINDOWS)[number];
+
+/** Orders of the run list, beside newest first. All but the oldest first order what is shown, not all there is. */
+export const RUN_ORDERS = ["oldest", "started", "finished", "longest", "shortest"] as const;
+export type RunOrder = (typeof RUN_ORDERS)[number];
+
+/**
+ * Everything is optional so that the plain address means the defaults and stays plain. `metadata` is `key:value`, `any`
+ * says that one pair will do, a workflow is named or given by its id, and `peek` is the run in the side panel.
+ */
 export const runsSearchSchema = z.object({
-  status: listOf(z.enum(RUN_STATUSES)),
-  workflow: z.uuid().optional().catch(undefined),
-  metadata: text,
-  window: z.enum(TIME_WINDOWS).optional().catch(undefined),
+  status: wordsOf(z.enum(RUN_STATUSES)),
+  workflow: wordsOf(name),
+  metadata: listOf(z.string().max(1_000).regex(/:/)),
+  any: z.literal(true).optional().catch(undefined),
+  running: z.enum(PLACES).optional().catch(undefined),
+  cause: wordsOf(z.enum(RUN_CAUSES)),
+  id: z.coerce.string<string | number>().regex(/^[0-9a-f-]{1,36}$/i).optional().catch(undefined),
+  event: id,
+  parent: id,
+  worker: id,
+  key: listOf(z.string().min(1).max(1_000)),
+  text: z.coerce.string<string | number>().min(1).max(200).optional().catch(undefined),
+  window: z.enum(RUN_WINDOWS).optional().catch(undefined),
   from: instant,
   to: instant,
-  page: z.int().min(1).optional().catch(undefined),
+  tasks: z.literal(true).optional().catch(undefined),
+  order: z.enum(RUN_ORDERS).optional().catch(undefined),
+  peek: id,
 });
 export type RunsSearch = z.output<typeof runsSearchSchema>;
+
+export const errorsSearchSchema = z.object({
+  window: z.enum(RUN_WINDOWS).optional().catch(undefined),
+  from: instant,
+  to: instant,
+});
+export type ErrorsSearch = z.output<typeof errorsSearchSchema>;
 
 /** `range` is not called `window`: that one belonged to the run list when it stood at the same address. */
 export const overviewSearchSchema = z.object({ range: z.enum(TIME_WINDOWS).optional().catch(undefined) });

@@ -11,6 +11,8 @@ import { orNull, rowsOf } from "./schemas";
 
 export const ROWS_PER_PAGE = 50;
 
+type Query = NonNullable<RequestOptions["query"]>;
+
 export interface Page<Row> {
   readonly rows: readonly Row[];
   readonly nextCursor: string | null;
@@ -20,18 +22,19 @@ export function pagedQuery<Schema extends z.ZodType>(
   queryKey: readonly unknown[],
   path: string,
   row: Schema,
-  query: NonNullable<RequestOptions["query"]> = {},
+  /** A function is asked anew for each page, and what it depends on is in the key. */
+  query: Query | (() => Query) = {},
 ) {
   const answerSchema = z.object({
     rows: rowsOf(row),
     pagination: orNull(z.object({ next_cursor: orNull(z.string()) })),
   });
   return infiniteQueryOptions({
-    queryKey: [...queryKey, query],
+    queryKey: typeof query === "function" ? [...queryKey] : [...queryKey, query],
     queryFn: async ({ signal, pageParam }): Promise<Page<z.output<Schema>>> => {
       const answer = await request(answerSchema, path, {
         signal,
-        query: { limit: ROWS_PER_PAGE, ...query, cursor: pageParam },
+        query: { limit: ROWS_PER_PAGE, ...(typeof query === "function" ? query() : query), cursor: pageParam },
       });
       return { rows: answer.rows, nextCursor: answer.pagination?.next_cursor ?? null };
     },

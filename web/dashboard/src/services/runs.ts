@@ -4,16 +4,13 @@
  * Query factories own the cache keys, and say which runs and tasks an answer is about: the stream of changes
  * (`live/`) has it asked for again when one of them changes.
  */
-import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { queryOptions } from "@tanstack/react-query";
 
 import { isNotFound, request } from "./http";
 import {
   actionResultSchema,
   logListSchema,
   runDetailsSchema,
-  runListSchema,
-  runMetricsSchema,
-  RUN_STATUSES,
   taskSummarySchema,
   type LogLine,
   type RunDetails,
@@ -21,7 +18,6 @@ import {
   type TaskSummary,
 } from "./schemas";
 
-export const RUNS_PER_PAGE = 50;
 export const LOG_LINES_MAX = 500;
 
 /** The id the engine gives to a step whose task does not exist yet. */
@@ -31,66 +27,6 @@ const TERMINAL: ReadonlySet<RunStatus> = new Set<RunStatus>(["COMPLETED", "FAILE
 
 export function isTerminal(status: RunStatus): boolean {
   return TERMINAL.has(status);
-}
-
-export interface RunFilter {
-  readonly windowMs: number;
-  readonly statuses: readonly RunStatus[];
-  readonly workflowId: string | null;
-  /** `key:value`. One at a time: of several, an act on everything that matches would mean any of them. */
-  readonly metadata: string | null;
-}
-
-export interface RunPage {
-  readonly rows: readonly TaskSummary[];
-  readonly pageCount: number;
-}
-
-export type StatusCounts = Readonly<Record<RunStatus, number>>;
-
-export function runsQuery(tenantId: string, filter: RunFilter, page: number) {
-  return queryOptions({
-    queryKey: ["runs", "list", tenantId, filter, page],
-    queryFn: async ({ signal }): Promise<RunPage> => {
-      const answer = await request(runListSchema, `/api/v1/stable/tenants/${tenantId}/workflow-runs`, {
-        signal,
-        query: {
-          since: new Date(Date.now() - filter.windowMs).toISOString(),
-          only_tasks: false,
-          include_payloads: false,
-          offset: (page - 1) * RUNS_PER_PAGE,
-          limit: RUNS_PER_PAGE,
-          statuses: filter.statuses,
-          workflow_ids: filter.workflowId === null ? [] : [filter.workflowId],
-          additional_metadata: filter.metadata,
-        },
-      });
-      return { rows: answer.rows, pageCount: Math.max(1, answer.pagination.num_pages ?? 1) };
-    },
-    placeholderData: keepPreviousData,
-  });
-}
-
-export function statusCountsQuery(tenantId: string, filter: Omit<RunFilter, "statuses">) {
-  return queryOptions({
-    queryKey: ["runs", "counts", tenantId, filter.windowMs, filter.workflowId, filter.metadata],
-    queryFn: async ({ signal }): Promise<StatusCounts> => {
-      const answer = await request(runMetricsSchema, `/api/v1/stable/tenants/${tenantId}/task-metrics`, {
-        signal,
-        query: {
-          since: new Date(Date.now() - filter.windowMs).toISOString(),
-          workflow_ids: filter.workflowId === null ? [] : [filter.workflowId],
-          additional_metadata: filter.metadata,
-        },
-      });
-      const counts: Record<RunStatus, number> = { QUEUED: 0, RUNNING: 0, COMPLETED: 0, FAILED: 0, CANCELLED: 0 };
-      for (const status of RUN_STATUSES) {
-        counts[status] = answer.find((metric) => metric.status === status)?.count ?? 0;
-      }
-      return counts;
-    },
-    placeholderData: keepPreviousData,
-  });
 }
 
 /** Where a link with some id leads: a run, a task inside a run, or nowhere. */
@@ -178,20 +114,6 @@ async function act(tenantId: string, verb: RunAct, ids: readonly string[]): Prom
 }
 
 export type RunAct = "cancel" | "replay";
-
-/** Cancels or replays everything that matches; answers the tasks that were touched. */
-export async function actOnMatches(tenantId: string, verb: RunAct, filter: RunFilter): Promise<readonly string[]> {
-  const path = `/api/v1/stable/tenants/${tenantId}/tasks/${verb}`;
-  const body = {
-    filter: {
-      since: new Date(Date.now() - filter.windowMs).toISOString(),
-      ...(filter.statuses.length > 0 && { statuses: filter.statuses }),
-      ...(filter.workflowId !== null && { workflowIds: [filter.workflowId] }),
-      ...(filter.metadata !== null && { additionalMetadata: [filter.metadata] }),
-    },
-  };
-  return (await request(actionResultSchema, path, { method: "POST", body })).ids;
-}
 
 /** The task of a step, or null while the engine has not created it. */
 export function taskOfStep(details: RunDetails, stepId: string): TaskSummary | null {
