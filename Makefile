@@ -203,6 +203,8 @@ requirements: ## Compile the pinned requirements (needs uv); COMPILE_ARGS=--upgr
 	@$(COMPILE) pyproject.toml -o requirements/base.txt
 	@$(COMPILE) pyproject.toml $(CHAT)/pyproject.toml --group dev --group $(CHAT)/pyproject.toml:dev \
 		-c requirements/base.txt -o requirements/dev.txt
+	@$(COMPILE) $(CHAT)/pyproject.toml -c requirements/dev.txt -o requirements/chat.txt
+	@$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) requirements/node.in -o requirements/node.txt
 	@$(COMPILE) requirements/sdk-0.47.in -o requirements/sdk-0.47.txt
 
