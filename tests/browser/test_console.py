@@ -14,7 +14,7 @@ from tests.browser.test_dashboard import row_of, status_of_run
 
 PATHS = (
     "/", "/runs", "/workflows", "/workers", "/logs", "/crons", "/scheduled", "/events", "/filters", "/webhooks",
-    "/rate-limits", "/settings/tokens",
+    "/rate-limits", "/concurrency", "/upcoming", "/settings/tokens",
 )  # fmt: skip
 
 
