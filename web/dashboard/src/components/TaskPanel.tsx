@@ -71,7 +71,7 @@ export function TaskPanel({ step, task: latest, events }: { step: Step; task: Ta
           Attempt {attempt} could not be loaded: {older.error.message}
         </p>
       )}
-      {!isTerminal(latest.status) && <TaskWaiting taskId={latest.taskExternalId} state={`${latest.status} ${latest.attempt}`} />}
+      {!isTerminal(latest.status) && <TaskWaiting taskId={latest.taskExternalId} />}
       <Tabs label={`Details of ${step.name}`} tabs={tabs} chosen={shown} onChoose={setChosen}>
         {shown === "error" && <ErrorText label={errorLabel} text={errorText(task.errorMessage ?? "")} />}
         {shown === "output" && <JsonViewer label="Output" value={task.output} empty={absence(task, "This task has no output.")} />}

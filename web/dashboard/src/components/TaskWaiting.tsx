@@ -16,9 +16,9 @@ import { WaitReason } from "./WaitReason";
 const AFTER_MS = 500;
 const TIMER_MAX_MS = 86_400_000;
 
-export function TaskWaiting({ taskId, state }: { taskId: string; state: string }) {
+export function TaskWaiting({ taskId }: { taskId: string }) {
   const { tenant } = useSession();
-  const waiting = useQuery(taskWaitingQuery(tenant.id, taskId, state));
+  const waiting = useQuery(taskWaitingQuery(tenant.id, taskId));
   const [sends, setSends] = useState<WaitCondition | null>(null);
   const { refetch } = waiting;
   const until = waiting.data?.until ?? null;

@@ -41,6 +41,10 @@ const CHANGED_BY: Readonly<Record<string, readonly string[]>> = {
   "webhook-failures": ["events"],
   load: ["runs", "workers"],
   traces: ["traces"],
+  // What holds a task may be anything of the tenant's.
+  waiting: ["runs", "workers", "workflows", "rate-limits"],
+  upcoming: ["runs", "crons", "schedules", "rate-limits"],
+  queues: ["runs", "workers"],
 };
 
 /** What no change of the tenant concerns: it is asked for again when the page is opened, or by who changed it. */

@@ -106,6 +106,7 @@ export function trialQuery(tenantId: string, expression: string, input: Readonly
     queryKey: ["trial", tenantId, expression, input],
     queryFn: () => tryExpression(tenantId, expression, input, {}),
     staleTime: Infinity,
+    meta: { isConstant: true },
   });
 }
 

@@ -52,10 +52,10 @@ export type WaitReason = z.output<typeof reasonSchema>;
 
 const reasonsSchema = z.object({ rows: rowsOf(reasonSchema) });
 
-/** Null for a task that waits for nothing. `state` is what is known of it: asked anew when that changes. */
-export function taskWaitingQuery(tenantId: string, taskId: string, state: string) {
+/** Null for a task that waits for nothing. */
+export function taskWaitingQuery(tenantId: string, taskId: string) {
   return queryOptions({
-    queryKey: ["waiting", tenantId, "task", taskId, state],
+    queryKey: ["waiting", tenantId, "task", taskId],
     queryFn: async ({ signal }): Promise<WaitReason | null> =>
       (await request(reasonsSchema, `/api/v1/stable/tasks/${taskId}/waiting`, { signal })).rows[0] ?? null,
   });
