@@ -9,6 +9,7 @@ import { engineVersionQuery, signOut, type SignedIn } from "../services/session"
 import { useZone } from "../time/zone";
 import { AxeMark } from "./AxeMark";
 import { DisplayChoices } from "./DisplayChoices";
+import { Shortcuts } from "./palette/Shortcuts";
 import { TenantSwitch } from "./TenantSwitch";
 import { Button } from "./ui/button";
 import { cn } from "./ui/classes";
@@ -54,6 +55,8 @@ const SECTIONS = [
   },
 ] as const;
 
+const PAGES = SECTIONS.flatMap((section) => section.pages.map(({ to, label }) => ({ to, label })));
+
 export function AppShell({ session, children }: { session: SignedIn; children: ReactNode }) {
   const version = useQuery(engineVersionQuery).data;
   const zone = useZone();
@@ -83,6 +86,7 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
           </Button>
           <div className="ml-auto flex items-center gap-3 text-sm text-ink-soft">
             <LinkMark state={link} />
+            <Shortcuts tenantId={session.tenant.id} pages={PAGES} />
             <a href="/docs/" target="_blank" rel="noreferrer" className="hover:text-ink hover:underline">
               Docs
             </a>

@@ -8,6 +8,7 @@ import { RunFields, useRunFields } from "../forms/RunFields";
 import { createCron, scheduleRun, startRun } from "../services/triggers";
 import { workflowVersionQuery } from "../services/workflows";
 import { instantOf, useZone, zoneName } from "../time/zone";
+import { CronExpressionField } from "./CronExpressionField";
 import { FormDialog } from "./FormDialog";
 import { Loading } from "./Notice";
 import { Dialog } from "./ui/dialog";
@@ -111,13 +112,12 @@ function StartForm({
                 <Field label="Name of the cron" error={problemAt("cronName")}>
                   {(props) => <Input {...props} value={cronName} onChange={(event) => setCronName(event.target.value)} />}
                 </Field>
-                <Field
-                  label="Expression"
-                  error={problemAt("cronExpression")}
-                  hint="Five or six fields, in UTC unless it begins with a zone: CRON_TZ=Europe/Berlin 0 9 * * *"
-                >
-                  {(props) => <Input {...props} className="font-mono" value={expression} onChange={(event) => setExpression(event.target.value)} />}
-                </Field>
+                <CronExpressionField
+                  tenantId={tenantId}
+                  expression={expression}
+                  problem={problemAt("cronExpression")}
+                  onChange={setExpression}
+                />
               </>
             )}
           </div>

@@ -2,16 +2,27 @@ import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-q
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 
+import { ChosenBar } from "../components/ChosenBar";
 import { ConfirmButton } from "../components/ConfirmButton";
 import { FormDialog } from "../components/FormDialog";
-import { Notice } from "../components/Notice";
+import { Notice, Refusal } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { StartWorkflowButton } from "../components/StartWorkflowButton";
 import { LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { Field, Input } from "../components/ui/field";
-import { deleteSchedule, moveSchedule, runSchedule, schedulesQuery, type Schedule } from "../services/triggers";
+import {
+  deleteSchedule,
+  deleteSchedules,
+  moveSchedule,
+  moveSchedules,
+  runSchedule,
+  schedulesQuery,
+  type Schedule,
+} from "../services/triggers";
+import { formatLocal } from "../time/format";
+import { instantOf, useZone, wallTimeOf, zoneName } from "../time/zone";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
@@ -21,14 +32,19 @@ export function ScheduledPage() {
   useTitle("Scheduled runs");
   const { tenant } = useSession();
   const { workflow } = route.useSearch();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const schedules = useInfiniteQuery(schedulesQuery(tenant.id, workflow ?? null));
   return (
     <>
       <PageHeader title="Scheduled runs" docs="triggers#scheduled-runs">
         <StartWorkflowButton label="Schedule a run" when="at" />
       </PageHeader>
+      <ChosenBar chosen={chosen} onChoose={setChosen}>
+        <BulkActs tenantId={tenant.id} chosen={chosen} onDone={() => setChosen(new Set())} />
+      </ChosenBar>
       <PagedTable
         label="Scheduled runs"
+        choosing={{ chosen, onChoose: setChosen, nameOf: (schedule) => `the run of ${schedule.workflowName} at ${formatLocal(schedule.triggerAt)}` }}
         query={schedules}
         keyOf={(schedule) => schedule.metadata.id}
         empty={
@@ -50,6 +66,40 @@ export function ScheduledPage() {
           { title: "Actions", isUntitled: true, cell: (schedule) => <ScheduleActions tenantId={tenant.id} schedule={schedule} /> },
         ]}
       />
+    </>
+  );
+}
+
+function BulkActs({ tenantId, chosen, onDone }: { tenantId: string; chosen: ReadonlySet<string>; onDone: () => void }) {
+  const client = useQueryClient();
+  const [moves, setMoves] = useState(false);
+  const ids = [...chosen];
+  return (
+    <>
+      <Button size="small" onClick={() => setMoves(true)}>
+        Move…
+      </Button>
+      <ConfirmButton
+        label="Delete…"
+        accessibleName="Delete the chosen runs"
+        title={`Delete ${ids.length} scheduled runs?`}
+        confirm={`Delete ${ids.length}`}
+        act={() => deleteSchedules(tenantId, ids)}
+        onDone={() => {
+          onDone();
+          void client.invalidateQueries({ queryKey: ["schedules"] });
+        }}
+      >
+        <p>They will not run. Those whose time has come meanwhile run.</p>
+      </ConfirmButton>
+      {moves && (
+        <MoveDialog
+          title={`Move ${ids.length} scheduled runs`}
+          act={(atMs) => moveSchedules(tenantId, ids, atMs)}
+          onDone={onDone}
+          onClose={() => setMoves(false)}
+        />
+      )}
     </>
   );
 }
@@ -84,31 +134,52 @@ function ScheduleActions({ tenantId, schedule }: { tenantId: string; schedule: S
           {schedule.workflowName} will not run at <LocalTime instantMs={schedule.triggerAt} />.
         </p>
       </ConfirmButton>
-      {run.error !== null && (
-        <span role="alert" className="w-full text-right text-xs text-failed">
-          {run.error.message}
-        </span>
+      {run.error !== null && <Refusal error={run.error} className="w-full text-right text-xs" />}
+      {moves && (
+        <MoveDialog
+          title={`Move the run of ${schedule.workflowName}`}
+          firstMs={schedule.triggerAt}
+          act={(atMs) => moveSchedule(tenantId, id, atMs)}
+          onClose={() => setMoves(false)}
+        />
       )}
-      {moves && <MoveDialog tenantId={tenantId} schedule={schedule} onClose={() => setMoves(false)} />}
     </div>
   );
 }
 
-function MoveDialog({ tenantId, schedule, onClose }: { tenantId: string; schedule: Schedule; onClose: () => void }) {
-  const [at, setAt] = useState("");
-  const atMs = Date.parse(at);
+function MoveDialog({
+  title,
+  firstMs,
+  act,
+  onDone,
+  onClose,
+}: {
+  title: string;
+  /** The instant that is proposed. */
+  firstMs?: number;
+  act: (atMs: number) => Promise<unknown>;
+  onDone?: () => void;
+  onClose: () => void;
+}) {
+  const zone = useZone();
+  const [at, setAt] = useState(() => (firstMs === undefined ? "" : wallTimeOf(firstMs, zone)));
+  const atMs = instantOf(at, zone);
   return (
     <FormDialog
-      title={`Move the run of ${schedule.workflowName}`}
+      title={title}
       onClose={onClose}
       problems={{ triggerAt: Number.isNaN(atMs) ? "Say when." : null }}
-      act={() => moveSchedule(tenantId, schedule.metadata.id, atMs)}
+      act={() => act(atMs)}
       submit="Move it"
       submitting="Moving…"
       touches={["schedules"]}
+      onDone={() => {
+        onDone?.();
+        onClose();
+      }}
     >
       {(problemAt) => (
-        <Field label="New time" hint="In your time zone." error={problemAt("triggerAt")}>
+        <Field label="New time" hint={`A time in ${zoneName(zone)}.`} error={problemAt("triggerAt")}>
           {(props) => <Input {...props} type="datetime-local" value={at} onChange={(event) => setAt(event.target.value)} />}
         </Field>
       )}

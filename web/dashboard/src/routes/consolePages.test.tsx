@@ -205,6 +205,13 @@ test("a cron is paused, run now, and one is created", async () => {
   const did: unknown[] = [];
   const CRONS = `/api/v1/tenants/${TENANT_ID}/workflows/crons`;
   engine.use(
+    onGet(`/api/v1/stable/tenants/${TENANT_ID}/cron-ticks`, (request: Request) => ({
+      rows: new URL(request.url).searchParams
+        .getAll("expression")
+        .map((expression) => ({ expression, timeZone: "UTC", ticks: ["2999-01-01T09:00:00Z"] })),
+    })),
+  );
+  engine.use(
     onGet(CRONS, page([CRON])),
     onPatch(`${CRONS}/c1`, (body) => {
       did.push(body);
@@ -253,6 +260,7 @@ test("a scheduled run is moved and deleted", async () => {
   );
   const { user } = renderApp("/scheduled");
   await user.click(await screen.findByRole("button", { name: "Move etl" }));
+  await user.clear(screen.getByLabelText("New time"));
   await user.type(screen.getByLabelText("New time"), "2999-02-01T10:00");
   await user.click(screen.getByRole("button", { name: "Move it" }));
   await waitFor(() => expect(did).toEqual([{ triggerAt: new Date("2999-02-01T10:00").toISOString() }]));

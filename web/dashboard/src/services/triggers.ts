@@ -1,9 +1,10 @@
 /** Where runs come from beside code: started by hand, planned for an instant, or by a cron. */
+import { queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
 
 import { request } from "./http";
 import { pagedQuery } from "./pages";
-import { instantMs, orNull, payload, resourceMeta } from "./schemas";
+import { instantMs, orNull, payload, resourceMeta, rowsOf } from "./schemas";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -84,6 +85,36 @@ export function cronsQuery(tenantId: string, workflowId: string | null) {
   return pagedQuery(["crons", tenantId], `/api/v1/tenants/${tenantId}/workflows/crons`, cronSchema, { workflowId });
 }
 
+export interface CronChange {
+  readonly cronName: string;
+  readonly cronExpression: string;
+  readonly input: Json;
+  readonly additionalMetadata: Json;
+  /** Null: as the workflow says. */
+  readonly priority: number | null;
+}
+
+export async function changeCron(tenantId: string, cronId: string, body: CronChange): Promise<void> {
+  await request(z.unknown(), `/api/v1/tenants/${tenantId}/workflows/crons/${cronId}`, { method: "PATCH", body });
+}
+
+const ticksSchema = z.object({ expression: z.string(), timeZone: z.string(), ticks: z.array(instantMs) });
+export type CronTicks = z.output<typeof ticksSchema>;
+
+/** When expressions come true next, as the engine computes it, in their order; refused when one of them is not one. */
+export function cronTicksQuery(tenantId: string, expressions: readonly string[], count = 5) {
+  return queryOptions({
+    queryKey: ["cron-ticks", tenantId, expressions, count],
+    queryFn: async ({ signal }) =>
+      (
+        await request(z.object({ rows: rowsOf(ticksSchema) }), `/api/v1/stable/tenants/${tenantId}/cron-ticks`, {
+          signal,
+          query: { expression: expressions, count },
+        })
+      ).rows,
+  });
+}
+
 export async function setCronEnabled(tenantId: string, cronId: string, enabled: boolean): Promise<void> {
   await request(z.unknown(), `/api/v1/tenants/${tenantId}/workflows/crons/${cronId}`, { method: "PATCH", body: { enabled } });
 }
@@ -112,6 +143,42 @@ export async function moveSchedule(tenantId: string, scheduleId: string, atMs: n
     method: "PATCH",
     body: { triggerAt: new Date(atMs).toISOString() },
   });
+}
+
+const SCHEDULES_AT_ONCE_MAX = 500;
+
+const outcomeSchema = z.object({ errors: rowsOf(z.object({ id: orNull(z.string()), error: z.string() })) });
+
+/** Some may have been triggered meanwhile: those stay as they are. Answers how many were not touched. */
+export async function moveSchedules(tenantId: string, ids: readonly string[], atMs: number): Promise<number> {
+  const triggerAt = new Date(atMs).toISOString();
+  return inParts(ids, (part) =>
+    request(outcomeSchema, `/api/v1/tenants/${tenantId}/workflows/scheduled/bulk-update`, {
+      method: "POST",
+      body: { updates: part.map((id) => ({ id, triggerAt })) },
+    }),
+  );
+}
+
+/** As with `moveSchedules`. */
+export async function deleteSchedules(tenantId: string, ids: readonly string[]): Promise<number> {
+  return inParts(ids, (part) =>
+    request(outcomeSchema, `/api/v1/tenants/${tenantId}/workflows/scheduled/bulk-delete`, {
+      method: "POST",
+      body: { scheduledWorkflowRunIds: part },
+    }),
+  );
+}
+
+async function inParts(
+  ids: readonly string[],
+  act: (part: readonly string[]) => Promise<z.output<typeof outcomeSchema>>,
+): Promise<number> {
+  let untouched = 0;
+  for (let start = 0; start < ids.length; start += SCHEDULES_AT_ONCE_MAX) {
+    untouched += (await act(ids.slice(start, start + SCHEDULES_AT_ONCE_MAX))).errors.length;
+  }
+  return untouched;
 }
 
 /** Triggers it now instead; answers the run's id. */

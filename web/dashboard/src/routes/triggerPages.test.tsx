@@ -1,0 +1,124 @@
+/** Crons and scheduled runs: what is computed while one types, and many rows at once. */
+import { screen, waitFor, within } from "@testing-library/react";
+import { expect, test } from "vitest";
+
+import { engine, onDelete, onGet, onPatch, onPost, refusal, withEngine } from "../test/engine";
+import { renderApp } from "../test/renderApp";
+import { TENANT_ID, WORKFLOW_ID } from "../test/wire";
+
+withEngine();
+
+const CREATED_AT = "2025-01-31T09:15:00.123456Z";
+const meta = (id: string) => ({ id, createdAt: CREATED_AT, updatedAt: CREATED_AT });
+const page = (rows: readonly unknown[]) => ({ rows, pagination: { next_cursor: null } });
+const CRONS = `/api/v1/tenants/${TENANT_ID}/workflows/crons`;
+const SCHEDULED = `/api/v1/tenants/${TENANT_ID}/workflows/scheduled`;
+const GIVEN = { workflowId: WORKFLOW_ID, workflowName: "etl", input: { n: 1 }, additionalMetadata: {}, priority: 1 };
+const cron = (id: string, changes = {}) => ({
+  metadata: meta(id),
+  cron: "0 9 * * *",
+  enabled: true,
+  method: "API",
+  name: id,
+  ...GIVEN,
+  ...changes,
+});
+
+function withTicks(): void {
+  engine.use(
+    onGet(`/api/v1/stable/tenants/${TENANT_ID}/cron-ticks`, (request: Request) => {
+      const asked = new URL(request.url).searchParams.getAll("expression");
+      if (asked.includes("61 * * * *")) return refusal(400, "minute 61 is not between 0 and 59");
+      return { rows: asked.map((expression) => ({ expression, timeZone: "Asia/Tokyo", ticks: ["2999-01-01T00:00:00Z"] })) };
+    }),
+    onGet(`/api/v1/workflows/${WORKFLOW_ID}/versions`, {
+      metadata: meta("v1"),
+      version: "v1",
+      order: 1,
+      workflowId: WORKFLOW_ID,
+      triggers: { events: [], crons: [] },
+      defaultPriority: 1,
+      scheduleTimeout: "5m0s",
+      v1Concurrency: [],
+      workflowConfig: {},
+    }),
+  );
+}
+
+test("a cron's next run is in the list, and editing it shows ticks or what is wrong while one types", async () => {
+  withTicks();
+  const changes: unknown[] = [];
+  engine.use(
+    onGet(CRONS, page([cron("nightly"), cron("off", { enabled: false }), cron("declared", { method: "DEFAULT", name: null })])),
+    onPatch(`${CRONS}/nightly`, (body) => {
+      changes.push(body);
+      return new Response(null, { status: 204 });
+    }),
+  );
+  const { user } = renderApp("/crons");
+  expect((await screen.findAllByText(/2999/)).length).toBe(2);
+  expect(screen.queryByRole("button", { name: "Edit 0 9 * * *" })).not.toBeInTheDocument();
+  await user.click(screen.getByRole("button", { name: "Edit nightly" }));
+  const dialog = await screen.findByRole("dialog", { name: "Edit nightly" });
+  const expression = within(dialog).getByLabelText("Expression");
+  expect(within(await within(dialog).findByRole("table", { name: "Next ticks" })).getByText(/9:00:00/)).toBeInTheDocument();
+  await user.clear(expression);
+  await user.type(expression, "61 * * * *");
+  expect(await within(dialog).findByText("minute 61 is not between 0 and 59")).toBeInTheDocument();
+  await user.clear(expression);
+  await user.type(expression, "@daily");
+  await user.click(within(dialog).getByRole("button", { name: "Save" }));
+  await waitFor(() =>
+    expect(changes).toEqual([
+      { cronName: "nightly", cronExpression: "@daily", input: { n: 1 }, additionalMetadata: {}, priority: null },
+    ]),
+  );
+});
+
+test("chosen crons are paused and deleted together, after saying how many", async () => {
+  withTicks();
+  const did: string[] = [];
+  engine.use(
+    onGet(CRONS, page([cron("one"), cron("two"), cron("three")])),
+    ...["one", "two"].flatMap((id) => [
+      onPatch(`${CRONS}/${id}`, (body) => {
+        did.push(`${id} ${JSON.stringify(body)}`);
+        return new Response(null, { status: 204 });
+      }),
+      onDelete(`${CRONS}/${id}`, () => {
+        did.push(`delete ${id}`);
+        return {};
+      }),
+    ]),
+  );
+  const { user } = renderApp("/crons");
+  await user.click(await screen.findByRole("checkbox", { name: "Choose one" }));
+  await user.click(screen.getByRole("checkbox", { name: "Choose two" }));
+  await user.click(within(screen.getByRole("group", { name: "With the chosen rows" })).getByRole("button", { name: "Pause" }));
+  await waitFor(() => expect(did).toEqual(['one {"enabled":false}', 'two {"enabled":false}']));
+  await waitFor(() => expect(screen.queryByRole("group", { name: "With the chosen rows" })).not.toBeInTheDocument());
+  await user.click(screen.getByRole("checkbox", { name: "Choose one" }));
+  await user.click(screen.getByRole("checkbox", { name: "Choose two" }));
+  await user.click(screen.getByRole("button", { name: "Delete the chosen crons" }));
+  await user.click(await screen.findByRole("button", { name: "Delete 2" }));
+  await waitFor(() => expect(did.slice(2)).toEqual(["delete one", "delete two"]));
+});
+
+test("all scheduled runs that are shown are moved in one request", async () => {
+  let asked: unknown;
+  const schedule = (id: string) => ({ metadata: meta(id), triggerAt: "2999-01-01T00:00:00Z", method: "API", ...GIVEN });
+  engine.use(
+    onGet(SCHEDULED, page([schedule("s1"), schedule("s2")])),
+    onPost(`${SCHEDULED}/bulk-update`, (body) => {
+      asked = body;
+      return { updatedIds: ["s1", "s2"], errors: [] };
+    }),
+  );
+  const { user } = renderApp("/scheduled");
+  await user.click(await screen.findByRole("checkbox", { name: "Choose all that are shown" }));
+  await user.click(screen.getByRole("button", { name: "Move…" }));
+  await user.type(await screen.findByLabelText("New time"), "2999-02-01T10:00");
+  await user.click(screen.getByRole("button", { name: "Move it" }));
+  const triggerAt = new Date("2999-02-01T10:00").toISOString();
+  await waitFor(() => expect(asked).toEqual({ updates: [{ id: "s1", triggerAt }, { id: "s2", triggerAt }] }));
+});
