@@ -20,6 +20,7 @@ const SECTIONS = [
     pages: [
       { to: "/", label: "Overview", below: null },
       { to: "/runs", label: "Runs", below: "/runs/" },
+      { to: "/errors", label: "Errors", below: "/errors/" },
       { to: "/workflows", label: "Workflows", below: "/workflows/" },
       { to: "/workers", label: "Workers", below: "/workers/" },
       { to: "/logs", label: "Logs", below: "/logs/" },

@@ -22,6 +22,7 @@ import { LoginPage } from "./LoginPage";
 import { OverviewPage } from "./OverviewPage";
 import {
   concurrencySearchSchema,
+  errorsSearchSchema,
   eventsSearchSchema,
   loginSearchSchema,
   logsSearchSchema,
@@ -108,6 +109,13 @@ const runsRoute = createRoute({
   path: "/runs",
   validateSearch: runsSearchSchema,
   component: lazyPage(() => import("./RunsPage"), "RunsPage"),
+});
+
+const errorsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/errors",
+  validateSearch: errorsSearchSchema,
+  component: lazyPage(() => import("./ErrorsPage"), "ErrorsPage"),
 });
 
 const runRoute = createRoute({
@@ -249,6 +257,7 @@ const routeTree = rootRoute.addChildren([
   sessionRoute.addChildren([
     overviewRoute,
     runsRoute,
+    errorsRoute,
     runRoute,
     workersRoute,
     workerRoute,

@@ -125,8 +125,7 @@ type Value = string | number | boolean | readonly string[] | null;
 /** What a filter is to the engine, by the names of its body; those of an address are the same in snake case. */
 function parametersOf({ range, query }: RunFilter): Readonly<Record<string, Value>> {
   return {
-    since: range.kind === "ever" ? EVER : range.kind === "last" ? new Date(Date.now() - range.windowMs).toISOString() : range.from,
-    until: range.kind === "between" ? range.to : null,
+    ...sinceOf(range),
     // Runs that do not run are on no worker, and not asleep either.
     statuses: query.statuses.length === 0 && query.place !== null ? ["RUNNING"] : query.statuses,
     workflowIds: query.workflows.filter((workflow) => UUID.test(workflow)),
@@ -142,6 +141,18 @@ function parametersOf({ range, query }: RunFilter): Readonly<Record<string, Valu
     idempotencyKeys: query.keys,
     search: query.text,
   };
+}
+
+/** The range by the clock of now. */
+export function sinceOf(range: TimeRange): { readonly since: string; readonly until: string | null } {
+  switch (range.kind) {
+    case "ever":
+      return { since: EVER, until: null };
+    case "last":
+      return { since: new Date(Date.now() - range.windowMs).toISOString(), until: null };
+    case "between":
+      return { since: range.from, until: range.to };
+  }
 }
 
 function snakeCase(parameters: Readonly<Record<string, Value>>): Record<string, Value> {
