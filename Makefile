@@ -209,8 +209,8 @@ requirements: ## Compile the pinned requirements (needs uv); COMPILE_ARGS=--upgr
 	@$(COMPILE) requirements/sdk-0.47.in -o requirements/sdk-0.47.txt
 
 .PHONY: dist
-dist: setup ## Build the wheel, dashboard and docs included
-	@$(PY) -m hatchling build -t wheel
+dist: setup ## Build the wheel and the source distribution, dashboard and docs included
+	@$(PY) -m hatchling build -t sdist -t wheel
 
 .PHONY: clean
 clean: ## Remove what was built or cached; keeps .broadaxe, where the data is

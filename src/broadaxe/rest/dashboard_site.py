@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from broadaxe.rest.places import find_directory
+from broadaxe.places import find_directory
 
 __all__ = ["DashboardSite"]
 

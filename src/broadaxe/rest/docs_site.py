@@ -26,8 +26,8 @@ import msgspec
 from fastapi import Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from broadaxe.places import find_directory
 from broadaxe.rest.page import Heading, Link, render_page
-from broadaxe.rest.places import find_directory
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

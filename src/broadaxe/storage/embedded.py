@@ -662,6 +662,8 @@ class EmbeddedPostgres:
             "--clear-groups",
             f"--inh-caps=+{capability}",
             f"--ambient-caps=+{capability}",
+            # Without it access(2), by which initdb looks for its programs, leaves capabilities out of account.
+            "--securebits=+no_setuid_fixup",
             *command,
         )
 
