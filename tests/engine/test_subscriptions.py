@@ -192,6 +192,17 @@ async def test_chunks_come_in_the_order_of_their_index() -> None:
     assert hub._orders["t"].timer is None
 
 
+async def test_chunks_of_another_attempt_are_put_in_order_though_the_former_one_told_no_end() -> None:
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    for index in (0, 1, 2):
+        hub.chunk("run", "t", f"first {index}", index, 1, None)
+    hub.attempt_begins("t")
+    for index in (1, 0, 2):
+        hub.chunk("run", "t", f"second {index}", index, 1, None)
+    assert texts(live)[3:] == ["second 0", "second 1", "second 2"]
+
+
 async def test_chunks_without_an_index_pass_at_once() -> None:
     hub = Tables().hub()
     live = hub.watch_run("run")

@@ -163,9 +163,12 @@ class Release:
         streams, hub = self._streams, self._streams.hub
         match effect:
             case StartAttempt():
+                hub.attempt_begins(effect.task_id)
                 if not streams.send(effect.worker_id, _assignment(effect, read)):
                     self._give_back(effect, "the worker's stream is closed")
             case StartBatch():
+                for item in effect.items:
+                    hub.attempt_begins(item.task_id)
                 items = tuple(_assignment(item, read) for item in effect.items)
                 if not streams.send(effect.worker_id, BatchAssignment(effect, items)):
                     self._give_back(effect, "the worker's stream is closed")

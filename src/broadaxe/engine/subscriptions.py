@@ -356,6 +356,11 @@ class Hub:
             for subscription in self._metadata_watchers(effect.additional_metadata):
                 subscription.active_runs.add(effect.run_id)
 
+    def attempt_begins(self, task_id: str) -> None:
+        """Its chunks are counted from 0, whichever of them arrives first: an attempt that was lost has told no end."""
+        if self._orders:
+            self._flush_chunks(task_id)
+
     def progressed(self, effect: TaskProgressed) -> None:
         metadata = effect.additional_metadata
         if effect.progress is not Progress.STARTED:
