@@ -16,11 +16,13 @@ FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A block of code. `line` is where it begins in its page."""
+    """A block of code. `line` is where it begins in its page. `mark` is what stands behind the language: `theirs` for
+    code of another system, which is shown beside ours, read by a compiler, and not run."""
 
     language: str
     text: str
     line: int
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ def read_page(path: Path) -> Page:
             words = "".join(child.content for child in children if child.type in ("text", "code_inline"))
             headings.append((int(token.tag[1]), words))
         elif token.type == "fence":
-            fences.append(Fence(token.info.strip(), token.content, (token.map or [0])[0] + 1))
+            language, _, mark = token.info.strip().partition(" ")
+            fences.append(Fence(language, token.content, (token.map or [0])[0] + 1, mark))
         for child in token.children or []:
             if child.type == "link_open":
                 links.append(str(child.attrs["href"]))

@@ -26,6 +26,7 @@ def test_every_block_names_its_language(pages: list[Any]) -> None:
             assert fence.language in {"python", "bash", "json", "text", "ini", "mermaid", "nginx", "sql", "yaml"}, (
                 f"{page.name}:{fence.line}: say which language this is, or `text`"
             )
+            assert fence.mark in ("", "theirs"), f"{page.name}:{fence.line}"
 
 
 def test_python_blocks_compile(pages: list[Any]) -> None:
@@ -41,6 +42,31 @@ def test_python_blocks_import_only_the_public_sdk(pages: list[Any]) -> None:
             if isinstance(node, ast.ImportFrom):
                 modules = [node.module or ""]
             assert all(module.split(".")[0] != "broadaxe" for module in modules), place
+
+
+def test_code_of_other_systems_is_marked(pages: list[Any]) -> None:
+    # What bears no mark is run somewhere, and has only our SDK and what its page tells to install.
+    theirs = {"celery", "temporalio", "airflow", "dbos"}
+    for page in pages:
+        for fence in page.fences:
+            if fence.language == "python":
+                trees = ast.walk(ast.parse(fence.text))
+                named = {
+                    node.module.split(".")[0] for node in trees if isinstance(node, ast.ImportFrom) and node.module
+                }
+                assert (fence.mark == "theirs") == bool(named & theirs), f"{page.name}:{fence.line}"
+
+
+def test_durable_tasks_that_pages_show_outlast_their_waits(pages: list[Any]) -> None:
+    # With the SDK's defaults an attempt times out long before it is evicted: whoever copies such a task loses it.
+    checked = 0
+    for place, text in fences(pages, "python"):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "durable_task":
+                checked += 1
+                given = {keyword.arg for keyword in node.keywords}
+                assert given & {"eviction_policy", "execution_timeout"}, place
+    assert checked >= 4
 
 
 def test_shell_blocks_parse(pages: list[Any]) -> None:
