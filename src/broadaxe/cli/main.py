@@ -18,6 +18,7 @@ from broadaxe.cli.doctor import doctor
 from broadaxe.cli.embedded import embedded
 from broadaxe.cli.engine import dev, serve
 from broadaxe.cli.migrate import migrate
+from broadaxe.cli.open_file import open_file
 from broadaxe.cli.tenant import tenant
 from broadaxe.cli.token import token
 from broadaxe.errors import AlreadyExists, BroadaxeError, ConfigurationError, InvalidArgument, NotFound
@@ -58,7 +59,7 @@ def cli() -> None:
     """
 
 
-for command in (dev, serve, demo, tenant, account, token, migrate, doctor):
+for command in (dev, serve, demo, tenant, account, token, migrate, doctor, open_file):
     cli.add_command(command)
 
 

@@ -47,6 +47,8 @@ from broadaxe.rest.routers import (
     older_steps,
     people,
     quotas,
+    run_facts,
+    run_files,
     runs,
     schedules,
     server,
@@ -83,6 +85,8 @@ _ROUTERS: Final = (
     people.routes,
     tokens.routes,
     runs.routes,
+    run_facts.routes,
+    run_files.routes,
     tasks.routes,
     durable.routes,
     example_routes.routes,
@@ -148,6 +152,7 @@ def create_http_app(
     )
     app.state.attempts = Attempts()
     app.state.open_streams = changes.OpenStreams()
+    app.state.chunk_streams = set()
     app.state.webhook_door = webhooks.Door()
     for routes in _ROUTERS:
         app.include_router(routes)
