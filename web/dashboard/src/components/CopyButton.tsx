@@ -5,9 +5,19 @@ import { Button } from "./ui/button";
 const CONFIRMATION_MS = 2_000;
 
 type Outcome = "idle" | "copied" | "failed";
-const WORDS: Readonly<Record<Outcome, string>> = { idle: "Copy", copied: "Copied", failed: "Cannot copy" };
+const WORDS: Readonly<Record<Exclude<Outcome, "idle">, string>> = { copied: "Copied", failed: "Cannot copy" };
 
-export function CopyButton({ label, text }: { label: string; text: string }) {
+export function CopyButton({
+  label,
+  text,
+  words = "Copy",
+}: {
+  label: string;
+  /** What is costly to write down is written when it is asked for. */
+  text: string | (() => string);
+  /** On the button. */
+  words?: string;
+}) {
   const [outcome, setOutcome] = useState<Outcome>("idle");
 
   useEffect(() => {
@@ -18,7 +28,7 @@ export function CopyButton({ label, text }: { label: string; text: string }) {
 
   async function copy(): Promise<void> {
     try {
-      await navigator.clipboard.writeText(text);
+      await navigator.clipboard.writeText(typeof text === "string" ? text : text());
       setOutcome("copied");
     } catch {
       // The clipboard is refused on plain http from another host, and when the person says no.
@@ -28,7 +38,7 @@ export function CopyButton({ label, text }: { label: string; text: string }) {
 
   return (
     <Button size="small" aria-label={`Copy ${label.toLowerCase()}`} onClick={() => void copy()}>
-      <span aria-live="polite">{WORDS[outcome]}</span>
+      <span aria-live="polite">{outcome === "idle" ? words : WORDS[outcome]}</span>
     </Button>
   );
 }

@@ -9,16 +9,12 @@ import { queryOptions } from "@tanstack/react-query";
 import { isNotFound, request } from "./http";
 import {
   actionResultSchema,
-  logListSchema,
   runDetailsSchema,
   taskSummarySchema,
-  type LogLine,
   type RunDetails,
   type RunStatus,
   type TaskSummary,
 } from "./schemas";
-
-export const LOG_LINES_MAX = 500;
 
 /** The id the engine gives to a step whose task does not exist yet. */
 const NIL_UUID = "00000000-0000-0000-0000-000000000000";
@@ -83,21 +79,6 @@ export function taskAttemptQuery(taskId: string, attempt: number) {
 async function fetchTask(id: string, attempt: number | null, signal: AbortSignal): Promise<TaskSummary> {
   const path = `/api/v1/stable/tasks/${encodeURIComponent(id)}`;
   return request(taskSummarySchema, path, { signal, query: { attempt } });
-}
-
-/** The latest lines of a task, oldest first; `truncated` says that older ones exist. */
-export function logsQuery(taskId: string) {
-  return queryOptions({
-    queryKey: ["tasks", "logs", taskId],
-    queryFn: async ({ signal }): Promise<{ lines: readonly LogLine[]; truncated: boolean }> => {
-      const answer = await request(logListSchema, `/api/v1/stable/tasks/${taskId}/logs`, {
-        signal,
-        query: { limit: LOG_LINES_MAX, order_by_direction: "DESC" },
-      });
-      return { lines: answer.rows.toReversed(), truncated: answer.rows.length >= LOG_LINES_MAX };
-    },
-    meta: { about: () => [taskId] },
-  });
 }
 
 export async function cancelRuns(tenantId: string, ids: readonly string[]): Promise<readonly string[]> {

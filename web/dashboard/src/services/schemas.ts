@@ -124,15 +124,6 @@ export const runDetailsSchema = z.object({
 });
 export type RunDetails = z.output<typeof runDetailsSchema>;
 
-const logLineSchema = z.object({
-  createdAt: instantMs,
-  message: z.string(),
-  level: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).nullish().transform((value) => value ?? "INFO"),
-  attempt: orNull(z.int()),
-});
-export type LogLine = z.output<typeof logLineSchema>;
-export const logListSchema = z.object({ rows: rowsOf(logLineSchema) });
-
 export const actionResultSchema = z.object({ ids: rowsOf(z.string()) });
 
 export const workerSchema = z.object({
