@@ -243,6 +243,23 @@ def test_a_skipped_on_failure_runs_when_a_replay_fails() -> None:
     assert world.runs[run_id].status is RunStatus.FAILED
 
 
+def test_tasks_of_one_run_that_are_replayed_together_start_together() -> None:
+    world = World()
+    run_id = diamond(world, with_on_failure=True)
+    world.complete(world.task(run_id, "a"))
+    world.fail(world.task(run_id, "b"), "no")
+    world.fail(world.task(run_id, "c"), "no")
+    world.complete(world.task(run_id, "oops"))
+    replayed = world.do(ReplayTasks((world.task(run_id, "b"), world.task(run_id, "c"))))
+    assert set(replayed) == {world.task(run_id, name) for name in ("b", "c", "d", "oops")}
+    assert world.statuses(run_id) | {"d": None, "oops": None} == {
+        "a": COMPLETED, "b": RUNNING, "c": RUNNING, "d": None, "oops": None,
+    }  # fmt: skip
+    for name in "bcd":
+        world.complete(world.task(run_id, name))
+    assert world.runs[run_id].status is RunStatus.COMPLETED
+
+
 def test_a_wide_run_ends_once() -> None:
     world = World()
     names = [f"t{n}" for n in range(200)]

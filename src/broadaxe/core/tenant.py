@@ -745,15 +745,19 @@ class Tenant:
 
     def _replay(self, ids: tuple[str, ...], now_us: int) -> tuple[str, ...]:
         state = self._state
-        replayed: list[str] = []
+        # Several tasks of a run start anew together: once the first has, what comes after both is active.
+        wanted: dict[str, tuple[Run, set[int]]] = {}
         for run_or_task_id in dict.fromkeys(ids):
             found = self._replayable(run_or_task_id)
             if found is not None:
                 run, positions = found
-                was_over = run.finished_at_us is not None
-                replayed += dag.replay(state, run, positions, now_us)
-                if was_over:
-                    durable.child_replayed(state, run)
+                wanted.setdefault(run.row.id, (run, set()))[1].update(positions)
+        replayed: list[str] = []
+        for run, positions in wanted.values():
+            was_over = run.finished_at_us is not None
+            replayed += dag.replay(state, run, positions, now_us)
+            if was_over:
+                durable.child_replayed(state, run)
         return tuple(replayed)
 
     def _replayable(self, run_or_task_id: str) -> tuple[Run, set[int]] | None:
