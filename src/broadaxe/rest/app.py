@@ -152,7 +152,6 @@ def create_http_app(
     )
     app.state.attempts = Attempts()
     app.state.open_streams = changes.OpenStreams()
-    app.state.chunk_streams = set()
     app.state.webhook_door = webhooks.Door()
     for routes in _ROUTERS:
         app.include_router(routes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from fastapi import Request
@@ -23,7 +23,7 @@ from broadaxe.rest.context import ContextDep
 from broadaxe.rest.identity import ViewerScope
 from broadaxe.rest.routers.route import STABLE, router
 
-__all__ = ["OpenStreams", "routes"]
+__all__ = ["EventStream", "OpenStreams", "routes"]
 
 SPACING_S: Final = 1.0
 #: Something is sent after so much silence, for proxies that end connections nobody uses.
@@ -35,19 +35,23 @@ RECONNECT_MS: Final = 1_000
 routes = router("changes")
 
 
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
 class OpenStreams:
     """The streams of this edge, so that a stop does not wait for them."""
 
     def __init__(self) -> None:
-        self._streams: set[ChangeSubscription] = set()
+        self._streams: set[_Closable] = set()
         self._is_closed = False
 
-    def add(self, subscription: ChangeSubscription) -> None:
+    def add(self, subscription: _Closable) -> None:
         self._streams.add(subscription)
         if self._is_closed:
             subscription.close()
 
-    def remove(self, subscription: ChangeSubscription) -> None:
+    def remove(self, subscription: _Closable) -> None:
         self._streams.discard(subscription)
 
     def close(self) -> None:
@@ -80,10 +84,10 @@ async def follow_changes(request: Request, scope: ViewerScope, context: ContextD
         open_streams.remove(subscription)
         context.engine.unfollow_changes(scope.tenant_id, subscription)
 
-    return _EventStream(_messages(subscription), end)
+    return EventStream(_messages(subscription), end)
 
 
-class _EventStream(StreamingResponse):
+class EventStream(StreamingResponse):
     """Calls `on_end` however it ends, even if the reader was gone before it began."""
 
     def __init__(self, messages: AsyncIterator[bytes], on_end: Callable[[], None]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -14,19 +13,14 @@ from fastapi.responses import StreamingResponse
 
 from broadaxe.core.lifecycle import TERMINAL_RUN
 from broadaxe.engine.subscriptions import EventSubscription, LiveKind
-from broadaxe.errors import ResourceExhausted
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import CallerDep, missing
 from broadaxe.rest.parameters import PathId
+from broadaxe.rest.routers.changes import KEEP_ALIVE_S, STREAM_LIFE_S, EventStream, OpenStreams
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.run_facts import RunFactsAnswer, facts_of
 from broadaxe.rest.wire import format_instant
 from broadaxe.storage.run_facts import RunFacts
-
-#: Streams of chunks that are open at a time, of all tenants.
-STREAMS_MAX: Final = 500
-#: A stream without news says so this often, so that proxies keep it open and we notice who has left.
-SILENCE_S: Final = 15.0
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -58,46 +52,52 @@ async def follow_chunks(run: PathId, caller: CallerDep, context: ContextDep, req
     found = await context.reads.runs_by_id(caller.tenant_ids, [run])
     if not found:
         raise missing("run", run)
-    open_streams: set[EventSubscription] = request.app.state.chunk_streams
-    if len(open_streams) >= STREAMS_MAX:
-        raise ResourceExhausted(f"{STREAMS_MAX} streams of chunks are open already; close some")
     tenant_id = found[0].tenant_id
     subscription = await context.engine.watch_run(tenant_id, run)
+    open_streams: OpenStreams = request.app.state.open_streams
     open_streams.add(subscription)
-    return StreamingResponse(
-        _chunks(context, tenant_id, run, subscription, open_streams),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    token = caller.token
+    unwatch = None
+    if token is not None:
+        unwatch = context.verifier.watch(token.token_id, token.expires_at, subscription.close)
+
+    def end() -> None:
+        if unwatch is not None:
+            unwatch()
+        open_streams.remove(subscription)
+        context.engine.unwatch(tenant_id, subscription)
+
+    return EventStream(_chunks(context, tenant_id, run, subscription), end)
 
 
 async def _chunks(
-    context: Context, tenant_id: str, run_id: str, subscription: EventSubscription, open_streams: set[EventSubscription]
+    context: Context, tenant_id: str, run_id: str, subscription: EventSubscription
 ) -> AsyncIterator[bytes]:
-    try:
-        # Looked at after subscribing: a run that ended before nobody tells of.
-        found = await context.reads.runs_by_id([tenant_id], [run_id])
-        if not found or found[0].status in TERMINAL_RUN:
+    # Looked at after subscribing: of a run that ended before nobody tells.
+    found = await context.reads.runs_by_id([tenant_id], [run_id])
+    if not found or found[0].status in TERMINAL_RUN:
+        yield _event("end", {})
+        return
+    loop = asyncio.get_running_loop()
+    ends_at_s = loop.time() + STREAM_LIFE_S
+    yield b": follows\n\n"
+    while loop.time() < ends_at_s:
+        try:
+            async with asyncio.timeout(KEEP_ALIVE_S):
+                event = await subscription.next()
+        except TimeoutError:
+            yield b": still here\n\n"
+            continue
+        if event is None:
+            return
+        if event.is_last:
             yield _event("end", {})
             return
-        yield b": follows\n\n"
-        while True:
-            try:
-                event = await asyncio.wait_for(subscription.next(), SILENCE_S)
-            except TimeoutError:
-                yield b": nothing new\n\n"
-                continue
-            if event is None or event.is_last:
-                yield _event("end", {})
-                return
-            if event.kind is LiveKind.CHUNK:
-                at = format_instant(_EPOCH + timedelta(microseconds=event.at_us))
-                chunk = {"taskExternalId": event.resource_id, "text": event.payload, "index": event.index, "at": at}
-                yield _event("chunk", chunk)
-    finally:
-        open_streams.discard(subscription)
-        with suppress(Exception):
-            context.engine.unwatch(tenant_id, subscription)
+        if event.kind is LiveKind.CHUNK:
+            at = format_instant(_EPOCH + timedelta(microseconds=event.at_us))
+            yield _event(
+                "chunk", {"taskExternalId": event.resource_id, "text": event.payload, "index": event.index, "at": at}
+            )
 
 
 def _event(name: str, data: Mapping[str, object]) -> bytes:
