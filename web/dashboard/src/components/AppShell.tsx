@@ -62,7 +62,8 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
   const version = useQuery(engineVersionQuery).data;
   const zone = useZone();
   const [isOpen, setIsOpen] = useState(false);
-  const link = useLive(session.tenant.id);
+  const { file } = session;
+  const link = useLive(file === null ? session.tenant.id : null);
   return (
     <div className="flex min-h-dvh flex-col">
       <a
@@ -77,17 +78,27 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
             <AxeMark className="size-7" />
             Broadaxe
           </Link>
-          <Button
-            className="order-last lg:hidden"
-            aria-expanded={isOpen}
-            aria-controls="navigation"
-            onClick={() => setIsOpen(!isOpen)}
-          >
-            Menu
-          </Button>
+          {file === null ? (
+            <Button
+              className="order-last lg:hidden"
+              aria-expanded={isOpen}
+              aria-controls="navigation"
+              onClick={() => setIsOpen(!isOpen)}
+            >
+              Menu
+            </Button>
+          ) : (
+            <p role="note" className="min-w-0 flex-1 basis-52 text-sm break-words text-ink-soft">
+              You look at the file <span className="font-medium text-ink">{file}</span>. There is no engine behind it, and nothing can be changed.
+            </p>
+          )}
           <div className="ml-auto flex items-center gap-3 text-sm text-ink-soft">
-            <LinkMark state={link} />
-            <Shortcuts tenantId={session.tenant.id} pages={PAGES} />
+            {file === null && (
+              <>
+                <LinkMark state={link} />
+                <Shortcuts tenantId={session.tenant.id} pages={PAGES} />
+              </>
+            )}
             <a href="/docs/" target="_blank" rel="noreferrer" className="hover:text-ink hover:underline">
               Docs
             </a>
@@ -102,7 +113,7 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
         </div>
       </header>
       <div className="flex flex-1 flex-col lg:flex-row">
-        <Navigation isOpen={isOpen} onChoose={() => setIsOpen(false)} />
+        {file === null && <Navigation isOpen={isOpen} onChoose={() => setIsOpen(false)} />}
         <div className="flex min-w-0 flex-1 flex-col">
           {/* Another zone is another text in every time on the page: all of it is drawn again. */}
           <main key={zone} id="content" tabIndex={-1} className="mx-auto w-full max-w-7xl flex-1 px-4 py-6 outline-none">
@@ -110,7 +121,7 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
           </main>
           <footer className="mx-auto w-full max-w-7xl px-4 py-4 text-xs text-ink-soft">
             Broadaxe{version !== undefined && ` · API ${version}`}
-            {session.authDisabled && " · authentication is off: everybody who can open this page is the administrator"}
+            {session.authDisabled && file === null && " · authentication is off: everybody who can open this page is the administrator"}
           </footer>
         </div>
       </div>

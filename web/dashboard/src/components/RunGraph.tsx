@@ -16,6 +16,8 @@ type StepNode = Node<{ step: Step; chosen: boolean; onChoose: (stepId: string) =
 const CANVAS_HEIGHT_MIN = 180;
 const CANVAS_HEIGHT_MAX = 460;
 const CANVAS_PADDING = 64;
+/** A graph with more steps than this draws only those in sight. */
+const DRAWN_STEPS_MAX = 60;
 const FIT = { padding: 0.12, maxZoom: 1, minZoom: 0.2 };
 
 const nodeTypes = { step: StepNodeView };
@@ -84,6 +86,7 @@ export default function RunGraph({
         // The page scrolls under the pointer; the graph moves by dragging and zooms by its buttons or a pinch.
         zoomOnScroll={false}
         preventScrolling={false}
+        onlyRenderVisibleElements={steps.length > DRAWN_STEPS_MAX}
       >
         <Controls showInteractive={false} position="bottom-right" className="graph-controls" />
       </ReactFlow>

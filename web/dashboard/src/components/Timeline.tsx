@@ -78,7 +78,7 @@ export function Timeline({
   const createdAt = details.run.createdAt ?? details.run.metadata.createdAt;
   const rounds = useMemo(() => roundsOf(details.taskEvents, createdAt), [details.taskEvents, createdAt]);
   const at = Math.min(asked ?? rounds.length - 1, rounds.length - 1);
-  const round = rounds[at] ?? { startMs: createdAt, endMs: null, replayed: 0 };
+  const round = useMemo(() => rounds[at] ?? { startMs: createdAt, endMs: null, replayed: 0 }, [rounds, at, createdAt]);
   const nested = useMemo(
     () => nestSpans(spans.data ?? [], new Set(details.tasks.map((task) => task.taskExternalId))),
     [spans.data, details.tasks],
@@ -202,11 +202,12 @@ function Table({
           </span>
         </div>
       </div>
-      {/* A list that scrolls by itself must be reachable by keyboard. */}
       <div
         ref={box}
         role="rowgroup"
         className={cn(isPart && "max-h-[70vh] overflow-y-auto")}
+        // A list that scrolls by itself must be reachable by keyboard.
+        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={isPart ? 0 : undefined}
       >
         <div role="presentation" style={isPart ? { height: virtual.getTotalSize(), position: "relative" } : undefined}>

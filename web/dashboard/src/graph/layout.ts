@@ -79,9 +79,11 @@ function assignLayers(nodes: readonly GraphNode[], edges: readonly GraphEdge[]):
   const layerOf = new Map<string, number>();
   const ready = nodes.filter((node) => waitingFor.get(node.id) === 0).map((node) => node.id);
   const left = new Set(nodes.map((node) => node.id));
-  while (left.size > 0) {
+  // Read by place: taking the first off a long list moves all the others.
+  for (let next = 0; left.size > 0; ) {
     // Nothing is ready only inside a cycle: break it at the node declared first.
-    const id = ready.shift() ?? firstOf(left);
+    const id = ready[next] ?? firstOf(left);
+    if (next < ready.length) next += 1;
     if (!left.delete(id)) continue;
     const layer = layerOf.get(id) ?? 0;
     layerOf.set(id, layer);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { aDetails, aTask, anEvent } from "../test/factories";
-import { stepOfInterest, stepsOf } from "./steps";
+import { downstreamOf, stepOfInterest, stepsOf } from "./steps";
 
 const NIL_UUID = "00000000-0000-0000-0000-000000000000";
 
@@ -41,4 +41,27 @@ test("the step of interest is the failed one, then the running one, then the las
   expect(stepOfInterest([done, step("b", "RUNNING"), step("c", "PENDING")])?.name).toBe("b");
   expect(stepOfInterest([done, step("b", "COMPLETED"), step("c", "PENDING")])?.name).toBe("b");
   expect(stepOfInterest([step("c", "PENDING")])).toBeNull();
+});
+
+test("a run that went well does not open on the failure handler that was skipped", () => {
+  const details = aDetails({
+    tasks: [
+      aTask({ taskExternalId: "t1", stepId: "s1", status: "COMPLETED" }),
+      aTask({ taskExternalId: "t2", stepId: "s2", status: "COMPLETED", startedAt: null, output: { skipped: true } }),
+    ],
+    shape: [
+      { taskExternalId: "t1", stepId: "s1", childrenStepIds: [], taskName: "ship" },
+      { taskExternalId: "t2", stepId: "s2", childrenStepIds: [], taskName: "refund-on-failure" },
+    ],
+  });
+  const steps = stepsOf(details);
+  expect(steps[1]?.status).toBe("SKIPPED");
+  expect(stepOfInterest(steps)?.name).toBe("ship");
+});
+
+test("what comes after a step is found however it gets there", () => {
+  const step = (id: string, childIds: readonly string[]) => ({ id, name: id, childIds, task: null, status: "PENDING" as const });
+  const steps = [step("a", ["b", "c"]), step("b", ["d"]), step("c", ["d"]), step("d", []), step("e", [])];
+  expect([...downstreamOf(steps, "a")].toSorted()).toEqual(["a", "b", "c", "d"]);
+  expect([...downstreamOf(steps, "e")]).toEqual(["e"]);
 });

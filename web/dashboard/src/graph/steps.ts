@@ -5,7 +5,6 @@
  * reads as skipped although the engine counts it as completed.
  */
 import type { ShownStatus } from "../components/status";
-import { taskOfStep } from "../services/runs";
 import type { RunDetails, TaskSummary } from "../services/schemas";
 
 export interface Step {
@@ -16,16 +15,35 @@ export interface Step {
   readonly status: ShownStatus;
 }
 
+/** The id the engine gives to a step whose task does not exist yet. */
+const NIL_UUID = "00000000-0000-0000-0000-000000000000";
+
 export function stepsOf(details: RunDetails): readonly Step[] {
   const skipped = new Set(
     details.taskEvents.filter((event) => event.eventType === "SKIPPED").map((event) => event.taskId),
   );
+  const byId = new Map(details.tasks.map((task) => [task.taskExternalId, task]));
+  const byStep = new Map(details.tasks.map((task) => [task.stepId, task]));
   return details.shape.map((item) => {
-    const task = taskOfStep(details, item.stepId);
+    const task = item.taskExternalId === NIL_UUID ? null : (byId.get(item.taskExternalId) ?? byStep.get(item.stepId) ?? null);
     let status: ShownStatus = task?.status ?? "PENDING";
-    if (task?.status === "COMPLETED" && skipped.has(task.taskExternalId)) status = "SKIPPED";
+    if (task?.status === "COMPLETED" && (skipped.has(task.taskExternalId) || isSkippedOutput(task))) status = "SKIPPED";
     return { id: item.stepId, name: item.taskName, childIds: item.childrenStepIds, task, status };
   });
+}
+
+/** What the engine writes for a task that it skipped; the event that says so may be beyond those that are told. */
+function isSkippedOutput(task: TaskSummary): boolean {
+  return task.startedAt === null && task.output["skipped"] === true && Object.keys(task.output).length === 1;
+}
+
+/** The step and everything that comes after it. */
+export function downstreamOf(steps: readonly Step[], stepId: string): ReadonlySet<string> {
+  const childrenOf = new Map(steps.map((step) => [step.id, step.childIds]));
+  const found = new Set([stepId]);
+  // What is added on the way is looked at as well.
+  for (const id of found) for (const child of childrenOf.get(id) ?? []) found.add(child);
+  return found;
 }
 
 /** The step to show first: what failed, else what runs, else the last that did something. */

@@ -6,10 +6,12 @@ import { heardOfWorkers } from "../services/workers";
 import { followChanges, type LinkState } from "./changes";
 import { Refresher } from "./refresh";
 
-export function useLive(tenantId: string): LinkState {
+/** Follows nothing where there is no engine: null. */
+export function useLive(tenantId: string | null): LinkState {
   const client = useQueryClient();
   const [state, setState] = useState<LinkState>("connecting");
   useEffect(() => {
+    if (tenantId === null) return;
     const refresher = new Refresher(client);
     return followChanges(tenantId, {
       onState: setState,

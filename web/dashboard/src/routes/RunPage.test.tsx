@@ -44,7 +44,7 @@ test("events are newest first, with times relative to the first", async () => {
 });
 
 test("logs are shown oldest first with their level", async () => {
-  engine.use(onGet(RUN, failedRun()), onGet(`/api/v1/stable/tasks/${EXTRACT_ID}/logs`, LOGS));
+  engine.use(onGet(RUN, failedRun()), onGet(`/api/v1/stable/tenants/${TENANT_ID}/logs`, LOGS));
   const { user } = renderApp(`/runs/${RUN_ID}?task=${EXTRACT_ID}`);
   const panel = await screen.findByRole("region", { name: "Task extract" });
   await user.click(within(panel).getByRole("tab", { name: "Logs" }));

@@ -121,8 +121,16 @@ export const concurrencySearchSchema = z.object({ search: text, workflow: z.uuid
 
 export const upcomingSearchSchema = z.object({ kind: listOf(z.enum(COMING_KINDS)) });
 
-/** `task` is the external id of the task whose details are open. */
-export const runSearchSchema = z.object({ task: z.string().max(36).optional().catch(undefined) });
+/**
+ * `task` is the external id of the task whose details are open, `tab` which of them, `data` the same of the whole run, `round`
+ * which replay the timeline shows (0 is the first run).
+ */
+export const runSearchSchema = z.object({
+  task: z.string().max(36).optional().catch(undefined),
+  tab: z.string().max(20).optional().catch(undefined),
+  data: z.string().max(20).optional().catch(undefined),
+  round: z.int().min(0).optional().catch(undefined),
+});
 
 /** Only a path of this site is a place to go after signing in; anything else would be an open redirect. */
 export const loginSearchSchema = z.object({

@@ -125,6 +125,12 @@ const runRoute = createRoute({
   component: lazyPage(() => import("./RunPage"), "RunPage"),
 });
 
+const compareRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/runs/$id/compare/$other",
+  component: lazyPage(() => import("./ComparePage"), "ComparePage"),
+});
+
 const workersRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/workers",
@@ -259,6 +265,7 @@ const routeTree = rootRoute.addChildren([
     runsRoute,
     errorsRoute,
     runRoute,
+    compareRoute,
     workersRoute,
     workerRoute,
     workflowsRoute,

@@ -16,9 +16,6 @@ import {
   type TaskSummary,
 } from "./schemas";
 
-/** The id the engine gives to a step whose task does not exist yet. */
-const NIL_UUID = "00000000-0000-0000-0000-000000000000";
-
 const TERMINAL: ReadonlySet<RunStatus> = new Set<RunStatus>(["COMPLETED", "FAILED", "CANCELLED"]);
 
 export function isTerminal(status: RunStatus): boolean {
@@ -95,14 +92,3 @@ async function act(tenantId: string, verb: RunAct, ids: readonly string[]): Prom
 }
 
 export type RunAct = "cancel" | "replay";
-
-/** The task of a step, or null while the engine has not created it. */
-export function taskOfStep(details: RunDetails, stepId: string): TaskSummary | null {
-  const item = details.shape.find((candidate) => candidate.stepId === stepId);
-  if (item === undefined || item.taskExternalId === NIL_UUID) return null;
-  return (
-    details.tasks.find((task) => task.taskExternalId === item.taskExternalId) ??
-    details.tasks.find((task) => task.stepId === stepId) ??
-    null
-  );
-}

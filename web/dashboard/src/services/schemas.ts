@@ -35,6 +35,8 @@ export const resourceMeta = z.object({ id: z.string(), createdAt: instantMs, upd
 export const metaSchema = z.object({
   authDisabled: z.boolean().nullish().transform((value) => value ?? false),
   entryLinkPrinted: z.boolean().nullish().transform((value) => value ?? false),
+  /** Set where there is no engine, but the file of a run that somebody opened. */
+  openedFile: orNull(z.string()),
 });
 
 export const userSchema = z.object({ email: z.string(), name: orNull(z.string()) });
@@ -71,6 +73,8 @@ const taskSchema = z.object({
   errorMessage: orNull(z.string()),
   additionalMetadata: payload.nullish().transform((value) => value ?? {}),
   payloadsRestricted: z.boolean().nullish().transform((value) => value ?? false),
+  numSpawnedChildren: z.int().nullish().transform((value) => value ?? 0),
+  isEvicted: z.boolean().nullish().transform((value) => value ?? false),
 });
 
 export const taskSummarySchema = taskSchema;
@@ -101,6 +105,24 @@ const shapeItemSchema = z.object({
 });
 export type ShapeItem = z.output<typeof shapeItemSchema>;
 
+const definedTaskSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  parents: rowsOf(z.string()),
+  retries: z.int().nullish().transform((value) => value ?? 0),
+  execution_timeout_us: orNull(z.number()),
+  schedule_timeout_us: orNull(z.number()),
+  is_durable: z.boolean().nullish().transform((value) => value ?? false),
+  labels: rowsOf(payload),
+});
+export type DefinedTask = z.output<typeof definedTaskSchema>;
+
+/** The definition a run was made from, as far as the page of a run speaks of it; one that cannot be read is none. */
+const definitionSchema = z
+  .object({ tasks: rowsOf(definedTaskSchema), on_failure: orNull(definedTaskSchema), sticky: orNull(z.string()) })
+  .nullable()
+  .catch(null);
+
 export const runDetailsSchema = z.object({
   run: z.object({
     metadata: resourceMeta,
@@ -117,7 +139,9 @@ export const runDetailsSchema = z.object({
     additionalMetadata: payload.nullish().transform((value) => value ?? {}),
     payloadsRestricted: z.boolean().nullish().transform((value) => value ?? false),
     parentTaskExternalId: orNull(z.string()),
+    workflowVersionId: orNull(z.string()),
   }),
+  workflowConfig: definitionSchema.nullish().transform((value) => value ?? null),
   taskEvents: z.array(taskEventSchema),
   shape: z.array(shapeItemSchema),
   tasks: z.array(taskSchema),

@@ -31,6 +31,8 @@ export interface SignedIn {
   readonly memberships: readonly Membership[];
   readonly authDisabled: boolean;
   readonly user: User | null;
+  /** The file of a run that is shown instead of an engine; it can only be read. */
+  readonly file: string | null;
 }
 
 export type Session = SignedIn | { readonly kind: "signed-out" } | { readonly kind: "no-tenant"; readonly email: string };
@@ -108,5 +110,5 @@ async function loadSession(signal: AbortSignal): Promise<Session> {
   const choice = chosenTenant();
   const chosen = memberships.find(({ tenant }) => tenant.id === choice) ?? memberships[0];
   if (chosen === undefined) return { kind: "no-tenant", email: user?.email ?? "the administrator" };
-  return { kind: "signed-in", ...chosen, memberships, authDisabled: meta.authDisabled, user };
+  return { kind: "signed-in", ...chosen, memberships, authDisabled: meta.authDisabled, user, file: meta.openedFile };
 }

@@ -23,7 +23,7 @@ const SPANS_MAX = 10_000;
 
 export function spansQuery(tenantId: string, runId: string) {
   return queryOptions({
-    queryKey: ["spans", tenantId, runId],
+    queryKey: ["traces", tenantId, runId, "spans"],
     queryFn: async ({ signal }): Promise<readonly Span[]> => {
       const path = `/api/v1/stable/tenants/${tenantId}/traces`;
       const answer = await request(z.object({ rows: z.array(spanSchema) }), path, {

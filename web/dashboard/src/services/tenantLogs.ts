@@ -37,16 +37,17 @@ export const TASKS_OF_LOGS_MAX = 1_000;
 
 /** Lines of some tasks, the newest first. */
 export function taskLogsQuery(tenantId: string, taskIds: readonly string[], { search, levels }: LogFilter) {
-  return pagedQuery(["task-logs", tenantId], `/api/v1/stable/tenants/${tenantId}/logs`, lineSchema, {
-    ...linesPerPage,
+  const lines = pagedQuery(["logs", tenantId], `/api/v1/stable/tenants/${tenantId}/logs`, lineSchema, {
+    limit: LINES_PER_PAGE,
     taskExternalIds: taskIds.slice(0, TASKS_OF_LOGS_MAX),
     order_by_direction: "DESC",
     search: search === "" ? null : search,
     levels,
   });
+  return { ...lines, meta: { about: () => taskIds } };
 }
 
-const linesPerPage = { limit: 500 };
+const LINES_PER_PAGE = 500;
 /** A file of more lines than this is cut, at its beginning. */
 export const LINES_SAVED_MAX = 100_000;
 

@@ -3,7 +3,7 @@ import { http, HttpResponse, type JsonBodyType } from "msw";
 import { setupServer } from "msw/node";
 import { afterAll, afterEach, beforeAll } from "vitest";
 
-import { MEMBERSHIPS, META_OPEN, metrics, runList, TENANT_ID, WORKERS, WORKFLOWS } from "./wire";
+import { MEMBERSHIPS, META_OPEN, metrics, runFacts, runList, TENANT_ID, WORKERS, WORKFLOWS } from "./wire";
 
 const json = (body: unknown, status = 200) => HttpResponse.json(body as JsonBodyType, { status });
 
@@ -57,6 +57,7 @@ export const engine = setupServer(
   onGet(`/api/v1/stable/tenants/${TENANT_ID}/example`, { isOffered: false, isRunning: false, problem: "not here" }),
   onGet("/api/v1/stable/workflow-runs/:id", () => refusal(404, "run not found")),
   onGet("/api/v1/stable/tasks/:id/waiting", { rows: [] }),
+  onGet("/api/v1/stable/workflow-runs/:id/facts", runFacts()),
   onGet("/api/v1/stable/tasks/:id", () => refusal(404, "task not found")),
 );
 

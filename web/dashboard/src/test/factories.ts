@@ -25,6 +25,8 @@ export function aTask(changes: Partial<TaskSummary> = {}): TaskSummary {
     errorMessage: null,
     additionalMetadata: {},
     payloadsRestricted: false,
+    numSpawnedChildren: 0,
+    isEvicted: false,
     ...changes,
   };
 }
@@ -60,7 +62,9 @@ export function aDetails(changes: Partial<Omit<RunDetails, "run">> = {}): RunDet
       additionalMetadata: {},
       payloadsRestricted: false,
       parentTaskExternalId: null,
+      workflowVersionId: null,
     },
+    workflowConfig: null,
     taskEvents: [],
     shape: [],
     tasks: [],

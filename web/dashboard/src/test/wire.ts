@@ -172,10 +172,25 @@ export function liveRun(): Json {
   };
 }
 
+/** What is remembered of a run that a person started. */
+export function runFacts(changes: Json = {}): Json {
+  return {
+    priority: 1,
+    version: "v1",
+    versionOrder: 1,
+    isLatestVersion: true,
+    origin: { kind: "TRIGGER" },
+    concurrency: [],
+    rateLimits: [],
+    workers: [{ id: WORKER_ID, name: "worker-a" }],
+    ...changes,
+  };
+}
+
 export const LOGS = {
   pagination: { current_page: 0, next_page: 0, num_pages: 0 },
   rows: [
-    { createdAt: "2025-01-31T09:15:01.500000Z", message: "second line", metadata: {}, level: "WARN", attempt: 1 },
-    { createdAt: "2025-01-31T09:15:01.000000Z", message: "first line", metadata: {}, attempt: 1 },
+    { createdAt: "2025-01-31T09:15:01.500000Z", message: "second line", metadata: {}, level: "WARN", attempt: 1, taskExternalId: EXTRACT_ID, taskDisplayName: "extract-1" },
+    { createdAt: "2025-01-31T09:15:01.000000Z", message: "first line", metadata: {}, attempt: 1, taskExternalId: EXTRACT_ID, taskDisplayName: "extract-1" },
   ],
 };

@@ -1,0 +1,141 @@
+/** What can be done with a run: end it, do it again in whole or in part, take it elsewhere, compare it. */
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useState } from "react";
+
+import { asCurl, asPython, givenMetadata, type Started } from "../../copy/asCode";
+import type { Step } from "../../graph/steps";
+import { cancelRuns, isTerminal, replayRuns } from "../../services/runs";
+import { replayTasks, runFilePath, type RunFacts } from "../../services/runFacts";
+import type { RunDetails } from "../../services/schemas";
+import type { SignedIn } from "../../services/session";
+import { CodeBlock } from "../CodeBlock";
+import { ConfirmButton } from "../ConfirmButton";
+import { Refusal } from "../Notice";
+import { StartDialog } from "../StartDialog";
+import { Button } from "../ui/button";
+import { Dialog } from "../ui/dialog";
+import { Menu } from "../ui/menu";
+import { testOf } from "./testOf";
+
+const CompareDialog = lazy(() => import("./CompareDialog"));
+
+interface Code {
+  readonly label: string;
+  readonly text: string;
+}
+
+export function RunActs({
+  session,
+  details,
+  facts,
+  steps,
+  chosen,
+}: {
+  session: SignedIn;
+  details: RunDetails;
+  facts: RunFacts | null;
+  steps: readonly Step[];
+  chosen: Step | null;
+}) {
+  const client = useQueryClient();
+  const [again, setAgain] = useState(false);
+  const [code, setCode] = useState<Code | null>(null);
+  const [compares, setCompares] = useState(false);
+  const { tenant } = session;
+  const { run, tasks } = details;
+  const runId = run.metadata.id;
+  const live = !isTerminal(run.status);
+  const refresh = { onSettled: () => client.invalidateQueries({ queryKey: ["runs"] }) };
+  const replay = useMutation({ mutationFn: () => replayRuns(tenant.id, [runId]), ...refresh });
+  const unhappy = steps.flatMap(({ task }) => (task !== null && (task.status === "FAILED" || task.status === "CANCELLED") ? [task.taskExternalId] : []));
+  const replayUnhappy = useMutation({ mutationFn: () => replayTasks(tenant.id, unhappy), ...refresh });
+  const testing = useMutation({
+    mutationFn: async (step: Step) => testOf(tenant.id, details, step),
+    onSuccess: (text) => setCode({ label: "pytest", text }),
+  });
+
+  const workflowName = tasks.find((task) => task.workflowName !== null)?.workflowName ?? null;
+  const active = tasks.filter((task) => !isTerminal(task.status)).length;
+  const metadata = givenMetadata(run.additionalMetadata);
+  const started: Started = { tenantId: tenant.id, workflowName: workflowName ?? "", input: run.input, metadata, priority: facts?.priority ?? null };
+  const refused = [replay.error, replayUnhappy.error, testing.error].find((error) => error !== null);
+  const hasTask = chosen !== null && chosen.task !== null;
+
+  return (
+    <div className="flex flex-col items-start gap-1 md:items-end md:pt-6">
+      <div className="flex flex-wrap gap-2">
+        {session.file === null && (
+          <>
+            <ConfirmButton
+              label="Cancel"
+              size="regular"
+              disabled={!live}
+              title="Cancel this run?"
+              confirm="Cancel it"
+              act={() => cancelRuns(tenant.id, [runId])}
+              onDone={() => void refresh.onSettled()}
+            >
+              <p>
+                {active === 1 ? "1 task that waits or runs" : `${active} tasks that wait or run`} will be ended: what waits does not start, and workers
+                are told to stop what runs. {session.user === null ? "" : `You do this as ${session.user.email}.`}
+              </p>
+            </ConfirmButton>
+            <Button disabled={live || replay.isPending} onClick={() => replay.mutate()}>
+              {replay.isPending ? "Replaying…" : "Replay"}
+            </Button>
+            {workflowName !== null && <Button onClick={() => setAgain(true)}>Run again…</Button>}
+          </>
+        )}
+        <Menu
+          label="More"
+          items={[
+            ...(session.file === null && steps.length > 1
+              ? [
+                  {
+                    label: `Replay what failed (${unhappy.length} and what comes after)`,
+                    isDisabled: live || unhappy.length === 0 || replayUnhappy.isPending,
+                    onChoose: () => replayUnhappy.mutate(),
+                  },
+                ]
+              : []),
+            { label: "Copy as curl", isDisabled: workflowName === null, onChoose: () => setCode({ label: "curl", text: asCurl(started, window.location.origin) }) },
+            { label: "Copy as Python", isDisabled: workflowName === null, onChoose: () => setCode({ label: "Python", text: asPython(started) }) },
+            {
+              label: hasTask ? `Copy ${chosen.name} as pytest` : "Copy as pytest",
+              isDisabled: !hasTask || testing.isPending,
+              onChoose: () => {
+                if (chosen !== null) testing.mutate(chosen);
+              },
+            },
+            ...(session.file === null
+              ? [
+                  { label: "Compare with…", onChoose: () => setCompares(true) },
+                  { label: "Download as a file", onChoose: () => window.location.assign(runFilePath(runId)) },
+                ]
+              : []),
+          ]}
+        />
+      </div>
+      {refused !== undefined && <Refusal error={refused} className="max-w-72 md:text-right" />}
+      {again && workflowName !== null && (
+        <StartDialog
+          tenantId={tenant.id}
+          workflow={{ id: run.workflowId, name: workflowName }}
+          input={run.input}
+          metadata={metadata}
+          onClose={() => setAgain(false)}
+        />
+      )}
+      {code !== null && (
+        <Dialog title={`As ${code.label}`} onClose={() => setCode(null)} wide>
+          <CodeBlock label={code.label} text={code.text} />
+        </Dialog>
+      )}
+      {compares && (
+        <Suspense fallback={null}>
+          <CompareDialog tenantId={tenant.id} details={details} onClose={() => setCompares(false)} />
+        </Suspense>
+      )}
+    </div>
+  );
+}
