@@ -73,8 +73,6 @@ const taskSchema = z.object({
   errorMessage: orNull(z.string()),
   additionalMetadata: payload.nullish().transform((value) => value ?? {}),
   payloadsRestricted: z.boolean().nullish().transform((value) => value ?? false),
-  numSpawnedChildren: z.int().nullish().transform((value) => value ?? 0),
-  isEvicted: z.boolean().nullish().transform((value) => value ?? false),
 });
 
 export const taskSummarySchema = taskSchema;

@@ -25,8 +25,6 @@ export function aTask(changes: Partial<TaskSummary> = {}): TaskSummary {
     errorMessage: null,
     additionalMetadata: {},
     payloadsRestricted: false,
-    numSpawnedChildren: 0,
-    isEvicted: false,
     ...changes,
   };
 }
