@@ -2,6 +2,7 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { expect, test } from "vitest";
 
+import { tellChanges } from "../test/changes";
 import { engine, onGet, onPost, refusal, withEngine } from "../test/engine";
 import { renderApp } from "../test/renderApp";
 import { RUN_ID, runRow, taskRow, TENANT_ID, WORKER_ID, WORKFLOW_ID } from "../test/wire";
@@ -46,6 +47,24 @@ test("a task that waits says why, and leads to what holds it", async () => {
   expect(why).toHaveTextContent("All 40 slots of orders-1 and orders-2 are in use; 12th in line.");
   expect(within(why).getByRole("link", { name: "orders-1" })).toHaveAttribute("href", `/workers/${WORKER_ID}`);
   expect(why).toHaveTextContent("it is given up at");
+});
+
+test("the reason is asked for again when something changes, and when time alone has changed it", async () => {
+  withRun("QUEUED");
+  let asked = 0;
+  engine.use(
+    onGet(`/api/v1/stable/tasks/${RUN_ID}/waiting`, () => {
+      asked += 1;
+      const until = asked === 2 ? new Date(Date.now() + 100).toISOString() : undefined;
+      return { rows: [{ ...SLOT, reason: "RATE_LIMIT", message: `Answer ${asked}`, until }] };
+    }),
+  );
+  renderApp(`/runs/${RUN_ID}`);
+  expect(await screen.findByText("Answer 1.")).toBeInTheDocument();
+  tellChanges({ kinds: ["workers"] });
+  // Nobody tells of the third: the second has said until when it is true.
+  expect(await screen.findByText("Answer 3.")).toBeInTheDocument();
+  expect(asked).toBe(3);
 });
 
 test.each([

@@ -61,15 +61,6 @@ export function taskWaitingQuery(tenantId: string, taskId: string) {
   });
 }
 
-/** Of every task of the run that waits, also of those that do not exist yet. */
-export function runWaitingQuery(tenantId: string, runId: string) {
-  return queryOptions({
-    queryKey: ["waiting", tenantId, "run", runId],
-    queryFn: async ({ signal }): Promise<readonly WaitReason[]> =>
-      (await request(reasonsSchema, `/api/v1/stable/workflow-runs/${runId}/waiting`, { signal })).rows,
-  });
-}
-
 // Time to come ---------------------------------------------------------------------------------------------------------
 
 export const COMING_KINDS = [
