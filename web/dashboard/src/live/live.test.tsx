@@ -96,3 +96,23 @@ test("what changes while an answer is on its way is asked for after it", async (
   release();
   await waitFor(() => expect(asked).toBe(3));
 });
+
+test("what changes while the first answer is on its way is asked for once that has come", async () => {
+  let release = (): void => undefined;
+  let asked = 0;
+  engine.use(
+    onGet(RUN, async () => {
+      asked += 1;
+      const answer = asked === 1 ? liveRun() : failedRun();
+      if (asked === 1) await new Promise<void>((resolve) => (release = resolve));
+      return new Response(JSON.stringify(answer), { headers: { "content-type": "application/json" } });
+    }),
+  );
+  renderApp(`/runs/${RUN_ID}`);
+  await waitFor(() => expect(asked).toBe(1));
+  tellChanges({ kinds: ["runs"], ids: [RUN_ID] });
+  expect(asked).toBe(1);
+  release();
+  expect(await screen.findByText(/no such table/, undefined, { timeout: 10_000 })).toBeInTheDocument();
+  expect(asked).toBe(2);
+});

@@ -90,7 +90,14 @@ export class Refresher {
       while (this.waiting.length > 0) {
         const round = this.waiting;
         this.waiting = [];
-        await this.client.invalidateQueries({ predicate: (query) => round.some((changes) => isConcerned(query, changes)) });
+        const isMeant = (query: Query) => round.some((changes) => isConcerned(query, changes));
+        const isAskedFirst = (query: Query) => query.state.data === undefined && query.state.fetchStatus !== "idle";
+        const askedFirst = new Set(this.client.getQueryCache().findAll({ predicate: (query) => isAskedFirst(query) && isMeant(query) }));
+        await this.client.invalidateQueries({ predicate: isMeant });
+        // A first answer that was on its way is waited for and not asked for again: it may be older than the change.
+        if (askedFirst.size > 0) {
+          await this.client.invalidateQueries({ predicate: (query) => askedFirst.has(query) && isMeant(query) });
+        }
       }
     } finally {
       this.isBusy = false;

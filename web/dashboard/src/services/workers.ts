@@ -1,8 +1,8 @@
 /** Workers: the list people see and the pause switch. */
-import { queryOptions, type QueryClient } from "@tanstack/react-query";
+import { queryOptions, type InfiniteData, type QueryClient } from "@tanstack/react-query";
 
 import { request } from "./http";
-import { pagedQuery } from "./pages";
+import { pagedQuery, type Page } from "./pages";
 import { taskSummarySchema, workerListSchema, workerSchema, workerUpdateSchema, type Worker } from "./schemas";
 
 const WORKERS_MAX = 1_000;
@@ -60,9 +60,10 @@ export function heardOfWorkers(client: QueryClient, heartbeats: Readonly<Record<
     const at = heartbeats[worker.metadata.id];
     return at === undefined ? worker : { ...worker, lastHeartbeatAt: Date.parse(at) };
   };
-  client.setQueriesData<Worker | readonly Worker[]>({ queryKey: ["workers"] }, (cached) => {
+  client.setQueriesData<Worker | readonly Worker[] | InfiniteData<Page<Worker>>>({ queryKey: ["workers"] }, (cached) => {
     if (cached === undefined) return undefined;
     if ("metadata" in cached) return update(cached);
+    if ("pages" in cached) return { ...cached, pages: cached.pages.map((page) => ({ ...page, rows: page.rows.map(update) })) };
     return Array.isArray(cached) ? cached.map(update) : cached;
   });
 }
