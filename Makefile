@@ -137,6 +137,11 @@ test-browser: setup ## The chat and the dashboard in a real browser, against a r
 	@$(PY) -m pytest -q tests/browser $(PYTEST_ARGS)
 	@cd $(CHAT) && RAG_CHAT_TEST_CHROMIUM="$${BROADAXE_CHROMIUM:-}" $(abspath $(PY)) -m pytest -q -m e2e $(PYTEST_ARGS)
 
+.PHONY: pictures
+pictures: setup ## Take the pictures of docs/console.md from a running console; needs Chromium
+	@scripts/require_chromium.sh
+	@$(PY) scripts/pictures/take.py
+
 .PHONY: simulate
 simulate: $(STAMPS)/packages ## Simulated lives of a tenant: SEEDS=1000, or SEED=7 for one with its story; FIRST=0, STEPS=120
 	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) \

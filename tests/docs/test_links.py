@@ -71,6 +71,15 @@ def test_no_heading_skips_a_level(pages: list[Any]) -> None:
             assert after <= before + 1, f"{page.name}: a level {after} heading follows a level {before} one"
 
 
+def test_pictures_are_there_shown_and_small(docs: dict[str, Any], root: Path) -> None:
+    shown = {
+        name for page in docs.values() for name in re.findall(r"!\[[^\]]+\]\(pictures/([\w-]+\.webp)\)", page.text)
+    }
+    files = {path.name: path.stat().st_size for path in (root / "docs" / "pictures").iterdir()}
+    assert shown == files.keys()
+    assert sum(files.values()) < 1_000_000
+
+
 class _Html(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
