@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from broadaxe.cli.account import account
+from broadaxe.cli.backup import backup, restore
 from broadaxe.cli.demo import demo
 from broadaxe.cli.doctor import doctor
 from broadaxe.cli.embedded import embedded
@@ -59,7 +60,7 @@ def cli() -> None:
     """
 
 
-for command in (dev, serve, demo, tenant, account, token, migrate, doctor, open_file):
+for command in (dev, serve, demo, tenant, account, token, migrate, backup, restore, doctor, open_file):
     cli.add_command(command)
 
 
