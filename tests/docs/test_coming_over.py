@@ -127,6 +127,7 @@ def test_from_celery(serve: Serve) -> None:
     module = serve("coming-from-celery", "shop")
     assert module.make_gallery(["cat", "dog", "elk"]) == 3
     assert module.make_gallery([]) == 0
+    assert module.resize.mock_run(module.Image(name="fox")) == {"name": "fox", "width": 640}
     outputs = module.report.run()
     assert outputs["render"] == {"text": "3 rows"}
     crons = module.hatchet.cron.list().rows or []

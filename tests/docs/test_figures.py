@@ -13,8 +13,9 @@ from typing import Any, Final
 import pytest
 from hatchet_sdk import Hatchet
 
-from broadaxe import config
+from broadaxe import app, config
 from broadaxe.cli import doctor
+from broadaxe.cluster import leases
 from broadaxe.core import (
     affinity,
     attempts,
@@ -113,7 +114,22 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("PostgreSQL ({} or newer)", migrate.POSTGRES_VERSION_MIN),
     ("PostgreSQL server, version {} or newer", migrate.POSTGRES_VERSION_MIN),
     ("at least {} of free space", doctor.FREE_BYTES_MIN),
+    ("It holds up to {} connections in its two pools", app.JOURNAL_CONNECTIONS_MAX + app.READ_CONNECTIONS_MAX),
+    ("takes over within {} after the first has died without a word", leases.LEASE_TTL_S),
+    ("which takes over after {} at most", leases.LEASE_TTL_S),
+    ("a password; {} tries in five minutes", logins.ATTEMPTS_MAX),
+    ("a password; 10 tries in {} for each account", logins.WINDOW_S),
+    ("with the sender's proof; {} a second", webhooks.RATE_PER_S),
+    ("argon2id, {} and two passes", accounts._hasher.memory_cost * 1024),
+    ("argon2id, 19 MiB and {} passes", accounts._hasher.time_cost),
     # Tasks, attempts, workers.
+    ("an attempt has {} with the Python SDK", SDK_TASK["execution_timeout"].total_seconds()),
+    ("waiting in the queue {}.", SDK_TASK["schedule_timeout"].total_seconds()),
+    ("the SDK's default is {}.", SDK_TASK["execution_timeout"].total_seconds()),
+    ("({} unless you say so)", config.DEFAULT_RETENTION_DAYS * 86_400),
+    ("For {}, unless `--retention-days`", config.DEFAULT_RETENTION_DAYS * 86_400),
+    ("{} for a message. Keep large data", transport.SEND_SIZE_BYTES_MAX),
+    ("stay well below {};", transport.SEND_SIZE_BYTES_MAX),
     ("(`execution_timeout`, {} by default", SDK_TASK["execution_timeout"].total_seconds()),
     ("execution timeout, {} by default with the Python SDK", SDK_TASK["execution_timeout"].total_seconds()),
     ("{} where an SDK names none", definition.DEFAULT_EXECUTION_TIMEOUT_US / US_PER_S),

@@ -73,3 +73,11 @@ def test_every_metric_of_ours_is_documented_under_its_exposed_name(docs: dict[st
     documented = re.findall(r"^\| `(hatchet_\w+)` \|", docs["observability"].text, re.MULTILINE)
     assert len(documented) == len(set(documented))
     assert set(documented) == expected
+
+
+def test_no_page_names_a_metric_that_does_not_exist(docs: dict[str, Any], pages: list[Any]) -> None:
+    documented = set(re.findall(r"^\| `(hatchet_\w+)` \|", docs["observability"].text, re.MULTILINE))
+    for page in pages:
+        named = {span for span in page.spans if re.fullmatch(r"hatchet_(?!sdk|_)\w+", span)}
+        # In prose a metric of a tenant may stand for all of them.
+        assert named <= documented | {"hatchet_tenant_created_tasks"}, page.name
