@@ -1,9 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { ConfirmButton } from "../components/ConfirmButton";
-import { FormDialog } from "../components/FormDialog";
 import { JsonViewer } from "../components/JsonViewer";
 import { ErrorNotice, Loading, Notice, StaleBanner } from "../components/Notice";
 import { PageHeader } from "../components/PageHeader";
@@ -12,14 +10,22 @@ import { StartDialog } from "../components/StartDialog";
 import { LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { Card, CardHeader } from "../components/ui/card";
-import { Field, Input, Select } from "../components/ui/field";
+import { Select } from "../components/ui/field";
+import { DefinitionGraph } from "../components/workflow/DefinitionGraph";
+import { DeleteControl } from "../components/workflow/DeleteControl";
+import { History } from "../components/workflow/History";
+import { PauseControl } from "../components/workflow/PauseControl";
+import { TaskTable } from "../components/workflow/TaskTable";
+import { useLoaded } from "../components/useLoaded";
+import { tasksOf } from "../services/definitions";
 import { isNotFound } from "../services/http";
 import type { WorkflowDetails, WorkflowVersion } from "../services/schemas";
-import { deleteWorkflow, pauseWorkflow, unpauseWorkflow, workflowQuery, workflowVersionQuery } from "../services/workflows";
+import { workflowQuery, workflowVersionQuery } from "../services/workflows";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
 const route = getRouteApi("/session/workflows/$id");
+const loadDiff = () => import("../components/workflow/VersionDiff");
 
 export function WorkflowPage() {
   const { id } = route.useParams();
@@ -50,6 +56,12 @@ function WorkflowView({ workflow }: { workflow: WorkflowDetails }) {
   const chosen = search.version ?? null;
   const version = useQuery(workflowVersionQuery(workflow.metadata.id, chosen));
   const id = workflow.metadata.id;
+  const Diff = useLoaded(loadDiff, search.against !== undefined)?.VersionDiff;
+
+  function refine(change: Readonly<Partial<Record<"version" | "against", string | undefined>>>): void {
+    const next = Object.entries({ ...search, ...change }).filter(([, value]) => value !== undefined);
+    void navigate({ search: Object.fromEntries(next), replace: true });
+  }
 
   return (
     <div className="space-y-5">
@@ -66,7 +78,7 @@ function WorkflowView({ workflow }: { workflow: WorkflowDetails }) {
           Run
         </Button>
         <PauseControl workflow={workflow} />
-        <DeleteControl workflow={workflow} />
+        <DeleteControl tenantId={tenant.id} workflow={workflow} onDone={() => void navigate({ to: "/workflows" })} />
       </PageHeader>
       {workflow.description !== null && workflow.description !== "" && <p className="text-ink-soft">{workflow.description}</p>}
       <p className="flex flex-wrap gap-x-4 gap-y-1 text-sm">
@@ -80,21 +92,26 @@ function WorkflowView({ workflow }: { workflow: WorkflowDetails }) {
           Scheduled runs
         </Link>
       </p>
-      <label className="flex items-center gap-2 text-sm">
-        Version
-        <Select
-          className="w-auto"
-          value={chosen ?? ""}
-          onChange={(event) => void navigate({ search: event.target.value === "" ? {} : { version: event.target.value }, replace: true })}
-        >
-          <option value="">Latest</option>
-          {workflow.versions.map((one) => (
-            <option key={one.metadata.id} value={one.metadata.id}>
-              {one.order} {one.version}
-            </option>
-          ))}
-        </Select>
-      </label>
+      {workflow.isPaused && <PausedNotice workflow={workflow} />}
+      <History tenantId={tenant.id} workflowId={id} />
+      <div className="flex flex-wrap gap-x-5 gap-y-2">
+        <VersionChoice
+          label="Version"
+          none="Latest"
+          versions={workflow.versions}
+          value={chosen}
+          onChange={(next) => refine({ version: next })}
+        />
+        {workflow.versions.length > 1 && (
+          <VersionChoice
+            label="Compared with"
+            none="None"
+            versions={workflow.versions}
+            value={search.against ?? null}
+            onChange={(next) => refine({ against: next })}
+          />
+        )}
+      </div>
       {version.data === undefined ? (
         version.error ? (
           <ErrorNotice error={version.error} onRetry={() => void version.refetch()} />
@@ -102,17 +119,78 @@ function WorkflowView({ workflow }: { workflow: WorkflowDetails }) {
           <Loading label="Loading the version…" />
         )
       ) : (
-        <VersionView version={version.data} />
+        <>
+          {search.against !== undefined &&
+            (Diff === undefined ? (
+              <Loading label="Comparing…" />
+            ) : (
+              <Diff version={version.data} workflowId={id} otherId={search.against} />
+            ))}
+          <VersionView version={version.data} />
+        </>
       )}
       {starts && <StartDialog tenantId={tenant.id} workflow={{ id, name: workflow.name }} onClose={() => setStarts(false)} />}
     </div>
   );
 }
 
+function VersionChoice({
+  label,
+  none,
+  versions,
+  value,
+  onChange,
+}: {
+  label: string;
+  none: string;
+  versions: WorkflowDetails["versions"];
+  value: string | null;
+  onChange: (id: string | undefined) => void;
+}) {
+  return (
+    <label className="flex items-center gap-2 text-sm">
+      {label}
+      <Select
+        className="w-auto max-w-60"
+        value={value ?? ""}
+        onChange={(event) => onChange(event.target.value === "" ? undefined : event.target.value)}
+      >
+        <option value="">{none}</option>
+        {versions.map((one) => (
+          <option key={one.metadata.id} value={one.metadata.id}>
+            {one.order} {one.version}
+          </option>
+        ))}
+      </Select>
+    </label>
+  );
+}
+
+function PausedNotice({ workflow }: { workflow: WorkflowDetails }) {
+  const fate = (behaviour: string | null) => (behaviour === "DROP" ? "are dropped" : "make runs that wait");
+  return (
+    <p role="status" className="rounded-md border border-line bg-cancelled-soft px-4 py-2 text-sm">
+      It is paused: new runs wait until it is resumed, and what runs goes on. Ticks of its crons{" "}
+      {fate(workflow.pausedWorkflowCronRunQueueBehavior)}; scheduled runs that come due {fate(workflow.pausedWorkflowScheduledRunQueueBehavior)}.
+    </p>
+  );
+}
+
 function VersionView({ version }: { version: WorkflowVersion }) {
   const crons = version.triggers.crons.map((cron) => typeof cron["cron"] === "string" ? cron["cron"] : JSON.stringify(cron));
+  const tasks = tasksOf(version.workflowConfig);
   return (
-    <div className="grid items-start gap-5 lg:grid-cols-2">
+    <div className="grid items-start gap-5 lg:grid-cols-2 [&>*]:min-w-0">
+      {tasks.length > 1 && (
+        <div className="lg:col-span-2">
+          <DefinitionGraph tasks={tasks} />
+        </div>
+      )}
+      {tasks.length > 0 && (
+        <div className="lg:col-span-2">
+          <TaskTable tasks={tasks} />
+        </div>
+      )}
       <Card aria-label="Settings">
         <CardHeader title="Settings" />
         <dl className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-2 px-4 py-3 text-sm [&_dt]:text-ink-soft">
@@ -152,104 +230,5 @@ function VersionView({ version }: { version: WorkflowVersion }) {
         <JsonViewer label="Definition" value={version.workflowConfig} empty="There is nothing more to say of it." />
       </Card>
     </div>
-  );
-}
-
-function PauseControl({ workflow }: { workflow: WorkflowDetails }) {
-  const client = useQueryClient();
-  const [asks, setAsks] = useState(false);
-  const [crons, setCrons] = useState<"DROP" | "QUEUE">("DROP");
-  const [schedules, setSchedules] = useState<"DROP" | "QUEUE">("QUEUE");
-  const [ttl, setTtl] = useState("24h");
-  const id = workflow.metadata.id;
-  const refresh = () => void client.invalidateQueries({ queryKey: ["workflows"] });
-  const going = useMutation({ mutationFn: () => unpauseWorkflow(id), onSettled: refresh });
-
-  if (workflow.isPaused) {
-    return (
-      <>
-        <Button disabled={going.isPending} onClick={() => going.mutate()}>
-          {going.isPending ? "Resuming…" : "Resume"}
-        </Button>
-        {going.error !== null && (
-          <span role="alert" className="text-sm text-failed">
-            {going.error.message}
-          </span>
-        )}
-      </>
-    );
-  }
-  return (
-    <>
-      <Button onClick={() => setAsks(true)}>Pause</Button>
-      {asks && (
-        <FormDialog
-          title={`Pause ${workflow.name}`}
-          onClose={() => setAsks(false)}
-          problems={{ "pause.pausedWorkflowQueueTTL": ttl.trim() === "" ? "Say how long, for example 24h." : null }}
-          act={() => pauseWorkflow(id, { crons, schedules, ttl })}
-          submit="Pause it"
-          submitting="Pausing…"
-          touches={["workflows"]}
-        >
-          {(problemAt) => (
-            <>
-              <p className="mb-3 text-sm">New runs are made and wait; what is running goes on.</p>
-              <Field label="A cron's tick meanwhile">
-                {(props) => <Behaviour {...props} value={crons} onChange={setCrons} />}
-              </Field>
-              <Field label="A scheduled run that comes due meanwhile">
-                {(props) => <Behaviour {...props} value={schedules} onChange={setSchedules} />}
-              </Field>
-              <Field
-                label="Waiting runs are cancelled after"
-                hint="A duration such as 90s, 24h or 7d."
-                error={problemAt("pause.pausedWorkflowQueueTTL")}
-              >
-                {(props) => <Input {...props} value={ttl} onChange={(event) => setTtl(event.target.value)} />}
-              </Field>
-            </>
-          )}
-        </FormDialog>
-      )}
-    </>
-  );
-}
-
-function Behaviour({
-  value,
-  onChange,
-  ...props
-}: {
-  id: string;
-  value: "DROP" | "QUEUE";
-  onChange: (value: "DROP" | "QUEUE") => void;
-}) {
-  return (
-    <Select {...props} value={value} onChange={(event) => onChange(event.target.value === "DROP" ? "DROP" : "QUEUE")}>
-      <option value="DROP">is dropped</option>
-      <option value="QUEUE">waits</option>
-    </Select>
-  );
-}
-
-function DeleteControl({ workflow }: { workflow: WorkflowDetails }) {
-  const client = useQueryClient();
-  const navigate = route.useNavigate();
-  return (
-    <ConfirmButton
-      label="Delete"
-      size="regular"
-      title={`Delete ${workflow.name}?`}
-      confirm="Delete it"
-      act={() => deleteWorkflow(workflow.metadata.id)}
-      onDone={() => {
-        void client.invalidateQueries({ queryKey: ["workflows"] });
-        void navigate({ to: "/workflows" });
-      }}
-    >
-      <p>Its name is forgotten and nothing starts it any more. Live runs go on, and history stays.</p>
-      <p>A worker that registers it again brings it back.</p>
-    </ConfirmButton>
   );
 }

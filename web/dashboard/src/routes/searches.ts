@@ -102,7 +102,11 @@ export const namedSearchSchema = z.object({ search: text });
 export const workersSearchSchema = z.object({ status: listOf(z.enum(["ACTIVE", "PAUSED", "INACTIVE"])), label: text });
 export type WorkersSearch = z.output<typeof workersSearchSchema>;
 
-export const workflowSearchSchema = z.object({ version: z.uuid().optional().catch(undefined) });
+/** `against` is the version that the shown one is compared with. */
+export const workflowSearchSchema = z.object({
+  version: z.uuid().optional().catch(undefined),
+  against: z.uuid().optional().catch(undefined),
+});
 
 export const ofWorkflowSearchSchema = z.object({ workflow: z.uuid().optional().catch(undefined) });
 
