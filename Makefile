@@ -116,7 +116,14 @@ test-python: $(STAMPS)/packages $(SDK_047)/.installed $(SDK_TYPESCRIPT) ## The e
 	@# The tests start some seventy engines, and each would compile all of it where Python is told to keep no bytecode.
 	@$(PY) -m compileall -q src
 	@# Half of the tests each: deciding and waiting for processes then happen side by side, until one helps the other.
-	@$(PY) -m pytest -n auto --dist worksteal -q tests --ignore tests/browser $(PYTEST_ARGS)
+	@$(PY) -m pytest -n auto --dist worksteal -q tests --ignore tests/browser --ignore tests/deploy/tools \
+		$(PYTEST_ARGS)
+
+.PHONY: test-deploy
+test-deploy: $(STAMPS)/packages ## What helm, promtool, actionlint, compose and systemd say of deploy/; builds them with Go first
+	@scripts/deploy_tools.sh .tools/bin
+	$(call say,"deployment files")
+	@$(PY) -m pytest -q tests/deploy/tools $(PYTEST_ARGS)
 
 .PHONY: test-web
 test-web: $(PAGES) ## The pages' own checks and unit tests
@@ -213,12 +220,16 @@ requirements: ## Compile the pinned requirements (needs uv); COMPILE_ARGS=--upgr
 	@$(COMPILE) requirements/node.in -o requirements/node.txt
 	@$(COMPILE) requirements/sdk-0.47.in -o requirements/sdk-0.47.txt
 
+.PHONY: manifests
+manifests: ## Render deploy/kubernetes from the chart (needs helm, or what make test-deploy built)
+	@PATH="$$PATH:$(abspath .tools/bin)" scripts/render_manifests.sh
+
 .PHONY: dist
 dist: setup ## Build the wheel and the source distribution, dashboard and docs included
 	@$(PY) -m hatchling build -t sdist -t wheel
 
 .PHONY: clean
 clean: ## Remove what was built or cached; keeps .broadaxe, where the data is
-	@rm -rf $(VENV) $(SDK_047) .venv-peers dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules tests/sdk_typescript/node_modules tests/sdk_typescript/build
+	@rm -rf $(VENV) $(SDK_047) .venv-peers .tools dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules tests/sdk_typescript/node_modules tests/sdk_typescript/build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(CHAT)/.mypy_cache $(CHAT)/.pytest_cache

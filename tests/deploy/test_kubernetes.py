@@ -1,0 +1,83 @@
+"""The manifests, and what can be said of the chart without helm; `tests/deploy/tools` renders it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+import jsonschema
+import pytest
+import yaml
+
+from broadaxe.rest import wire
+from tests.deploy.conftest import DEPLOY, documents
+from tests.deploy.objects import check_objects
+
+CHART = DEPLOY / "chart"
+MANIFESTS = (DEPLOY / "kubernetes" / "broadaxe.yaml").read_text()
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+EXAMPLES = sorted((CHART / "ci").glob("*.yaml"))
+
+
+def merged(base: dict[str, object], over: dict[str, object]) -> dict[str, object]:
+    """Values as helm lays one file over another."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def test_the_manifests_are_valid_and_fit_each_other() -> None:
+    objects = documents(MANIFESTS)
+    assert {"Deployment", "Job", "NetworkPolicy", "Service", "ServiceAccount"} == {made["kind"] for made in objects}
+    check_objects(objects)
+
+
+def test_the_manifests_were_rendered_from_the_chart_as_it_is() -> None:
+    lines = b"".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  ./{path.relative_to(CHART)}\n".encode()
+        for path in sorted(CHART.rglob("*"), key=lambda path: f"./{path.relative_to(CHART)}".encode())
+        if path.is_file()
+    )
+    assert f"# chart: sha256:{hashlib.sha256(lines).hexdigest()}" in MANIFESTS, "run make manifests"
+
+
+def test_the_schema_allows_the_values_and_every_example() -> None:
+    jsonschema.validate(VALUES, SCHEMA)
+    assert len(EXAMPLES) > 3
+    for example in EXAMPLES:
+        jsonschema.validate(merged(VALUES, yaml.safe_load(example.read_text())), SCHEMA)
+    assert SCHEMA["properties"].keys() - {"global"} == VALUES.keys()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"replicas": 2},
+        {"database": {"url": "mysql://db/broadaxe"}},
+        {"settings": {"BROADAXE_DATABASE_URL": "postgresql://db/broadaxe"}},
+        {"settings": {"RETENTION_DAYS": "3"}},
+        {"service": {"grpc": {"port": "7077"}}},
+        {"worker": {"enabled": True}},
+        {"worker": {"autoscaling": {"enabled": True}}},
+    ],
+    ids=str,
+)
+def test_the_schema_refuses_values_that_would_mean_nothing(wrong: dict[str, object]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(merged(VALUES, wrong), SCHEMA)
+
+
+def test_chart_and_project_have_one_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = re.search(r'^version = "(.+)"', (DEPLOY.parent / "pyproject.toml").read_text(), re.MULTILINE)
+    if project is not None:  # Where tags decide, the release sets the chart's.
+        assert chart["appVersion"] == project[1]
+
+
+def test_figures_that_scale_workers_are_in_the_answer_of_task_stats() -> None:
+    stat = wire.TaskStat(queued=wire.LiveTasks(total=7), running=wire.LiveTasks(total=2)).model_dump(by_alias=True)
+    assert (stat["queued"]["total"], stat["running"]["total"]) == (7, 2)
