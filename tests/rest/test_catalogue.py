@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -18,6 +18,7 @@ from hatchet_sdk.clients.rest.models.workflow_version import WorkflowVersion
 
 from broadaxe.core.definition import TaskSpec
 from broadaxe.errors import InvalidArgument, Unavailable
+from broadaxe.storage import log_reads
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.logs import LogStore
 
@@ -174,6 +175,29 @@ async def test_log_lines_are_stored_in_order_and_found_again(site: Site) -> None
     await store.stop()
     with pytest.raises(Unavailable):
         store.add(site.seeds.tenant_id, run_id, 0, None, "late", None, site.seeds.now)
+
+
+async def test_of_many_lines_the_latest_are_counted_and_since_when_is_told(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, now = LogStore(site.seeds.pool), site.seeds.now
+    store.start()
+    for age in range(4):
+        level = "ERROR" if age == 3 else "INFO"
+        store.add(site.seeds.tenant_id, new_id(), 0, level, f"{age}", None, now - timedelta(minutes=age))
+    await store.stop()
+
+    async def counted() -> tuple[int, int, str | None]:
+        answer = (await site.client.get(f"{site.stable}/log-point-metrics")).json()
+        sums = [sum(point[level] for point in answer["results"]) for level in ("INFO", "ERROR")]
+        return sums[0], sums[1], answer.get("countedSince")
+
+    assert await counted() == (3, 1, None)
+    monkeypatch.setattr(log_reads, "LINES_LOOKED_AT_MAX", 2)
+    infos, errors, since = await counted()
+    assert (infos, errors) == (2, 0)
+    assert since is not None
+    assert datetime.fromisoformat(since) == now - timedelta(minutes=2)
 
 
 async def test_a_line_postgres_cannot_hold_does_not_take_its_neighbours_along(pool: asyncpg.Pool, site: Site) -> None:

@@ -554,9 +554,20 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
             None,
             None,
             None,
+            200_000,
         ),
         2_500,
         61,
+    ),
+    (
+        "the latest log lines over time",
+        "log_buckets",
+        lambda c: (
+            *(c.tenant_id, id_floor(c.at(ROWS) - CLOCK_SLACK), c.at(ROWS), c.ends_at, timedelta(minutes=5)),
+            *(None, None, None, None, None, 1_000),
+        ),
+        200,
+        67,
     ),
     (
         "log lines of five hours over time, with a text",
@@ -572,6 +583,7 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
             None,
             None,
             None,
+            200_000,
         ),
         6_000,
         67,

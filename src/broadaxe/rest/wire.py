@@ -491,6 +491,8 @@ class LogPoint(SnakeWire):
 
 
 class LogPoints(Wire):
+    counted_since: Instant | None = None
+    """Set when there are more lines than were counted: earlier ones are not."""
     results: list[LogPoint]
 
 

@@ -137,8 +137,11 @@ class LogReads:
         width: timedelta,
         wanted: LogFilter,
         task_ids: Sequence[str] | None,
-    ) -> list[LogBucket]:
-        """Log lines per bucket and level; `since` is aligned by the caller. The times of `wanted` are not used."""
+    ) -> tuple[list[LogBucket], datetime | None]:
+        """Log lines per bucket and level; `since` is aligned by the caller. The times of `wanted` are not used.
+
+        A bounded number of lines is looked at, the latest; of more, since when they are counted is told too.
+        """
         rows = await self._pool.fetch(
             statement("reads/log_buckets"),
             tenant_id,
@@ -151,8 +154,10 @@ class LogReads:
             wanted.levels,
             wanted.workflow_ids,
             wanted.definition_ids,
+            _lines_looked_at_max(wanted) or LINES_LOOKED_AT_MAX,
         )
-        return [LogBucket(row["starts_at"], row["debug"], row["info"], row["warn"], row["error"]) for row in rows]
+        buckets = [LogBucket(row["starts_at"], row["debug"], row["info"], row["warn"], row["error"]) for row in rows]
+        return buckets, rows[0]["counted_since"]
 
 
 def _lines_looked_at_max(wanted: LogFilter) -> int | None:

@@ -119,9 +119,13 @@ async def list_tenant_logs(
 async def log_points(
     scope: ViewerScope, context: ContextDep, query: Annotated[TenantLogQuery, Query()]
 ) -> wire.LogPoints:
-    """Log lines over time, per level."""
+    """Log lines over time, per level.
+
+    A bounded number of lines is looked at, the latest of the window: at least 50,000. Where there are more,
+    `countedSince` says where counting began.
+    """
     since, until, width = window(query.since, query.until)
-    buckets = await context.log_reads.log_buckets(
+    buckets, counted_since = await context.log_reads.log_buckets(
         scope.tenant_id,
         since,
         until,
@@ -130,12 +134,13 @@ async def log_points(
         query.task_external_ids,
     )
     return wire.LogPoints(
+        counted_since=counted_since,
         results=[
             wire.LogPoint(
                 time=bucket.starts_at, DEBUG=bucket.debug, INFO=bucket.info, WARN=bucket.warn, ERROR=bucket.error
             )
             for bucket in buckets
-        ]
+        ],
     )
 
 

@@ -39,7 +39,6 @@ const CHANGED_BY: Readonly<Record<string, readonly string[]>> = {
   logs: ["logs"],
   "tenant-logs": ["logs"],
   "webhook-failures": ["events"],
-  load: ["runs", "workers"],
   traces: ["traces"],
   // What holds a task may be anything of the tenant's.
   waiting: ["runs", "workers", "workflows", "rate-limits"],
@@ -47,8 +46,11 @@ const CHANGED_BY: Readonly<Record<string, readonly string[]>> = {
   queues: ["runs", "workers"],
 };
 
-/** What no change of the tenant concerns: it is asked for again when the page is opened, or by who changed it. */
-const APART = new Set(["session", "entry-link-printed", "engine-version", "example", "tokens"]);
+/**
+ * What no change of the tenant concerns: it is asked for again when the page is opened, or by who changed it. Figures of
+ * charts (`load`, `log-points`) are asked for again by the charts, and less often than changes come.
+ */
+const APART = new Set(["load", "log-points", "session", "entry-link-printed", "engine-version", "example", "tokens"]);
 
 export function isConcerned(query: Query, changes: Changes): boolean {
   const word = String(query.queryKey[0]);

@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
+import { useState } from "react";
 
 import { TimeChart, type Series } from "../components/charts/TimeChart";
 import { useRefreshed } from "../components/charts/useRefreshed";
@@ -175,7 +176,9 @@ function LoadOverTime({ worker }: { worker: Worker }) {
 
 function RanBefore({ worker }: { worker: Worker }) {
   const { tenant } = useSession();
-  const tasks = useInfiniteQuery(tasksOfWorkerQuery(tenant.id, worker.metadata.id));
+  // A window that moved with the clock would be another question with every heartbeat.
+  const [sinceMs] = useState(() => Date.now() - WINDOW_MS["24h"]);
+  const tasks = useInfiniteQuery(tasksOfWorkerQuery(tenant.id, worker.metadata.id, sinceMs));
   return (
     <section aria-label="Its tasks">
       <h2 className="mb-2 text-sm font-semibold">Tasks of the last day</h2>

@@ -362,7 +362,8 @@ test("rate limits show what is left, and logs are searched and filtered by level
   expect(await screen.findByText("40 of 100")).toBeInTheDocument();
   await user.click(screen.getByRole("link", { name: "Logs" }));
   expect(await screen.findByText("hello")).toBeInTheDocument();
-  await user.click(screen.getByRole("button", { name: "ERROR" }));
+  const levels = screen.getByRole("group", { name: "Filter by level" });
+  await user.click(within(levels).getByRole("button", { name: "ERROR" }));
   await user.type(screen.getByRole("searchbox", { name: "Find in messages" }), "boom");
   await waitFor(() => expect(asked.at(-1)?.get("search")).toBe("boom"));
   expect(asked.at(-1)?.getAll("levels")).toEqual(["ERROR"]);

@@ -118,7 +118,16 @@ export const eventsSearchSchema = z.object({
 });
 export type EventsSearch = z.output<typeof eventsSearchSchema>;
 
-export const logsSearchSchema = z.object({ search: text, level: listOf(z.enum(LOG_LEVELS)) });
+/** `run` is the id of a run or of a task. `from` and `to` are a part of the window that was chosen in the chart. */
+export const logsSearchSchema = z.object({
+  search: text,
+  level: listOf(z.enum(LOG_LEVELS)),
+  workflow: z.uuid().optional().catch(undefined),
+  run: z.uuid().optional().catch(undefined),
+  window: z.enum(TIME_WINDOWS).optional().catch(undefined),
+  from: instant,
+  to: instant,
+});
 export type LogsSearch = z.output<typeof logsSearchSchema>;
 
 export const concurrencySearchSchema = z.object({ search: text, workflow: z.uuid().optional().catch(undefined) });

@@ -1,9 +1,10 @@
-/** Log lines of all tasks of the tenant. */
+/** Log lines of all tasks of the tenant: the lines themselves, and how many over time. */
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
 
-import { request } from "./http";
+import { isNotFound, request } from "./http";
 import { pagedQuery } from "./pages";
-import { instantMs, orNull, rowsOf } from "./schemas";
+import { instantMs, orNull, rowsOf, runDetailsSchema } from "./schemas";
 
 export const LOG_LEVELS = ["DEBUG", "INFO", "WARN", "ERROR"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -23,12 +24,68 @@ export interface LogFilter {
   readonly levels: readonly LogLevel[];
 }
 
-/** The newest first. */
-export function tenantLogsQuery(tenantId: string, { search, levels }: LogFilter) {
-  return pagedQuery(["tenant-logs", tenantId], `/api/v1/stable/tenants/${tenantId}/logs`, lineSchema, {
-    order_by_direction: "DESC",
+/** Of all tasks, in a time. */
+export interface TenantLogFilter extends LogFilter {
+  readonly workflowId: string | null;
+  /** Lines of these tasks only; null: of all. */
+  readonly taskIds: readonly string[] | null;
+  readonly since: string;
+  /** Null: up to now. */
+  readonly until: string | null;
+}
+
+function queryOf({ search, levels, workflowId, taskIds, since, until }: TenantLogFilter) {
+  return {
     search: search === "" ? null : search,
     levels,
+    workflow_ids: workflowId === null ? [] : [workflowId],
+    taskExternalIds: taskIds,
+    since,
+    until,
+  };
+}
+
+/** The newest first. With `follows` new lines come by themselves, as long as nobody has asked for older ones. */
+export function tenantLogsQuery(tenantId: string, filter: TenantLogFilter, follows: boolean) {
+  return {
+    ...pagedQuery(["tenant-logs", tenantId], `/api/v1/stable/tenants/${tenantId}/logs`, lineSchema, {
+      order_by_direction: "DESC",
+      ...queryOf(filter),
+    }),
+    meta: { isConstant: !follows },
+  };
+}
+
+const pointsSchema = z.object({
+  countedSince: orNull(instantMs),
+  results: z.array(z.object({ time: instantMs, DEBUG: z.int(), INFO: z.int(), WARN: z.int(), ERROR: z.int() })),
+});
+
+/** How many lines of each level over time. */
+export function logPointsQuery(tenantId: string, filter: TenantLogFilter) {
+  return queryOptions({
+    queryKey: ["log-points", tenantId, filter],
+    queryFn: ({ signal }) =>
+      request(pointsSchema, `/api/v1/stable/tenants/${tenantId}/log-point-metrics`, { signal, query: queryOf(filter) }),
+    placeholderData: keepPreviousData,
+  });
+}
+
+const LOGGING_TASKS_MAX = 200;
+
+/** The tasks whose lines are meant by the id of a run or of a task. */
+export function tasksOfIdQuery(id: string) {
+  return queryOptions({
+    queryKey: ["runs", "tasks-of", id],
+    queryFn: async ({ signal }): Promise<readonly string[]> => {
+      try {
+        const found = await request(runDetailsSchema, `/api/v1/stable/workflow-runs/${id}`, { signal });
+        return found.tasks.slice(0, LOGGING_TASKS_MAX).map((task) => task.taskExternalId);
+      } catch (error) {
+        if (isNotFound(error)) return [id];
+        throw error;
+      }
+    },
   });
 }
 

@@ -27,13 +27,10 @@ export function workerPagesQuery(tenantId: string, states: readonly WorkerState[
   });
 }
 
-const DAY_MS = 24 * 3_600_000;
-
-/** The tasks of the last day whose last attempt was the worker's, the newest first. */
-export function tasksOfWorkerQuery(tenantId: string, workerId: string) {
+/** The tasks made since then whose last attempt was the worker's, the newest first. */
+export function tasksOfWorkerQuery(tenantId: string, workerId: string, sinceMs: number) {
   return pagedQuery(["runs", "of-worker", tenantId, workerId], `/api/v1/stable/tenants/${tenantId}/workflow-runs`, taskSummarySchema, {
-    // To the minute, so that the same page is the same question for a while.
-    since: new Date(Math.floor((Date.now() - DAY_MS) / 60_000) * 60_000).toISOString(),
+    since: new Date(sinceMs).toISOString(),
     only_tasks: true,
     include_payloads: false,
     worker_id: workerId,
@@ -64,6 +61,6 @@ export function heardOfWorkers(client: QueryClient, heartbeats: Readonly<Record<
     if (cached === undefined) return undefined;
     if ("metadata" in cached) return update(cached);
     if ("pages" in cached) return { ...cached, pages: cached.pages.map((page) => ({ ...page, rows: page.rows.map(update) })) };
-    return Array.isArray(cached) ? cached.map(update) : cached;
+    return cached.map(update);
   });
 }

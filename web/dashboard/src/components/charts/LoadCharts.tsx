@@ -46,6 +46,7 @@ export function LoadCharts({
   const common = {
     points: load.data.results.map(({ time, ...values }) => ({ atMs: time, values })),
     widthMs: load.data.widthS * 1_000,
+    hint: "Drag over the chart to see the runs made in a time.",
     onChoose: (span: PlotSpan) => onChoose(span, []),
   };
   return (

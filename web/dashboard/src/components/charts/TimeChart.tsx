@@ -35,6 +35,8 @@ export interface ChartProps {
   readonly widthMs: number;
   /** Called with a span of time and the series that were shown. */
   readonly onChoose?: (span: PlotSpan, shown: readonly string[]) => void;
+  /** What can be done with it, in a sentence. */
+  readonly hint?: string;
   /** What the chart does not show by itself, in a sentence. */
   readonly note?: ReactNode;
 }
@@ -43,7 +45,7 @@ export interface ChartProps {
 export type PlotProps = Omit<ChartProps, "onChoose"> & { readonly onChoose: ((span: PlotSpan) => void) | undefined };
 
 export function TimeChart(props: ChartProps) {
-  const { title, points, note, onChoose } = props;
+  const { title, points, hint, note, onChoose } = props;
   const [hidden, setHidden] = useState<ReadonlySet<string>>(NOTHING);
   const shown = props.series.filter(({ key }) => !hidden.has(key));
   // With all of them off there would be nothing to look at, so that means all of them on.
@@ -90,7 +92,7 @@ export function TimeChart(props: ChartProps) {
         )}
       </div>
       <div className="flex flex-wrap items-baseline justify-between gap-x-4 px-4 pb-2 text-xs text-ink-soft">
-        {onChoose !== undefined && !isEmpty && <span className="hidden sm:inline">Drag over the chart to see the runs made in a time.</span>}
+        {hint !== undefined && !isEmpty && <span className="hidden sm:inline">{hint}</span>}
         {note}
       </div>
       {!isEmpty && <FiguresTable {...drawn} />}
@@ -140,7 +142,7 @@ function FiguresTable({ title, series, points, widthMs, onChoose }: PlotProps) {
                     ) : (
                       <button
                         type="button"
-                        title="Show the runs made in this time"
+                        title="Choose this time"
                         className="text-accent underline"
                         onClick={() => onChoose({ fromMs: point.atMs, toMs: point.atMs + widthMs })}
                       >
