@@ -13,8 +13,8 @@ from wirekit import EngineProcess, Stage
 from tests.browser.test_dashboard import row_of, status_of_run
 
 PATHS = (
-    "/", "/runs", "/workflows", "/workers", "/logs", "/crons", "/scheduled", "/events", "/filters", "/webhooks",
-    "/rate-limits", "/concurrency", "/upcoming", "/settings/tokens",
+    "/", "/runs", "/workflows", "/workers", "/logs", "/traces", "/crons", "/scheduled", "/events", "/filters",
+    "/webhooks", "/rate-limits", "/concurrency", "/upcoming", "/settings/tokens",
 )  # fmt: skip
 
 

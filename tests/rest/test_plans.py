@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from broadaxe.core.lifecycle import RunCause, RunStatus
-from broadaxe.storage import calendar, event_reads, failure_reads, load_reads, log_reads, reads
+from broadaxe.storage import calendar, event_reads, failure_reads, load_reads, log_reads, reads, trace_reads
 from broadaxe.storage.calendar import ScheduleFilter
 from broadaxe.storage.event_reads import EventFilter
 from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of, id_range
@@ -27,6 +27,7 @@ from broadaxe.storage.log_reads import LogFilter
 from broadaxe.storage.pages import ById, ByTime
 from broadaxe.storage.reads import POOL_SETTINGS, RunFilter
 from broadaxe.storage.statements import statement
+from broadaxe.storage.trace_reads import TraceFilter
 from tests.conftest import TEMPLATE, with_database
 from tests.rest.crowd import ROWS, STEP, Crowd, fill
 
@@ -587,6 +588,20 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
         ),
         6_000,
         67,
+    ),
+    (
+        "traces",
+        "trace_list",
+        lambda c: trace_reads.trace_arguments(c.tenant_id, TraceFilter(since=c.at(ROWS)), PAGE),
+        1_500,
+        PAGE,
+    ),
+    (
+        "traces by a name of none",
+        "trace_list",
+        lambda c: trace_reads.trace_arguments(c.tenant_id, TraceFilter(since=c.at(ROWS), name="nowhere"), PAGE),
+        1_500,
+        1,
     ),
     (
         "spans of a run",

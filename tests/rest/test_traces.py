@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+import pytest
 from hatchet_sdk.clients.rest.models.otel_span_list import OtelSpanList
 
 from broadaxe.core.definition import TaskSpec
 from broadaxe.core.tracing import attempt_span_id, queued_span_id, run_span_id
+from broadaxe.storage import trace_reads
 from broadaxe.storage.ids import new_id
+from broadaxe.storage.spans import SentSpan, SpanStore
 from tests.rest.conftest import Site
 
 
@@ -132,3 +137,114 @@ async def test_an_unknown_run_has_no_trace(site: Site) -> None:
     assert answer.status_code == 404
     answer = await site.client.get(f"{site.stable}/traces", params={"run_external_id": "nonsense"})
     assert answer.status_code == 400
+
+
+# The list of traces -------------------------------------------------------------------------------------------------
+
+
+def _span(trace: int, span: int, **changes: Any) -> SentSpan:
+    fields: dict[str, Any] = {
+        "trace_id": str(UUID(int=trace)),
+        "span_id": span.to_bytes(8, "big"),
+        "parent_span_id": None if span == 1 else (1).to_bytes(8, "big"),
+        "run_id": None,
+        "task_id": None,
+        "retry_count": 0,
+        "name": f"span {span}",
+        "kind": 1,
+        "service_name": "shop",
+        "status_code": 1,
+        "status_message": "",
+        "started_at_ns": 1_700_000_000_000_000_000 + span * 1_000_000,
+        "duration_ns": 5_000_000,
+        "attributes": "{}",
+        "resource_attributes": "{}",
+        "scope_name": "",
+        "scope_version": "",
+    }
+    return SentSpan(**fields | changes)
+
+
+@pytest.fixture
+async def send(site: Site) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    store = SpanStore(site.seeds.pool)
+    store.start()
+
+    async def sent(*spans: SentSpan) -> None:
+        store.add(site.seeds.tenant_id, spans)
+        await store.flush()
+
+    yield sent
+    await store.stop()
+
+
+async def _traces(site: Site, **query: Any) -> tuple[list[int], str | None]:
+    answer = await site.client.get(f"{site.stable}/trace-summaries", params=query)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    return [int(row["traceId"], 16) for row in body["rows"]], body["pagination"].get("next_cursor")
+
+
+async def test_traces_are_listed_with_what_their_spans_say(site: Site, send: Any) -> None:
+    run_id = await site.seeds.run(await site.seeds.single(), status="COMPLETED", task={"status": "COMPLETED"})
+    await send(
+        _span(1, 2, name="charge", service_name="bank", status_code=2, duration_ns=90_000_000),
+        _span(1, 1, name="POST /order", run_id=run_id),
+        _span(1, 1, name="POST /order", run_id=run_id),
+    )
+    rows = (await site.client.get(f"{site.stable}/trace-summaries")).json()["rows"]
+    assert [(row["name"], row["serviceNames"], row["spans"], row["errors"], row["durationMs"]) for row in rows] == [
+        ("POST /order", ["bank", "shop"], 2, 1, 91)
+    ]
+    assert rows[0]["runExternalId"] == run_id
+    assert rows[0]["traceId"] == f"{1:032x}"
+
+
+async def test_traces_are_found_by_a_span_that_passes_every_filter(site: Site, send: Any) -> None:
+    await send(_span(1, 1, name="GET /a_b"), _span(1, 2, status_code=2), _span(2, 1, service_name="bank"))
+    await send(_span(3, 1, duration_ns=2_000_000_000))
+    for query, expected in (
+        ({}, [3, 2, 1]),
+        ({"name": "get"}, [1]),
+        ({"name": "a%b"}, []),
+        ({"service": "bank"}, [2]),
+        ({"status": "ERROR"}, [1]),
+        ({"status": "ERROR", "service": "bank"}, []),
+        ({"minDurationMs": 2_000}, [3]),
+        ({"since": "2999-01-01T00:00:00Z"}, []),
+    ):
+        assert (await _traces(site, **query))[0] == expected, query
+    refused = await site.client.get(f"{site.stable}/trace-summaries", params={"status": "BAD"})
+    assert refused.status_code == 400
+
+
+async def test_a_trace_stands_on_one_page_only_however_long_its_spans_took(
+    site: Site, send: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await send(_span(1, 1), _span(2, 1))
+    await send(_span(1, 2), _span(3, 1))
+    await send(_span(3, 2))
+    found, cursor = [], None
+    while True:
+        page, cursor = await _traces(site, limit=1, **({} if cursor is None else {"cursor": cursor}))
+        found += page
+        if cursor is None:
+            break
+    assert found == [3, 1, 2]
+    # What is rare is looked for among some spans at a time, and the page says where to go on.
+    monkeypatch.setattr(trace_reads, "SPANS_LOOKED_AT_MAX", 2)
+    page, cursor = await _traces(site, name="nowhere")
+    assert (page, cursor is not None) == ([], True)
+
+
+async def test_a_trace_is_shown_by_its_id_with_the_engines_spans_if_it_is_a_runs(site: Site, send: Any) -> None:
+    run_id = await site.seeds.run(await site.seeds.single(), status="COMPLETED", task={"status": "COMPLETED"})
+    own = run_id.replace("-", "")
+    await send(_span(UUID(run_id).int, 1, run_id=run_id), _span(7, 1))
+    names = [row["spanName"] for row in (await site.client.get(f"{site.stable}/traces/{own}")).json()["rows"]]
+    assert set(names) == {"span 1", "hatchet.engine.workflow_run"}
+    alone = await site.client.get(f"{site.stable}/traces/{7:032x}")
+    assert OtelSpanList.from_dict(alone.json()) is not None
+    assert [row["spanName"] for row in alone.json()["rows"]] == ["span 1"]
+    assert (await site.client.get(f"{site.stable}/traces/{8:032x}")).status_code == 404
+    assert (await site.client.get(f"{site.stable}/traces/xyz")).status_code == 400

@@ -72,6 +72,7 @@ from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.token_verifier import TokenVerifier
+from broadaxe.storage.trace_reads import TraceReads
 from broadaxe.storage.vault import Vault
 from broadaxe.storage.webhooks import Webhooks
 
@@ -144,6 +145,7 @@ def create_http_app(
         FailureReads(pool),
         LoadReads(pool),
         LogReads(pool),
+        TraceReads(pool),
         DurableReads(pool),
         Catalogue(pool),
         CalendarReads(pool),

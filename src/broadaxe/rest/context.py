@@ -24,6 +24,7 @@ from broadaxe.storage.load_reads import LoadReads
 from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.token_verifier import TokenVerifier
+from broadaxe.storage.trace_reads import TraceReads
 from broadaxe.storage.webhooks import Webhooks
 
 __all__ = ["Context", "ContextDep", "Entry", "HttpSettings"]
@@ -81,6 +82,7 @@ class Context:
     failure_reads: FailureReads
     load_reads: LoadReads
     log_reads: LogReads
+    trace_reads: TraceReads
     durable_reads: DurableReads
     catalogue: Catalogue
     calendar: CalendarReads

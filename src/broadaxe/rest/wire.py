@@ -457,6 +457,26 @@ class Span(Wire):
     scope_version: str | None = None
 
 
+class TraceSummary(Wire):
+    """A trace that clients sent spans of: what these say."""
+
+    trace_id: str
+    name: str
+    """Of the first span without a parent, else of the first one."""
+    service_names: list[str]
+    spans: int
+    errors: int
+    started_at: Instant
+    duration_ms: int
+    run_external_id: str | None = None
+    """A run of which a span tells."""
+
+
+class TraceSummaries(Wire):
+    pagination: Pagination
+    rows: list[TraceSummary]
+
+
 class SpanList(Wire):
     pagination: Pagination
     retry_counts: list[int]

@@ -52,6 +52,7 @@ __all__ = [
     "TaskEventRecord",
     "TaskRecord",
     "TaskResultRow",
+    "span_of_row",
 ]
 
 POOL_SETTINGS: Final = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
@@ -514,7 +515,7 @@ class Reads:
         floor = id_floor(id_time(run_id) - TRACE_BEFORE_RUN)
         place = (None, None) if after is None else (after.at, bytes.fromhex(after.span_id))
         rows = await self._pool.fetch(statement("reads/spans"), tenant_id, trace_id, run_id, floor, limit, *place)
-        spans = list({(row["trace_id"], row["span_id"]): _span(row) for row in rows}.values())
+        spans = list({(row["trace_id"], row["span_id"]): span_of_row(row) for row in rows}.values())
         return page_of_rows(rows, spans, limit, lambda row: BySpan(row["started_at"], row["span_id"].hex()))
 
     # -------------------------------------------------------------------------------------------------------------
@@ -774,7 +775,7 @@ def _entry(row: asyncpg.Record) -> TaskEventRecord:
     )
 
 
-def _span(row: asyncpg.Record) -> SpanRecord:
+def span_of_row(row: asyncpg.Record) -> SpanRecord:
     parent: bytes | None = row["parent_span_id"]
     return SpanRecord(
         trace_id=row["trace_id"].hex,

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
+from uuid import UUID
 
 import msgspec
-from fastapi import Query
+from fastapi import Path, Query
+from pydantic import BaseModel, Field
 
 from broadaxe.core.tracing import trace_of
+from broadaxe.errors import InvalidArgument
 from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import ViewerScope, missing
-from broadaxe.rest.parameters import Id
+from broadaxe.rest.parameters import Id, InputInstant
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.traces import SOURCE_RUN_KEY, engine_spans, sent_span
 from broadaxe.storage.event_reads import EventFilter, EventRecord
-from broadaxe.storage.pages import BySpan
+from broadaxe.storage.pages import ById, BySpan
 from broadaxe.storage.reads import RunFilter, RunRecord
+from broadaxe.storage.trace_reads import TraceFilter
 
 SPANS_MAX: Final = 10_000
 #: Runs whose engine spans one answer shows: the run, its children, their children and so on.
@@ -28,7 +33,25 @@ RUNS_MAX: Final = 200
 EVENTS_MAX: Final = 1_000
 _AHEAD: Final = timedelta(days=1)
 
+#: How far back traces are listed unless told otherwise.
+DEFAULT_SPAN: Final = timedelta(hours=24)
+TEXT_LENGTH_MAX: Final = 1_000
+DURATION_MS_MAX: Final = 10**12
+#: In the order in which OpenTelemetry numbers them.
+STATUS_CODES: Final = ("UNSET", "OK", "ERROR")
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
+
 routes = router("traces")
+
+
+class TraceQuery(BaseModel):
+    since: InputInstant | None = None
+    name: str | None = Field(default=None, max_length=TEXT_LENGTH_MAX, description="A part of a span's name.")
+    service: str | None = Field(default=None, max_length=TEXT_LENGTH_MAX)
+    status: Literal["UNSET", "OK", "ERROR"] | None = None
+    min_duration_ms: int | None = Field(default=None, ge=0, le=DURATION_MS_MAX, alias="minDurationMs")
+    limit: int = Field(default=50, ge=1, le=1_000)
+    cursor: Cursor = None
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/traces")
@@ -80,6 +103,64 @@ async def list_traces(
         ),
         retry_counts=sorted({span.retry_count for span in spans}),
         rows=spans,
+    )
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/trace-summaries")
+async def summarise_traces(
+    scope: ViewerScope, context: ContextDep, query: Annotated[TraceQuery, Query()]
+) -> wire.TraceSummaries:
+    """The traces that clients sent spans of, the latest first; by default those of the last 24 hours.
+
+    A trace passes if one of its spans passes every filter. What passes is looked for among a bounded number of spans. A
+    page may therefore have fewer rows than `limit`, even none, and a `next_cursor` that goes on behind the last span
+    looked at.
+    """
+    listing = Listing(ById, "traces")
+    after = listing.after(query.cursor)
+    wanted = TraceFilter(
+        since=query.since or datetime.now(UTC) - DEFAULT_SPAN,
+        name=query.name,
+        service=query.service,
+        status_code=None if query.status is None else STATUS_CODES.index(query.status),
+        least_duration=None if query.min_duration_ms is None else timedelta(milliseconds=query.min_duration_ms),
+    )
+    page = await context.trace_reads.traces_page(scope.tenant_id, wanted, limit=query.limit, after=after)
+    return wire.TraceSummaries(
+        pagination=listing.pagination(page.end, None),
+        rows=[
+            wire.TraceSummary(
+                trace_id=trace.trace_id.replace("-", ""),
+                name=trace.name,
+                service_names=list(trace.services),
+                spans=trace.spans,
+                errors=trace.errors,
+                started_at=trace.started_at,
+                duration_ms=(trace.ended_at - trace.started_at) // timedelta(milliseconds=1),
+                run_external_id=trace.run_id,
+            )
+            for trace in page.rows
+        ],
+    )
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/traces/{{trace}}")
+async def get_trace(scope: ViewerScope, context: ContextDep, trace: Annotated[str, Path()]) -> wire.SpanList:
+    """The spans of a trace (32 hex digits), oldest first: the clients', and the engine's if it is a run's."""
+    if not _TRACE_ID.fullmatch(trace):
+        raise InvalidArgument("a trace id has 32 hex digits", field="trace")
+    trace_id = str(UUID(trace))
+    # A run that came without a trace has one by its own id, with no span of a client before one is sent.
+    for run_id in (*await context.trace_reads.runs_of(scope.tenant_id, trace_id), trace_id):
+        run = await context.reads.run([scope.tenant_id], run_id, with_payloads=False)
+        if run is not None and trace_of(run.id, run.additional_metadata).trace_id == trace:
+            return await list_traces(scope, context, run_id)
+    sent = await context.trace_reads.spans_of(scope.tenant_id, trace_id, limit=SPANS_MAX)
+    if not sent:
+        raise missing("trace", trace)
+    rows = [sent_span(span, None) for span in sent]
+    return wire.SpanList(
+        pagination=wire.Pagination(), retry_counts=sorted({span.retry_count for span in rows}), rows=rows
     )
 
 

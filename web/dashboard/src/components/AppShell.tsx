@@ -24,6 +24,7 @@ const SECTIONS = [
       { to: "/workflows", label: "Workflows", below: "/workflows/" },
       { to: "/workers", label: "Workers", below: "/workers/" },
       { to: "/logs", label: "Logs", below: "/logs/" },
+      { to: "/traces", label: "Traces", below: "/traces/" },
     ],
   },
   {

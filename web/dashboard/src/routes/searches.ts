@@ -145,6 +145,16 @@ export const runSearchSchema = z.object({
   round: z.int().min(0).optional().catch(undefined),
 });
 
+/** `least` is a duration in milliseconds. */
+export const tracesSearchSchema = z.object({
+  name: text,
+  service: text,
+  failed: z.boolean().optional().catch(undefined),
+  least: z.int().min(0).optional().catch(undefined),
+  window: z.enum(TIME_WINDOWS).optional().catch(undefined),
+});
+export type TracesSearch = z.output<typeof tracesSearchSchema>;
+
 /** Only a path of this site is a place to go after signing in; anything else would be an open redirect. */
 export const loginSearchSchema = z.object({
   next: z

@@ -32,6 +32,7 @@ import {
   runSearchSchema,
   runsSearchSchema,
   upcomingSearchSchema,
+  tracesSearchSchema,
   workersSearchSchema,
   workflowSearchSchema,
 } from "./searches";
@@ -219,6 +220,19 @@ const logsRoute = createRoute({
   component: lazyPage(() => import("./LogsPage"), "LogsPage"),
 });
 
+const tracesRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/traces",
+  validateSearch: tracesSearchSchema,
+  component: lazyPage(() => import("./TracesPage"), "TracesPage"),
+});
+
+const traceRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/traces/$id",
+  component: lazyPage(() => import("./TracePage"), "TracePage"),
+});
+
 const tokensRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/settings/tokens",
@@ -279,6 +293,8 @@ const routeTree = rootRoute.addChildren([
     concurrencyRoute,
     upcomingRoute,
     logsRoute,
+    tracesRoute,
+    traceRoute,
     settingsRoute,
     tokensRoute,
     membersRoute,
