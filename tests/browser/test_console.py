@@ -12,11 +12,6 @@ from wirekit import EngineProcess, Stage
 
 from tests.browser.test_dashboard import row_of, status_of_run
 
-PATHS = (
-    "/", "/runs", "/workflows", "/workers", "/logs", "/traces", "/crons", "/scheduled", "/events", "/filters",
-    "/webhooks", "/rate-limits", "/concurrency", "/upcoming", "/settings/tokens",
-)  # fmt: skip
-
 
 async def test_a_token_made_in_the_page_lets_a_program_in(
     page: Page, engine: EngineProcess, hatchet: Hatchet, stage: Stage, key: str
@@ -94,12 +89,3 @@ async def test_runs_are_found_by_metadata_and_all_of_them_cancelled(
     await expect(status_of_run(page)).to_have_text("Running")
     stage.open(f"{key}0")
     await expect(status_of_run(page)).to_have_text("Completed")
-
-
-async def test_every_page_fits_a_phone(page: Page) -> None:
-    await page.set_viewport_size({"width": 390, "height": 844})
-    for path in PATHS:
-        await page.goto(path)
-        await expect(page.get_by_role("heading", level=1)).to_be_visible()
-        width = await page.evaluate("document.documentElement.scrollWidth")
-        assert width <= 390, f"{path} is {width} px wide"

@@ -40,7 +40,7 @@ def addresses() -> list[str]:
 
 @pytest.fixture(scope="session")
 def things(engine: EngineProcess, hatchet: Hatchet, stage: Stage) -> dict[str, str]:
-    """One thing of each kind; the ids of those that have a page of their own, by the path of that page."""
+    """One thing of each kind; the addresses of those that have a page of their own, by the path of that page."""
     return asyncio.run(made(engine, hatchet, stage))
 
 
@@ -92,10 +92,13 @@ async def made(engine: EngineProcess, hatchet: Hatchet, stage: Stage) -> dict[st
             assert answer.status_code in (200, 201), f"{path}: {answer.text}"
         refused = await http.post(f"{stable}/webhooks/every-page", json={"key": "a:b"}, headers={"X-Api-Key": "wrong"})
         assert refused.status_code >= 400
+        trace_id = (await rest.spans(failed))[0]["traceId"]
     return {
-        "/runs/$id": failed,
-        "/workflows/$id": workflow_id,
-        "/workers/$id": worker_id,
+        "/runs/$id": f"/runs/{failed}",
+        "/runs/$id/compare/$other": f"/runs/{failed}/compare/{echo}",
+        "/workflows/$id": f"/workflows/{workflow_id}",
+        "/workers/$id": f"/workers/{worker_id}",
+        "/traces/$id": f"/traces/{trace_id}",
     }
 
 
@@ -104,7 +107,7 @@ def filled(path: str, things: dict[str, str]) -> str:
     if "$" not in path:
         return path
     assert path in things, f"{path}: say in the fixture `things` which one to look at"
-    return re.sub(r"\$\w+", things[path], path)
+    return things[path]
 
 
 async def settled(page: Page, address: str) -> None:

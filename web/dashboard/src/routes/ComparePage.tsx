@@ -39,7 +39,7 @@ export function ComparePage() {
   }
   return (
     <>
-      <PageHeader title="Two runs side by side" />
+      <PageHeader title="Two runs side by side" docs="console#one-run" />
       {left && right ? (
         <Comparison left={left} right={right} />
       ) : failed?.error ? (

@@ -40,7 +40,7 @@ export function ErrorsPage() {
 
   return (
     <>
-      <PageHeader title="Errors" docs="console">
+      <PageHeader title="Errors" docs="console#runs">
         <TimeRangeChoice
           choice={time.choice}
           between={{ from: search.from, to: search.to }}

@@ -71,7 +71,7 @@ export function RunsPage() {
 
   return (
     <>
-      <PageHeader title="Runs" docs="console">
+      <PageHeader title="Runs" docs="console#runs">
         <StartWorkflowButton label="Run a workflow" when="now" />
       </PageHeader>
       <div className="mb-3 flex flex-wrap items-start gap-2">

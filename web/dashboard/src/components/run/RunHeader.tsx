@@ -5,6 +5,7 @@ import type { ReactNode } from "react";
 import { isTerminal } from "../../services/runs";
 import type { RunDetails } from "../../services/schemas";
 import { CopyButton } from "../CopyButton";
+import { DocsLink } from "../PageHeader";
 import { StatusPill } from "../StatusPill";
 import { LocalTime, Took } from "../Times";
 
@@ -30,6 +31,7 @@ export function RunHeader({ details, children }: { details: RunDetails; children
           <div aria-live="polite">
             <StatusPill status={run.status} />
           </div>
+          <DocsLink to="console#one-run" />
         </div>
         <dl className="mt-2 flex flex-wrap gap-x-6 gap-y-1 text-sm text-ink-soft [&_dd]:text-ink [&>div]:flex [&>div]:gap-1.5">
           {instants.map(
