@@ -8,6 +8,7 @@ said in any unit and in words: `five minutes` is 300 seconds, `4 MiB` is 4,194,3
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -67,6 +68,7 @@ WORDS: Final[dict[str, float]] = {word: number for number, word in enumerate(COU
     "a": 1,
     "an": 1,
     "a hundred": 100,
+    "hundred": 100,
     "a quarter of an": 0.25,
 }
 TIMES: Final = {"ms": 0.001, "millisecond": 0.001, "s": 1, "second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
@@ -78,6 +80,15 @@ FIGURE: Final = (
 )
 SDK_TASK: Final[dict[str, Any]] = Hatchet.task.__kwdefaults__  # type: ignore[assignment]
 SDK_DURABLE_TASK: Final[dict[str, Any]] = Hatchet.durable_task.__kwdefaults__  # type: ignore[assignment]
+
+
+#: What the SQL functions take; each migration that replaces them says it anew.
+ENQUEUED_BYTES_MAX: Final = int(
+    re.findall(
+        r"and may have ([0-9]+)'",
+        "".join(path.read_text() for path in sorted(Path(migrate.__file__).with_name("migrations").glob("*.sql"))),
+    )[-1]
+)
 
 
 def in_units(text: str) -> float:
@@ -108,7 +119,7 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("{} wrong passwords in five minutes", logins.ATTEMPTS_MAX),
     ("wrong passwords in {} lock an account", logins.WINDOW_S),
     ("Logging in is limited to {} attempts", logins.ATTEMPTS_MAX),
-    ("Logging in is limited to 10 attempts in {} per address", logins.WINDOW_S),
+    ("Logging in is limited to 10 attempts in {} per account", logins.WINDOW_S),
     # Requirements.
     ("PostgreSQL {} or newer", migrate.POSTGRES_VERSION_MIN),
     ("PostgreSQL ({} or newer)", migrate.POSTGRES_VERSION_MIN),
@@ -204,12 +215,23 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("for {} from `GITHUB` and `LINEAR`", webhook_proofs.REPLAY_WINDOWS_S["GITHUB"]),
     ("for {} from `GENERIC`", webhook_proofs.REPLAY_WINDOWS_S["GENERIC"]),
     ("The latest {} requests of a webhook are remembered", webhook_store.DELIVERIES_KEPT),
+    ("The latest {} refused requests", webhook_store.FAILURES_KEPT),
     # Durable tasks and expressions.
     ("is tried on the {} newest events", waits.PAST_EVENTS_MAX),
     ("An attempt that fails within {} of having been cut off", attempts.CUT_OFF_US / US_PER_S),
     ("only while it has one, or after {} without", fleet.SPEECH_US / US_PER_S),
     ("(`EvictionPolicy` of the SDK; {} unless", SDK_DURABLE_TASK["eviction_policy"].ttl.total_seconds()),
     ("One task may record {} operations", durable.ENTRIES_MAX),
+    ("SDK's defaults, {} for an attempt", SDK_DURABLE_TASK["execution_timeout"].total_seconds()),
+    ("for an attempt and {} until eviction", SDK_DURABLE_TASK["eviction_policy"].ttl.total_seconds()),
+    ("A task may record {} operations; before that, end it", durable.ENTRIES_MAX),
+    ("an idempotency key for as long as you say, at most {}.", definition.CLAIM_TTL_US_MAX / US_PER_S),
+    ("lost worker's tasks go to others after {}", fleet.SILENCE_US / US_PER_S),
+    ("**The default timeout is {}** for one attempt", SDK_TASK["execution_timeout"].total_seconds()),
+    ("A task that finds no worker within {} is cancelled", SDK_TASK["schedule_timeout"].total_seconds()),
+    ("**Attempts end after {}**", SDK_TASK["execution_timeout"].total_seconds()),
+    ("the last tick, if it is less than {} old", config.DEFAULT_CRON_CATCH_UP_MINUTES * 60),
+    ("log lines are kept for {} and can be searched", config.DEFAULT_RETENTION_DAYS * 86_400),
     ("length of an expression | {} characters", expressions.EXPRESSION_LENGTH_MAX),
     ("nesting of the JSON that is read | {} levels", expressions.JSON_DEPTH_MAX),
     ("length of a string result | {} characters", expressions.RESULT_LENGTH_MAX),
@@ -242,6 +264,7 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("At most {} questions of a connection", askers.HELD_PER_CONNECTION_MAX),
     ("questions of a connection and {} of a tenant are held", askers.HELD_PER_TENANT_MAX),
     # Enqueued in a transaction.
+    ("input and metadata of more than {} together", ENQUEUED_BYTES_MAX),
     ("batches of up to {}", outbox_store.PAGE_ROWS_MAX),
     ("put aside after {} times", outbox.TRIES_MAX),
     ("The newest {} of a tenant are kept", journal.REFUSED_KEPT_MAX),
