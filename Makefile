@@ -119,6 +119,17 @@ test-python: $(STAMPS)/packages $(SDK_047)/.installed $(SDK_TYPESCRIPT) ## The e
 	@$(PY) -m pytest -n auto --dist worksteal -q tests --ignore tests/browser --ignore tests/deploy/tools \
 		$(PYTEST_ARGS)
 
+.PHONY: test-postgres
+test-postgres: $(STAMPS)/packages ## What speaks SQL, on a server of yours: BROADAXE_TEST_POSTGRES=postgresql://... (made for tests; it stops waiting for its disk)
+	@test -n "$${BROADAXE_TEST_POSTGRES:-}" || { echo "say which server: BROADAXE_TEST_POSTGRES=postgresql://..." >&2; exit 2; }
+	@$(PY) -m pytest -n auto --dist worksteal -q tests/storage tests/engine tests/rest $(PYTEST_ARGS)
+
+.PHONY: test-sdk-newest
+test-sdk-newest: setup $(SDK_TYPESCRIPT) ## The wire tests with the newest Python SDK, put into .venv until the next make setup
+	@rm -f $(STAMPS)/requirements
+	@$(PIP) install --upgrade "hatchet-sdk[otel]"
+	@$(PY) -m pytest -n auto --dist worksteal -q tests/wire $(PYTEST_ARGS)
+
 .PHONY: test-deploy
 test-deploy: $(STAMPS)/packages ## What helm, promtool, actionlint, compose and systemd say of deploy/; builds them with Go first
 	@scripts/deploy_tools.sh .tools/bin
@@ -223,6 +234,10 @@ requirements: ## Compile the pinned requirements (needs uv); COMPILE_ARGS=--upgr
 .PHONY: manifests
 manifests: ## Render deploy/kubernetes from the chart (needs helm, or what make test-deploy built)
 	@PATH="$$PATH:$(abspath .tools/bin)" scripts/render_manifests.sh
+
+.PHONY: release-images
+release-images: ## Build, push and sign the images: IMAGES=ghcr.io/owner/broadaxe VERSION=v1.2.3 (needs docker buildx and cosign)
+	@scripts/release_images.sh
 
 .PHONY: dist
 dist: setup ## Build the wheel and the source distribution, dashboard and docs included

@@ -1,8 +1,9 @@
 """Fixtures shared by all tests: one real PostgreSQL per test run, a fresh migrated database per test.
 
-The server is the embedded one. With several test processes they share it: whoever comes first starts it, whoever
-leaves last stops it. Databases are copied from a migrated template, which takes tens of milliseconds, because this
-server alone does not wait for the disk: what it holds need not outlive the machine, only the processes tests kill.
+The server is the embedded one, or the one that BROADAXE_TEST_POSTGRES names, as a superuser (`make test-postgres`).
+With several test processes they share it: whoever comes first starts the embedded one, whoever leaves last stops it.
+Databases are copied from a migrated template, which takes tens of milliseconds, because this server alone does not wait
+for the disk: what it holds need not outlive the machine, only the processes tests kill.
 """
 
 from __future__ import annotations
@@ -63,15 +64,19 @@ def postgres(_fixture_loop: _LoopThread, tmp_path_factory: pytest.TempPathFactor
     """The DSN of the test run's server, with a migrated template database on it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
-    server = _fixture_loop.run(EmbeddedPostgres.start(shared / "postgres"))
+    given = os.environ.get("BROADAXE_TEST_POSTGRES")
+    server = None if given else _fixture_loop.run(EmbeddedPostgres.start(shared / "postgres"))
+    dsn = given if server is None else server.dsn
+    assert dsn is not None
     with (shared / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         ready = shared / "template.ready"
         if not ready.exists():
-            _fixture_loop.run(_make_template(server.dsn))
+            _fixture_loop.run(_make_template(dsn))
             ready.touch()
-    yield server.dsn
-    _fixture_loop.run(server.stop())
+    yield dsn
+    if server is not None:
+        _fixture_loop.run(server.stop())
 
 
 async def _make_template(dsn: str) -> None:

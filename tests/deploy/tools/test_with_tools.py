@@ -108,3 +108,7 @@ def test_systemd_accepts_the_unit_and_finds_little_exposed(tmp_path: Path) -> No
         "./broadaxe.service",
         cwd=tmp_path,
     )
+
+
+def test_workflows_have_nothing_that_actionlint_finds() -> None:
+    assert run("actionlint", "-color=false") == ""
