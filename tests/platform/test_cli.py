@@ -232,3 +232,13 @@ def test_trying_whether_the_env_file_can_be_written_never_makes_it(
     env_file.check_writable(tmp_path / "engine.env")
     assert moved == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_runs_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text("{}")
+    for name, complaint in (("other.json", "not the file of a run"), ("missing.json", "No such file")):
+        done = broadaxe("open", tmp_path / name)
+        assert done.returncode == 2
+        assert name in done.stderr
+        assert complaint in done.stderr
+        assert "Traceback" not in done.stderr
