@@ -1,5 +1,5 @@
-"""The page of a run as a person works with it: done again with another input or in part, branched, its durable log read,
-taken along as a file that is shown elsewhere."""
+"""The page of a run as a person works with it: done again in part or whole, branched, its durable log read, taken along
+as a file that is shown elsewhere."""
 
 from __future__ import annotations
 

@@ -19,11 +19,16 @@ export function RunHeader({ details, children }: { details: RunDetails; children
   return (
     <header className="flex flex-wrap items-start justify-between gap-4 md:flex-nowrap">
       <div className="min-w-0 flex-1 basis-80">
-        <nav aria-label="Breadcrumb" className="text-sm text-ink-soft">
-          <Link to="/runs" className="hover:text-ink hover:underline">
-            Runs
-          </Link>
-        </nav>
+        <div className="flex gap-4 text-sm text-ink-soft">
+          <nav aria-label="Breadcrumb">
+            <Link to="/runs" className="hover:text-ink hover:underline">
+              Runs
+            </Link>
+          </nav>
+          <a href="/docs/console#one-run" target="_blank" rel="noreferrer" className="underline hover:text-ink">
+            Documentation
+          </a>
+        </div>
         <div className="mt-1 flex flex-wrap items-center gap-3">
           <h1 data-testid="run-heading" className="text-xl font-semibold break-all">
             {run.displayName}
