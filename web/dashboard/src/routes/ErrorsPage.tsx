@@ -40,7 +40,7 @@ export function ErrorsPage() {
 
   return (
     <>
-      <PageHeader title="Errors" docs="console#runs">
+      <PageHeader title="Errors" docs="console#errors">
         <TimeRangeChoice
           choice={time.choice}
           between={{ from: search.from, to: search.to }}
