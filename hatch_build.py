@@ -7,6 +7,7 @@ has it, so that a wheel can be built from it without Node.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -43,7 +44,10 @@ class DistributedContents(BuildHookInterface[Any]):
 
 
 def _commit(root: Path) -> str | None:
-    """What is built from; None in a source distribution, which says so itself."""
+    """What is built from; None in a source distribution, which says so itself. An image has no git and is told."""
+    told = os.environ.get("BROADAXE_COMMIT")
+    if told:
+        return told
     if not (root / ".git").exists():
         return None
     asked = subprocess.run(

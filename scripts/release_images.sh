@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 images=$(tr '[:upper:]' '[:lower:]' <<<"${IMAGES:?say where the images go: IMAGES=ghcr.io/owner/broadaxe}")
 version=${VERSION:?say which version this is: VERSION=v1.2.3}
 version=${version#v}
+commit=$(git rev-parse --short=12 HEAD)
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
 
@@ -14,7 +15,7 @@ for target in engine chat; do
   name=$images
   [ "$target" = engine ] || name=$images-$target
   docker buildx build . --file deploy/Dockerfile --target "$target" --platform linux/amd64,linux/arm64 \
-    --provenance mode=max --sbom true --tag "$name:$version" --metadata-file "$made/$target.json" --push
+    --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" --provenance mode=max --sbom true --tag "$name:$version" --metadata-file "$made/$target.json" --push
   digest=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["containerimage.digest"])' "$made/$target.json")
   cosign sign --yes "$name@$digest"
 done

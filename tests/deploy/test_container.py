@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,12 @@ def test_what_the_dockerfile_copies_from_the_checkout_is_there() -> None:
     for source in (source for sources in copied for source in sources):
         assert (ROOT / source).exists(), source
         assert source.split("/")[0] not in ignored, source
+
+
+def test_the_image_is_built_with_what_the_project_is_built_with() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    asked = (ROOT / "requirements" / "build.in").read_text().splitlines()
+    assert {line for line in asked if not line.startswith("#")} == set(project["build-system"]["requires"])
 
 
 def test_the_image_runs_the_engine_as_somebody_who_is_not_root() -> None:

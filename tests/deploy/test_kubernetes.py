@@ -71,11 +71,11 @@ def test_the_schema_refuses_values_that_would_mean_nothing(wrong: dict[str, obje
         jsonschema.validate(merged(VALUES, wrong), SCHEMA)
 
 
-def test_chart_and_project_have_one_version() -> None:
+def test_the_chart_is_of_the_version_that_is_being_made() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    project = re.search(r'^version = "(.+)"', (DEPLOY.parent / "pyproject.toml").read_text(), re.MULTILINE)
-    if project is not None:  # Where tags decide, the release sets the chart's.
-        assert chart["appVersion"] == project[1]
+    coming = re.search(r'fallback_version = "(.+?)"', (DEPLOY.parent / "pyproject.toml").read_text())
+    assert coming is not None
+    assert coming[1] in (chart["appVersion"], f"{chart['appVersion']}.dev0")
 
 
 def test_figures_that_scale_workers_are_in_the_answer_of_task_stats() -> None:
