@@ -15,10 +15,13 @@ import { Field, Input } from "./ui/field";
 export function SendEventDialog({
   tenantId,
   condition,
+  action,
   onClose,
 }: {
   tenantId: string;
   condition: WaitCondition;
+  /** What becomes of a task of a DAG when it comes; null of a durable task. */
+  action: string | null;
   onClose: () => void;
 }) {
   const [key, setKey] = useState(condition.eventKey ?? "");
@@ -56,6 +59,11 @@ export function SendEventDialog({
           ) : (
             <Verdict tenantId={tenantId} expression={condition.expression} input={checked.value ?? null} />
           )}
+          {(action === "SKIP" || action === "CANCEL") && (
+            <p className="mt-2 text-sm font-medium text-cancelled">
+              By this event the task is {action === "SKIP" ? "skipped" : "cancelled"}.
+            </p>
+          )}
           <p className="mt-2 text-xs text-ink-soft">
             An event is for everybody: other tasks that wait for it go on as well, and workflows that it triggers start.
           </p>
@@ -90,7 +98,7 @@ function Verdict({
 function verdictOf(trial: { output: boolean | null; error: string | null } | undefined, error: Error | null): string {
   if (trial === undefined) return error === null ? "Asking the engine…" : `The engine could not be asked: ${error.message}`;
   if (trial.error !== null) return `It fails on this payload: ${trial.error}`;
-  return trial.output === true ? "✓ It is true of this payload: the task will go on." : "✗ It is not true of this payload: the task will wait on.";
+  return trial.output === true ? "✓ It is true of this payload." : "✗ It is not true of this payload: the task will wait on.";
 }
 
 function indented(json: string): string {

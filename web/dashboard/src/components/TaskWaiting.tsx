@@ -16,10 +16,16 @@ import { WaitReason } from "./WaitReason";
 const AFTER_MS = 500;
 const TIMER_MAX_MS = 86_400_000;
 
+interface WaitedFor {
+  readonly condition: WaitCondition;
+  /** What becomes of a task of a DAG when it comes. */
+  readonly action: string | null;
+}
+
 export function TaskWaiting({ taskId }: { taskId: string }) {
   const { tenant } = useSession();
   const waiting = useQuery(taskWaitingQuery(tenant.id, taskId));
-  const [sends, setSends] = useState<WaitCondition | null>(null);
+  const [sends, setSends] = useState<WaitedFor | null>(null);
   const { refetch } = waiting;
   const until = waiting.data?.until ?? null;
 
@@ -39,21 +45,23 @@ export function TaskWaiting({ taskId }: { taskId: string }) {
   }
   const reason = waiting.data ?? null;
   if (reason === null) return null;
-  const events = reason.waits.flatMap((wait) => wait.conditions).filter((condition) => condition.eventKey !== null && !condition.isMet);
+  const events = reason.waits.flatMap(({ action, conditions }) =>
+    conditions.filter((condition) => condition.eventKey !== null && !condition.isMet).map((condition) => ({ action, condition })),
+  );
   return (
     <section aria-label="Why it does not run" className="border-b border-line bg-queued-soft px-4 py-3">
       <WaitReason reason={reason}>
         {events.length > 0 && (
           <div className="flex flex-wrap gap-2 pt-1">
-            {events.map((condition, index) => (
-              <Button key={index} size="small" onClick={() => setSends(condition)}>
-                {events.length === 1 ? "Send the event" : `Send ${condition.eventKey ?? ""}`}
+            {events.map((event, index) => (
+              <Button key={index} size="small" onClick={() => setSends(event)}>
+                {events.length === 1 ? "Send the event" : `Send ${event.condition.eventKey ?? ""}`}
               </Button>
             ))}
           </div>
         )}
       </WaitReason>
-      {sends !== null && <SendEventDialog tenantId={tenant.id} condition={sends} onClose={() => setSends(null)} />}
+      {sends !== null && <SendEventDialog tenantId={tenant.id} {...sends} onClose={() => setSends(null)} />}
     </section>
   );
 }

@@ -129,7 +129,7 @@ function Holders({ holders, count }: { holders: readonly KeyHolder[]; count: num
             {holder.runName}
           </Link>{" "}
           <span className="text-ink-soft">
-            since <Ago instantMs={holder.since} />
+            <Ago instantMs={holder.since} />
           </span>
         </li>
       ))}

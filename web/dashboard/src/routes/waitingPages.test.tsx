@@ -158,6 +158,23 @@ test("the event that a task waits for is sent filled in, with the engine's word 
   await waitFor(() => expect(screen.queryByRole("region", { name: "Why it does not run" })).not.toBeInTheDocument());
 });
 
+test("an event that would end the task says so before it is sent", async () => {
+  withRun("QUEUED");
+  const event = (eventKey: string) => [{ group: 0, isMet: false, eventKey, payload: "{}" }];
+  const waits = [
+    { action: "QUEUE", conditions: event("go") },
+    { action: "CANCEL", conditions: event("stop") },
+  ];
+  engine.use(onGet(`/api/v1/stable/tasks/${RUN_ID}/waiting`, { rows: [{ runId: RUN_ID, reason: "CONDITION", message: "Waits", waits }] }));
+  const { user } = renderApp(`/runs/${RUN_ID}`);
+  await user.click(await screen.findByRole("button", { name: "Send stop" }));
+  expect(screen.getByText("By this event the task is cancelled.")).toBeInTheDocument();
+  expect(screen.getByText(/Any payload will do/)).toBeInTheDocument();
+  await user.click(screen.getByText("Close"));
+  await user.click(screen.getByRole("button", { name: "Send go" }));
+  expect(screen.queryByText(/By this event/)).not.toBeInTheDocument();
+});
+
 test("time to come is shown in order with its links, and filtered by kind in the address", async () => {
   const asked: (readonly string[])[] = [];
   const rows = [

@@ -46,7 +46,8 @@ const reasonSchema = z.object({
   holders: rowsOf(holderSchema),
   parents: rowsOf(z.object({ name: z.string(), taskId: orNull(z.string()) })),
   children: rowsOf(z.object({ runId: z.string(), workflowName: z.string() })),
-  waits: rowsOf(z.object({ conditions: rowsOf(conditionSchema) })),
+  /** `action` is what becomes of a task of a DAG then: QUEUE, SKIP or CANCEL. */
+  waits: rowsOf(z.object({ action: orNull(z.string()), conditions: rowsOf(conditionSchema) })),
 });
 export type WaitReason = z.output<typeof reasonSchema>;
 
