@@ -116,6 +116,14 @@ function WhatGoesOn({ tenantId }: { tenantId: string }) {
         }
       />
       <WorkerLoad tenantId={tenantId} />
+      <p className="text-xs text-ink-soft">
+        For alerts, let Prometheus read{" "}
+        <code className="font-mono break-all">/api/v1/tenants/{tenantId}/prometheus-metrics</code> with an API token;{" "}
+        <a href="/docs/observability#metrics-of-one-tenant" target="_blank" rel="noreferrer" className="underline hover:text-ink">
+          what it exports
+        </a>
+        .
+      </p>
     </div>
   );
 }
