@@ -19,6 +19,9 @@ from wirekit import EngineProcess, Stage
 
 from tests.browser.test_dashboard import row_of, started
 
+#: A program of its own imports the SDK first, which takes its time on a busy machine.
+PROGRAM_MS = 60_000
+
 
 @pytest.fixture
 async def empty(page: Page, tmp_path: Path) -> AsyncIterator[Page]:
@@ -55,7 +58,7 @@ async def test_a_newcomer_makes_a_token_and_runs_the_program_of_the_page_with_it
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HATCHET_")}
     async with program(path, clean | variables):
         run = empty.get_by_role("button", name="Run hello")
-        await expect(run).to_be_enabled()
+        await expect(run).to_be_enabled(timeout=PROGRAM_MS)
         # The run is started by a program, not by the page, which has to hear of it.
         starting = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from hello import hello; hello.run()"
         called = await asyncio.to_thread(
@@ -72,7 +75,7 @@ async def test_a_newcomer_makes_a_token_and_runs_the_program_of_the_page_with_it
 async def test_the_example_runs_with_one_click(empty: Page) -> None:
     await empty.get_by_role("button", name="Run an example").click()
     first = empty.get_by_role("region", name="Your first run")
-    await expect(first.get_by_test_id("status")).to_have_text("Completed")
+    await expect(first.get_by_test_id("status")).to_have_text("Completed", timeout=PROGRAM_MS)
     await first.get_by_role("link").click()
     await expect(empty.get_by_test_id("run-heading")).to_contain_text("example")
 
