@@ -25,9 +25,7 @@ export function RunHeader({ details, children }: { details: RunDetails; children
               Runs
             </Link>
           </nav>
-          <a href="/docs/console#one-run" target="_blank" rel="noreferrer" className="underline hover:text-ink">
-            Documentation
-          </a>
+          <DocsLink to="console#one-run" />
         </div>
         <div className="mt-1 flex flex-wrap items-center gap-3">
           <h1 data-testid="run-heading" className="text-xl font-semibold break-all">
@@ -36,7 +34,6 @@ export function RunHeader({ details, children }: { details: RunDetails; children
           <div aria-live="polite">
             <StatusPill status={run.status} />
           </div>
-          <DocsLink to="console#one-run" />
         </div>
         <dl className="mt-2 flex flex-wrap gap-x-6 gap-y-1 text-sm text-ink-soft [&_dd]:text-ink [&>div]:flex [&>div]:gap-1.5">
           {instants.map(
