@@ -358,6 +358,7 @@ async def _things(seeds: Seeds) -> dict[str, str]:
         "version": made[1],
         "run": run_id,
         "task": run_id,
+        "trace": run_id.replace("-", ""),
         "worker": await seeds.worker(name=SECRET),
         "event": await seeds.event(SECRET, payload=f'{{"a":"{SECRET}"}}'),
         "cron": named["id"],
