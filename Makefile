@@ -190,6 +190,10 @@ bench-backlog: $(STAMPS)/packages ## Measure fan-out, chains, many keys and a ba
 bench-sleepers: $(STAMPS)/packages ## Measure durable tasks asleep by the hundred thousand beside normal work; prints a table
 	@$(PY) bench/sleepers.py $(BENCH_ARGS)
 
+.PHONY: bench-searching
+bench-searching: $(STAMPS)/packages ## Measure the run list and its searches over a million runs; prints a table
+	@$(PY) bench/searching.py $(BENCH_ARGS)
+
 .PHONY: bench-age
 bench-age: $(STAMPS)/packages ## Measure an engine with 1, 60, 400 and 2,000 days of history; prints a table
 	@$(PY) bench/age.py $(BENCH_ARGS)

@@ -6,7 +6,7 @@ export function ActiveFilters({ query, onChange }: { query: RunQuery; onChange: 
   const terms = filterTerms(query);
   if (terms.length === 0) return null;
   return (
-    <ul aria-label="Active filters" className="mt-2 flex flex-wrap items-center gap-1.5 text-xs">
+    <ul aria-label="Active filters" className="mb-3 flex flex-wrap items-center gap-1.5 text-xs">
       {terms.map(({ text, without }) => (
         <li key={text}>
           <button

@@ -116,7 +116,7 @@ function RunRow({ run, depth, frame }: { run: TaskSummary; depth: number; frame:
             onChange={(event) => choose(onChoose, [id], event.target.checked)}
           />
         </td>
-        <td className="px-4 py-2.5 align-middle" style={{ paddingLeft: `${1 + depth * 1.25}rem` }}>
+        <td className="min-w-36 px-4 py-2.5 align-middle" style={{ paddingLeft: `${1 + depth * 1.25}rem` }}>
           <span className="flex flex-wrap items-center gap-x-2">
             <Link
               to="/runs/$id"
