@@ -39,7 +39,7 @@ test("the status chips show counts and filter by what is pressed", async () => {
   expect(screen.getByRole("button", { name: "Failed 3" })).toHaveAttribute("aria-pressed", "true");
   expect(asked[0]).toEqual([]);
   expect(asked.at(-1)).toEqual(["FAILED"]);
-  expect(router.state.location.search).toEqual({ status: ["FAILED"] });
+  expect(router.state.location.search).toEqual({ status: "FAILED" });
 });
 
 test("more is shown behind a cursor, and a changed time range starts again at the front", async () => {
@@ -140,7 +140,8 @@ test("what is written in the search box is asked for, stands in the address, and
   expect(last().getAll("additional_metadata")).toEqual(["tenant:acme", "tenant:beta"]);
   expect(last().get("additional_metadata_operator")).toBeNull();
   expect(last().get("search")).toBe("orders");
-  expect(router.state.location.search).toMatchObject({ status: ["FAILED"], any: true, text: "orders" });
+  expect(router.state.location.searchStr).toContain("?status=FAILED&workflow=etl&");
+  expect(router.state.location.search).toMatchObject({ any: true, text: "orders" });
   await user.click(screen.getByRole("button", { name: "Remove tenant=beta" }));
   await waitFor(() => expect(last().getAll("additional_metadata")).toEqual(["tenant:acme"]));
   expect(box).toHaveValue("status:failed workflow:etl tenant=acme orders");
@@ -307,7 +308,7 @@ test("a view is saved with its search, opened again and forgotten", async () => 
   await user.click(await screen.findByRole("button", { name: "Clear" }));
   expect(screen.getByRole("combobox", { name: "Saved view" })).toHaveValue("");
   await user.selectOptions(screen.getByRole("combobox", { name: "Saved view" }), "Failures");
-  await waitFor(() => expect(router.state.location.search).toMatchObject({ status: ["FAILED"], window: "7d" }));
+  await waitFor(() => expect(router.state.location.search).toMatchObject({ status: "FAILED", window: "7d" }));
   await user.click(screen.getByRole("button", { name: "Forget view Failures" }));
   expect(screen.queryByRole("combobox", { name: "Saved view" })).not.toBeInTheDocument();
 });

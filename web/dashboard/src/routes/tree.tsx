@@ -11,6 +11,7 @@ import {
   createRouter,
   Outlet,
   redirect,
+  stringifySearchWith,
   type RouterHistory,
 } from "@tanstack/react-router";
 
@@ -304,11 +305,27 @@ const routeTree = rootRoute.addChildren([
   ]),
 ]);
 
+/** A list of one is written as that one, which every schema of a list understands: `?status=FAILED`. */
+const stringifySearch = stringifySearchWith((value: unknown) => {
+  const only: unknown = Array.isArray(value) && value.length === 1 ? value[0] : undefined;
+  return typeof only === "string" && !isJson(only) ? only : JSON.stringify(value);
+}, JSON.parse);
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export function makeRouter(queryClient: QueryClient, history?: RouterHistory) {
   return createRouter({
     routeTree,
     context: { queryClient },
     ...(history === undefined ? {} : { history }),
+    stringifySearch,
     defaultPreload: "intent",
     scrollRestoration: true,
     defaultPendingComponent: () => <Loading label="Loading…" />,
