@@ -19,6 +19,8 @@ const CANVAS_PADDING = 64;
 /** A graph with more steps than this draws only those in sight. */
 const DRAWN_STEPS_MAX = 60;
 const FIT = { padding: 0.12, maxZoom: 1, minZoom: 0.2 };
+/** A large graph is not shrunk until nobody can read it: part of it is seen, and the rest is a drag away. */
+const FIT_LARGE = { ...FIT, minZoom: 0.5 };
 
 const nodeTypes = { step: StepNodeView };
 
@@ -76,7 +78,7 @@ export default function RunGraph({
         edges={edges}
         nodeTypes={nodeTypes}
         fitView
-        fitViewOptions={FIT}
+        fitViewOptions={steps.length > DRAWN_STEPS_MAX ? FIT_LARGE : FIT}
         minZoom={0.2}
         maxZoom={1.5}
         nodesDraggable={false}

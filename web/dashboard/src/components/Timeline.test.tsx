@@ -84,6 +84,7 @@ test("a replay is shown by itself, and what was before it can be chosen", async 
 
 test("spans unfold below their tasks when they are asked for", async () => {
   const span = (spanId: string, parentSpanId: string, changes: object) => ({
+    traceId: "t",
     spanId,
     parentSpanId,
     spanName: spanId,

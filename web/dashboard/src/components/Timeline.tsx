@@ -7,7 +7,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useMemo, useRef, useState, type ReactNode } from "react";
 
 import type { Step } from "../graph/steps";
-import { spansQuery } from "../services/spans";
+import { runSpansQuery } from "../services/traces";
 import type { RunDetails } from "../services/schemas";
 import { formatDuration, formatLocal } from "../time/format";
 import { useNowMs } from "../time/now";
@@ -72,7 +72,7 @@ export function Timeline({
   const now = useNowMs();
   const [zoom, setZoom] = useState<Stretch | null>(null);
   const [withSpans, setWithSpans] = useState(false);
-  const spans = useQuery({ ...spansQuery(tenantId, details.run.metadata.id), enabled: withSpans });
+  const spans = useQuery({ ...runSpansQuery(tenantId, details.run.metadata.id), enabled: withSpans });
 
   const own = useMemo(() => eventsByTask(details.taskEvents), [details.taskEvents]);
   const createdAt = details.run.createdAt ?? details.run.metadata.createdAt;

@@ -62,3 +62,20 @@ export function traceQuery(tenantId: string, traceId: string) {
       ).rows,
   });
 }
+
+/** At most as many as one answer has; the spans of a run beyond that are cut. */
+const RUN_SPANS_MAX = 10_000;
+
+/** The spans of a run: the engine's own, those of the runs it spawned, and what programs sent. */
+export function runSpansQuery(tenantId: string, runId: string) {
+  return queryOptions({
+    queryKey: ["traces", tenantId, "run", runId],
+    queryFn: async ({ signal }) =>
+      (
+        await request(z.object({ rows: rowsOf(spanSchema) }), `/api/v1/stable/tenants/${tenantId}/traces`, {
+          signal,
+          query: { run_external_id: runId, limit: RUN_SPANS_MAX },
+        })
+      ).rows,
+  });
+}

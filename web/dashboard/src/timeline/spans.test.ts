@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 
-import type { Span } from "../services/spans";
+import type { Span } from "../services/traces";
 import { nestSpans, spanLabel } from "./spans";
 
 function span(spanId: string, parentSpanId: string | null, changes: Partial<Span> = {}): Span {
   return {
+    traceId: "t",
     spanId,
     parentSpanId,
     spanName: spanId,

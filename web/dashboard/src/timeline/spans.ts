@@ -4,7 +4,7 @@
  * A span belongs to the attempt that its chain of parents leads to; one whose parent nobody sent, to the task it names
  * itself. The engine's spans of the attempts are the bars of the timeline already, so they are not repeated. Pure.
  */
-import type { Span } from "../services/spans";
+import type { Span } from "../services/traces";
 
 export interface NestedSpan {
   readonly span: Span;

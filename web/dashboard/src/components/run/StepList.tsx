@@ -25,9 +25,9 @@ export function StepList({
       .toSorted((left, right) => left.layer - right.layer);
   }, [steps]);
   return (
-    <ol data-testid="step-list" aria-label="Steps" className="max-h-[60vh] space-y-2 overflow-y-auto p-3">
+    <ol data-testid="step-list" aria-label="Steps" className="max-h-[60vh] space-y-1 overflow-y-auto p-2">
       {ordered.map(({ step, parents }) => (
-        <li key={step.id} className="[contain-intrinsic-size:auto_4.5rem] [content-visibility:auto]">
+        <li key={step.id} className="p-1 [contain-intrinsic-size:auto_4.5rem] [content-visibility:auto]">
           {parents.length > 0 && (
             <p className="truncate pb-0.5 pl-2 text-xs text-ink-soft" title={parents.join(", ")}>
               ↓ after {parents.join(", ")}
