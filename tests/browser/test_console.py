@@ -44,10 +44,11 @@ async def test_a_workflow_is_run_from_its_page_and_the_run_is_watched(
     await page.get_by_role("link", name="hold", exact=True).click()
     await page.get_by_role("button", name="Run", exact=True).click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_label("Input").fill("{not json")
+    editor = dialog.get_by_role("textbox", name="Input, as JSON")
+    await editor.fill("{not json")
     await dialog.get_by_role("button", name="Run", exact=True).click()
     await expect(dialog.get_by_role("alert")).to_contain_text("This is not JSON")
-    await dialog.get_by_label("Input").fill(json.dumps({"key": key, "n": 5}))
+    await editor.fill(json.dumps({"key": key, "n": 5}))
     await dialog.get_by_role("button", name="Run", exact=True).click()
     await expect(page.get_by_test_id("run-heading")).to_contain_text("hold")
     stage.open(key)
@@ -56,7 +57,8 @@ async def test_a_workflow_is_run_from_its_page_and_the_run_is_watched(
     # And again, with another input.
     await page.get_by_role("button", name="Run again").click()
     again = f"{key}b"
-    await dialog.get_by_label("Input").fill(json.dumps({"key": again, "n": 6}))
+    await dialog.get_by_label("Key").fill(again)
+    await dialog.get_by_label("N", exact=True).fill("6")
     await dialog.get_by_role("button", name="Run", exact=True).click()
     await expect(status_of_run(page)).to_have_text(re.compile("Queued|Running"))
     stage.open(again)

@@ -1,4 +1,4 @@
-"""Rate limits: listed and forgotten. (They are put over gRPC.) Source: REST specification 4.13 and 7.13."""
+"""Rate limits: listed, put and forgotten. Source: REST specification 4.13 and 7.13; putting is ours."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Annotated, Literal
 from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
-from broadaxe.core.commands import DeleteRateLimit
-from broadaxe.core.durations import format_duration
+from broadaxe.core.commands import DeleteRateLimit, PutRateLimit
+from broadaxe.core.durations import format_duration, parse_duration
+from broadaxe.errors import InvalidArgument
 from broadaxe.rest import wire
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import MemberScope, ViewerScope
-from broadaxe.rest.parameters import Limit, Offset, page_of
-from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.parameters import Body, Limit, Offset, page_of, plain_text
+from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.storage.pages import ByKey, ByNumber
 from broadaxe.storage.reads import RateLimitOrder
 
@@ -28,6 +29,12 @@ class RateLimitQuery(BaseModel):
     search: str = Field(default="", max_length=1_000)
     order_by: Literal["key", "value", "limitValue"] = Field(default="key", alias="orderByField")
     direction: Literal["asc", "desc"] = Field(default="asc", alias="orderByDirection")
+
+
+class NewLimit(Body):
+    key: str = Field(min_length=1, max_length=10_000)
+    limit: int = Field(ge=0, le=2**31 - 1, description="Units of each window.")
+    window: str = Field(max_length=100, description="How long a window is, as a duration such as 1s, 5m or 24h.")
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/rate-limits")
@@ -57,6 +64,17 @@ async def list_rate_limits(
     ]
     numbers = None if after else page_of(query.offset, query.limit, total)
     return wire.RateLimitList(pagination=listing.pagination(page.end, numbers), rows=rows)
+
+
+@routes.put(f"{STABLE}/tenants/{{tenant}}/rate-limits", status_code=204)
+async def put_rate_limit(body: NewLimit, scope: MemberScope, context: ContextDep) -> Response:
+    """Makes a limit or changes the one of that key. Raising it adds no units before the next refill; lowering it takes
+    some away. Code that declares it otherwise changes it again."""
+    window_us = parse_duration(body.window, field="window")
+    if window_us <= 0:
+        raise InvalidArgument("a window lasts longer than nothing", field="window")
+    await context.engine.submit(scope.tenant_id, PutRateLimit(plain_text(body.key, field="key"), body.limit, window_us))
+    return Response(status_code=204)
 
 
 @routes.delete(f"{API}/tenants/{{tenant}}/rate-limits", status_code=204)

@@ -6,7 +6,7 @@
  * closes, and while an answer is awaited nothing is sent twice.
  */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode, type SyntheticEvent } from "react";
+import { useRef, useState, type KeyboardEvent, type ReactNode, type SyntheticEvent } from "react";
 
 import { ApiError } from "../services/http";
 import { Refusal } from "./Notice";
@@ -69,10 +69,6 @@ export function FormDialog<Name extends string, Result>({
       for (const kind of touches) void client.invalidateQueries({ queryKey: [kind] });
     },
   });
-
-  useLayoutEffect(() => {
-    form.current?.querySelector<HTMLElement>("input:not(:disabled), select:not(:disabled), textarea")?.focus();
-  }, []);
 
   const names = Object.keys(problems) as Name[];
   const refusedAt = refusedField(acting.error, names);

@@ -28,9 +28,10 @@ export function InputEditor({
   const { value } = readObject(text);
   const [lastRead, setLastRead] = useState<JsonObject>(value ?? {});
   if (value !== null && JSON.stringify(value) !== JSON.stringify(lastRead)) setLastRead(value);
+  const isRead = value !== null;
   const complaints = useMemo(
-    () => (problem === null || schema === null ? [] : complaintsAbout(lastRead, schema)),
-    [problem, schema, lastRead],
+    () => (problem === null || schema === null || !isRead ? [] : complaintsAbout(lastRead, schema)),
+    [problem, schema, lastRead, isRead],
   );
 
   return (
@@ -46,7 +47,7 @@ export function InputEditor({
               schema={drawn}
               value={lastRead}
               complaints={complaints}
-              disabled={value === null}
+              disabled={!isRead}
               onChange={(next) => onChange(JSON.stringify(next, null, 2))}
             />
           )}

@@ -1,7 +1,9 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 
+import { ChosenBar } from "../components/ChosenBar";
+import { ConfirmButton } from "../components/ConfirmButton";
 import { FormDialog } from "../components/FormDialog";
 import { JsonField } from "../components/JsonField";
 import { JsonViewer } from "../components/JsonViewer";
@@ -15,7 +17,10 @@ import { Button } from "../components/ui/button";
 import { Dialog } from "../components/ui/dialog";
 import { Field, Input, Select } from "../components/ui/field";
 import { checkJson } from "../forms/json";
+import { forEachOf } from "../services/bulk";
 import { eventsQuery, pushEvent, type PushedEvent } from "../services/events";
+import { rowsIn } from "../services/pages";
+import { formatLocal } from "../time/format";
 import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type EventsSearch } from "./searches";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
@@ -28,6 +33,8 @@ export function EventsPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const [pushes, setPushes] = useState<Pick<PushedEvent, "key" | "payload" | "scope"> | null>(null);
+  const client = useQueryClient();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [shown, setShown] = useState<PushedEvent | null>(null);
   const timeWindow = search.window ?? DEFAULT_WINDOW;
   const events = useInfiniteQuery(
@@ -38,6 +45,12 @@ export function EventsPage() {
       metadata: search.metadata === undefined ? [] : [search.metadata],
     }),
   );
+  async function pushAgain(id: string): Promise<void> {
+    const event = events.data === undefined ? undefined : rowsIn(events.data).find((row) => row.metadata.id === id);
+    if (event === undefined) return;
+    await pushEvent(tenant.id, { key: event.key, data: event.payload, scope: event.scope, additionalMetadata: event.additionalMetadata });
+  }
+
   const isFiltered = search.key !== undefined || search.scope !== undefined || search.metadata !== undefined;
 
   function refine(change: Partial<EventsSearch>): void {
@@ -52,6 +65,7 @@ export function EventsPage() {
     <>
       <PageHeader title="Events" docs="triggers">
         <SearchBox label="Key" value={search.key ?? ""} onChange={(key) => refine({ key })} />
+        <SearchBox label="Scope" value={search.scope ?? ""} onChange={(scope) => refine({ scope })} />
         <SearchBox label="Metadata, key:value" value={search.metadata ?? ""} onChange={(metadata) => refine({ metadata })} />
         <Select
           aria-label="Time range"
@@ -69,8 +83,24 @@ export function EventsPage() {
           Push an event
         </Button>
       </PageHeader>
+      <ChosenBar chosen={chosen} onChoose={setChosen}>
+        <ConfirmButton
+          label="Push again…"
+          accessibleName="Push the chosen events again"
+          title={`Push ${chosen.size} events again?`}
+          confirm={`Push ${chosen.size}`}
+          act={() => forEachOf(chosen, pushAgain)}
+          onDone={() => {
+            setChosen(new Set());
+            void client.invalidateQueries({ queryKey: ["events"] });
+          }}
+        >
+          <p>Each comes as a new event with the same key, payload, scope and metadata, and starts whatever starts by it now.</p>
+        </ConfirmButton>
+      </ChosenBar>
       <PagedTable
         label="Events"
+        choosing={{ chosen, onChoose: setChosen, nameOf: (event) => `${event.key} at ${formatLocal(event.seenAt)}` }}
         query={events}
         keyOf={(event) => event.metadata.id}
         empty={
@@ -109,9 +139,16 @@ export function EventsPage() {
       {shown !== null && (
         <Dialog title={shown.key} onClose={() => setShown(null)} wide>
           <JsonViewer label="Payload" value={shown.payload} empty="This event carries nothing." />
-          <p className="px-4 text-sm">
-            <Runs event={shown} />
-          </p>
+          <p className="px-4 pt-2 text-sm">{shown.triggeredRuns.length === 0 ? "It started no run." : "Runs that it started:"}</p>
+          <ul className="px-4 font-mono text-xs">
+            {shown.triggeredRuns.map((run) => (
+              <li key={run.workflowRunId}>
+                <Link to="/runs/$id" params={{ id: run.workflowRunId }} className="break-all text-accent underline">
+                  {run.workflowRunId}
+                </Link>
+              </li>
+            ))}
+          </ul>
         </Dialog>
       )}
       {pushes !== null && <PushDialog tenantId={tenant.id} first={pushes} onClose={() => setPushes(null)} />}

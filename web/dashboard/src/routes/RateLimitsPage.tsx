@@ -1,13 +1,16 @@
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
+import { useState } from "react";
 
 import { ConfirmButton } from "../components/ConfirmButton";
 import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
+import { RateLimitDialog } from "../components/RateLimitDialog";
 import { SearchBox } from "../components/SearchBox";
 import { Ago, LocalTime } from "../components/Times";
-import { deleteRateLimit, rateLimitsQuery } from "../services/limits";
+import { Button } from "../components/ui/button";
+import { deleteRateLimit, rateLimitsQuery, type RateLimit } from "../services/limits";
 import { useNowMs } from "../time/now";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
@@ -20,6 +23,7 @@ export function RateLimitsPage() {
   const { search = "" } = route.useSearch();
   const navigate = route.useNavigate();
   const client = useQueryClient();
+  const [edits, setEdits] = useState<RateLimit | "new" | null>(null);
   const now = useNowMs();
   const limits = useInfiniteQuery(rateLimitsQuery(tenant.id, search));
   return (
@@ -30,6 +34,9 @@ export function RateLimitsPage() {
           value={search}
           onChange={(text) => void navigate({ search: text === "" ? {} : { search: text }, replace: true })}
         />
+        <Button variant="primary" onClick={() => setEdits("new")}>
+          Create a rate limit
+        </Button>
       </PageHeader>
       <PagedTable
         label="Rate limits"
@@ -71,23 +78,31 @@ export function RateLimitsPage() {
               ),
           },
           {
-            title: "Delete",
+            title: "Actions",
             isUntitled: true,
             cell: (limit) => (
-              <ConfirmButton
-                label="Delete"
-                accessibleName={`Delete ${limit.key}`}
-                title={`Delete the limit ${limit.key}?`}
-                confirm="Delete it"
-                act={() => deleteRateLimit(tenant.id, limit.key)}
-                onDone={() => void client.invalidateQueries({ queryKey: ["rate-limits"] })}
-              >
-                <p>Tasks that ask for it fail until it is declared again; a dynamic limit comes back with the next task that names it.</p>
-              </ConfirmButton>
+              <div className="flex justify-end gap-1.5">
+                <Button size="small" aria-label={`Change ${limit.key}`} onClick={() => setEdits(limit)}>
+                  Change
+                </Button>
+                <ConfirmButton
+                  label="Delete"
+                  accessibleName={`Delete ${limit.key}`}
+                  title={`Delete the limit ${limit.key}?`}
+                  confirm="Delete it"
+                  act={() => deleteRateLimit(tenant.id, limit.key)}
+                  onDone={() => void client.invalidateQueries({ queryKey: ["rate-limits"] })}
+                >
+                  <p>Tasks that ask for it wait until it is put again; a dynamic limit comes back with the next task that names it.</p>
+                </ConfirmButton>
+              </div>
             ),
           },
         ]}
       />
+      {edits !== null && (
+        <RateLimitDialog tenantId={tenant.id} limit={edits === "new" ? null : edits} onClose={() => setEdits(null)} />
+      )}
     </>
   );
 }

@@ -11,12 +11,14 @@ import { Ago } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { Field, Input, Select } from "../components/ui/field";
 import {
+  changeWebhook,
   createWebhook,
   deleteWebhook,
   webhookFailuresQuery,
   webhooksQuery,
   webhookUrl,
   type NewWebhook,
+  type Webhook,
   type WebhookSource,
 } from "../services/events";
 import { useSession } from "./useSession";
@@ -29,6 +31,7 @@ export function WebhooksPage() {
   const webhooks = useInfiniteQuery(webhooksQuery(tenant.id));
   const failures = useInfiniteQuery(webhookFailuresQuery(tenant.id));
   const [creates, setCreates] = useState(false);
+  const [edits, setEdits] = useState<Webhook | null>(null);
   const refresh = () => void client.invalidateQueries({ queryKey: ["webhooks"] });
 
   return (
@@ -61,19 +64,24 @@ export function WebhooksPage() {
             ),
           },
           {
-            title: "Delete",
+            title: "Actions",
             isUntitled: true,
             cell: (webhook) => (
-              <ConfirmButton
-                label="Delete"
-                accessibleName={`Delete ${webhook.name}`}
-                title={`Delete the webhook ${webhook.name}?`}
-                confirm="Delete it"
-                act={() => deleteWebhook(tenant.id, webhook.name)}
-                onDone={refresh}
-              >
-                <p>Requests to its address are answered with 404 from now on. Its secret is forgotten.</p>
-              </ConfirmButton>
+              <div className="flex justify-end gap-1.5">
+                <Button size="small" aria-label={`Edit ${webhook.name}`} onClick={() => setEdits(webhook)}>
+                  Edit
+                </Button>
+                <ConfirmButton
+                  label="Delete"
+                  accessibleName={`Delete ${webhook.name}`}
+                  title={`Delete the webhook ${webhook.name}?`}
+                  confirm="Delete it"
+                  act={() => deleteWebhook(tenant.id, webhook.name)}
+                  onDone={refresh}
+                >
+                  <p>Requests to its address are refused from now on. Its secret is forgotten.</p>
+                </ConfirmButton>
+              </div>
             ),
           },
         ]}
@@ -90,6 +98,7 @@ export function WebhooksPage() {
           { title: "When", cell: (failure) => <Ago instantMs={failure.at} /> },
         ]}
       />
+      {edits !== null && <EditWebhook tenantId={tenant.id} webhook={edits} onClose={() => setEdits(null)} />}
       {creates && <CreateWebhook tenantId={tenant.id} onClose={() => setCreates(false)} />}
     </>
   );
@@ -226,6 +235,34 @@ function CreateWebhook({ tenantId, onClose }: { tenantId: string; onClose: () =>
               {(props) => <Input {...props} type="password" autoComplete="off" value={secret} onChange={(event) => setSecret(event.target.value)} />}
             </Field>
           </div>
+        </>
+      )}
+    </FormDialog>
+  );
+}
+
+function EditWebhook({ tenantId, webhook, onClose }: { tenantId: string; webhook: Webhook; onClose: () => void }) {
+  const [eventKey, setEventKey] = useState(webhook.eventKeyExpression);
+  const [scope, setScope] = useState(webhook.scopeExpression ?? "");
+  return (
+    <FormDialog
+      title={`Edit ${webhook.name}`}
+      onClose={onClose}
+      problems={{ eventKeyExpression: eventKey.trim() === "" ? "Give an expression." : null, scopeExpression: null }}
+      act={() => changeWebhook(tenantId, webhook.name, { eventKeyExpression: eventKey, scopeExpression: scope })}
+      submit="Save"
+      submitting="Saving…"
+      touches={["webhooks"]}
+    >
+      {(problemAt) => (
+        <>
+          <Field label="Event key" hint="A CEL expression over input (the body) and headers." error={problemAt("eventKeyExpression")}>
+            {(props) => <Input {...props} className="font-mono text-xs" value={eventKey} onChange={(event) => setEventKey(event.target.value)} />}
+          </Field>
+          <Field label="Scope" hint="A CEL expression for the event’s scope. Leave it empty for none." error={problemAt("scopeExpression")}>
+            {(props) => <Input {...props} className="font-mono text-xs" value={scope} onChange={(event) => setScope(event.target.value)} />}
+          </Field>
+          <p className="text-xs text-ink-soft">How senders prove themselves stays as it is. For another secret, make another webhook.</p>
         </>
       )}
     </FormDialog>

@@ -1,5 +1,6 @@
 /** Crons and scheduled runs: what is computed while one types, and many rows at once. */
 import { screen, waitFor, within } from "@testing-library/react";
+import { http, HttpResponse } from "msw";
 import { expect, test } from "vitest";
 
 import { engine, onDelete, onGet, onPatch, onPost, refusal, withEngine } from "../test/engine";
@@ -121,4 +122,58 @@ test("all scheduled runs that are shown are moved in one request", async () => {
   await user.click(screen.getByRole("button", { name: "Move it" }));
   const triggerAt = new Date("2999-02-01T10:00").toISOString();
   await waitFor(() => expect(asked).toEqual({ updates: [{ id: "s1", triggerAt }, { id: "s2", triggerAt }] }));
+});
+
+test("chosen events are pushed again as they were, after saying how many", async () => {
+  const pushed: unknown[] = [];
+  const event = (id: string, key: string) => ({
+    metadata: meta(id),
+    key,
+    payload: { id },
+    additionalMetadata: { customer: "acme" },
+    scope: "eu",
+    seenAt: CREATED_AT,
+    triggeredRuns: [],
+  });
+  engine.use(
+    onGet(`/api/v1/stable/tenants/${TENANT_ID}/events`, page([event("e1", "order:paid"), event("e2", "order:sent")])),
+    onPost(`/api/v1/tenants/${TENANT_ID}/events`, (body) => {
+      pushed.push(body);
+      return event("e3", "order:paid");
+    }),
+  );
+  const { user } = renderApp("/events");
+  await user.click(await screen.findByRole("checkbox", { name: "Choose all that are shown" }));
+  await user.click(screen.getByRole("button", { name: "Push the chosen events again" }));
+  await user.click(await screen.findByRole("button", { name: "Push 2" }));
+  await waitFor(() => expect(pushed).toHaveLength(2));
+  expect(pushed[1]).toEqual({ key: "order:sent", data: { id: "e2" }, scope: "eu", additionalMetadata: { customer: "acme" } });
+});
+
+test("a rate limit is changed, and a webhook's expressions too; a refusal stands at its field", async () => {
+  const asked: unknown[] = [];
+  const WEBHOOK = { metadata: meta("w"), name: "gh", sourceName: "GITHUB", eventKeyExpression: "'a'", authType: "HMAC" };
+  engine.use(
+    onGet(`/api/v1/tenants/${TENANT_ID}/rate-limits`, page([{ key: "mail", limitValue: 10, value: 4, window: "1m0s", lastRefill: CREATED_AT }])),
+    http.put(`/api/v1/stable/tenants/${TENANT_ID}/rate-limits`, async ({ request }) => {
+      asked.push(await request.json());
+      return new HttpResponse(null, { status: 204 });
+    }),
+    onGet(`/api/v1/stable/tenants/${TENANT_ID}/webhooks`, page([WEBHOOK])),
+    onGet(`/api/v1/stable/tenants/${TENANT_ID}/webhook-failures`, page([])),
+    onPatch(`/api/v1/stable/tenants/${TENANT_ID}/webhooks/gh`, () =>
+      HttpResponse.json({ errors: [{ description: "no such variable: inptu", field: "scopeExpression" }] }, { status: 400 }),
+    ),
+  );
+  const { user } = renderApp("/rate-limits");
+  await user.click(await screen.findByRole("button", { name: "Change mail" }));
+  await user.clear(screen.getByLabelText("Units"));
+  await user.type(screen.getByLabelText("Units"), "25");
+  await user.click(screen.getByRole("button", { name: "Save" }));
+  await waitFor(() => expect(asked).toEqual([{ key: "mail", limit: 25, window: "1m0s" }]));
+  await user.click(screen.getByRole("link", { name: "Webhooks" }));
+  await user.click(await screen.findByRole("button", { name: "Edit gh" }));
+  await user.type(screen.getByLabelText("Scope"), "inptu.x");
+  await user.click(screen.getByRole("button", { name: "Save" }));
+  await waitFor(() => expect(screen.getByLabelText("Scope")).toHaveAccessibleDescription(/no such variable: inptu/));
 });

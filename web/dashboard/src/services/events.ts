@@ -162,6 +162,16 @@ export async function createWebhook(tenantId: string, body: NewWebhook): Promise
   await request(webhookSchema, `/api/v1/stable/tenants/${tenantId}/webhooks`, { method: "POST", body });
 }
 
+/** How senders prove themselves cannot be changed. An empty scope expression takes it away. */
+export async function changeWebhook(
+  tenantId: string,
+  name: string,
+  body: { readonly eventKeyExpression: string; readonly scopeExpression: string },
+): Promise<void> {
+  const path = `/api/v1/stable/tenants/${tenantId}/webhooks/${encodeURIComponent(name)}`;
+  await request(webhookSchema, path, { method: "PATCH", body });
+}
+
 export async function deleteWebhook(tenantId: string, name: string): Promise<void> {
   const path = `/api/v1/stable/tenants/${tenantId}/webhooks/${encodeURIComponent(name)}`;
   await request(z.unknown(), path, { method: "DELETE" });

@@ -21,6 +21,11 @@ export function rateLimitsQuery(tenantId: string, search: string) {
   });
 }
 
+/** `window` is a duration such as `1m`. */
+export async function putRateLimit(tenantId: string, body: { key: string; limit: number; window: string }): Promise<void> {
+  await request(z.unknown(), `/api/v1/stable/tenants/${tenantId}/rate-limits`, { method: "PUT", body });
+}
+
 export async function deleteRateLimit(tenantId: string, key: string): Promise<void> {
   await request(z.unknown(), `/api/v1/tenants/${tenantId}/rate-limits`, { method: "DELETE", query: { key } });
 }

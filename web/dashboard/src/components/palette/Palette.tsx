@@ -52,9 +52,6 @@ export function Palette({
     <Dialog title={isStarting ? "Start which workflow?" : "Search and commands"} onClose={onClose} wide>
       <Command label={isStarting ? "Workflows" : "Commands"} loop>
         <Command.Input
-          // It is opened to write into it.
-          // eslint-disable-next-line jsx-a11y/no-autofocus
-          autoFocus
           value={text}
           onValueChange={setText}
           placeholder={isStarting ? "Name of a workflow" : "Page, workflow, worker, id of a run, or a command"}
