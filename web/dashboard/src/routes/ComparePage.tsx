@@ -182,7 +182,9 @@ function Differences({ title, left, right }: { title: string; left: unknown; rig
       {found.length === 0 ? (
         <p className="px-4 py-4 text-sm text-ink-soft">The same.</p>
       ) : (
-        <div className="max-h-96 overflow-auto">
+        // A scrollable region must be reachable by keyboard to be scrolled by keyboard.
+        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+        <div tabIndex={0} className="max-h-96 overflow-auto">
           <ul className="divide-y divide-line text-xs">
             {found.map((item) => (
               <li key={item.path} data-testid="difference">

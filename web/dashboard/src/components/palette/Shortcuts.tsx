@@ -58,7 +58,7 @@ export function Shortcuts({ tenantId, pages }: { tenantId: string; pages: readon
   return (
     <>
       <Button size="small" aria-keyshortcuts="Control+K" aria-label="Search and commands" onClick={() => setShown("palette")}>
-        Search <kbd className="hidden font-mono text-ink-soft sm:inline">Ctrl K</kbd>
+        Search <kbd aria-hidden="true" className="hidden font-mono text-ink-soft sm:inline">Ctrl K</kbd>
       </Button>
       {shown === "palette" &&
         (Palette === undefined ? (
