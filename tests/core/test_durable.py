@@ -224,6 +224,16 @@ def test_a_condition_that_came_true_hides_no_other_on_the_same_key(first: str, s
     assert data_of(done) == {"CREATE": {"go": [{"n": 0}, {"n": 2}]}}
 
 
+def test_a_sleep_that_was_over_comes_before_an_event_that_came_later_though_nobody_rang_it() -> None:
+    """The engine was held up: event and alarm are decided in one round."""
+    program = Program()
+    program.wait(sleep(10, group=0), event("a", group=0))
+    program.world.now_us += 14 * US_PER_S
+    program.push("a", '{"n": 1}')
+    (done,) = program.world.answers()
+    assert data_of(done) == {"CREATE": {"sleep:10s": [{"sleep_duration": "10s"}]}}
+
+
 def test_a_wait_for_nothing_is_refused() -> None:
     program = Program()
     with pytest.raises(InvalidArgument, match="at least one condition"):

@@ -7,6 +7,7 @@ commit, when `tables` has it already.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -221,8 +222,13 @@ class DurableBooks:
                 if was.satisfied_at_us is not None or not (was.is_on_path and entry.is_on_path):
                     continue
                 pairs = zip(_conditions(was), _conditions(entry), strict=True)
+                befores = _conditions(was)
                 for position, (before, after) in enumerate(pairs):
-                    fitting = {event.id for event in events if matches(before.condition, event)}
+                    fitting = {
+                        event.id
+                        for event in events
+                        if matches(before.condition, event) and not _was_over(befores, event.seen_at_us)
+                    }
                     if before.data is not None or after.data is not None or not fitting:
                         continue
                     is_noted = bool(fitting & set(self.tables.news.get(task_id, ())))
@@ -274,6 +280,16 @@ class DurableBooks:
                 hold(not self.tables.is_child_over(entry), "sleeps though a child has ended", task_id, place)
                 is_new = entry.order is not None and (told is None or entry.order > told)
                 hold(not is_new, "sleeps though something came", task_id, place, told)
+
+
+def _was_over(states: Sequence[ConditionState], at_us: int) -> bool:
+    """Whether its sleeps had ended the wait before that instant, rung or not: then no event is for it."""
+
+    def is_met(state: ConditionState) -> bool:
+        is_slept = state.condition.is_sleep and state.due_at_us is not None and state.due_at_us < at_us
+        return state.data is not None or is_slept
+
+    return {state.condition.group for state in states} == {s.condition.group for s in states if is_met(s)}
 
 
 def _owner(forks: dict[int, tuple[int, int]], branch_id: int, node_id: int) -> int:

@@ -242,9 +242,15 @@ def look_at_once(state: State, wait: Wait, past: Sequence[PastEvent], now_us: in
 
 
 def offer(state: State, event: Shown, now_us: int) -> None:
-    """Shows an event that is pushed now to every armed wait that may want it."""
+    """Shows an event that is pushed now to every armed wait that may want it. A sleep that was over before came first,
+    even if the engine was held up and has not rung it yet."""
     for wait in state.waits_for_events.candidates(event):
-        _show(state, wait, event, now_us)
+        look_at_sleeps(wait, now_us - 1)
+        over_at_us = wait.over_at_us()
+        if over_at_us is not None and over_at_us < now_us:
+            state.advanced.append(wait)
+        else:
+            _show(state, wait, event, now_us)
 
 
 def show_past(state: State, log: DurableLog, events: Iterable[PastEvent]) -> None:
