@@ -57,7 +57,7 @@ export function Shortcuts({ tenantId, pages }: { tenantId: string; pages: readon
   const close = () => setShown(null);
   return (
     <>
-      <Button size="small" aria-keyshortcuts="Control+K" aria-label="Search and commands" onClick={() => setShown("palette")}>
+      <Button size="small" aria-keyshortcuts="Control+K" title="Search and commands" onClick={() => setShown("palette")}>
         Search <kbd aria-hidden="true" className="hidden font-mono text-ink-soft sm:inline">Ctrl K</kbd>
       </Button>
       {shown === "palette" &&
