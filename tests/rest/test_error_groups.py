@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .conftest import Site
 
 LONG_AGO = "2000-01-01T00:00:00Z"
+WORKER = "0b1d2c3e-0000-4000-8000-00000000000a"
+ANOTHER_WORKER = "9c1d2c3e-0000-4000-8000-00000000000b"
 
 
 def python_error(kind: str, message: str, *frames: tuple[str, int, str, str]) -> str:
@@ -97,7 +99,7 @@ def test_a_stack_of_javascript_is_read_from_its_front() -> None:
     [
         ("the task ran longer than 60s", "the task ran longer than 5s", True),
         ("no worker took order 'a'", "no worker took order 'b'", True),
-        (f"worker {new_id()} was lost", f"worker {new_id()} was lost", True),
+        (f"worker {WORKER} was lost", f"worker {ANOTHER_WORKER} was lost", True),
         ("the task ran longer than 60s", "the task waited longer than 60s", False),
         ("ValueError: bad", "TypeError: bad", False),
         ("", " ", True),
