@@ -40,6 +40,12 @@ FAILED = frozenset({RunStatus.FAILED})
 BIG = ("run_", "task_", "task_event_", "event_", "log_line_", "span_", "schedule", "durable_entry_", "event_filter")
 
 
+def _within_a_day(now: datetime) -> datetime:
+    """The newest row's instant: all rows lie in one day's partition, whatever the hour; plans depend on that."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return now if now - midnight > ROWS * STEP else midnight - STEP
+
+
 @pytest.fixture(scope="session")
 def crowded(postgres: str, _fixture_loop: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The DSN of the one crowded database of a test run, whichever process comes first fills it."""
@@ -53,7 +59,7 @@ def crowded(postgres: str, _fixture_loop: Any, tmp_path_factory: pytest.TempPath
         await server.execute(f"create database {CROWDED} template {TEMPLATE}")
         await server.close()
         connection = await asyncpg.connect(dsn)
-        await fill(connection, datetime.now(UTC))
+        await fill(connection, _within_a_day(datetime.now(UTC)))
         await connection.close()
 
     with (shared / "crowded.lock").open("w") as lock:

@@ -114,7 +114,7 @@ def test_the_books_notice_a_lost_batch() -> None:
 
 
 def test_the_almanac_notices_a_schedule_that_is_not_used_up() -> None:
-    life = Life(4)
+    life = Life(3)
     life.chances.plans = 1.0
     commit = life.tables.commit
 
