@@ -18,7 +18,7 @@ async def test_a_token_made_in_the_page_lets_a_program_in(
 ) -> None:
     await page.goto("/settings/tokens")
     await page.get_by_role("button", name="Create a token").click()
-    await page.get_by_label("Name").fill("browser")
+    await page.get_by_role("textbox", name="Name").fill("browser")
     await page.get_by_role("button", name="Create", exact=True).click()
     shown = await page.get_by_role("region", name="Environment").text_content()
     variables = dict(line.split("=", 1) for line in (shown or "").splitlines())
