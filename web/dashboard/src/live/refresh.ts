@@ -2,8 +2,7 @@
  * Which of the cached answers a change concerns.
  *
  * The first word of a query's key says what it shows; the table says what changes that (by default runs, and the kind
- * of that name). A query about certain runs or
- * tasks names them (`meta.about`) and is left alone when others change.
+ * of that name). A query about certain runs or tasks names them (`meta.about`) and is left alone when others change.
  */
 import type { Query, QueryClient } from "@tanstack/react-query";
 
@@ -71,6 +70,15 @@ function hasSeveralPages(data: unknown): boolean {
   return typeof data === "object" && data !== null && "pages" in data && Array.isArray(data.pages) && data.pages.length > 1;
 }
 
+/** How long a round may hold up the next: an answer that does not come must not stop everything else on the page. */
+const ROUND_MAX_MS = 5_000;
+
+async function atMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  await Promise.race([work, new Promise((resolve) => (timer = setTimeout(resolve, milliseconds)))]);
+  clearTimeout(timer);
+}
+
 /**
  * Asks again for what a change concerns, one round at a time: what changes during a round is asked for in the next, so
  * that an answer that takes long is not cut off by the one after it.
@@ -95,10 +103,13 @@ export class Refresher {
         const isMeant = (query: Query) => round.some((changes) => isConcerned(query, changes));
         const isAskedFirst = (query: Query) => query.state.data === undefined && query.state.fetchStatus !== "idle";
         const askedFirst = new Set(this.client.getQueryCache().findAll({ predicate: (query) => isAskedFirst(query) && isMeant(query) }));
-        await this.client.invalidateQueries({ predicate: isMeant });
+        await atMost(ROUND_MAX_MS, this.client.invalidateQueries({ predicate: isMeant }));
         // A first answer that was on its way is waited for and not asked for again: it may be older than the change.
         if (askedFirst.size > 0) {
-          await this.client.invalidateQueries({ predicate: (query) => askedFirst.has(query) && isMeant(query) });
+          await atMost(
+            ROUND_MAX_MS,
+            this.client.invalidateQueries({ predicate: (query) => askedFirst.has(query) && isMeant(query) }),
+          );
         }
       }
     } finally {
