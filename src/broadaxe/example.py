@@ -48,6 +48,7 @@ example = hatchet.workflow(name="example", description="What Broadaxe shows to n
 @example.task()
 def fetch(input: EmptyModel, ctx: Context) -> dict[str, list[int]]:
     ctx.log("fetching three numbers")
+    # So that there is something to watch.
     time.sleep(0.5)
     return {"numbers": [3, 1, 2]}
 

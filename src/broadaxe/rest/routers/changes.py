@@ -19,8 +19,8 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from broadaxe.engine.changes import Changes, ChangeSubscription
-from broadaxe.rest.context import ContextDep
-from broadaxe.rest.identity import ViewerScope
+from broadaxe.rest.context import Context, ContextDep
+from broadaxe.rest.identity import Caller, ViewerScope
 from broadaxe.rest.routers.route import STABLE, router
 
 __all__ = ["EventStream", "OpenStreams", "routes"]
@@ -46,13 +46,22 @@ class OpenStreams:
         self._streams: set[_Closable] = set()
         self._is_closed = False
 
-    def add(self, subscription: _Closable) -> None:
+    def enter(self, subscription: _Closable, caller: Caller, context: Context) -> Callable[[], None]:
+        """Closes the subscription when the server stops or the caller's token ends; returns what takes it out again."""
         self._streams.add(subscription)
         if self._is_closed:
             subscription.close()
+        token = caller.token
+        unwatch = None
+        if token is not None:
+            unwatch = context.verifier.watch(token.token_id, token.expires_at, subscription.close)
 
-    def remove(self, subscription: _Closable) -> None:
-        self._streams.discard(subscription)
+        def leave() -> None:
+            if unwatch is not None:
+                unwatch()
+            self._streams.discard(subscription)
+
+        return leave
 
     def close(self) -> None:
         self._is_closed = True
@@ -72,16 +81,10 @@ async def follow_changes(request: Request, scope: ViewerScope, context: ContextD
     at most."""
     subscription = context.engine.follow_changes(scope.tenant_id)
     open_streams: OpenStreams = request.app.state.open_streams
-    open_streams.add(subscription)
-    token = scope.caller.token
-    unwatch = None
-    if token is not None:
-        unwatch = context.verifier.watch(token.token_id, token.expires_at, subscription.close)
+    leave = open_streams.enter(subscription, scope.caller, context)
 
     def end() -> None:
-        if unwatch is not None:
-            unwatch()
-        open_streams.remove(subscription)
+        leave()
         context.engine.unfollow_changes(scope.tenant_id, subscription)
 
     return EventStream(_messages(subscription), end)

@@ -55,16 +55,10 @@ async def follow_chunks(run: PathId, caller: CallerDep, context: ContextDep, req
     tenant_id = found[0].tenant_id
     subscription = await context.engine.watch_run(tenant_id, run)
     open_streams: OpenStreams = request.app.state.open_streams
-    open_streams.add(subscription)
-    token = caller.token
-    unwatch = None
-    if token is not None:
-        unwatch = context.verifier.watch(token.token_id, token.expires_at, subscription.close)
+    leave = open_streams.enter(subscription, caller, context)
 
     def end() -> None:
-        if unwatch is not None:
-            unwatch()
-        open_streams.remove(subscription)
+        leave()
         context.engine.unwatch(tenant_id, subscription)
 
     return EventStream(_chunks(context, tenant_id, run, subscription), end)
