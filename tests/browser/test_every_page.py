@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,12 @@ def addresses() -> list[str]:
     return sorted(set(re.findall(r'path: "([^"]+)"', ROUTES.read_text(encoding="utf-8"))))
 
 
-@pytest.fixture(scope="session")
-def things(engine: EngineProcess, hatchet: Hatchet, stage: Stage) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def things(engine: EngineProcess, hatchet: Hatchet, stage: Stage) -> Iterator[dict[str, str]]:
     """One thing of each kind; the addresses of those that have a page of their own, by the path of that page."""
-    return asyncio.run(made(engine, hatchet, stage))
+    yield asyncio.run(made(engine, hatchet, stage))
+    # The run that was held: other tests need its slot.
+    stage.open("every-page-held")
 
 
 async def made(engine: EngineProcess, hatchet: Hatchet, stage: Stage) -> dict[str, str]:

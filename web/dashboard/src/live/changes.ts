@@ -8,6 +8,8 @@ import { z } from "zod";
 
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MAX_MS = 15_000;
+/** The first message tells of the last ten seconds. A page that took longer to get it may have read what is older. */
+const TOLD_OF_MS = 8_000;
 
 const changesSchema = z.object({
   kinds: z.array(z.string()),
@@ -40,6 +42,7 @@ export function followChanges(tenantId: string, { onChanges, onState }: Listener
   let pauseMs = RETRY_FIRST_MS;
   let isFirst = true;
   let isNew = true;
+  const sinceMs = performance.now();
 
   function open(): void {
     clearTimeout(retry);
@@ -52,6 +55,7 @@ export function followChanges(tenantId: string, { onChanges, onState }: Listener
       const { kinds, ids, heartbeats } = message.data;
       pauseMs = RETRY_FIRST_MS;
       if (isNew) onState("live");
+      if (performance.now() - sinceMs > TOLD_OF_MS && isNew) isFirst = false;
       onChanges({ kinds: isNew && !isFirst ? null : kinds, ids: ids ?? null, heartbeats, isFirst });
       isFirst = false;
       isNew = false;
@@ -78,6 +82,7 @@ export function followChanges(tenantId: string, { onChanges, onState }: Listener
     clearTimeout(retry);
     source?.close();
     source = null;
+    isFirst = false;
   }
 
   function onVisibility(): void {

@@ -116,3 +116,54 @@ test("what changes while the first answer is on its way is asked for once that h
   expect(await screen.findByText(/no such table/, undefined, { timeout: 10_000 })).toBeInTheDocument();
   expect(asked).toBe(2);
 });
+
+test("a change during an answer that takes long is asked for once that has come, however many others come meanwhile", async () => {
+  const releases: (() => void)[] = [];
+  engine.use(
+    onGet(RUN, async () => {
+      const answer = releases.length < 2 ? liveRun() : failedRun();
+      await new Promise<void>((resolve) => releases.push(resolve));
+      return new Response(JSON.stringify(answer), { headers: { "content-type": "application/json" } });
+    }),
+  );
+  renderApp(`/runs/${RUN_ID}`);
+  await waitFor(() => expect(releases).toHaveLength(1));
+  vi.useFakeTimers({ shouldAdvanceTime: true });
+  try {
+    tellChanges({ kinds: ["runs"], ids: [RUN_ID] });
+    await vi.advanceTimersByTimeAsync(60_000);
+    releases[0]?.();
+    await waitFor(() => expect(releases).toHaveLength(2));
+    for (let second = 0; second < 30; second += 1) {
+      tellChanges({ kinds: ["runs"], ids: [RUN_ID] });
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect(releases).toHaveLength(2);
+    releases[1]?.();
+    await waitFor(() => expect(releases).toHaveLength(3));
+    releases[2]?.();
+    expect(await screen.findByText(/no such table/)).toBeInTheDocument();
+    expect(releases).toHaveLength(3);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a page that was out of sight before it was told anything reads everything again", async () => {
+  const asked = await openRun(liveRun());
+  const visibility = vi.spyOn(document, "visibilityState", "get").mockReturnValue("hidden");
+  document.dispatchEvent(new Event("visibilitychange"));
+  visibility.mockReturnValue("visible");
+  document.dispatchEvent(new Event("visibilitychange"));
+  tellChanges({ kinds: [] });
+  await waitFor(() => expect(asked()).toBe(2));
+  visibility.mockRestore();
+});
+
+test("a page that was told too late what changed while it was loading reads everything again", async () => {
+  const asked = await openRun(liveRun());
+  const later = vi.spyOn(performance, "now").mockReturnValue(performance.now() + 9_000);
+  tellChanges({ kinds: [] });
+  await waitFor(() => expect(asked()).toBe(2));
+  later.mockRestore();
+});

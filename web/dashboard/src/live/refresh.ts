@@ -70,50 +70,42 @@ function hasSeveralPages(data: unknown): boolean {
   return typeof data === "object" && data !== null && "pages" in data && Array.isArray(data.pages) && data.pages.length > 1;
 }
 
-/** How long a round may hold up the next: an answer that does not come must not stop everything else on the page. */
-const ROUND_MAX_MS = 5_000;
-
-async function atMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([work, new Promise((resolve) => (timer = setTimeout(resolve, milliseconds)))]);
-  clearTimeout(timer);
-}
-
 /**
- * Asks again for what a change concerns, one round at a time: what changes during a round is asked for in the next, so
- * that an answer that takes long is not cut off by the one after it.
+ * Asks again for what a change concerns. An answer that is on its way is neither cut off nor taken for the new one, since it
+ * may be older than the change: what it shows is asked for again once it has come, however long that takes.
  */
 export class Refresher {
-  private waiting: Changes[] = [];
-  private isBusy = false;
+  /** What changed while an answer was on its way. */
+  private readonly missed = new Map<Query, Changes[]>();
 
   constructor(private readonly client: QueryClient) {}
 
-  take(changes: Changes): void {
-    this.waiting.push(changes);
-    if (!this.isBusy) void this.run();
+  /** Watches for answers until the function it returns is called. */
+  start(): () => void {
+    return this.client.getQueryCache().subscribe(({ type, query }) => {
+      if (type === "removed") this.missed.delete(query);
+      // Not within the notice itself: the query is not done with its answer yet.
+      else if (isIdle(query) && this.missed.has(query)) setTimeout(() => this.catchUp(query), 0);
+    });
   }
 
-  private async run(): Promise<void> {
-    this.isBusy = true;
-    try {
-      while (this.waiting.length > 0) {
-        const round = this.waiting;
-        this.waiting = [];
-        const isMeant = (query: Query) => round.some((changes) => isConcerned(query, changes));
-        const isAskedFirst = (query: Query) => query.state.data === undefined && query.state.fetchStatus !== "idle";
-        const askedFirst = new Set(this.client.getQueryCache().findAll({ predicate: (query) => isAskedFirst(query) && isMeant(query) }));
-        await atMost(ROUND_MAX_MS, this.client.invalidateQueries({ predicate: isMeant }));
-        // A first answer that was on its way is waited for and not asked for again: it may be older than the change.
-        if (askedFirst.size > 0) {
-          await atMost(
-            ROUND_MAX_MS,
-            this.client.invalidateQueries({ predicate: (query) => askedFirst.has(query) && isMeant(query) }),
-          );
-        }
-      }
-    } finally {
-      this.isBusy = false;
+  take(changes: Changes): void {
+    const isMeant = (query: Query) => isConcerned(query, changes);
+    for (const query of this.client.getQueryCache().findAll({ predicate: (query) => !isIdle(query) && isMeant(query) })) {
+      this.missed.set(query, [...(this.missed.get(query) ?? []), changes]);
     }
+    void this.client.invalidateQueries({ predicate: (query) => isIdle(query) && isMeant(query) });
   }
+
+  private catchUp(asked: Query): void {
+    const missed = this.missed.get(asked);
+    if (missed === undefined || !isIdle(asked)) return;
+    this.missed.delete(asked);
+    const isMeant = missed.some((changes) => isConcerned(asked, changes));
+    if (isMeant) void this.client.invalidateQueries({ predicate: (query) => query === asked });
+  }
+}
+
+function isIdle(query: Query): boolean {
+  return query.state.fetchStatus === "idle";
 }

@@ -13,13 +13,18 @@ export function useLive(tenantId: string | null): LinkState {
   useEffect(() => {
     if (tenantId === null) return;
     const refresher = new Refresher(client);
-    return followChanges(tenantId, {
+    const stop = refresher.start();
+    const leave = followChanges(tenantId, {
       onState: setState,
       onChanges: (changes) => {
         heardOfWorkers(client, changes.heartbeats);
         refresher.take(changes);
       },
     });
+    return () => {
+      leave();
+      stop();
+    };
   }, [client, tenantId]);
   return state;
 }
