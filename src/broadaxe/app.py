@@ -192,6 +192,7 @@ class App:
             settings=HttpSettings(
                 server_url=settings.http_url,
                 grpc_address=settings.grpc_address,
+                tls_strategy=settings.tls_strategy,
                 open_account_id=None if settings.require_login else open_account_id,
                 is_cookie_secure=settings.http_url.startswith("https://"),
                 secret_keys=_secret_keys(settings),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from broadaxe.errors import ConfigurationError
@@ -89,6 +89,14 @@ class Settings:
     def grpc_address(self) -> str:
         """The `host:port` that tokens carry and SDKs dial."""
         return self.public_grpc or f"{_reachable(self.host)}:{self.grpc_port}"
+
+    @property
+    def tls_strategy(self) -> Literal["none", "tls", "mtls"] | None:
+        """What SDKs have to use at `grpc_address`, in their words; None where a proxy may end TLS in front of us."""
+        if self.tls_certificate is not None:
+            return "tls" if self.tls_client_ca is None else "mtls"
+        is_proxied = self.public_grpc is not None and self.http_url.startswith("https://")
+        return None if is_proxied else "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 Owns the program and its process, one per engine. The SDK is the user's choice and never ours: the program runs in an
 interpreter of its own, and only if the SDK is installed where the engine is. It is offered by `broadaxe dev` that
-listens on this machine only; what is run is the text below and nothing that anybody sent. The process ends with the
-engine, however that ends: the program reads its standard input, which the engine holds, until there is nobody.
+listens on this machine only; what is run is the text below and nothing that anybody sent. The process ends after
+`LIFE_S`, and with the engine, however that ends: the program reads its standard input, which the engine holds, until
+there is nobody.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -21,12 +22,14 @@ import structlog
 
 from broadaxe.errors import FailedPrecondition
 
-__all__ = ["SDK_VERSION", "ExampleWorker"]
+__all__ = ["LIFE_S", "SDK_VERSION", "ExampleWorker"]
 
 #: The one that the documentation and the tests use.
 SDK_VERSION: Final = "1.43.1"
 WORKFLOW_NAME: Final = "example"
 STOP_WITHIN_S: Final = 5.0
+#: It has shown what there is to see long before.
+LIFE_S: Final = 24 * 3600
 
 _log = structlog.get_logger(__name__)
 
@@ -114,8 +117,9 @@ class ExampleWorker:
     def is_running_for(self, tenant_id: str) -> bool:
         return self._is_running and self._tenant_id == tenant_id
 
-    async def start(self, tenant_id: str, environment: Mapping[str, str]) -> None:
-        """Starts it with what an SDK needs to connect to the tenant. Does nothing while it runs for it.
+    async def start(self, tenant_id: str, environment: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
+        """Starts it with what an SDK needs to connect to the tenant, which is asked for only if it is started: it holds
+        a token. Does nothing while it runs for the tenant.
 
         Raises FailedPrecondition if it cannot be run here, or runs for another tenant.
         """
@@ -129,6 +133,7 @@ class ExampleWorker:
                 raise FailedPrecondition(problem)
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.write_text(PROGRAM)
+            given = await environment()
             self._tenant_id = tenant_id
             # Nothing else of our environment: it may hold secrets that are none of the example's business.
             inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
@@ -138,17 +143,22 @@ class ExampleWorker:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
-                env={**inherited, **environment},
+                env={**inherited, **given},
                 start_new_session=True,
             )
+            asyncio.get_running_loop().call_later(LIFE_S, self._let_go, self._process)
             _log.info("the example worker was started", path=str(self._path), pid=self._process.pid)
+
+    @staticmethod
+    def _let_go(process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        process.stdin.close()
 
     async def stop(self) -> None:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        assert process.stdin is not None
-        process.stdin.close()
+        self._let_go(process)
         try:
             await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
         except TimeoutError:

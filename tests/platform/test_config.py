@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,3 +78,20 @@ def test_addresses_for_clients_are_reachable_ones() -> None:
     assert load({"BROADAXE_HOST": "0.0.0.0"}).grpc_address == "127.0.0.1:7077"
     assert load({"BROADAXE_HOST": "::1"}).http_url == "http://[::1]:8080"
     assert load({"BROADAXE_PUBLIC_URL": "https://b.example.com/"}).http_url == "https://b.example.com"
+
+
+@pytest.mark.parametrize(
+    ("given", "strategy"),
+    [
+        ({}, "none"),
+        ({"tls_certificate": Path("c.pem"), "tls_key": Path("c.key")}, "tls"),
+        ({"tls_certificate": Path("c.pem"), "tls_key": Path("c.key"), "tls_client_ca": Path("ca.pem")}, "mtls"),
+        ({"public_url": "http://intern:8080", "public_grpc": "intern:7077"}, "none"),
+        # Whoever ends TLS in front of HTTP may do so in front of gRPC.
+        ({"public_url": "https://example.com", "public_grpc": "grpc.example.com:443"}, None),
+        ({"public_url": "https://example.com"}, "none"),
+    ],
+    ids=["plain", "tls", "mtls", "named", "proxy", "proxied-http-only"],
+)
+def test_what_sdks_have_to_use_is_what_the_engine_speaks(given: dict[str, Any], strategy: str | None) -> None:
+    assert Settings(**given).tls_strategy == strategy

@@ -93,7 +93,7 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
             "HATCHET_CLIENT_HOST_PORT": app.grpc_address,
             "HATCHET_CLIENT_SERVER_URL": app.http_url,
             "HATCHET_CLIENT_API_URL": app.http_url,
-            "HATCHET_CLIENT_TLS_STRATEGY": "none",
+            "HATCHET_CLIENT_TLS_STRATEGY": settings.tls_strategy or "tls",
         }
         databases = {
             f"BROADAXE_DATABASE_URL_{name.upper()}": await app.database_dsn(name) for name in settings.extra_databases

@@ -47,6 +47,8 @@ class HttpSettings:
     """REST base URL that goes into tokens and tells which `Origin` is ours."""
     grpc_address: str
     """host:port that goes into tokens."""
+    tls_strategy: str | None = None
+    """What SDKs have to use there; None if it is not known."""
     open_account_id: str | None = None
     entry: Entry | None = None
     """Lets browsers in by a link; see `entry.py`."""

@@ -103,6 +103,8 @@ class Meta(Wire):
     entry_link_printed: bool | None = None
     """Whether the engine lets browsers in by a link that it printed when it started."""
     embedded: bool | None = None
+    grpc_tls_strategy: str | None = None
+    """What SDKs have to use at the address in their tokens, `none`, `tls` or `mtls`; absent if a proxy may end TLS."""
 
 
 class Example(Wire):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from broadaxe.errors import FailedPrecondition
+from broadaxe.example import LIFE_S
 from broadaxe.rest import wire
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.identity import AdminScope, ViewerScope
@@ -13,7 +14,8 @@ from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.storage.tokens import create_token
 
 TOKEN_NAME: Final = "example worker"
-TOKEN_LIFE: Final = timedelta(days=30)
+#: As long as the example runs at most.
+TOKEN_LIFE: Final = timedelta(seconds=LIFE_S)
 _NOT_HERE: Final = "an engine started with `broadaxe dev` on your own machine offers it"
 
 routes = router("example")
@@ -41,21 +43,22 @@ async def start_example(scope: AdminScope, context: ContextDep) -> wire.Example:
     if not example.is_running_for(scope.tenant_id):
         if example.problem is not None:
             raise FailedPrecondition(example.problem)
-        issued = await create_token(
-            context.pool,
-            scope.tenant_id,
-            TOKEN_NAME,
-            TOKEN_LIFE // timedelta(seconds=1),
-            settings.server_url,
-            settings.grpc_address,
-        )
-        await example.start(
-            scope.tenant_id,
-            {
+
+        async def environment() -> dict[str, str]:
+            issued = await create_token(
+                context.pool,
+                scope.tenant_id,
+                TOKEN_NAME,
+                TOKEN_LIFE // timedelta(seconds=1),
+                settings.server_url,
+                settings.grpc_address,
+            )
+            return {
                 "HATCHET_CLIENT_TOKEN": issued.token,
                 "HATCHET_CLIENT_HOST_PORT": settings.grpc_address,
                 "HATCHET_CLIENT_SERVER_URL": settings.server_url,
                 "HATCHET_CLIENT_TLS_STRATEGY": "none",
-            },
-        )
+            }
+
+        await example.start(scope.tenant_id, environment)
     return wire.Example(is_offered=True, is_running=True)

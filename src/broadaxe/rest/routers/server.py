@@ -52,6 +52,7 @@ async def meta(context: ContextDep) -> wire.Meta:
         auth_disabled=True if is_open else None,
         auth_disabled_token=settings.open_token if is_open else None,
         entry_link_printed=None if settings.entry is None else True,
+        grpc_tls_strategy=settings.tls_strategy,
     )
 
 

@@ -82,8 +82,9 @@ export class Refresher {
 
   /** Watches for answers until the function it returns is called. */
   start(): () => void {
-    return this.client.getQueryCache().subscribe(({ type, query }) => {
-      if (type === "removed") this.missed.delete(query);
+    return this.client.getQueryCache().subscribe((event) => {
+      const query = event.query as Query;
+      if (event.type === "removed") this.missed.delete(query);
       // Not within the notice itself: the query is not done with its answer yet.
       else if (isIdle(query) && this.missed.has(query)) setTimeout(() => this.catchUp(query), 0);
     });

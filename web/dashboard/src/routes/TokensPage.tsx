@@ -2,7 +2,6 @@ import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { CodeBlock } from "../components/CodeBlock";
 import { ConfirmButton } from "../components/ConfirmButton";
 import { FormDialog } from "../components/FormDialog";
 import { Notice } from "../components/Notice";
@@ -10,10 +9,11 @@ import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { SearchBox } from "../components/SearchBox";
 import { Ago, LocalTime } from "../components/Times";
+import { TokenEnvironment } from "../components/TokenEnvironment";
 import { Button } from "../components/ui/button";
 import { Field, Input, Select } from "../components/ui/field";
 import { Tabs } from "../components/ui/tabs";
-import { createToken, environmentOf, revokeToken, SDKS, tokensQuery, type Sdk } from "../services/tokens";
+import { createToken, revokeToken, SDKS, tokensQuery, type Sdk } from "../services/tokens";
 import { useNowMs } from "../time/now";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
@@ -139,13 +139,12 @@ function CreateToken({ tenantId, onClose }: { tenantId: string; onClose: () => v
 
 function ShownOnce({ token }: { token: string }) {
   const [sdk, setSdk] = useState<Sdk>("Python");
-  const environment = environmentOf(token, sdk);
   return (
     <>
       <p className="mb-3 text-sm">This is shown once. Put it where your program finds its environment:</p>
       <Tabs label="SDK" tabs={SDKS.map((name) => ({ id: name, label: name }))} chosen={sdk} onChoose={setSdk}>
         <div className="mt-3">
-          <CodeBlock wraps label="Environment" text={environment} />
+          <TokenEnvironment token={token} sdk={sdk} />
         </div>
       </Tabs>
     </>

@@ -258,5 +258,12 @@ test("names are turned into slugs and browsers into words", () => {
   expect(slugOf("!!")).toBe("");
   expect(deviceName(CHROME)).toBe("Chrome on Linux");
   expect(deviceName("curl/8.5.0")).toBe("curl");
-  expect(environmentOf("nothing in it")).toBe("HATCHET_CLIENT_TOKEN=nothing in it");
+});
+
+test("the environment of a token speaks TLS as the engine does, whatever its HTTP address is", () => {
+  expect(environmentOf("t", "Python", null)).toBe("HATCHET_CLIENT_TOKEN=t");
+  expect(environmentOf("t", "Python", "none")).toBe("HATCHET_CLIENT_TOKEN=t\nHATCHET_CLIENT_TLS_STRATEGY=none");
+  const token = `eyJ.${btoa(JSON.stringify({ grpc_broadcast_address: "h:7077", server_url: "http://h" }))}.x`;
+  expect(environmentOf(token, "Go", "tls")).toMatch(/SERVER_URL=http:\/\/h\nHATCHET_CLIENT_TLS_STRATEGY=tls$/);
+  expect(environmentOf(token, "Python", "mtls")).toContain("HATCHET_CLIENT_TLS_CERT_FILE=");
 });

@@ -35,6 +35,8 @@ export const resourceMeta = z.object({ id: z.string(), createdAt: instantMs, upd
 export const metaSchema = z.object({
   authDisabled: z.boolean().nullish().transform((value) => value ?? false),
   entryLinkPrinted: z.boolean().nullish().transform((value) => value ?? false),
+  /** What SDKs have to use at the engine's gRPC address; null if the engine cannot know. */
+  grpcTlsStrategy: orNull(z.enum(["none", "tls", "mtls"])),
   /** Set where there is no engine, but the file of a run that somebody opened. */
   openedFile: orNull(z.string()),
 });

@@ -51,6 +51,13 @@ export const entryLinkQuery = queryOptions({
   staleTime: Infinity,
 });
 
+export const tlsStrategyQuery = queryOptions({
+  queryKey: ["tls-strategy"],
+  queryFn: async ({ signal }) => (await request(metaSchema, "/api/v1/meta", { signal })).grpcTlsStrategy,
+  staleTime: Infinity,
+  meta: { isConstant: true },
+});
+
 export const engineVersionQuery = queryOptions({
   queryKey: ["engine-version"],
   queryFn: async ({ signal }) => (await request(versionSchema, "/api/v1/version", { signal })).version,

@@ -31,6 +31,8 @@ export async function revokeToken(tokenId: string): Promise<void> {
 
 const claimsSchema = z.object({ grpc_broadcast_address: z.string(), server_url: z.string() });
 
+export type TlsStrategy = "none" | "tls" | "mtls";
+
 export const SDKS = ["Python", "TypeScript", "Go"] as const;
 export type Sdk = (typeof SDKS)[number];
 
@@ -41,16 +43,21 @@ const SERVER_URL: Readonly<Record<Sdk, string>> = {
   Go: "HATCHET_CLIENT_SERVER_URL",
 };
 
-/** What a program needs in its environment to connect with this token. */
-export function environmentOf(token: string, sdk: Sdk = "Python"): string {
+const CERTIFICATE_FILES = ["HATCHET_CLIENT_TLS_CERT_FILE=client.pem", "HATCHET_CLIENT_TLS_KEY_FILE=client.key"];
+
+/**
+ * What a program needs in its environment to connect with this token. `tls` is what the engine says of its gRPC address;
+ * where it says nothing the SDK does what it does by itself, which is TLS.
+ */
+export function environmentOf(token: string, sdk: Sdk, tls: TlsStrategy | null): string {
   const lines = [`HATCHET_CLIENT_TOKEN=${token}`];
   try {
     const segment = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
     const claims = claimsSchema.parse(JSON.parse(atob(segment)));
     lines.push(`HATCHET_CLIENT_HOST_PORT=${claims.grpc_broadcast_address}`, `${SERVER_URL[sdk]}=${claims.server_url}`);
-    if (claims.server_url.startsWith("http://")) lines.push("HATCHET_CLIENT_TLS_STRATEGY=none");
   } catch {
     // A token that does not say where its engine is needs its addresses from somewhere else.
   }
-  return lines.join("\n");
+  if (tls !== null) lines.push(`HATCHET_CLIENT_TLS_STRATEGY=${tls}`);
+  return [...lines, ...(tls === "mtls" ? CERTIFICATE_FILES : [])].join("\n");
 }

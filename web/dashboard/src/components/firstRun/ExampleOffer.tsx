@@ -24,7 +24,7 @@ export function ExampleOffer({ tenantId }: { tenantId: string }) {
           <h2 className="text-base font-semibold">Run an example</h2>
           <p className="mt-1 text-sm text-ink-soft">
             The engine starts a small worker on its own machine. It runs a workflow of three tasks, one of which fails and is tried
-            again. It ends with the engine.
+            again. It ends with the engine, or after a day.
           </p>
           <p role="status" className="mt-1 text-sm">
             {isUnderWay && "The example is starting; its run appears here by itself."}

@@ -4,11 +4,12 @@ import { Link } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import type { TaskSummary } from "../../services/schemas";
-import { createToken, environmentOf } from "../../services/tokens";
+import { createToken, type Sdk } from "../../services/tokens";
 import { startRun } from "../../services/triggers";
 import { workflowsQuery } from "../../services/workflows";
 import { CodeBlock } from "../CodeBlock";
 import { StatusPill } from "../StatusPill";
+import { TokenEnvironment } from "../TokenEnvironment";
 import { Button } from "../ui/button";
 import { Card } from "../ui/card";
 import { Tabs } from "../ui/tabs";
@@ -26,32 +27,30 @@ export function FirstRunGuide({ tenantId, first, onLeave }: { tenantId: string; 
       <div aria-live="polite">{first !== null && <FirstRun run={first} onLeave={onLeave} />}</div>
       {first === null && <ExampleOffer tenantId={tenantId} />}
       <Card aria-label="Write a first program">
-        <ol className="space-y-6 px-4 py-4 sm:px-6">
-          <Step number={1} title="Let a program in">
-            <TokenMaker tenantId={tenantId} />
-          </Step>
-          <Step number={2} title="Write a worker">
-            {chosen !== undefined && (
-              <div className="mt-2 rounded-md border border-line">
-                <Tabs label="Language" tabs={LANGUAGES} chosen={language} onChoose={setLanguage}>
-                  <div className="px-3 py-3 text-sm text-ink-soft">
-                    <p>Install the SDK. {chosen.note}</p>
-                    <CodeBlock label="install command" text={chosen.install} />
-                    <p className="mt-4">
-                      Save this as <code className="font-mono text-xs">{chosen.file}</code>.
-                    </p>
-                    <CodeBlock label={chosen.file} text={chosen.code} />
-                    <p className="mt-4">Start it where the variables of step 1 are set, and leave it running: it is a worker.</p>
-                    <CodeBlock label="start command" text={chosen.start} />
-                  </div>
-                </Tabs>
-              </div>
-            )}
-          </Step>
-          <Step number={3} title="Run its task">
-            <Runner tenantId={tenantId} />
-          </Step>
-        </ol>
+        <Tabs label="Language" tabs={LANGUAGES} chosen={language} onChoose={setLanguage}>
+          {chosen !== undefined && (
+            <ol className="space-y-6 px-4 py-4 sm:px-6">
+              <Step number={1} title="Let a program in">
+                <TokenMaker tenantId={tenantId} sdk={chosen.label} />
+              </Step>
+              <Step number={2} title="Write a worker">
+                <div className="text-sm text-ink-soft">
+                  <p className="mt-1">Install the SDK. {chosen.note}</p>
+                  <CodeBlock label="install command" text={chosen.install} />
+                  <p className="mt-4">
+                    Save this as <code className="font-mono text-xs">{chosen.file}</code>.
+                  </p>
+                  <CodeBlock label={chosen.file} text={chosen.code} />
+                  <p className="mt-4">Start it where the variables of step 1 are set, and leave it running: it is a worker.</p>
+                  <CodeBlock label="start command" text={chosen.start} />
+                </div>
+              </Step>
+              <Step number={3} title="Run its task">
+                <Runner tenantId={tenantId} />
+              </Step>
+            </ol>
+          )}
+        </Tabs>
       </Card>
     </div>
   );
@@ -71,7 +70,7 @@ function Step({ number, title, children }: { number: number; title: string; chil
   );
 }
 
-function TokenMaker({ tenantId }: { tenantId: string }) {
+function TokenMaker({ tenantId, sdk }: { tenantId: string; sdk: Sdk }) {
   const client = useQueryClient();
   const making = useMutation({
     mutationFn: () => createToken(tenantId, TOKEN_NAME, TOKEN_LIFE),
@@ -81,7 +80,7 @@ function TokenMaker({ tenantId }: { tenantId: string }) {
     return (
       <div className="text-sm text-ink-soft">
         <p>This is shown once. Set these variables in the terminal where your programs run:</p>
-        <CodeBlock label="Environment" text={exported(environmentOf(making.data))} wraps />
+        <TokenEnvironment token={making.data} sdk={sdk} asCommands />
       </div>
     );
   }
@@ -101,10 +100,6 @@ function TokenMaker({ tenantId }: { tenantId: string }) {
       )}
     </div>
   );
-}
-
-function exported(environment: string): string {
-  return environment.replaceAll(/^/gm, "export ");
 }
 
 /** The task can be run once a worker has told the engine of it. */

@@ -2,11 +2,13 @@
  * A first worker in each language, and the version of its SDK that Broadaxe is tested with: the same as in
  * docs/compatibility.md. Every one of them registers the workflow `hello`.
  */
+import type { Sdk } from "../../services/tokens";
+
 export const FIRST_WORKFLOW = "hello";
 
 export interface Language {
   readonly id: "python" | "typescript" | "go";
-  readonly label: string;
+  readonly label: Sdk;
   readonly install: string;
   readonly file: string;
   readonly code: string;
