@@ -96,6 +96,10 @@ test: setup ## Everything: lint, types, import contracts, all tests, the browser
 	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
 	$(call say,"all tests passed")
 
+.PHONY: system-packages
+system-packages: ## What the tests need of Debian or Ubuntu beside Chromium; asks for rights with sudo unless you are root
+	@command -v pgbouncer >/dev/null || { sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends pgbouncer; }
+
 .PHONY: lint
 lint: $(STAMPS)/packages ## Style, formatting and import contracts
 	$(call say,"lint")

@@ -25,7 +25,7 @@ from fastapi import FastAPI
 
 from broadaxe.config import Settings
 from broadaxe.core.durations import US_PER_S
-from broadaxe.database import Database, no_connection
+from broadaxe.database import Access, Database, no_connection
 from broadaxe.engine.changes import Kind
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.engine import Engine
@@ -50,12 +50,13 @@ from broadaxe.rpc.transport import Metadata, Principal
 from broadaxe.secret_keys import key_from_file
 from broadaxe.storage import accounts, retention, tokens
 from broadaxe.storage.accounts import Role
+from broadaxe.storage.connections import connection_pool
 from broadaxe.storage.embedded import MAIN_DATABASE
 from broadaxe.storage.event_reads import EventReads
 from broadaxe.storage.journal import CONNECTION_SETTINGS
 from broadaxe.storage.logs import LogStore
 from broadaxe.storage.outage import OUTAGE, UNANSWERED
-from broadaxe.storage.outbox import OutboxListener
+from broadaxe.storage.outbox import Outbox, OutboxListener, OutboxLookout
 from broadaxe.storage.partitions import ensure_partitions
 from broadaxe.storage.reads import POOL_SETTINGS, Reads
 from broadaxe.storage.spans import SpanStore
@@ -143,11 +144,11 @@ class App:
 
     async def _start(self) -> None:
         stack, settings = self._stack, self.settings
-        dsn = await self._database.ready()
+        access = await self._database.ready()
         pool = self._pool = await stack.enter_async_context(
-            _pool(dsn, READ_CONNECTIONS_MAX, {**POOL_SETTINGS, "application_name": "broadaxe"})
+            _pool(access, READ_CONNECTIONS_MAX, {**POOL_SETTINGS, "application_name": "broadaxe"})
         )
-        journal_pool = await stack.enter_async_context(_pool(dsn, JOURNAL_CONNECTIONS_MAX, CONNECTION_SETTINGS))
+        journal_pool = await stack.enter_async_context(_pool(access, JOURNAL_CONNECTIONS_MAX, CONNECTION_SETTINGS))
         self._verifier = TokenVerifier(pool)
         stack.push_async_callback(self._verifier.stop)
         clock = SystemClock()
@@ -211,7 +212,11 @@ class App:
         stack.push_async_callback(
             _cancelled, asyncio.create_task(_keep_partitions(pool, engine, settings.retention_days), name="partitions")
         )
-        listener = OutboxListener(dsn, engine.outbox_told, engine.outbox_unsure, engine.quotas_told)
+        listener: OutboxListener | OutboxLookout
+        if access.session_dsn is None:
+            listener = OutboxLookout(Outbox(pool), engine.outbox_unsure)
+        else:
+            listener = OutboxListener(access.session_dsn, engine.outbox_told, engine.outbox_unsure, engine.quotas_told)
         stack.push_async_callback(listener.stop)
         await listener.start()
         askers = Askers(engine)
@@ -321,20 +326,14 @@ class App:
 
 
 @contextlib.asynccontextmanager
-async def _pool(dsn: str, connections_max: int, server_settings: dict[str, str]) -> AsyncIterator[asyncpg.Pool]:
-    try:
-        pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=connections_max, server_settings=server_settings, command_timeout=60
-        )
-    except UNANSWERED as error:
-        raise ConfigurationError(no_connection(dsn, error), field="database_url") from error
-    try:
-        yield pool
-    finally:
+async def _pool(access: Access, connections_max: int, settings: dict[str, str]) -> AsyncIterator[asyncpg.Pool]:
+    async with contextlib.AsyncExitStack() as stack:
+        opening = connection_pool(access.dsn, connections_max, settings, access.pooling)
         try:
-            await asyncio.wait_for(pool.close(), 5)
-        except UNANSWERED:
-            pool.terminate()
+            pool = await stack.enter_async_context(opening)
+        except UNANSWERED as error:
+            raise ConfigurationError(no_connection(access.dsn, error), field="database_url") from error
+        yield pool
 
 
 async def _keep_partitions(pool: asyncpg.Pool, engine: Engine, retention_days: int) -> None:

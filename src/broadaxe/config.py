@@ -41,6 +41,8 @@ class Settings:
     """What an engine process needs to know before it starts."""
 
     database_url: str | None = None
+    direct_database_url: str | None = None
+    """The same database past the connection pooler that `database_url` leads to."""
     data_dir: Path = DEFAULT_DATA_DIR
     host: str = DEFAULT_HOST
     grpc_port: int = DEFAULT_GRPC_PORT
@@ -255,6 +257,9 @@ def _path(text: str) -> Path:
 
 SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("database_url", "PostgreSQL 15 or newer to use; without it, dev brings its own", _database_url),
+    Setting(
+        "direct_database_url", "the same database past its connection pooler, for what needs a session", _database_url
+    ),
     Setting("data_dir", "where the embedded PostgreSQL and the state of dev live", _path),
     Setting("host", "address to listen on", _host),
     Setting("grpc_port", "port for SDKs; 0 picks a free one", _port),

@@ -8,20 +8,35 @@ database while it imports the rest.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import structlog
 
 from broadaxe.config import Settings
 from broadaxe.errors import ConfigurationError
+from broadaxe.storage.connections import Pooling, is_same_database, pooling_of
 from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.migrate import migrate, pending
 from broadaxe.storage.outage import UNANSWERED
 
-__all__ = ["Database", "no_connection"]
+__all__ = ["Access", "Database", "no_connection"]
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to get at the database."""
+
+    dsn: str
+    pooling: Pooling = Pooling.NONE
+    session_dsn: str | None = None
+    """Where a connection keeps its session; None if nowhere."""
 
 
 class Database:
@@ -32,8 +47,8 @@ class Database:
         self._postgres: EmbeddedPostgres | None = None
         self._opening = asyncio.create_task(self._open(), name="database")
 
-    async def ready(self) -> str:
-        """The DSN, once the database can be used.
+    async def ready(self) -> Access:
+        """How to get at the database, once it can be used.
 
         Raises ConfigurationError if the database given does not answer or waits for migrations, or if the data
         directory cannot be used.
@@ -54,11 +69,10 @@ class Database:
         if self._postgres is not None:
             await self._postgres.stop()
 
-    async def _open(self) -> str:
+    async def _open(self) -> Access:
         settings = self._settings
         if settings.database_url is not None:
-            await _check_schema(settings.database_url)
-            return settings.database_url
+            return await _access(settings.database_url, settings.direct_database_url)
         self._postgres = await EmbeddedPostgres.start(settings.postgres_dir)
         for name in settings.extra_databases:
             await self._postgres.database_dsn(name)
@@ -67,7 +81,7 @@ class Database:
             # That a new database gets its schema is no news to anybody who has just asked for one.
             tell = _log.debug if self._postgres.is_new else _log.info
             tell("the database schema was brought up to date", applied=applied)
-        return self._postgres.dsn
+        return Access(self._postgres.dsn, session_dsn=self._postgres.dsn)
 
 
 def no_connection(dsn: str, error: Exception, flag: str = "--database-url") -> str:
@@ -78,17 +92,55 @@ def no_connection(dsn: str, error: Exception, flag: str = "--database-url") -> s
         reason = "nothing listens there"
     else:
         reason = str(error) or type(error).__name__
+    variable = "BROADAXE_" + flag.strip("-").upper().replace("-", "_")
+    return f"cannot connect to the database{_where(dsn)}: {reason}; check {flag} ({variable})"
+
+
+def _where(dsn: str) -> str:
+    """` at host:port` of a URL, of each of several hosts; nothing if it does not say."""
     parts = urlsplit(dsn)
-    where = f" at {parts.hostname or 'localhost'}:{parts.port or 5432}" if "host=" not in parts.query else ""
-    return f"cannot connect to the database{where}: {reason}; check {flag} (BROADAXE_DATABASE_URL)"
+    if "host=" in parts.query:
+        return ""
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    named = (host if re.search(r":[0-9]+$", host) else f"{host or 'localhost'}:5432" for host in hosts)
+    return " at " + " or ".join(named)
 
 
-async def _check_schema(dsn: str) -> None:
-    try:
+async def _access(dsn: str, direct_dsn: str | None) -> Access:
+    with _answering(dsn, "database_url"):
+        pooling = await pooling_of(dsn)
         waiting = await pending(dsn)
-    except UNANSWERED as error:
-        raise ConfigurationError(no_connection(dsn, error), field="database_url") from error
     if waiting:
         raise ConfigurationError(
             f"the database lacks {len(waiting)} migration(s); run `broadaxe migrate` first", field="database_url"
         )
+    if pooling.has_sessions:
+        return Access(dsn, pooling, session_dsn=dsn)
+    if direct_dsn is None:
+        _log.warning(
+            "a connection pooler pools transactions, so the engine looks for enqueued work every second instead of "
+            "hearing of it; give --direct-database-url (BROADAXE_DIRECT_DATABASE_URL) to listen past the pooler"
+        )
+        return Access(dsn, pooling)
+    with _answering(direct_dsn, "direct_database_url"):
+        if not (await pooling_of(direct_dsn)).has_sessions:
+            raise ConfigurationError(
+                "--direct-database-url leads to a connection pooler that pools transactions as well; name the "
+                "PostgreSQL server itself, or leave it out",
+                field="direct_database_url",
+            )
+        if not await is_same_database(dsn, direct_dsn):
+            raise ConfigurationError(
+                "--direct-database-url leads to another database than --database-url; name the same server and "
+                "database, past the pooler",
+                field="direct_database_url",
+            )
+    return Access(dsn, pooling, session_dsn=direct_dsn)
+
+
+@contextlib.contextmanager
+def _answering(dsn: str, field: str) -> Iterator[None]:
+    try:
+        yield
+    except UNANSWERED as error:
+        raise ConfigurationError(no_connection(dsn, error, f"--{field.replace('_', '-')}"), field=field) from error

@@ -125,7 +125,7 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("PostgreSQL ({} or newer)", migrate.POSTGRES_VERSION_MIN),
     ("PostgreSQL server, version {} or newer", migrate.POSTGRES_VERSION_MIN),
     ("at least {} of free space", doctor.FREE_BYTES_MIN),
-    ("It holds up to {} connections in its two pools", app.JOURNAL_CONNECTIONS_MAX + app.READ_CONNECTIONS_MAX),
+    ("holds up to {} connections in its two pools", app.JOURNAL_CONNECTIONS_MAX + app.READ_CONNECTIONS_MAX),
     ("takes over within {} after the first has died without a word", leases.LEASE_TTL_S),
     ("which takes over after {} at most", leases.LEASE_TTL_S),
     ("a password; {} tries in five minutes", logins.ATTEMPTS_MAX),

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from broadaxe.cli import doctor, env_file
+from broadaxe.cli import database_checks, env_file
 from broadaxe.cli.ports import WantedPort, claim
 from broadaxe.errors import ConfigurationError
 
@@ -169,7 +169,7 @@ async def test_doctor_tells_who_brings_an_older_schema_up_to_date(
     pool: asyncpg.Pool, database: str, embedded: bool, remedy: str | None
 ) -> None:
     await pool.execute("delete from broadaxe.migration where name = (select max(name) from broadaxe.migration)")
-    findings = [finding async for finding in doctor._database(database, embedded=embedded)]
+    findings = [finding async for finding in database_checks.findings_of(database, embedded=embedded)]
     (schema,) = [finding for finding in findings if finding.subject == "schema"]
     assert schema.detail.startswith("1 migration is missing")
     assert schema.remedy == remedy

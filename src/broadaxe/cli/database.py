@@ -47,11 +47,12 @@ async def with_connection(settings: Settings, work: Callable[[asyncpg.Connection
     import asyncpg
 
     from broadaxe.database import no_connection
+    from broadaxe.storage.connections import connect
     from broadaxe.storage.outage import UNANSWERED
 
     async with reachable_dsn(settings) as dsn:
         try:
-            connection = await asyncpg.connect(dsn, timeout=15)
+            connection = await connect(dsn)
         except UNANSWERED as error:
             raise Unavailable(no_connection(dsn, error)) from None
         try:

@@ -1,7 +1,7 @@
 """`broadaxe doctor`: look at this machine and say what would stop an engine, and what to do about it.
 
-Owns the checks; each one is a function that returns a `Finding` and never raises for what it looks for. Refuses to
-repair or to create anything: it only looks. Exit code 1 if anything failed.
+Owns the checks, but for those of a database; each is a function that returns a `Finding` and never raises for what it
+looks for. Refuses to repair or to create anything: it only looks. Exit code 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -10,37 +10,27 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
 
 from broadaxe.cli import options
+from broadaxe.cli.database_checks import Finding, findings_of
 from broadaxe.config import Settings
 from broadaxe.errors import BroadaxeError, ConfigurationError
 
 __all__ = ["doctor"]
 
 PYTHON_MIN: Final = (3, 11)
-POSTGRES_MIN: Final = 15
 FREE_BYTES_MIN: Final = 1_000_000_000
-CONNECT_TIMEOUT_S: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check saw. `remedy` is set exactly when it failed."""
-
-    subject: str
-    detail: str
-    remedy: str | None = None
 
 
 @click.command(short_help="Check this machine and say what to fix.")
 @options.data_dir
 @options.listening
 @options.database_url
+@options.direct_database_url
 def doctor(**given: str | None) -> None:
     """Check this machine and say what to fix: Python, PostgreSQL, schema, ports, disk, permissions.
 
@@ -83,7 +73,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             async for finding in _embedded_database(settings):
                 yield finding
     else:
-        async for finding in _database(settings.database_url):
+        async for finding in findings_of(settings.database_url, settings.direct_database_url):
             yield finding
     yield _port(settings, settings.grpc_port, "gRPC", "--grpc-port")
     yield _port(settings, settings.http_port, "HTTP", "--http-port")
@@ -137,60 +127,8 @@ async def _embedded_database(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("database", error.message, f"see {settings.postgres_dir / 'postgres.log'}")
         return
     async with server:
-        async for finding in _database(server.dsn, embedded=True):
+        async for finding in findings_of(server.dsn, embedded=True):
             yield finding
-
-
-async def _database(dsn: str, *, embedded: bool = False) -> AsyncIterator[Finding]:
-    import asyncpg
-
-    from broadaxe.storage.migrate import pending
-    from broadaxe.storage.outage import UNANSWERED
-
-    try:
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
-    except (*UNANSWERED, ValueError) as error:
-        reason = str(error) or "no answer in time"
-        yield Finding("database", reason, "check host, port, user, password and database name of --database-url")
-        return
-    try:
-        version = connection.get_server_version()
-        durable = await connection.fetchval("show fsync") == "on"
-    finally:
-        await connection.close()
-    name = f"PostgreSQL {version.major}.{version.micro}"
-    if version.major < POSTGRES_MIN:
-        yield Finding("database", name, f"upgrade the server to PostgreSQL {POSTGRES_MIN} or newer")
-        return
-    yield Finding("database", f"{name} answers")
-    if not durable:
-        yield Finding("durability", "fsync is off", "turn fsync on, or a power cut loses acknowledged work")
-    missing = await pending(dsn)
-    if missing:
-        detail = "1 migration is missing" if len(missing) == 1 else f"{len(missing)} migrations are missing"
-        # `broadaxe dev` migrates the database that is its own, so an update of Broadaxe leaves nothing to fix there.
-        if embedded:
-            yield Finding("schema", f"{detail}; `broadaxe dev` applies them")
-        else:
-            yield Finding("schema", detail, "run: broadaxe migrate, with the same --database-url")
-    else:
-        yield Finding("schema", "up to date")
-        yield await _outbox(dsn)
-
-
-async def _outbox(dsn: str) -> Finding:
-    """What applications have enqueued: how much waits for an engine, and how much was refused."""
-    import asyncpg
-
-    from broadaxe.storage.outbox import outbox_counts
-
-    connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
-    try:
-        waiting, refused = await outbox_counts(connection)
-    finally:
-        await connection.close()
-    detail = f"{waiting} waiting, {refused} refused"
-    return Finding("outbox", f"{detail}; see broadaxe.outbox_refused" if refused else detail)
 
 
 def _port(settings: Settings, number: int, purpose: str, flag: str) -> Finding:

@@ -54,6 +54,7 @@ Ready = Callable[["App"], Awaitable[None]]
     help="Ask who is there before the dashboard opens: the printed link answers, or a password. [default: ask]",
 )
 @options.database_url
+@options.direct_database_url
 @options.logging_flags
 def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ...], **given: str | bool | None) -> None:
     """Run an engine for development: gRPC, REST, dashboard and a private PostgreSQL, in one process.
@@ -140,6 +141,7 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
 
 @click.command(short_help="Run an engine on your own PostgreSQL.")
 @options.database_url
+@options.direct_database_url
 @options.listening
 @options.choosing
 @options.tls

@@ -12,9 +12,10 @@ __all__ = ["migrate"]
 
 @click.command(short_help="Bring a database to this version's schema.")
 @options.database_url
+@options.direct_database_url
 @options.data_dir
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if something would be applied.")
-def migrate(database_url: str | None, data_dir: str | None, check: bool) -> None:
+def migrate(check: bool, **given: str | None) -> None:
     """Bring a database to this version's schema.
 
     Applies what is missing, in order, each migration in its own transaction. Safe to run again and from several
@@ -25,7 +26,7 @@ def migrate(database_url: str | None, data_dir: str | None, check: bool) -> None
       broadaxe migrate --database-url postgresql://user:password@host/broadaxe
       broadaxe migrate --check && broadaxe serve
     """
-    settings = options.settings_from({"database_url": database_url, "data_dir": data_dir})
+    settings = options.settings_from(given)
     import asyncio
 
     raise SystemExit(asyncio.run(_migrate(settings, check=check)))
@@ -41,10 +42,13 @@ async def _migrate(settings: Settings, *, check: bool) -> int:
     from broadaxe.storage.outage import UNANSWERED
 
     async with reachable_dsn(settings) as dsn:
+        flag = "--database-url"
+        if settings.database_url is not None and settings.direct_database_url is not None:
+            dsn, flag = settings.direct_database_url, "--direct-database-url"
         try:
             names = await (pending(dsn) if check else apply(dsn, settings.retention_days))
         except UNANSWERED as error:
-            raise Unavailable(no_connection(dsn, error)) from None
+            raise Unavailable(no_connection(dsn, error, flag)) from None
     for name in names:
         click.echo(f"{'missing' if check else 'applied'}  {name}")
     if not names:

@@ -13,7 +13,16 @@ import click
 
 from broadaxe.config import Settings, load
 
-__all__ = ["choosing", "data_dir", "database_url", "listening", "logging_flags", "settings_from", "tls"]
+__all__ = [
+    "choosing",
+    "data_dir",
+    "database_url",
+    "direct_database_url",
+    "listening",
+    "logging_flags",
+    "settings_from",
+    "tls",
+]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -38,6 +47,16 @@ def database_url(command: Decorated) -> Decorated:
         "--database-url",
         metavar="URL",
         help="A PostgreSQL (15 or newer) of your own instead of the embedded one. [BROADAXE_DATABASE_URL]",
+    )(command)
+
+
+def direct_database_url(command: Decorated) -> Decorated:
+    """`--direct-database-url`."""
+    return click.option(
+        "--direct-database-url",
+        metavar="URL",
+        help="The same database past the connection pooler that --database-url leads to. "
+        "[BROADAXE_DIRECT_DATABASE_URL]",
     )(command)
 
 

@@ -5,6 +5,7 @@ commits, names the tenant and the transaction. Owns reading the rows in pages, b
 connection that listens. Removing rows is the journal's part (`queries/journal/take_outbox.sql`).
 
 Notifications are lost while nobody listens, so whenever the listener connects it says that anything may have happened.
+Where a connection pooler leaves no session to listen in, a lookout looks instead, `LOOK_EVERY_S` seconds apart.
 Invariants: rows of one transaction come in the order of the calls; a page is never empty while there are rows. Cost:
 one connection per engine, and a round trip every `ALIVE_EVERY_S` that tells a dead connection from a quiet one.
 """
@@ -21,12 +22,14 @@ import msgspec
 import structlog
 
 from broadaxe.core.commands import EventRequest, Promise, RunRequest
+from broadaxe.loops import Loops
 from broadaxe.storage import quotas
+from broadaxe.storage.connections import connect
 from broadaxe.storage.ids import is_id
 from broadaxe.storage.outage import UNANSWERED
 from broadaxe.storage.statements import statement
 
-__all__ = ["CHANNEL", "Outbox", "OutboxListener", "OutboxPage", "outbox_counts"]
+__all__ = ["CHANNEL", "Outbox", "OutboxListener", "OutboxLookout", "OutboxPage", "outbox_counts"]
 
 CHANNEL: Final = "broadaxe_outbox"
 PAGE_ROWS_MAX: Final = 500
@@ -35,6 +38,9 @@ PAGE_BYTES_MAX: Final = 16 * 1024 * 1024
 CONNECT_TIMEOUT_S: Final = 10.0
 ALIVE_EVERY_S: Final = 30.0
 RECONNECT_AFTER_S: Final = 0.5
+LOOK_EVERY_S: Final = 1.0
+#: After so many looks everything is unsure, whatever was found.
+LOOKS_BETWEEN: Final = 30
 
 _log = structlog.get_logger(__name__)
 
@@ -127,7 +133,7 @@ class OutboxListener:
 
     async def _listen(self, listening: asyncio.Event) -> None:
         """Returns when the connection is lost."""
-        connection = await asyncpg.connect(
+        connection = await connect(
             self._dsn, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": "broadaxe outbox"}
         )
         lost = asyncio.Event()
@@ -155,6 +161,32 @@ class OutboxListener:
     def _heard_of_quotas(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         if _is_tenant(str(payload)):
             self._on_quotas(str(payload))
+
+
+class OutboxLookout:
+    """Looks into the outbox again and again, where a connection pooler leaves nobody a session to listen in.
+
+    `on_unsure()` when something waits, and now and then in any case, for what else is told there. A look is one
+    statement, a step along an index for each tenant that has something.
+    """
+
+    def __init__(self, outbox: Outbox, on_unsure: Callable[[], None]) -> None:
+        self._outbox = outbox
+        self._on_unsure = on_unsure
+        self._looks = 0
+        self._loops = Loops("outbox lookout")
+
+    async def start(self) -> None:
+        self._loops.every("look", LOOK_EVERY_S, self._look)
+
+    async def stop(self) -> None:
+        await self._loops.close()
+
+    async def _look(self) -> None:
+        is_time = self._looks % LOOKS_BETWEEN == 0
+        if await self._outbox.tenants() or is_time:
+            self._on_unsure()
+        self._looks += 1
 
 
 def _is_tenant(text: str) -> bool:

@@ -1,0 +1,2 @@
+-- The mark that was left in the session, if any. Called by storage/connections.py.
+select current_setting('broadaxe.mark', true)
