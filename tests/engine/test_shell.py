@@ -29,8 +29,13 @@ from broadaxe.core.waits import Condition
 from broadaxe.engine import activation as activation_module
 from broadaxe.engine import engine as engine_module
 from broadaxe.engine import pulse as pulse_module
+from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.pulse import Pulse
 from broadaxe.errors import Internal, ResourceExhausted, Unavailable
+from broadaxe.rpc._gen import dispatcher_pb2
+from broadaxe.rpc.services.dispatcher import DispatcherService
+from broadaxe.rpc.transport import Call, Principal
+from broadaxe.storage.reads import Reads
 from tests.core.world import task
 from tests.engine.house import PATIENCE_S, House, LosingAnswers, ManualClock, assigned, house, nothing_waits
 
@@ -207,6 +212,42 @@ async def test_calls_held_while_the_tenant_is_away_are_bounded(
         held = [asyncio.ensure_future(home.trigger()) for _ in range(5)]
         results = await asyncio.gather(*held, return_exceptions=True)
         assert [type(result) for result in results] == [Unavailable] * 3 + [ResourceExhausted] * 2
+
+
+async def test_what_a_worker_reports_is_held_longer_than_what_a_caller_asks(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One refused report costs the worker all others under way on its connection."""
+    monkeypatch.setattr(activation_module, "HOLD_S", 0.5)
+    async with house(database, pool) as home:
+        await home.put()
+        session = await home.session()
+        run_id = await home.trigger()
+        attempt = (await assigned(session)).attempt
+        epoch = await pool.fetchval("select epoch from broadaxe.lease")
+        await pool.execute(
+            "update broadaxe.lease set node_id = gen_random_uuid(), expires_at = 'infinity', epoch = epoch + 1"
+        )
+        dispatcher = DispatcherService(home.engine, Reads(pool), SystemClock())
+        report = asyncio.ensure_future(
+            dispatcher.report(
+                dispatcher_pb2.StepActionEvent(
+                    task_run_external_id=run_id,
+                    retry_count=attempt.retry_count,
+                    event_type=dispatcher_pb2.STEP_EVENT_TYPE_COMPLETED,
+                    event_payload="{}",
+                ),
+                Call("/Report", {}, "here", Principal(home.tenant_id, "token"), asyncio.Event(), object()),
+            )
+        )
+        with pytest.raises(Unavailable):
+            await home.trigger()
+        with pytest.raises(Unavailable):
+            await home.trigger()
+        assert not report.done()
+        await pool.execute("update broadaxe.lease set expires_at = 'epoch', epoch = $1", epoch + 2)
+        await asyncio.wait_for(report, PATIENCE_S)
+        assert await pool.fetchval("select status from broadaxe.run") == "COMPLETED"
 
 
 # A process that stood still ------------------------------------------------------------------------------------------

@@ -197,22 +197,22 @@ class Activation:
 
     # Commands ------------------------------------------------------------------------------------------------------
 
-    async def submit(self, command: Command, client: str) -> Reply:
-        """The reply, after the commit that contains the command."""
+    async def submit(self, command: Command, client: str, hold_s: float | None = None) -> Reply:
+        """The reply, after the commit that contains the command. `hold_s` as of the port."""
         chars = command.chars
         self._backpressure.enter(client, chars)
         try:
-            return await self._submit(command, client, chars)
+            return await self._submit(command, client, chars, HOLD_S if hold_s is None else hold_s)
         finally:
             self._backpressure.leave(client, chars)
 
     async def submit_own(self, command: Command) -> Reply:
         """The reply to a command of the engine's own, which goes before everybody's and after those told before it."""
-        return await self._submit(command, None, command.chars)
+        return await self._submit(command, None, command.chars, HOLD_S)
 
-    async def _submit(self, command: Command, client: str | None, chars: int) -> Reply:
+    async def _submit(self, command: Command, client: str | None, chars: int, hold_s: float) -> Reply:
         loop = asyncio.get_running_loop()
-        give_up_at_s = loop.time() + HOLD_S
+        give_up_at_s = loop.time() + hold_s
         is_alone = False
         while True:
             active = self._active or await self.active(give_up_at_s)

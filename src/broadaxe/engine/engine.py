@@ -107,8 +107,8 @@ class Engine:
 
     # Commands ------------------------------------------------------------------------------------------------------
 
-    async def submit(self, tenant_id: str, command: Command, *, client: str = "") -> Reply:
-        return await self._activation(tenant_id).submit(command, client)
+    async def submit(self, tenant_id: str, command: Command, *, client: str = "", hold_s: float | None = None) -> Reply:
+        return await self._activation(tenant_id).submit(command, client, hold_s)
 
     # Workers -------------------------------------------------------------------------------------------------------
 

@@ -30,10 +30,10 @@ class EnginePort(Protocol):
         """Whether calls are taken."""
         ...
 
-    async def submit(self, tenant_id: str, command: Command, *, client: str = "") -> Reply:
+    async def submit(self, tenant_id: str, command: Command, *, client: str = "", hold_s: float | None = None) -> Reply:
         """The reply to a command. `client` names the connection it came over: clients of a tenant take turns, and each
-        one's own commands are decided in their order. Raises the command's error; ResourceExhausted when too much is
-        under way."""
+        one's own commands are decided in their order. `hold_s`: how long it waits for a tenant that is not to be had,
+        instead of `activation.HOLD_S`. Raises the command's error; ResourceExhausted when too much is under way."""
         ...
 
     async def open_session(self, tenant_id: str, worker_id: str) -> WorkerSession:

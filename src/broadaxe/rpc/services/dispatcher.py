@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from broadaxe.core.commands import (
+    Command,
     Heartbeat,
     Outcome,
     PutWorkerLabels,
@@ -20,6 +21,7 @@ from broadaxe.core.commands import (
     RefuseDelivery,
     RegisterWorker,
     ReleaseSlot,
+    Reply,
     ReportAttempt,
     RestoreTask,
     UnregisterWorker,
@@ -46,6 +48,9 @@ RUN_WAIT_S: Final = 10.0
 #: Runs that one stream waits for; each costs memory until it ends, and an id costs its sender nothing.
 RUNS_AWAITED_MAX: Final = 100_000
 KEY_CHARS_MAX: Final = 4_096
+#: How long what a worker reports is held while its tenant is not to be had: the SDKs set no deadline, and one call that
+#: is refused costs every report under way on its connection (section 13.9).
+REPORT_HOLD_S: Final = 600.0
 #: How often the server counts an old-style stream as a sign of life.
 LISTEN_HEARTBEAT_S: Final = 4.0
 
@@ -212,12 +217,15 @@ class DispatcherService:
 
     # Attempts ------------------------------------------------------------------------------------------------------
 
+    async def _reported(self, command: Command, call: Call) -> Reply:
+        return await self._engine.submit(call.principal.tenant_id, command, client=call.peer, hold_s=REPORT_HOLD_S)
+
     async def report(self, request: pb.StepActionEvent, call: Call) -> pb.ActionEventResponse:
         """A stale or repeated report is answered OK and changes nothing (grpc specification 4.6)."""
         tenant_id = call.principal.tenant_id
         command = _report(request)
         if command is not None:
-            await self._engine.submit(tenant_id, command, client=call.peer)
+            await self._reported(command, call)
         return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
 
     async def report_batch(self, request: pb.BatchActionEvent, call: Call) -> pb.ActionEventResponse:
@@ -230,27 +238,32 @@ class DispatcherService:
         if request.items:
             batch_id = inbound.uuid_text(request.batch_id, field="batch_id") if request.batch_id else None
             commands = [_item_report(request, item, batch_id) for item in request.items]
-            await asyncio.gather(*(self._engine.submit(tenant_id, command, client=call.peer) for command in commands))
+            await asyncio.gather(
+                *(
+                    self._engine.submit(tenant_id, command, client=call.peer, hold_s=REPORT_HOLD_S)
+                    for command in commands
+                )
+            )
         return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
 
     async def report_key(self, request: pb.GroupKeyActionEvent, call: Call) -> pb.ActionEventResponse:
         """The answer to the question for a run's group key, from the older SDKs (grpc specification 5.4)."""
         tenant_id = call.principal.tenant_id
-        await self._engine.submit(tenant_id, _key_report(request), client=call.peer)
+        await self._reported(_key_report(request), call)
         return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
 
     async def refresh_timeout(self, request: pb.RefreshTimeoutRequest, call: Call) -> pb.RefreshTimeoutResponse:
         task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
         by_us = parse_duration(request.increment_timeout_by, field="increment_timeout_by")
-        due_at_us = await self._engine.submit(
-            call.principal.tenant_id, RefreshTimeout(task_id, by_us), client=call.peer
-        )
+        due_at_us = await self._reported(RefreshTimeout(task_id, by_us), call)
         assert isinstance(due_at_us, int)
         return pb.RefreshTimeoutResponse(timeout_at=outbound.timestamp(due_at_us))
 
     async def release_slot(self, request: pb.ReleaseSlotRequest, call: Call) -> pb.ReleaseSlotResponse:
         task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
-        await self._engine.submit(call.principal.tenant_id, ReleaseSlot(task_id), client=call.peer)
+        await self._engine.submit(
+            call.principal.tenant_id, ReleaseSlot(task_id), client=call.peer, hold_s=REPORT_HOLD_S
+        )
         return pb.ReleaseSlotResponse()
 
     async def restore_evicted(self, request: pb.RestoreEvictedTaskRequest, call: Call) -> pb.RestoreEvictedTaskResponse:
