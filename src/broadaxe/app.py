@@ -15,14 +15,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import asyncpg
-import msgspec
 import structlog
 from fastapi import FastAPI
 
+from broadaxe import dev_secrets
 from broadaxe.config import Settings
 from broadaxe.core.durations import US_PER_S
 from broadaxe.database import Access, Database, no_connection
@@ -91,18 +90,6 @@ class DevCredentials:
     token: str
     entry_key: str
     """What lets a browser in, by the link of `rest/entry.py`."""
-
-
-class _DevSecrets(msgspec.Struct):
-    """What `dev` keeps in its data directory: after a restart workers have the same token, and people the same link."""
-
-    token: str = ""
-    password: str | None = None
-    server_url: str = ""
-    grpc_address: str = ""
-    is_passing: bool = False
-    """Whether the token was for one start alone."""
-    entry_key: str = ""
 
 
 class App:
@@ -283,21 +270,21 @@ class App:
         return self._verifier.watch(principal.token_id, principal.expires_at, on_end)
 
     async def _ensure_dev(self, pool: asyncpg.Pool) -> str:
-        path = self._secrets_path()
-        kept = _read_secrets(path)
+        path = dev_secrets.place(self.settings.data_dir)
+        kept = dev_secrets.read(path)
         password = kept.password or f"Axe-{secrets.token_urlsafe(12)}7a"
         account, is_new = await accounts.ensure_account(pool, "Admin", DEV_EMAIL, password)
         tenant = await accounts.ensure_tenant(pool, DEV_TENANT_NAME, DEV_TENANT_SLUG)
         await accounts.add_member(pool, tenant.id, account.id, Role.OWNER)
         if is_new:
             kept.password = password
-            _write_secrets(path, kept)
+            dev_secrets.write(path, kept)
         self._dev = (tenant, account, kept.password)
         return account.id
 
     async def _dev_token(self, tenant_id: str, is_passing: bool) -> str:
-        path = self._secrets_path()
-        kept = _read_secrets(path)
+        path = dev_secrets.place(self.settings.data_dir)
+        kept = dev_secrets.read(path)
         if kept.token and (kept.server_url, kept.grpc_address) == (self.http_url, self.grpc_address):
             with contextlib.suppress(Unauthenticated):
                 if (await self._verifier.verify(kept.token)).tenant_id == tenant_id:
@@ -308,21 +295,18 @@ class App:
         gone = kept.token if kept.is_passing else None
         kept.token, kept.server_url, kept.grpc_address = issued.token, self.http_url, self.grpc_address
         kept.is_passing = is_passing
-        _write_secrets(path, kept)
+        dev_secrets.write(path, kept)
         if gone is not None:
             await tokens.delete_token(self._pool, gone)
         return issued.token
 
     def _entry_key(self) -> str:
-        path = self._secrets_path()
-        kept = _read_secrets(path)
+        path = dev_secrets.place(self.settings.data_dir)
+        kept = dev_secrets.read(path)
         if not kept.entry_key:
             kept.entry_key = secrets.token_urlsafe(ENTRY_KEY_BYTES)
-            _write_secrets(path, kept)
+            dev_secrets.write(path, kept)
         return kept.entry_key
-
-    def _secrets_path(self) -> Path:
-        return self.settings.data_dir / "dev.json"
 
 
 @contextlib.asynccontextmanager
@@ -389,18 +373,3 @@ def _node_id(settings: Settings) -> str:
     """
     identity = str(settings.data_dir.resolve()) if settings.embedded else settings.grpc_address
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"broadaxe:{identity}"))
-
-
-def _read_secrets(path: Path) -> _DevSecrets:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_DevSecrets)
-    except (OSError, msgspec.MsgspecError):
-        return _DevSecrets()
-
-
-def _write_secrets(path: Path, kept: _DevSecrets) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.touch(mode=0o600)
-    temporary.write_bytes(msgspec.json.encode(kept))
-    temporary.replace(path)

@@ -95,24 +95,19 @@ def output(text: str, engine: EngineProcess) -> str:
     return done.stdout.strip()
 
 
-def test_from_hatchet_scheduled_runs_are_copied_once(serve: Serve, engine: EngineProcess) -> None:
+def test_from_hatchet_scheduled_runs_are_brought(serve: Serve, engine: EngineProcess) -> None:
     module = serve("coming-from-hatchet", "mover")
     output("tenant create Elsewhere", engine)
     addresses = f"--public-url {engine.url} --public-grpc {engine.address}"
-    old = engine.client(token=output(f"token create --tenant elsewhere --name old {addresses}", engine))
-    new = engine.client()
+    token = output(f"token create --tenant elsewhere --name old {addresses}", engine)
+    old, new = engine.client(token=token), engine.client()
     old._client.admin.put_workflow(module.remind.to_proto())
-    far, near = (datetime.now(UTC) + timedelta(days=days) for days in (300, 1))
-    for instant in (far, near):
-        old.scheduled.create("remind", instant, {}, {"customer": instant.isoformat()})
-    assert module.copy_schedules(old, new) == 2
-    assert module.copy_schedules(old, new) == 0, "what was copied is known"
-    rows = module.all_schedules(new)
-    assert {row.additional_metadata["customer"] for row in rows} == {far.isoformat(), near.isoformat()}
-    assert [
-        abs(row.trigger_at - datetime.fromisoformat(row.additional_metadata["customer"])) < timedelta(seconds=1)
-        for row in rows
-    ] == [True, True]
+    far = datetime.now(UTC) + timedelta(days=300)
+    old.scheduled.create("remind", far, {}, {"customer": "ada"})
+    assert "scheduled runs         1" in output(f"import --from-token {token} --token {engine.token} --yes", engine)
+    (row,) = new.scheduled.list().rows or []
+    assert row.additional_metadata is not None and row.additional_metadata["customer"] == "ada"
+    assert abs(row.trigger_at - far) < timedelta(seconds=1)
     assert module.remind.run() == {"reminded": "yes"}
 
 

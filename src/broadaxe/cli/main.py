@@ -19,6 +19,7 @@ from broadaxe.cli.doctor import doctor
 from broadaxe.cli.embedded import embedded
 from broadaxe.cli.engine import dev, serve
 from broadaxe.cli.migrate import migrate
+from broadaxe.cli.move import import_
 from broadaxe.cli.open_file import open_file
 from broadaxe.cli.tenant import tenant
 from broadaxe.cli.token import token
@@ -60,7 +61,7 @@ def cli() -> None:
     """
 
 
-for command in (dev, serve, demo, tenant, account, token, migrate, backup, restore, doctor, open_file):
+for command in (dev, serve, demo, tenant, account, token, migrate, backup, restore, import_, doctor, open_file):
     cli.add_command(command)
 
 

@@ -14,6 +14,7 @@ import click
 from broadaxe.config import Settings, load
 
 __all__ = [
+    "as_json",
     "choosing",
     "data_dir",
     "database_url",
@@ -30,6 +31,11 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 def settings_from(given: Mapping[str, object]) -> Settings:
     """Settings from flags (None means not given) and the environment of this process."""
     return load(os.environ, given)
+
+
+def as_json(command: Decorated) -> Decorated:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead, for programs.")(command)
 
 
 def data_dir(command: Decorated) -> Decorated:

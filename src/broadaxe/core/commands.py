@@ -608,6 +608,7 @@ class CreateCron(msgspec.Struct, frozen=True, kw_only=True):
     input: str
     additional_metadata: str | None = None
     priority: int | None = None
+    is_enabled: bool = True
 
     is_repeatable: ClassVar = False
     needs: ClassVar = NOTHING

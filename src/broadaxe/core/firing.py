@@ -89,7 +89,7 @@ def create_cron(state: State, command: CreateCron, now_us: int) -> str:
         command.input,
         command.additional_metadata,
         command.priority,
-        True,
+        command.is_enabled,
         None,
         now_us,
         now_us,
@@ -262,7 +262,7 @@ def _check_room(state: State, count: int, input_bytes: int) -> None:
 def _add(state: State, cron: Cron, now_us: int) -> None:
     state.calendar.add_cron(cron)
     state.ledger.touch_cron(cron)
-    _arm(state, cron, now_us)
+    _arm(state, cron, now_us if cron.is_enabled else None)
 
 
 def _drop(state: State, cron: Cron) -> None:

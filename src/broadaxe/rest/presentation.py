@@ -203,6 +203,7 @@ def run_details(
             duration=duration_ms(run.started_at, run.finished_at),
             error_message=run_error(run),
             parent_task_external_id=run.parent_task_id,
+            priority=run.priority,
             triggered_by=run.cause,
         ),
         task_events=task_events(entries),

@@ -352,6 +352,7 @@ class WorkflowRun(Wire):
     duration: int | None = Field(default=None, description="Milliseconds.")
     error_message: str | None = None
     parent_task_external_id: str | None = None
+    priority: int = Field(description="1 (low), 2 (medium) or 3 (high).")
     triggered_by: RunCause | None = Field(
         default=None, description="What made the run; null for one from before this was remembered."
     )

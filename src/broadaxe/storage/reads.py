@@ -111,6 +111,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     additional_metadata: str | None
     parent_task_id: str | None
     idempotency_key: str | None
+    priority: int
     cause: RunCause | None
     """None for a run that is older than the memory of it."""
     created_at: datetime
@@ -731,6 +732,7 @@ def _run(row: asyncpg.Record, tasks: tuple[TaskRecord, ...]) -> RunRecord:
         additional_metadata=row["additional_metadata"],
         parent_task_id=_optional(row["parent_task_id"]),
         idempotency_key=row["idempotency_key"],
+        priority=row["priority"],
         cause=None if row["cause"] is None else RunCause(row["cause"]),
         created_at=row["created_at"],
         started_at=started_at,

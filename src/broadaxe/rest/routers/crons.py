@@ -65,6 +65,7 @@ class NewCron(Body):
     input: dict[str, object]
     additional_metadata: dict[str, object]
     priority: int | None = None
+    enabled: bool = Field(default=True, description="False: made, but not ticking until it is enabled.")
 
 
 class CronChange(Body):
@@ -89,6 +90,7 @@ async def create_cron(body: NewCron, workflow: WorkflowName, scope: MemberScope,
         input=json_text(body.input, field="input"),
         additional_metadata=metadata_or_none(body.additional_metadata),
         priority=body.priority,
+        is_enabled=body.enabled,
     )
     try:
         cron_id = await context.engine.submit(scope.tenant_id, command)

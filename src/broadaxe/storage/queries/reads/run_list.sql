@@ -17,7 +17,8 @@ with page as (
 select
     page.tenant_id, page.id, page.workflow_id, w.name as workflow_name, page.workflow_version_id, page.is_dag,
     page.display_name, page.status, case when $20::boolean then page.input end as input, page.additional_metadata,
-    page.parent_task_id, page.idempotency_key, page.cause, page.created_at, page.started_at, page.finished_at
+    page.parent_task_id, page.idempotency_key, page.priority, page.cause, page.created_at, page.started_at,
+    page.finished_at
 from page
 join broadaxe.workflow w on w.tenant_id = page.tenant_id and w.id = page.workflow_id
 order by case when not $23 then page.id end desc, case when $23 then page.id end

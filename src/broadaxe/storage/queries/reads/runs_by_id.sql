@@ -3,7 +3,7 @@
 select
     r.tenant_id, r.id, r.workflow_id, w.name as workflow_name, r.workflow_version_id, r.is_dag, r.display_name, r.status,
     case when $3::boolean then r.input end as input, r.additional_metadata, r.parent_task_id,
-    r.idempotency_key, r.cause, r.created_at, r.started_at, r.finished_at
+    r.idempotency_key, r.priority, r.cause, r.created_at, r.started_at, r.finished_at
 from broadaxe.run r
 join broadaxe.workflow w on w.tenant_id = r.tenant_id and w.id = r.workflow_id
 where r.tenant_id = any($1::uuid[]) and r.id = any($2::uuid[])
