@@ -16,6 +16,10 @@ export default defineConfig({
     include: ["src/**/*.test.{ts,tsx}"],
     setupFiles: ["src/test/setup.ts"],
     restoreMocks: true,
-    testTimeout: 30_000,
+    // All files share a browser and its modules, which takes half the time. What a test leaves there, it takes away.
+    isolate: false,
+    maxWorkers: 2,
+    // A bound on hanging, for a machine with too much to do.
+    testTimeout: 120_000,
   },
 });

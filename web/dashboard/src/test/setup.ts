@@ -3,10 +3,12 @@ import "@testing-library/jest-dom/vitest";
 import { cleanup, configure } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
 
+import { chooseTheme } from "../theme";
+import { chooseZone } from "../time/zone";
 import "./changes";
 
 // A bound on hanging, not a wait: every helper goes on at once when what it waits for is there.
-configure({ asyncUtilTimeout: 10_000 });
+configure({ asyncUtilTimeout: 60_000 });
 
 // What the browser has and jsdom lacks: the graph measures its nodes, the router scrolls.
 vi.stubGlobal(
@@ -36,4 +38,11 @@ HTMLDialogElement.prototype.close = function close(this: HTMLDialogElement) {
   this.open = false;
 };
 
-afterEach(cleanup);
+// Files share a browser: what a test chose there is not the next one's.
+afterEach(() => {
+  cleanup();
+  window.localStorage.clear();
+  window.sessionStorage.clear();
+  chooseTheme("system");
+  chooseZone("local");
+});
