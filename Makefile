@@ -52,7 +52,8 @@ $(SDK_047)/.installed: requirements/sdk-0.47.txt scripts/make_venv.sh
 	@$(SDK_047)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
 	@touch $@
 
-$(STAMPS)/node: scripts/ensure_node.sh requirements/node.txt | $(STAMPS)/venv
+# After the packages, because two installations into one environment must not run at once.
+$(STAMPS)/node: scripts/ensure_node.sh requirements/node.txt | $(STAMPS)/packages
 	$(call say,"looking for Node")
 	@scripts/ensure_node.sh $(VENV)
 	@touch $@
@@ -87,11 +88,18 @@ demo-old: $(STAMPS)/packages $(SDK_047)/.installed ## Start an engine and the ch
 
 # Checking -----------------------------------------------------------------------------------------------------------
 
-# Two targets at a time where neither waits for what a person would see: a page beside a busy machine loses its patience.
+# Tests that wait for processes and timers leave the processor idle, so there are more of them than processors; what a
+# person would see is not among them: a page beside a busy machine loses its patience.
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+TEST_WORKERS ?= $(shell echo $$(($(CORES) < 4 ? 2 * $(CORES) : $(CORES) < 8 ? 8 : $(CORES))))
+BROWSER_WORKERS ?= 2
+
+# The longest first, so that none is left over at the end.
 .PHONY: test
-test: setup ## Everything: lint, types, import contracts, all tests, the browser tests
+test: ## Everything: lint, types, import contracts, all tests, the browser tests
 	@scripts/require_chromium.sh
-	@$(MAKE) -j 2 lint types test-web test-example
+	@$(MAKE) -j 2 setup sdk-typescript
+	@$(MAKE) -j 2 lint-web types test-web test-example lint
 	@$(MAKE) test-python test-browser
 	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
 	$(call say,"all tests passed")
@@ -119,8 +127,8 @@ test-python: $(STAMPS)/packages $(SDK_047)/.installed $(SDK_TYPESCRIPT) ## The e
 	$(call say,"engine tests")
 	@# The tests start some seventy engines, and each would compile all of it where Python is told to keep no bytecode.
 	@$(PY) -m compileall -q src
-	@# Half of the tests each: deciding and waiting for processes then happen side by side, until one helps the other.
-	@$(PY) -m pytest -n auto --dist worksteal -q tests --ignore tests/browser --ignore tests/deploy/tools \
+	@# A part of the tests each: deciding and waiting for processes then happen side by side, until one helps the other.
+	@$(PY) -m pytest -n $(TEST_WORKERS) --dist worksteal -q tests --ignore tests/browser --ignore tests/deploy/tools \
 		$(PYTEST_ARGS)
 
 .PHONY: test-postgres
@@ -140,12 +148,18 @@ test-deploy: $(STAMPS)/packages ## What helm, promtool, actionlint, compose and 
 	$(call say,"deployment files")
 	@$(PY) -m pytest -q tests/deploy/tools $(PYTEST_ARGS)
 
+.PHONY: lint-web
+lint-web: $(PAGES) ## Style and types of the pages
+	$(call say,"types and lint of the pages")
+	@cd web/dashboard && export PATH="$(abspath $(VENV))/bin:$$PATH" && npm run --silent typecheck && npm run --silent lint
+	@cd $(CHAT)/web && PATH="$(abspath $(VENV))/bin:$$PATH" npm run --silent lint
+
 .PHONY: test-web
-test-web: $(PAGES) ## The pages' own checks and unit tests
+test-web: $(PAGES) ## The pages' own unit tests
 	$(call say,"dashboard tests")
-	@cd web/dashboard && PATH="$(abspath $(VENV))/bin:$$PATH" npm run --silent check
+	@cd web/dashboard && PATH="$(abspath $(VENV))/bin:$$PATH" npm run --silent test
 	$(call say,"chat page tests")
-	@cd $(CHAT)/web && export PATH="$(abspath $(VENV))/bin:$$PATH" && npm run --silent lint && npm run --silent test
+	@cd $(CHAT)/web && PATH="$(abspath $(VENV))/bin:$$PATH" npm run --silent test
 
 .PHONY: test-example
 test-example: $(STAMPS)/packages ## The RAG chat's backend tests
@@ -156,7 +170,7 @@ test-example: $(STAMPS)/packages ## The RAG chat's backend tests
 test-browser: setup ## The chat and the dashboard in a real browser, against a real engine
 	@scripts/require_chromium.sh
 	$(call say,"browser tests")
-	@$(PY) -m pytest -q tests/browser $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(BROWSER_WORKERS) --dist worksteal -q tests/browser $(PYTEST_ARGS)
 	@cd $(CHAT) && RAG_CHAT_TEST_CHROMIUM="$${BROADAXE_CHROMIUM:-}" $(abspath $(PY)) -m pytest -q -m e2e $(PYTEST_ARGS)
 
 .PHONY: pictures
