@@ -27,8 +27,8 @@ import psutil
 from run import machine
 
 from broadaxe.rest.app import create_http_app
-from broadaxe.rest.context import HttpSettings
 from broadaxe.rest.server import HttpServer
+from broadaxe.rest.settings import HttpSettings
 from broadaxe.storage import accounts
 from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.migrate import migrate

@@ -15,11 +15,10 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import structlog
-from fastapi import FastAPI
 
 from broadaxe import dev_secrets
 from broadaxe.config import Settings
@@ -31,11 +30,10 @@ from broadaxe.engine.engine import Engine
 from broadaxe.engine.postgres_store import PostgresStore
 from broadaxe.errors import ConfigurationError, Unauthenticated
 from broadaxe.example import ExampleWorker
-from broadaxe.metrics import observer
-from broadaxe.rest.app import admit, create_http_app, end_streams, readdress
-from broadaxe.rest.context import Entry, HttpSettings
-from broadaxe.rest.metrics import Metrics
+from broadaxe.metrics import Tallies, observer
+from broadaxe.rest.edge import HttpEdge
 from broadaxe.rest.server import HttpServer
+from broadaxe.rest.settings import Entry, HttpSettings
 from broadaxe.rpc.askers import Askers
 from broadaxe.rpc.http2.carrier import Http2Carrier, server_tls_context
 from broadaxe.rpc.services.admin import AdminService
@@ -60,6 +58,9 @@ from broadaxe.storage.partitions import ensure_partitions
 from broadaxe.storage.reads import POOL_SETTINGS, Reads
 from broadaxe.storage.spans import SpanStore
 from broadaxe.storage.token_verifier import TokenVerifier
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 GRPC_GRACE_S: Final = 5.0
 JOURNAL_CONNECTIONS_MAX: Final = 8
@@ -102,7 +103,7 @@ class App:
         self._database = database
         self._pool: asyncpg.Pool
         self._verifier: TokenVerifier
-        self._http_app: FastAPI
+        self._http: HttpEdge
         self._dev: tuple[accounts.Tenant, accounts.Account, str | None] | None = None
         self._stopped = False
 
@@ -136,10 +137,10 @@ class App:
             _pool(access, READ_CONNECTIONS_MAX, {**POOL_SETTINGS, "application_name": "broadaxe"})
         )
         journal_pool = await stack.enter_async_context(_pool(access, JOURNAL_CONNECTIONS_MAX, CONNECTION_SETTINGS))
-        self._verifier = TokenVerifier(pool)
-        stack.push_async_callback(self._verifier.stop)
+        verifier = self._verifier = TokenVerifier(pool)
+        stack.push_async_callback(verifier.stop)
         clock = SystemClock()
-        metrics = Metrics()
+        tallies = Tallies()
         store = PostgresStore(
             journal_pool=journal_pool,
             pool=pool,
@@ -150,7 +151,7 @@ class App:
         engine = Engine(
             store,
             clock=clock,
-            observe=observer(metrics),
+            observe=observer(tallies),
             prioritise_across_queues=settings.priority_across_tasks,
             cron_catch_up_us=settings.cron_catch_up_minutes * 60 * US_PER_S,
             enforce_quotas=settings.enforce_limits,
@@ -171,13 +172,16 @@ class App:
         if settings.embedded and settings.loopback_only and settings.tls_certificate is None:
             example = ExampleWorker(settings.data_dir)
             stack.push_async_callback(example.stop)
-        http_app = self._http_app = create_http_app(
-            pool=pool,
-            example=example,
-            engine=engine,
-            verifier=self._verifier,
-            metrics=metrics,
-            settings=HttpSettings(
+
+        def http_app(settings: HttpSettings) -> FastAPI:
+            from broadaxe.rest.app import create_http_app
+
+            return create_http_app(
+                pool=pool, example=example, engine=engine, verifier=verifier, tallies=tallies, settings=settings
+            )
+
+        edge = self._http = HttpEdge(
+            HttpSettings(
                 server_url=settings.http_url,
                 grpc_address=settings.grpc_address,
                 tls_strategy=settings.tls_strategy,
@@ -188,13 +192,14 @@ class App:
                 retention_days=settings.retention_days,
                 trusted_proxies=settings.trusted_proxies,
             ),
+            http_app,
         )
         stack.push_async_callback(engine.stop)
         http_port = settings.http_port
         if settings.serve_http:
-            http_port = await http.start(http_app, settings.host, settings.http_port)
+            http_port = await http.start(edge, settings.host, settings.http_port)
             stack.push_async_callback(http.stop)
-            stack.callback(end_streams, http_app)
+            stack.callback(edge.end_streams)
         await engine.start()
         stack.push_async_callback(
             _cancelled, asyncio.create_task(_keep_partitions(pool, engine, settings.retention_days), name="partitions")
@@ -226,7 +231,7 @@ class App:
         stack.push_async_callback(carrier.stop, GRPC_GRACE_S)
         grpc_port = await carrier.start()
         self.settings = replace(settings, grpc_port=grpc_port, http_port=http_port)
-        readdress(http_app, server_url=self.http_url, grpc_address=self.grpc_address)
+        edge.readdress(server_url=self.http_url, grpc_address=self.grpc_address)
 
     async def bootstrap_dev(self, *, is_passing: bool = False) -> DevCredentials:
         """The development tenant, account and token; made on first use, the same ever after.
@@ -240,7 +245,7 @@ class App:
         tenant, account, password = self._dev
         token = await self._dev_token(tenant.id, is_passing)
         entry_key = self._entry_key()
-        admit(self._http_app, Entry(account.id, entry_key), f"hatchet-{self.settings.http_port}")
+        self._http.admit(Entry(account.id, entry_key), f"hatchet-{self.settings.http_port}")
         return DevCredentials(tenant.id, account.email, password, token, entry_key)
 
     async def database_dsn(self, name: str = MAIN_DATABASE) -> str:
@@ -248,6 +253,9 @@ class App:
         return await self._database.dsn_of(name)
 
     async def run_until(self, stop: asyncio.Event) -> None:
+        """Serve until then. What was left out to be ready soon is imported now."""
+        if self.settings.serve_http and not stop.is_set():
+            self._http.load()
         await stop.wait()
 
     async def stop(self) -> None:

@@ -40,9 +40,9 @@ from broadaxe.engine import activation, backpressure, changes, outbox, subscript
 from broadaxe.rest import attempts as logins
 from broadaxe.rest import parameters, webhook_proofs
 from broadaxe.rest import server as rest_server
-from broadaxe.rest.context import HttpSettings
 from broadaxe.rest.routers import changes as changes_route
 from broadaxe.rest.routers import schedules, webhooks, workflows
+from broadaxe.rest.settings import HttpSettings
 from broadaxe.rpc import askers, transport
 from broadaxe.rpc.services import dispatcher, traces
 from broadaxe.storage import (

@@ -13,8 +13,8 @@ from broadaxe import app as engine_app
 from broadaxe import dev_secrets
 from broadaxe.cli import dashboard_link
 from broadaxe.rest.app import create_http_app
-from broadaxe.rest.context import HttpSettings
 from broadaxe.rest.gate import _SECURITY_HEADERS
+from broadaxe.rest.settings import HttpSettings
 from broadaxe.storage.migrate import migrate, pending
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from broadaxe.config import SETTINGS, Setting, Settings
+from broadaxe.metrics import Tallies
 from broadaxe.rest.gauges import queue_gauges, slot_gauges
 from broadaxe.rest.metrics import Metrics
 
@@ -62,12 +63,12 @@ def test_the_chats_variables_are_exactly_those_it_reads(docs: dict[str, Any], ro
 
 
 def test_every_metric_of_ours_is_documented_under_its_exposed_name(docs: dict[str, Any]) -> None:
-    exposed = set(re.findall(r"^# TYPE (hatchet_\w+) ", Metrics().render().decode(), re.MULTILINE))
+    exposed = set(re.findall(r"^# TYPE (hatchet_\w+) ", Metrics(Tallies()).render().decode(), re.MULTILINE))
     # The client library exposes the time a counter was made beside the counter itself.
     exposed = {name for name in exposed if not name.endswith("_created")}
     of_tenant = {gauge.name for gauge in [*slot_gauges([]), *queue_gauges([], [])]}
     of_tenant |= set(
-        re.findall(r"^# TYPE hatchet_tenant_(\w+) ", Metrics().render_tenant("t", []).decode(), re.MULTILINE)
+        re.findall(r"^# TYPE hatchet_tenant_(\w+) ", Metrics(Tallies()).render_tenant("t", []).decode(), re.MULTILINE)
     )
     # Those of the process are documented once.
     shared = {name.removeprefix("hatchet_").removesuffix("_total") for name in exposed}

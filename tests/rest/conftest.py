@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ from broadaxe.core.commands import Command, Reply
 from broadaxe.core.definition import TaskSpec, WorkflowDefinition, WorkflowSpec, normalise
 from broadaxe.core.questions import AnswerT, Question
 from broadaxe.engine.changes import ChangeFeed, ChangeSubscription
-from broadaxe.rest.app import create_http_app, readdress
-from broadaxe.rest.context import HttpSettings
+from broadaxe.rest.app import create_http_app, settle
 from broadaxe.rest.server import HttpServer
+from broadaxe.rest.settings import HttpSettings
 from broadaxe.storage import accounts
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.token_verifier import TokenVerifier
@@ -238,16 +238,12 @@ async def serve(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Serve]:
         engine = RecordingEngine()
         if open_mode:
             settings["open_account_id"] = owner.id
-        app = create_http_app(
-            pool=pool,
-            engine=engine,
-            verifier=TokenVerifier(pool),
-            settings=HttpSettings(server_url="http://127.0.0.1:1", grpc_address="127.0.0.1:0", **settings),
-        )
+        wanted = HttpSettings(server_url="http://127.0.0.1:1", grpc_address="127.0.0.1:2", **settings)
+        app = create_http_app(pool=pool, engine=engine, verifier=TokenVerifier(pool), settings=wanted)
         server = HttpServer(grace_s=1)
         servers.append(server)
         url = f"http://127.0.0.1:{await server.start(app, '127.0.0.1', 0)}"
-        readdress(app, server_url=url, grpc_address="127.0.0.1:2")
+        settle(app, replace(wanted, server_url=url))
         issued = await create_token(pool, tenant.id, "tests", 3600, url, "127.0.0.1:2")
         # A busy machine is slow; no test measures how fast an answer comes.
         bearer = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {issued.token}"}, timeout=60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,8 @@ from hatchet_sdk.clients.rest.models.user import User
 from hatchet_sdk.clients.rest.models.user_tenant_memberships_list import UserTenantMembershipsList
 
 from broadaxe.errors import ResourceExhausted
-from broadaxe.rest.app import admit
-from broadaxe.rest.context import Entry
-from broadaxe.rest.entry import entry_link
+from broadaxe.rest.app import settle
+from broadaxe.rest.settings import Entry, entry_link
 from broadaxe.storage import accounts, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.ids import new_id
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from .conftest import Seeds, Serve, Site
 
 PASSWORD = "Correct-horse-7"
+
+
+def _admit(site: Site) -> None:
+    """As an engine does when it prints the link."""
+    settings = site.app.state.context.settings
+    settle(site.app, replace(settings, entry=Entry(site.owner.id, "the-key"), cookie_name="hatchet-1"))
 
 
 async def _log_in(site: Site, email: str = "ada@example.com") -> None:
@@ -228,7 +234,7 @@ async def test_open_mode_lets_this_machine_in_and_nobody_elses_pages(serve: Serv
 
 
 async def test_the_printed_link_lets_a_browser_in_and_nothing_else_does(site: Site) -> None:
-    admit(site.app, Entry(site.owner.id, "the-key"), "hatchet-1")
+    _admit(site)
     assert (await site.anonymous.get("/api/v1/meta")).json()["entryLinkPrinted"] is True
     refused = await site.anonymous.get("/api/v1/users/current")
     assert refused.status_code == 403
@@ -266,7 +272,7 @@ async def test_without_a_key_no_link_lets_in(site: Site) -> None:
     ],
 )
 async def test_the_link_leads_to_this_machine_only(site: Site, to: str, place: str) -> None:
-    admit(site.app, Entry(site.owner.id, "the-key"), "hatchet-1")
+    _admit(site)
     entered = await site.anonymous.get(entry_link(site.url, "the-key", to))
     assert entered.headers["location"] == place
 

@@ -30,7 +30,7 @@ from broadaxe.app import App
 from broadaxe.config import Settings
 from broadaxe.core.definition import TaskSpec
 from broadaxe.rest.app import create_http_app
-from broadaxe.rest.context import HttpSettings
+from broadaxe.rest.settings import HttpSettings
 from broadaxe.storage import accounts
 from broadaxe.storage.ids import new_id
 from tests.conftest import TEMPLATE, with_database

@@ -9,8 +9,7 @@ import msgspec
 from broadaxe.core.commands import CancelTasks, CloseStream, PutRateLimit, PutWorkflow
 from broadaxe.core.definition import RateLimitUse, WorkflowSpec
 from broadaxe.core.durations import US_PER_S
-from broadaxe.metrics import observer
-from broadaxe.rest.metrics import Metrics, Tally
+from broadaxe.metrics import Tallies, Tally, observer
 from tests.core.world import World, task
 
 if TYPE_CHECKING:
@@ -63,11 +62,11 @@ async def test_every_documented_name_is_exposed(site: Site) -> None:
 
 
 def counted(world: World) -> Tally:
-    metrics = Metrics()
-    observe = observer(metrics)
+    tallies = Tallies()
+    observe = observer(tallies)
     for decision in world.decisions:
         observe("t", decision)
-    return metrics.tenant("t")
+    return tallies.tenant("t")
 
 
 def test_outcomes_are_counted_once() -> None:

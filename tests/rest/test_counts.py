@@ -14,7 +14,8 @@ from hatchet_sdk.clients.rest.models.workflow_version import WorkflowVersion
 
 from broadaxe.core.definition import ConcurrencyRule, LimitStrategy, Sticky, TaskSpec
 from broadaxe.core.lifecycle import RunStatus
-from broadaxe.rest.metrics import OTHER_WORKFLOWS, WORKFLOWS_MAX, Metrics, Tally
+from broadaxe.metrics import OTHER_WORKFLOWS, WORKFLOWS_MAX, Tallies, Tally
+from broadaxe.rest.metrics import Metrics
 from broadaxe.storage.ids import new_id
 
 if TYPE_CHECKING:
@@ -167,11 +168,11 @@ async def test_a_tenant_scrapes_its_own_figures(site: Site) -> None:
     for model in ("big", "big", "small"):
         await site.seeds.run(greet, task={}, metadata={"prom_model": model, "customer": "acme"})
     await site.seeds.run(greet, status="RUNNING", task={"status": "RUNNING", "worker_id": busy})
-    tally = site.app.state.metrics.tenant(site.seeds.tenant_id)
+    tally = site.app.state.metrics.tallies.tenant(site.seeds.tenant_id)
     tally.created_tasks += 4
     tally.workflow("greet").ended(RunStatus.COMPLETED, 70.0)
     tally.workflow("greet").queued_to_assigned_s.observe(0.03)
-    site.app.state.metrics.tenant(new_id()).created_tasks += 3
+    site.app.state.metrics.tallies.tenant(new_id()).created_tasks += 3
     text = await Hatchet(config=ClientConfig(token=site.token)).metrics.aio_scrape_tenant_prometheus_metrics()
     found = samples(text)
     t = f'tenant_id="{site.seeds.tenant_id}"'
@@ -205,8 +206,8 @@ async def test_a_tenant_scrapes_its_own_figures(site: Site) -> None:
 
 
 def test_a_histogram_counts_each_value_once_at_its_bound() -> None:
-    metrics = Metrics()
-    waits = metrics.tenant("t").queued_to_assigned_s
+    metrics = Metrics(Tallies())
+    waits = metrics.tallies.tenant("t").queued_to_assigned_s
     for value in (0.01, 0.011, 15.0, 16.0):
         waits.observe(value)
     found = samples(metrics.render().decode())

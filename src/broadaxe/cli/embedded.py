@@ -146,7 +146,7 @@ def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
 
     async def announce(app: App) -> None:
         # The program that started us is the only one that gets this token, and by the handshake.
-        from broadaxe.rest.entry import entry_link
+        from broadaxe.rest.settings import entry_link
 
         credentials = await app.bootstrap_dev(is_passing=True)
         connection = {

@@ -105,7 +105,7 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
             databases["BROADAXE_ENGINE_DATABASE_URL"] = await app.database_dsn()
         link = app.http_url
         if settings.require_login:
-            from broadaxe.rest.entry import entry_link
+            from broadaxe.rest.settings import entry_link
 
             link = entry_link(app.http_url, credentials.entry_key)
         dashboard_link.keep(settings.data_dir, link)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -88,13 +87,10 @@ async def _started(settings: Settings) -> App:
 
 
 def _import_engine() -> type[App]:
-    # What is imported stays. Looking through all of it for garbage, again and again, would take a fifth of the time.
-    gc.disable()
-    try:
+    from broadaxe.importing import kept
+
+    with kept():
         from broadaxe.app import App
-    finally:
-        gc.freeze()
-        gc.enable()
     return App
 
 

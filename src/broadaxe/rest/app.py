@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 from fastapi import FastAPI, Request, Response
@@ -22,13 +22,14 @@ from starlette.types import Receive, Scope, Send
 from broadaxe.engine.port import EnginePort
 from broadaxe.errors import BroadaxeError, InvalidArgument, Unavailable
 from broadaxe.example import ExampleWorker
+from broadaxe.metrics import Tallies
 from broadaxe.rest.api_description import describe, operation_id
 from broadaxe.rest.api_reference import ApiReference
 from broadaxe.rest.attempts import Attempts
-from broadaxe.rest.context import Context, Entry, HttpSettings
+from broadaxe.rest.context import Context
 from broadaxe.rest.dashboard_site import DashboardSite
 from broadaxe.rest.docs_site import DocsSite
-from broadaxe.rest.entry import ENTRY_PATH, enter
+from broadaxe.rest.entry import enter
 from broadaxe.rest.gate import Gate
 from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.page import SCRIPT_PATH, STYLE_PATH, script, style
@@ -61,6 +62,7 @@ from broadaxe.rest.routers import (
     workflows,
 )
 from broadaxe.rest.routers import example as example_routes
+from broadaxe.rest.settings import ENTRY_PATH, HttpSettings
 from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
@@ -76,7 +78,7 @@ from broadaxe.storage.trace_reads import TraceReads
 from broadaxe.storage.vault import Vault
 from broadaxe.storage.webhooks import Webhooks
 
-__all__ = ["admit", "create_http_app", "end_streams", "readdress"]
+__all__ = ["create_http_app", "end_streams", "settle"]
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +122,7 @@ def create_http_app(
     engine: EnginePort,
     verifier: TokenVerifier,
     settings: HttpSettings,
-    metrics: Metrics | None = None,
+    tallies: Tallies | None = None,
     example: ExampleWorker | None = None,
 ) -> FastAPI:
     """The application. `pool` is best made with `storage.reads.POOL_SETTINGS` as server settings."""
@@ -162,7 +164,7 @@ def create_http_app(
     app.openapi = cache(partial(describe, app, _ROUTERS))  # type: ignore[method-assign]
     reference = ApiReference(app.openapi)
     dashboard = DashboardSite(settings.dashboard_dir)
-    numbers = app.state.metrics = metrics or Metrics()
+    numbers = app.state.metrics = Metrics(tallies or Tallies())
     app.add_api_route("/api/docs", reference.page, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", numbers.page, methods=["GET"], include_in_schema=False)
     app.add_api_route(ENTRY_PATH, enter, methods=["GET"], include_in_schema=False)
@@ -184,26 +186,16 @@ def create_http_app(
     return app
 
 
-def readdress(app: FastAPI, *, server_url: str, grpc_address: str) -> None:
-    """Tells the application its addresses once they are known, when it listens on a port the system picked."""
-    _change(app, server_url=server_url, grpc_address=grpc_address)
-
-
-def admit(app: FastAPI, entry: Entry, cookie_name: str) -> None:
-    """Lets browsers in by a link from here on. Browsers do not tell the ports of a host apart, so engines that share a
-    host need cookies of different names."""
-    _change(app, entry=entry, cookie_name=cookie_name)
+def settle(app: FastAPI, settings: HttpSettings) -> None:
+    """From here on the application behaves so."""
+    context: Context = app.state.context
+    app.state.context = replace(context, settings=settings)
 
 
 def end_streams(app: FastAPI) -> None:
     """Ends what would never end by itself, before a stop waits for requests."""
     streams: changes.OpenStreams = app.state.open_streams
     streams.close()
-
-
-def _change(app: FastAPI, **changes: Any) -> None:
-    context: Context = app.state.context
-    app.state.context = replace(context, settings=replace(context.settings, **changes))
 
 
 def _otherwise(page: Callable[[Request], Awaitable[Response]]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
@@ -20,18 +20,12 @@ from broadaxe.rest.identity import LOOPBACK_NAMES
 from broadaxe.rest.sessions import open_session
 from broadaxe.storage.accounts import person_of_session
 
-__all__ = ["ENTRY_PATH", "enter", "entry_link"]
+__all__ = ["enter"]
 
-ENTRY_PATH: Final = "/enter"
 _WRONG_KEY: Final = (
     "This link does not open this engine. Open the one that the engine printed when it started; `broadaxe dev` and "
     "`broadaxe demo` keep it in the file dashboard.url of their data directory.\n"
 )
-
-
-def entry_link(server_url: str, key: str, to: str | None = None) -> str:
-    """What a browser opens; `to` is where it ends up, the dashboard unless given."""
-    return f"{server_url}{ENTRY_PATH}?{urlencode({'key': key} | ({} if to is None else {'to': to}))}"
 
 
 async def enter(request: Request) -> Response:

@@ -1,17 +1,15 @@
 """Prometheus metrics: of this process at /metrics, and of one tenant at its own address.
 
-Owns a `Tally` per tenant and the names under which tallies are exposed, which people's dashboards and alerts rely on.
-Whoever does the counting is handed a tally; this module counts nothing itself. What the process shows is the sum over
-its tenants, so everything is counted once. Some of the names lack the `_total` that the client library would add, and
-those are exposed as they are. Counters begin at zero with the process.
+Owns the names under which the tallies of `broadaxe/metrics.py` are exposed, which people's dashboards and alerts rely
+on. Counts nothing itself. What the process shows is the sum over its tenants, so everything is counted once. Some of
+the names lack the `_total` that the client library would add, and those are exposed as they are. Counters begin at zero
+with the process.
 
-Bounds: a tenant's figures by workflow are kept for `WORKFLOWS_MAX` names, further ones are counted together.
 Source: behaviour specification 8.5, REST specification 7.7.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -26,13 +24,9 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-__all__ = ["Gauge", "Histogram", "Metrics", "Tally", "WorkflowTally"]
+from broadaxe.metrics import QUEUED_TO_ASSIGNED_BUCKETS_S, Histogram, Tallies, Tally
 
-QUEUED_TO_ASSIGNED_BUCKETS_S: Final = (0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 15.0)
-DURATION_BUCKETS_MS: Final = (10, 50, 100, 500, 1e3, 5e3, 10e3, 30e3, 60e3, 300e3, 900e3, 3_600e3)
-WORKFLOWS_MAX: Final = 1_000
-#: The name that the figures of all further workflows go by; no workflow can have it.
-OTHER_WORKFLOWS: Final = "(other)"
+__all__ = ["Gauge", "Metrics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,77 +56,6 @@ _COUNTS: Final = (
 _WAIT_HELP: Final = "Time an attempt waited in its queue"
 
 
-class Histogram:
-    """How many values fell below each bound, and their sum."""
-
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def add(self, other: Histogram) -> None:
-        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
-        self.total += other.total
-
-    def put_into(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
-        bounds = [*(str(float(bound)) for bound in self.bounds), "+Inf"]
-        family.add_metric(labels, list(zip(bounds, accumulate(self.counts), strict=True)), self.total)
-
-
-class WorkflowTally:
-    """What is counted per workflow."""
-
-    __slots__ = ("durations_ms", "queued_to_assigned_s")
-
-    def __init__(self) -> None:
-        self.queued_to_assigned_s = Histogram(QUEUED_TO_ASSIGNED_BUCKETS_S)
-        self.durations_ms: dict[str, Histogram] = {}
-        """By the status a run ended in."""
-
-    def ended(self, status: str, duration_ms: float) -> None:
-        if status not in self.durations_ms:
-            self.durations_ms[status] = Histogram(DURATION_BUCKETS_MS)
-        self.durations_ms[status].observe(duration_ms)
-
-
-class Tally:
-    """One tenant's counts since the process began."""
-
-    __slots__ = (*(count.field for count in _COUNTS), "queued_to_assigned_s", "workflows")
-    queue_invocations: int
-    created_tasks: int
-    retried_tasks: int
-    succeeded_tasks: int
-    failed_tasks: int
-    skipped_tasks: int
-    cancelled_tasks: int
-    assigned_tasks: int
-    scheduling_timed_out: int
-    rate_limited: int
-    queued_to_assigned: int
-    reassigned_tasks: int
-
-    def __init__(self) -> None:
-        for count in _COUNTS:
-            setattr(self, count.field, 0)
-        self.queued_to_assigned_s = Histogram(QUEUED_TO_ASSIGNED_BUCKETS_S)
-        self.workflows: dict[str, WorkflowTally] = {}
-
-    def workflow(self, name: str) -> WorkflowTally:
-        found = self.workflows.get(name)
-        if found is None:
-            if len(self.workflows) >= WORKFLOWS_MAX:
-                name = OTHER_WORKFLOWS
-            found = self.workflows.setdefault(name, WorkflowTally())
-        return found
-
-
 @dataclass(frozen=True, slots=True)
 class Gauge:
     """A figure of now: its name without the prefix, and a value for each set of labels."""
@@ -146,17 +69,13 @@ class Gauge:
 class Metrics(Collector):
     """One process's metrics."""
 
-    def __init__(self) -> None:
-        self._tallies: dict[str, Tally] = {}
+    def __init__(self, tallies: Tallies) -> None:
+        self.tallies = tallies
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self.registry.register(self)
-
-    def tenant(self, tenant_id: str) -> Tally:
-        """Where this tenant's counts go; it stays the same object."""
-        return self._tallies.setdefault(tenant_id, Tally())
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
@@ -167,22 +86,22 @@ class Metrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """The sums over all tenants."""
         for count in _COUNTS:
-            value = sum(getattr(tally, count.field) for tally in self._tallies.values())
+            value = sum(getattr(tally, count.field) for tally in self.tallies.all())
             if count.has_total:
                 yield CounterMetricFamily(f"hatchet_{count.field}", count.help, value=value)
             else:
                 yield _bare(f"hatchet_{count.field}", count.help, {}, value)
         waits = Histogram(QUEUED_TO_ASSIGNED_BUCKETS_S)
-        for tally in self._tallies.values():
+        for tally in self.tallies.all():
             waits.add(tally.queued_to_assigned_s)
         family = HistogramMetricFamily("hatchet_queued_to_assigned_time_seconds", _WAIT_HELP)
-        waits.put_into(family, ())
+        _put(waits, family)
         yield family
 
     def render_tenant(self, tenant_id: str, gauges: Sequence[Gauge]) -> bytes:
         """What one tenant may see: its counts in this process, and gauges that the caller has read for it."""
         registry = CollectorRegistry()
-        registry.register(_OfTenant(tenant_id, self._tallies.get(tenant_id) or Tally(), gauges))
+        registry.register(_OfTenant(tenant_id, self.tallies.of(tenant_id), gauges))
         return generate_latest(registry)
 
 
@@ -198,7 +117,7 @@ class _OfTenant(Collector):
         for count in _COUNTS:
             yield _bare(f"{prefix}{count.field}", count.help, tenant, getattr(tally, count.field))
         waits = HistogramMetricFamily(f"{prefix}queued_to_assigned_time_seconds", _WAIT_HELP, labels=list(tenant))
-        tally.queued_to_assigned_s.put_into(waits, [self._tenant_id])
+        _put(tally.queued_to_assigned_s, waits, self._tenant_id)
         yield waits
         name = f"{prefix}queued_to_assigned_by_workflow"
         attempts = Metric(name, "Attempts that went from a queue to a worker", "unknown")
@@ -211,15 +130,20 @@ class _OfTenant(Collector):
         for workflow, figures in tally.workflows.items():
             waited = sum(figures.queued_to_assigned_s.counts)
             attempts.add_sample(attempts.name, tenant | {"workflow_name": workflow}, waited)
-            figures.queued_to_assigned_s.put_into(waits, [self._tenant_id, workflow])
+            _put(figures.queued_to_assigned_s, waits, self._tenant_id, workflow)
             for status, histogram in figures.durations_ms.items():
-                histogram.put_into(durations, [self._tenant_id, workflow, status])
+                _put(histogram, durations, self._tenant_id, workflow, status)
         yield from (attempts, waits, durations)
         for gauge in self._gauges:
             metric = Metric(f"{prefix}{gauge.name}", gauge.help, "gauge")
             for labels, value in gauge.values:
                 metric.add_sample(metric.name, tenant | dict(zip(gauge.labels, labels, strict=True)), value)
             yield metric
+
+
+def _put(histogram: Histogram, family: HistogramMetricFamily, *labels: str) -> None:
+    bounds = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
+    family.add_metric(labels, list(zip(bounds, accumulate(histogram.counts), strict=True)), histogram.total)
 
 
 def _bare(name: str, documentation: str, labels: dict[str, str], value: float) -> Metric:

@@ -12,12 +12,14 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
-from starlette.types import ASGIApp
 
 from broadaxe.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 __all__ = ["HttpServer"]
 
