@@ -107,6 +107,8 @@ test("spans unfold below their tasks when they are asked for", async () => {
   const row = await screen.findByTestId("span-row");
   expect(row).toHaveTextContent("GET /rates");
   expect(within(row).getByRole("img")).toHaveAccessibleName("GET /rates of shop took 1.00 s: 503");
+  await user.click(within(row).getByRole("button", { name: /GET \/rates/ }));
+  expect(screen.getByText("503")).toBeInTheDocument();
 });
 
 test("of five hundred tasks only those in sight are drawn", () => {

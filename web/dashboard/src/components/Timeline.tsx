@@ -3,8 +3,7 @@
  * replay has an axis of its own. The axis is zoomed by drawing over it or with the buttons; spans unfold below the tasks.
  */
 import { useQuery } from "@tanstack/react-query";
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useMemo, useRef, useState, type ReactNode } from "react";
+import { useMemo, useState } from "react";
 
 import type { Step } from "../graph/steps";
 import { runSpansQuery } from "../services/traces";
@@ -12,14 +11,17 @@ import type { RunDetails } from "../services/schemas";
 import { formatDuration, formatLocal } from "../time/format";
 import { useNowMs } from "../time/now";
 import { eventsByTask, roundsOf, taskSegments, type Segment, type SegmentKind } from "../timeline/segments";
-import { nestSpans, spanLabel, type NestedSpan } from "../timeline/spans";
-import { StatusPill } from "./StatusPill";
-import { Took } from "./Times";
+import { nestSpans } from "../timeline/spans";
 import { isTerminal } from "../services/runs";
-import { TimeAxis, type Stretch } from "./TimeAxis";
+import { SpanDetails } from "./SpanDetails";
+import { spanRow } from "./spanRow";
+import { StatusPill } from "./StatusPill";
+import type { Stretch } from "./TimeAxis";
+import { Took } from "./Times";
 import { Button } from "./ui/button";
 import { CardHeader } from "./ui/card";
 import { cn } from "./ui/classes";
+import { Waterfall, type WaterfallRow } from "./Waterfall";
 
 const BAR_LOOKS: Readonly<Record<SegmentKind, { bar: string; word: string }>> = {
   held: { bar: "bg-queued opacity-20", word: "waited for its conditions" },
@@ -39,17 +41,6 @@ const LEGEND: readonly (readonly [SegmentKind, string])[] = [
   ["completed", "ran"],
   ["failed", "failed"],
 ];
-
-/** A bar shorter than this cannot be seen. */
-const BAR_WIDTH_MIN_PERCENT = 0.6;
-/** With more rows than this only those in sight are drawn. */
-const DRAWN_ROWS_MAX = 60;
-const ROW_PX = 38;
-const COLUMNS = "grid grid-cols-[minmax(0,1fr)_7rem_4.5rem] sm:grid-cols-[minmax(0,2fr)_7rem_minmax(0,3fr)_4.5rem] items-center gap-2 px-4";
-
-type Row =
-  | { readonly kind: "task"; readonly step: Step; readonly segments: readonly Segment[] }
-  | { readonly kind: "span"; readonly nested: NestedSpan };
 
 export function Timeline({
   tenantId,
@@ -72,6 +63,7 @@ export function Timeline({
   const now = useNowMs();
   const [zoom, setZoom] = useState<Stretch | null>(null);
   const [withSpans, setWithSpans] = useState(false);
+  const [chosenSpanId, setChosenSpanId] = useState<string | null>(null);
   const spans = useQuery({ ...runSpansQuery(tenantId, details.run.metadata.id), enabled: withSpans });
 
   const own = useMemo(() => eventsByTask(details.taskEvents), [details.taskEvents]);
@@ -83,25 +75,28 @@ export function Timeline({
     () => nestSpans(spans.data ?? [], new Set(details.tasks.map((task) => task.taskExternalId))),
     [spans.data, details.tasks],
   );
-  const rows = useMemo(
+  const parts = useMemo(
     () =>
-      steps.flatMap((step): Row[] => {
+      steps.map((step) => {
         const task = step.task;
         const segments = task === null ? [] : taskSegments(task, own.get(task.taskExternalId) ?? [], round);
         const below = task === null || !withSpans ? [] : (nested.get(task.taskExternalId) ?? []);
         const inRound = below.filter(
           ({ span }) => span.createdAt >= round.startMs && (round.endMs === null || span.createdAt < round.endMs),
         );
-        return [{ kind: "task", step, segments }, ...inRound.map((item): Row => ({ kind: "span", nested: item }))];
+        return { step, segments, spans: inRound };
       }),
     [steps, own, round, nested, withSpans],
   );
-  const all = rows.flatMap((row) => (row.kind === "task" ? row.segments : []));
-  const startMs = all.reduce((least, segment) => Math.min(least, segment.startMs), Infinity);
-  // Between two ticks of the clock something may have started "in the future".
-  const endMs = all.reduce((most, segment) => Math.max(most, segment.endMs ?? now, segment.startMs), startMs + 1);
-  const whole = all.length === 0 ? null : { startMs, endMs };
-  const shown = zoom ?? whole;
+  const all = parts.flatMap(({ segments }) => segments);
+  const chosenSpan = parts.flatMap((part) => part.spans).find(({ span }) => span.spanId === chosenSpanId)?.span;
+  const rows = parts.flatMap((part): WaterfallRow[] => [
+    taskRow(part.step, part.segments, now, part.step.id === chosenId, onChoose),
+    ...part.spans.map((one) => {
+      const id = one.span.spanId;
+      return spanRow({ ...one, depth: one.depth + 1 }, id === chosenSpanId, () => setChosenSpanId(id === chosenSpanId ? null : id));
+    }),
+  ]);
 
   return (
     <>
@@ -141,24 +136,9 @@ export function Timeline({
           No spans came for this run. A worker sends them when its SDK is set up with OpenTelemetry.
         </p>
       )}
-      <Table
-        rows={rows}
-        head={
-          whole !== null && shown !== null ? (
-            <TimeAxis whole={whole} shown={shown} onZoom={setZoom} />
-          ) : (
-            <span className="text-ink-soft">nothing yet</span>
-          )
-        }
-        draw={(row, index) =>
-          row.kind === "task" ? (
-            <TaskRow key={row.step.id} row={row} index={index} isChosen={row.step.id === chosenId} onChoose={onChoose} shown={shown} now={now} />
-          ) : (
-            <SpanRow key={row.nested.span.spanId} nested={row.nested} index={index} shown={shown} />
-          )
-        }
-      />
-      <ul className="hidden flex-wrap gap-x-4 gap-y-1 border-t border-line px-4 py-2 text-xs text-ink-soft sm:flex" aria-label="Colours">
+      <Waterfall label="Tasks" rows={rows} zoom={zoom} onZoom={setZoom} />
+      {chosenSpan !== undefined && <SpanDetails span={chosenSpan} startMs={round.startMs} />}
+      <ul className="flex flex-wrap gap-x-4 gap-y-1 border-t border-line px-4 py-2 text-xs text-ink-soft" aria-label="Colours">
         {LEGEND.filter(([kind]) => all.some((segment) => segment.kind === kind)).map(([kind, word]) => (
           <li key={kind} className="flex items-center gap-1.5">
             <span aria-hidden="true" className={cn("h-2.5 w-4 rounded-sm", BAR_LOOKS[kind].bar)} />
@@ -170,183 +150,32 @@ export function Timeline({
   );
 }
 
-function Table({
-  rows,
-  head,
-  draw,
-}: {
-  rows: readonly Row[];
-  head: ReactNode;
-  draw: (row: Row, index: number) => ReactNode;
-}) {
-  const box = useRef<HTMLDivElement>(null);
-  const isPart = rows.length > DRAWN_ROWS_MAX;
-  // eslint-disable-next-line react-hooks/incompatible-library -- what it gives is used in this component only
-  const virtual = useVirtualizer({
-    count: isPart ? rows.length : 0,
-    getScrollElement: () => box.current,
-    estimateSize: () => ROW_PX,
-    overscan: 10,
-  });
-  return (
-    <div role="table" aria-label="Tasks" aria-rowcount={rows.length + 1} className="text-left text-sm">
-      <div role="rowgroup" className="text-xs text-ink-soft">
-        <div role="row" className={cn(COLUMNS, "border-b border-line py-2 font-medium")}>
-          <span role="columnheader">Task</span>
-          <span role="columnheader">Status</span>
-          <span role="columnheader" className="hidden sm:block">
-            {head}
-          </span>
-          <span role="columnheader" className="text-right">
-            Duration
-          </span>
-        </div>
-      </div>
-      <div
-        ref={box}
-        role="rowgroup"
-        className={cn(isPart && "max-h-[70vh] overflow-y-auto")}
-        // A list that scrolls by itself must be reachable by keyboard.
-        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-        tabIndex={isPart ? 0 : undefined}
-      >
-        <div role="presentation" style={isPart ? { height: virtual.getTotalSize(), position: "relative" } : undefined}>
-          {isPart
-            ? virtual.getVirtualItems().map((item) => {
-                const row = rows[item.index];
-                return (
-                  row !== undefined && (
-                    <div
-                      key={item.key}
-                      role="presentation"
-                      className="absolute inset-x-0 top-0"
-                      style={{ height: ROW_PX, transform: `translateY(${item.start}px)` }}
-                    >
-                      {draw(row, item.index)}
-                    </div>
-                  )
-                );
-              })
-            : rows.map(draw)}
-        </div>
-      </div>
-    </div>
-  );
-}
-
-function TaskRow({
-  row: { step, segments },
-  index,
-  isChosen,
-  onChoose,
-  shown,
-  now,
-}: {
-  row: Extract<Row, { kind: "task" }>;
-  index: number;
-  isChosen: boolean;
-  onChoose: (stepId: string) => void;
-  shown: Stretch | null;
-  now: number;
-}) {
-  const words = segments.map(
-    (segment) => `${BAR_LOOKS[segment.kind].word} ${formatDuration((segment.endMs ?? now) - segment.startMs)}`,
-  );
-  return (
-    <div
-      role="row"
-      aria-rowindex={index + 2}
-      data-testid="task-row"
-      className={cn(COLUMNS, "h-[38px] border-b border-line", isChosen ? "bg-accent-soft" : "hover:bg-sunken")}
-    >
-      <span role="rowheader" className="min-w-0">
-        {step.task === null ? (
-          <span className="block truncate text-ink-soft" title={step.name}>
-            {step.name}
-          </span>
-        ) : (
-          <button
-            type="button"
-            aria-pressed={isChosen}
-            onClick={() => onChoose(step.id)}
-            className="block max-w-full truncate text-left font-medium hover:text-accent hover:underline"
-            title={step.name}
-          >
-            {step.name}
-          </button>
-        )}
-      </span>
-      <span role="cell">
-        <StatusPill status={step.status} />
-      </span>
-      <span role="cell" className="hidden sm:block">
-        <span
-          role="img"
-          aria-label={`${step.name} ${words.join(", ") || "did not run here"}`}
-          className="relative block h-4 overflow-hidden rounded bg-sunken"
-        >
-          {shown !== null &&
-            segments.map((segment, place) => (
-              <Bar
-                key={`${segment.startMs}-${place}`}
-                title={words[place] ?? ""}
-                className={BAR_LOOKS[segment.kind].bar}
-                startMs={segment.startMs}
-                endMs={Math.max(segment.endMs ?? now, segment.startMs)}
-                shown={shown}
-              />
-            ))}
-        </span>
-      </span>
-      <span role="cell" className="text-right">
-        {step.task === null ? "–" : <Took span={step.task} live={!isTerminal(step.task.status)} />}
-      </span>
-    </div>
-  );
-}
-
-function SpanRow({ nested: { span, depth }, index, shown }: { nested: NestedSpan; index: number; shown: Stretch | null }) {
-  const tookMs = span.durationNs / 1_000_000;
-  const label = spanLabel(span);
-  const words = `${label} of ${span.serviceName} took ${formatDuration(tookMs)}${span.statusMessage === null ? "" : `: ${span.statusMessage}`}`;
-  return (
-    <div role="row" aria-rowindex={index + 2} data-testid="span-row" className={cn(COLUMNS, "h-[38px] border-b border-line text-xs text-ink-soft")}>
-      <span role="rowheader" className="truncate" style={{ paddingLeft: `${0.75 * (Math.min(depth, 8) + 1)}rem` }} title={words}>
-        {label}
-      </span>
-      <span role="cell" className={cn(span.statusCode === "ERROR" && "text-failed")}>
-        {span.statusCode === "ERROR" ? "Error" : "Span"}
-      </span>
-      <span role="cell" className="hidden sm:block">
-        <span role="img" aria-label={words} className="relative block h-2.5 overflow-hidden rounded bg-sunken">
-          {shown !== null && (
-            <Bar
-              title={words}
-              className={span.statusCode === "ERROR" ? "bg-failed" : "bg-accent"}
-              startMs={span.createdAt}
-              endMs={span.createdAt + tookMs}
-              shown={shown}
-            />
-          )}
-        </span>
-      </span>
-      <span role="cell" className="text-right tabular-nums">
-        {formatDuration(tookMs)}
-      </span>
-    </div>
-  );
-}
-
-function Bar({ title, className, startMs, endMs, shown }: { title: string; className: string; startMs: number; endMs: number; shown: Stretch }) {
-  const lengthMs = shown.endMs - shown.startMs;
-  const left = (100 * (startMs - shown.startMs)) / lengthMs;
-  const width = (100 * (endMs - startMs)) / lengthMs;
-  if (left > 100 || left + width < 0) return null;
-  return (
-    <span
-      title={title}
-      className={cn("absolute inset-y-0.5 rounded-sm", className)}
-      style={{ left: `${Math.min(left, 100 - BAR_WIDTH_MIN_PERCENT)}%`, width: `max(${BAR_WIDTH_MIN_PERCENT}%, ${width}%)` }}
-    />
-  );
+function taskRow(
+  step: Step,
+  segments: readonly Segment[],
+  now: number,
+  isChosen: boolean,
+  onChoose: (stepId: string) => void,
+): WaterfallRow {
+  // Between two ticks of the clock something may have started "in the future".
+  const endOf = (segment: Segment) => segment.endMs ?? Math.max(now, segment.startMs);
+  const bars = segments.map((segment) => ({
+    look: BAR_LOOKS[segment.kind].bar,
+    title: `${BAR_LOOKS[segment.kind].word} ${formatDuration(endOf(segment) - segment.startMs)}`,
+    startMs: segment.startMs,
+    endMs: endOf(segment),
+  }));
+  return {
+    id: step.id,
+    kind: "task",
+    depth: 0,
+    name: step.name,
+    of: null,
+    state: <StatusPill status={step.status} />,
+    bars,
+    words: `${step.name} ${bars.map((bar) => bar.title).join(", ") || "did not run here"}`,
+    took: step.task === null ? "–" : <Took span={step.task} live={!isTerminal(step.task.status)} />,
+    isChosen,
+    onChoose: step.task === null ? null : () => onChoose(step.id),
+  };
 }

@@ -65,8 +65,9 @@ test("a trace's spans stand below their parents, and a chosen one shows what it 
   const { user } = renderApp(`/traces/${TRACE}`);
   expect(await screen.findByRole("heading", { level: 1, name: "order" })).toBeInTheDocument();
   expect(screen.getByRole("link", { name: "Its run" })).toHaveAttribute("href", `/runs/${RUN_ID}`);
-  const spans = within(screen.getByRole("region", { name: "Spans" })).getAllByRole("button");
-  expect(spans.map((one) => one.textContent)).toEqual(["ordershop91 ms", "chargeerrorshop5 ms"]);
+  const spans = within(screen.getByRole("table", { name: "Spans" })).getAllByTestId("span-row");
+  expect(spans.map((one) => one.textContent)).toEqual(["ordershopSpan91 ms", "chargeshopError5 ms"]);
+  expect(screen.getByRole("img", { name: "charge of shop took 5 ms: card refused" })).toBeInTheDocument();
   await user.click(screen.getByRole("button", { name: /charge/ }));
   expect(screen.getByText("card refused")).toBeInTheDocument();
   expect(screen.getByText("gift")).toBeInTheDocument();

@@ -5,47 +5,30 @@
  * itself. The engine's spans of the attempts are the bars of the timeline already, so they are not repeated. Pure.
  */
 import type { Span } from "../services/traces";
-
-export interface NestedSpan {
-  readonly span: Span;
-  readonly depth: number;
-}
+import { inTreeOrder, type PlacedSpan } from "../traces/tree";
 
 const ATTEMPT = "hatchet.engine.start_step_run";
 const TASK_KEY = "hatchet.step_run_id";
 
-export function nestSpans(spans: readonly Span[], taskIds: ReadonlySet<string>): ReadonlyMap<string, readonly NestedSpan[]> {
-  const known = new Set(spans.map((span) => span.spanId));
-  const below = new Map<string, Span[]>();
-  for (const span of spans) {
-    if (span.parentSpanId === null) continue;
-    const siblings = below.get(span.parentSpanId);
-    if (siblings === undefined) below.set(span.parentSpanId, [span]);
-    else siblings.push(span);
-  }
-  const found = new Map<string, NestedSpan[]>();
-  const placed = new Set<string>();
-
-  function add(taskId: string, span: Span, depth: number): void {
-    // Clients may send what goes round in a circle.
-    if (placed.has(span.spanId)) return;
-    placed.add(span.spanId);
-    const own = found.get(taskId) ?? [];
-    found.set(taskId, own);
-    own.push({ span, depth });
-    for (const child of below.get(span.spanId) ?? []) add(taskId, child, depth + 1);
-  }
-
-  for (const span of spans) {
-    const taskId = span.spanAttributes[TASK_KEY];
-    if (span.spanName !== ATTEMPT || taskId === undefined || !taskIds.has(taskId)) continue;
-    placed.add(span.spanId);
-    for (const child of below.get(span.spanId) ?? []) add(taskId, child, 0);
-  }
-  for (const span of spans) {
-    const taskId = span.spanAttributes[TASK_KEY];
-    const isOrphan = span.parentSpanId === null || !known.has(span.parentSpanId);
-    if (isOrphan && taskId !== undefined && taskIds.has(taskId)) add(taskId, span, 0);
+export function nestSpans(spans: readonly Span[], taskIds: ReadonlySet<string>): ReadonlyMap<string, readonly PlacedSpan[]> {
+  const found = new Map<string, PlacedSpan[]>();
+  /** The spans around the present one that tell whose it is, outermost first; `indent` is where theirs begin. */
+  const around: { readonly depth: number; readonly taskId: string; readonly indent: number }[] = [];
+  for (const { span, depth } of inTreeOrder(spans)) {
+    while ((around.at(-1)?.depth ?? -1) >= depth) around.pop();
+    const named = span.spanAttributes[TASK_KEY];
+    const taskId = named !== undefined && taskIds.has(named) ? named : null;
+    if (span.spanName === ATTEMPT && taskId !== null) {
+      around.push({ depth, taskId, indent: depth + 1 });
+      continue;
+    }
+    if (around.length === 0 && depth === 0 && taskId !== null) around.push({ depth, taskId, indent: depth });
+    const owner = around.at(-1);
+    if (owner === undefined) continue;
+    const own = found.get(owner.taskId);
+    const placed = { span, depth: depth - owner.indent };
+    if (own === undefined) found.set(owner.taskId, [placed]);
+    else own.push(placed);
   }
   return found;
 }

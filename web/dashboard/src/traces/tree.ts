@@ -12,14 +12,16 @@ export function inTreeOrder(spans: readonly Span[]): readonly PlacedSpan[] {
   const children = new Map<string | null, Span[]>();
   for (const span of spans) {
     const parent = span.parentSpanId !== null && ids.has(span.parentSpanId) && span.parentSpanId !== span.spanId ? span.parentSpanId : null;
-    children.set(parent, [...(children.get(parent) ?? []), span]);
+    const siblings = children.get(parent);
+    if (siblings === undefined) children.set(parent, [span]);
+    else siblings.push(span);
   }
   const placed: PlacedSpan[] = [];
   const seen = new Set<string>();
   const stack: PlacedSpan[] = [];
   const push = (parent: string | null, depth: number) => {
     const below = (children.get(parent) ?? []).toSorted((left, right) => right.createdAt - left.createdAt);
-    stack.push(...below.map((span) => ({ span, depth })));
+    for (const span of below) stack.push({ span, depth });
   };
   const drain = () => {
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
