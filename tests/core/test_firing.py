@@ -511,7 +511,10 @@ def test_a_schedule_makes_one_run_at_its_instant_and_is_gone() -> None:
     assert list(world.schedules) == [one]
     world.advance(6)
     assert [row.created_at_us for row in world.run_rows.values()][1:] == [START_US + 10 * US_PER_S]
-    assert all(metadata(row) == {"a": 1} and row.priority == 2 for row in world.run_rows.values())
+    assert [metadata(row) for row in world.run_rows.values()] == [
+        {"a": 1, "broadaxe__schedule_id": schedule_id} for schedule_id in (two, one)
+    ]
+    assert all(row.priority == 2 for row in world.run_rows.values())
     assert world.schedules == {}
     (decision, _) = [d for d in world.decisions if d.writes.deleted_schedules]
     assert decision.writes.deleted_schedules == [two] and len(decision.writes.new_runs) == 1

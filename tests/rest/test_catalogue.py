@@ -42,6 +42,17 @@ async def test_workflows_are_found_by_name_with_the_exact_one_first(site: Site) 
     assert empty.json() == {"pagination": {"current_page": 1, "next_page": 1, "num_pages": 0}, "rows": []}
 
 
+async def test_the_newest_run_of_each_workflow_is_told(site: Site) -> None:
+    first, second = await site.seeds.single("greet"), await site.seeds.single("idle")
+    await site.seeds.run(first, status="FAILED", task={"status": "FAILED"})
+    newest = await site.seeds.run(first, status="COMPLETED", task={"status": "COMPLETED"})
+    asked = {"workflow_ids": [first[0], second[0]]}
+    answer = await site.client.get(f"{site.stable}/last-runs", params=asked)
+    (row,) = answer.json()["rows"]
+    assert (row["workflowId"], row["runExternalId"], row["status"]) == (first[0], newest, "COMPLETED")
+    assert (await site.client.get(f"{site.stable}/last-runs")).status_code == 400
+
+
 async def test_a_workflow_and_its_version_decode(site: Site) -> None:
     workflow_id, version_id, _ = await site.seeds.workflow(
         "greet",

@@ -397,6 +397,20 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ("runs of crons", "run_list", runs(True, PAGE, 0, False, causes=CRON), 400, PAGE),
     ("runs that a worker took", "run_list", runs(True, PAGE, 0, False, worker_id=WORKER), 8_000, PAGE),
     (
+        "runs that a worker took, from far behind",
+        "run_list",
+        runs(True, PAGE, 0, False, worker_id=WORKER, after=150_000),
+        8_000,
+        PAGE,
+    ),
+    (
+        "runs that a worker took long ago",
+        "run_list",
+        runs(True, PAGE, 0, False, worker_id=WORKER, until=lambda c: c.at(150_000)),
+        8_000,
+        PAGE,
+    ),
+    (
         "failed runs of a workflow by what all have",
         "run_list",
         runs(True, PAGE, 0, False, statuses=FAILED, workflow_ids=(Crowd.workflow_id(1),), metadata=SAME),
@@ -434,6 +448,7 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ("live tasks", "task_list", tasks(True, PAGE, 0, statuses=LIVE), 1_000, PAGE),
     ("failed tasks", "task_list", tasks(True, PAGE, 0, statuses=FAILED), 4_000, PAGE),
     ("tasks of a worker", "task_list", tasks(True, PAGE, 0, worker_id=Crowd.worker_id(3)), 1_000, PAGE),
+    ("the last runs", "last_runs", lambda c: (c.tenant_id, [Crowd.workflow_id(n) for n in range(1, 51)]), 500, 49),
     ("tasks of a workflow", "task_list", tasks(True, PAGE, 0, workflow_ids=ONE_WORKFLOW), 1_000, PAGE),
     ("tasks of an event", "task_list_of_runs", tasks(True, PAGE, 0, event_id=lambda c: c.row_id(5001)), 3_000, PAGE),
     ("tasks by a number", "task_list_of_runs", tasks(True, PAGE, 0, metadata=(("number", "501"),)), 100, 1),

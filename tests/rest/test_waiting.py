@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from broadaxe.core.commands import CreateCron, PauseWorkflow, RegisterWorker, RunRequest, TriggerRuns, WhilePaused
-from broadaxe.core.definition import ConcurrencyRule, LimitStrategy
+from broadaxe.core.definition import ConcurrencyRule, LimitStrategy, RateLimitUse
 from broadaxe.core.durations import US_PER_S
 from broadaxe.rest.routers.waiting import routes
 from broadaxe.storage import accounts
@@ -204,6 +204,19 @@ async def test_keys_and_queues_in_use(site: Site, world: World) -> None:
     assert queue == {"actionId": "flow:b", "waiting": 1, "workers": 0, "workersReady": 0}
 
 
+async def test_tasks_that_ask_for_units_of_a_rate_limit(site: Site, world: World) -> None:
+    named, worked_out = (
+        RateLimitUse(key="mail", units=2),
+        RateLimitUse(key_expression="input.k", limit_expression="10", units_expression="input.n"),
+    )
+    flow = world.put(msgspec.structs.replace(task("a"), rate_limits=(named,)), task("b")).workflow_id
+    world.put(msgspec.structs.replace(task("c"), rate_limits=(worked_out,)), name="another")
+    first, second = await rows(site, f"{site.stable}/rate-limit-users", key="mail")
+    assert first == {"workflowId": flow, "workflowName": "flow", "taskName": "a", "units": 2}
+    assert (second["workflowName"], second["keyExpression"], "units" in second) == ("another", "input.k", False)
+    assert [row["taskName"] for row in await rows(site, f"{site.stable}/rate-limit-users", key="other")] == ["c"]
+
+
 async def test_a_finished_task_waits_for_nothing_and_an_unknown_one_is_not_there(site: Site) -> None:
     run = await site.seeds.run(await site.seeds.single(), status="COMPLETED", task={"status": "COMPLETED"})
     for kind in ("tasks", "workflow-runs"):
@@ -221,10 +234,10 @@ async def test_every_route_is_closed_to_other_tenants(site: Site, world: World) 
     login = {"email": "eve@example.com", "password": "Correct-horse-7"}
     assert (await site.anonymous.post("/api/v1/users/login", json=login)).status_code == 200
     paths = [route.path for route in routes.routes]  # type: ignore[attr-defined]
-    assert len(paths) == 6
+    assert len(paths) == 7
     for path in paths:
         asked = path.format(task=run, run=run, tenant=site.seeds.tenant_id)
-        params = {"ids": run} if asked.endswith(f"{site.seeds.tenant_id}/waiting") else {}
+        params = {"ids": run} if asked.endswith(f"{site.seeds.tenant_id}/waiting") else {"key": "k"}
         answer = await site.anonymous.get(asked, params=params)
         assert answer.status_code == (403 if "{tenant}" in path else 404), path
     own = await site.anonymous.get(f"/api/v1/stable/tenants/{theirs.id}/waiting", params={"ids": run})

@@ -14,6 +14,7 @@ from broadaxe.core.questions import (
     Evicted,
     InTurn,
     KeysInUse,
+    LimitUsers,
     Paused,
     QueuesInUse,
     TimeToCome,
@@ -70,6 +71,7 @@ def check_pages(tenant: Tenant, now_us: int) -> None:
     hold(all(row.at_us >= now_us for row in whole.rows), "what is to come is past", now_us, whole.rows[:1])
     tenant.answer(KeysInUse(), now_us)
     tenant.answer(QueuesInUse(), now_us)
+    tenant.answer(LimitUsers("any"), now_us)
 
 
 _NOT_WAITING = (

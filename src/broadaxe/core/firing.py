@@ -64,6 +64,9 @@ CRON_NAME_LENGTH_MAX: Final = 255
 SCHEDULES_MAX: Final = 1_000
 SCHEDULES_INPUT_BYTES_MAX: Final = 64 * 1024 * 1024
 
+#: The metadata of a run that a schedule made has the id of that schedule under this key.
+SCHEDULE_ID_KEY: Final = "broadaxe__schedule_id"
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -456,15 +459,9 @@ def check_instant(at_us: int) -> None:
 
 
 def _make_scheduled(state: State, row: ScheduleRow, now_us: int) -> Run | Collision | Refusal:
-    run = _make(
-        state,
-        state.workflows[row.workflow_id],
-        row.input,
-        row.priority,
-        row.additional_metadata,
-        RunCause.SCHEDULE,
-        now_us,
-    )
+    metadata = _scheduled_metadata(row)
+    workflow = state.workflows[row.workflow_id]
+    run = _make(state, workflow, row.input, row.priority, metadata, RunCause.SCHEDULE, now_us)
     if isinstance(run, Run) and row.parent_task_id is not None:
         # It shows as a child of the task that scheduled it, which need not be in memory any more; the key by which
         # children are deduplicated stays empty, because schedules are not.
@@ -472,6 +469,15 @@ def _make_scheduled(state: State, row: ScheduleRow, now_us: int) -> Run | Collis
             run.row, parent_run_id=row.parent_run_id, parent_task_id=row.parent_task_id
         )  # fmt: skip
     return run
+
+
+def _scheduled_metadata(row: ScheduleRow) -> str:
+    """The row is gone when the run is there: only this tells which it was."""
+    metadata: dict[str, Any] = {}
+    if row.additional_metadata is not None:
+        metadata = msgspec.json.decode(row.additional_metadata, type=dict[str, Any])
+    metadata[SCHEDULE_ID_KEY] = row.id
+    return msgspec.json.encode(metadata).decode()
 
 
 def _keep(state: State, added: Schedule) -> None:

@@ -1,4 +1,4 @@
-"""Who holds what, and who waits for it: concurrency keys and the queues of actions.
+"""Who holds what, and who waits for it: concurrency keys, the queues of actions, rate limits.
 
 Refuses to change anything. Cost: one pass over the keys in use, or over the lanes and workers of the queues in use;
 only what a page shows is looked at more closely.
@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from broadaxe.core import affinity
 from broadaxe.core.concurrency import Group, Ticket
 from broadaxe.core.model import Run
-from broadaxe.core.questions import PAGE_MAX, KeyPage, KeySeen, KeysInUse, QueueSeen
+from broadaxe.core.questions import PAGE_MAX, KeyPage, KeySeen, KeysInUse, LimitUser, LimitUsers, QueueSeen
 from broadaxe.core.queues import ActionQueue
 from broadaxe.core.state import State
 from broadaxe.core.why import holder_of, rule_of
@@ -44,6 +44,27 @@ def keys_in_use(state: State, question: KeysInUse) -> KeyPage:
 def queues_in_use(state: State, now_us: int) -> tuple[QueueSeen, ...]:
     longest = heapq.nlargest(PAGE_MAX, (queue for queue in state.waited_in.values() if len(queue)), key=_length)
     return tuple(_queue(queue, now_us) for queue in longest)
+
+
+def limit_users(state: State, question: LimitUsers) -> tuple[LimitUser, ...]:
+    latest = (
+        (workflow, workflow.latest.definition) for workflow in state.workflows_by_name.values() if workflow.latest
+    )
+    found = [
+        LimitUser(
+            workflow.id,
+            workflow.name,
+            task.name,
+            None if use.units_expression else use.units,
+            use.key_expression,
+        )
+        for workflow, definition in latest
+        for task in (*definition.tasks, *filter(None, (definition.on_failure,)))
+        for use in task.rate_limits
+        if use.key_expression or use.key == question.key
+    ]
+    found.sort(key=lambda user: (bool(user.key_expression), user.workflow_name, user.task_name))
+    return tuple(found[:PAGE_MAX])
 
 
 def place_of(row: KeySeen) -> _Place:

@@ -412,3 +412,22 @@ class QueueSeen(msgspec.Struct, frozen=True):
 
 class QueuesInUse(Question[tuple[QueueSeen, ...]], frozen=True):
     """At most `PAGE_MAX` queues, the longest first. O(lanes and workers of queues that somebody waits in)."""
+
+
+class LimitUser(msgspec.Struct, frozen=True):
+    """A task that asks for units of a rate limit. Of one that works its key out for each run it is not known whether it
+    ever asks for this one."""
+
+    workflow_id: str
+    workflow_name: str
+    task_name: str
+    units: int | None
+    """None where an expression says how many."""
+    key_expression: str
+
+
+class LimitUsers(Question[tuple[LimitUser, ...]], frozen=True):
+    """Tasks of the latest versions that ask for units of the limit, those that name it first; at most `PAGE_MAX`. One
+    pass over the definitions."""
+
+    key: str

@@ -132,7 +132,7 @@ from broadaxe.core.durable_log import DurableLog, Entry
 from broadaxe.core.keys import RunKeys
 from broadaxe.core.lifecycle import TERMINAL_RUN, TaskStatus
 from broadaxe.core.model import Run, Task, Version, Worker, Workflow
-from broadaxe.core.questions import AnswerT, KeysInUse, Question, QueuesInUse, TimeToCome, WhyWaiting
+from broadaxe.core.questions import AnswerT, KeysInUse, LimitUsers, Question, QueuesInUse, TimeToCome, WhyWaiting
 from broadaxe.core.queues import Lane, Segment
 from broadaxe.core.quotas import WINDOW_US, Quotas
 from broadaxe.core.state import CRON_CATCH_UP_US, HOT_TASKS_MAX, State
@@ -280,6 +280,8 @@ class Tenant:
                 return occupancy.keys_in_use(self._state, question)
             case QueuesInUse():
                 return occupancy.queues_in_use(self._state, now_us)
+            case LimitUsers():
+                return occupancy.limit_users(self._state, question)
             case _:
                 raise AssertionError(f"nobody answers {type(question).__name__}")
 

@@ -32,7 +32,6 @@ from broadaxe.rest.docs_site import DocsSite
 from broadaxe.rest.entry import enter
 from broadaxe.rest.gate import Gate
 from broadaxe.rest.metrics import Metrics
-from broadaxe.rest.page import SCRIPT_PATH, STYLE_PATH, script, style
 from broadaxe.rest.routers import (
     changes,
     counts,
@@ -159,7 +158,6 @@ def create_http_app(
     app.state.webhook_door = webhooks.Door()
     for routes in _ROUTERS:
         app.include_router(routes)
-    docs = DocsSite(settings.docs_dir)
     # FastAPI's own way to give the document another form is to replace the method.
     app.openapi = cache(partial(describe, app, _ROUTERS))  # type: ignore[method-assign]
     reference = ApiReference(app.openapi)
@@ -168,12 +166,7 @@ def create_http_app(
     app.add_api_route("/api/docs", reference.page, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", numbers.page, methods=["GET"], include_in_schema=False)
     app.add_api_route(ENTRY_PATH, enter, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/docs", docs.to_index, methods=["GET"], include_in_schema=False)
-    app.add_api_route(STYLE_PATH, style, methods=["GET"], include_in_schema=False)
-    app.add_api_route(SCRIPT_PATH, script, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/docs/search.json", docs.search_index, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/docs/pictures/{name}", docs.picture, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/docs/{name:path}", docs.page, methods=["GET", "HEAD"], include_in_schema=False)
+    app.router.routes.extend(DocsSite(settings.docs_dir).routes())
     app.router.default = _otherwise(dashboard.page)
     app.add_exception_handler(BroadaxeError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)

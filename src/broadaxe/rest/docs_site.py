@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from fastapi import Request, Response
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from broadaxe.places import find_directory
-from broadaxe.rest.page import Heading, Link, render_page
+from broadaxe.rest.page import SCRIPT_PATH, STYLE_PATH, Heading, Link, render_page, script, style
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -76,12 +77,23 @@ class DocsSite:
         self._pages: dict[str, str] = {}
         self._index: bytes | None = None
 
-    async def to_index(self) -> Response:
+    def routes(self) -> list[Route]:
+        """Where it stands in an application."""
+        return [
+            Route("/docs", self.to_index),
+            Route(STYLE_PATH, style),
+            Route(SCRIPT_PATH, script),
+            Route("/docs/search.json", self.search_index),
+            Route("/docs/pictures/{name}", self.picture),
+            Route("/docs/{name:path}", self.page),
+        ]
+
+    async def to_index(self, request: Request) -> Response:
         return RedirectResponse("/docs/", status_code=308)
 
-    async def page(self, request: Request, name: str) -> Response:
+    async def page(self, request: Request) -> Response:
         await asyncio.to_thread(self._refresh)
-        source = self._sources.get((name or "index").removesuffix(".md"))
+        source = self._sources.get((request.path_params["name"] or "index").removesuffix(".md"))
         if source is None:
             return HTMLResponse(self._not_found(), status_code=404)
         html = self._pages.get(source.name)
@@ -103,7 +115,8 @@ class DocsSite:
         changed_at = max((source.changed_at for source in self._sources.values()), default=datetime.now(UTC))
         return _answer(request, self._index, "application/json", changed_at)
 
-    async def picture(self, request: Request, name: str) -> Response:
+    async def picture(self, request: Request) -> Response:
+        name = request.path_params["name"]
         media_type = _PICTURES.get(Path(name).suffix)
         directory = self._directory()
         if directory is None or media_type is None or not _NAME.fullmatch(name):

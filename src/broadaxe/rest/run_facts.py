@@ -1,6 +1,6 @@
 """From what is remembered of a run to the shape in which it is told: its origin, its keys, what holds for it. Pure.
 
-Where a run does not remember something, the key is left out: a run made by a schedule does not know which.
+Where a run does not remember something, the key is left out.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, assert_never
 
 from broadaxe.core.definition import WorkflowDefinition
+from broadaxe.core.firing import SCHEDULE_ID_KEY
 from broadaxe.core.keys import RunKeys
 from broadaxe.core.lifecycle import RunCause
 from broadaxe.rest.wire import Wire
@@ -30,6 +31,7 @@ class RunOrigin(Wire):
     cron_name: str | None = None
     cron_expression: str | None = None
     cron_scheduled_at: str | None = None
+    schedule_id: str | None = None
     parent_run_id: str | None = None
     parent_task_id: str | None = None
     parent_name: str | None = None
@@ -104,6 +106,7 @@ def _origin(record: RunFactsRecord) -> RunOrigin:
         cron_name=said("hatchet__cron_name") if is_cron else None,
         cron_expression=said("hatchet__cron_expression") if is_cron else None,
         cron_scheduled_at=said("hatchet__cron_scheduled_at") if is_cron else None,
+        schedule_id=said(SCHEDULE_ID_KEY) if record.cause is RunCause.SCHEDULE else None,
         parent_run_id=record.parent_run_id,
         parent_task_id=record.parent_task_id,
         parent_name=record.parent_name,

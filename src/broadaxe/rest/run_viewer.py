@@ -1,8 +1,9 @@
 """The dashboard over one run's file: the same pages, answered from memory. Behind it is no engine and no database.
 
-Owns which questions a file can answer: those that the page of a run asks. Everything else is told to be elsewhere, and
-whatever would change something is refused. Answers loopback names only, so that a page whose name was rebound to this
-machine gets nothing. What the file says is shown as it is; nothing of it is believed to be safe.
+Owns which questions a file can answer: those that the page of a run asks; and serves the documentation it links to.
+Everything else is told to be elsewhere, and whatever would change something is refused. Answers loopback names only, so
+that a page whose name was rebound to this machine gets nothing. What the file says is shown as it is; nothing of it is
+believed to be safe.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from starlette.routing import Route
 
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest.dashboard_site import DashboardSite
+from broadaxe.rest.docs_site import DocsSite
 from broadaxe.rest.gate import Gate
 from broadaxe.rest.identity import LOOPBACK_NAMES
 from broadaxe.rest.routers.run_files import FORM, FORMAT
@@ -72,7 +74,9 @@ def _run_id(content: RunFileContent) -> str:
     return str(content["run"]["run"].get("metadata", {}).get("id", ""))
 
 
-def create_viewer(content: RunFileContent, name: str, dashboard_dir: Path | None = None) -> Gate:
+def create_viewer(
+    content: RunFileContent, name: str, dashboard_dir: Path | None = None, docs_dir: Path | None = None
+) -> Gate:
     """The application that shows the file called `name`."""
     viewer = _Viewer(content, name, DashboardSite(dashboard_dir))
     run_id, tenant_id = _run_id(content), content["tenant"].get("id", "")
@@ -91,6 +95,7 @@ def create_viewer(content: RunFileContent, name: str, dashboard_dir: Path | None
             Route(f"{stable}/tenants/{tenant_id}/traces", viewer.spans),
             Route(f"{stable}/tenants/{tenant_id}/workflow-runs", viewer.children),
             Route(f"{stable}/tenants/{tenant_id}/durable-tasks/{{task}}", viewer.durable_log),
+            *DocsSite(docs_dir).routes(),
             Route("/api/{rest:path}", viewer.elsewhere, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
             Route("/{rest:path}", viewer.page),
         ]

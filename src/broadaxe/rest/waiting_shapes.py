@@ -26,6 +26,7 @@ from broadaxe.core.questions import (
     Key,
     KeySeen,
     Labels,
+    LimitUser,
     NoWorker,
     Parents,
     Paused,
@@ -233,6 +234,21 @@ class TaskQueueList(Wire):
     rows: list[TaskQueue]
 
 
+class RateLimitUser(Wire):
+    """A task that asks for units of a rate limit. With `key_expression` the key is worked out for each run, and it is
+    not known whether it ever is this one; `units` is absent where an expression says how many."""
+
+    workflow_id: str
+    workflow_name: str
+    task_name: str
+    units: int | None = None
+    key_expression: str | None = None
+
+
+class RateLimitUserList(Wire):
+    rows: list[RateLimitUser]
+
+
 def instant(at_us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=at_us)
 
@@ -297,6 +313,16 @@ def task_queue(row: QueueSeen) -> TaskQueue:
         oldest=None if row.oldest_us is None else instant(row.oldest_us),
         workers=row.workers,
         workers_ready=row.workers_ready,
+    )
+
+
+def rate_limit_user(row: LimitUser) -> RateLimitUser:
+    return RateLimitUser(
+        workflow_id=row.workflow_id,
+        workflow_name=row.workflow_name,
+        task_name=row.task_name,
+        units=row.units,
+        key_expression=row.key_expression or None,
     )
 
 

@@ -647,6 +647,20 @@ class WorkflowList(Wire):
     rows: list[Workflow]
 
 
+class LastRun(Wire):
+    """The newest run of a workflow."""
+
+    workflow_id: str
+    run_external_id: str
+    status: RunStatus
+    created_at: Instant
+    finished_at: Instant | None = None
+
+
+class LastRunList(Wire):
+    rows: list[LastRun]
+
+
 class EventTrigger(SnakeWire):
     parent_id: str
     event_key: str

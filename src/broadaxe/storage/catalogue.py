@@ -16,11 +16,20 @@ import msgspec
 
 from broadaxe.core.commands import LabelValue, WhilePaused
 from broadaxe.core.definition import TaskDefinition, WorkflowDefinition
+from broadaxe.core.lifecycle import RunStatus
 from broadaxe.storage.pages import ByMatch, ByTime, Page, page_of_rows
 from broadaxe.storage.run_names import NameSearch
 from broadaxe.storage.statements import like_escaped, statement
 
-__all__ = ["Catalogue", "RunningTask", "VersionRecord", "WorkerRecord", "WorkerStatus", "WorkflowRecord"]
+__all__ = [
+    "Catalogue",
+    "LastRunRecord",
+    "RunningTask",
+    "VersionRecord",
+    "WorkerRecord",
+    "WorkerStatus",
+    "WorkflowRecord",
+]
 
 DEFINITIONS_KEPT_MAX: Final = 512
 RUNNING_MAX: Final = 20_000
@@ -46,6 +55,14 @@ class WorkflowRecord(msgspec.Struct, frozen=True, gc=False):
     paused_crons: WhilePaused | None
     """These two are set while it is paused."""
     paused_schedules: WhilePaused | None
+
+
+class LastRunRecord(msgspec.Struct, frozen=True, gc=False):
+    workflow_id: str
+    run_id: str
+    status: RunStatus
+    created_at: datetime
+    finished_at: datetime | None
 
 
 class VersionRecord(msgspec.Struct, frozen=True):
@@ -135,6 +152,16 @@ class Catalogue:
         )
         containing = tuple(str(row["id"]) for row in rows if row["is_containing"])
         return (containing, False) if containing else (tuple(str(row["id"]) for row in rows), True)
+
+    async def last_runs(self, tenant_id: str, workflow_ids: Sequence[str]) -> list[LastRunRecord]:
+        """The newest run of each; those that never ran are left out."""
+        rows = await self._pool.fetch(statement("reads/last_runs"), tenant_id, list(set(workflow_ids)))
+        return [
+            LastRunRecord(
+                str(row["workflow_id"]), str(row["id"]), RunStatus(row["status"]), row["created_at"], row["finished_at"]
+            )
+            for row in rows
+        ]
 
     async def workflow(self, tenant_ids: Sequence[str], workflow_id: str) -> WorkflowRecord | None:
         row = await self._pool.fetchrow(statement("reads/workflow_by_id"), tenant_ids, workflow_id)

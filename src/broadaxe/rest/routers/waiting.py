@@ -19,6 +19,7 @@ from broadaxe.core.questions import (
     Coming,
     ComingKind,
     KeysInUse,
+    LimitUsers,
     NoWorker,
     QueuesInUse,
     TimeToCome,
@@ -38,6 +39,7 @@ from broadaxe.storage.pages import ByAlarm, ByUse
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 SEARCH_CHARS_MAX: Final = 1_000
+LIMIT_KEY_CHARS_MAX: Final = 10_000
 
 PageLimit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
@@ -126,6 +128,16 @@ async def list_queues(scope: ViewerScope, context: ContextDep) -> shapes.TaskQue
     """Actions whose tasks wait for a worker, the longest queue first; at most 500."""
     found = await context.engine.ask(scope.tenant_id, QueuesInUse())
     return shapes.TaskQueueList(rows=[shapes.task_queue(row) for row in found])
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/rate-limit-users")
+async def list_rate_limit_users(
+    scope: ViewerScope, context: ContextDep, key: Annotated[str, Query(min_length=1, max_length=LIMIT_KEY_CHARS_MAX)]
+) -> shapes.RateLimitUserList:
+    """Tasks of the workflows' latest versions that ask for units of a rate limit, those that name it first; at most
+    500."""
+    found = await context.engine.ask(scope.tenant_id, LimitUsers(key))
+    return shapes.RateLimitUserList(rows=[shapes.rate_limit_user(row) for row in found])
 
 
 async def _reasons(context: Context, tenant_id: str, ids: tuple[str, ...]) -> shapes.WaitReasonList:

@@ -15,12 +15,13 @@ from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Id, Limit, Offset, PathId, page_of
-from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.catalogue import WorkflowRecord
 from broadaxe.storage.pages import ByMatch
 
 NAME_LENGTH_MAX: Final = 1_000
+LAST_RUNS_MAX: Final = 100
 
 #: For clients that can only say "paused": what waits is kept for 30 days (and what comes due meanwhile waits too).
 DEFAULT_QUEUE_TTL_US: Final = 30 * 86_400 * US_PER_S
@@ -64,6 +65,27 @@ async def list_workflows(
     return wire.WorkflowList(
         pagination=listing.pagination(page.end, numbers), rows=[presentation.workflow(record) for record in page.rows]
     )
+
+
+@routes.get(f"{STABLE}/tenants/{{tenant}}/last-runs")
+async def list_last_runs(
+    scope: ViewerScope,
+    context: ContextDep,
+    workflow_ids: Annotated[list[Id], Query(min_length=1, max_length=LAST_RUNS_MAX)],
+) -> wire.LastRunList:
+    """The newest run of each workflow; those that never ran have no row."""
+    found = await context.catalogue.last_runs(scope.tenant_id, workflow_ids)
+    rows = [
+        wire.LastRun(
+            workflow_id=record.workflow_id,
+            run_external_id=record.run_id,
+            status=record.status,
+            created_at=record.created_at,
+            finished_at=record.finished_at,
+        )
+        for record in found
+    ]
+    return wire.LastRunList(rows=rows)
 
 
 @routes.get(f"{API}/workflows/{{workflow}}")

@@ -7,6 +7,7 @@ import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { RateLimitDialog } from "../components/RateLimitDialog";
+import { RateLimitUsers } from "../components/RateLimitUsers";
 import { SearchBox } from "../components/SearchBox";
 import { Ago, LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
@@ -24,6 +25,7 @@ export function RateLimitsPage() {
   const navigate = route.useNavigate();
   const client = useQueryClient();
   const [edits, setEdits] = useState<RateLimit | "new" | null>(null);
+  const [used, setUsed] = useState<string | null>(null);
   const now = useNowMs();
   const limits = useInfiniteQuery(rateLimitsQuery(tenant.id, search));
   return (
@@ -81,7 +83,10 @@ export function RateLimitsPage() {
             title: "Actions",
             isUntitled: true,
             cell: (limit) => (
-              <div className="flex justify-end gap-1.5">
+              <div className="flex flex-wrap justify-end gap-1.5">
+                <Button size="small" aria-label={`Used by: ${limit.key}`} onClick={() => setUsed(limit.key)}>
+                  Used by
+                </Button>
                 <Button size="small" aria-label={`Change ${limit.key}`} onClick={() => setEdits(limit)}>
                   Change
                 </Button>
@@ -100,6 +105,7 @@ export function RateLimitsPage() {
           },
         ]}
       />
+      {used !== null && <RateLimitUsers tenantId={tenant.id} limitKey={used} onClose={() => setUsed(null)} />}
       {edits !== null && (
         <RateLimitDialog tenantId={tenant.id} limit={edits === "new" ? null : edits} onClose={() => setEdits(null)} />
       )}

@@ -4,12 +4,14 @@ import { useState } from "react";
 import { ConfirmButton } from "../components/ConfirmButton";
 import { CopyButton } from "../components/CopyButton";
 import { FormDialog } from "../components/FormDialog";
+import { JsonField } from "../components/JsonField";
 import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { Ago } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { Field, Input, Select } from "../components/ui/field";
+import { readObject } from "../forms/json";
 import {
   changeWebhook,
   createWebhook,
@@ -244,12 +246,14 @@ function CreateWebhook({ tenantId, onClose }: { tenantId: string; onClose: () =>
 function EditWebhook({ tenantId, webhook, onClose }: { tenantId: string; webhook: Webhook; onClose: () => void }) {
   const [eventKey, setEventKey] = useState(webhook.eventKeyExpression);
   const [scope, setScope] = useState(webhook.scopeExpression ?? "");
+  const [added, setAdded] = useState(webhook.staticPayload === null ? "" : JSON.stringify(webhook.staticPayload, null, 2));
+  const payload = readObject(added);
   return (
     <FormDialog
       title={`Edit ${webhook.name}`}
       onClose={onClose}
-      problems={{ eventKeyExpression: eventKey.trim() === "" ? "Give an expression." : null, scopeExpression: null }}
-      act={() => changeWebhook(tenantId, webhook.name, { eventKeyExpression: eventKey, scopeExpression: scope })}
+      problems={{ eventKeyExpression: eventKey.trim() === "" ? "Give an expression." : null, scopeExpression: null, staticPayload: payload.problem }}
+      act={() => changeWebhook(tenantId, webhook.name, { eventKeyExpression: eventKey, scopeExpression: scope, staticPayload: payload.value ?? {} })}
       submit="Save"
       submitting="Saving…"
       touches={["webhooks"]}
@@ -262,6 +266,14 @@ function EditWebhook({ tenantId, webhook, onClose }: { tenantId: string; webhook
           <Field label="Scope" hint="A CEL expression for the event’s scope. Leave it empty for none." error={problemAt("scopeExpression")}>
             {(props) => <Input {...props} className="font-mono text-xs" value={scope} onChange={(event) => setScope(event.target.value)} />}
           </Field>
+          <JsonField
+            label="Added to every payload"
+            hint="A JSON object whose fields every event of this webhook gets, over what was sent. Leave it empty for none."
+            text={added}
+            problem={problemAt("staticPayload")}
+            rows={4}
+            onChange={setAdded}
+          />
           <p className="text-xs text-ink-soft">How senders prove themselves stays as it is. For another secret, make another webhook.</p>
         </>
       )}

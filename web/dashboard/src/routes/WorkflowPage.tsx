@@ -171,7 +171,8 @@ function PausedNotice({ workflow }: { workflow: WorkflowDetails }) {
   return (
     <p role="status" className="rounded-md border border-line bg-cancelled-soft px-4 py-2 text-sm">
       It is paused: new runs wait until it is resumed, and what runs goes on. Ticks of its crons{" "}
-      {fate(workflow.pausedWorkflowCronRunQueueBehavior)}; scheduled runs that come due {fate(workflow.pausedWorkflowScheduledRunQueueBehavior)}.
+      {fate(workflow.pausedWorkflowCronRunQueueBehavior)}; scheduled runs that come due {fate(workflow.pausedWorkflowScheduledRunQueueBehavior)}. Who
+      paused it is not recorded.
     </p>
   );
 }

@@ -1,4 +1,4 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQueries } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 
@@ -8,10 +8,11 @@ import { PageHeader } from "../components/PageHeader";
 import { PausedMark } from "../components/PausedMark";
 import { SearchBox } from "../components/SearchBox";
 import { StartDialog } from "../components/StartDialog";
+import { StatusPill } from "../components/StatusPill";
 import { Ago } from "../components/Times";
 import { Button } from "../components/ui/button";
 import type { Workflow } from "../services/schemas";
-import { workflowPagesQuery } from "../services/workflows";
+import { lastRunsQuery, workflowPagesQuery } from "../services/workflows";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
@@ -23,6 +24,11 @@ export function WorkflowsPage() {
   const { search = "" } = route.useSearch();
   const navigate = route.useNavigate();
   const workflows = useInfiniteQuery(workflowPagesQuery(tenant.id, search));
+  const lastRuns = useQueries({
+    // A page of the list at a time: what is shown already is not asked for again because more of it is.
+    queries: (workflows.data?.pages ?? []).map((page) => lastRunsQuery(tenant.id, page.rows.map((workflow) => workflow.metadata.id))),
+    combine: (answers) => new Map(answers.flatMap((answer) => [...(answer.data ?? [])])),
+  });
   const [starts, setStarts] = useState<Workflow | null>(null);
 
   return (
@@ -63,6 +69,21 @@ export function WorkflowsPage() {
             ),
           },
           { title: "Created", cell: (workflow) => <Ago instantMs={workflow.metadata.createdAt} /> },
+          {
+            title: "Last run",
+            cell: (workflow) => {
+              const last = lastRuns.get(workflow.metadata.id);
+              if (last === undefined) return <span className="text-ink-soft">–</span>;
+              return (
+                <span className="flex flex-wrap items-center gap-2">
+                  <StatusPill status={last.status} />
+                  <Link to="/runs/$id" params={{ id: last.runExternalId }} aria-label={`Last run of ${workflow.name}`} className="text-accent underline">
+                    <Ago instantMs={last.createdAt} />
+                  </Link>
+                </span>
+              );
+            },
+          },
           {
             title: "Runs",
             cell: (workflow) => (

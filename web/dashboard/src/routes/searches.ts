@@ -58,7 +58,7 @@ export const RUN_WINDOWS = [...TIME_WINDOWS, "all"] as const;
 export type RunWindow = (typeof RUN_WINDOWS)[number];
 
 /** Orders of the run list, beside newest first. All but the oldest first order what is shown, not all there is. */
-export const RUN_ORDERS = ["oldest", "started", "finished", "longest", "shortest"] as const;
+export const RUN_ORDERS = ["oldest", "longest", "shortest"] as const;
 export type RunOrder = (typeof RUN_ORDERS)[number];
 
 /**

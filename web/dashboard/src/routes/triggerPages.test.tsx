@@ -161,12 +161,19 @@ test("a rate limit is changed, and a webhook's expressions too; a refusal stands
     }),
     onGet(`/api/v1/stable/tenants/${TENANT_ID}/webhooks`, page([WEBHOOK])),
     onGet(`/api/v1/stable/tenants/${TENANT_ID}/webhook-failures`, page([])),
-    onPatch(`/api/v1/stable/tenants/${TENANT_ID}/webhooks/gh`, () =>
-      HttpResponse.json({ errors: [{ description: "no such variable: inptu", field: "scopeExpression" }] }, { status: 400 }),
-    ),
+    onPatch(`/api/v1/stable/tenants/${TENANT_ID}/webhooks/gh`, (body) => {
+      asked.push(body);
+      return HttpResponse.json({ errors: [{ description: "no such variable: inptu", field: "scopeExpression" }] }, { status: 400 });
+    }),
+    onGet(`/api/v1/stable/tenants/${TENANT_ID}/rate-limit-users`, {
+      rows: [{ workflowId: "w1", workflowName: "letters", taskName: "send", units: 2 }],
+    }),
   );
   const { user } = renderApp("/rate-limits");
-  await user.click(await screen.findByRole("button", { name: "Change mail" }));
+  await user.click(await screen.findByRole("button", { name: "Used by: mail" }));
+  expect(await screen.findByRole("listitem")).toHaveTextContent("letters, task send: 2 units a run");
+  await user.click(screen.getByRole("button", { name: "Close" }));
+  await user.click(screen.getByRole("button", { name: "Change mail" }));
   await user.clear(screen.getByLabelText("Units"));
   await user.type(screen.getByLabelText("Units"), "25");
   await user.click(screen.getByRole("button", { name: "Save" }));
@@ -174,6 +181,13 @@ test("a rate limit is changed, and a webhook's expressions too; a refusal stands
   await user.click(screen.getByRole("link", { name: "Webhooks" }));
   await user.click(await screen.findByRole("button", { name: "Edit gh" }));
   await user.type(screen.getByLabelText("Scope"), "inptu.x");
+  await user.click(screen.getByLabelText("Added to every payload"));
+  await user.paste("[1]");
+  await user.click(screen.getByRole("button", { name: "Save" }));
+  expect(screen.getByLabelText("Added to every payload")).toHaveAccessibleDescription(/Give an object/);
+  await user.clear(screen.getByLabelText("Added to every payload"));
+  await user.paste('{"shop": "eu"}');
   await user.click(screen.getByRole("button", { name: "Save" }));
   await waitFor(() => expect(screen.getByLabelText("Scope")).toHaveAccessibleDescription(/no such variable: inptu/));
+  expect(asked.at(-1)).toEqual({ eventKeyExpression: "'a'", scopeExpression: "inptu.x", staticPayload: { shop: "eu" } });
 });

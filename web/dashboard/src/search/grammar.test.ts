@@ -15,6 +15,10 @@ test.each<[string, Partial<RunQuery>]>([
   ['url="http://x/?a=b"', { metadata: [{ key: "url", value: "http://x/?a=b" }] }],
   ["url=http://x/?a=b", { metadata: [{ key: "url", value: "http://x/?a=b" }] }],
   ["empty=", { metadata: [{ key: "empty", value: "" }] }],
+  [
+    "schedule:0B1D2C3E-0000-4000-8000-000000000001",
+    { metadata: [{ key: "broadaxe__schedule_id", value: "0b1d2c3e-0000-4000-8000-000000000001" }] },
+  ],
   ["cron:nightly", { metadata: [{ key: "hatchet__cron_name", value: "nightly" }] }],
   ["id:0b1D2c", { id: "0b1d2c" }],
   [ID.toUpperCase(), { id: ID }],

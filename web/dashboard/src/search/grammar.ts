@@ -57,6 +57,7 @@ export const FIELDS = {
   id: "id of a run, or its beginning",
   cause: "manual, event, cron, schedule",
   cron: "name of a cron",
+  schedule: "id of a scheduled run",
   event: "id of the event that started it",
   parent: "id of the run that started it",
   worker: "id of a worker that took it",
@@ -66,6 +67,9 @@ export const FIELDS = {
 export type FieldName = keyof typeof FIELDS;
 
 export const CRON_NAME_KEY = "hatchet__cron_name";
+export const SCHEDULE_ID_KEY = "broadaxe__schedule_id";
+/** Keys of metadata that the engine writes have names of their own in a search. */
+const NAMED_KEYS: Readonly<Record<string, "cron" | "schedule">> = { [CRON_NAME_KEY]: "cron", [SCHEDULE_ID_KEY]: "schedule" };
 
 const STATUS_WORDS: Readonly<Record<string, RunStatus>> = {
   ...Object.fromEntries(RUN_STATUSES.map((status) => [status.toLowerCase(), status])),
@@ -142,7 +146,7 @@ export function parseQuery(text: string): Parsed {
       order.push("pair");
       draft.metadata = [...draft.metadata, { key: term.name, value: term.value }];
     } else if (term.mark === ":" && term.name !== null) {
-      order.push(term.name.toLowerCase() === "cron" ? "pair" : "other");
+      order.push(Object.values<string>(NAMED_KEYS).includes(term.name.toLowerCase()) ? "pair" : "other");
       const problem = addField(draft, term.name, term.value);
       if (problem !== null) problems.push(problem);
     } else if (!term.isQuoted && term.value === "OR") {
@@ -217,8 +221,10 @@ function addField(draft: Draft, given: string, value: string): string | null {
     case "event":
     case "parent":
     case "worker":
+    case "schedule":
       if (!UUID.test(value)) return `“${name}:” takes an id of 36 characters, like 0b1d2c3e-0000-4000-8000-000000000001.`;
-      draft[name] = value.toLowerCase();
+      if (name === "schedule") draft.metadata = [...draft.metadata, { key: SCHEDULE_ID_KEY, value: value.toLowerCase() }];
+      else draft[name] = value.toLowerCase();
       return null;
   }
 }
@@ -250,7 +256,8 @@ export function filterTerms(query: RunQuery): readonly FilterTerm[] {
   if (query.workflows.length > 0) add(`workflow:${query.workflows.map(quoted).join(",")}`, { workflows: [] });
   query.metadata.forEach((pair, at) => {
     const metadata = query.metadata.filter((_, other) => other !== at);
-    const term = pair.key === CRON_NAME_KEY ? `cron:${quoted(pair.value)}` : `${quoted(pair.key)}=${quoted(pair.value)}`;
+    const named = NAMED_KEYS[pair.key];
+    const term = named === undefined ? `${quoted(pair.key)}=${quoted(pair.value)}` : `${named}:${quoted(pair.value)}`;
     add(term, { metadata, anyMetadata: query.anyMetadata && metadata.length > 1 });
   });
   if (query.causes.length > 0) add(`cause:${query.causes.join(",").toLowerCase()}`, { causes: [] });

@@ -2,6 +2,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
 
+import type { JsonObject } from "../forms/json";
 import { request } from "./http";
 import { pagedQuery } from "./pages";
 import { instantMs, orNull, payload, resourceMeta, rowsOf } from "./schemas";
@@ -118,6 +119,7 @@ const webhookSchema = z.object({
   sourceName: z.enum(["GENERIC", "GITHUB", "STRIPE", "SLACK", "LINEAR", "SVIX"]),
   eventKeyExpression: z.string(),
   scopeExpression: orNull(z.string()),
+  staticPayload: orNull(payload),
   authType: z.enum(["BASIC", "API_KEY", "HMAC"]),
 });
 export type Webhook = z.output<typeof webhookSchema>;
@@ -162,11 +164,11 @@ export async function createWebhook(tenantId: string, body: NewWebhook): Promise
   await request(webhookSchema, `/api/v1/stable/tenants/${tenantId}/webhooks`, { method: "POST", body });
 }
 
-/** How senders prove themselves cannot be changed. An empty scope expression takes it away. */
+/** How senders prove themselves cannot be changed. An empty expression of the scope, and an empty payload, take it away. */
 export async function changeWebhook(
   tenantId: string,
   name: string,
-  body: { readonly eventKeyExpression: string; readonly scopeExpression: string },
+  body: { readonly eventKeyExpression: string; readonly scopeExpression: string; readonly staticPayload: JsonObject },
 ): Promise<void> {
   const path = `/api/v1/stable/tenants/${tenantId}/webhooks/${encodeURIComponent(name)}`;
   await request(webhookSchema, path, { method: "PATCH", body });

@@ -14,6 +14,7 @@ const originSchema = z.object({
   cronName: orNull(z.string()),
   cronExpression: orNull(z.string()),
   cronScheduledAt: orNull(z.string()),
+  scheduleId: orNull(z.string()),
   parentRunId: orNull(z.string()),
   parentTaskId: orNull(z.string()),
   parentName: orNull(z.string()),

@@ -1,5 +1,5 @@
 /** What live memory knows: why tasks do not run, what is to come, who holds a key and who waits for it. */
-import { queryOptions } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
 
 import { request } from "./http";
@@ -59,6 +59,25 @@ export function taskWaitingQuery(tenantId: string, taskId: string) {
     queryKey: ["waiting", tenantId, "task", taskId],
     queryFn: async ({ signal }): Promise<WaitReason | null> =>
       (await request(reasonsSchema, `/api/v1/stable/tasks/${taskId}/waiting`, { signal })).rows[0] ?? null,
+  });
+}
+
+/** As many ids as one question may have. */
+const ASKED_MAX = 100;
+
+/** Why each of the runs does not go on, in a sentence, by their ids; of those beyond the first hundred it is not asked. */
+export function waitSentencesQuery(tenantId: string, runIds: readonly string[]) {
+  const ids = runIds.slice(0, ASKED_MAX);
+  return queryOptions({
+    queryKey: ["waiting", tenantId, "runs", ids],
+    queryFn: async ({ signal }): Promise<ReadonlyMap<string, readonly string[]>> => {
+      const { rows } = await request(reasonsSchema, `/api/v1/stable/tenants/${tenantId}/waiting`, { signal, query: { ids } });
+      const sentences = new Map<string, string[]>();
+      for (const { runId, message } of rows) sentences.set(runId, [...(sentences.get(runId) ?? []), message]);
+      return sentences;
+    },
+    enabled: ids.length > 0,
+    placeholderData: keepPreviousData,
   });
 }
 

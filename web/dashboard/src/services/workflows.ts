@@ -5,6 +5,9 @@ import { z } from "zod";
 import { request } from "./http";
 import { pagedQuery } from "./pages";
 import {
+  instantMs,
+  rowsOf,
+  RUN_STATUSES,
   workflowDetailsSchema,
   workflowListSchema,
   workflowSchema,
@@ -46,6 +49,22 @@ export function workflowVersionQuery(id: string, version: string | null) {
     queryKey: ["workflows", "version", id, version],
     queryFn: ({ signal }) =>
       request(workflowVersionSchema, `/api/v1/workflows/${id}/versions`, { signal, query: { version } }),
+  });
+}
+
+const lastRunSchema = z.object({ workflowId: z.string(), runExternalId: z.string(), status: z.enum(RUN_STATUSES), createdAt: instantMs });
+export type LastRun = z.output<typeof lastRunSchema>;
+
+/** The newest run of each of at most a hundred workflows, by their ids. */
+export function lastRunsQuery(tenantId: string, workflowIds: readonly string[]) {
+  return queryOptions({
+    queryKey: ["runs", "last", tenantId, workflowIds],
+    queryFn: async ({ signal }): Promise<ReadonlyMap<string, LastRun>> => {
+      const path = `/api/v1/stable/tenants/${tenantId}/last-runs`;
+      const answer = await request(z.object({ rows: rowsOf(lastRunSchema) }), path, { signal, query: { workflow_ids: workflowIds } });
+      return new Map(answer.rows.map((row) => [row.workflowId, row]));
+    },
+    enabled: workflowIds.length > 0,
   });
 }
 

@@ -49,6 +49,7 @@ export const engine = setupServer(
   onGet("/api/v1/version", { version: "v0.1.0" }),
   onGet("/api/v1/users/memberships", MEMBERSHIPS),
   onGet(`/api/v1/tenants/${TENANT_ID}/workflows`, WORKFLOWS),
+  onGet(`/api/v1/stable/tenants/${TENANT_ID}/last-runs`, { rows: [] }),
   onGet(`/api/v1/tenants/${TENANT_ID}/worker`, WORKERS),
   onGet(`/api/v1/stable/tenants/${TENANT_ID}/workflow-runs`, runList([])),
   onGet(`/api/v1/stable/tenants/${TENANT_ID}/task-metrics`, metrics({})),

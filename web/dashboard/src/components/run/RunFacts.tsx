@@ -3,6 +3,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
+import { SCHEDULE_ID_KEY } from "../../search/grammar";
 import { rowsIn } from "../../services/pages";
 import { childrenQuery, factsQuery, type RunFacts as Facts } from "../../services/runFacts";
 import type { DefinedTask, RunDetails, TaskSummary } from "../../services/schemas";
@@ -170,7 +171,16 @@ function Origin({ facts: { origin } }: { facts: Facts }) {
         </>
       );
     case "SCHEDULE":
-      return <>a schedule; a run does not remember which</>;
+      return origin.scheduleId === null ? (
+        <>a schedule; which one is not recorded</>
+      ) : (
+        <>
+          the scheduled run{" "}
+          <Link to="/runs" search={{ metadata: [`${SCHEDULE_ID_KEY}:${origin.scheduleId}`], window: "all" }} className={LINK}>
+            {origin.scheduleId}
+          </Link>
+        </>
+      );
     case "TRIGGER":
       return <>a program or a person; who it was is not recorded</>;
     default:

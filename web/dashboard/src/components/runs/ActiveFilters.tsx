@@ -21,6 +21,9 @@ export function ActiveFilters({ query, onChange }: { query: RunQuery; onChange: 
         </li>
       ))}
       {query.anyMetadata && <li className="text-ink-soft">any of the metadata will do</li>}
+      {query.worker !== null && (
+        <li className="text-ink-soft">of a worker, its newest 10,000 tasks of the time range are looked at</li>
+      )}
       <li>
         <Button size="small" variant="ghost" onClick={() => onChange(EVERY_RUN)}>
           Clear

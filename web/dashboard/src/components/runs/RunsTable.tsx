@@ -4,17 +4,22 @@
  *
  * By keyboard: j and k go from row to row, Enter opens the side panel, x ticks the box.
  */
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState, type Dispatch, type KeyboardEvent, type MouseEvent, type SetStateAction } from "react";
 
 import { EVERY_RUN } from "../../search/grammar";
 import { rowsIn } from "../../services/pages";
+import { isTerminal } from "../../services/runs";
 import { runListQuery } from "../../services/runSearch";
 import type { TaskSummary } from "../../services/schemas";
+import { waitSentencesQuery } from "../../services/waiting";
 import { Button } from "../ui/button";
 import { cn } from "../ui/classes";
-import type { RunColumn } from "./columns";
+import { WAITS_COLUMN, type RunColumn } from "./columns";
+import { WaitSentences } from "./WaitSentence";
+
+const NOTHING: ReadonlyMap<string, readonly string[]> = new Map();
 
 type Chosen = ReadonlySet<string>;
 
@@ -32,6 +37,13 @@ interface RowFrame {
 export function RunsTable({ runs, ...frame }: RowFrame & { runs: readonly TaskSummary[] }) {
   const { columns, chosen, onChoose } = frame;
   const ids = runs.map((run) => run.taskExternalId);
+  const waiting = useQuery({
+    ...waitSentencesQuery(
+      frame.tenantId,
+      runs.filter((run) => !isTerminal(run.status)).map((run) => run.workflowRunExternalId),
+    ),
+    ...(columns.some((column) => column.id === WAITS_COLUMN) ? {} : { enabled: false }),
+  });
   const areAllChosen = ids.length > 0 && ids.every((id) => chosen.has(id));
   return (
     <div className="overflow-x-auto">
@@ -57,9 +69,11 @@ export function RunsTable({ runs, ...frame }: RowFrame & { runs: readonly TaskSu
           </tr>
         </thead>
         <tbody>
-          {runs.map((run) => (
-            <RunRow key={run.taskExternalId} run={run} depth={0} frame={frame} />
-          ))}
+          <WaitSentences value={waiting.data ?? NOTHING}>
+            {runs.map((run) => (
+              <RunRow key={run.taskExternalId} run={run} depth={0} frame={frame} />
+            ))}
+          </WaitSentences>
         </tbody>
       </table>
     </div>

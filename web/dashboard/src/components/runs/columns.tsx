@@ -8,6 +8,7 @@ import { errorSummary } from "../errorSummary";
 import { MetadataChips, metadataText } from "../MetadataChips";
 import { StatusPill } from "../StatusPill";
 import { Ago, Took } from "../Times";
+import { WaitSentence } from "./WaitSentence";
 
 export interface RunColumn {
   readonly id: string;
@@ -16,6 +17,9 @@ export interface RunColumn {
   /** Narrow screens keep what identifies a run and how it goes. */
   readonly look?: string;
 }
+
+/** Asked of live memory, and only while it is shown. */
+export const WAITS_COLUMN = "waits";
 
 const COLUMNS: readonly RunColumn[] = [
   {
@@ -34,6 +38,7 @@ const COLUMNS: readonly RunColumn[] = [
   { id: "finished", title: "Finished", cell: (run) => (run.finishedAt === null ? "–" : <Ago instantMs={run.finishedAt} />), look: "hidden md:table-cell" },
   { id: "duration", title: "Duration", cell: (run) => <Took span={run} live={!isTerminal(run.status)} />, look: "hidden sm:table-cell" },
   { id: "attempt", title: "Attempt", cell: (run) => run.attempt, look: "hidden md:table-cell" },
+  { id: WAITS_COLUMN, title: "Why it waits", cell: (run) => <WaitSentence run={run} />, look: "hidden md:table-cell max-w-80 text-xs" },
   {
     id: "error",
     title: "Error",

@@ -10,8 +10,6 @@ interface OrderOfShown {
 }
 
 export const ORDERS_OF_SHOWN: readonly OrderOfShown[] = [
-  { order: "started", title: "Last started first", by: (run) => run.startedAt },
-  { order: "finished", title: "Last finished first", by: (run) => run.finishedAt },
   { order: "longest", title: "Longest first", by: durationOf },
   { order: "shortest", title: "Shortest first", by: (run) => negative(durationOf(run)) },
 ];
