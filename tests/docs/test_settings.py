@@ -57,7 +57,7 @@ def test_no_page_names_a_variable_that_does_not_exist(pages: list[Any]) -> None:
 
 def test_the_chats_variables_are_exactly_those_it_reads(docs: dict[str, Any], root: Path) -> None:
     source = (root / "examples/rag_chat/src/rag_chat/settings.py").read_text(encoding="utf-8")
-    read = set(re.findall(r'"((?:RAG_CHAT|OPENAI)_[A-Z_]+)"', source))
+    read = set(re.findall(r'"((?:RAG_CHAT|OPENAI|OLLAMA)_[A-Z_]+)"', source))
     assert len(read) > 10
     assert set(rows(docs["rag-chat"].text)) == read
 

@@ -7,25 +7,31 @@ from the wheel.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from hatchet_sdk import ClientConfig, Context, Hatchet
+from hatchet_sdk.config import ClientTLSConfig
 
 from rag_chat.database import Database, open_database
+from rag_chat.embedding import Indexer
 from rag_chat.fetching import Fetcher
 from rag_chat.model import ModelClient
 from rag_chat.page_store import PageStore
 from rag_chat.reading import SiteReader
 from rag_chat.settings import ModelSettings, ReadingLimits
-from rag_chat.workflow import Resources
+from rag_chat.workflow import RagWorkflow, Resources, build_workflow
 
 from .model_server import ModelServer
+from .steps import unsigned_token
 from .web_site import WebSite
 
 
@@ -44,6 +50,8 @@ def postgres_url() -> Iterator[str]:
         with (Path(tempfile.gettempdir()) / "rag-chat-pg.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        # What is lost with the machine is lost with the tests.
+        server.psql("alter system set fsync = off; select pg_reload_conf();")
         try:
             yield server.get_uri()
         finally:
@@ -94,7 +102,10 @@ def model_settings(model_server: ModelServer) -> ModelSettings:
         model=None,
         embedding_model=None,
         explicit=True,
+        list_patience_s=2.0,
+        first_token_wait_s=2.0,
         silence_timeout_s=2.0,
+        return_wait_s=5.0,
     )
 
 
@@ -126,5 +137,30 @@ async def model_client(model_settings: ModelSettings) -> AsyncIterator[ModelClie
 
 
 @pytest.fixture
-def resources(store: PageStore, reader: SiteReader, model_client: ModelClient) -> Resources:
-    return Resources(store, reader, model_client)
+async def indexer(store: PageStore) -> AsyncIterator[Indexer]:
+    opened = Indexer(store)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def resources(store: PageStore, reader: SiteReader, model_client: ModelClient, indexer: Indexer) -> Resources:
+    return Resources(store, reader, model_client, indexer)
+
+
+@pytest.fixture
+def rag() -> RagWorkflow:
+    config = ClientConfig(token=unsigned_token(), host_port="127.0.0.1:1", tls_config=ClientTLSConfig(strategy="none"))
+    return build_workflow(Hatchet(config=config))
+
+
+@pytest.fixture
+def streamed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the steps put on the engine's stream, since a step run by itself has no engine to send it to."""
+    sent: list[dict[str, Any]] = []
+
+    async def keep(self: Context, data: str | bytes) -> None:
+        sent.append(json.loads(data))
+
+    monkeypatch.setattr(Context, "aio_put_stream", keep)
+    return sent

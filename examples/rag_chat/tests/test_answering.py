@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rag_chat.answering import best_part, build_prompt, cited, extractive_answer, search_text_of
+import pytest
+
+from rag_chat.answering import best_part, build_prompt, cited, extractive_answer, search_text_of, tokens_of
 from rag_chat.messages import ChatMessage, Citation
 
 PASSAGES = [
@@ -30,7 +32,7 @@ def said(*texts: str) -> list[ChatMessage]:
 
 
 def test_the_prompt_numbers_the_passages_and_ends_with_the_question() -> None:
-    prompt = build_prompt(said("How?", "Like this [2].", "And then?"), PASSAGES)
+    prompt = build_prompt(said("How?", "Like this [2].", "And then?"), PASSAGES).messages
     assert [message.role for message in prompt] == ["system", "user", "assistant", "user"]
     assert "[1] Install — With pip\nhttps://e.org/i#pip\nRun `pip install x`." in prompt[0].content
     assert prompt[2].content == "Like this ."
@@ -38,9 +40,35 @@ def test_the_prompt_numbers_the_passages_and_ends_with_the_question() -> None:
 
 
 def test_a_long_conversation_is_bounded_and_keeps_its_latest_part() -> None:
-    prompt = build_prompt(said(*[f"{n} " + "x" * 3_000 for n in range(41)]), PASSAGES)
+    prompt = build_prompt(said(*[f"{n} " + "x" * 3_000 for n in range(41)]), PASSAGES).messages
     assert sum(len(message.content) for message in prompt[1:-1]) <= 6_000
     assert prompt[-2].content.startswith("39 ")
+
+
+def big(index: int, chars: int) -> Citation:
+    return Citation(index=index, title="T", heading="H", url="https://e.org", quote="q", text="word " * (chars // 5))
+
+
+@pytest.mark.parametrize(
+    ("room_tokens", "given", "shortened", "messages"),
+    [
+        (None, [1, 2, 3], False, 4),
+        (5_000, [1, 2, 3], False, 4),
+        (1_350, [1, 2, 3], False, 2),
+        (500, [1], True, 2),
+        (200, [], False, 2),
+    ],
+)
+def test_a_small_window_is_given_the_best_passages_before_the_conversation(
+    room_tokens: int | None, given: list[int], shortened: bool, messages: int
+) -> None:
+    conversation = said("First question? " + "filler " * 40, "An answer. " + "filler " * 90, "And now?")
+    prompt = build_prompt(conversation, [big(n, 900) for n in (1, 2, 3)], room_tokens)
+    assert ([each.index for each in prompt.passages], prompt.shortened) == (given, shortened)
+    assert (prompt.left_out, len(prompt.messages)) == (3 - len(given), messages)
+    assert prompt.messages[-1].content == "And now?"
+    if room_tokens is not None and given:
+        assert sum(tokens_of(message.content) for message in prompt.messages) <= room_tokens
 
 
 def test_only_cited_passages_are_listed_and_code_does_not_cite() -> None:

@@ -32,6 +32,8 @@ ANSWER: dict[str, object] = {
     ],
     "model": "tiny-chat",
     "extractive": False,
+    "notices": [],
+    "reasoning": "",
 }
 ORIGIN = "https://chat.example"
 
@@ -349,5 +351,5 @@ async def test_the_page_its_configuration_and_health_are_served(client: httpx.As
     assert "The chat" in (await client.get("/")).text
     config = (await client.get("/config")).json()
     assert config["defaultUrl"] == "http://127.0.0.1:8080/docs/"
-    assert (config["models"], config["model"]) == (["tiny-chat"], "tiny-chat")
+    assert (config["models"], config["model"], config["modelProblem"]) == (["tiny-chat"], "tiny-chat", None)
     assert (await client.get("/health")).json() == {"status": "ok"}

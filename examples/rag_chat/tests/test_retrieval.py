@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
+import asyncio
 
 import pytest
 
 from rag_chat.database import Database, open_database
+from rag_chat.embedding import Indexer, ServerEmbedder
 from rag_chat.errors import DatabaseError
 from rag_chat.extraction import Document
-from rag_chat.model import Model, ModelClient
+from rag_chat.model import ModelClient
 from rag_chat.page_store import PageStore
 from rag_chat.retrieval import PASSAGES_MAX, PASSAGES_PER_PAGE_MAX, fuse, retrieve
 
@@ -33,90 +34,112 @@ async def put(store: PageStore, url: str, markdown: str) -> int:
     return page_id
 
 
-async def headings(
-    store: PageStore, page_ids: list[int], question: str, client: ModelClient, model: Model | None = None
-) -> list[str]:
-    found = await retrieve(store, page_ids, question, client, model)
+async def headings(store: PageStore, page_ids: list[int], question: str) -> list[str]:
+    found = await retrieve(store, page_ids, question, None)
     return [passage.heading.rpartition(" / ")[2] for passage in found.passages]
 
 
-async def test_the_section_about_the_question_comes_first(store: PageStore, model_client: ModelClient) -> None:
+async def test_the_section_about_the_question_comes_first(store: PageStore) -> None:
     page_id = await put(store, "https://e.org/guide", MARKDOWN)
-    assert (await headings(store, [page_id], "How do I install the engine?", model_client))[0] == "Install"
-    assert (await headings(store, [page_id], "what about failing tasks", model_client))[0] == "Retries"
+    assert (await headings(store, [page_id], "How do I install the engine?"))[0] == "Install"
+    assert (await headings(store, [page_id], "what about failing tasks"))[0] == "Retries"
 
 
-async def test_a_question_with_words_the_page_lacks_still_finds_what_it_has(
-    store: PageStore, model_client: ModelClient
-) -> None:
+async def test_a_question_with_words_the_page_lacks_still_finds_what_it_has(store: PageStore) -> None:
     page_id = await put(store, "https://e.org/guide", MARKDOWN)
-    assert await headings(store, [page_id], "installing zanzibar quokka thing", model_client) == ["Install"]
+    assert await headings(store, [page_id], "installing zanzibar quokka thing") == ["Install"]
 
 
 @pytest.mark.parametrize(
     "question", ["'; drop table page; --", "a & b | !c:*", "\\", '"unbalanced', "<script>", "it's", "\x00"]
 )
-async def test_no_question_is_a_syntax_error(store: PageStore, model_client: ModelClient, question: str) -> None:
+async def test_no_question_is_a_syntax_error(store: PageStore, question: str) -> None:
     page_id = await put(store, "https://e.org/guide", MARKDOWN)
-    assert len((await retrieve(store, [page_id], question, model_client, None)).passages) > 0
+    assert len((await retrieve(store, [page_id], question, None)).passages) > 0
 
 
-async def test_a_question_that_matches_nothing_gets_the_openings(store: PageStore, model_client: ModelClient) -> None:
+async def test_a_question_that_matches_nothing_gets_the_openings(store: PageStore) -> None:
     page_id = await put(store, "https://e.org/guide", MARKDOWN)
-    found = await retrieve(store, [page_id], "quokka?", model_client, None)
+    found = await retrieve(store, [page_id], "quokka?", None)
     assert found.method == "openings"
     assert found.passages[0].heading.endswith("Install")
 
 
-async def test_only_the_pages_of_this_question_are_searched(store: PageStore, model_client: ModelClient) -> None:
+async def test_only_the_pages_of_this_question_are_searched(store: PageStore) -> None:
     here = await put(store, "https://e.org/here", "# Here\n\nNothing about that.")
     await put(store, "https://e.org/there", MARKDOWN)
-    assert await headings(store, [here], "install the engine", model_client) == ["Here"]
+    assert await headings(store, [here], "install the engine") == ["Here"]
 
 
-async def test_one_page_does_not_crowd_out_another(store: PageStore, model_client: ModelClient) -> None:
+async def test_one_page_does_not_crowd_out_another(store: PageStore) -> None:
     many = await put(
         store, "https://e.org/many", "\n\n".join(f"# Install {n}\n\ninstall install {n}" for n in range(20))
     )
     other = await put(store, "https://e.org/other", "# Other\n\nA passing word on how to install, among many others.")
-    found = await retrieve(store, [many, other], "install", model_client, None)
+    found = await retrieve(store, [many, other], "install", None)
     assert len(found.passages) == PASSAGES_PER_PAGE_MAX + 1 + (PASSAGES_MAX - PASSAGES_PER_PAGE_MAX - 1)
     assert other in [passage.page_id for passage in found.passages]
 
 
-async def test_meaning_finds_what_words_do_not(
-    store: PageStore, model_client: ModelClient, model_server: ModelServer
-) -> None:
+async def silent(detail: str) -> None:
+    """Nobody listens to the progress."""
+
+
+async def test_meaning_finds_what_words_do_not(store: PageStore, indexer: Indexer, model_client: ModelClient) -> None:
     assert store.has_vectors, "the test server offers pgvector"
     page_id = await put(store, "https://e.org/guide", MARKDOWN)
-    model = Model("tiny-chat", ("tiny-chat",), "tiny-embed")
-    found = await retrieve(store, [page_id], "automobile", model_client, model)
+    embedder = ServerEmbedder(model_client, "tiny-embed")
+    assert await indexer.prepare([page_id], embedder, silent)
+    found = await retrieve(store, [page_id], "automobile", embedder)
     assert found.method == "text+meaning"
     assert found.passages[0].heading.endswith("Vehicles")
 
 
 async def test_a_passage_is_embedded_once_per_model(
-    store: PageStore, model_client: ModelClient, model_server: ModelServer
+    store: PageStore, indexer: Indexer, model_client: ModelClient, model_server: ModelServer
 ) -> None:
     page_id = await put(store, "https://e.org/guide", MARKDOWN)
-    model = Model("tiny-chat", ("tiny-chat",), "tiny-embed")
-    for _time in range(2):
-        await retrieve(store, [page_id], "automobile", model_client, model)
-    assert len(model_server.embedded) == 3 + 2
-    await retrieve(
-        store, [page_id], "automobile", model_client, dataclasses.replace(model, embedding_model="other-embed")
-    )
-    assert len(model_server.embedded) == 5 + 4
+    for name, embedded in (("tiny-embed", 3), ("tiny-embed", 3), ("other-embed", 6)):
+        assert await indexer.prepare([page_id], ServerEmbedder(model_client, name), silent)
+        assert len(model_server.embedded) == embedded
 
 
 async def test_a_failing_embedding_model_costs_only_its_vote(
-    store: PageStore, model_client: ModelClient, model_server: ModelServer
+    store: PageStore, indexer: Indexer, model_client: ModelClient, model_server: ModelServer
 ) -> None:
     model_server.fail_embeddings = True
     page_id = await put(store, "https://e.org/guide", MARKDOWN)
-    model = Model("tiny-chat", ("tiny-chat",), "tiny-embed")
-    found = await retrieve(store, [page_id], "install", model_client, model)
+    embedder = ServerEmbedder(model_client, "tiny-embed")
+    assert not await indexer.prepare([page_id], embedder, silent)
+    found = await retrieve(store, [page_id], "install", embedder)
     assert (found.method, found.passages[0].heading) == ("text", "Guide / Install")
+
+
+async def test_vectors_that_take_long_are_made_for_the_next_question(
+    store: PageStore,
+    indexer: Indexer,
+    model_client: ModelClient,
+    model_server: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rag_chat.embedding.PATIENCE_S", 0.01)
+    model_server.embedding_gate = asyncio.Event()
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    embedder = ServerEmbedder(model_client, "tiny-embed")
+    told: list[str] = []
+
+    async def hear(detail: str) -> None:
+        told.append(detail)
+
+    assert not await indexer.prepare([page_id], embedder, hear)
+    assert told == [
+        "Preparing 3 passages to be found by meaning",
+        "Searching by words; the next question is also searched by meaning",
+    ]
+    model_server.embedding_gate.set()
+    monkeypatch.setattr("rag_chat.embedding.PATIENCE_S", 10)
+    assert await indexer.prepare([page_id], embedder, hear)
+    assert len(model_server.embedded) == 3, "what was being made is not made twice"
 
 
 def test_fusion_prefers_what_several_rankings_agree_on() -> None:

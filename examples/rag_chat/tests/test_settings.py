@@ -24,6 +24,8 @@ DATABASE = {"RAG_CHAT_DATABASE_URL": "postgresql://x/y"}
         (DATABASE | {"RAG_CHAT_DEFAULT_URL": "docs"}, "RAG_CHAT_DEFAULT_URL"),
         (DATABASE | {"OPENAI_BASE_URL": "localhost:11434"}, "OPENAI_BASE_URL"),
         (DATABASE | {"OPENAI_API_KEY": "k"}, "OPENAI_MODEL"),
+        (DATABASE | {"OLLAMA_HOST": "here:port"}, "OLLAMA_HOST"),
+        (DATABASE | {"RAG_CHAT_FIRST_TOKEN_WAIT_S": "1"}, "RAG_CHAT_FIRST_TOKEN_WAIT_S"),
     ],
 )
 def test_a_wrong_setting_is_named(variables: dict[str, str], named: str) -> None:
@@ -37,6 +39,20 @@ def test_defaults_suit_one_machine() -> None:
     assert (settings.model.base_url, settings.model.explicit) == ("http://127.0.0.1:11434/v1", False)
 
 
+@pytest.mark.parametrize(
+    ("host", "base_url"),
+    [
+        ("10.0.0.7", "http://10.0.0.7:11434/v1"),
+        ("0.0.0.0:9000", "http://127.0.0.1:9000/v1"),
+        ("https://ollama.example", "https://ollama.example:443/v1"),
+        ("[::1]:9000", "http://[::1]:9000/v1"),
+    ],
+)
+def test_ollamas_own_variable_is_heeded(host: str, base_url: str) -> None:
+    model = read_settings(DATABASE | {"OLLAMA_HOST": host}).model
+    assert (model.base_url, model.explicit) == (base_url, False)
+
+
 def test_private_hosts_are_parsed() -> None:
     settings = read_settings(DATABASE | {"RAG_CHAT_ALLOWED_PRIVATE_HOSTS": "127.0.0.1:8080, Docs.Local:80,[::1]:90"})
     assert settings.allowed_private_hosts == {("127.0.0.1", 8080), ("docs.local", 80), ("::1", 90)}
@@ -45,6 +61,6 @@ def test_private_hosts_are_parsed() -> None:
 def test_every_setting_is_in_the_readme() -> None:
     source = Path(settings_module.__file__).read_text()
     readme = (Path(__file__).parents[1] / "README.md").read_text()
-    names = set(re.findall(r'"((?:RAG_CHAT|OPENAI)_[A-Z_]+)"', source))
+    names = set(re.findall(r'"((?:RAG_CHAT|OPENAI|OLLAMA)_[A-Z_]+)"', source))
     assert len(names) > 12
     assert sorted(name for name in names if f"`{name}`" not in readme) == []

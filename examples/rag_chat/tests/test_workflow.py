@@ -3,68 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import base64
+import dataclasses
 import json
 from typing import Any
 
 import pytest
-from hatchet_sdk import ClientConfig, Hatchet, NonRetryableException
-from hatchet_sdk.config import ClientTLSConfig
+from hatchet_sdk import NonRetryableException
 
-from rag_chat.errors import ModelUnavailable, PageUnavailable
-from rag_chat.messages import ChatMessage, LoadDocsOutput, Question, ReasonDocsOutput, StartOutput
-from rag_chat.workflow import RagWorkflow, Resources, build_workflow
+from rag_chat.errors import ModelUnavailable, ModelUnreachable, PageUnavailable
+from rag_chat.messages import LoadDocsOutput, ReasonDocsOutput, StartOutput
+from rag_chat.model import ModelClient
+from rag_chat.settings import ModelSettings
+from rag_chat.workflow import RagWorkflow, Resources
 
 from .model_server import ModelServer
+from .steps import ask, run_before, run_one, run_to
 from .web_site import Page, WebSite, html
 
-
-def unsigned_token() -> str:
-    """A token in the form the SDK reads its tenant from; nothing checks it, since no engine is asked."""
-    claims = {"sub": "00000000-0000-0000-0000-000000000001", "server_url": "http://x", "grpc_broadcast_address": "x:1"}
-    parts = ({"alg": "none"}, claims)
-    return ".".join([*(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts), ""])
-
-
-@pytest.fixture
-def rag() -> RagWorkflow:
-    config = ClientConfig(token=unsigned_token(), host_port="127.0.0.1:1", tls_config=ClientTLSConfig(strategy="none"))
-    return build_workflow(Hatchet(config=config))
+pytestmark = pytest.mark.usefixtures("streamed")
 
 
 @pytest.fixture(autouse=True)
-def streamed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What the steps put on the engine's stream, since a step run by itself has no engine to send it to."""
-    from hatchet_sdk import Context
-
-    sent: list[dict[str, Any]] = []
-
-    async def keep(self: Context, data: str | bytes) -> None:
-        sent.append(json.loads(data))
-
-    monkeypatch.setattr(Context, "aio_put_stream", keep)
-    return sent
-
-
-def ask(url: str, question: str = "How do I install broadaxe?") -> Question:
-    return Question(messages=[ChatMessage(role="user", content=question)], url=url)
-
-
-async def run_to(rag: RagWorkflow, resources: Resources, question: Question, last: str, **attempt: int) -> Any:
-    """Run the steps in order, each with the outputs of those before it, and return the output of the last."""
-    outputs: dict[str, Any] = {}
-    for name in ("start", "load_docs", "reason_docs", "generate_response"):
-        task = getattr(rag, name)
-        output = await task.aio_mock_run(
-            input=question,
-            parent_outputs={step: value.model_dump(mode="json") for step, value in outputs.items()},
-            lifespan=resources,
-            retry_count=attempt.get("retry_count", 0) if name == last else 0,
-        )
-        if name == last:
-            return output
-        outputs[name] = output
-    raise AssertionError(last)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_chat.writing.LOOK_AGAIN_S", 0.01)
 
 
 async def test_each_step_announces_what_comes_next_and_the_last_one_answers(
@@ -170,9 +131,81 @@ async def test_without_a_model_the_passages_themselves_answer(
     answer = await run_to(rag, resources, ask(f"{site.address}/docs/"), "generate_response")
     assert answer.extractive
     assert answer.model is None
-    assert answer.message.startswith("No language model is reachable")
+    assert "lists no language model: set OPENAI_MODEL. Here are the passages" in answer.message
     assert "> pip install broadaxe" in answer.message
     assert answer.citations[0].url.endswith("/docs/install.html#with-pip")
+
+
+async def test_where_nobody_named_a_model_its_absence_is_told_at_once(
+    rag: RagWorkflow, resources: Resources, site: WebSite, unused_tcp_port: int
+) -> None:
+    nothing = ModelSettings(f"http://127.0.0.1:{unused_tcp_port}/v1", None, None, None, explicit=False)
+    resources = dataclasses.replace(resources, model=ModelClient(nothing))
+    answer = await run_to(rag, resources, ask(f"{site.address}/docs/"), "generate_response")
+    await resources.model.close()
+    assert answer.message.startswith("No language model is reachable")
+
+
+async def test_a_named_server_that_does_not_answer_is_no_missing_model_until_the_last_attempt(
+    rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer
+) -> None:
+    await model_server.stop()
+    question = ask(f"{site.address}/docs/")
+    outputs = await run_before(rag, resources, question, "generate_response")
+    with pytest.raises(ModelUnreachable):
+        await run_one(rag, resources, question, "generate_response", outputs)
+    answer = await run_one(rag, resources, question, "generate_response", outputs, retry_count=3)
+    failure = f"Nothing answers at {model_server.base_url}."
+    assert answer.message.startswith(f"The language model could not answer: {failure}")
+
+
+async def test_a_model_server_that_restarts_in_mid_answer_is_waited_for(
+    rag: RagWorkflow,
+    resources: Resources,
+    site: WebSite,
+    model_server: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from hatchet_sdk import Context
+
+    told: list[dict[str, Any]] = []
+    away = asyncio.Event()
+
+    async def listen(self: Context, data: str | bytes) -> None:
+        told.append(json.loads(data))
+        if "went away" in str(told[-1].get("detail")):
+            away.set()
+
+    question = ask(f"{site.address}/docs/")
+    outputs = await run_before(rag, resources, question, "generate_response")
+    model_server.break_off = True
+    with pytest.raises(ModelUnavailable, match="before its answer was complete"):
+        await run_one(rag, resources, question, "generate_response", outputs)
+    await model_server.stop()
+    model_server.break_off = False
+    monkeypatch.setattr(Context, "aio_put_stream", listen)
+    again = asyncio.create_task(run_one(rag, resources, question, "generate_response", outputs, retry_count=1))
+    await asyncio.wait_for(away.wait(), 30)
+    # Nothing that replaces what the first attempt wrote was sent meanwhile.
+    assert not [chunk for chunk in told if chunk["type"] in ("token", "draft")]
+    await model_server.start()
+    answer = await again
+    assert (answer.message, answer.extractive) == ("Install it with pip [1].", False)
+
+
+async def test_a_server_that_was_there_and_stays_away_is_tried_again(
+    rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer
+) -> None:
+    question = ask(f"{site.address}/docs/")
+    outputs = await run_before(rag, resources, question, "generate_response")
+    settings = dataclasses.replace(resources.model.settings, explicit=False, return_wait_s=0.0)
+    gone = dataclasses.replace(resources, model=ModelClient(settings))
+    await model_server.stop()
+    with pytest.raises(ModelUnreachable):
+        await run_one(rag, gone, question, "generate_response", outputs)
+    answer = await run_one(rag, gone, question, "generate_response", outputs, retry_count=3)
+    await gone.model.close()
+    assert "No language model is reachable" not in answer.message
 
 
 async def test_cancelling_the_step_hangs_up_on_the_model(

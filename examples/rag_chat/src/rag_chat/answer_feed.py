@@ -49,7 +49,8 @@ POLL_EVERY_S = 2.0
 LOOK_AGAIN_S = 0.25
 SAVE_EVERY_S = 1.0
 RUN_UNKNOWN_LOOKS_MAX = 10
-ANSWER_TIME_S_MAX = 3_600.0
+# A model may take a quarter of an hour to load, in each of its attempts.
+ANSWER_TIME_S_MAX = 7_200.0
 STEPS_MAX = 100
 # Their end says nothing beyond itself; that of reason_docs brings the passages, and is waited for.
 STEPS_WITHOUT_NEWS = (Step.START, Step.LOAD_DOCS)
@@ -399,6 +400,8 @@ def _complete(task: TaskView | None) -> Result:
         citations=answer.citations,
         model=answer.model,
         extractive=answer.extractive,
+        notices=answer.notices,
+        reasoning=answer.reasoning,
     )
 
 

@@ -1,21 +1,26 @@
 """From passages to an answer: the prompt, the citations, and the honest answer without a model.
 
-Owns what the model is asked and what its `[n]` marks mean. The passages are untrusted text from the web: the prompt
-says so, and the answer is shown as Markdown without HTML. Pure.
+Owns what the model is asked, what is left out when its window is small, and what its `[n]` marks mean. The passages are
+untrusted text from the web: the prompt says so, and the answer is shown as Markdown without HTML. Pure.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from rag_chat.dialects import PromptMessage
+from rag_chat.errors import ModelError, ModelMissing
 from rag_chat.messages import ChatMessage, Citation
-from rag_chat.model import PromptMessage
 
 HISTORY_MESSAGES_MAX = 8
 HISTORY_CHARS_MAX = 6_000
 QUOTE_CHARS_MAX = 320
 EXTRACT_PASSAGES_MAX = 3
+SHORTENED_CHARS_MIN = 80
+#: What the frame of one message costs in the templates of models.
+MESSAGE_TOKENS = 8
 CITATION_MARK = re.compile(r"\[(\d{1,2})\]")
 COMMON_WORDS = """
 a an and are as at be by can do does for from how i in into is it its me my of on or should that the this to use we what
@@ -23,16 +28,11 @@ when where which who why will with you your
 """
 STOP_WORDS = frozenset(COMMON_WORDS.split())
 
-EXTRACTIVE_NOTICE = (
-    "No language model is reachable, so here are the passages that fit your question best, quoted as they stand."
-)
-NOTHING_NOTICE = (
-    "No language model is reachable, and nothing on the page matches the words of your question. It begins like this:"
-)
-
-FAILED_NOTICE = (
-    "The language model could not answer: {failure} Here are the passages that were found, quoted as they stand."
-)
+NO_MODEL = "No language model is reachable"
+EXTRACTIVE_NOTICE = f"{NO_MODEL}, so here are the passages that fit your question best, quoted as they stand."
+NOTHING_NOTICE = f"{NO_MODEL}, and nothing on the page matches the words of your question. It begins like this:"
+FOUND_NOTICE = "Here are the passages that were found, quoted as they stand."
+FAILED_NOTICE = f"The language model could not answer: {{failure}} {FOUND_NOTICE}"
 
 SYSTEM_PROMPT = """\
 You answer questions about web pages for a careful reader.
@@ -57,22 +57,81 @@ def search_text_of(messages: Sequence[ChatMessage]) -> str:
     return asked[-1] if asked else ""
 
 
-def build_prompt(messages: Sequence[ChatMessage], passages: Sequence[Citation]) -> list[PromptMessage]:
-    """Instructions and passages, the recent conversation, the question; bounded."""
-    numbered = "\n\n".join(
-        f"[{passage.index}] {passage.title} — {passage.heading}\n{passage.url}\n{passage.text}" for passage in passages
-    )
-    prompt = [PromptMessage("system", f"{SYSTEM_PROMPT}\n\nPassages:\n\n{numbered}")]
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is given. `passages` are those it got; `left_out` counts those it did not, `shortened` says that the
+    last one was cut."""
+
+    messages: tuple[PromptMessage, ...]
+    passages: tuple[Citation, ...]
+    left_out: int = 0
+    shortened: bool = False
+
+
+def tokens_of(text: str) -> int:
+    """About how many tokens a text has, rather too many than too few. Three bytes for each holds for English, for other
+    alphabets and for Chinese, well enough to leave something out in time."""
+    return len(text.encode("utf-8", errors="replace")) // 3 + 1
+
+
+def build_prompt(
+    messages: Sequence[ChatMessage], passages: Sequence[Citation], room_tokens: int | None = None
+) -> Prompt:
+    """Instructions, passages, the recent conversation, the question. What has to fit into `room_tokens` is taken in the
+    order of its worth: instructions and question, passages by rank, the conversation from its end."""
+    question = PromptMessage("user", question_of(messages))
+    room = _Room(room_tokens)
+    room.take(SYSTEM_PROMPT)
+    room.take(question.content)
+    given: list[Citation] = []
+    shortened = False
+    for passage in passages:
+        text = _shown_to_model(passage)
+        if not room.has_place_for(text):
+            cut = passage.model_copy(update={"text": passage.text[: room.chars_left(len(text) - len(passage.text))]})
+            # A first passage that is cut says more than none; further ones are rather left out than cut.
+            if not given and len(cut.text) >= SHORTENED_CHARS_MIN:
+                given.append(cut)
+                room.take(_shown_to_model(cut))
+                shortened = True
+            break
+        room.take(text)
+        given.append(passage)
     history: list[PromptMessage] = []
-    room = HISTORY_CHARS_MAX
+    chars_left = HISTORY_CHARS_MAX
     for message in reversed(messages[:-1][-HISTORY_MESSAGES_MAX:]):
         content = message.content[:2_000]
-        room -= len(content)
-        if room < 0:
+        chars_left -= len(content)
+        if chars_left < 0 or not room.has_place_for(content):
             break
+        room.take(content)
         # Marks of earlier answers point to earlier passages; they would read as marks of these.
         history.append(PromptMessage(message.role, CITATION_MARK.sub("", content)))
-    return [*prompt, *reversed(history), PromptMessage("user", question_of(messages))]
+    numbered = "\n\n".join(_shown_to_model(passage) for passage in given)
+    instructions = PromptMessage("system", f"{SYSTEM_PROMPT}\n\nPassages:\n\n{numbered}")
+    return Prompt((instructions, *reversed(history), question), tuple(given), len(passages) - len(given), shortened)
+
+
+class _Room:
+    """How much of a window is left, in tokens by `tokens_of`; None is all one wants."""
+
+    def __init__(self, tokens: int | None) -> None:
+        self._left = tokens
+
+    def has_place_for(self, text: str) -> bool:
+        return self._left is None or tokens_of(text) + MESSAGE_TOKENS <= self._left
+
+    def take(self, text: str) -> None:
+        if self._left is not None:
+            self._left -= tokens_of(text) + MESSAGE_TOKENS
+
+    def chars_left(self, besides: int) -> int:
+        """How many characters certainly fit, beside some others."""
+        return max(0, (self._left or 0) - MESSAGE_TOKENS - besides - 1)
+
+
+def _shown_to_model(passage: Citation) -> str:
+    return f"[{passage.index}] {passage.title} — {passage.heading}\n{passage.url}\n{passage.text}"
 
 
 def cited(answer: str, passages: Sequence[Citation]) -> list[Citation]:
@@ -88,14 +147,17 @@ def without_code(markdown: str) -> str:
 
 
 def extractive_answer(
-    question: str, passages: Sequence[Citation], matched: bool, failure: str | None = None
+    question: str, passages: Sequence[Citation], matched: bool, failure: ModelError | None = None
 ) -> Iterator[str]:
-    """The best passages, quoted and cited, in pieces that can be streamed. `failure` is what the model that was asked
-    said, in a sentence; None when there is no model to ask."""
-    if failure is not None:
-        yield FAILED_NOTICE.format(failure=failure)
-    else:
-        yield EXTRACTIVE_NOTICE if matched else NOTHING_NOTICE
+    """The best passages, quoted and cited, in pieces that can be streamed. `failure` is why the model that was asked
+    did not answer; None when there is no model to ask."""
+    match failure:
+        case None:
+            yield EXTRACTIVE_NOTICE if matched else NOTHING_NOTICE
+        case ModelMissing():
+            yield f"{failure} {FOUND_NOTICE}"
+        case _:
+            yield FAILED_NOTICE.format(failure=failure)
     for passage in passages[:EXTRACT_PASSAGES_MAX]:
         quoted = "\n".join(f"> {line}".rstrip() for line in best_part(question, passage.text).split("\n"))
         yield f"\n\n**{passage.heading}** [{passage.index}]\n\n{quoted}"

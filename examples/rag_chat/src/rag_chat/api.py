@@ -42,7 +42,7 @@ from rag_chat.conversation_store import ConversationStore, ShownMessage, StoredM
 from rag_chat.database import Database, open_database
 from rag_chat.engine import HatchetGateway, RunGateway
 from rag_chat.engine_connection import connect, wait_for_engine
-from rag_chat.errors import AddressRefused, ChatError, EngineError, SettingsError
+from rag_chat.errors import AddressRefused, ChatError, EngineError, ModelUnreachable, SettingsError
 from rag_chat.messages import Outcome, Question, Result
 from rag_chat.model import ModelClient
 from rag_chat.settings import Settings, read_settings
@@ -78,6 +78,8 @@ class Config(BaseModel):
     models: list[str]
     model: str | None
     modelAddress: str
+    # Why no model can be asked, in a sentence with what to do; null when one can.
+    modelProblem: str | None
 
 
 class Problem(Exception):
@@ -182,14 +184,20 @@ async def forget(conversation_id: UUID, edge: EdgeOf) -> Response:
 
 @router.get("/config")
 async def config(edge: EdgeOf) -> Config:
-    """What the page needs to know. `models` is empty when no language model is reachable."""
-    model = await edge.model.find()
+    """What the page needs to know. When no language model can be asked, `modelProblem` says why."""
+    view = await edge.model.look()
+    absent = isinstance(view.problem, ModelUnreachable) and not edge.settings.model.explicit
     return Config(
         defaultUrl=edge.settings.default_url,
         dashboardUrl=edge.settings.dashboard_url,
-        models=list(model.names) if model is not None else [],
-        model=model.name if model is not None else None,
+        models=list(view.chat_models),
+        model=next(iter(view.chat_models), None) if view.problem is None else None,
         modelAddress=edge.model.address,
+        modelProblem=None
+        if view.problem is None
+        else "No language model is reachable."
+        if absent
+        else str(view.problem),
     )
 
 

@@ -9,9 +9,14 @@
     │   ├── PageTooLarge        the page is larger than we read
     │   └── PageEmpty           there is no text in it
     ├── PageUnavailable       the page cannot be read now, trying again may help
-    ├── ModelRefused          the model's server said no, and will say it again
-    └── ModelUnavailable      the model's server failed, trying again may help
-        └── ModelUnreachable    nothing answers at the model's address
+    └── ModelError            no answer from a language model
+        ├── ModelRefused        the model's server said no, and will say it again
+        │   ├── ModelMissing      there is no such model, or no chat model at all
+        │   ├── ModelSilent       not a word within the time it gets; asking again would only begin it anew
+        │   └── PromptTooLong     more was sent than the model's window holds
+        └── ModelUnavailable    the model's server failed, trying again may help
+            ├── ModelLoading      it is loading the model
+            └── ModelUnreachable  nothing answers at the model's address
 
 The message of each is written for the person who asked the question: it reaches the chat and the run's page unchanged.
 `retryable` decides whether the workflow tries again.
@@ -60,13 +65,39 @@ class PageUnavailable(ChatError):
     retryable = True
 
 
-class ModelRefused(ChatError):
+class ModelError(ChatError):
+    code = "model"
+
+
+class ModelRefused(ModelError):
     code = "model_refused"
 
 
-class ModelUnavailable(ChatError):
+class ModelMissing(ModelRefused):
+    code = "model_missing"
+
+
+class ModelSilent(ModelRefused):
+    code = "model_silent"
+
+
+class PromptTooLong(ModelRefused):
+    """`window_tokens` is what the server says it holds, when it says so."""
+
+    code = "prompt_too_long"
+
+    def __init__(self, message: str, window_tokens: int | None = None) -> None:
+        super().__init__(message)
+        self.window_tokens = window_tokens
+
+
+class ModelUnavailable(ModelError):
     code = "model_unavailable"
     retryable = True
+
+
+class ModelLoading(ModelUnavailable):
+    code = "model_loading"
 
 
 class ModelUnreachable(ModelUnavailable):

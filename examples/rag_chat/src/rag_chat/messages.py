@@ -110,6 +110,8 @@ class ReasonDocsOutput(BaseModel):
     status: str
     method: str
     passages: list[Citation]
+    # Whether anything stood at the model's address. If so, its absence later is a restart and no lack of a model.
+    model_seen: bool = False
 
 
 class GenerateResponseOutput(BaseModel):
@@ -118,6 +120,9 @@ class GenerateResponseOutput(BaseModel):
     citations: list[Citation]
     model: str | None
     extractive: bool
+    # Sentences about what is missing: passages that did not fit, an end that was cut.
+    notices: list[str] = []
+    reasoning: str = ""
 
 
 class StepChunk(BaseModel):
@@ -171,4 +176,6 @@ class Result(BaseModel):
     citations: list[Citation] = []
     model: str | None = None
     extractive: bool = False
+    notices: list[str] = []
+    reasoning: str = ""
     error: str | None = None

@@ -90,6 +90,10 @@ class PageStore:
             )
         return page_id, True
 
+    async def count_unembedded(self, page_ids: Sequence[int], model: str) -> int:
+        count: int = await self._pool.fetchval(query("count_unembedded"), page_ids, model)
+        return count
+
     async def unembedded(self, page_ids: Sequence[int], model: str, limit: int) -> list[tuple[int, str]]:
         rows = await self._pool.fetch(query("find_unembedded"), page_ids, model, limit)
         return [(row["passage_id"], f"{row['heading']}\n{row['body']}") for row in rows]

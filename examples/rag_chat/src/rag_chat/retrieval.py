@@ -8,20 +8,20 @@ to embed only costs its vote.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rag_chat.embedding import Embedder
 from rag_chat.errors import ChatError
-from rag_chat.model import Model, ModelClient
 from rag_chat.page_store import PageStore, StoredPassage
 
 PASSAGES_MAX = 6
 PASSAGES_PER_PAGE_MAX = 4
 CANDIDATES_MAX = 40
-EMBEDDED_PER_QUESTION_MAX = 1_024
-EMBEDDING_BATCH_MAX = 32
+QUESTION_TIME_S_MAX = 5.0
 FUSION_CONSTANT = 60
 QUESTION_CHARS_MAX = 2_000
 
@@ -45,17 +45,15 @@ def fuse(rankings: Sequence[Sequence[int]]) -> list[int]:
     return sorted(scores, key=lambda identity: -scores[identity])
 
 
-async def retrieve(
-    store: PageStore, page_ids: Sequence[int], question: str, client: ModelClient, model: Model | None
-) -> Retrieved:
-    """The best passages of these pages for a question, at most PASSAGES_MAX."""
+async def retrieve(store: PageStore, page_ids: Sequence[int], question: str, embedder: Embedder | None) -> Retrieved:
+    """The best passages of these pages for a question, at most PASSAGES_MAX. An `embedder` has seen them all."""
     question = question[:QUESTION_CHARS_MAX].replace("\x00", " ")
     rankings = [
         await store.search_all_words(page_ids, question, CANDIDATES_MAX),
         await store.search_any_word(page_ids, question, CANDIDATES_MAX),
     ]
     method = "text"
-    by_meaning = await _search_by_meaning(store, page_ids, question, client, model)
+    by_meaning = await _search_by_meaning(store, page_ids, question, embedder)
     if by_meaning:
         rankings.append(by_meaning)
         method = "text+meaning"
@@ -67,21 +65,17 @@ async def retrieve(
 
 
 async def _search_by_meaning(
-    store: PageStore, page_ids: Sequence[int], question: str, client: ModelClient, model: Model | None
+    store: PageStore, page_ids: Sequence[int], question: str, embedder: Embedder | None
 ) -> list[int]:
-    if not store.has_vectors or model is None or model.embedding_model is None:
+    if embedder is None:
         return []
     try:
-        waiting = await store.unembedded(page_ids, model.embedding_model, EMBEDDED_PER_QUESTION_MAX)
-        for start in range(0, len(waiting), EMBEDDING_BATCH_MAX):
-            batch = waiting[start : start + EMBEDDING_BATCH_MAX]
-            embeddings = await client.embed(model, [text for _, text in batch])
-            await store.set_embeddings([identity for identity, _ in batch], embeddings, model.embedding_model)
-        [embedding] = await client.embed(model, [question])
-        return await store.search_by_meaning(page_ids, embedding, model.embedding_model, CANDIDATES_MAX)
-    except ChatError as error:
-        logger.warning("searching by words only: %s", error)
+        async with asyncio.timeout(QUESTION_TIME_S_MAX):
+            [vector] = await embedder.embed([question])
+    except (ChatError, TimeoutError) as error:
+        logger.warning("searching by words only: %s", error or "the embedding model did not answer in time")
         return []
+    return await store.search_by_meaning(page_ids, vector, embedder.name, CANDIDATES_MAX)
 
 
 def _spread(passages: Sequence[StoredPassage]) -> tuple[StoredPassage, ...]:

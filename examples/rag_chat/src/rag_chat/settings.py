@@ -36,7 +36,8 @@ class ReadingLimits:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Where the language model is. `explicit` is false when only Ollama's usual address is tried."""
+    """Where the language model is, and how much patience it gets. `explicit` is false when only Ollama's usual address
+    is tried."""
 
     base_url: str
     api_key: str | None
@@ -44,9 +45,24 @@ class ModelSettings:
     embedding_model: str | None
     explicit: bool
     connect_timeout_s: float = 3.0
-    silence_timeout_s: float = 120.0
+    # How long a page waits for the list of models, and how long an answer does.
+    look_timeout_s: float = 3.0
+    list_patience_s: float = 30.0
+    # A model that is loaded from disk and reads a long prompt on a small machine is silent for minutes.
+    first_token_wait_s: float = 900.0
+    silence_timeout_s: float = 60.0
+    # How long a server that was there may be away, as one that restarts is, before an attempt is given up.
+    return_wait_s: float = 20.0
     embedding_timeout_s: float = 60.0
+    answer_tokens_max: int = 2_048
+    answer_time_s_max: float = 600.0
     answer_chars_max: int = 24_000
+    window_tokens: int = 8_192
+
+    @property
+    def root_url(self) -> str:
+        """Where the server's own API begins, beside the one of OpenAI's protocol."""
+        return self.base_url.removesuffix("/v1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +115,43 @@ def _model_settings(env: Mapping[str, str]) -> ModelSettings:
     api_key = env.get("OPENAI_API_KEY", "").strip() or None
     model = env.get("OPENAI_MODEL", "").strip() or None
     embedding_model = env.get("OPENAI_EMBEDDING_MODEL", "").strip() or None
+    explicit = True
     if base_url:
         base_url = _web_address(env, "OPENAI_BASE_URL", base_url).rstrip("/")
-        return ModelSettings(base_url, api_key, model, embedding_model, explicit=True)
-    if api_key is not None:
+    elif api_key is not None:
         if model is None:
             raise SettingsError("OPENAI_MODEL is not set: with OPENAI_API_KEY alone, name the model to ask")
-        return ModelSettings(OPENAI_BASE_URL, api_key, model, embedding_model, explicit=True)
-    return ModelSettings(OLLAMA_BASE_URL, None, model, embedding_model, explicit=False)
+        base_url = OPENAI_BASE_URL
+    else:
+        base_url, explicit = _ollama_url(env), False
+    return ModelSettings(
+        base_url,
+        api_key,
+        model,
+        embedding_model,
+        explicit,
+        first_token_wait_s=float(_integer(env, "RAG_CHAT_FIRST_TOKEN_WAIT_S", 900, 10, 3_600)),
+        silence_timeout_s=float(_integer(env, "RAG_CHAT_TOKEN_WAIT_S", 60, 1, 600)),
+        answer_tokens_max=_integer(env, "RAG_CHAT_ANSWER_TOKENS_MAX", 2_048, 64, 8_000),
+        window_tokens=_integer(env, "RAG_CHAT_WINDOW_TOKENS", 8_192, 512, 1_000_000),
+    )
+
+
+def _ollama_url(env: Mapping[str, str]) -> str:
+    """Ollama's usual address, or the one its own variable names, as `host:port` or whole."""
+    host = env.get("OLLAMA_HOST", "").strip().rstrip("/")
+    if not host:
+        return OLLAMA_BASE_URL
+    parts = urlsplit(host if "://" in host else f"http://{host}")
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 11_434)
+    except ValueError:
+        port = 0
+    if not parts.hostname or not port or parts.scheme not in ("http", "https"):
+        raise SettingsError(f"OLLAMA_HOST is {host!r}: write host:port, for example 127.0.0.1:11434")
+    # Ollama itself is told to listen everywhere by this address; nobody can connect to it.
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(parts.hostname, parts.hostname)
+    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}/v1"
 
 
 def _required(env: Mapping[str, str], name: str, advice: str) -> str:

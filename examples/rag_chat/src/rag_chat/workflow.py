@@ -10,7 +10,7 @@ step that is run again after a crash finds them there. Every step is safe to run
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,9 +21,10 @@ from hatchet_sdk.runnables.task import Task
 from hatchet_sdk.runnables.workflow import Workflow
 
 from rag_chat.addresses import parse_web_address
-from rag_chat.answering import build_prompt, cited, extractive_answer, question_of, quote_of, search_text_of
+from rag_chat.answering import cited, extractive_answer, question_of, quote_of, search_text_of
 from rag_chat.database import Database, open_database
-from rag_chat.errors import ChatError, ModelRefused, ModelUnavailable, ModelUnreachable
+from rag_chat.embedding import Indexer, ServerEmbedder
+from rag_chat.errors import ChatError, ModelError, ModelUnreachable
 from rag_chat.fetching import Fetcher
 from rag_chat.messages import (
     QUESTION_EVENT,
@@ -47,6 +48,7 @@ from rag_chat.reading import SiteReader
 from rag_chat.retrieval import retrieve
 from rag_chat.settings import Settings
 from rag_chat.token_stream import TokenStream
+from rag_chat.writing import Writer
 
 TELL_TIMEOUT_S = 3.0
 RETELL_EVERY_S = 1.0
@@ -59,6 +61,7 @@ class Resources:
     store: PageStore
     reader: SiteReader
     model: ModelClient
+    indexer: Indexer
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,12 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     database: Database = await open_database(settings.database_url)
     fetcher = Fetcher(settings.reading, settings.allowed_private_hosts)
     model = ModelClient(settings.model)
+    store = PageStore(database)
+    indexer = Indexer(store)
     try:
-        store = PageStore(database)
-        yield Resources(store, SiteReader(fetcher, store, settings.reading), model)
+        yield Resources(store, SiteReader(fetcher, store, settings.reading), model, indexer)
     finally:
+        await indexer.close()
         await model.close()
         await fetcher.close()
         await database.close()
@@ -147,8 +152,11 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
         async with _step(ctx, Step.REASON_DOCS) as voice:
             resources = _resources(ctx)
             begun, loaded = ctx.task_output(start), ctx.task_output(load_docs)
-            model = await resources.model.find(question.model)
-            found = await retrieve(resources.store, loaded.page_ids, begun.search_text, resources.model, model)
+            view = await resources.model.look()
+            embedder = None if view.embedding_model is None else ServerEmbedder(resources.model, view.embedding_model)
+            if embedder and not await resources.indexer.prepare(loaded.page_ids, embedder, voice.progress):
+                embedder = None
+            found = await retrieve(resources.store, loaded.page_ids, begun.search_text, embedder)
             ctx.log(f"Chose {len(found.passages)} passages by {found.method}")
             passages = [
                 Citation(
@@ -162,12 +170,18 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
                 for index, passage in enumerate(found.passages, start=1)
             ]
             voice.citations = [passage.without_text() for passage in passages]
-            return ReasonDocsOutput(status=STATUS_AFTER[Step.REASON_DOCS], method=found.method, passages=passages)
+            return ReasonDocsOutput(
+                status=STATUS_AFTER[Step.REASON_DOCS],
+                method=found.method,
+                passages=passages,
+                model_seen=not isinstance(view.problem, ModelUnreachable),
+            )
 
     @workflow.task(
         name=Step.GENERATE_RESPONSE,
         parents=[start, reason_docs],
-        execution_timeout=timedelta(minutes=10),
+        # The writer has bounds of its own, for the first token and for the whole; this one is for what they overlook.
+        execution_timeout=timedelta(minutes=90),
         schedule_timeout=timedelta(minutes=10),
         retries=3,
         backoff_factor=2.0,
@@ -175,44 +189,62 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
     )
     async def generate_response(question: Question, ctx: Context) -> GenerateResponseOutput:
         """Write the answer, streaming it while it is written."""
-        async with _step(ctx, Step.GENERATE_RESPONSE):
-            return await _generate(question, ctx, ctx.task_output(start).question, ctx.task_output(reason_docs))
+        async with _step(ctx, Step.GENERATE_RESPONSE) as voice:
+            begun, reasons = ctx.task_output(start), ctx.task_output(reason_docs)
+            return await _generate(question, ctx, voice, begun.question, reasons)
 
     return RagWorkflow(workflow, start, load_docs, reason_docs, generate_response)
 
 
-async def _generate(question: Question, ctx: Context, asked: str, reasons: ReasonDocsOutput) -> GenerateResponseOutput:
+async def _generate(
+    question: Question, ctx: Context, voice: StepVoice, asked: str, reasons: ReasonDocsOutput
+) -> GenerateResponseOutput:
     client = _resources(ctx).model
-    passages = reasons.passages
-    model = await client.find(question.model)
-    failure: str | None = None
+    writer = Writer(client, voice.progress, ctx.log, seen=reasons.model_seen)
     async with TokenStream(ctx.aio_put_stream, ctx.attempt_number) as answer:
-        if model is not None:
-            ctx.log(f"Asking {model.name} at {client.address}")
-            try:
-                async for piece in client.stream(model, build_prompt(question.messages, passages)):
-                    answer.add(piece)
-                if not answer.text.strip():
-                    raise ModelUnavailable(f"The language model {model.name} sent an empty answer.")
-            except (ModelRefused, ModelUnavailable) as error:
-                # A restart takes seconds, so it is tried again where that may help. When it does not, the passages were
-                # found all the same, and are more use to the person than an error alone.
-                if error.retryable and ctx.attempt_number < ctx.max_attempts:
-                    raise
-                failure = None if isinstance(error, ModelUnreachable) else str(error)
-                model = None
-        if model is None:
-            ctx.log(f"{failure or f'No language model is reachable at {client.address}'}; quoting passages instead")
+        try:
+            written = await writer.write(question.messages, reasons.passages, question.model, answer)
+        except ModelError as error:
+            # That nothing was ever there is no failure of a model, and is known at once where nobody named an address.
+            absent = isinstance(error, ModelUnreachable) and not reasons.model_seen and not client.settings.explicit
+            absent = absent and ctx.attempt_number == 1
+            # A restart takes seconds, so it is tried again where that may help. When it does not, the passages were
+            # found all the same, and are more use to the person than an error alone.
+            if error.retryable and not absent and ctx.attempt_number < ctx.max_attempts:
+                raise
+            ctx.log(f"{error} Quoting passages instead.")
             if answer.text.strip():
                 answer.add("\n\n---\n\n")
-            for piece in extractive_answer(asked, passages, reasons.method != "openings", failure):
+            matched = reasons.method != "openings"
+            for piece in extractive_answer(asked, reasons.passages, matched, None if absent else error):
                 answer.add(piece)
+            return _output(answer.text, reasons.passages, extractive=True)
+    return _output(
+        written.text,
+        written.passages,
+        model=written.model,
+        notices=written.notices,
+        reasoning=written.reasoning,
+    )
+
+
+def _output(
+    message: str,
+    passages: Sequence[Citation],
+    *,
+    model: str | None = None,
+    extractive: bool = False,
+    notices: Sequence[str] = (),
+    reasoning: str = "",
+) -> GenerateResponseOutput:
     return GenerateResponseOutput(
         status=Outcome.COMPLETE,
-        message=answer.text,
-        citations=[citation.without_text() for citation in cited(answer.text, passages)],
-        model=model.name if model is not None else None,
-        extractive=model is None,
+        message=message,
+        citations=[citation.without_text() for citation in cited(message, passages)],
+        model=model,
+        extractive=extractive,
+        notices=list(notices),
+        reasoning=reasoning,
     )
 
 

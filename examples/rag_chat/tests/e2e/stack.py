@@ -131,12 +131,15 @@ class Stack:
             "RAG_CHAT_DEFAULT_URL": self.docs_url,
             "RAG_CHAT_ALLOWED_PRIVATE_HOSTS": ",".join(allowed),
             "RAG_CHAT_FRESH_FOR_S": "0",
-            "OPENAI_BASE_URL": f"http://127.0.0.1:{self.model_port}/v1",
+            # As if nobody had said where a model is: with none there, answers are to come without waiting for one.
+            "OLLAMA_HOST": f"127.0.0.1:{self.model_port}",
         }
 
     def _start(self, name: str, command: list[str], env: dict[str, str]) -> None:
         source = str(Path(__file__).parents[2] / "src")
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HATCHET_", "OPENAI_"))}
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith(("HATCHET_", "OPENAI_", "OLLAMA_"))
+        }
         self._programs[name] = Program(
             command, inherited | {"PYTHONPATH": source, "PYTHONUNBUFFERED": "1"} | env, self.folder / f"{name}.log"
         )

@@ -133,14 +133,33 @@ async def test_a_model_that_fails_at_first_is_asked_again(
     assert "the model fell over" in retrying[0]["detail"]
 
 
-async def test_a_model_that_refuses_fails_the_run_with_its_words(
+async def test_a_model_that_refuses_is_quoted_and_the_passages_answer(
     client: httpx.AsyncClient, site: WebSite, model_server: ModelServer
 ) -> None:
     model_server.fail_times, model_server.fail_status, model_server.fail_message = 9, 401, "wrong key"
     result = await (await watch(client, f"{site.address}/docs/")).result()
-    assert result["status"] == "failed"
-    assert result["message"] == "The language model answered with HTTP 401: wrong key"
+    assert (result["status"], result["extractive"]) == ("complete", True)
+    assert "refuses the key (HTTP 401: wrong key): check OPENAI_API_KEY. Here are the passages" in result["message"]
     assert model_server.fail_times == 8
+
+
+async def test_an_answer_survives_a_restart_of_the_models_server(
+    client: httpx.AsyncClient, site: WebSite, model_server: ModelServer
+) -> None:
+    model_server.gate, model_server.break_off = asyncio.Event(), True
+    watcher = await watch(client, f"{site.address}/docs/", patience_s=60)
+    await watcher.until("token")
+    await model_server.stop()
+    model_server.gate.set()
+    async with asyncio.timeout(60):
+        while not any("went away" in str(payload["detail"]) for payload in await watcher.until("progress")):
+            await watcher.until("progress", sum(event["type"] == "progress" for event in watcher.events) + 1)
+    # What was written stays on the page until the new text begins.
+    assert watcher.text().startswith("Install it ")
+    model_server.break_off = False
+    await model_server.start()
+    result = await watcher.result()
+    assert (result["status"], result["message"]) == ("complete", "Install it with pip [1].")
 
 
 async def test_a_page_that_comes_back_is_read_on_the_second_try(client: httpx.AsyncClient, site: WebSite) -> None:

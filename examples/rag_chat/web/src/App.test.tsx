@@ -33,11 +33,13 @@ interface Call {
 let calls: Call[] = [];
 let kept: unknown[] = [];
 let held: Promise<void> = Promise.resolve();
+let models: string[] = [];
+let modelProblem: string | null = null;
 let refusal: { status: number; message: string } | null = null;
 
 function answer(path: string): [number, unknown] {
   if (path === "/config") {
-    return [200, { defaultUrl: "https://e.org/docs/", dashboardUrl: "https://dash.example", models: ["tiny"], model: "tiny" }];
+    return [200, { defaultUrl: "https://e.org/docs/", dashboardUrl: "https://dash.example", model: models[0] ?? null, models, modelProblem }];
   }
   if (path.startsWith("/conversations/")) return [200, { messages: kept }];
   if (path === "/message" && refusal !== null) return [refusal.status, { error: { message: refusal.message } }];
@@ -50,6 +52,8 @@ beforeEach(() => {
   kept = [];
   held = Promise.resolve();
   refusal = null;
+  models = ["tiny"];
+  modelProblem = null;
   Stream.opened = [];
   localStorage.clear();
   sessionStorage.clear();
@@ -162,6 +166,30 @@ describe("asking", () => {
     await userEvent.type(screen.getByLabelText("Your question"), "Why?{Enter}");
     expect((await screen.findByRole("alert")).textContent).toBe("The engine does not answer.");
     expect(screen.getByLabelText<HTMLTextAreaElement>("Your question").value).toBe("Why?");
+  });
+
+  it("says what is missing from an answer, and folds what the model thought", async () => {
+    await ask();
+    stream().say("result", { ...COMPLETE, notices: ["It was cut."], reasoning: "Let me see." });
+    expect(screen.getByText("It was cut.")).toBeTruthy();
+    const thoughts = screen.getByText("Let me see.").closest("details");
+    expect(thoughts?.open).toBe(false);
+  });
+
+  it("notices a model that comes and one that goes, and keeps the one that was chosen", async () => {
+    models = [];
+    modelProblem = "Ollama has no language model yet.";
+    render(<App />);
+    expect(await screen.findByText(/^Ollama has no language model yet/)).toBeTruthy();
+    models = ["tiny", "big"];
+    modelProblem = null;
+    act(() => void document.dispatchEvent(new Event("visibilitychange")));
+    await userEvent.selectOptions(await screen.findByLabelText("Model"), "big");
+    expect(screen.queryByText(/^Ollama has no language model yet/)).toBeNull();
+    models = ["tiny"];
+    act(() => void document.dispatchEvent(new Event("visibilitychange")));
+    await waitFor(() => expect(calls.filter((call) => call.path === "/config")).toHaveLength(3));
+    expect(screen.getByLabelText<HTMLSelectElement>("Model").value).toBe("big");
   });
 
   it("labels quoted passages for what they are, and runs no markup from them", async () => {

@@ -45,8 +45,10 @@ export function App() {
           <section className="welcome">
             <h1>What would you like to know?</h1>
             <p>Give a page, ask a question. The answer comes with links to the passages it rests on.</p>
-            {config !== null && config.models.length === 0 && (
-              <p className="notice">No language model is reachable, so answers will be quoted passages.</p>
+            {config !== null && config.modelProblem !== null && (
+              <p className="notice" role="status">
+                {config.modelProblem} Until then, answers are quoted passages.
+              </p>
             )}
           </section>
         )}

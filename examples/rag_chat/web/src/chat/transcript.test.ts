@@ -8,6 +8,8 @@ const result: Result = {
   citations: [{ index: 1, title: "Install", heading: "With pip", url: "https://e.org/i#pip", quote: "pip" }],
   model: "tiny",
   extractive: false,
+  notices: [],
+  reasoning: "",
 };
 
 const step = (status: string, more: Partial<Extract<AnswerEvent, { type: "step" }>["step"]> = {}): AnswerEvent => ({

@@ -18,6 +18,8 @@ export interface Turn {
   citations: Citation[];
   model: string | null;
   extractive: boolean;
+  notices: string[];
+  reasoning: string;
   error: string | null;
 }
 
@@ -35,6 +37,8 @@ export function newTurn(question: string, url: string): Turn {
     citations: [],
     model: null,
     extractive: false,
+    notices: [],
+    reasoning: "",
     error: null,
   };
 }
@@ -65,7 +69,7 @@ export function applyEvent(turn: Turn, event: AnswerEvent): Turn {
     case "error":
       return { ...turn, error: event.message };
     case "result": {
-      const { status, message, citations, model, extractive } = event.result;
+      const { status, message, citations, model, extractive, notices, reasoning } = event.result;
       const failed = status === "failed";
       return {
         ...turn,
@@ -78,6 +82,8 @@ export function applyEvent(turn: Turn, event: AnswerEvent): Turn {
         citations,
         model,
         extractive,
+        notices,
+        reasoning,
       };
     }
   }

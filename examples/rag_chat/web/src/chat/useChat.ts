@@ -14,6 +14,8 @@ import {
 import { applyEvent, historyOf, newTurn, turnsOf, type Turn } from "./transcript";
 
 const CONVERSATION_KEY = "rag-chat.conversation";
+/** How often a page that is looked at asks whether the model came or went. */
+const LOOK_EVERY_MS = 15_000;
 
 function keptConversationId(): string {
   const kept = localStorage.getItem(CONVERSATION_KEY);
@@ -88,6 +90,18 @@ export function useChat(): Chat {
       unwatch.current();
     };
   }, [watch]);
+
+  useEffect(() => {
+    const look = () => {
+      if (document.visibilityState === "visible") fetchConfig().then(setConfig, () => undefined);
+    };
+    const timer = setInterval(look, LOOK_EVERY_MS);
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, []);
 
   const ask = useCallback(
     async (question: string, url: string, model: string | null): Promise<boolean> => {

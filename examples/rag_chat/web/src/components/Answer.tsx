@@ -39,8 +39,19 @@ export function Answer({ turn, dashboardUrl }: { turn: Turn; dashboardUrl: strin
               {turn.notice}
             </p>
           )}
+          {turn.reasoning !== "" && (
+            <details className="thoughts">
+              <summary>What the model thought</summary>
+              <p>{turn.reasoning}</p>
+            </details>
+          )}
           {turn.extractive && <p className="label">Quoted passages, no language model</p>}
           {turn.text !== "" && <AnswerText text={turn.text} citations={turn.citations} writing={turn.status === "running"} />}
+          {turn.notices.map((notice) => (
+            <p key={notice} className="notice">
+              {notice}
+            </p>
+          ))}
           {quiet && turn.notice === "" && (
             <p className="notice" role="status">
               Still working… Should the worker be lost, another one takes over within a minute, by itself.

@@ -20,6 +20,9 @@ export function Composer({ config, loaded, busy, onAsk, onStop }: Props) {
   const [model, setModel] = useState<string | null>(null);
   const box = useRef<HTMLTextAreaElement>(null);
   const url = typedUrl ?? config?.defaultUrl ?? "";
+  const models = config?.models ?? [];
+  // A chosen model that went away stays chosen: answering with another one is for the person to decide.
+  const names = model === null || models.includes(model) ? models : [model, ...models];
   const ready = question.trim() !== "" && url.trim() !== "" && loaded && !busy;
 
   useEffect(() => {
@@ -66,9 +69,9 @@ export function Composer({ config, loaded, busy, onAsk, onStop }: Props) {
           value={url}
           onChange={(event) => changeUrl(event.target.value)}
         />
-        {config !== null && config.models.length > 1 && (
-          <select aria-label="Model" value={model ?? config.model ?? ""} onChange={(event) => setModel(event.target.value)}>
-            {config.models.map((name) => (
+        {names.length > 1 && (
+          <select aria-label="Model" value={model ?? config?.model ?? ""} onChange={(event) => setModel(event.target.value)}>
+            {names.map((name) => (
               <option key={name}>{name}</option>
             ))}
           </select>

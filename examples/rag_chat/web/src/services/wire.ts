@@ -16,6 +16,10 @@ export interface Result {
   citations: Citation[];
   model: string | null;
   extractive: boolean;
+  /** Sentences about what is missing from the answer. */
+  notices: string[];
+  /** What the model thought before it answered. */
+  reasoning: string;
 }
 
 export interface StepNews {
@@ -50,6 +54,8 @@ export interface Config {
   dashboardUrl: string;
   models: string[];
   model: string | null;
+  /** Why no model can be asked, with what to do; null when one can. */
+  modelProblem: string | null;
 }
 
 export interface Accepted {
@@ -119,6 +125,8 @@ function readResult(payload: Fields): Result {
     citations: readCitations(payload["citations"]),
     model: textOrNull(payload["model"]),
     extractive: payload["extractive"] === true,
+    notices: listOf(payload["notices"]).map(textOf).filter(Boolean),
+    reasoning: textOf(payload["reasoning"]),
   };
 }
 
@@ -173,6 +181,7 @@ export async function fetchConfig(): Promise<Config> {
     dashboardUrl: textOf(fields["dashboardUrl"]),
     models: listOf(fields["models"]).map(textOf).filter(Boolean),
     model: textOrNull(fields["model"]),
+    modelProblem: textOrNull(fields["modelProblem"]),
   };
 }
 
