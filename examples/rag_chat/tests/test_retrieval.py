@@ -147,10 +147,10 @@ def test_fusion_prefers_what_several_rankings_agree_on() -> None:
     assert fuse([]) == []
 
 
-async def test_migrations_run_once_and_agree_when_two_processes_start_together(database_url: str) -> None:
+async def test_migrations_run_once_and_agree_when_two_processes_start_together(new_database_url: str) -> None:
     import asyncio
 
-    first, second = await asyncio.gather(open_database(database_url), open_database(database_url))
+    first, second = await asyncio.gather(open_database(new_database_url), open_database(new_database_url))
     try:
         applied = await first.pool.fetch("select name from migration order by name")
         assert [row["name"] for row in applied] == ["0001_pages_and_conversations.sql", "0002_embeddings.vector.sql"]

@@ -12,7 +12,7 @@ from rag_chat_0_47 import model, pages
 hatchet = Hatchet()
 
 
-@hatchet.workflow(on_events=["question:asked"], timeout="10m")
+@hatchet.workflow(on_events=["question:asked"], timeout="45m")
 class AnswerQuestion:
     """Input: `{"url": …, "messages": [{"role": …, "content": …}, …]}`, the question last."""
 
@@ -23,7 +23,7 @@ class AnswerQuestion:
         context.log(f"{len(passages)} passages in {given['url']}")
         return {"status": "The page is loaded.", "passages": passages}
 
-    @hatchet.step(parents=["load_page"], timeout="3m", retries=1)
+    @hatchet.step(parents=["load_page"], timeout="15m", retries=2)
     async def reason(self, context: Context) -> dict[str, Any]:
         question = context.workflow_input()["messages"][-1]["content"]
         evidence = pages.closest(context.step_output("load_page")["passages"], question)
@@ -36,7 +36,7 @@ class AnswerQuestion:
         )
         return {"status": "The answer is thought out.", "notes": notes}
 
-    @hatchet.step(parents=["load_page", "reason"], timeout="3m", retries=1)
+    @hatchet.step(parents=["load_page", "reason"], timeout="15m", retries=2)
     async def answer(self, context: Context) -> dict[str, Any]:
         notes = context.step_output("reason")["notes"]
         task = context.playground("answer_prompt", "Answer the last message from these notes, and from nothing else.")

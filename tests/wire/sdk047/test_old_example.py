@@ -19,9 +19,10 @@ from wirekit import EngineProcess, Rest, eventually, free_port
 from .conftest import WIRE, environment
 
 EXAMPLES: Final = WIRE.parent.parent / "examples"
-sys.path.append(str(EXAMPLES / "rag_chat" / "tests"))
+sys.path += [str(EXAMPLES / "rag_chat" / "tests"), str(EXAMPLES / "rag_chat_0_47")]
 
 from model_server import ModelServer  # noqa: E402 the path to it has only now been laid
+from rag_chat_0_47 import model as old_model  # noqa: E402
 from web_site import INSTALL_PAGE  # noqa: E402
 
 
@@ -129,3 +130,54 @@ async def test_a_page_that_is_not_there_is_said_to_be_so(
     name, text = (await told(chat, asked.json()["messageId"]))[-1]
     assert name == "error" and "404" in text and "Traceback" not in text
     assert model.chats == []
+
+
+@pytest.fixture
+def asking(model: ModelServer, monkeypatch: pytest.MonkeyPatch) -> ModelServer:
+    """The model's server, which the example's own module is told to ask."""
+    monkeypatch.setenv("OPENAI_BASE_URL", model.base_url)
+    monkeypatch.setenv("OPENAI_MODEL", "tiny-chat")
+    monkeypatch.setattr(old_model, "LOOK_AGAIN_S", 0.01)
+    return model
+
+
+ASKED: Final = [{"role": "user", "content": "How do I install it?"}]
+
+
+async def test_a_server_that_loads_its_model_is_waited_for(asking: ModelServer) -> None:
+    asking.fail_times, asking.fail_status = 3, 503
+    assert await old_model.whole(ASKED) == "Install it with pip [1]."
+
+
+async def test_a_server_that_restarts_is_waited_for(asking: ModelServer) -> None:
+    await asking.stop()
+    answer = asyncio.create_task(old_model.whole(ASKED))
+    await asyncio.sleep(0)
+    await asking.start()
+    assert await answer == "Install it with pip [1]."
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"break_off": True}, old_model.ModelGone, "before its answer was complete"),
+        ({"models": ["nomic-embed-text"]}, old_model.ModelRefused, "run `ollama pull tiny-chat`"),
+        ({"fail_times": 1, "fail_status": 401}, old_model.ModelRefused, "check OPENAI_API_KEY"),
+        ({"fail_times": 1, "fail_status": 500}, old_model.ModelGone, "HTTP 500: .*the model fell over"),
+    ],
+    ids=["broke off", "no such model", "wrong key", "failing"],
+)
+async def test_what_is_wrong_with_the_model_is_a_sentence(
+    asking: ModelServer, change: dict[str, object], error: type[Exception], said: str
+) -> None:
+    for name, value in change.items():
+        setattr(asking, name, value)
+    with pytest.raises(error, match=said):
+        await old_model.whole(ASKED)
+
+
+async def test_that_nothing_is_there_is_said(asking: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(old_model, "RETURN_S", 0.0)
+    await asking.stop()
+    with pytest.raises(old_model.ModelGone, match="start Ollama, or set OPENAI_BASE_URL"):
+        await old_model.whole(ASKED)
