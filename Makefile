@@ -212,6 +212,10 @@ bench-sleepers: $(STAMPS)/packages ## Measure durable tasks asleep by the hundre
 bench-searching: $(STAMPS)/packages ## Measure the run list and its searches over a million runs; prints a table
 	@$(PY) bench/searching.py $(BENCH_ARGS)
 
+.PHONY: bench-sizing
+bench-sizing: $(STAMPS)/packages ## Measure what is needed to choose a machine: CPU, WAL and disk per task, memory per waiting run; prints tables
+	@$(PY) bench/sizing.py $(BENCH_ARGS)
+
 .PHONY: bench-age
 bench-age: $(STAMPS)/packages ## Measure an engine with 1, 60, 400 and 2,000 days of history; prints a table
 	@$(PY) bench/age.py $(BENCH_ARGS)

@@ -255,6 +255,13 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _file(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    return path
+
+
 SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("database_url", "PostgreSQL 15 or newer to use; without it, dev brings its own", _database_url),
     Setting(
@@ -268,9 +275,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("public_grpc", "host:port of gRPC as clients see it; it is written into tokens", _public_grpc),
     Setting("log_level", f"how much to log: {', '.join(LOG_LEVELS)}", _one_of(LOG_LEVELS)),
     Setting("log_format", "console, json, or auto: console on a terminal", _one_of(LOG_FORMATS)),
-    Setting("tls_certificate", "PEM file with the gRPC server's certificate chain; turns TLS on for gRPC", _path),
-    Setting("tls_key", "PEM file with the private key of that certificate", _path),
-    Setting("tls_client_ca", "PEM file with the authorities whose client certificates gRPC demands (mTLS)", _path),
+    Setting("tls_certificate", "PEM file with the gRPC server's certificate chain; turns TLS on for gRPC", _file),
+    Setting("tls_key", "PEM file with the private key of that certificate", _file),
+    Setting("tls_client_ca", "PEM file with the authorities whose client certificates gRPC demands (mTLS)", _file),
     Setting(
         "serve_http",
         "whether to serve the REST API and the dashboard at all; without them only gRPC",

@@ -12,6 +12,7 @@ import click
 
 from broadaxe.cli import options
 from broadaxe.cli.database import tenant_id_of, with_connection
+from broadaxe.cli.listing import show
 from broadaxe.cli.passwords import ACCOUNT_PASSWORD, ask_password
 from broadaxe.errors import InvalidArgument, NotFound
 
@@ -83,24 +84,27 @@ def add(email: str, tenant: str, role: str, **given: str | None) -> None:
 
 @account.command("list")
 @click.option("--tenant", default="dev", show_default=True, help="Id or slug of the tenant.")
+@options.as_json
 @options.database_url
 @options.data_dir
-def list_(tenant: str, **given: str | None) -> None:
+def list_(tenant: str, as_json: bool, **given: str | None) -> None:
     """List who belongs to a tenant, in the order they joined."""
     settings = options.settings_from(given)
 
-    async def show(connection: asyncpg.Connection) -> None:
+    async def print_all(connection: asyncpg.Connection) -> None:
         from broadaxe.storage.accounts import members_of_tenant
 
-        members = (await members_of_tenant(connection, await tenant_id_of(connection, tenant))).rows
-        if not members:
-            click.echo(f"nobody; let somebody in with: broadaxe account add YOU@EXAMPLE.COM --tenant {tenant}")
-        for member in members:
-            click.echo(f"{member.role:<6}  since {member.created_at:%Y-%m-%d}  {member.email}")
+        show(
+            (await members_of_tenant(connection, await tenant_id_of(connection, tenant))).rows,
+            as_json=as_json,
+            line=lambda row: f"{row.role:<6}  since {row.created_at:%Y-%m-%d}  {row.email}",
+            fields=lambda row: {"email": row.email, "role": str(row.role), "createdAt": row.created_at},
+            empty=f"nobody; let somebody in with: broadaxe account add YOU@EXAMPLE.COM --tenant {tenant}",
+        )
 
     import asyncio
 
-    asyncio.run(with_connection(settings, show))
+    asyncio.run(with_connection(settings, print_all))
 
 
 @account.command()

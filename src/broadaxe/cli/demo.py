@@ -42,6 +42,7 @@ def demo(chat_port: str | None, **given: str | None) -> None:
       OPENAI_BASE_URL=http://127.0.0.1:11434/v1 OPENAI_MODEL=llama3.2 broadaxe demo
     """
     settings = options.settings_from({**given, "host": "127.0.0.1"})
+    wanted_chat_port = _chat_port(chat_port)
     checkout = _checkout()
     import asyncio
 
@@ -54,7 +55,7 @@ def demo(chat_port: str | None, **given: str | None) -> None:
             [
                 WantedPort(settings.grpc_port, "gRPC", "--grpc-port"),
                 WantedPort(settings.http_port, "dashboard", "--http-port"),
-                WantedPort(_chat_port(chat_port), "chat", "--chat-port"),
+                WantedPort(wanted_chat_port, "chat", "--chat-port"),
             ],
         )
         settings = options.settings_from(

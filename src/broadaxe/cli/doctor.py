@@ -17,6 +17,7 @@ import click
 
 from broadaxe.cli import options
 from broadaxe.cli.database_checks import Finding, findings_of
+from broadaxe.cli.listing import show
 from broadaxe.config import Settings
 from broadaxe.errors import BroadaxeError, ConfigurationError
 
@@ -31,7 +32,8 @@ FREE_BYTES_MIN: Final = 1_000_000_000
 @options.listening
 @options.database_url
 @options.direct_database_url
-def doctor(**given: str | None) -> None:
+@options.as_json
+def doctor(as_json: bool, **given: str | None) -> None:
     """Check this machine and say what to fix: Python, PostgreSQL, schema, ports, disk, permissions.
 
     Give the flags you start the engine with; it then checks just what that engine needs. It changes nothing.
@@ -45,19 +47,37 @@ def doctor(**given: str | None) -> None:
     settings = options.settings_from(given)
     import asyncio
 
-    raise SystemExit(asyncio.run(_examine(settings)))
+    raise SystemExit(asyncio.run(_examine(settings, as_json=as_json)))
 
 
-async def _examine(settings: Settings) -> int:
-    failed = 0
+async def _examine(settings: Settings, *, as_json: bool) -> int:
+    findings = []
     async for finding in _findings(settings):
-        mark = click.style("OK  ", fg="green") if finding.remedy is None else click.style("FAIL", fg="red", bold=True)
-        click.echo(f"{mark}  {finding.subject:<18}  {finding.detail}")
-        if finding.remedy is not None:
-            failed += 1
-            click.echo(f"      {'':<18}  -> {finding.remedy}")
-    click.echo("\nall is well" if not failed else f"\n{failed} to fix")
+        findings.append(finding)
+        if not as_json:
+            # One by one: some take a while.
+            show([finding], as_json=False, line=_line, fields=_fields)
+    failed = sum(finding.remedy is not None for finding in findings)
+    if as_json:
+        show(findings, as_json=True, line=_line, fields=_fields)
+    else:
+        click.echo("\nall is well" if not failed else f"\n{failed} to fix")
     return 1 if failed else 0
+
+
+def _line(finding: Finding) -> str:
+    mark = click.style("OK  ", fg="green") if finding.remedy is None else click.style("FAIL", fg="red", bold=True)
+    line = f"{mark}  {finding.subject:<18}  {finding.detail}"
+    return line if finding.remedy is None else f"{line}\n      {'':<18}  -> {finding.remedy}"
+
+
+def _fields(finding: Finding) -> dict[str, object]:
+    return {
+        "subject": finding.subject,
+        "isOk": finding.remedy is None,
+        "detail": finding.detail,
+        "remedy": finding.remedy,
+    }
 
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:

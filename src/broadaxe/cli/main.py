@@ -14,6 +14,7 @@ import click
 
 from broadaxe.cli.account import account
 from broadaxe.cli.backup import backup, restore
+from broadaxe.cli.completion import completion
 from broadaxe.cli.demo import demo
 from broadaxe.cli.doctor import doctor
 from broadaxe.cli.embedded import embedded
@@ -61,7 +62,21 @@ def cli() -> None:
     """
 
 
-for command in (dev, serve, demo, tenant, account, token, migrate, backup, restore, import_, doctor, open_file):
+for command in (
+    dev,
+    serve,
+    demo,
+    tenant,
+    account,
+    token,
+    migrate,
+    backup,
+    restore,
+    import_,
+    doctor,
+    open_file,
+    completion,
+):
     cli.add_command(command)
 
 

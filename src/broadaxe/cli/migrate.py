@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from broadaxe.cli import options
+from broadaxe.cli.listing import show
 from broadaxe.config import Settings
 
 __all__ = ["migrate"]
@@ -15,7 +16,8 @@ __all__ = ["migrate"]
 @options.direct_database_url
 @options.data_dir
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if something would be applied.")
-def migrate(check: bool, **given: str | None) -> None:
+@options.as_json
+def migrate(check: bool, as_json: bool, **given: str | None) -> None:
     """Bring a database to this version's schema.
 
     Applies what is missing, in order, each migration in its own transaction. Safe to run again and from several
@@ -29,11 +31,10 @@ def migrate(check: bool, **given: str | None) -> None:
     settings = options.settings_from(given)
     import asyncio
 
-    raise SystemExit(asyncio.run(_migrate(settings, check=check)))
+    raise SystemExit(asyncio.run(_migrate(settings, check=check, as_json=as_json)))
 
 
-async def _migrate(settings: Settings, *, check: bool) -> int:
-
+async def _migrate(settings: Settings, *, check: bool, as_json: bool) -> int:
     from broadaxe.cli.database import reachable_dsn
     from broadaxe.database import no_connection
     from broadaxe.errors import Unavailable
@@ -49,8 +50,11 @@ async def _migrate(settings: Settings, *, check: bool) -> int:
             names = await (pending(dsn) if check else apply(dsn, settings.retention_days))
         except UNANSWERED as error:
             raise Unavailable(no_connection(dsn, error, flag)) from None
-    for name in names:
-        click.echo(f"{'missing' if check else 'applied'}  {name}")
-    if not names:
-        click.echo("the schema is up to date")
+    show(
+        names,
+        as_json=as_json,
+        line=lambda name: f"{'missing' if check else 'applied'}  {name}",
+        fields=lambda name: {"name": name, "isApplied": not check},
+        empty="the schema is up to date",
+    )
     return 1 if check and names else 0

@@ -125,7 +125,14 @@ def _servers(
     from broadaxe import dev_secrets
     from broadaxe.moving.server import Server, claims_of
 
-    their_url = from_url or claims_of(from_token, "--from-token").server_url
+    source = Server(
+        "the server to move from",
+        from_url or claims_of(from_token, "--from-token").server_url,
+        from_token,
+        timeout_s=timeout_s,
+        url_flag="--from-url",
+        token_flag="--from-token",
+    )
     if token is None:
         settings = options.settings_from({"data_dir": data_dir})
         kept = dev_secrets.read(dev_secrets.place(settings.data_dir))
@@ -136,18 +143,15 @@ def _servers(
                 field="--token",
             )
         token, url = kept.token, url or kept.server_url
-    our_url = url or claims_of(token, "--token").server_url
-    return (
-        Server(
-            "the server to move from",
-            their_url,
-            from_token,
-            timeout_s=timeout_s,
-            url_flag="--from-url",
-            token_flag="--from-token",
-        ),
-        Server("the server to move to", our_url, token, timeout_s=timeout_s, url_flag="--url", token_flag="--token"),
+    target = Server(
+        "the server to move to",
+        url or claims_of(token, "--token").server_url,
+        token,
+        timeout_s=timeout_s,
+        url_flag="--url",
+        token_flag="--token",
     )
+    return source, target
 
 
 def _secrets(file: Path | None) -> dict[str, dict[str, object]]:

@@ -13,6 +13,7 @@ import click
 
 from broadaxe.cli import options
 from broadaxe.cli.database import tenant_id_of, with_connection
+from broadaxe.cli.listing import show
 from broadaxe.cli.passwords import OWNER_PASSWORD, ask_password
 from broadaxe.errors import AlreadyExists, InvalidArgument
 
@@ -99,33 +100,44 @@ def create(name: str, slug: str | None, owner_email: str | None, **given: str | 
 
 
 @tenant.command("list")
+@options.as_json
 @options.database_url
 @options.data_dir
-def list_(**given: str | None) -> None:
+def list_(as_json: bool, **given: str | None) -> None:
     """List the tenants of a database."""
     settings = options.settings_from(given)
 
-    async def show(connection: asyncpg.Connection) -> None:
+    async def print_all(connection: asyncpg.Connection) -> None:
         from broadaxe.storage.accounts import list_tenants
 
-        tenants = await list_tenants(connection)
-        if not tenants:
-            click.echo("no tenants; make one with: broadaxe tenant create NAME --owner-email YOU@EXAMPLE.COM")
-        for entry, members in tenants:
-            people = "1 member" if members == 1 else f"{members} members"
-            click.echo(f"{entry.id}  made {entry.created_at:%Y-%m-%d}  {people:>10}  {entry.slug}  {entry.name}")
+        show(
+            await list_tenants(connection),
+            as_json=as_json,
+            line=lambda row: (
+                f"{row[0].id}  made {row[0].created_at:%Y-%m-%d}  {_people(row[1]):>10}  {row[0].slug}  {row[0].name}"
+            ),
+            fields=lambda row: {
+                "id": row[0].id,
+                "slug": row[0].slug,
+                "name": row[0].name,
+                "createdAt": row[0].created_at,
+                "members": row[1],
+            },
+            empty="no tenants; make one with: broadaxe tenant create NAME --owner-email YOU@EXAMPLE.COM",
+        )
 
     import asyncio
 
-    asyncio.run(with_connection(settings, show))
+    asyncio.run(with_connection(settings, print_all))
 
 
 @tenant.command(short_help="Show or set what a tenant may have.")
 @click.argument("tenant", metavar="TENANT")
 @click.argument("changes", metavar="[RESOURCE=LIMIT]...", nargs=-1)
+@options.as_json
 @options.database_url
 @options.data_dir
-def limits(tenant: str, changes: tuple[str, ...], **given: str | None) -> None:
+def limits(tenant: str, changes: tuple[str, ...], as_json: bool, **given: str | None) -> None:
     """Show what the tenant with the slug or id TENANT may have, after setting limits if any are given.
 
     LIMIT is a number, none for no limit, or default. Running engines follow at once. Limits bind only engines that
@@ -160,16 +172,35 @@ def limits(tenant: str, changes: tuple[str, ...], **given: str | None) -> None:
         set_by_people, counted = await quotas_of(connection, tenant_id), await in_use(connection, tenant_id)
         # Counters of an engine that enforced limits once say nothing of what was used since.
         usage = await usage_of(connection, tenant_id) if counted.enforces_limits else {}
-        for resource, default in DEFAULTS.items():
-            limit = set_by_people.get(resource, default)
+
+        def line(resource: Resource) -> str:
+            limit = set_by_people.get(resource, DEFAULTS[resource])
             source = "" if resource in set_by_people else "(default)"
             used = _use(resource, usage.get(resource), counted)
-            click.echo(f"{resource.value:<16}  {'none' if limit is None else limit:>12}  {source:<9}  {used}")
-        click.echo(ENFORCED[counted.enforces_limits])
+            return f"{resource.value:<16}  {'none' if limit is None else limit:>12}  {source:<9}  {used}"
+
+        def fields(resource: Resource) -> dict[str, object]:
+            window = usage.get(resource)
+            return {
+                "resource": resource.value,
+                "limitValue": set_by_people.get(resource, DEFAULTS[resource]),
+                "isDefault": resource not in set_by_people,
+                "value": counted.values[resource] if window is None else window.value,
+                "since": None if window is None else window.since,
+                "isEnforced": counted.enforces_limits is True,
+            }
+
+        show(list(DEFAULTS), as_json=as_json, line=line, fields=fields)
+        if not as_json:
+            click.echo(ENFORCED[counted.enforces_limits])
 
     import asyncio
 
     asyncio.run(with_connection(settings, change))
+
+
+def _people(count: int) -> str:
+    return "1 member" if count == 1 else f"{count} members"
 
 
 def _use(resource: Resource, window: QuotaUsage | None, counted: InUse) -> str:

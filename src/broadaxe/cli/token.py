@@ -9,6 +9,7 @@ import click
 
 from broadaxe.cli import options
 from broadaxe.cli.database import UUID_SHAPE, tenant_id_of, with_connection
+from broadaxe.cli.listing import show
 from broadaxe.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -62,26 +63,32 @@ def create(name: str, expires_in: str, tenant: str, **given: str | None) -> None
 
 @token.command("list")
 @click.option("--tenant", default="dev", show_default=True, help="Id or slug of the tenant.")
+@options.as_json
 @options.database_url
 @options.data_dir
-def list_(tenant: str, **given: str | None) -> None:
+def list_(tenant: str, as_json: bool, **given: str | None) -> None:
     """List the tokens of a tenant that are not revoked, newest first."""
     settings = options.settings_from(given)
 
-    async def show(connection: asyncpg.Connection) -> None:
+    async def print_all(connection: asyncpg.Connection) -> None:
         from broadaxe.storage.tokens import list_tokens
 
-        tokens = (await list_tokens(connection, await tenant_id_of(connection, tenant))).rows
-        if not tokens:
-            click.echo("no tokens; issue one with: broadaxe token create --name NAME")
-        for entry in tokens:
-            click.echo(
-                f"{entry.id}  made {entry.created_at:%Y-%m-%d}  expires {entry.expires_at:%Y-%m-%d}  {entry.name}"
-            )
+        show(
+            (await list_tokens(connection, await tenant_id_of(connection, tenant))).rows,
+            as_json=as_json,
+            line=lambda row: f"{row.id}  made {row.created_at:%Y-%m-%d}  expires {row.expires_at:%Y-%m-%d}  {row.name}",
+            fields=lambda row: {
+                "id": row.id,
+                "name": row.name,
+                "createdAt": row.created_at,
+                "expiresAt": row.expires_at,
+            },
+            empty="no tokens; issue one with: broadaxe token create --name NAME",
+        )
 
     import asyncio
 
-    asyncio.run(with_connection(settings, show))
+    asyncio.run(with_connection(settings, print_all))
 
 
 @token.command()
