@@ -55,6 +55,7 @@ from broadaxe.storage.logs import LogStore
 from broadaxe.storage.outage import OUTAGE, UNANSWERED
 from broadaxe.storage.outbox import Outbox, OutboxListener, OutboxLookout
 from broadaxe.storage.partitions import ensure_partitions
+from broadaxe.storage.read_replica import ReadReplica
 from broadaxe.storage.reads import POOL_SETTINGS, Reads
 from broadaxe.storage.spans import SpanStore
 from broadaxe.storage.token_verifier import TokenVerifier
@@ -163,6 +164,9 @@ class App:
         spans = SpanStore(pool, lambda tenant_id, ids: engine.note_change(tenant_id, Kind.TRACES, ids))
         spans.start()
         stack.push_async_callback(spans.stop)
+        replica = None
+        if access.read_dsn is not None:
+            replica = await stack.enter_async_context(_replica(access, pool))
         reads = Reads(pool)
         open_account_id = None
         if settings.embedded or not settings.require_login:
@@ -177,7 +181,13 @@ class App:
             from broadaxe.rest.app import create_http_app
 
             return create_http_app(
-                pool=pool, example=example, engine=engine, verifier=verifier, tallies=tallies, settings=settings
+                pool=pool,
+                replica=replica,
+                example=example,
+                engine=engine,
+                verifier=verifier,
+                tallies=tallies,
+                settings=settings,
             )
 
         edge = self._http = HttpEdge(
@@ -326,6 +336,20 @@ async def _pool(access: Access, connections_max: int, settings: dict[str, str]) 
         except UNANSWERED as error:
             raise ConfigurationError(no_connection(access.dsn, error), field="database_url") from error
         yield pool
+
+
+@contextlib.asynccontextmanager
+async def _replica(access: Access, primary: asyncpg.Pool) -> AsyncIterator[ReadReplica]:
+    assert access.read_dsn is not None
+    settings = {**POOL_SETTINGS, "application_name": "broadaxe reads"}
+    pooling = access.read_pooling
+    async with connection_pool(access.read_dsn, READ_CONNECTIONS_MAX, settings, pooling, connections_min=0) as pool:
+        replica = ReadReplica(primary, pool, pooling)
+        replica.start()
+        try:
+            yield replica
+        finally:
+            await replica.stop()
 
 
 async def _keep_partitions(pool: asyncpg.Pool, engine: Engine, retention_days: int) -> None:

@@ -43,6 +43,8 @@ class Settings:
     database_url: str | None = None
     direct_database_url: str | None = None
     """The same database past the connection pooler that `database_url` leads to."""
+    read_database_url: str | None = None
+    """A replica that people's reads go to."""
     data_dir: Path = DEFAULT_DATA_DIR
     host: str = DEFAULT_HOST
     grpc_port: int = DEFAULT_GRPC_PORT
@@ -267,6 +269,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "direct_database_url", "the same database past its connection pooler, for what needs a session", _database_url
     ),
+    Setting("read_database_url", "a streaming replica of the database, for what people look at", _database_url),
     Setting("data_dir", "where the embedded PostgreSQL and the state of dev live", _path),
     Setting("host", "address to listen on", _host),
     Setting("grpc_port", "port for SDKs; 0 picks a free one", _port),

@@ -12,7 +12,7 @@ import contextlib
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import structlog
@@ -23,6 +23,7 @@ from broadaxe.storage.connections import Pooling, is_same_database, pooling_of
 from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.migrate import migrate, pending
 from broadaxe.storage.outage import UNANSWERED
+from broadaxe.storage.read_replica import is_replica_of
 
 __all__ = ["Access", "Database", "no_connection"]
 
@@ -37,6 +38,9 @@ class Access:
     pooling: Pooling = Pooling.NONE
     session_dsn: str | None = None
     """Where a connection keeps its session; None if nowhere."""
+    read_dsn: str | None = None
+    """A replica for people's reads."""
+    read_pooling: Pooling = Pooling.NONE
 
 
 class Database:
@@ -72,7 +76,12 @@ class Database:
     async def _open(self) -> Access:
         settings = self._settings
         if settings.database_url is not None:
-            return await _access(settings.database_url, settings.direct_database_url)
+            access = await _access(settings.database_url, settings.direct_database_url)
+            return (
+                access
+                if settings.read_database_url is None
+                else await _with_replica(access, settings.read_database_url)
+            )
         self._postgres = await EmbeddedPostgres.start(settings.postgres_dir)
         for name in settings.extra_databases:
             await self._postgres.database_dsn(name)
@@ -136,6 +145,26 @@ async def _access(dsn: str, direct_dsn: str | None) -> Access:
                 field="direct_database_url",
             )
     return Access(dsn, pooling, session_dsn=direct_dsn)
+
+
+async def _with_replica(access: Access, read_dsn: str) -> Access:
+    """One that does not answer just now is none of the reasons not to start."""
+    try:
+        pooling = await pooling_of(read_dsn)
+        if await is_replica_of(read_dsn, access.dsn) is None:
+            raise ConfigurationError(
+                "--read-database-url leads to a server that follows another primary, or to another database; name a "
+                "replica of --database-url",
+                field="read_database_url",
+            )
+    except UNANSWERED as error:
+        _log.warning(
+            "the read replica does not answer, so the primary answers people for now",
+            error=no_connection(read_dsn, error, "--read-database-url"),
+        )
+        # What works whatever will be there.
+        pooling = Pooling.TRANSACTION
+    return replace(access, read_dsn=read_dsn, read_pooling=pooling)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,9 @@ class Finding:
     remedy: str | None = None
 
 
-async def findings_of(dsn: str, direct_dsn: str | None = None, *, embedded: bool = False) -> AsyncIterator[Finding]:
+async def findings_of(
+    dsn: str, direct_dsn: str | None = None, read_dsn: str | None = None, *, embedded: bool = False
+) -> AsyncIterator[Finding]:
     """Everything about the database, as far as it answers. `embedded`: it is our own server."""
     from broadaxe.storage.connections import connect, pooling_of
     from broadaxe.storage.migrate import pending
@@ -68,6 +70,8 @@ async def findings_of(dsn: str, direct_dsn: str | None = None, *, embedded: bool
             for finding in _health(health, has_pooler=pooling is not pooling.NONE):
                 yield finding
             yield _clock(before, health["now"], after)
+            if read_dsn is not None:
+                yield await _replica(read_dsn, dsn)
         elif not health["has_fsync"]:
             yield _NO_FSYNC
         if not health["may_use_schema"]:
@@ -126,6 +130,31 @@ async def _pooling(pooling: Any, dsn: str, direct_dsn: str | None) -> Finding:
     except (*UNANSWERED, ValueError, ConfigurationError) as error:
         return Finding(subject, f"--direct-database-url: {_reason(error)}", "check --direct-database-url")
     return Finding(subject, f"{said}; --direct-database-url leads past it")
+
+
+async def _replica(read_dsn: str, dsn: str) -> Finding:
+    from broadaxe.storage.outage import UNANSWERED
+    from broadaxe.storage.read_replica import is_replica_of
+
+    subject = "read replica"
+    try:
+        is_replica = await is_replica_of(read_dsn, dsn)
+    except (*UNANSWERED, ValueError) as error:
+        remedy = "check --read-database-url; until it answers, the primary answers people"
+        return Finding(subject, f"--read-database-url: {_reason(error)}", remedy)
+    if is_replica is None:
+        return Finding(
+            subject,
+            "follows another primary, or is another database",
+            "name a replica of --database-url with --read-database-url",
+        )
+    if not is_replica:
+        return Finding(
+            subject,
+            "not a replica but a primary, so nothing is read there",
+            "name a streaming replica with --read-database-url, or leave it out",
+        )
+    return Finding(subject, "answers, and follows the primary")
 
 
 def _health(health: asyncpg.Record, *, has_pooler: bool) -> Iterator[Finding]:

@@ -32,6 +32,7 @@ FREE_BYTES_MIN: Final = 1_000_000_000
 @options.listening
 @options.database_url
 @options.direct_database_url
+@options.read_database_url
 @options.as_json
 def doctor(as_json: bool, **given: str | None) -> None:
     """Check this machine and say what to fix: Python, PostgreSQL, schema, ports, disk, permissions.
@@ -93,7 +94,9 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             async for finding in _embedded_database(settings):
                 yield finding
     else:
-        async for finding in findings_of(settings.database_url, settings.direct_database_url):
+        async for finding in findings_of(
+            settings.database_url, settings.direct_database_url, settings.read_database_url
+        ):
             yield finding
     yield _port(settings, settings.grpc_port, "gRPC", "--grpc-port")
     yield _port(settings, settings.http_port, "HTTP", "--http-port")

@@ -55,6 +55,7 @@ Ready = Callable[["App"], Awaitable[None]]
 )
 @options.database_url
 @options.direct_database_url
+@options.read_database_url
 @options.logging_flags
 def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ...], **given: str | bool | None) -> None:
     """Run an engine for development: gRPC, REST, dashboard and a private PostgreSQL, in one process.
@@ -142,6 +143,7 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
 @click.command(short_help="Run an engine on your own PostgreSQL.")
 @options.database_url
 @options.direct_database_url
+@options.read_database_url
 @options.listening
 @options.choosing
 @options.tls

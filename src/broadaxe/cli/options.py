@@ -21,6 +21,7 @@ __all__ = [
     "direct_database_url",
     "listening",
     "logging_flags",
+    "read_database_url",
     "settings_from",
     "tls",
 ]
@@ -63,6 +64,15 @@ def direct_database_url(command: Decorated) -> Decorated:
         metavar="URL",
         help="The same database past the connection pooler that --database-url leads to. "
         "[BROADAXE_DIRECT_DATABASE_URL]",
+    )(command)
+
+
+def read_database_url(command: Decorated) -> Decorated:
+    """`--read-database-url`."""
+    return click.option(
+        "--read-database-url",
+        metavar="URL",
+        help="A streaming replica of the database: what people look at is read there. [BROADAXE_READ_DATABASE_URL]",
     )(command)
 
 

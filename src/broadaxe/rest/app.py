@@ -71,6 +71,7 @@ from broadaxe.storage.failure_reads import FailureReads
 from broadaxe.storage.load_reads import LoadReads
 from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
+from broadaxe.storage.read_replica import Queries, ReadReplica
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.trace_reads import TraceReads
@@ -123,8 +124,10 @@ def create_http_app(
     settings: HttpSettings,
     tallies: Tallies | None = None,
     example: ExampleWorker | None = None,
+    replica: ReadReplica | None = None,
 ) -> FastAPI:
-    """The application. `pool` is best made with `storage.reads.POOL_SETTINGS` as server settings."""
+    """The application. `pool` is best made with `storage.reads.POOL_SETTINGS` as server settings. What people look at
+    is read from the `replica`, if there is one; accounts, tokens and webhooks never are."""
     app = FastAPI(
         title="Broadaxe",
         version=version("broadaxe"),
@@ -136,22 +139,24 @@ def create_http_app(
         separate_input_output_schemas=False,
         generate_unique_id_function=operation_id,
     )
+    looked_at: Queries = pool if replica is None else replica
     app.state.context = Context(
         pool,
         engine,
         verifier,
         settings,
-        Reads(pool),
-        EventReads(pool),
-        FailureReads(pool),
-        LoadReads(pool),
-        LogReads(pool),
-        TraceReads(pool),
-        DurableReads(pool),
-        Catalogue(pool),
-        CalendarReads(pool),
+        Reads(looked_at),
+        EventReads(looked_at),
+        FailureReads(looked_at),
+        LoadReads(looked_at),
+        LogReads(looked_at),
+        TraceReads(looked_at),
+        DurableReads(looked_at),
+        Catalogue(looked_at),
+        CalendarReads(looked_at),
         Webhooks(pool, Vault(settings.secret_keys)),
         example,
+        replica,
     )
     app.state.attempts = Attempts()
     app.state.open_streams = changes.OpenStreams()
@@ -163,6 +168,8 @@ def create_http_app(
     reference = ApiReference(app.openapi)
     dashboard = DashboardSite(settings.dashboard_dir)
     numbers = app.state.metrics = Metrics(tallies or Tallies())
+    if replica is not None:
+        numbers.watch_replica(lambda: replica.condition)
     app.add_api_route("/api/docs", reference.page, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", numbers.page, methods=["GET"], include_in_schema=False)
     app.add_api_route(ENTRY_PATH, enter, methods=["GET"], include_in_schema=False)

@@ -21,6 +21,7 @@ from broadaxe.storage.event_reads import EventReads
 from broadaxe.storage.failure_reads import FailureReads
 from broadaxe.storage.load_reads import LoadReads
 from broadaxe.storage.log_reads import LogReads
+from broadaxe.storage.read_replica import ReadReplica
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.trace_reads import TraceReads
@@ -47,6 +48,8 @@ class Context:
     webhooks: Webhooks
     example: ExampleWorker | None = None
     """What an engine on somebody's own machine offers to newcomers; None elsewhere."""
+    replica: ReadReplica | None = None
+    """Where people's reads go first; None if there is but the primary."""
 
 
 def _context(request: Request) -> Context:

@@ -10,7 +10,7 @@ Source: behaviour specification 8.5, REST specification 7.7.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
@@ -25,6 +25,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from broadaxe.metrics import QUEUED_TO_ASSIGNED_BUCKETS_S, Histogram, Tallies, Tally
+from broadaxe.storage.read_replica import ReplicaCondition, ReplicaState
 
 __all__ = ["Gauge", "Metrics"]
 
@@ -76,6 +77,11 @@ class Metrics(Collector):
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self.registry.register(self)
+        self._replica: Callable[[], ReplicaCondition] | None = None
+
+    def watch_replica(self, condition: Callable[[], ReplicaCondition]) -> None:
+        """From here on the process also shows how the read replica is."""
+        self._replica = condition
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
@@ -97,6 +103,8 @@ class Metrics(Collector):
         family = HistogramMetricFamily("hatchet_queued_to_assigned_time_seconds", _WAIT_HELP)
         _put(waits, family)
         yield family
+        if self._replica is not None:
+            yield from _of_replica(self._replica())
 
     def render_tenant(self, tenant_id: str, gauges: Sequence[Gauge]) -> bytes:
         """What one tenant may see: its counts in this process, and gauges that the caller has read for it."""
@@ -144,6 +152,19 @@ class _OfTenant(Collector):
 def _put(histogram: Histogram, family: HistogramMetricFamily, *labels: str) -> None:
     bounds = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
     family.add_metric(labels, list(zip(bounds, accumulate(histogram.counts), strict=True)), histogram.total)
+
+
+def _of_replica(found: ReplicaCondition) -> Iterable[Metric]:
+    lag = Metric(
+        "broadaxe_read_replica_lag_seconds", "How old the read replica's newest commit is while behind", "gauge"
+    )
+    lag.add_sample(lag.name, {}, found.lag_s)
+    use = Metric("broadaxe_read_replica_in_use", "1 while people's reads go to the read replica", "gauge")
+    use.add_sample(use.name, {}, float(found.state is ReplicaState.IN_USE))
+    reads = CounterMetricFamily("broadaxe_reads", "People's reads, by the server that answered", labels=["server"])
+    for server, count in found.reads.items():
+        reads.add_metric([server], count)
+    yield from (lag, use, reads)
 
 
 def _bare(name: str, documentation: str, labels: dict[str, str], value: float) -> Metric:

@@ -90,6 +90,15 @@ class MetaAuth(Wire):
     schemes: list[str]
 
 
+class ReadReplica(Wire):
+    """The replica that people's reads go to while it has everything the primary has."""
+
+    state: str
+    """`IN_USE`; `BEHIND` or `AWAY` while the primary answers instead."""
+    lag_seconds: float
+    """How old its newest commit is while there are newer ones."""
+
+
 class Meta(Wire):
     auth: MetaAuth
     allow_signup: bool
@@ -105,6 +114,7 @@ class Meta(Wire):
     embedded: bool | None = None
     grpc_tls_strategy: str | None = None
     """What SDKs have to use at the address in their tokens, `none`, `tls` or `mtls`; absent if a proxy may end TLS."""
+    read_replica: ReadReplica | None = None
 
 
 class Example(Wire):

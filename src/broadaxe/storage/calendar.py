@@ -16,6 +16,7 @@ import msgspec
 
 from broadaxe.storage.metadata import metadata_arguments
 from broadaxe.storage.pages import ById, ByName, ByTime, Page, page_of_rows
+from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.reads import COUNT_MAX
 from broadaxe.storage.statements import statement
 
@@ -79,7 +80,7 @@ class ScheduleFilter(msgspec.Struct, frozen=True, kw_only=True):
 class CalendarReads:
     """Every question about crons and schedules. Holds nothing but the pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Queries) -> None:
         self._pool = pool
 
     async def workflow_name(self, tenant_id: str, name: str) -> str | None:

@@ -18,6 +18,7 @@ from broadaxe.core.commands import LabelValue, WhilePaused
 from broadaxe.core.definition import TaskDefinition, WorkflowDefinition
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.storage.pages import ByMatch, ByTime, Page, page_of_rows
+from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.run_names import NameSearch
 from broadaxe.storage.statements import like_escaped, statement
 
@@ -111,7 +112,7 @@ def _utc_now() -> datetime:
 class Catalogue:
     """Every question about workflows and workers."""
 
-    def __init__(self, pool: asyncpg.Pool, *, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, pool: Queries, *, clock: Callable[[], datetime] = _utc_now) -> None:
         self._pool = pool
         self._clock = clock
         self._definitions: dict[str, WorkflowDefinition] = {}

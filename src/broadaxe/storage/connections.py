@@ -131,7 +131,12 @@ async def _identity(dsn: str) -> tuple[object, ...]:
 
 @contextlib.asynccontextmanager
 async def connection_pool(
-    dsn: str, connections_max: int, settings: Mapping[str, str], pooling: Pooling = Pooling.NONE
+    dsn: str,
+    connections_max: int,
+    settings: Mapping[str, str],
+    pooling: Pooling = Pooling.NONE,
+    *,
+    connections_min: int = 1,
 ) -> AsyncIterator[asyncpg.Pool]:
     """Connections on which PostgreSQL has these settings, which are ours and no input. Raises what
     `outage.UNANSWERED` lists."""
@@ -147,7 +152,7 @@ async def connection_pool(
 
     pool = await asyncpg.create_pool(
         dsn,
-        min_size=1,
+        min_size=connections_min,
         max_size=connections_max,
         server_settings=at_start,
         command_timeout=COMMAND_TIMEOUT_S,

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import asyncpg
 import msgspec
 
 from broadaxe.core.lifecycle import EntryKind
 from broadaxe.core.waits import Condition, ConditionState
 from broadaxe.storage.pages import ByNode, Page, page_of_rows
+from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.statements import statement
 
 
@@ -32,7 +32,7 @@ class DurableEntryRecord(msgspec.Struct, frozen=True):
 
 
 class DurableReads:
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Queries) -> None:
         self._pool = pool
 
     async def log(

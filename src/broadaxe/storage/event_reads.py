@@ -17,6 +17,7 @@ from broadaxe.core.lifecycle import RunStatus
 from broadaxe.storage.ids import ID_MAX, id_floor, id_floor_of, id_range
 from broadaxe.storage.metadata import metadata_candidates
 from broadaxe.storage.pages import ById, Page, page_of_rows
+from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.reads import COUNT_MAX
 from broadaxe.storage.statements import statement
 
@@ -88,7 +89,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 class EventReads:
     """Every question about pushed events. Holds nothing but the pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Queries) -> None:
         self._pool = pool
 
     async def events_page(

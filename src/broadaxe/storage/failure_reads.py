@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-import asyncpg
 import msgspec
 
 from broadaxe.storage.ids import id_range
+from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.statements import statement
 
 __all__ = ["FAILURES_LOOKED_AT_MAX", "FailedTask", "FailureReads"]
@@ -38,7 +38,7 @@ class FailedTask(msgspec.Struct, frozen=True, gc=False):
 class FailureReads:
     """Holds nothing but the pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Queries) -> None:
         self._pool = pool
 
     async def newest(

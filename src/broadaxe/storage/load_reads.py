@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-import asyncpg
 import msgspec
 
 from broadaxe.storage.ids import id_floor
+from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.statements import statement
 
 __all__ = ["LoadBucket", "LoadReads", "WorkerBucket"]
@@ -53,7 +53,7 @@ class WorkerBucket(msgspec.Struct, frozen=True, gc=False):
 class LoadReads:
     """Every question about load over time. Holds nothing but the pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Queries) -> None:
         self._pool = pool
 
     async def of_tenant(self, tenant_id: str, since: datetime, now: datetime, width: timedelta) -> list[LoadBucket]:

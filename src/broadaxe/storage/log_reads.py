@@ -14,6 +14,7 @@ import msgspec
 
 from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of
 from broadaxe.storage.pages import ByTime, Page, page_of_rows
+from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.statements import like_escaped, statement
 
 __all__ = ["LogBucket", "LogFilter", "LogReads", "LogRecord"]
@@ -58,7 +59,7 @@ class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
 class LogReads:
     """Every question about log lines. Holds nothing but the pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Queries) -> None:
         self._pool = pool
 
     async def task_logs(

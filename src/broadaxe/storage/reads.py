@@ -32,6 +32,7 @@ from broadaxe.storage.ids import (
 )
 from broadaxe.storage.metadata import metadata_arguments
 from broadaxe.storage.pages import ById, ByKey, ByNumber, BySeq, BySpan, ByTaskEvent, Page, page_of_rows
+from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.statements import statement
 
 __all__ = [
@@ -255,7 +256,7 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
 class Reads:
     """Every question about runs. Holds nothing but the pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Queries) -> None:
         self._pool = pool
 
     # Lists of runs and tasks ------------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import asyncpg
 import msgspec
 
 from broadaxe.core.keys import RunKeys
 from broadaxe.core.lifecycle import RunCause
 from broadaxe.storage.ids import id_floor_of
+from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.statements import statement
 
 __all__ = ["RunFacts", "RunFactsRecord"]
@@ -56,7 +56,7 @@ class RunFactsRecord(msgspec.Struct, frozen=True, kw_only=True):
 class RunFacts:
     """Holds nothing but the pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Queries) -> None:
         self._pool = pool
 
     async def of(self, tenant_ids: Sequence[str], run_id: str) -> RunFactsRecord | None:

@@ -13,6 +13,7 @@ import msgspec
 
 from broadaxe.storage.ids import id_floor
 from broadaxe.storage.pages import ById, Page, page_of_rows
+from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.reads import SpanRecord, span_of_row
 from broadaxe.storage.statements import like_escaped, statement
 
@@ -55,7 +56,7 @@ class TraceFilter(msgspec.Struct, frozen=True, kw_only=True):
 class TraceReads:
     """Every question about traces. Holds nothing but the pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Queries) -> None:
         self._pool = pool
 
     async def traces_page(

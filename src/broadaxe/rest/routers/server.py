@@ -11,6 +11,7 @@ from broadaxe.rest.context import ContextDep
 from broadaxe.rest.identity import ViewerScope
 from broadaxe.rest.routers.route import API, router
 from broadaxe.rest.statuses import refusal
+from broadaxe.storage.read_replica import ReadReplica
 
 #: The version of the protocol we speak, which clients use to tell which features to expect.
 PROTOCOL_VERSION = "v0.111.0"
@@ -53,7 +54,13 @@ async def meta(context: ContextDep) -> wire.Meta:
         auth_disabled_token=settings.open_token if is_open else None,
         entry_link_printed=None if settings.entry is None else True,
         grpc_tls_strategy=settings.tls_strategy,
+        read_replica=None if context.replica is None else _replica(context.replica),
     )
+
+
+def _replica(replica: ReadReplica) -> wire.ReadReplica:
+    found = replica.condition
+    return wire.ReadReplica(state=found.state, lag_seconds=round(found.lag_s, 1))
 
 
 @routes.get(f"{API}/cloud/metadata", response_model=wire.ApiErrors)

@@ -10,6 +10,7 @@ import { useZone } from "../time/zone";
 import { AxeMark } from "./AxeMark";
 import { DisplayChoices } from "./DisplayChoices";
 import { Shortcuts } from "./palette/Shortcuts";
+import { ReplicaMark } from "./ReplicaMark";
 import { TenantSwitch } from "./TenantSwitch";
 import { Button } from "./ui/button";
 import { cn } from "./ui/classes";
@@ -97,6 +98,7 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
             {file === null && (
               <>
                 <LinkMark state={link} />
+                {session.hasReadReplica && <ReplicaMark />}
                 <Shortcuts tenantId={session.tenant.id} pages={PAGES} />
               </>
             )}
@@ -122,6 +124,7 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
           </main>
           <footer className="mx-auto w-full max-w-7xl px-4 py-4 text-xs text-ink-soft">
             Broadaxe{version !== undefined && ` · API ${version}`}
+            {session.hasReadReplica && " · lists are read from a replica"}
             {session.authDisabled && file === null && " · authentication is off: everybody who can open this page is the administrator"}
           </footer>
         </div>

@@ -32,6 +32,10 @@ export type RunStatus = z.output<typeof runStatusSchema>;
 
 export const resourceMeta = z.object({ id: z.string(), createdAt: instantMs, updatedAt: instantMs });
 
+/** The replica that people's reads go to while it has everything; `lagSeconds` says how old its newest commit is. */
+const readReplicaSchema = z.object({ state: z.enum(["IN_USE", "BEHIND", "AWAY"]), lagSeconds: z.number() });
+export type ReadReplica = z.output<typeof readReplicaSchema>;
+
 export const metaSchema = z.object({
   authDisabled: z.boolean().nullish().transform((value) => value ?? false),
   entryLinkPrinted: z.boolean().nullish().transform((value) => value ?? false),
@@ -39,6 +43,7 @@ export const metaSchema = z.object({
   grpcTlsStrategy: orNull(z.enum(["none", "tls", "mtls"])),
   /** Set where there is no engine, but the file of a run that somebody opened. */
   openedFile: orNull(z.string()),
+  readReplica: orNull(readReplicaSchema),
 });
 
 export const userSchema = z.object({ email: z.string(), name: orNull(z.string()) });

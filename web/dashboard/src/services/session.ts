@@ -33,6 +33,8 @@ export interface SignedIn {
   readonly user: User | null;
   /** The file of a run that is shown instead of an engine; it can only be read. */
   readonly file: string | null;
+  /** Whether the engine reads for people on a replica. */
+  readonly hasReadReplica: boolean;
 }
 
 export type Session = SignedIn | { readonly kind: "signed-out" } | { readonly kind: "no-tenant"; readonly email: string };
@@ -56,6 +58,12 @@ export const tlsStrategyQuery = queryOptions({
   queryFn: async ({ signal }) => (await request(metaSchema, "/api/v1/meta", { signal })).grpcTlsStrategy,
   staleTime: Infinity,
   meta: { isConstant: true },
+});
+
+/** How the read replica is; asked for again when runs change, since it falls behind only then. */
+export const readReplicaQuery = queryOptions({
+  queryKey: ["read-replica"],
+  queryFn: async ({ signal }) => (await request(metaSchema, "/api/v1/meta", { signal })).readReplica,
 });
 
 export const engineVersionQuery = queryOptions({
@@ -117,5 +125,6 @@ async function loadSession(signal: AbortSignal): Promise<Session> {
   const choice = chosenTenant();
   const chosen = memberships.find(({ tenant }) => tenant.id === choice) ?? memberships[0];
   if (chosen === undefined) return { kind: "no-tenant", email: user?.email ?? "the administrator" };
-  return { kind: "signed-in", ...chosen, memberships, authDisabled: meta.authDisabled, user, file: meta.openedFile };
+  const { authDisabled, openedFile: file, readReplica } = meta;
+  return { kind: "signed-in", ...chosen, memberships, authDisabled, user, file, hasReadReplica: readReplica !== null };
 }
