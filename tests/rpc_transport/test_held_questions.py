@@ -90,6 +90,7 @@ class Office:
 @pytest.fixture
 async def office(database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
     monkeypatch.setattr(askers, "HOLD_S", 2 * PATIENCE_S)
+    monkeypatch.setattr(askers, "ASKS_WITHIN_S", 2 * PATIENCE_S)
     async with house(database, pool) as home:
         await home.put()
         office = Office(home, await home.session())
@@ -120,13 +121,36 @@ async def test_each_run_of_a_bulk_is_waited_for(office: Office) -> None:
     assert (await asyncio.wait_for(question, PATIENCE_S)).done
 
 
-async def test_who_only_looks_is_answered_at_once_and_held_when_it_asks_again(office: Office) -> None:
+async def test_who_looks_first_is_answered_at_once_and_held_when_it_asks_again_later(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(askers, "SLEEPS_S", 0)
     run_id = await Connection(office).trigger()
     other = Connection(office)
     assert not (await answered(other.ask(run_id))).done
     question = await office.held(other.ask(run_id))
     await office.end(run_id)
     assert (await asyncio.wait_for(question, PATIENCE_S)).done
+
+
+async def test_who_asks_in_quick_turns_is_answered_at_once_each_time(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(askers, "SLEEPS_S", 2 * PATIENCE_S)
+    run_id = await Connection(office).trigger()
+    looker = Connection(office)
+    for _ in range(3):
+        assert not (await answered(looker.ask(run_id))).done
+
+
+async def test_who_asks_long_after_its_trigger_is_answered_at_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have replayed the run since, and look for it to begin."""
+    caller = Connection(office)
+    run_id = await caller.trigger()
+    monkeypatch.setattr(askers, "ASKS_WITHIN_S", -1)
+    assert not (await answered(caller.ask(run_id))).done
 
 
 async def test_a_run_that_has_ended_is_told_at_once(office: Office) -> None:
@@ -164,6 +188,7 @@ async def test_beyond_the_bounds_answers_are_at_once(
     office: Office, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     monkeypatch.setattr(askers, bound, 1)
+    monkeypatch.setattr(askers, "SLEEPS_S", 0)
     caller = Connection(office)
     first, second = await caller.trigger_many(2)
     question = await office.held(caller.ask(first))

@@ -2,9 +2,11 @@
 
 The synchronous SDKs learn of a run's end by asking for its details and sleeping a second between questions (semantics
 specification 13.8). A question that is answered at once makes each of them sleep; one that is held until the run ends
-lets them go when it does. So a question about a live run is held, at most `HOLD_S`, if its connection is known to wait
-for that run: it triggered it, or it was told before that the run is not over. The first question of anybody else is
-answered at once, because it may be from a caller that only looks.
+lets them go when it does. So a question about a live run is held, at most `HOLD_S`, if its connection seems to wait
+for that run. Who waits asks at once after it triggered the run (within `ASKS_WITHIN_S`), or has slept at least
+`SLEEPS_S` since it was told that the run is not over. Anybody else only looks at how the run stands now, and is
+answered at once: who asks first, asks for a run it triggered long ago, perhaps one that was replayed since, or asks in
+quick turns until the run has begun.
 
 Refuses: knowing what the answer is. Whoever answers reads it after `until_due`, so an answer is never older than its
 question.
@@ -29,6 +31,8 @@ from broadaxe.rpc.draining import closed_by_stop
 from broadaxe.rpc.transport import Call
 
 HOLD_S: Final = 0.9
+ASKS_WITHIN_S: Final = 0.5
+SLEEPS_S: Final = 0.95
 HELD_PER_CONNECTION_MAX: Final = 256
 HELD_PER_TENANT_MAX: Final = 1_000
 RUNS_PER_CONNECTION_MAX: Final = 1_000
@@ -41,8 +45,18 @@ class _Asker:
 
     def __init__(self) -> None:
         self.held = 0
-        self.runs: dict[str, None] = {}
-        """Runs it waits for as far as we know, the latest last."""
+        self.runs: dict[str, tuple[bool, float]] = {}
+        """Runs it knows to be live, the latest last: whether it only triggered the run so far, and when it did or was
+        told, on the clock of the loop."""
+
+    def waits_for(self, run_id: str) -> bool:
+        """Whether a question it asks now is from somebody who waits for the run, as far as can be told."""
+        known = self.runs.get(run_id)
+        if known is None:
+            return False
+        is_new, since_s = known
+        passed_s = asyncio.get_running_loop().time() - since_s
+        return passed_s <= ASKS_WITHIN_S if is_new else passed_s >= SLEEPS_S
 
 
 class Askers:
@@ -53,15 +67,23 @@ class Askers:
         self._by_connection: WeakKeyDictionary[object, _Asker] = WeakKeyDictionary()
         self._held: Counter[str] = Counter()
 
-    def expect(self, call: Call, run_ids: Iterable[str]) -> None:
-        """The caller has reason to ask for these runs again: it triggered them, or they are not over yet."""
+    def triggered(self, call: Call, run_ids: Iterable[str]) -> None:
+        """The caller has reason to ask for these runs: it made them."""
+        self._note(call, run_ids, is_new=True)
+
+    def told(self, call: Call, run_id: str) -> None:
+        """The caller has reason to ask for the run again: it was told that it is not over."""
+        self._note(call, (run_id,), is_new=False)
+
+    def _note(self, call: Call, run_ids: Iterable[str], *, is_new: bool) -> None:
+        now_s = asyncio.get_running_loop().time()
         asker = self._by_connection.get(call.connection)
         if asker is None:
             asker = self._by_connection[call.connection] = _Asker()
         runs = asker.runs
         for run_id in run_ids:
             runs.pop(run_id, None)
-            runs[run_id] = None
+            runs[run_id] = is_new, now_s
         while len(runs) > RUNS_PER_CONNECTION_MAX:
             del runs[next(iter(runs))]
 
@@ -75,7 +97,7 @@ class Askers:
         """Returns when the caller's question about the run is to be answered."""
         asker = self._by_connection.get(call.connection)
         tenant_id = call.principal.tenant_id
-        if asker is None or run_id not in asker.runs or call.draining.is_set():
+        if asker is None or not asker.waits_for(run_id) or call.draining.is_set():
             return
         if asker.held >= HELD_PER_CONNECTION_MAX or self._held[tenant_id] >= HELD_PER_TENANT_MAX:
             return

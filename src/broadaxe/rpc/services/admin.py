@@ -96,7 +96,7 @@ class AdminService:
         assert isinstance(reply, tuple)
         (run_id,) = reply
         assert isinstance(run_id, str)
-        self._askers.expect(call, (run_id,))
+        self._askers.triggered(call, (run_id,))
         return pb.TriggerWorkflowRunResponse(external_id=run_id)
 
     async def get_run_details(self, request: pb.GetRunDetailsRequest, call: Call) -> pb.GetRunDetailsResponse:
@@ -107,7 +107,7 @@ class AdminService:
         if run is None:
             raise NotFound(f"there is no run {run_id}", field="external_id")
         if run.finished_at is None:
-            self._askers.expect(call, [run_id])
+            self._askers.told(call, run_id)
         else:
             self._askers.forget(call, run_id)
         response = pb.GetRunDetailsResponse(

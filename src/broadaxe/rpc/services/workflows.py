@@ -68,7 +68,7 @@ class WorkflowService:
     async def trigger(self, request: TriggerWorkflowRequest, call: Call) -> pb.TriggerWorkflowResponse:
         command = TriggerRuns((inbound.run_request(request),))
         (run_id,) = _run_ids(await self._engine.submit(call.principal.tenant_id, command, client=call.peer))
-        self._askers.expect(call, (run_id,))
+        self._askers.triggered(call, (run_id,))
         return pb.TriggerWorkflowResponse(workflow_run_id=run_id)
 
     async def bulk_trigger(self, request: pb.BulkTriggerWorkflowRequest, call: Call) -> pb.BulkTriggerWorkflowResponse:
@@ -86,7 +86,7 @@ class WorkflowService:
             )
         except IdempotencyCollision as collision:
             raise bulk_idempotency_collision(collision.started, collision.collisions) from None
-        self._askers.expect(call, run_ids)
+        self._askers.triggered(call, run_ids)
         return pb.BulkTriggerWorkflowResponse(workflow_run_ids=run_ids)
 
     async def schedule(self, request: pb.ScheduleWorkflowRequest, call: Call) -> pb.WorkflowVersion:
