@@ -192,6 +192,13 @@ simulate-shell: $(STAMPS)/packages ## Simulated lives of a whole engine on a vir
 chaos: $(STAMPS)/packages ## Kill, pause and cut off processes under load and check that nothing is lost: SCENARIO="engine worker", SEED=1
 	@$(PY) -m tests.chaos $(SCENARIO) --seed $(or $(SEED),1) $(CHAOS_ARGS)
 
+# The version before this one: the newest tag or, as long as there is none, a commit of which people may have a database.
+BEFORE = $(shell git describe --tags --abbrev=0 2>/dev/null || echo 6337a4a)
+
+.PHONY: test-upgrade
+test-upgrade: $(STAMPS)/packages ## Upgrade under load from the version before: BEFORE=COMMIT, SEED=1; nothing may be lost or done twice
+	@$(PY) -m tests.chaos upgrade --before $(BEFORE) --seed $(or $(SEED),1) $(CHAOS_ARGS)
+
 .PHONY: bench
 bench: $(STAMPS)/packages ## Measure latency, throughput and CPU per task; prints a table
 	@$(PY) bench/run.py $(BENCH_ARGS)

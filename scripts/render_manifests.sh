@@ -16,10 +16,11 @@ render() {
 #
 #   kubectl create namespace broadaxe
 #   kubectl -n broadaxe create secret generic broadaxe-database --from-literal=database-url=postgresql://...
-#   kubectl -n broadaxe delete job broadaxe-migrate --ignore-not-found
+#   kubectl -n broadaxe delete job broadaxe-migrate broadaxe-migrate-post --ignore-not-found
 #   kubectl -n broadaxe apply -f broadaxe.yaml
 #
-# The engine starts again until the Job has made the schema. Put your own image in.
+# The engine starts again until the first Job has made the schema; the second tries again until the engine before is gone.
+# Put your own image in.
 EOF
   "$helm" template broadaxe deploy/chart --namespace broadaxe --kube-version 1.31.0 --values deploy/chart/ci/manifests.yaml
 }

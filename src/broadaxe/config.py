@@ -66,6 +66,8 @@ class Settings:
     """How long finished runs, events, log lines and spans are kept; 0 is for ever."""
     cron_catch_up_minutes: int = DEFAULT_CRON_CATCH_UP_MINUTES
     """How old the last tick of a cron may be that is made up after an absence of the engine; 0 for none."""
+    migrate: bool = False
+    """Whether a start on a database of the user's own brings its schema up to date first."""
     extra_databases: tuple[str, ...] = ()
     secret_key: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
 
@@ -309,6 +311,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "minutes: a cron's last tick that the engine was away for comes late if it is younger; 0 never makes one up",
         _catch_up_minutes,
     ),
+    Setting("migrate", "whether serve brings the schema up to date first (the phase pre of an upgrade)", _flag),
     Setting("extra_databases", "further databases to create on the embedded server, separated by commas", _names),
     Setting(
         "secret_key",

@@ -21,7 +21,7 @@ from broadaxe.config import Settings
 from broadaxe.errors import ConfigurationError
 from broadaxe.storage.connections import Pooling, is_same_database, pooling_of
 from broadaxe.storage.embedded import EmbeddedPostgres
-from broadaxe.storage.migrate import migrate, pending
+from broadaxe.storage.migrate import Phase, migrate, schema_of
 from broadaxe.storage.outage import UNANSWERED
 from broadaxe.storage.read_replica import is_replica_of
 
@@ -76,7 +76,7 @@ class Database:
     async def _open(self) -> Access:
         settings = self._settings
         if settings.database_url is not None:
-            access = await _access(settings.database_url, settings.direct_database_url)
+            access = await _access(settings.database_url, settings)
             return (
                 access
                 if settings.read_database_url is None
@@ -85,7 +85,8 @@ class Database:
         self._postgres = await EmbeddedPostgres.start(settings.postgres_dir)
         for name in settings.extra_databases:
             await self._postgres.database_dsn(name)
-        applied = await migrate(self._postgres.dsn, settings.retention_days)
+        # One engine per data directory: no older one is left that the migrations could take something from.
+        applied = await migrate(self._postgres.dsn, settings.retention_days, is_alone=True)
         if applied:
             # That a new database gets its schema is no news to anybody who has just asked for one.
             tell = _log.debug if self._postgres.is_new else _log.info
@@ -115,14 +116,11 @@ def _where(dsn: str) -> str:
     return " at " + " or ".join(named)
 
 
-async def _access(dsn: str, direct_dsn: str | None) -> Access:
+async def _access(dsn: str, settings: Settings) -> Access:
+    direct_dsn = settings.direct_database_url
     with _answering(dsn, "database_url"):
         pooling = await pooling_of(dsn)
-        waiting = await pending(dsn)
-    if waiting:
-        raise ConfigurationError(
-            f"the database lacks {len(waiting)} migration(s); run `broadaxe migrate` first", field="database_url"
-        )
+        await _check_schema(dsn, settings)
     if pooling.has_sessions:
         return Access(dsn, pooling, session_dsn=dsn)
     if direct_dsn is None:
@@ -165,6 +163,30 @@ async def _with_replica(access: Access, read_dsn: str) -> Access:
         # What works whatever will be there.
         pooling = Pooling.TRANSACTION
     return replace(access, read_dsn=read_dsn, read_pooling=pooling)
+
+
+async def _check_schema(dsn: str, settings: Settings) -> None:
+    """Sees that this version runs on the schema, brings it there first if asked to, and says what is left to do."""
+    if settings.migrate:
+        # An older engine may be at work; what it needs stays.
+        applied = await migrate(settings.direct_database_url or dsn, settings.retention_days, Phase.PRE)
+        if applied:
+            _log.info("the database schema was brought up to date", applied=applied)
+    schema = await schema_of(dsn)
+    schema.check_not_too_new()
+    if schema.lacks_pre:
+        raise ConfigurationError(
+            f"the database lacks {len(schema.lacks_pre)} migration(s); run `broadaxe migrate` first "
+            "(with --phase pre while an older engine runs), or start with --migrate",
+            field="database_url",
+        )
+    if schema.lacks_post:
+        _log.info(
+            "the database's upgrade is not finished; run `broadaxe migrate --phase post` once no older engine runs",
+            missing=schema.lacks_post,
+        )
+    if schema.newer:
+        _log.warning("a newer Broadaxe has prepared this database; this version still runs on it", newer=schema.newer)
 
 
 @contextlib.contextmanager

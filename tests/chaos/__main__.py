@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from pathlib import Path
 
+from tests.chaos.arena import ROOT
 from tests.chaos.checker import FINDINGS, Verdict
 from tests.chaos.plan import RATE, SCENARIOS, Plan, make_plan
 from tests.chaos.play import Report, play
@@ -25,6 +27,9 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=RATE, help="calls per second")
     parser.add_argument("--jobs", type=int, default=2, help="scenarios at a time")
     parser.add_argument("--keep", type=Path, help="leave data, journals and logs in this directory")
+    parser.add_argument(
+        "--before", metavar="COMMIT", help="begin with the engine of this commit; `upgrade` then comes to this one's"
+    )
     given = parser.parse_args()
     names = given.scenarios or list(SCENARIOS)
     if unknown := [name for name in names if name not in SCENARIOS]:
@@ -34,19 +39,32 @@ def main() -> int:
     ]
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="broadaxe-chaos-") as scratch:
-        reports = asyncio.run(_play_all(plans, given.keep or Path(scratch), given.jobs))
+        before = _sources_of(given.before, Path(scratch) / "before") if given.before else None
+        reports = asyncio.run(_play_all(plans, given.keep or Path(scratch), given.jobs, before))
     _print_table(reports)
     broken = sum(1 for report in reports if not report.verdict.is_kept)
     print(f"{len(reports)} plays in {time.monotonic() - began:.0f} s; {broken} broken")
     return 1 if broken else 0
 
 
-async def _play_all(plans: list[Plan], directory: Path, jobs: int) -> list[Report]:
+def _sources_of(commit: str, directory: Path) -> Path:
+    """The sources of a commit, which the clone must have."""
+    directory.mkdir()
+    packed = subprocess.run(["git", "archive", "--format=tar", commit, "src"], cwd=ROOT, capture_output=True)
+    if packed.returncode != 0:
+        said = packed.stderr.decode(errors="replace").strip()
+        print(f"there is no {commit} in this clone ({said}); a shallow one gets it with: git fetch --unshallow")
+        sys.exit(2)
+    subprocess.run(["tar", "--extract", "--directory", directory], input=packed.stdout, check=True)
+    return directory
+
+
+async def _play_all(plans: list[Plan], directory: Path, jobs: int, before: Path | None) -> list[Report]:
     free = asyncio.Semaphore(jobs)
 
     async def one(plan: Plan) -> Report:
         async with free:
-            report = await _play_one(plan, directory / f"{plan.scenario}-{plan.seed}")
+            report = await _play_one(plan, directory / f"{plan.scenario}-{plan.seed}", before)
             _print_found(report)
             return report
 
@@ -55,11 +73,11 @@ async def _play_all(plans: list[Plan], directory: Path, jobs: int) -> list[Repor
     return [task.result() for task in playing]
 
 
-async def _play_one(plan: Plan, directory: Path) -> Report:
+async def _play_one(plan: Plan, directory: Path, before: Path | None) -> Report:
     """A play that breaks off is a finding and no reason to give up the others."""
     began = time.monotonic()
     try:
-        return await play(plan, directory, say=lambda line: print(line, flush=True))
+        return await play(plan, directory, before=before, say=lambda line: print(line, flush=True))
     except Exception:
         verdict = Verdict()
         verdict.found["down"].append(traceback.format_exc())

@@ -21,7 +21,6 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from broadaxe.storage.embedded import EmbeddedPostgres
-from broadaxe.storage.migrate import migrate
 from tests.chaos.checker import Span
 from tests.chaos.plan import CLOCK_JUMP_S, Blow, Call, Fault, Weather, call_to_json
 from tests.chaos.proxy import Proxy
@@ -37,10 +36,14 @@ END_WITHIN_S: Final = 30.0
 
 
 class Arena:
-    """One scenario's processes. With `database` they use a server that is not ours, and the server is not struck."""
+    """One scenario's processes. With `database` they use a server that is not ours, and the server is not struck.
 
-    def __init__(self, directory: Path, database: str | None = None) -> None:
+    `before` is the root of another version's source tree: the engine begins as that one, on its schema.
+    """
+
+    def __init__(self, directory: Path, database: str | None = None, before: Path | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        self._sources = (before or ROOT) / "src"
         self._directory = directory
         self._dsn = database
         self._server: EmbeddedPostgres | None = None
@@ -62,16 +65,11 @@ class Arena:
         if self._dsn is None:
             self._server = await EmbeddedPostgres.start(self._directory / "postgres")
             self._dsn = self._server.dsn
-            await migrate(self._dsn)
+            await self._migrate("all" if self._sources == ROOT / "src" else None)
         self._database_line = Proxy(_socket_of(self.dsn))
         await self._database_line.start()
         self._clock.write_text("0")
-        shift = Path(__file__).parent / "clock_shift"
-        self._engine = EngineProcess(
-            self._directory,
-            _through(self.dsn, self._database_line.port),
-            environment={"CHAOS_CLOCK": str(self._clock), "PYTHONPATH": _python_path(shift)},
-        )
+        self._engine = self._new_engine(self._directory)
         await self._engine.start()
         self._worker_line = Proxy(int(self._engine.address.rpartition(":")[2]))
         await self._worker_line.start()
@@ -164,8 +162,44 @@ class Arena:
                 self._clock.write_text(str(CLOCK_JUMP_S))
                 await asyncio.sleep(blow.for_s)
                 self._clock.write_text("0")
+            case Fault.ENGINE_UPGRADED:
+                await self._upgrade()
         await self._until_served()
         self.away.append(Span(since, time.time()))
+
+    async def _upgrade(self) -> None:
+        """As deployments do it: who connects from now on meets the new engine, which waits for the old one's leases."""
+        self._sources = ROOT / "src"
+        await self._migrate("pre")
+        newer = self._new_engine(self._directory / "newer")
+        await newer.start()
+        self._worker_line.lead_to(int(newer.address.rpartition(":")[2]))
+        older, self._engine = self._engine, newer
+        code = await older.stop()
+        assert code == 0, f"the old engine ended with {code}:\n{older.log()}"
+        await self._migrate("post")
+
+    async def _migrate(self, phase: str | None) -> None:
+        """With the code that the engine is to have. Versions before phases know none."""
+        words = ["migrate", "--database-url", self.dsn, *(("--phase", phase) if phase else ())]
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "broadaxe.cli.main", *words],
+            env=os.environ | {"PYTHONPATH": _python_path(self._sources)},
+            capture_output=True,
+            text=True,
+            timeout=END_WITHIN_S * 4,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def _new_engine(self, directory: Path) -> EngineProcess:
+        directory.mkdir(exist_ok=True)
+        shift = Path(__file__).parent / "clock_shift"
+        return EngineProcess(
+            directory,
+            _through(self.dsn, self._database_line.port),
+            environment={"CHAOS_CLOCK": str(self._clock), "PYTHONPATH": _python_path(shift, self._sources)},
+        )
 
     def _own_server(self) -> EmbeddedPostgres:
         assert self._server is not None, "the server is not ours to strike"
@@ -256,8 +290,8 @@ async def _kill_group(process: subprocess.Popen[bytes]) -> None:
     await asyncio.to_thread(process.wait, END_WITHIN_S)
 
 
-def _python_path(first: Path) -> str:
-    return os.pathsep.join(filter(None, (str(first), os.environ.get("PYTHONPATH"))))
+def _python_path(*first: Path) -> str:
+    return os.pathsep.join(filter(None, (*map(str, first), os.environ.get("PYTHONPATH"))))
 
 
 def _socket_of(dsn: str) -> str:

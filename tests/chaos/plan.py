@@ -34,6 +34,7 @@ class Fault(StrEnum):
     DATABASE_LINE = "engine - PostgreSQL"
     WORKER_LINE = "workers and callers - engine"
     CLOCK_AHEAD = "engine's clock an hour ahead"
+    ENGINE_UPGRADED = "a new engine beside the old one, between the phases of a migration"
 
 
 class Weather(StrEnum):
@@ -237,6 +238,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         lambda rng: [Blow(rng.uniform(6, 10), Fault.CLOCK_AHEAD, 15)],
         "the engine's clock goes forward and back",
         40,
+    ),
+    "upgrade": Scenario(
+        45, lambda rng: [Blow(rng.uniform(8, 12), Fault.ENGINE_UPGRADED)], "one version takes over from another", 25
     ),
     "everything": Scenario(80, _together, "every fault once, in an order of chance"),
 }

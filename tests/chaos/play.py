@@ -30,11 +30,17 @@ class Report:
 
 
 async def play(
-    plan: Plan, directory: Path, *, database: str | None = None, say: Callable[[str], None] = lambda _: None
+    plan: Plan,
+    directory: Path,
+    *,
+    database: str | None = None,
+    before: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """`directory` is for this play alone. `database` is the DSN of a database on a server that is not to be struck."""
+    """`directory` is for this play alone. `database` is the DSN of a database on a server that is not to be struck,
+    `before` the source tree of the version that the engine begins as."""
     began = time.monotonic()
-    arena = Arena(directory, database)
+    arena = Arena(directory, database, before)
     try:
         await arena.start()
         await arena.call(plan.calls)

@@ -51,6 +51,10 @@ class Proxy:
         if weather is Weather.RESET:
             self.reset()
 
+    def lead_to(self, target: int | str) -> None:
+        """From now on connections that are made go there; those there are stay where they are."""
+        self._target = target
+
     def reset(self) -> None:
         for writer in self._writers:
             _reset(writer)

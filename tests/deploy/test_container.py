@@ -119,7 +119,7 @@ def test_services_depend_on_services_of_their_profile_and_use_volumes_that_are_d
 
 
 def test_services_of_the_engines_image_run_commands_that_exist() -> None:
-    assert set(OURS) == {"migrate", "engine", "demo-tenant"}
+    assert set(OURS) == {"migrate", "migrate-post", "engine", "demo-tenant"}
     for service in OURS.values():
         check_environment(service["environment"])
         if "entrypoint" not in service:

@@ -15,7 +15,7 @@ from broadaxe.cli import dashboard_link
 from broadaxe.rest.app import create_http_app
 from broadaxe.rest.gate import _SECURITY_HEADERS
 from broadaxe.rest.settings import HttpSettings
-from broadaxe.storage.migrate import migrate, pending
+from broadaxe.storage.migrate import migrate, schema_of
 
 
 def test_what_is_open_without_credentials_is_listed_and_nothing_else(docs: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ async def test_a_role_that_owns_its_database_is_enough(postgres: str, docs: dict
         host = parts.netloc.rpartition("@")[2]
         dsn = urlunsplit(parts._replace(netloc=f"{name}:geheim@{host}", path=f"/{name}"))
         await migrate(dsn)
-        assert await pending(dsn) == []
+        assert (await schema_of(dsn)).lacks == []
         await connection.execute(f"drop database {name} with (force)")
         await connection.execute(f"drop role {name}")
     finally:

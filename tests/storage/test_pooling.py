@@ -16,7 +16,7 @@ from broadaxe.errors import ConfigurationError
 from broadaxe.storage import connections
 from broadaxe.storage.connections import Pooling, connect, connection_pool, pooling_of
 from broadaxe.storage.journal import CONNECTION_SETTINGS
-from broadaxe.storage.migrate import migrate, pending
+from broadaxe.storage.migrate import migrate, schema_of
 from tests.conftest import with_database
 from tests.pooler import pooler
 
@@ -123,7 +123,7 @@ async def test_engines_that_migrate_at_once_through_a_pooler_take_turns(
         dsn = await stack.enter_async_context(pooler(fresh, mode.value.lower(), tmp_path / "pooler"))
         applied = await asyncio.gather(*(migrate(dsn) for _ in range(3)))
         assert len({*applied[0], *applied[1], *applied[2]}) == sum(map(len, applied))
-        assert await pending(dsn) == []
+        assert (await schema_of(dsn)).lacks == []
 
 
 async def test_doctor_says_what_a_pooler_means(pooled: str, database: str, mode: Pooling) -> None:

@@ -37,8 +37,9 @@ async def findings_of(
     dsn: str, direct_dsn: str | None = None, read_dsn: str | None = None, *, embedded: bool = False
 ) -> AsyncIterator[Finding]:
     """Everything about the database, as far as it answers. `embedded`: it is our own server."""
+    from broadaxe.cli.migrate import summary
     from broadaxe.storage.connections import connect, pooling_of
-    from broadaxe.storage.migrate import pending
+    from broadaxe.storage.migrate import schema_of
     from broadaxe.storage.outage import UNANSWERED
     from broadaxe.storage.statements import statement
 
@@ -76,8 +77,13 @@ async def findings_of(
             yield _NO_FSYNC
         if not health["may_use_schema"]:
             return
-        missing = await pending(dsn)
-        if missing:
+        schema = await schema_of(dsn)
+        try:
+            schema.check_not_too_new()
+        except ConfigurationError as error:
+            yield Finding("schema", error.message, "run the Broadaxe that made it, or a newer one")
+            return
+        if missing := schema.lacks_pre:
             detail = "1 migration is missing" if len(missing) == 1 else f"{len(missing)} migrations are missing"
             # `broadaxe dev` migrates the database that is its own, so an update of Broadaxe leaves nothing to fix.
             if embedded:
@@ -85,7 +91,7 @@ async def findings_of(
             else:
                 yield Finding("schema", detail, "run: broadaxe migrate, with the same --database-url")
         else:
-            yield Finding("schema", "up to date")
+            yield Finding("schema", summary(schema))
             yield await _outbox(connection)
     except UNANSWERED as error:
         yield Finding("database", _reason(error), "mend what the server complains of, then ask again")

@@ -178,10 +178,15 @@ def _migrate(database_url: str, retention_days: int) -> None:
     import asyncio
 
     from broadaxe.database import no_connection
-    from broadaxe.storage.migrate import migrate
+    from broadaxe.storage.migrate import Phase, migrate, schema_of
     from broadaxe.storage.outage import UNANSWERED
 
+    async def bring_up_to_date() -> None:
+        # An engine of an earlier owner, or of somebody else, keeps what it needs; the next start does the rest.
+        older = (await schema_of(database_url)).older_engines
+        await migrate(database_url, retention_days, Phase.PRE if older else None)
+
     try:
-        asyncio.run(migrate(database_url, retention_days))
+        asyncio.run(bring_up_to_date())
     except UNANSWERED as error:
         raise ConfigurationError(no_connection(database_url, error, "-database-url"), field="-database-url") from None

@@ -144,6 +144,12 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
 @options.database_url
 @options.direct_database_url
 @options.read_database_url
+@click.option(
+    "--migrate",
+    is_flag=True,
+    default=None,
+    help="Bring the schema up to date first, as `broadaxe migrate --phase pre` does.",
+)
 @options.listening
 @options.choosing
 @options.tls
@@ -152,8 +158,8 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
 def serve(**given: str | bool | None) -> None:
     """Run an engine on your own PostgreSQL. Run one engine per database in this version.
 
-    The schema must be up to date: run `broadaxe migrate` first. A fresh database has no tenant and nobody to log in:
-    `broadaxe tenant create` makes them. Tokens are issued with `broadaxe token create`.
+    The schema must be up to date: run `broadaxe migrate` first, or start with --migrate. A fresh database has no tenant
+    and nobody to log in: `broadaxe tenant create` makes them. Tokens are issued with `broadaxe token create`.
 
     \b
     Examples:

@@ -36,14 +36,17 @@ class Leases:
         ttl_s: float = LEASE_TTL_S,
         *,
         enforces_limits: bool = False,
+        schema_known: str | None = None,
     ) -> None:
-        """`enforces_limits` is noted with each lease, for people who ask what binds a tenant."""
+        """Noted with each lease: `enforces_limits` for people who ask what binds a tenant, `schema_known`, the newest
+        migration this node has, for migrations that wait until older code is gone."""
         self._pool = pool
         self._node_id = node_id
         self._address = address
         self._on_lost = on_lost
         self._ttl_s = ttl_s
         self._enforces_limits = enforces_limits
+        self._schema_known = schema_known
         self._epochs: dict[str, int] = {}
         self._renewing: asyncio.Task[None] | None = None
 
@@ -54,7 +57,13 @@ class Leases:
     async def acquire(self, tenant_id: str) -> int:
         """The new epoch. Unavailable while another node holds the tenant, naming it and how long that may last."""
         epoch: int | None = await self._pool.fetchval(
-            statement("leases/acquire"), tenant_id, self._node_id, self._address, self._ttl_s, self._enforces_limits
+            statement("leases/acquire"),
+            tenant_id,
+            self._node_id,
+            self._address,
+            self._ttl_s,
+            self._enforces_limits,
+            self._schema_known,
         )
         if epoch is None:
             holder = await self._pool.fetchrow(statement("leases/holder"), tenant_id)

@@ -25,6 +25,7 @@ from broadaxe.errors import NotFound, Unavailable
 from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.journal import Journal
 from broadaxe.storage.loader import load_live, load_missing
+from broadaxe.storage.migrate import known_schema
 from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
 from broadaxe.storage.outbox import Outbox, OutboxPage
 from broadaxe.storage.payloads import Payloads
@@ -72,6 +73,7 @@ class PostgresStore:
             lambda tenant_id: self._on_lost(tenant_id),
             lease_ttl_s,
             enforces_limits=with_quotas,
+            schema_known=known_schema(),
         )
 
     # Leases --------------------------------------------------------------------------------------------------------

@@ -54,12 +54,15 @@ def test_the_job_has_its_secret_before_the_release_has_one() -> None:
     )
     before, after = [], []
     for made in documents(rendered):
-        (before if "helm.sh/hook" in made["metadata"].get("annotations", {}) else after).append(made)
+        hook = made["metadata"].get("annotations", {}).get("helm.sh/hook", "")
+        (before if hook.startswith("pre-") else after).append(made)
     assert {made["kind"] for made in before} == {"Secret", "Job"}
     for objects in (before, after):
         secret = next(made["metadata"]["name"] for made in objects if made["kind"] == "Secret")
-        pod = next(made["spec"]["template"]["spec"] for made in objects if made["kind"] in ("Job", "Deployment"))
-        assert pod["containers"][0]["env"][0]["valueFrom"]["secretKeyRef"]["name"] == secret
+        pods = [made["spec"]["template"]["spec"] for made in objects if made["kind"] in ("Job", "Deployment")]
+        assert pods
+        for pod in pods:
+            assert pod["containers"][0]["env"][0]["valueFrom"]["secretKeyRef"]["name"] == secret
 
 
 def test_the_manifests_are_what_the_chart_renders() -> None:

@@ -1,12 +1,13 @@
 -- Takes the tenant for a node if nobody holds it, its lease ran out, or the node held it before. A new epoch shuts out
 -- every writer of an older one. Called by cluster/leases.py; rides lease_pkey.
-insert into broadaxe.lease as held (tenant_id, node_id, address, epoch, expires_at, enforces_limits)
-values ($1, $2, $3, 1, clock_timestamp() + $4 * interval '1 second', $5)
+insert into broadaxe.lease as held (tenant_id, node_id, address, epoch, expires_at, enforces_limits, schema_known)
+values ($1, $2, $3, 1, clock_timestamp() + $4 * interval '1 second', $5, $6)
 on conflict (tenant_id) do update
     set node_id = excluded.node_id,
         address = excluded.address,
         epoch = held.epoch + 1,
         expires_at = excluded.expires_at,
-        enforces_limits = excluded.enforces_limits
+        enforces_limits = excluded.enforces_limits,
+        schema_known = excluded.schema_known
     where held.expires_at < clock_timestamp() or held.node_id = excluded.node_id
 returning epoch
