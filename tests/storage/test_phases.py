@@ -203,7 +203,7 @@ async def start(dsn: str, **more: bool) -> None:
     """What an engine asks of its database before it starts."""
     database = Database(Settings(database_url=dsn, **more))
     try:
-        assert await database.ready() == dsn
+        assert (await database.ready()).dsn == dsn
     finally:
         await database.close()
 
