@@ -132,9 +132,9 @@ test-python: $(STAMPS)/packages $(SDK_047)/.installed $(SDK_TYPESCRIPT) ## The e
 		$(PYTEST_ARGS)
 
 .PHONY: test-postgres
-test-postgres: $(STAMPS)/packages ## What speaks SQL, on a server of yours: BROADAXE_TEST_POSTGRES=postgresql://... (made for tests; it stops waiting for its disk)
-	@test -n "$${BROADAXE_TEST_POSTGRES:-}" || { echo "say which server: BROADAXE_TEST_POSTGRES=postgresql://..." >&2; exit 2; }
-	@$(PY) -m pytest -n auto --dist worksteal -q tests/storage tests/engine tests/rest $(PYTEST_ARGS)
+test-postgres: $(STAMPS)/packages $(STAMPS)/node ## What speaks SQL, on POSTGRES=15 to 18, or on BROADAXE_TEST_POSTGRES=postgresql://... (a server for tests; it stops waiting for its disk)
+	@test -n "$(POSTGRES)$${BROADAXE_TEST_POSTGRES:-}" || { echo "say which server: POSTGRES=17, or BROADAXE_TEST_POSTGRES=postgresql://..." >&2; exit 2; }
+	@$(if $(POSTGRES),$(PY) -m tests.servers $(POSTGRES)) $(PY) -m pytest -n auto --dist worksteal -q $(or $(TESTS),tests/storage tests/engine tests/rest) $(PYTEST_ARGS)
 
 .PHONY: test-sdk-newest
 test-sdk-newest: setup $(SDK_TYPESCRIPT) ## The wire tests with the newest Python SDK, put into .venv until the next make setup

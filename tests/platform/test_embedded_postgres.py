@@ -228,8 +228,12 @@ async def test_cluster_of_another_major_version_is_refused_with_both_versions_na
     cluster.mkdir()
     (cluster / "PG_VERSION").write_text("12\n")
     (tmp_path / "password").write_text("secret")
-    with pytest.raises(ConfigurationError, match=r"PostgreSQL 12, this Broadaxe brings PostgreSQL \d\d"):
+    steps = "broadaxe backup FILE.*broadaxe restore FILE --data-dir NEW"
+    said = rf"PostgreSQL 12, this Broadaxe brings PostgreSQL \d\d.*{steps}"
+    with pytest.raises(ConfigurationError, match=said):
         await EmbeddedPostgres.start(tmp_path)
+    assert (cluster / "PG_VERSION").read_text() == "12\n"
+    assert [path.name for path in cluster.iterdir()] == ["PG_VERSION"]
 
 
 async def test_directory_that_is_no_cluster_is_refused_and_left_alone(tmp_path: Path) -> None:

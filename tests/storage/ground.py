@@ -24,7 +24,9 @@ async def make_tenant(pool: asyncpg.Pool) -> str:
 
 
 async def take_lease(pool: asyncpg.Pool, tenant_id: str, node_id: str = NODE, ttl_s: float = 3600.0) -> int | None:
-    epoch: int | None = await pool.fetchval(statement("leases/acquire"), tenant_id, node_id, "here:1", ttl_s, False)
+    epoch: int | None = await pool.fetchval(
+        statement("leases/acquire"), tenant_id, node_id, "here:1", ttl_s, False, None
+    )
     return epoch
 
 

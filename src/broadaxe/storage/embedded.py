@@ -342,7 +342,8 @@ class EmbeddedPostgres:
         if found != ours:
             raise ConfigurationError(
                 f"{self._cluster} was written by PostgreSQL {found}, this Broadaxe brings PostgreSQL {ours}. "
-                f"Move the data with pg_dump from the Broadaxe that brings {found}, or choose another data directory.",
+                f"Nothing was changed. With the Broadaxe that brings {found}: broadaxe backup FILE; with this one: "
+                "broadaxe restore FILE --data-dir NEW. Or choose another data directory.",
                 field="data_dir",
             )
 
