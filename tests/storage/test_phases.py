@@ -168,22 +168,19 @@ async def test_a_schema_from_before_phases_is_read_and_upgraded(database: str, p
 @pytest.mark.usefixtures("next_version")
 async def test_the_command_line_tells_where_the_database_stands(database: str) -> None:
     await migrate(database, phase=Phase.PRE)
-    told = run("--status", "--json", "--database-url", database)
-    rows = json.loads(told)["migrations"]
+    rows = json.loads(run("--status", "--json", "--database-url", database))
     assert [row["name"] for row in rows] == [one.name for one in (*REAL, ADDS, TAKES)]
-    assert rows[-2]["phase"] == "pre" and rows[-2]["state"] == "applied" and rows[-2]["applied_at"]
-    assert rows[-1] == {"name": "9002_takes", "phase": "post", "state": "missing", "applied_at": None}
-    assert re.search(r"^9002_takes +post +missing$", run("--status", "--database-url", database), re.MULTILINE)
+    assert rows[-2]["phase"] == "pre" and rows[-2]["appliedAt"].endswith("Z")
+    assert rows[-1] == {"name": "9002_takes", "phase": "post", "appliedAt": None, "isKnown": True}
+    assert re.search(r"^missing +post +9002_takes$", run("--status", "--database-url", database), re.MULTILINE)
     assert "once no older engine does" in run("--status", "--phase", "pre", "--database-url", database)
     assert "missing  9002_takes" in run("--check", "--database-url", database, code=1)
-    assert run("--check", "--phase", "pre", "--database-url", database).startswith(
-        "nothing is missing of the phase pre"
-    )
+    assert "9002" not in run("--check", "--phase", "pre", "--database-url", database)
     assert "applied  9002_takes" in run("--phase", "post", "--database-url", database)
     assert "the schema is up to date" in run("--status", "--database-url", database)
 
 
-@pytest.mark.parametrize("words", [["--json"], ["--status", "--check"], ["--phase", "middle"]])
+@pytest.mark.parametrize("words", [["--status", "--check"], ["--phase", "middle"]])
 def test_flags_that_do_not_go_together_are_a_mistake(words: list[str]) -> None:
     assert CliRunner().invoke(cli, ["migrate", *words]).exit_code == 2
 
