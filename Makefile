@@ -117,9 +117,11 @@ lint: $(STAMPS)/packages ## Style, formatting and import contracts
 	@$(VENV)/bin/lint-imports --no-cache
 
 .PHONY: types
-types: $(STAMPS)/packages ## Strict type checking
+types: $(STAMPS)/packages ## Strict type checking, also as on Windows and macOS
 	$(call say,"types")
 	@$(VENV)/bin/mypy
+	@# What we do not run ourselves is at least what its Python has.
+	@for system in win32 darwin; do $(VENV)/bin/mypy --platform $$system; done
 	@cd $(CHAT) && $(abspath $(VENV))/bin/mypy
 
 .PHONY: test-python

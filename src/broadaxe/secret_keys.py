@@ -14,6 +14,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from broadaxe import private_file
 from broadaxe.errors import ConfigurationError
 
 __all__ = ["KEY_BYTES", "key_from_file", "parse_key"]
@@ -51,7 +52,7 @@ def _make(path: Path) -> None:
     """Writes a fresh key, whole or not at all. Whoever comes second keeps the first one's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = private_file.create(fresh)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from broadaxe import private_file
 from broadaxe.errors import ConfigurationError
 
 __all__ = ["check_writable", "write"]
@@ -42,6 +43,6 @@ def _write_beside(path: Path, text: str) -> Path:
     """A file for the owner alone, next to `path` so that it can be moved there in one step."""
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+    with os.fdopen(private_file.create(new), "w") as file:
         file.write(text)
     return new

@@ -11,9 +11,9 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
-from broadaxe.cli import private_file
+from broadaxe import file_lock, private_file
 from broadaxe.errors import ConfigurationError
 
 __all__ = ["engine_pid", "only_engine"]
@@ -26,7 +26,7 @@ def engine_pid(data_dir: Path) -> int | None:
     path = data_dir / "engine.lock"
     try:
         with path.open("r+", encoding="ascii") as file:
-            return None if _lock(file) else int(file.read(20) or 0)
+            return None if file_lock.take(file.fileno()) else int(file.read(20) or 0)
     except (OSError, ValueError):
         return None
 
@@ -46,7 +46,7 @@ def only_engine(data_dir: Path, flag: str = "--data-dir", *, patience_s: float =
         ) from None
     with file:
         deadline = time.monotonic() + patience_s
-        while not _lock(file):
+        while not file_lock.take(file.fileno()):
             if time.monotonic() >= deadline:
                 raise ConfigurationError(
                     f"an engine (process {engine_pid(data_dir) or 'unknown'}) already runs on {data_dir}; "
@@ -60,13 +60,3 @@ def only_engine(data_dir: Path, flag: str = "--data-dir", *, patience_s: float =
         file.write(str(os.getpid()))
         file.flush()
         yield
-
-
-def _lock(file: IO[str]) -> bool:
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

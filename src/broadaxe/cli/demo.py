@@ -14,7 +14,8 @@ from typing import Final
 
 import click
 
-from broadaxe.cli import options, private_file
+from broadaxe import file_lock, private_file
+from broadaxe.cli import options
 from broadaxe.errors import ConfigurationError
 
 __all__ = ["demo"]
@@ -97,8 +98,6 @@ def _chat_port(given: str | None) -> int:
 @contextlib.contextmanager
 def _only_demo(directory: Path) -> Iterator[None]:
     """Hold the demo's directory, so that a second `make demo` touches nothing of the first."""
-    import fcntl
-
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         # The engine's env file holds a token.
@@ -107,15 +106,13 @@ def _only_demo(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigurationError(f"cannot use {directory}: {error.strerror}; choose another with --data-dir") from None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not file_lock.take(file.fileno()):
             file.seek(0)
             pid = file.read(20).strip() or "unknown"
             raise ConfigurationError(
                 f"a demo (process {pid}) already runs on {directory.parent}; use that one, stop it with Ctrl-C in its "
                 f"terminal or kill {pid}, or run a second one with --data-dir and other ports"
-            ) from None
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

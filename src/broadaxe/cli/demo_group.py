@@ -24,6 +24,7 @@ from urllib.parse import urlencode
 import click
 
 from broadaxe.cli import dashboard_link, env_file
+from broadaxe.cli.stop_signals import on_signals
 from broadaxe.cli.supervisor import Child, Supervisor
 from broadaxe.config import Settings
 
@@ -69,7 +70,6 @@ async def run(places: Places) -> int:
     stop = asyncio.Event()
     children = _children(places)
     supervisor = Supervisor(children, places.directory / "logs", _say)
-    loop = asyncio.get_running_loop()
 
     def heed(number: signal.Signals) -> None:
         if stop.is_set() and number is signal.SIGINT:
@@ -78,8 +78,7 @@ async def run(places: Places) -> int:
             click.echo("\nstopping (Ctrl-C again to stop at once)")
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, heed, number)
+    on_signals((signal.SIGINT, signal.SIGTERM), heed)
     started = time.monotonic()
     click.echo("starting the demo (the first time takes a little longer)")
 

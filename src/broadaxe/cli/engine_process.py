@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from broadaxe.cli.stop_signals import on_signals
 from broadaxe.config import Settings
 
 if TYPE_CHECKING:
@@ -103,9 +104,7 @@ def _stop_on_signals(stop: asyncio.Event, numbers: tuple[signal.Signals, ...]) -
             click.echo("broadaxe: stopping (Ctrl-C again to stop at once)", err=True)
         stop.set()
 
-    loop = asyncio.get_running_loop()
-    for number in numbers:
-        loop.add_signal_handler(number, heed, number)
+    on_signals(numbers, heed)
 
 
 def _stop_with_stdin(stop: asyncio.Event) -> None:

