@@ -121,6 +121,7 @@ class House:
                 )
                 if rows:
                     return [row["pid"] for row in rows]
+                await asyncio.sleep(0.005)
 
     async def cut_off(self, pids: list[int]) -> None:
         for pid in pids:

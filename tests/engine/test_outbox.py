@@ -307,3 +307,4 @@ async def until_refused(pool: asyncpg.Pool) -> asyncpg.Record:
             if rows:
                 (row,) = rows
                 return row
+            await asyncio.sleep(0.005)

@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
@@ -67,6 +68,8 @@ def dev(directory: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], d
             printed.append(line)
             if line.startswith("Stop with"):
                 break
+        # It watches over the start alone: what the tests do then has bounds of its own.
+        watchdog.cancel()
         values = env_file.read(target)
         assert values is not None, (directory / "stderr.log").read_text()
         yield process, values, "".join(printed)
@@ -102,6 +105,31 @@ def postgres_of(directory: Path) -> list[psutil.Process]:
     return found
 
 
+@dataclass(frozen=True)
+class Started:
+    """An engine for all tests that leave it as it is."""
+
+    process: subprocess.Popen[str]
+    data_dir: Path
+    values: dict[str, str]
+    """What it wrote into the env file."""
+    printed: str
+    """Until it was ready."""
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    directory = tmp_path_factory.mktemp("started")
+    with dev(directory, "--extra-database", "rag_chat") as (process, values, printed):
+        yield Started(process, directory / "data", values, printed)
+
+
+@pytest.fixture
+def running(started: Started) -> tuple[Path, dict[str, str]]:
+    """Its data directory, and what it wrote into the env file."""
+    return started.data_dir, started.values
+
+
 def test_env_file_says_how_to_connect_and_sigterm_ends_everything_in_order(tmp_path: Path) -> None:
     with dev(tmp_path) as (process, values, printed):
         assert set(values) == {*SDK_VARIABLES, DATABASE_VARIABLE}
@@ -115,14 +143,13 @@ def test_env_file_says_how_to_connect_and_sigterm_ends_everything_in_order(tmp_p
     assert postgres_of(tmp_path) == []
 
 
-def test_no_secret_is_printed_where_others_may_read_it(tmp_path: Path) -> None:
-    with dev(tmp_path) as (_, values, printed):
-        link = (tmp_path / "data" / "dashboard.url").read_text().strip()
-        for secret in (values["HATCHET_CLIENT_TOKEN"], link.partition("key=")[2], "Axe-"):
-            assert secret not in printed
-        assert f"(let in by the link in {tmp_path / 'data' / 'dashboard.url'})" in printed
-        for name in ("dashboard.url", "dev.json", "engine.lock"):
-            assert stat.S_IMODE((tmp_path / "data" / name).stat().st_mode) == 0o600, name
+def test_no_secret_is_printed_where_others_may_read_it(started: Started) -> None:
+    link = (started.data_dir / "dashboard.url").read_text().strip()
+    for secret in (started.values["HATCHET_CLIENT_TOKEN"], link.partition("key=")[2], "Axe-"):
+        assert secret not in started.printed
+    assert f"(let in by the link in {started.data_dir / 'dashboard.url'})" in started.printed
+    for name in ("dashboard.url", "dev.json", "engine.lock"):
+        assert stat.S_IMODE((started.data_dir / name).stat().st_mode) == 0o600, name
 
 
 def test_a_terminal_shows_the_link_and_the_token(tmp_path: Path) -> None:
@@ -192,6 +219,7 @@ def test_sigterm_during_the_start_stops_with_exit_code_0_and_leaves_no_server(tm
     deadline = time.monotonic() + PATIENCE_S
     while not lock.exists() and time.monotonic() < deadline:
         assert process.poll() is None
+        time.sleep(0.005)
     process.terminate()
     assert process.wait(PATIENCE_S) == 0
     assert postgres_of(tmp_path) == []
@@ -209,18 +237,11 @@ def test_after_kill_the_next_start_attaches_and_old_tokens_still_work(tmp_path: 
     assert postgres_of(tmp_path) == []
 
 
-def test_second_engine_on_the_same_data_is_refused_by_the_first_ones_process_id(tmp_path: Path) -> None:
-    with dev(tmp_path) as (process, _, _):
-        second = subprocess.run(
-            command("dev", "--data-dir", tmp_path / "data", "--grpc-port", "0", "--http-port", "0"),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            env=environment(),
-        )
-        assert second.returncode == 2
-        assert f"process {process.pid}" in second.stderr
-        assert process.poll() is None
+def test_second_engine_on_the_same_data_is_refused_by_the_first_ones_process_id(started: Started) -> None:
+    second = broadaxe("dev", "--data-dir", started.data_dir, "--grpc-port", "0", "--http-port", "0")
+    assert second.returncode == 2
+    assert f"process {started.process.pid}" in second.stderr
+    assert started.process.poll() is None
 
 
 def test_shell_that_sources_the_env_file_gets_every_value(running: tuple[Path, dict[str, str]]) -> None:
@@ -258,6 +279,7 @@ def test_what_is_announced_and_logged_into_one_stream_is_for_people(tmp_path: Pa
         deadline = time.monotonic() + PATIENCE_S
         while "Stop with" not in together.read_text():
             assert process.poll() is None and time.monotonic() < deadline, together.read_text()
+            time.sleep(0.02)
         lines.append(together.read_text().splitlines())
         if last_signal == signal.SIGKILL:
             for server in postgres_of(tmp_path):
@@ -269,18 +291,10 @@ def test_what_is_announced_and_logged_into_one_stream_is_for_people(tmp_path: Pa
     assert not [line for line in [*lines[0], *lines[1]] if line.startswith("{")]
 
 
-async def test_extra_database_is_created_and_its_url_is_handed_over(tmp_path: Path) -> None:
-    with dev(tmp_path, "--extra-database", "rag_chat") as (_, values, _):
-        connection = await asyncpg.connect(values["BROADAXE_DATABASE_URL_RAG_CHAT"])
-        assert await connection.fetchval("select current_database()") == "rag_chat"
-        await connection.close()
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
-    directory = tmp_path_factory.mktemp("running")
-    with dev(directory) as (_, values, _):
-        yield directory / "data", values
+async def test_extra_database_is_created_and_its_url_is_handed_over(started: Started) -> None:
+    connection = await asyncpg.connect(started.values["BROADAXE_DATABASE_URL_RAG_CHAT"])
+    assert await connection.fetchval("select current_database()") == "rag_chat"
+    await connection.close()
 
 
 def broadaxe(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
