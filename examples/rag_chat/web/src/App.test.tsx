@@ -192,6 +192,28 @@ describe("asking", () => {
     expect(screen.getByLabelText<HTMLSelectElement>("Model").value).toBe("big");
   });
 
+  it("copies an answer with its sources", async () => {
+    await ask();
+    stream().say("result", COMPLETE);
+    const user = userEvent.setup();
+    await user.click(screen.getByRole("button", { name: "Copy" }));
+    expect(await screen.findByRole("button", { name: "Copied" })).toBeTruthy();
+    expect(await navigator.clipboard.readText()).toBe("With pip [1].\n\nSources:\n\n1. Install: With pip <https://e.org/i#pip>");
+  });
+
+  it("asks again without the answer that did not please, by the same model", async () => {
+    await ask();
+    stream().say("result", COMPLETE);
+    await userEvent.click(screen.getByRole("button", { name: "Ask again" }));
+    await waitFor(() => expect(Stream.opened).toHaveLength(2));
+    expect(calls.findLast((call) => call.path === "/message")?.body).toMatchObject({
+      messages: [{ role: "user", content: "How do I install it?" }],
+      model: "tiny",
+      url: "https://e.org/docs/",
+    });
+    expect(screen.getByRole<HTMLButtonElement>("button", { name: "Ask again" }).disabled).toBe(true);
+  });
+
   it("labels quoted passages for what they are, and runs no markup from them", async () => {
     await ask();
     const message = "No language model is reachable.\n\n> quoted <img src=x onerror=alert(1)> [1] [bad](javascript:alert(1))";

@@ -1,4 +1,5 @@
 import { useEffect, useRef } from "react";
+import { conversationAsMarkdown, saveAs } from "./chat/markdown";
 import { useChat } from "./chat/useChat";
 import { Answer } from "./components/Answer";
 import { Composer } from "./components/Composer";
@@ -7,7 +8,7 @@ import { AxeIcon } from "./components/icons";
 const NEAR_END_PX = 160;
 
 export function App() {
-  const { config, turns, loaded, busy, problem, ask, stop, startOver } = useChat();
+  const { config, turns, loaded, busy, problem, ask, again, stop, startOver } = useChat();
   const end = useRef<HTMLDivElement>(null);
   const asked = turns.length;
   const written = turns.at(-1)?.text.length ?? 0;
@@ -35,9 +36,14 @@ export function App() {
           </h1>
         )}
         {turns.length > 0 && (
-          <button type="button" className="quiet" onClick={startOver} disabled={busy}>
-            New conversation
-          </button>
+          <span className="doings">
+            <button type="button" className="quiet" onClick={() => saveAs("conversation.md", conversationAsMarkdown(turns))} disabled={busy}>
+              Save as Markdown
+            </button>
+            <button type="button" className="quiet" onClick={startOver} disabled={busy}>
+              New conversation
+            </button>
+          </span>
         )}
       </header>
       <main>
@@ -53,7 +59,7 @@ export function App() {
           </section>
         )}
         {turns.map((turn, index) => (
-          <Answer key={turn.messageId ?? `new-${index}`} turn={turn} dashboardUrl={config?.dashboardUrl ?? ""} />
+          <Answer key={turn.messageId ?? `new-${index}`} turn={turn} dashboardUrl={config?.dashboardUrl ?? ""} onAgain={busy ? null : again} />
         ))}
         <div ref={end} className="end" />
       </main>

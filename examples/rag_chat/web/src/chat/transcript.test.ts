@@ -106,6 +106,13 @@ describe("a kept conversation", () => {
     const done = after({ type: "result", result });
     const failed: Turn = { ...newTurn("Bad", "x"), status: "failed" };
     expect(historyOf([done, failed], "Next?").map((message) => message.content)).toEqual(["How?", "With pip [1].", "Next?"]);
-    expect(historyOf(Array<Turn>(60).fill(done), "Next?")).toHaveLength(41);
+    const many = Array.from({ length: 60 }, (_, index): Turn => ({ ...done, question: `How ${index}?` }));
+    expect(historyOf(many, "Next?")).toHaveLength(41);
+  });
+
+  it("is sent along with its latest answer alone when it was asked again", () => {
+    const done = after({ type: "result", result });
+    const again = { ...done, text: "With uv." };
+    expect(historyOf([done, again], "Next?").map((message) => message.content)).toEqual(["How?", "With uv.", "Next?"]);
   });
 });

@@ -111,10 +111,11 @@ export function turnsOf(messages: KeptMessage[]): Turn[] {
 
 const HISTORY_MESSAGES_MAX = 40;
 
-/** What is sent with the next question: finished turns, and the question itself. */
+/** What is sent with the next question: finished turns, each question once with its latest answer, and the question itself. */
 export function historyOf(turns: Turn[], question: string): { role: "user" | "assistant"; content: string }[] {
   const past = turns
     .filter((turn) => turn.status === "complete" && turn.question.trim() !== "")
+    .filter((turn, index, all) => !all.slice(index + 1).some((later) => later.question === turn.question && later.url === turn.url))
     .flatMap((turn) => [
       { role: "user" as const, content: turn.question },
       { role: "assistant" as const, content: turn.text },

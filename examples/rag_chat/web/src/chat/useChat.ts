@@ -44,6 +44,8 @@ export interface Chat {
   busy: boolean;
   problem: string | null;
   ask: (question: string, url: string, model: string | null) => Promise<boolean>;
+  /** Ask a question of this conversation once more, with what was said before it. */
+  again: (turn: Turn) => Promise<boolean>;
   stop: () => Promise<void>;
   startOver: () => void;
 }
@@ -103,14 +105,14 @@ export function useChat(): Chat {
     };
   }, []);
 
-  const ask = useCallback(
-    async (question: string, url: string, model: string | null): Promise<boolean> => {
+  const send = useCallback(
+    async (question: string, url: string, model: string | null, before: Turn[]): Promise<boolean> => {
       setProblem(null);
       const asked = newTurn(question, url);
       setTurns((all) => [...all, asked]);
       try {
         const accepted = await postQuestion({
-          messages: historyOf(turns, question),
+          messages: historyOf(before, question),
           url,
           conversationId: conversationId.current,
           ...(model === null ? {} : { model }),
@@ -125,7 +127,20 @@ export function useChat(): Chat {
         return false;
       }
     },
-    [turns, watch],
+    [watch],
+  );
+
+  const ask = useCallback(
+    (question: string, url: string, model: string | null) => send(question, url, model, turns),
+    [send, turns],
+  );
+  const again = useCallback(
+    (turn: Turn) => {
+      const known = turn.model !== null && config?.models.includes(turn.model);
+      const before = turns.slice(0, turns.indexOf(turn)).filter((earlier) => earlier.question !== turn.question);
+      return send(turn.question, turn.url, known ? turn.model : null, before);
+    },
+    [send, turns, config],
   );
 
   const running = turns.findLast((turn) => turn.status === "running");
@@ -148,5 +163,5 @@ export function useChat(): Chat {
     setProblem(null);
   }, []);
 
-  return { config, turns, loaded, busy: running !== undefined, problem, ask, stop, startOver };
+  return { config, turns, loaded, busy: running !== undefined, problem, ask, again, stop, startOver };
 }

@@ -2,6 +2,7 @@ import { useEffect, useMemo, useState } from "react";
 import Markdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import { citationOf, linkCitations } from "../chat/citations";
+import { answerAsMarkdown } from "../chat/markdown";
 import type { Turn } from "../chat/transcript";
 import { safeLink, type Citation } from "../services/wire";
 import { AxeIcon } from "./icons";
@@ -10,8 +11,15 @@ import { StepProgress } from "./StepProgress";
 /** Longer than a model pauses between two words; the engine needs about half a minute to miss a worker. */
 const QUIET_AFTER_MS = 8_000;
 
+interface Props {
+  turn: Turn;
+  dashboardUrl: string;
+  /** Asks the question once more; null while nothing can be asked. */
+  onAgain: ((turn: Turn) => Promise<boolean>) | null;
+}
+
 /** One question and its answer, however far it is. */
-export function Answer({ turn, dashboardUrl }: { turn: Turn; dashboardUrl: string }) {
+export function Answer({ turn, dashboardUrl, onAgain }: Props) {
   const quiet = useQuiet(turn);
   return (
     <article className="turn" aria-busy={turn.status === "running"}>
@@ -65,9 +73,35 @@ export function Answer({ turn, dashboardUrl }: { turn: Turn; dashboardUrl: strin
           {turn.status === "cancelled" && <p className="label">Stopped</p>}
           {turn.status === "complete" && turn.citations.length > 0 && <Sources citations={turn.citations} />}
           {turn.model !== null && <p className="label">Answered by {turn.model}</p>}
+          {turn.status !== "running" && (
+            <p className="doings">
+              {turn.text !== "" && <CopyButton text={answerAsMarkdown(turn)} />}
+              <button type="button" className="quiet" disabled={onAgain === null} onClick={() => void onAgain?.(turn)}>
+                Ask again
+              </button>
+            </p>
+          )}
         </div>
       </div>
     </article>
+  );
+}
+
+function CopyButton({ text }: { text: string }) {
+  const [said, setSaid] = useState("Copy");
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setSaid("Copied");
+    } catch {
+      // Browsers lend the clipboard to secure pages only.
+      setSaid("The browser does not allow it");
+    }
+  };
+  return (
+    <button type="button" className="quiet" onClick={() => void copy()} aria-live="polite">
+      {said}
+    </button>
   );
 }
 
