@@ -15,7 +15,7 @@ import pytest
 from hatchet_sdk import Hatchet
 
 from broadaxe import app, config
-from broadaxe.cli import doctor
+from broadaxe.cli import database_checks, doctor, move
 from broadaxe.cluster import leases
 from broadaxe.core import (
     affinity,
@@ -31,12 +31,15 @@ from broadaxe.core import (
     firing,
     fleet,
     quotas,
+    state,
     triggers,
     waits,
 )
 from broadaxe.core.commands import Resource
 from broadaxe.core.durations import US_PER_S
 from broadaxe.engine import activation, backpressure, changes, outbox, subscriptions
+from broadaxe.moving import plan
+from broadaxe.moving import server as moving_server
 from broadaxe.rest import attempts as logins
 from broadaxe.rest import parameters, webhook_proofs
 from broadaxe.rest import server as rest_server
@@ -125,6 +128,16 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("PostgreSQL ({} or newer)", migrate.POSTGRES_VERSION_MIN),
     ("PostgreSQL server, version {} or newer", migrate.POSTGRES_VERSION_MIN),
     ("at least {} of free space", doctor.FREE_BYTES_MIN),
+    ("The engine opens at most {}: ten to read", database_checks.CONNECTIONS_MAX),
+    ("opens at most 19: {} to read for people", app.READ_CONNECTIONS_MAX),
+    ("to read for people, {} for its work", app.JOURNAL_CONNECTIONS_MAX),
+    ("Behind the first {} of one task's line", state.HOT_TASKS_MAX),
+    # Moving from another server.
+    ("Bounds: {} queued runs", plan.RUNS_MAX),
+    ("queued runs, {} rows or", moving_server.ROWS_MAX),
+    ("rows or {} of any other list", moving_server.LIST_BYTES_MAX),
+    ("of any other list, {} an answer", moving_server.ANSWER_BYTES_MAX),
+    ("`left` (reasons, and up to {} names each)", move.NAMES_TOLD_MAX),
     ("holds up to {} connections in its two pools", app.JOURNAL_CONNECTIONS_MAX + app.READ_CONNECTIONS_MAX),
     ("takes over within {} after the first has died without a word", leases.LEASE_TTL_S),
     ("which takes over after {} at most", leases.LEASE_TTL_S),
