@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from gallery.cue import Cue
-from hatchet_sdk import Hatchet
+from hatchet_sdk import Context, EmptyModel, Hatchet
 from playwright.async_api import Page, expect
 from wirekit import EngineProcess, Rest, Stage, WorkerProcess
 
@@ -60,6 +60,10 @@ async def test_what_failed_is_replayed_with_what_comes_after_it_and_nothing_else
     await expect(rows.get_by_role("img", name="a did not run here")).to_be_visible()
     await page.get_by_role("combobox", name="Replay").select_option(index=0)
     await expect(rows.get_by_role("img", name=re.compile("^a .*ran"))).to_be_visible()
+    # On a phone the bars stand below the names.
+    await page.set_viewport_size({"width": 390, "height": 844})
+    bars = await rows.get_by_role("img", name=re.compile("^a .*ran")).bounding_box()
+    assert bars is not None and bars["width"] > 250
 
 
 async def test_a_run_is_done_again_with_another_input_and_both_are_compared(
@@ -101,6 +105,51 @@ async def test_the_durable_log_says_what_is_waited_for_and_a_branch_does_it_agai
     await expect(status_of_run(page)).to_have_text("Running")
     await hatchet.event.aio_push(f"durable:{key}", {"n": 2})
     await expect(status_of_run(page)).to_have_text("Completed")
+
+
+async def test_an_evicted_task_is_brought_back_to_a_worker(
+    page: Page, hatchet: Hatchet, durable: None, stage: Stage, key: str
+) -> None:
+    run_id = await started(hatchet, "durable-sleeper", Cue(key=key, n=600))
+    await page.goto(f"/runs/{run_id}")
+    await page.get_by_test_id("task-panel").get_by_role("button", name="Restore…").click()
+    await page.get_by_role("button", name="Restore it").click()
+    told = await stage.heard(key, "invocation", count=2)
+    assert [signal.data["count"] for signal in told] == [1, 2]
+    await hatchet.runs.aio_cancel(run_id)
+    await expect(status_of_run(page)).to_have_text("Cancelled")
+
+
+async def test_what_a_task_streams_is_seen_while_it_runs(page: Page, hatchet: Hatchet, stage: Stage, key: str) -> None:
+    run_id = await started(hatchet, "speak", Cue(key=key, n=3))
+    await page.goto(f"/runs/{run_id}?tab=stream")
+    stream = page.get_by_test_id("task-panel").get_by_role("region", name="Stream")
+    await expect(stream).to_contain_text("probe")
+    stage.open(key, "first")
+    await expect(stream).to_contain_text("chunk 0chunk 1chunk 2")
+    stage.open(key, "last")
+    await expect(status_of_run(page)).to_have_text("Completed")
+
+
+async def test_of_five_hundred_tasks_what_is_in_sight_is_drawn(page: Page, hatchet: Hatchet, key: str) -> None:
+    """No worker offers them: what is looked at is the page."""
+    workflow = hatchet.workflow(name=f"wide-{key}")
+
+    def work(given: EmptyModel, ctx: Context) -> None: ...
+
+    first = workflow.task(name="first")(work)
+    middle = [workflow.task(name=f"middle-{number}", parents=[first])(work) for number in range(498)]
+    workflow.task(name="last", parents=middle)(work)
+    hatchet._client.admin.put_workflow(workflow.to_proto())
+    run = await workflow.aio_run(wait_for_result=False)
+    await page.goto(f"/runs/{run.workflow_run_id}")
+    table = page.get_by_role("table", name="Tasks")
+    await expect(table).to_have_attribute("aria-rowcount", "501")
+    await expect(page.get_by_test_id("run-graph").get_by_test_id("step-card").first).to_be_visible()
+    assert await page.get_by_test_id("task-row").count() < 60
+    assert await page.get_by_test_id("step-card").count() < 60
+    assert await page.evaluate("document.querySelectorAll('*').length") < 1_500
+    await hatchet.runs.aio_cancel(run.workflow_run_id)
 
 
 async def test_a_run_is_taken_along_as_a_file_and_shown_without_an_engine(

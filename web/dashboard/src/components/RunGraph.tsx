@@ -4,10 +4,10 @@
  */
 import "@xyflow/react/dist/base.css";
 
-import { Controls, Handle, Position, ReactFlow, type Edge, type Node, type NodeProps } from "@xyflow/react";
+import { Controls, ReactFlow, ViewportPortal, type Node, type NodeProps } from "@xyflow/react";
 import { useMemo } from "react";
 
-import { layOutGraph, NODE_HEIGHT, NODE_WIDTH } from "../graph/layout";
+import { layOutGraph, NODE_HEIGHT, NODE_WIDTH, type GraphEdge, type GraphLayout } from "../graph/layout";
 import type { Step } from "../graph/steps";
 import { StepCard } from "./StepCard";
 
@@ -56,17 +56,7 @@ export default function RunGraph({
       },
     ];
   });
-  const edges = layout.edges.map((edge): Edge => {
-    const active = stepOf.get(edge.to)?.status === "RUNNING";
-    return {
-      id: `${edge.from}>${edge.to}`,
-      source: edge.from,
-      target: edge.to,
-      animated: active,
-      focusable: false,
-      style: { stroke: active ? "var(--running)" : "var(--line-strong)", strokeWidth: 1.5 },
-    };
-  });
+  const isActive = (edge: GraphEdge) => stepOf.get(edge.to)?.status === "RUNNING";
   const height = Math.min(CANVAS_HEIGHT_MAX, Math.max(CANVAS_HEIGHT_MIN, layout.height + CANVAS_PADDING));
 
   return (
@@ -75,7 +65,6 @@ export default function RunGraph({
         key={shapeKey}
         aria-label="Graph of the run's steps"
         nodes={nodes}
-        edges={edges}
         nodeTypes={nodeTypes}
         fitView
         fitViewOptions={steps.length > DRAWN_STEPS_MAX ? FIT_LARGE : FIT}
@@ -90,18 +79,45 @@ export default function RunGraph({
         preventScrolling={false}
         onlyRenderVisibleElements={steps.length > DRAWN_STEPS_MAX}
       >
+        <Lines layout={layout} isActive={isActive} />
         <Controls showInteractive={false} position="bottom-right" className="graph-controls" />
       </ReactFlow>
     </div>
   );
 }
 
-function StepNodeView({ data }: NodeProps<StepNode>) {
+/**
+ * The lines between the nodes, all of a kind as one path: drawn one by one, those of a task with hundreds of parents are
+ * thousands of elements, all of them in sight.
+ */
+function Lines({ layout, isActive }: { layout: GraphLayout; isActive: (edge: GraphEdge) => boolean }) {
+  const placed = new Map(layout.nodes.map((node) => [node.id, node]));
+  const pathOf = (edges: readonly GraphEdge[]) =>
+    edges
+      .map(({ from, to }) => {
+        const [start, end] = [placed.get(from), placed.get(to)];
+        if (start === undefined || end === undefined) return "";
+        const [x1, y1, x2, y2] = [start.x + NODE_WIDTH, start.y + NODE_HEIGHT / 2, end.x, end.y + NODE_HEIGHT / 2];
+        const bend = Math.max(24, (x2 - x1) / 2);
+        return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+      })
+      .join("");
   return (
-    <>
-      <Handle type="target" position={Position.Left} isConnectable={false} className="opacity-0" />
-      <StepCard step={data.step} chosen={data.chosen} onChoose={data.onChoose} className="nodrag nopan size-full" />
-      <Handle type="source" position={Position.Right} isConnectable={false} className="opacity-0" />
-    </>
+    <ViewportPortal>
+      <svg aria-hidden="true" className="pointer-events-none absolute top-0 left-0 -z-10 overflow-visible" width={1} height={1} fill="none">
+        <path d={pathOf(layout.edges.filter((edge) => !isActive(edge)))} stroke="var(--line-strong)" strokeWidth={1.5} />
+        <path
+          d={pathOf(layout.edges.filter(isActive))}
+          stroke="var(--running)"
+          strokeWidth={1.5}
+          strokeDasharray={5}
+          className="motion-safe:animate-[dashdraw_0.5s_linear_infinite]"
+        />
+      </svg>
+    </ViewportPortal>
   );
+}
+
+function StepNodeView({ data }: NodeProps<StepNode>) {
+  return <StepCard step={data.step} chosen={data.chosen} onChoose={data.onChoose} className="nodrag nopan size-full" />;
 }

@@ -171,7 +171,8 @@ test("a rate limit is changed, and a webhook's expressions too; a refusal stands
   );
   const { user } = renderApp("/rate-limits");
   await user.click(await screen.findByRole("button", { name: "Used by: mail" }));
-  expect(await screen.findByRole("listitem")).toHaveTextContent("letters, task send: 2 units a run");
+  const users = screen.getByRole("dialog", { name: "Tasks that use mail" });
+  expect(await within(users).findByRole("listitem")).toHaveTextContent("letters, task send: 2 units a run");
   await user.click(screen.getByRole("button", { name: "Close" }));
   await user.click(screen.getByRole("button", { name: "Change mail" }));
   await user.clear(screen.getByLabelText("Units"));
