@@ -18,7 +18,7 @@ START_WITHIN_S: Final = 20.0
 
 CONFIG: Final = """\
 [databases]
-* = host={host} port={port} user={user} password={password}
+* = host={host} port={port} user='{user}' password='{password}'
 
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -32,10 +32,13 @@ server_round_robin = 1
 
 
 @asynccontextmanager
-async def pooler(dsn: str, mode: str, directory: Path, *, size: int = 30) -> AsyncIterator[str]:
-    """The same database through PgBouncer: `mode` is `session`, `transaction` or `statement`."""
+async def pooler(
+    dsn: str, mode: str, directory: Path, *, size: int = 30, certificate: tuple[Path, Path] | None = None
+) -> AsyncIterator[str]:
+    """The same database through PgBouncer: `mode` is `session`, `transaction` or `statement`. With a certificate and
+    its key it speaks TLS and nothing else."""
     port = _free_port()
-    process, log = _started(dsn, mode, directory, size, port)
+    process, log = _started(dsn, mode, directory, size, port, certificate)
     try:
         async with asyncio.timeout(START_WITHIN_S):
             while not await _answers(port):
@@ -48,7 +51,9 @@ async def pooler(dsn: str, mode: str, directory: Path, *, size: int = 30) -> Asy
         await asyncio.to_thread(process.wait, 10)
 
 
-def _started(dsn: str, mode: str, directory: Path, size: int, port: int) -> tuple[subprocess.Popen[bytes], Path]:
+def _started(
+    dsn: str, mode: str, directory: Path, size: int, port: int, certificate: tuple[Path, Path] | None
+) -> tuple[subprocess.Popen[bytes], Path]:
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     assert program is not None, "this test needs PgBouncer; on Debian and Ubuntu: make system-packages"
     parts = urlsplit(dsn)
@@ -61,14 +66,20 @@ def _started(dsn: str, mode: str, directory: Path, size: int, port: int) -> tupl
         CONFIG.format(
             host=query["host"][0] if "host" in query else parts.hostname,
             port=query["port"][0] if "port" in query else parts.port or 5432,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
+            user=unquote(parts.username or "").replace("'", "''"),
+            password=unquote(parts.password or "").replace("'", "''"),
             listen_port=port,
             mode=mode,
             size=size,
         )
     )
     account._give(config)
+    if certificate is not None:
+        chain, key = certificate
+        account._give(chain)
+        account._give(key)
+        with config.open("a") as lines:
+            lines.write(f"client_tls_sslmode = require\nclient_tls_cert_file = {chain}\nclient_tls_key_file = {key}\n")
     user, group, extra_groups = account._identity()
     log = directory / "pgbouncer.log"
     with log.open("wb") as out:

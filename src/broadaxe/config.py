@@ -34,6 +34,30 @@ LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("auto", "console", "json")
 EXTRA_DATABASES_MAX: Final = 32
+_HOST: Final = r"(\[[^\s\[\]@]+\]|[^\s:,@\[\]]*)(:[0-9]{0,5})?"
+#: What may stand for the server in a URL: `host:port` or `[address]:port`, one or several, either part or neither.
+_HOSTS: Final = re.compile(f"{_HOST}(,{_HOST})*")
+#: Parameters that hosting companies put into URLs and that are no settings of a server, where our driver would send
+#: them.
+_FOR_LIBPQ_ALONE: Final = frozenset(
+    {
+        "channel_binding",
+        "client_encoding",
+        "connect_timeout",
+        "fallback_application_name",
+        "gssencmode",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "load_balance_hosts",
+        "require_auth",
+        "requirepeer",
+        "sslcompression",
+        "sslsni",
+        "tcp_user_timeout",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,9 +210,20 @@ def _host(text: str) -> str:
 
 
 def _database_url(text: str) -> str:
-    if urlsplit(text).scheme not in ("postgres", "postgresql"):
+    """The URL without what only libpq understands. What is wrong is said without the URL, which has a password."""
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("postgres", "postgresql"):
         raise ValueError("a database URL looks like postgresql://user:password@host:5432/database")
-    return text
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    login, _, hosts = authority.rpartition("@")
+    if "#" in rest or "@" in login or re.search(r"%(?![0-9a-fA-F]{2})", login) or not _HOSTS.fullmatch(hosts):
+        raise ValueError(
+            "the URL cannot be read; a password with one of @ : / ? # % in it has to be percent-encoded (@ is %40), "
+            "or left out and given as PGPASSWORD"
+        )
+    before, _, query = text.partition("?")
+    kept = [part for part in query.split("&") if part and part.partition("=")[0] not in _FOR_LIBPQ_ALONE]
+    return "?".join((before, "&".join(kept))) if kept else before
 
 
 def _public_url(text: str) -> str:

@@ -62,6 +62,33 @@ def test_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, value
     assert variable != "BROADAXE_SECRET_KEY" or value not in str(refused.value)
 
 
+@pytest.mark.parametrize("password", ["a@b", "a/b", "a?b", "a#b", "a%b", "a:1@b"])
+def test_a_password_that_spoils_the_url_is_refused_with_the_way_out_and_not_shown(password: str) -> None:
+    with pytest.raises(ConfigurationError, match="percent-encoded") as refused:
+        load({"BROADAXE_DATABASE_URL": f"postgresql://user:{password}@host:5432/database"})
+    assert password not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:a%40b%3A%2F%3F%23%25%20c@host:5432/database?sslmode=verify-full&sslrootcert=/a/b.pem",
+        "postgresql://user:pass:word@h1:5432,h2:5433/database?target_session_attrs=read-write",
+        "postgres://user@[::1]:5432/database",
+        "postgresql://user:x@/database?host=%2Frun%2Fpostgresql&port=5432",
+        "postgresql://%2Frun%2Fpostgresql/database",
+        "postgresql:///database",
+    ],
+)
+def test_a_url_of_a_database_is_kept_as_it_is(url: str) -> None:
+    assert load({"BROADAXE_DATABASE_URL": url}).database_url == url
+
+
+def test_what_only_libpq_understands_is_left_out_of_a_url() -> None:
+    url = "postgresql://u@h/d?channel_binding=require&sslmode=require&connect_timeout=10"
+    assert load({"BROADAXE_DATABASE_URL": url}).database_url == "postgresql://u@h/d?sslmode=require"
+
+
 def test_wrong_flag_is_refused_by_the_name_of_the_flag() -> None:
     with pytest.raises(ConfigurationError, match="--grpc-port"):
         load({}, {"grpc_port": "x"})
