@@ -1,7 +1,8 @@
 """Fixtures of the browser tests: the built dashboard in a real Chromium, over a real engine with a real SDK worker.
 
 Engine, worker and stage are those of the wire tests. Tests wait for what a reader would see; a page is never reloaded
-to see it.
+to see it. One browser serves all tests of a test process, each with cookies and storage of its own; so these tests and
+their fixtures share an event loop.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 from hatchet_sdk import Hatchet
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "wire")]
@@ -26,6 +28,17 @@ from wirekit import EngineProcess, Rest, Stage, WorkerProcess  # noqa: E402 the 
 
 T = TypeVar("T")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+#: How long a page may take for anything: a bound on hanging, not a wait.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    shares_the_loop = pytest.mark.asyncio(loop_scope="session")
+    for item in items:
+        if here in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(shares_the_loop, append=False)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -71,20 +84,26 @@ def key() -> str:
     return f"k{uuid4().hex[:12]}"
 
 
-@pytest.fixture
-async def page(engine: EngineProcess) -> AsyncIterator[Page]:
-    """A fresh browser that was let in. The test fails if the page's own code did."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
     named = os.environ.get("BROADAXE_CHROMIUM")
     chromium = named or next(filter(None, map(shutil.which, BROWSERS)), None)
     assert chromium, "no browser: install Chromium, or name one in BROADAXE_CHROMIUM"
-    mistakes: list[str] = []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = await browser.new_context(base_url=engine.url, viewport={"width": 1280, "height": 900})
-        opened = await context.new_page()
-        opened.set_default_timeout(20_000)
-        opened.on("pageerror", lambda error: mistakes.append(str(error)))
-        await opened.goto(engine.dashboard_link)
+        opened = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened
-        await browser.close()
+        await opened.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, engine: EngineProcess) -> AsyncIterator[Page]:
+    """A page that was let in, in a context of its own. The test fails if the page's own code did."""
+    mistakes: list[str] = []
+    context = await browser.new_context(base_url=engine.url, viewport={"width": 1280, "height": 900})
+    opened = await context.new_page()
+    opened.set_default_timeout(PATIENCE_MS)
+    opened.on("pageerror", lambda error: mistakes.append(str(error)))
+    await opened.goto(engine.dashboard_link)
+    yield opened
+    await context.close()
     assert mistakes == []

@@ -11,9 +11,6 @@ from hatchet_sdk import Hatchet
 from playwright.async_api import Locator, Page, expect
 from wirekit import Stage
 
-PATIENCE_MS = 20_000
-expect.set_options(timeout=PATIENCE_MS)
-
 
 async def started(hatchet: Hatchet, name: str, cue: Cue) -> str:
     """Starts a run and returns its id."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from gallery.cue import Cue
 from hatchet_sdk import Hatchet
 from playwright.async_api import Browser, BrowserContext, Page, expect
@@ -133,7 +134,7 @@ async def complaints(page: Page, address: str) -> list[str]:
     return told if headings == 1 else [*told, f"{address}: {headings} main headings"]
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest_asyncio.fixture(loop_scope="session", params=["light", "dark"])
 async def reader(request: pytest.FixtureRequest, page: Page, engine: EngineProcess) -> AsyncIterator[Page]:
     """A page in one of the two looks, let in as the other fixture was."""
     browser: Browser | None = page.context.browser
@@ -142,7 +143,7 @@ async def reader(request: pytest.FixtureRequest, page: Page, engine: EngineProce
         base_url=engine.url, viewport={"width": 1280, "height": 900}, color_scheme=request.param, bypass_csp=False
     )
     opened = await context.new_page()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(60_000)
     await opened.goto(engine.dashboard_link)
     yield opened
     await context.close()

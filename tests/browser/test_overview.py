@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
+import pytest_asyncio
 from gallery.cue import Cue
 from hatchet_sdk import Hatchet
 from playwright.async_api import Page, expect
@@ -23,7 +23,7 @@ from tests.browser.test_dashboard import row_of, started
 PROGRAM_MS = 60_000
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def empty(page: Page, tmp_path: Path) -> AsyncIterator[Page]:
     """A page of an engine in which nothing ever ran."""
     engine = EngineProcess(tmp_path)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
+import pytest_asyncio
 from gallery.cue import Cue
 from hatchet_sdk import Context, EmptyModel, Hatchet
 from playwright.async_api import Page, expect
@@ -29,7 +29,7 @@ async def choose(page: Page, item: str | re.Pattern[str]) -> None:
     await page.get_by_role("menuitem", name=item).click()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def durable(engine: EngineProcess, stage: Stage, tmp_path: Path) -> AsyncIterator[None]:
     """A worker of durable tasks."""
     worker = WorkerProcess(engine, stage, tmp_path, name="durable", program="programs.durable_worker")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
-import pytest
+import pytest_asyncio
 from gallery.cue import Cue
 from hatchet_sdk import Hatchet, TriggerWorkflowOptions
 from playwright.async_api import Page, expect
@@ -41,7 +41,7 @@ lateral (select now() - interval '10 minutes' - n * interval '20 milliseconds' a
 """
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def crowd(engine: EngineProcess, hatchet: Hatchet) -> AsyncIterator[None]:
     """Many finished runs, which are gone afterwards: the engine is everybody's."""
     connection = await asyncpg.connect(engine.env["BROADAXE_ENGINE_DATABASE_URL"])

@@ -9,14 +9,14 @@ import sys
 from collections.abc import AsyncIterator
 
 import httpx
-import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 from wirekit import EngineProcess
 
 FIRST, SECOND = "Correct-horse-7", "Another-horse-8"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def newcomer(page: Page, engine: EngineProcess, key: str) -> AsyncIterator[tuple[Page, str]]:
     """A browser that nobody let in, and the address of somebody who was let into the tenant on the command line."""
     email = f"{key}@example.com"
@@ -33,7 +33,7 @@ async def newcomer(page: Page, engine: EngineProcess, key: str) -> AsyncIterator
     assert browser is not None
     context = await browser.new_context(base_url=engine.url, viewport={"width": 1280, "height": 900})
     opened = await context.new_page()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(60_000)
     yield opened, email
     await context.close()
 
