@@ -20,7 +20,7 @@ from wirekit import EngineProcess, Stage
 from tests.browser.test_dashboard import row_of, started
 
 #: A program of its own imports the SDK first, which takes its time on a busy machine.
-PROGRAM_MS = 60_000
+PROGRAM_MS = 180_000
 
 
 @pytest_asyncio.fixture(loop_scope="session")
