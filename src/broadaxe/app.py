@@ -12,7 +12,7 @@ import contextlib
 import secrets
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -21,7 +21,7 @@ import asyncpg
 import structlog
 
 from broadaxe import dev_secrets
-from broadaxe.config import Settings
+from broadaxe.config import DEFAULT_HOST, Settings
 from broadaxe.core.durations import US_PER_S
 from broadaxe.database import Access, Database, no_connection
 from broadaxe.engine.changes import Kind
@@ -47,7 +47,7 @@ from broadaxe.rpc.transport import Metadata, Principal
 from broadaxe.secret_keys import key_from_file
 from broadaxe.storage import accounts, retention, tokens
 from broadaxe.storage.accounts import Role
-from broadaxe.storage.connections import connection_pool
+from broadaxe.storage.connections import connect, connection_pool
 from broadaxe.storage.embedded import MAIN_DATABASE
 from broadaxe.storage.event_reads import EventReads
 from broadaxe.storage.journal import CONNECTION_SETTINGS
@@ -58,10 +58,14 @@ from broadaxe.storage.partitions import ensure_partitions
 from broadaxe.storage.read_replica import ReadReplica
 from broadaxe.storage.reads import POOL_SETTINGS, Reads
 from broadaxe.storage.spans import SpanStore
+from broadaxe.storage.statements import statement
 from broadaxe.storage.token_verifier import TokenVerifier
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from broadaxe.link.host import Host
+    from broadaxe.link.visitor import Visitor
 
 GRPC_GRACE_S: Final = 5.0
 JOURNAL_CONNECTIONS_MAX: Final = 8
@@ -148,7 +152,10 @@ class App:
             node_id=_node_id(settings),
             address=settings.grpc_address,
             with_quotas=settings.enforce_limits,
+            connect=_node_session(access),
         )
+        # A private database has one engine.
+        visitor = None if settings.embedded else await _visitor(store)
         engine = Engine(
             store,
             clock=clock,
@@ -157,6 +164,7 @@ class App:
             cron_catch_up_us=settings.cron_catch_up_minutes * 60 * US_PER_S,
             enforce_quotas=settings.enforce_limits,
             retention_days=settings.retention_days,
+            connect=visitor,
         )
         logs = LogStore(pool, lambda tenant_id, ids: engine.note_change(tenant_id, Kind.LOGS, ids))
         logs.start()
@@ -204,6 +212,11 @@ class App:
             ),
             http_app,
         )
+        if visitor is not None:
+            # Stopped after the engine, which tells the others before it goes.
+            stack.push_async_callback(visitor.close)
+            host = await self._host_of_links(engine, store)
+            stack.push_async_callback(host.stop)
         stack.push_async_callback(engine.stop)
         http_port = settings.http_port
         if settings.serve_http:
@@ -242,6 +255,16 @@ class App:
         grpc_port = await carrier.start()
         self.settings = replace(settings, grpc_port=grpc_port, http_port=http_port)
         edge.readdress(server_url=self.http_url, grpc_address=self.grpc_address)
+
+    async def _host_of_links(self, engine: Engine, store: PostgresStore) -> Host:
+        """Where the other nodes on this database reach the tenants of this one."""
+        from broadaxe.link.host import Host
+
+        settings = self.settings
+        host = Host(engine, await store.link_secret())
+        port = await host.start(settings.host, settings.link_port)
+        store.reached_at(settings.public_link or f"{await _own_address(settings, self._pool)}:{port}")
+        return host
 
     async def bootstrap_dev(self, *, is_passing: bool = False) -> DevCredentials:
         """The development tenant, account and token; made on first use, the same ever after.
@@ -399,9 +422,30 @@ def _secret_keys(settings: Settings) -> tuple[bytes, ...]:
 
 
 def _node_id(settings: Settings) -> str:
-    """The same after a restart, so that a node gets its own leases back at once.
+    """An engine with a private database is its data directory, and gets its own leases back after a restart; nodes on a
+    shared database are nobody but themselves."""
+    if settings.embedded:
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"broadaxe:{settings.data_dir.resolve()}"))
+    return str(uuid.uuid4())
 
-    A development engine is its data directory; nodes on a shared database are told apart by the address they give out.
-    """
-    identity = str(settings.data_dir.resolve()) if settings.embedded else settings.grpc_address
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"broadaxe:{identity}"))
+
+async def _visitor(store: PostgresStore) -> Visitor:
+    from broadaxe.link.visitor import Visitor
+
+    return Visitor(await store.link_secret())
+
+
+def _node_session(access: Access) -> Callable[[], Awaitable[asyncpg.Connection]] | None:
+    """Opens the session that tells other nodes of this one's death; None where connections have no session."""
+    dsn = access.session_dsn
+    return None if dsn is None else lambda: connect(dsn, server_settings={"application_name": "broadaxe node"})
+
+
+async def _own_address(settings: Settings, pool: asyncpg.Pool) -> str:
+    """Where other nodes find this one: where it listens, or else where the database sees it."""
+    if not settings.all_interfaces:
+        return f"[{settings.host}]" if ":" in settings.host else settings.host
+    seen: str | None = await pool.fetchval(statement("leases/own_address"))
+    if seen is None:
+        return DEFAULT_HOST
+    return f"[{seen}]" if ":" in seen else seen

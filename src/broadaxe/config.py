@@ -30,6 +30,7 @@ RETENTION_DAYS_MAX: Final = 36_500
 DEFAULT_CRON_CATCH_UP_MINUTES: Final = 60
 CRON_CATCH_UP_MINUTES_MAX: Final = 7 * 24 * 60
 DEFAULT_DATA_DIR: Final = Path(".broadaxe")
+ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("auto", "console", "json")
@@ -75,6 +76,8 @@ class Settings:
     http_port: int = DEFAULT_HTTP_PORT
     public_url: str | None = None
     public_grpc: str | None = None
+    link_port: int = 0
+    public_link: str | None = None
     log_level: str = "info"
     log_format: str = "auto"
     tls_certificate: Path | None = None
@@ -109,6 +112,11 @@ class Settings:
     def loopback_only(self) -> bool:
         """Whether nothing outside this machine can connect."""
         return self.host in LOOPBACK_HOSTS
+
+    @property
+    def all_interfaces(self) -> bool:
+        """Whether it listens on every address of the machine, so that none of them is the one to give out."""
+        return self.host in ALL_INTERFACES
 
     @property
     def http_url(self) -> str:
@@ -236,7 +244,7 @@ def _public_url(text: str) -> str:
 def _public_grpc(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or "/" in text or not port.isdigit():
-        raise ValueError(f"{text!r} is no gRPC address; use host:port, such as grpc.example.com:443")
+        raise ValueError(f"{text!r} is no address with a port; use host:port, such as grpc.example.com:443")
     _port(port)
     return text
 
@@ -285,7 +293,7 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
 
 def _reachable(host: str) -> str:
     """A listening address as something to connect to: all interfaces include the loopback one."""
-    if host in ("0.0.0.0", "::", ""):
+    if host in ALL_INTERFACES:
         return DEFAULT_HOST
     return f"[{host}]" if ":" in host else host
 
@@ -313,6 +321,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("http_port", "port for the REST API and the dashboard; 0 picks a free one", _port),
     Setting("public_url", "REST base URL as clients see it; it is written into tokens", _public_url),
     Setting("public_grpc", "host:port of gRPC as clients see it; it is written into tokens", _public_grpc),
+    Setting("link_port", "port for the other nodes on the same database; 0 picks a free one", _port),
+    Setting("public_link", "host:port of the link as other nodes see it; found out if not given", _public_grpc),
     Setting("log_level", f"how much to log: {', '.join(LOG_LEVELS)}", _one_of(LOG_LEVELS)),
     Setting("log_format", "console, json, or auto: console on a terminal", _one_of(LOG_FORMATS)),
     Setting("tls_certificate", "PEM file with the gRPC server's certificate chain; turns TLS on for gRPC", _file),

@@ -18,7 +18,9 @@ tests match on; messages are for people and may change. The docstring of a leaf 
     |-- DeadlineExceeded       the caller's time ran out before the answer was there
     |-- Cancelled              the caller, or the shutdown, called it off
     |-- Unavailable            nothing was done; the same call may succeed in a moment
-    |   `-- LeaseLost          this node no longer owns the tenant
+    |   |-- LeaseLost          this node no longer owns the tenant
+    |   |-- HeldElsewhere      another node owns the tenant
+    |   `-- ShuttingDown       the engine stops, and took nothing of the call
     |-- Unimplemented          understood, but this version does not offer it
     |-- ConfigurationError     settings, ports, directories or the database need a person's hand
     `-- Internal               our own mistake
@@ -41,6 +43,7 @@ __all__ = [
     "Conflict",
     "DeadlineExceeded",
     "FailedPrecondition",
+    "HeldElsewhere",
     "IdempotencyCollision",
     "Internal",
     "InvalidArgument",
@@ -49,6 +52,7 @@ __all__ = [
     "PermissionDenied",
     "QuotaReached",
     "ResourceExhausted",
+    "ShuttingDown",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
@@ -203,6 +207,30 @@ class LeaseLost(Unavailable):
     code = "LEASE_LOST"
 
 
+class HeldElsewhere(Unavailable):
+    """Another node owns the tenant."""
+
+    code = "HELD_ELSEWHERE"
+
+    link_address: str | None
+    """Where that node's link listens, as `host:port`; None when it has none."""
+
+    def __init__(
+        self, message: str | None = None, *, field: str | None = None, link_address: str | None = None
+    ) -> None:
+        super().__init__(message, field=field)
+        self.link_address = link_address
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_held_elsewhere, (self.message, self.field, self.link_address))
+
+
+class ShuttingDown(Unavailable):
+    """The engine is shutting down."""
+
+    code = "SHUTTING_DOWN"
+
+
 class Unimplemented(BroadaxeError):
     """This version of Broadaxe does not offer that."""
 
@@ -246,6 +274,10 @@ def _rebuild_collision(
 
 def _rebuild_quota_reached(message: str, field: str | None, room_at_us: int | None) -> QuotaReached:
     return QuotaReached(message, field=field, room_at_us=room_at_us)
+
+
+def _rebuild_held_elsewhere(message: str, field: str | None, link_address: str | None) -> HeldElsewhere:
+    return HeldElsewhere(message, field=field, link_address=link_address)
 
 
 def _rebuild(error_type: type[BroadaxeError], message: str, field: str | None) -> BroadaxeError:

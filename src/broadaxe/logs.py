@@ -27,6 +27,8 @@ LEVELS: Final = {
 QUIET_LIBRARIES: Final = ("asyncio", "uvicorn", "uvicorn.error", "uvicorn.access", "grpc", "asyncpg", "httpx")
 # When PostgreSQL goes away each pool warns with a stack trace, again and again; our own warnings say it in one line.
 SILENT_LIBRARIES: Final = ("asyncpg.pool",)
+# They say every header at this level, tokens among them.
+TALKATIVE_LIBRARIES: Final = ("hpack", "h2", "httpcore")
 
 
 def configure(level: str = "info", format: str = "auto", stream: TextIO | None = None) -> None:
@@ -69,6 +71,8 @@ def configure(level: str = "info", format: str = "auto", stream: TextIO | None =
         library.setLevel(max(threshold, logging.WARNING) if level != "debug" else logging.DEBUG)
     for name in SILENT_LIBRARIES:
         logging.getLogger(name).setLevel(logging.ERROR if level != "debug" else logging.DEBUG)
+    for name in TALKATIVE_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),

@@ -10,9 +10,11 @@ import asyncpg
 
 from broadaxe.core.commands import (
     Accepted,
+    Command,
     Outcome,
     PutWorkflow,
     RegisterWorker,
+    Reply,
     ReportAttempt,
     RunRequest,
     TriggerRuns,
@@ -67,6 +69,9 @@ class House:
     @property
     def hub(self) -> Hub:
         return self.activation.streams.hub
+
+    async def submit(self, command: Command) -> Reply:
+        return await self.engine.submit(self.tenant_id, command)
 
     async def put(self, *tasks: TaskSpec, name: str = "flow") -> None:
         spec = WorkflowSpec(name=name, tasks=tasks or (task("a"),))

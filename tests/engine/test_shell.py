@@ -31,7 +31,7 @@ from broadaxe.engine import engine as engine_module
 from broadaxe.engine import pulse as pulse_module
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.pulse import Pulse
-from broadaxe.errors import Internal, ResourceExhausted, Unavailable
+from broadaxe.errors import HeldElsewhere, Internal, ResourceExhausted, Unavailable
 from broadaxe.rpc._gen import dispatcher_pb2
 from broadaxe.rpc.services.dispatcher import DispatcherService
 from broadaxe.rpc.transport import Call, Principal
@@ -207,11 +207,11 @@ async def test_calls_held_while_the_tenant_is_away_are_bounded(
     async with house(database, pool) as home:
         await home.put()
         await pool.execute(
-            "update broadaxe.lease set node_id = gen_random_uuid(), expires_at = 'infinity', epoch = epoch + 1"
+            "update broadaxe.lease set node_id = gen_random_uuid(), expires_at = '9999-01-01', epoch = epoch + 1"
         )
         held = [asyncio.ensure_future(home.trigger()) for _ in range(5)]
         results = await asyncio.gather(*held, return_exceptions=True)
-        assert [type(result) for result in results] == [Unavailable] * 3 + [ResourceExhausted] * 2
+        assert [type(result) for result in results] == [HeldElsewhere] * 3 + [ResourceExhausted] * 2
 
 
 async def test_what_a_worker_reports_is_held_longer_than_what_a_caller_asks(
@@ -226,7 +226,7 @@ async def test_what_a_worker_reports_is_held_longer_than_what_a_caller_asks(
         attempt = (await assigned(session)).attempt
         epoch = await pool.fetchval("select epoch from broadaxe.lease")
         await pool.execute(
-            "update broadaxe.lease set node_id = gen_random_uuid(), expires_at = 'infinity', epoch = epoch + 1"
+            "update broadaxe.lease set node_id = gen_random_uuid(), expires_at = '9999-01-01', epoch = epoch + 1"
         )
         dispatcher = DispatcherService(home.engine, Reads(pool), SystemClock())
         report = asyncio.ensure_future(

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 
+import hpack
 import pytest
 import structlog
 
@@ -22,7 +23,7 @@ def stream() -> Iterator[io.StringIO]:
     root.handlers = before
     root.setLevel(level)
     structlog.reset_defaults()
-    for name in (*logs.QUIET_LIBRARIES, *logs.SILENT_LIBRARIES):
+    for name in (*logs.QUIET_LIBRARIES, *logs.SILENT_LIBRARIES, *logs.TALKATIVE_LIBRARIES):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -47,7 +48,14 @@ def test_the_pools_traces_of_a_lost_database_are_kept_out_but_not_its_errors(str
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["worse", "heard"]
 
 
-def test_debug_level_keeps_nothing_out(stream: io.StringIO) -> None:
+def test_no_level_shows_the_tokens_in_headers(stream: io.StringIO) -> None:
+    logs.configure("debug", "json", stream)
+    decoder, encoder = hpack.Decoder(), hpack.Encoder()
+    assert decoder.decode(encoder.encode([("authorization", "bearer a-secret")]))
+    assert "a-secret" not in stream.getvalue()
+
+
+def test_debug_level_keeps_nothing_else_out(stream: io.StringIO) -> None:
     logs.configure("debug", "json", stream)
     logging.getLogger("asyncpg.pool").warning("heard")
     assert "heard" in stream.getvalue()

@@ -151,12 +151,13 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
     help="Bring the schema up to date first, as `broadaxe migrate --phase pre` does.",
 )
 @options.listening
+@options.linking
 @options.choosing
 @options.tls
 @options.logging_flags
 @options.data_dir
 def serve(**given: str | bool | None) -> None:
-    """Run an engine on your own PostgreSQL. Run one engine per database in this version.
+    """Run an engine on your own PostgreSQL. Several on one database take over from each other.
 
     The schema must be up to date: run `broadaxe migrate` first, or start with --migrate. A fresh database has no tenant
     and nobody to log in: `broadaxe tenant create` makes them. Tokens are issued with `broadaxe token create`.

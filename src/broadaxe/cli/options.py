@@ -19,6 +19,7 @@ __all__ = [
     "data_dir",
     "database_url",
     "direct_database_url",
+    "linking",
     "listening",
     "logging_flags",
     "read_database_url",
@@ -74,6 +75,24 @@ def read_database_url(command: Decorated) -> Decorated:
         metavar="URL",
         help="A streaming replica of the database: what people look at is read there. [BROADAXE_READ_DATABASE_URL]",
     )(command)
+
+
+def linking(command: Decorated) -> Decorated:
+    """`--link-port`, `--public-link`."""
+    for option in (
+        click.option(
+            "--public-link",
+            metavar="HOST:PORT",
+            help="Where the other nodes on the same database reach it. [default: found out; BROADAXE_PUBLIC_LINK]",
+        ),
+        click.option(
+            "--link-port",
+            metavar="PORT",
+            help="Port for the other nodes on the same database; 0 picks a free one. [default: 0; BROADAXE_LINK_PORT]",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def choosing(command: Decorated) -> Decorated:

@@ -2,8 +2,10 @@
 when nobody needs it.
 
     asleep --asked--> loading: lease, rows, actor --> active --breaks--> loading --...--> active --idle--> asleep
-                        ^          |
-                        '--pause---'  the database is away, or another node holds the tenant
+                      ^  ^     |
+                      |  '-----+--pause: the database is away
+                      |        '--another node holds it--> remote: a link to that node
+                      '--------------link breaks-----------'
 
 Owns the actor, the outbox pump and what is told of the engine's own accord; the streams it only announces. Whoever
 asks while the tenant is not in memory waits for it, at most `HOLD_S`: a client that is told Unavailable closes its
@@ -17,6 +19,7 @@ the tenant broke over is tried alone once, and refused if it breaks it again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -24,18 +27,22 @@ import structlog
 
 from broadaxe.core.commands import Command, ForgetRateLimits, Reply, SetQuotas, TakeOutbox
 from broadaxe.core.decision import Decision
+from broadaxe.core.questions import AnswerT, Question
 from broadaxe.core.ratelimits import FORGOTTEN_AT_ONCE_MAX
 from broadaxe.core.tenant import Tenant
 from broadaxe.engine.actor import STOP_GRACE_S, Broken, TenantActor
 from broadaxe.engine.backpressure import Backpressure
+from broadaxe.engine.changes import Kind
 from broadaxe.engine.clock import Clock
+from broadaxe.engine.guests import Guest
 from broadaxe.engine.outbox import OutboxPump, Suspects
 from broadaxe.engine.pulse import Pulse
 from broadaxe.engine.release import Release
+from broadaxe.engine.remote import Connect, Remote
 from broadaxe.engine.store import Store, TenantStore
 from broadaxe.engine.streams import TenantStreams
 from broadaxe.engine.subscriptions import Hub
-from broadaxe.errors import BroadaxeError, LeaseLost, NotFound, Unavailable
+from broadaxe.errors import BroadaxeError, HeldElsewhere, LeaseLost, NotFound, ShuttingDown, Unavailable
 from broadaxe.loops import Loops
 
 __all__ = ["Activation", "Active"]
@@ -46,6 +53,8 @@ HOLD_S: Final = 20.0
 LOAD_AGAIN_FIRST_S: Final = 0.1
 LOAD_AGAIN_MAX_S: Final = 1.0
 RECENT_TASKS_MAX: Final = 20_000
+#: A stream's number is the epoch it was given in, and so many bits that count.
+NUMBER_BITS: Final = 24
 
 _log = structlog.get_logger(__name__)
 
@@ -84,9 +93,11 @@ class Activation:
         loads: asyncio.Semaphore,
         observe: Callable[[str, Decision], None] | None,
         unused_after_us: int,
+        connect: Connect | None = None,
     ) -> None:
-        """`loads` bounds how many tenants are loaded at once. What nobody used for `unused_after_us` is forgotten; 0
-        keeps it."""
+        """`connect` opens the way to a tenant that another node holds; without it such a tenant is waited for. `loads`
+        bounds how many tenants are loaded at once. What nobody used for `unused_after_us` is forgotten; 0 keeps
+        it."""
         self.tenant_id = tenant_id
         self._store = store
         self._new_tenant = new_tenant
@@ -96,10 +107,13 @@ class Activation:
         self._loads = loads
         self._observe = observe
         self._unused_after_us = unused_after_us
+        self._connect = connect
         self.streams = TenantStreams(tenant_id, store, self._make_hub(), self.tell)
         self._backpressure = Backpressure()
         self._suspects = Suspects()
         self._active: Active | None = None
+        self._remote: Remote | None = None
+        """The way to the node that holds it, while another one does. At most one of the two is set."""
         self._loading: asyncio.Task[None] | None = None
         self._problem: BroadaxeError | None = None
         """Why the last load failed."""
@@ -110,6 +124,8 @@ class Activation:
         """Whether it must be loaded even if nobody asks: it has broken, and there is work."""
         self._is_closed = False
         self._used_at_s = 0.0
+        self._numbers = 0
+        """Of streams, counted on over loads."""
         # A tenant that is put away gives its lease back before it is loaded again.
         self._moving = asyncio.Lock()
 
@@ -117,26 +133,33 @@ class Activation:
 
     @property
     def is_asleep(self) -> bool:
-        """Whether it is neither in memory nor about to be."""
-        return self._active is None and self._loading is None
+        """Whether it is neither in memory, here or by way of a link, nor about to be."""
+        return self._active is None and self._remote is None and self._loading is None
 
     @property
     def present(self) -> Active | None:
         """The tenant, if it is in memory at this moment."""
         return self._active
 
-    async def active(self, until_s: float | None = None) -> Active:
-        """The tenant in memory; loads it if need be and waits for that, until `until_s` on the loop's clock (None: for
-        `HOLD_S`). NotFound, or the reason why it could not be loaded, as Unavailable."""
-        if self._active is not None:
-            return self._active
+    async def active(self) -> Active:
+        """The tenant in memory here. HeldElsewhere when it is another node's, and as `home`."""
+        home = await self.home()
+        if not isinstance(home, Active):
+            raise HeldElsewhere()
+        return home
+
+    async def home(self, until_s: float | None = None) -> Active | Remote:
+        """The tenant in memory, or the way to it; loads it if need be and waits for that, until `until_s` on the loop's
+        clock (None: for `HOLD_S`). NotFound, or the reason why it could not be loaded, as Unavailable."""
+        if (home := self._active or self._remote) is not None:
+            return home
         if until_s is None:
             until_s = asyncio.get_running_loop().time() + HOLD_S
         self._waiting += 1
         try:
-            while self._active is None:
+            while (home := self._active or self._remote) is None:
                 if self._is_closed:
-                    raise Unavailable("the engine is shutting down")
+                    raise ShuttingDown()
                 self._load_in_background()
                 try:
                     async with asyncio.timeout_at(until_s):
@@ -145,14 +168,14 @@ class Activation:
                     raise self._problem or Unavailable("the tenant is still being loaded; try again") from None
                 if isinstance(self._problem, NotFound):
                     raise self._problem
-            return self._active
+            return home
         finally:
             self._waiting -= 1
 
     def need(self) -> None:
         """Brings the tenant into memory, however long that takes."""
         self._is_needed = True
-        if self._active is None:
+        if self._active is None and self._remote is None:
             self._load_in_background()
 
     def lease_lost(self) -> None:
@@ -178,6 +201,7 @@ class Activation:
                 await active.pump.close()
                 await active.actor.stop()
                 await self._store.release(self.tenant_id)
+                self.streams.guests.show_out(is_at_rest=True)
 
     def refuse(self) -> None:
         """From here on nothing is taken, and who waits is told so."""
@@ -194,6 +218,12 @@ class Activation:
         if self._active is not None:
             await self._active.pump.close()
             await self._active.actor.stop()
+            with contextlib.suppress(Unavailable):
+                # At once, so that another node can take it before all tenants have stopped.
+                await self._store.release(self.tenant_id)
+            self.streams.guests.show_out()
+        if self._remote is not None:
+            self._remote.close()
 
     # Commands ------------------------------------------------------------------------------------------------------
 
@@ -215,10 +245,11 @@ class Activation:
         give_up_at_s = loop.time() + hold_s
         is_alone = False
         while True:
-            active = self._active or await self.active(give_up_at_s)
+            home = self._active or self._remote or await self.home(give_up_at_s)
             self._used_at_s = loop.time()
             try:
-                return await active.actor.submit(command, client=client, chars=chars, is_alone=is_alone)
+                taker = home.actor if isinstance(home, Active) else home
+                return await taker.submit(command, client=client, chars=chars, is_alone=is_alone)
             except Broken as broken:
                 if not (broken.is_undecided or command.is_repeatable) or (broken.is_suspect and is_alone):
                     raise broken.reason from None
@@ -229,13 +260,13 @@ class Activation:
     def tell(self, command: Command) -> None:
         """Submits a command of the engine's own that nobody waits for. While the tenant is not in memory, and when it
         breaks, the command is dropped: loading comes to the same end."""
-        active = self._active
-        if active is not None:
-            self._submit_own(active, command, lambda _: None)
+        taker = self._remote if self._active is None else self._active.actor
+        if taker is not None:
+            self._submit_own(taker, command, lambda _: None)
 
-    def _submit_own(self, active: Active, command: Command, on_refused: Callable[[Command], None]) -> None:
+    def _submit_own(self, taker: TenantActor | Remote, command: Command, on_refused: Callable[[Command], None]) -> None:
         try:
-            reply = active.actor.submit(command, client=None)
+            reply = taker.submit(command, client=None)
         except (BroadaxeError, Broken):
             return
 
@@ -279,12 +310,18 @@ class Activation:
             self._tell_change()
 
     async def _load(self) -> None:
-        kept = await self._store.open(self.tenant_id)
+        try:
+            kept = await self._store.open(self.tenant_id)
+        except HeldElsewhere as held:
+            if self._connect is None or held.link_address is None:
+                raise
+            await self._visit(self._connect, held.link_address)
+            return
         loaded = await kept.load_live(self._clock.now_us())
         tenant = self._new_tenant()
         tenant.adopt(loaded, self._clock.now_us())
         if self._is_closed:
-            raise Unavailable("the engine is shutting down")
+            raise ShuttingDown()
         active = Active(tenant, kept)
         release = Release(
             self.tenant_id,
@@ -305,14 +342,41 @@ class Activation:
         self._used_at_s = asyncio.get_running_loop().time()
         active.actor.start()
         for command in self.streams.announcements():
-            self._submit_own(active, command, self.streams.refused)
+            self._submit_own(active.actor, command, self.streams.refused)
         active.pump.read_everything()
         self._loops.go(f"look again for {self.tenant_id}", self._look_again(active))
         self._loops.go(f"forget what {self.tenant_id} does not use", self.forget_unused())
         _log.debug("a tenant is active", tenant=self.tenant_id, epoch=kept.epoch, **tenant.counts())
 
-    async def _look_again(self, active: Active) -> None:
-        while self._active is active:
+    async def _visit(self, connect: Connect, link_address: str) -> None:
+        """Another node holds it: its streams are announced there, and it is told what is followed here."""
+        remote = await connect(link_address, self.tenant_id, self.streams, self._remote_lost)
+        if self._is_closed:
+            remote.close()
+            raise ShuttingDown()
+        self._remote = remote
+        self._used_at_s = asyncio.get_running_loop().time()
+        for command in self.streams.announcements():
+            self._submit_own(remote, command, self.streams.refused)
+        self.streams.hub.tell_elsewhere(remote)
+        self.streams.changes.on_followed = remote.follow_changes
+        if self.streams.changes.is_followed():
+            remote.follow_changes(True)
+        self._loops.go(f"look again for {self.tenant_id}", self._look_again(remote))
+        _log.debug("a tenant is another node's", tenant=self.tenant_id, link=link_address)
+
+    def _remote_lost(self, is_at_rest: bool) -> None:
+        """The link has broken, or the tenant has moved."""
+        self._remote = None
+        self.streams.hub.elsewhere = None
+        self.streams.changes.on_followed = lambda _: None
+        if is_at_rest:
+            self._is_needed = False
+        if not self._is_closed and (not is_at_rest or self._waiting or not self.streams.are_closed()):
+            self.need()
+
+    async def _look_again(self, home: Active | Remote) -> None:
+        while home is (self._active or self._remote):
             try:
                 await self.streams.look_again()
                 return
@@ -324,6 +388,7 @@ class Activation:
         active = self._active
         if active is not None and active.actor is actor:
             self._active = None
+            self.streams.guests.show_out()
             active.pump.abandon()
             self._suspects.blame(actor.stumbled_over)
             if not self._is_closed:
@@ -346,6 +411,76 @@ class Activation:
             self._clock.now_us,
             self._loops,
         )
+
+    # What is asked -------------------------------------------------------------------------------------------------
+
+    async def next_number(self) -> int:
+        """A number for a stream that is about to be opened: higher than any before, whichever node gave that."""
+        home = await self.home()
+        if not isinstance(home, Active):
+            return await home.next_number()
+        self._numbers += 1
+        return (home.kept.epoch << NUMBER_BITS) + self._numbers
+
+    async def is_live(self, run_or_task_id: str) -> bool:
+        home = await self.home()
+        return home.tenant.is_live(run_or_task_id) if isinstance(home, Active) else await home.is_live(run_or_task_id)
+
+    async def ask(self, question: Question[AnswerT]) -> AnswerT:
+        home = await self.home()
+        if isinstance(home, Active):
+            return home.tenant.answer(question, self._clock.now_us())
+        return await home.ask(question)
+
+    async def put_chunk(self, task_id: str, text: str, index: int | None) -> None:
+        home = await self.home()
+        if not isinstance(home, Active):
+            await home.put_chunk(task_id, text, index)
+            return
+        run_id = home.tenant.run_of_task(task_id)
+        if run_id is None:
+            await self.check_task(task_id)
+            return
+        self.streams.chunk(run_id, task_id, text, index, self._clock.now_us(), home.tenant.metadata_of_run(run_id))
+
+    async def check_task(self, task_id: str) -> None:
+        home = await self.home()
+        if not isinstance(home, Active):
+            await home.check_task(task_id)
+            return
+        is_known = home.tenant.is_live(task_id) or task_id in home.recent
+        if not is_known and not await self._store.task_exists(self.tenant_id, task_id):
+            raise NotFound(f"there is no task run {task_id}", field="task_run_external_id")
+
+    def note_change(self, kind: Kind, ids: Iterable[str] | None) -> None:
+        if self._remote is not None:
+            self._remote.note_change(kind, ids)
+        else:
+            self.streams.changes.note(kind, ids)
+
+    # Guests --------------------------------------------------------------------------------------------------------
+
+    async def welcome(self, guest: Guest) -> None:
+        """Another node has streams of the tenant. HeldElsewhere when it is not here."""
+        await self.active()
+        self.streams.guests.welcome(guest)
+
+    async def submit_of_guest(self, guest: Guest, command: Command) -> Reply:
+        """A command that the guest's engine tells of its own accord. HeldElsewhere when the tenant is not here."""
+        await self.active()
+        self.streams.heard_of_guest(guest, command)
+        return await self.submit_own(command)
+
+    def not_live(self, run_ids: Iterable[str]) -> list[str]:
+        """Those of the runs that are not live here, so that nobody will be told of their end: it has been, or they are
+        not known yet."""
+        active = self._active
+        return [run_id for run_id in run_ids if active is None or not active.tenant.is_live(run_id)]
+
+    def part_with(self, guest: Guest) -> None:
+        """The way to it is gone."""
+        for command in self.streams.guests.leave(guest):
+            self.tell(command)
 
     # Upkeep --------------------------------------------------------------------------------------------------------
 

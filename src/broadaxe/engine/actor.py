@@ -25,7 +25,7 @@ from broadaxe.core.tenant import Loaded, Missing, Tenant
 from broadaxe.engine.clock import Clock
 from broadaxe.engine.inbox import Inbox, Waiting
 from broadaxe.engine.pulse import STALL_S, Pulse
-from broadaxe.errors import BroadaxeError, Internal, LeaseLost, Unavailable
+from broadaxe.errors import BroadaxeError, Internal, LeaseLost, ShuttingDown, Unavailable
 
 #: Longest sleep; a deadline further away is looked at again then.
 SLEEP_MAX_S: Final = 3_600.0
@@ -105,7 +105,7 @@ class TenantActor:
         if self._broken is not None:
             raise Broken(self._broken, is_undecided=True)
         if self._is_stopping and (client is not None or self._has_ended):
-            raise Unavailable("the engine is shutting down")
+            raise ShuttingDown()
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._inbox.put(Waiting(command, reply, chars, is_alone), client)
         self._wake.set()

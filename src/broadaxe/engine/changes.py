@@ -104,6 +104,8 @@ class ChangeFeed:
         self._changed_at_s: dict[Kind, float] = dict.fromkeys(Kind, now_s())
         self._workers: dict[str, WorkerRow] = {}
         """As the followers know them."""
+        self.on_followed: Callable[[bool], None] = lambda _: None
+        """Hears when somebody follows, and when nobody does any more."""
 
     def is_followed(self) -> bool:
         return bool(self._followers)
@@ -114,18 +116,30 @@ class ChangeFeed:
         since_s = self._now_s() - RECENT_S
         subscription = ChangeSubscription(kind for kind, at_s in self._changed_at_s.items() if at_s >= since_s)
         self._followers.add(subscription)
+        if len(self._followers) == 1:
+            self.on_followed(True)
         return subscription
 
     def unfollow(self, subscription: ChangeSubscription) -> None:
+        was_followed = self.is_followed()
         self._followers.discard(subscription)
-        if not self._followers:
+        if was_followed and not self._followers:
             self._workers.clear()
+            self.on_followed(False)
 
     def note(self, kind: Kind, ids: Iterable[str] | None) -> None:
         self._tell({kind}, ids)
 
     def note_everything(self) -> None:
         self._tell(set(Kind), None)
+
+    def note_changes(self, changes: Changes) -> None:
+        """What another node tells, which owns the tenant."""
+        for worker_id, at_us in changes.heartbeats.items():
+            for follower in self._followers:
+                follower.note_heartbeat(worker_id, at_us)
+        if changes.kinds:
+            self._tell(set(changes.kinds), changes.ids)
 
     def note_writes(self, writes: Writes) -> None:
         kinds = _kinds_of(writes)

@@ -23,7 +23,9 @@ from broadaxe.engine.activation import Activation
 from broadaxe.engine.changes import ChangeSubscription, Kind
 from broadaxe.engine.clock import Clock, SystemClock
 from broadaxe.engine.durable_streams import DurableStream, SignalSubscription
+from broadaxe.engine.guests import Guest
 from broadaxe.engine.pulse import Pulse
+from broadaxe.engine.remote import Connect
 from broadaxe.engine.sessions import WorkerSession
 from broadaxe.engine.store import Store
 from broadaxe.engine.subscriptions import EventSubscription, ResultSubscription
@@ -38,6 +40,9 @@ LOADS_AT_ONCE_MAX: Final = 8
 #: A tenant that nobody used and that has nothing to wait for leaves memory after this, looked at so often.
 IDLE_S: Final = 600.0
 LOOK_FOR_IDLE_EVERY_S: Final = 60.0
+#: A tenant that got its first work at another node is known here after so long at most, and taken up should that node
+#: be lost.
+LOOK_FOR_WORK_EVERY_S: Final = 5.0
 #: How long after a failure something is asked for again that nobody waits for.
 AGAIN_AFTER_S: Final = 1.0
 LOOK_AT_CLOCK_EVERY_S: Final = 1.0
@@ -59,9 +64,11 @@ class Engine:
         cron_catch_up_us: int = CRON_CATCH_UP_US,
         wake_again_after_s: float = 16.0,
         fresh_id: Callable[[], str] = new_id,
+        connect: Connect | None = None,
     ) -> None:
-        """`observe` sees every committed decision. `wake_again_after_s`: when a tenant that another node holds, and
-        that has something in its outbox, is asked for again; a little longer than a lease lasts."""
+        """`connect` opens the way to tenants of other nodes (`remote.py`). `observe` sees every committed decision.
+        `wake_again_after_s`: when a tenant that another node holds, and that has something in its outbox, is asked for
+        again; a little longer than a lease lasts."""
         self._store = store
         self._clock = clock or SystemClock()
         self._observe = observe
@@ -71,6 +78,7 @@ class Engine:
         self._cron_catch_up_us = cron_catch_up_us
         self._wake_again_after_s = wake_again_after_s
         self._fresh_id = fresh_id
+        self._connect = connect
         self._loops = Loops("engine")
         self._pulse = Pulse()
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE_MAX)
@@ -78,7 +86,6 @@ class Engine:
         self._waking: set[str] = set()
         self._reading_quotas = asyncio.Lock()
         self._jumps_seen = self._clock.jumps
-        self._stream_count = 0
         self._is_stopping = False
         self._is_ready = False
         store.watch_leases(self._lease_lost)
@@ -90,10 +97,15 @@ class Engine:
         is tried until it is free."""
         self._loops.keep("pulse", self._pulse.beat_for_ever)
         self._loops.every("clock", LOOK_AT_CLOCK_EVERY_S, self._look_at_clock)
-        for tenant_id in await self._store.tenants_with_work():
-            self._activation(tenant_id).need()
+        await self._take_up_work()
+        if self._connect is not None:
+            self._loops.every("look for tenants that nobody has", LOOK_FOR_WORK_EVERY_S, self._take_up_work)
         self._loops.every("put idle tenants away", LOOK_FOR_IDLE_EVERY_S, self._put_idle_away)
         self._is_ready = True
+
+    async def _take_up_work(self) -> None:
+        for tenant_id in await self._store.tenants_with_work():
+            self._activation(tenant_id).need()
 
     def is_ready(self) -> bool:
         return self._is_ready and not self._is_stopping
@@ -114,7 +126,7 @@ class Engine:
 
     async def open_session(self, tenant_id: str, worker_id: str) -> WorkerSession:
         activation = self._activation(tenant_id)
-        session = WorkerSession(worker_id, self._next_stream())
+        session = WorkerSession(worker_id, await activation.next_number())
         # Among the engine's own: what is told of the stream later must not overtake it.
         await activation.streams.open_session(session, activation.submit_own)
         return session
@@ -129,8 +141,7 @@ class Engine:
 
     async def open_durable_stream(self, tenant_id: str) -> DurableStream:
         activation = self._activation(tenant_id)
-        await activation.active()
-        stream = DurableStream(self._next_stream(), self._clock)
+        stream = DurableStream(await activation.next_number(), self._clock)
         activation.streams.put_durable(stream)
         return stream
 
@@ -143,7 +154,7 @@ class Engine:
 
     async def listen_for_signals(self, tenant_id: str) -> SignalSubscription:
         activation = self._activation(tenant_id)
-        await activation.active()
+        await activation.home()
         subscription = SignalSubscription()
         activation.streams.put_signals(subscription)
         return subscription
@@ -159,24 +170,29 @@ class Engine:
 
     async def results(self, tenant_id: str) -> ResultSubscription:
         activation = self._activation(tenant_id)
-        await activation.active()
+        await activation.home()
         return activation.streams.hub.results()
 
     async def watch_run(self, tenant_id: str, run_id: str) -> EventSubscription:
         activation = self._activation(tenant_id)
-        await activation.active()
+        await activation.home()
         return activation.streams.hub.watch_run(run_id)
 
     async def watch_metadata(self, tenant_id: str, key: str, value: str) -> EventSubscription:
         activation = self._activation(tenant_id)
-        await activation.active()
+        await activation.home()
         return await activation.streams.hub.watch_metadata(key, value)
 
     def unwatch(self, tenant_id: str, subscription: EventSubscription) -> None:
         self._activation(tenant_id).streams.hub.unwatch(subscription)
 
     def follow_changes(self, tenant_id: str) -> ChangeSubscription:
-        return self._activation(tenant_id).streams.changes.follow()
+        activation = self._activation(tenant_id)
+        subscription = activation.streams.changes.follow()
+        if self._connect is not None:
+            # It may be live at another node, which tells nobody who is not connected.
+            activation.need()
+        return subscription
 
     def unfollow_changes(self, tenant_id: str, subscription: ChangeSubscription) -> None:
         self._activation(tenant_id).streams.changes.unfollow(subscription)
@@ -184,30 +200,36 @@ class Engine:
     def note_change(self, tenant_id: str, kind: Kind, ids: Iterable[str] | None = None) -> None:
         activation = self._activations.get(tenant_id)
         if activation is not None:
-            activation.streams.changes.note(kind, ids)
+            activation.note_change(kind, ids)
 
     async def is_live(self, tenant_id: str, run_or_task_id: str) -> bool:
-        return (await self._activation(tenant_id).active()).tenant.is_live(run_or_task_id)
+        return await self._activation(tenant_id).is_live(run_or_task_id)
 
     async def ask(self, tenant_id: str, question: Question[AnswerT]) -> AnswerT:
-        return (await self._activation(tenant_id).active()).tenant.answer(question, self._clock.now_us())
+        return await self._activation(tenant_id).ask(question)
 
     async def put_chunk(self, tenant_id: str, task_id: str, text: str, index: int | None) -> None:
-        activation = self._activation(tenant_id)
-        tenant = (await activation.active()).tenant
-        run_id = tenant.run_of_task(task_id)
-        if run_id is None:
-            await self.check_task(tenant_id, task_id)
-            return
-        metadata = tenant.metadata_of_run(run_id)
-        activation.streams.hub.chunk(run_id, task_id, text, index, self._clock.now_us(), metadata)
+        await self._activation(tenant_id).put_chunk(task_id, text, index)
 
     async def check_task(self, tenant_id: str, task_id: str) -> None:
-        active = await self._activation(tenant_id).active()
-        if active.tenant.is_live(task_id) or task_id in active.recent:
-            return
-        if not await self._store.task_exists(tenant_id, task_id):
-            raise NotFound(f"there is no task run {task_id}", field="task_run_external_id")
+        await self._activation(tenant_id).check_task(task_id)
+
+    # Guests --------------------------------------------------------------------------------------------------------
+
+    async def welcome(self, tenant_id: str, guest: Guest) -> None:
+        await self._activation(tenant_id).welcome(guest)
+
+    async def submit_of_guest(self, tenant_id: str, guest: Guest, command: Command) -> Reply:
+        return await self._activation(tenant_id).submit_of_guest(guest, command)
+
+    async def next_number(self, tenant_id: str) -> int:
+        return await self._activation(tenant_id).next_number()
+
+    def not_live(self, tenant_id: str, run_ids: Iterable[str]) -> list[str]:
+        return self._activation(tenant_id).not_live(run_ids)
+
+    def part_with(self, tenant_id: str, guest: Guest) -> None:
+        self._activation(tenant_id).part_with(guest)
 
     # Outbox --------------------------------------------------------------------------------------------------------
 
@@ -253,7 +275,8 @@ class Engine:
         try:
             while True:
                 try:
-                    await self._activation(tenant_id).active()
+                    # A node that holds it has been told as well.
+                    await self._activation(tenant_id).home()
                     return
                 except NotFound:
                     # Everybody in the database may notify, also of tenants that there are not.
@@ -287,7 +310,7 @@ class Engine:
         async with self._reading_quotas:
             while (activation := self._activations.get(tenant_id)) is not None:
                 try:
-                    await activation.active()
+                    await activation.home()
                     await activation.read_quotas()
                     return
                 except NotFound:
@@ -327,6 +350,7 @@ class Engine:
                 loads=self._loads,
                 observe=self._observe,
                 unused_after_us=self._unused_after_us,
+                connect=self._connect,
             )
             if self._is_stopping:
                 activation.refuse()
@@ -356,7 +380,3 @@ class Engine:
         activation = self._activations.get(tenant_id)
         if activation is not None:
             activation.lease_lost()
-
-    def _next_stream(self) -> int:
-        self._stream_count += 1
-        return self._stream_count

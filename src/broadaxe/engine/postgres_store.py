@@ -7,7 +7,7 @@ business of `storage/`, who owns a tenant that of `cluster/`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -57,8 +57,9 @@ class PostgresStore:
         address: str,
         lease_ttl_s: float = LEASE_TTL_S,
         with_quotas: bool = False,
+        connect: Callable[[], Awaitable[asyncpg.Connection]] | None = None,
     ) -> None:
-        """`with_quotas`: whether limits of tenants are loaded with them."""
+        """`with_quotas`: whether limits of tenants are loaded with them. `connect` opens a session of its own."""
         self._journal_pool = journal_pool
         self._pool = pool
         self._reads = Reads(pool)
@@ -74,7 +75,10 @@ class PostgresStore:
             lease_ttl_s,
             enforces_limits=with_quotas,
             schema_known=known_schema(),
+            connect=connect,
         )
+        self.reached_at = self._leases.reached_at
+        self.link_secret = self._leases.link_secret
 
     # Leases --------------------------------------------------------------------------------------------------------
 

@@ -138,7 +138,7 @@ class Release:
                     for item in effect.items:
                         runs.append(item.run_id)
                         tasks.update(task_id for _, task_id in item.parents)
-                case RunFinished() if self._streams.hub.has_waiter(effect.run_id):
+                case RunFinished() if self._streams.has_waiter(effect.run_id):
                     awaited.append(effect.run_id)
                     tasks.update(_with_outputs(effect))
                 case EntryCompleted(payload=None):
@@ -160,24 +160,22 @@ class Release:
     # Telling -------------------------------------------------------------------------------------------------------
 
     def _tell(self, effect: Effect, read: _Read) -> None:
-        streams, hub = self._streams, self._streams.hub
+        streams = self._streams
         match effect:
             case StartAttempt():
-                hub.attempt_begins(effect.task_id)
+                streams.attempt_begins(effect)
                 if not streams.send(effect.worker_id, _assignment(effect, read)):
                     self._give_back(effect, "the worker's stream is closed")
             case StartBatch():
                 for item in effect.items:
-                    hub.attempt_begins(item.task_id)
+                    streams.attempt_begins(item)
                 items = tuple(_assignment(item, read) for item in effect.items)
                 if not streams.send(effect.worker_id, BatchAssignment(effect, items)):
                     self._give_back(effect, "the worker's stream is closed")
             case CancelAttempt(worker_id):
                 streams.send(worker_id, effect)
-            case TaskProgressed():
-                hub.progressed(effect)
-            case RunStarted():
-                hub.run_started(effect)
+            case TaskProgressed() | RunStarted():
+                streams.news(effect)
             case RunFinished():
                 self._finish(effect, read)
             case SignalFired(task_id, key, payload):
@@ -202,7 +200,6 @@ class Release:
                 streams.answer(answer)
 
     def _finish(self, effect: RunFinished, read: _Read) -> None:
-        hub = self._streams.hub
         if effect.run_id in read.awaited:
             outputs = read.outputs
             tasks = tuple(
@@ -211,8 +208,8 @@ class Release:
                 )
                 for r in effect.results
             )
-            hub.deliver(RunOutcome(effect.run_id, effect.status, tasks))
-        hub.run_finished(effect)
+            self._streams.deliver(RunOutcome(effect.run_id, effect.status, tasks))
+        self._streams.news(effect)
         self._on_finished([result.task_id for result in effect.results])
 
     def _give_back(self, effect: StartAttempt | StartBatch, reason: str) -> None:

@@ -33,6 +33,13 @@ class BatchAssignment(msgspec.Struct, frozen=True):
 Outgoing = Assignment | BatchAssignment | CancelAttempt
 
 
+def attempts_of(item: Outgoing) -> tuple[StartAttempt, ...]:
+    """The attempts that its worker would start."""
+    if isinstance(item, Assignment):
+        return (item.attempt,)
+    return item.batch.items if isinstance(item, BatchAssignment) else ()
+
+
 class WorkerSession:
     __slots__ = ("_closed", "_items", "_wake", "number", "worker_id")
 
@@ -71,11 +78,6 @@ class WorkerSession:
         """Ends the session; returns the attempts that were not taken from it."""
         self._closed = True
         self._wake.set()
-        unsent: list[StartAttempt] = []
-        for item in self._items:
-            if isinstance(item, Assignment):
-                unsent.append(item.attempt)
-            elif isinstance(item, BatchAssignment):
-                unsent += item.batch.items
+        unsent = [attempt for item in self._items for attempt in attempts_of(item)]
         self._items.clear()
         return unsent

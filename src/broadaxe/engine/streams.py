@@ -11,6 +11,10 @@ tables, or ended; it is never left waiting for what nobody will say.**
 
 A newer assignment stream of a worker replaces the older one. Owns the map from workers and numbers to streams; what is
 in a stream that closes goes back to the tenant.
+
+The tenant may be decided by another node: then that one tells what is told here, and the rule is the same, each time
+it or another one takes the tenant up. The streams that other nodes have of a tenant decided here are its guests'
+(`guests.py`).
 """
 
 from __future__ import annotations
@@ -28,11 +32,13 @@ from broadaxe.core.commands import (
     OpenStream,
     Reply,
 )
+from broadaxe.core.decision import RunFinished, RunStarted, StartAttempt, TaskProgressed
 from broadaxe.engine.changes import ChangeFeed
 from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription
+from broadaxe.engine.guests import Guest, Guests, RunNews
 from broadaxe.engine.sessions import Outgoing, WorkerSession
 from broadaxe.engine.store import Store
-from broadaxe.engine.subscriptions import Hub
+from broadaxe.engine.subscriptions import Hub, RunOutcome
 from broadaxe.errors import NotFound
 
 __all__ = ["TenantStreams"]
@@ -47,18 +53,21 @@ class TenantStreams:
         self._tell = tell
         self.hub = hub
         self.changes = ChangeFeed(time.monotonic)
+        self.guests = Guests()
         self._sessions: dict[str, WorkerSession] = {}
         self._durable: dict[int, DurableStream] = {}
         self._signals: set[SignalSubscription] = set()
 
     def are_closed(self) -> bool:
         """Whether nobody needs the tenant in memory. Who follows its changes does not."""
-        return not (self._sessions or self._durable or self._signals or self.hub.is_followed())
+        is_empty = not (self._sessions or self._durable or self._signals or self.hub.is_followed())
+        return is_empty and self.guests.are_idle()
 
     # After a load --------------------------------------------------------------------------------------------------
 
     def announcements(self) -> list[Command]:
-        """What a new actor has to be told before anything else."""
+        """What a new actor has to be told before anything else. Guests come back with what they have to announce."""
+        self.guests.show_out()
         commands: list[Command] = [OpenStream(s.worker_id, s.number) for s in self._sessions.values()]
         for stream in self._durable.values():
             commands += stream.announcement()
@@ -86,6 +95,7 @@ class TenantStreams:
         """Opens the worker's stream; an older one ends. If that fails, the older one goes on with what was assigned
         meanwhile, and the tenant hears which of the two is open: the command may have been decided all the same."""
         older = self._sessions.get(session.worker_id)
+        self.guests.replace(session.worker_id, session.number)
         # In place before the command: the round that opens the stream may already assign to it.
         self._sessions[session.worker_id] = session
         try:
@@ -125,13 +135,30 @@ class TenantStreams:
             self._hand_back(session)
 
     def send(self, worker_id: str, item: Outgoing) -> bool:
-        """False when the worker has no open stream here."""
+        """False when the worker has no open stream, here or at a guest."""
         session = self._sessions.get(worker_id)
-        return session is not None and session.put(item)
+        if session is not None and session.put(item):
+            return True
+        return self.guests.send(worker_id, item)
+
+    def heard_of_guest(self, guest: Guest, command: Command) -> None:
+        """A command that a guest's engine submits, before it is: its newer stream of a worker ends the one here."""
+        self.guests.heard(guest, command)
+        if isinstance(command, OpenStream) and (session := self._sessions.get(command.worker_id)) is not None:
+            del self._sessions[command.worker_id]
+            self._hand_back(session)
+
+    def replaced(self, worker_id: str, number: int) -> None:
+        """The worker has opened a newer stream at another node."""
+        session = self._sessions.get(worker_id)
+        if session is not None and session.number == number:
+            self.close_session(session)
 
     def _hand_back(self, session: WorkerSession) -> None:
-        for attempt in session.close():
-            reason = "the worker's stream closed before it was sent"
+        self.give_back(session.close(), "the worker's stream closed before it was sent")
+
+    def give_back(self, attempts: Iterable[StartAttempt], reason: str) -> None:
+        for attempt in attempts:
             self._tell(FailDelivery(attempt.task_id, attempt.retry_count, reason))
 
     # Durable tasks -------------------------------------------------------------------------------------------------
@@ -159,11 +186,15 @@ class TenantStreams:
         stream = self._durable.get(answer.effect.stream)
         if stream is not None:
             stream.put(answer)
+        else:
+            self.guests.answer(answer)
 
     def end_invocation(self, number: int, ref: EntryRef) -> None:
         stream = self._durable.get(number)
         if stream is not None:
             stream.forget(ref)
+        else:
+            self.guests.end_invocation(number, ref)
 
     def put_signals(self, subscription: SignalSubscription) -> None:
         self._signals.add(subscription)
@@ -174,6 +205,7 @@ class TenantStreams:
     def fire(self, task_id: str, key: str, payload: str) -> None:
         for subscription in self._signals:
             subscription.fire(task_id, key, payload)
+        self.guests.fire(task_id, key, payload)
 
     async def look_up_signals(self, subscriptions: Iterable[SignalSubscription]) -> None:
         asking = list(subscriptions)
@@ -182,6 +214,36 @@ class TenantStreams:
             for fired in await self._store.signals(self._tenant_id, wanted):
                 for subscription in asking:
                     subscription.fire(*fired)
+
+    # Runs ----------------------------------------------------------------------------------------------------------
+
+    def has_waiter(self, run_id: str) -> bool:
+        return self.hub.has_waiter(run_id) or self.guests.has_waiter(run_id)
+
+    def deliver(self, outcome: RunOutcome) -> None:
+        self.hub.deliver(outcome)
+        self.guests.deliver(outcome)
+
+    def attempt_begins(self, attempt: StartAttempt) -> None:
+        self.hub.attempt_begins(attempt.task_id)
+        if self.guests:
+            self.guests.attempt_begins(attempt.task_id, attempt.run_id)
+
+    def news(self, news: RunNews) -> None:
+        match news:
+            case TaskProgressed():
+                self.hub.progressed(news)
+            case RunStarted():
+                self.hub.run_started(news)
+            case RunFinished():
+                self.hub.run_finished(news)
+        if self.guests:
+            self.guests.news(news)
+
+    def chunk(self, run_id: str, task_id: str, text: str, index: int | None, at_us: int, metadata: str | None) -> None:
+        self.hub.chunk(run_id, task_id, text, index, at_us, metadata)
+        if self.guests:
+            self.guests.chunk(run_id, task_id, text, index, at_us, metadata)
 
     # Ending --------------------------------------------------------------------------------------------------------
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -164,6 +164,24 @@ class EventSubscription:
         self._wake.set()
 
 
+class Elsewhere(Protocol):
+    """Who is told what is followed here, while another node tells of the tenant."""
+
+    def want_outcomes(self, run_ids: Collection[str]) -> None:
+        """Answered by `Hub.found_ended` with those that are not live."""
+        ...
+
+    def want_no_outcome(self, run_id: str) -> None: ...
+
+    def want_run(self, run_id: str) -> None: ...
+
+    def want_no_run(self, run_id: str) -> None: ...
+
+    def want_metadata(self, key: str, value: str) -> None: ...
+
+    def want_no_metadata(self, key: str, value: str) -> None: ...
+
+
 class _ChunkOrder:
     """Chunks of one task of a run with this metadata, released by ascending index."""
 
@@ -202,6 +220,23 @@ class Hub:
         """By key, then by value."""
         self._orders: dict[str, _ChunkOrder] = {}
         self._held_chars = 0
+        self.elsewhere: Elsewhere | None = None
+        """Set while another node owns the tenant."""
+
+    def tell_elsewhere(self, elsewhere: Elsewhere) -> None:
+        """From here on that node tells; it hears what is followed already."""
+        self.elsewhere = elsewhere
+        if self._waiting:
+            elsewhere.want_outcomes(list(self._waiting))
+        for run_id in self._by_run:
+            elsewhere.want_run(run_id)
+        for key, values in self._by_metadata.items():
+            for value in values:
+                elsewhere.want_metadata(key, value)
+
+    def found_ended(self, run_ids: list[str]) -> None:
+        """Nobody will be told of these runs any more; they are looked up."""
+        self._want_look_up(run_ids)
 
     # Results -------------------------------------------------------------------------------------------------------
 
@@ -223,7 +258,9 @@ class Hub:
 
     def _wait_for(self, run_id: str, subscription: ResultSubscription) -> None:
         self._waiting.setdefault(run_id, set()).add(subscription)
-        if not self._is_live(run_id):
+        if self.elsewhere is not None:
+            self.elsewhere.want_outcomes([run_id])
+        elif not self._is_live(run_id):
             self._want_look_up([run_id])
 
     def _stop_waiting(self, run_id: str, subscription: ResultSubscription) -> None:
@@ -232,6 +269,8 @@ class Hub:
             waiting.discard(subscription)
             if not waiting:
                 del self._waiting[run_id]
+                if self.elsewhere is not None:
+                    self.elsewhere.want_no_outcome(run_id)
 
     def look_again(self) -> None:
         """Call after the tenant was loaded anew: what the last round before that had to tell may never have been told.
@@ -270,6 +309,9 @@ class Hub:
             for outcome in outcomes:
                 self.deliver(outcome)
                 self._hang_up(outcome.run_id, outcome.status)
+                if self.elsewhere is not None:
+                    self.elsewhere.want_no_outcome(outcome.run_id)
+                    self.elsewhere.want_no_run(outcome.run_id)
 
     def _hang_up(self, run_id: str, status: RunStatus) -> None:
         """The end of a run that was found in the tables instead of being told."""
@@ -285,6 +327,8 @@ class Hub:
     def watch_run(self, run_id: str) -> EventSubscription:
         subscription = EventSubscription()
         self._by_run.setdefault(run_id, set()).add(subscription)
+        if self.elsewhere is not None:
+            self.elsewhere.want_run(run_id)
         return subscription
 
     async def watch_metadata(self, key: str, value: str) -> EventSubscription:
@@ -292,6 +336,8 @@ class Hub:
         subscription = EventSubscription((key, value))
         # Registered first and looked up second, so that no run falls between the two.
         self._by_metadata.setdefault(key, {}).setdefault(value, set()).add(subscription)
+        if self.elsewhere is not None:
+            self.elsewhere.want_metadata(key, value)
         try:
             await self._find_more(subscription, key, value)
         except BaseException:
@@ -339,10 +385,13 @@ class Hub:
         subscription.close()
         if subscription.lost:
             _log.info("a subscriber that reads slowly lost events", lost=subscription.lost)
-        _discard(self._by_run, subscription)
+        for run_id in _discard(self._by_run, subscription):
+            if self.elsewhere is not None:
+                self.elsewhere.want_no_run(run_id)
         if subscription.metadata is not None:
-            key, _ = subscription.metadata
-            _discard(self._by_metadata.get(key, {}), subscription)
+            key, value = subscription.metadata
+            if _discard(self._by_metadata.get(key, {}), subscription) and self.elsewhere is not None:
+                self.elsewhere.want_no_metadata(key, value)
             if not self._by_metadata.get(key):
                 self._by_metadata.pop(key, None)
 
@@ -459,7 +508,7 @@ class Hub:
             for key, found in msgspec.json.decode(metadata, type=dict[str, Any]).items():
                 values = self._by_metadata.get(key)
                 if values and found is not None:
-                    watchers += values.get(_as_text(found), ())
+                    watchers += values.get(as_text(found), ())
         return watchers
 
     def _metadata_subscriptions(self) -> list[EventSubscription]:
@@ -474,13 +523,17 @@ class Hub:
 _KeyT = TypeVar("_KeyT")
 
 
-def _discard(watchers: dict[_KeyT, set[EventSubscription]], subscription: EventSubscription) -> None:
+def _discard(watchers: dict[_KeyT, set[EventSubscription]], subscription: EventSubscription) -> list[_KeyT]:
+    """Returns the keys that nobody watches any more."""
+    gone: list[_KeyT] = []
     for key in [key for key, group in watchers.items() if subscription in group]:
         watchers[key].discard(subscription)
         if not watchers[key]:
             del watchers[key]
+            gone.append(key)
+    return gone
 
 
-def _as_text(found: object) -> str:
+def as_text(found: object) -> str:
     """A value of metadata as followers write it."""
     return found if isinstance(found, str) else msgspec.json.encode(found).decode()

@@ -39,6 +39,8 @@ STATUS_BY_ERROR: Mapping[type[errors.BroadaxeError], int] = MappingProxyType(
         errors.Cancelled: 503,
         errors.Unavailable: 503,
         errors.LeaseLost: 503,
+        errors.HeldElsewhere: 503,
+        errors.ShuttingDown: 503,
         # Not 501: SDKs retry every 5xx for tens of seconds, and no retry makes a feature appear.
         errors.Unimplemented: 400,
         errors.ConfigurationError: 500,

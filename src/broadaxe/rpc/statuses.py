@@ -53,6 +53,8 @@ CODE_BY_ERROR: Mapping[type[errors.BroadaxeError], Code] = MappingProxyType(
         errors.Cancelled: Code.UNAVAILABLE,
         errors.Unavailable: Code.UNAVAILABLE,
         errors.LeaseLost: Code.UNAVAILABLE,
+        errors.HeldElsewhere: Code.UNAVAILABLE,
+        errors.ShuttingDown: Code.UNAVAILABLE,
         errors.Unimplemented: Code.UNIMPLEMENTED,
         errors.ConfigurationError: Code.INTERNAL,
         errors.Internal: Code.INTERNAL,

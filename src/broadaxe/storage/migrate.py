@@ -35,6 +35,8 @@ __all__ = ["Applied", "Phase", "Schema", "known_schema", "migrate", "schema_of"]
 
 POSTGRES_VERSION_MIN = 15
 POST_SUFFIX: Final = ".post"
+#: From here on leases last as long as their node.
+NODES: Final = "0043_nodes.sql"
 
 
 class Phase(StrEnum):
@@ -152,7 +154,9 @@ async def _look(connection: asyncpg.Connection) -> Schema:
         for row in rows
     ]
     missing = [one for one in known if one.name not in {done.name for done in applied}]
-    engines = await connection.fetch(statement("migrations/older_engines"), known_schema()) if applied else []
+    has_nodes = NODES in {done.name for done in applied}
+    asked = statement("migrations/older_engines" if has_nodes else "migrations/older_engines_before_nodes")
+    engines = await connection.fetch(asked, known_schema()) if applied else []
     return Schema(
         applied=applied,
         lacks_pre=_names(missing, Phase.PRE),

@@ -238,12 +238,7 @@ class DispatcherService:
         if request.items:
             batch_id = inbound.uuid_text(request.batch_id, field="batch_id") if request.batch_id else None
             commands = [_item_report(request, item, batch_id) for item in request.items]
-            await asyncio.gather(
-                *(
-                    self._engine.submit(tenant_id, command, client=call.peer, hold_s=REPORT_HOLD_S)
-                    for command in commands
-                )
-            )
+            await asyncio.gather(*(self._reported(command, call) for command in commands))
         return pb.ActionEventResponse(tenant_id=tenant_id, worker_id=request.worker_id)
 
     async def report_key(self, request: pb.GroupKeyActionEvent, call: Call) -> pb.ActionEventResponse:
@@ -261,9 +256,7 @@ class DispatcherService:
 
     async def release_slot(self, request: pb.ReleaseSlotRequest, call: Call) -> pb.ReleaseSlotResponse:
         task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
-        await self._engine.submit(
-            call.principal.tenant_id, ReleaseSlot(task_id), client=call.peer, hold_s=REPORT_HOLD_S
-        )
+        await self._reported(ReleaseSlot(task_id), call)
         return pb.ReleaseSlotResponse()
 
     async def restore_evicted(self, request: pb.RestoreEvictedTaskRequest, call: Call) -> pb.RestoreEvictedTaskResponse:

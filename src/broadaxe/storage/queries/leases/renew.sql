@@ -1,7 +1,5 @@
--- Extends leases still held at these epochs; returns the tenants that are. Called by cluster/leases.py for all tenants
--- of a node at once; rides lease_pkey.
-update broadaxe.lease as held
-set expires_at = clock_timestamp() + $4 * interval '1 second'
-from unnest($1::uuid[], $2::bigint[]) as mine (tenant_id, epoch)
-where held.tenant_id = mine.tenant_id and held.node_id = $3 and held.epoch = mine.epoch
-returning held.tenant_id
+-- Keeps a node alive, and with it all its leases. Called by cluster/leases.py; rides node_pkey.
+-- $1 node, $2 address, $3 link address, $4 version, $5 lock, $6 seconds.
+insert into broadaxe.node as n (id, address, link_address, version, lock_id, expires_at)
+values ($1, $2, $3, $4, $5, clock_timestamp() + $6 * interval '1 second')
+on conflict (id) do update set lock_id = excluded.lock_id, expires_at = excluded.expires_at

@@ -1,0 +1,59 @@
+"""A tenant that another node owns, as its streams and calls here see it.
+
+What travels are frozen records; how is the business of `link/`, which implements this. The streams of the tenant stay
+here (`streams.py`); whoever implements this tells them what comes from the owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.questions import AnswerT, Question
+from broadaxe.engine.changes import Kind
+from broadaxe.engine.streams import TenantStreams
+from broadaxe.engine.subscriptions import Elsewhere
+
+__all__ = ["Connect", "Remote"]
+
+
+class Remote(Elsewhere, Protocol):
+    """The way to a tenant at its owner. Calls raise the error that they come to there; `actor.Broken` when the way
+    broke before the answer was there."""
+
+    def submit(
+        self, command: Command, *, client: str | None, chars: int = 0, is_alone: bool = False
+    ) -> asyncio.Future[Reply]:
+        """As of `actor.TenantActor`."""
+        ...
+
+    async def next_number(self) -> int:
+        """A number for a stream that is about to be opened."""
+        ...
+
+    async def is_live(self, run_or_task_id: str) -> bool: ...
+
+    async def ask(self, question: Question[AnswerT]) -> AnswerT: ...
+
+    async def put_chunk(self, task_id: str, text: str, index: int | None) -> None: ...
+
+    async def check_task(self, task_id: str) -> None: ...
+
+    def note_change(self, kind: Kind, ids: Iterable[str] | None) -> None: ...
+
+    def follow_changes(self, is_followed: bool) -> None: ...
+
+    def close(self) -> None:
+        """Nothing of the tenant is needed here any more."""
+        ...
+
+
+class Connect(Protocol):
+    """Opens the way to a tenant. `on_lost` is called once when it breaks or the owner has the tenant no more, with
+    whether nobody needs the tenant. Raises Unavailable."""
+
+    async def __call__(
+        self, link_address: str, tenant_id: str, streams: TenantStreams, on_lost: Callable[[bool], None]
+    ) -> Remote: ...

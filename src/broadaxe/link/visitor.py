@@ -1,0 +1,310 @@
+"""The way from this node to tenants that others own.
+
+One connection to each node, made when the first tenant of it is asked for and given up with the last one. What comes
+from the owner is told to the tenant's streams here, as a commit of our own would be. Implements `engine/remote.py`.
+
+When a connection breaks, everything that waits for an answer hears `Broken`: what was not answered may have been
+decided, and whether it may be submitted again is for its record to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Final
+
+import structlog
+
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.questions import AnswerT, Question
+from broadaxe.engine import changes
+from broadaxe.engine.actor import Broken
+from broadaxe.engine.sessions import attempts_of
+from broadaxe.engine.streams import TenantStreams
+from broadaxe.errors import BroadaxeError, Unavailable
+from broadaxe.link.connection import Connection
+from broadaxe.link.wire import Chunk, Frame, Kind, Packed, answer_of, pack, unpack
+
+__all__ = ["Visitor"]
+
+CONNECT_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Visitor:
+    """Opens ways to tenants (`remote.Connect`)."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._links: dict[str, _Link] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
+
+    async def __call__(
+        self, link_address: str, tenant_id: str, streams: TenantStreams, on_lost: Callable[[bool], None]
+    ) -> _Remote:
+        link = await self._link(link_address)
+        return await link.attach(tenant_id, streams, on_lost)
+
+    async def close(self) -> None:
+        for link in list(self._links.values()):
+            link.connection.close("this node stops")
+
+    async def _link(self, address: str) -> _Link:
+        async with self._opening.setdefault(address, asyncio.Lock()):
+            link = self._links.get(address)
+            if link is not None and link.connection.is_open:
+                return link
+            host, _, port = address.rpartition(":")
+            loop = asyncio.get_running_loop()
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    _, connection = await loop.create_connection(
+                        lambda: Connection(self._secret, is_caller=True), host.strip("[]"), int(port)
+                    )
+                    await connection.proved
+            except (OSError, TimeoutError, ValueError) as error:
+                reason = str(error) or "it did not answer in time"
+                raise Unavailable(f"the node at {address} cannot be reached: {reason}") from None
+            link = self._links[address] = _Link(address, connection, self._gone)
+            return link
+
+    def _gone(self, link: _Link) -> None:
+        if self._links.get(link.address) is link:
+            del self._links[link.address]
+
+
+class _Link:
+    def __init__(self, address: str, connection: Connection, on_gone: Callable[[_Link], None]) -> None:
+        self.address = address
+        self.connection = connection
+        self._on_gone = on_gone
+        self._channels: dict[int, _Remote] = {}
+        self._waiting: dict[int, tuple[int, asyncio.Future[Frame]]] = {}
+        """By number: the channel, and who waits."""
+        self._count = 0
+        connection.on_frame = self._take
+        connection.on_end = self._end
+        if not connection.is_open:
+            self._end("the connection was closed")
+
+    async def attach(self, tenant_id: str, streams: TenantStreams, on_lost: Callable[[bool], None]) -> _Remote:
+        self._count += 1
+        remote = _Remote(self, self._count, streams, on_lost)
+        # In place before the answer: what follows it at once is told already.
+        self._channels[remote.channel] = remote
+        try:
+            frame = await self.call(Kind.ATTACH, remote.channel, (tenant_id, b"\xc0"))
+        except Broken as broken:
+            raise Unavailable(str(broken)) from None
+        if frame.kind is not Kind.REPLY:
+            self._channels.pop(remote.channel, None)
+            error = unpack(frame.name, frame.body) if frame.kind is Kind.ERROR else Unavailable("the tenant is moving")
+            assert isinstance(error, BroadaxeError)
+            raise error
+        return remote
+
+    def call(self, kind: Kind, channel: int, packed: Packed, client: str = "") -> asyncio.Future[Frame]:
+        """A future of the frame that answers. Raises Broken when the connection is gone."""
+        if not self.connection.is_open:
+            raise Broken(Unavailable(f"the link to the node at {self.address} is gone"), is_undecided=True)
+        self._count += 1
+        waiter: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._waiting[self._count] = (channel, waiter)
+        self.connection.post(kind, channel, self._count, packed, client)
+        return waiter
+
+    def detach(self, remote: _Remote) -> None:
+        if self._channels.pop(remote.channel, None) is not None:
+            self.connection.post(Kind.DETACH, remote.channel)
+            self._give_up(remote.channel, "nobody needs the tenant here any more")
+        if not self._channels:
+            self.connection.close("no tenant of the node is needed here any more")
+
+    def gone(self, remote: _Remote) -> None:
+        """The owner says that it has the tenant no more."""
+        if self._channels.pop(remote.channel, None) is not None:
+            self.connection.post(Kind.DETACH, remote.channel)
+            remote.lost(is_at_rest=False)
+
+    # What comes ----------------------------------------------------------------------------------------------------
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind in (Kind.REPLY, Kind.ERROR, Kind.AGAIN):
+            _, waiter = self._waiting.pop(frame.number, (0, None))
+            if waiter is not None and not waiter.done():
+                waiter.set_result(frame)
+            return
+        remote = self._channels.get(frame.channel)
+        if remote is None:
+            return
+        if frame.kind is Kind.SHOWN_OUT:
+            del self._channels[frame.channel]
+            # Frames under way are answered still: the owner goes on with what it has taken.
+            remote.lost(is_at_rest=bool(unpack(frame.name, frame.body)))
+            return
+        try:
+            remote.take(frame)
+        except Exception:
+            # One frame that cannot be told must not take the others with it.
+            _log.exception("something an owner told could not be told on", link=self.address, kind=frame.kind)
+
+    def _end(self, reason: str) -> None:
+        _log.info("a link has ended", link=self.address, reason=reason)
+        self._on_gone(self)
+        remotes = list(self._channels.values())
+        self._channels.clear()
+        self._give_up(None, f"the link to the node at {self.address} has ended: {reason}")
+        for remote in remotes:
+            remote.lost(is_at_rest=False)
+
+    def _give_up(self, channel: int | None, reason: str) -> None:
+        for number, (of, waiter) in list(self._waiting.items()):
+            if channel is None or of == channel:
+                del self._waiting[number]
+                if not waiter.done():
+                    waiter.set_exception(Broken(Unavailable(reason), is_undecided=False))
+                    # Whoever stopped waiting does not ask for it.
+                    waiter.exception()
+
+
+class _Remote:
+    """One tenant over one link (`engine/remote.py`)."""
+
+    def __init__(self, link: _Link, channel: int, streams: TenantStreams, on_lost: Callable[[bool], None]) -> None:
+        self._link = link
+        self.channel = channel
+        self._streams = streams
+        self._on_lost = on_lost
+
+    # Calls ---------------------------------------------------------------------------------------------------------
+
+    def submit(
+        self, command: Command, *, client: str | None, chars: int = 0, is_alone: bool = False
+    ) -> asyncio.Future[Reply]:
+        kind = Kind.OWN if client is None else Kind.SUBMIT
+        answered = self._link.call(kind, self.channel, pack(command), client or "")
+        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def hand_on(answered: asyncio.Future[Frame]) -> None:
+            if reply.done():
+                return
+            try:
+                reply.set_result(self._reply(answered.result()))
+            except Unavailable as error:
+                # Its database is away, or it was lost over there: whether to ask again is for the command to say.
+                reply.set_exception(Broken(error, is_undecided=False))
+            except (BroadaxeError, Broken) as error:
+                reply.set_exception(error)
+
+        answered.add_done_callback(hand_on)
+        return reply
+
+    async def next_number(self) -> int:
+        number = await self._ask(Kind.NUMBER, ("", b"\xc0"))
+        assert isinstance(number, int)
+        return number
+
+    async def is_live(self, run_or_task_id: str) -> bool:
+        return bool(await self._ask(Kind.IS_LIVE, pack(run_or_task_id)))
+
+    async def ask(self, question: Question[AnswerT]) -> AnswerT:
+        answer: AnswerT = answer_of(question).decode((await self._answered(Kind.ASK, pack(question))).body)
+        return answer
+
+    async def put_chunk(self, task_id: str, text: str, index: int | None) -> None:
+        await self._ask(Kind.CHUNK, pack(Chunk(task_id, text, index)))
+
+    async def check_task(self, task_id: str) -> None:
+        await self._ask(Kind.CHECK, pack(task_id))
+
+    async def _ask(self, kind: Kind, packed: Packed) -> Any:
+        return self._reply(await self._answered(kind, packed))
+
+    async def _answered(self, kind: Kind, packed: Packed) -> Frame:
+        try:
+            frame = await self._link.call(kind, self.channel, packed)
+            if frame.kind is not Kind.REPLY:
+                self._reply(frame)
+        except Broken as broken:
+            raise broken.reason from None
+        return frame
+
+    def _reply(self, frame: Frame) -> Reply:
+        """The reply in a frame. Raises the error that it is, and Broken when the tenant is not there any more."""
+        if frame.kind is Kind.AGAIN:
+            self._link.gone(self)
+            raise Broken(Unavailable("the tenant moves to another node"), is_undecided=True)
+        if frame.kind is Kind.ERROR:
+            error = unpack(frame.name, frame.body)
+            assert isinstance(error, BroadaxeError)
+            raise error
+        reply: Reply = unpack(frame.name, frame.body)
+        return reply
+
+    # What is wanted ------------------------------------------------------------------------------------------------
+
+    def note_change(self, kind: changes.Kind, ids: Iterable[str] | None) -> None:
+        told = changes.Changes(frozenset((kind,)), None if ids is None else frozenset(ids), {})
+        self._post(Kind.NOTE, pack(told))
+
+    def follow_changes(self, is_followed: bool) -> None:
+        self._post(Kind.FOLLOW_CHANGES if is_followed else Kind.LEAVE_CHANGES)
+
+    def want_outcomes(self, run_ids: Collection[str]) -> None:
+        self._post(Kind.WANT_OUTCOMES, pack(tuple(run_ids)))
+
+    def want_no_outcome(self, run_id: str) -> None:
+        self._post(Kind.WANT_NO_OUTCOME, pack(run_id))
+
+    def want_run(self, run_id: str) -> None:
+        self._post(Kind.WANT_RUN, pack(run_id))
+
+    def want_no_run(self, run_id: str) -> None:
+        self._post(Kind.WANT_NO_RUN, pack(run_id))
+
+    def want_metadata(self, key: str, value: str) -> None:
+        self._post(Kind.WANT_METADATA, pack((key, value)))
+
+    def want_no_metadata(self, key: str, value: str) -> None:
+        self._post(Kind.WANT_NO_METADATA, pack((key, value)))
+
+    def close(self) -> None:
+        self._link.detach(self)
+
+    def _post(self, kind: Kind, packed: Packed = ("", b"\xc0")) -> None:
+        self._link.connection.post(kind, self.channel, packed=packed)
+
+    # What comes ----------------------------------------------------------------------------------------------------
+
+    def lost(self, *, is_at_rest: bool) -> None:
+        self._on_lost(is_at_rest)
+
+    def take(self, frame: Frame) -> None:
+        streams, body = self._streams, unpack(frame.name, frame.body)
+        match frame.kind:
+            case Kind.SEND:
+                if not streams.send(frame.client, body):
+                    streams.give_back(attempts_of(body), "the worker's stream is closed")
+            case Kind.REPLACED:
+                streams.replaced(frame.client, frame.number)
+            case Kind.ANSWER:
+                streams.answer(body)
+            case Kind.INVOCATION_OVER:
+                streams.end_invocation(body.stream, body.ref)
+            case Kind.FIRE:
+                streams.fire(body.task_id, body.key, body.payload)
+            case Kind.BEGINS:
+                streams.hub.attempt_begins(body)
+            case Kind.NEWS:
+                streams.news(body)
+            case Kind.CHUNK:
+                streams.chunk(body.run_id, body.task_id, body.text, body.index, body.at_us, body.metadata)
+            case Kind.OUTCOME:
+                streams.deliver(body)
+            case Kind.WANT_OUTCOMES:
+                streams.hub.found_ended(list(body))
+            case Kind.CHANGES:
+                streams.changes.note_changes(body)
+            case _:
+                _log.warning("an owner told what is unknown here", kind=frame.kind)

@@ -1,0 +1,268 @@
+"""What a node asks of a tenant that another one owns, and what it is told: the same as if the tenant were here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import asyncpg
+import pytest
+
+from broadaxe.core.commands import (
+    BeginMemo,
+    CompleteMemo,
+    EventRequest,
+    Outcome,
+    PushEvents,
+    RegisterWorker,
+    RunRequest,
+    TriggerRuns,
+)
+from broadaxe.core.decision import MemoAck
+from broadaxe.core.questions import QueuesInUse, WhyWaiting
+from broadaxe.engine.changes import Kind
+from broadaxe.engine.subscriptions import LiveKind
+from broadaxe.errors import InvalidArgument, NotFound, Unavailable
+from broadaxe.link.connection import Connection
+from tests.cluster.nodes import node, pair
+from tests.core.world import task
+from tests.engine.house import PATIENCE_S, House, assigned
+from tests.storage.ground import make_tenant
+
+UNKNOWN = "00000000-0000-7000-8000-000000000000"
+
+
+async def test_a_worker_and_a_caller_at_another_node(database: str, pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        session = await home.session()
+        results = await other.engine.results(tenant_id)
+        run_id = await home.trigger('{"n": 1}')
+        results.add(run_id)
+        got = await assigned(session)
+        assert (got.attempt.task_id, got.run_input) == (run_id, '{"n": 1}')
+        await home.report(run_id, Outcome.STARTED)
+        assert await home.report(run_id, Outcome.COMPLETED, '{"m": 2}')
+        outcome = await asyncio.wait_for(results.next(), PATIENCE_S)
+        assert outcome is not None
+        assert [(t.name, t.output) for t in outcome.tasks] == [("a", '{"m": 2}')]
+        assert owner.owns(tenant_id)
+        assert not other.owns(tenant_id)
+
+
+async def test_an_outcome_that_came_before_it_was_asked_for(database: str, pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (_, other, home):
+        session = await home.session()
+        run_id = await home.trigger()
+        await assigned(session)
+        await home.report(run_id, Outcome.COMPLETED, "{}")
+        results = await other.engine.results(tenant_id)
+        results.add(run_id)
+        outcome = await asyncio.wait_for(results.next(), PATIENCE_S)
+        assert outcome is not None
+        assert outcome.run_id == run_id
+
+
+async def test_events_and_chunks_of_a_run_followed_at_another_node(database: str, pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, _):
+        there = House(owner.engine, tenant_id, pool)
+        session = await there.session()
+        by_metadata = await other.engine.watch_metadata(tenant_id, "chat", "7")
+        run_id = await there.trigger(metadata='{"chat": "7"}')
+        by_run = await other.engine.watch_run(tenant_id, run_id)
+        assert await other.engine.is_live(tenant_id, run_id)
+        await assigned(session)
+        await there.report(run_id, Outcome.STARTED)
+        await other.engine.put_chunk(tenant_id, run_id, "one", 0)
+        await owner.engine.put_chunk(tenant_id, run_id, "two", 1)
+        await there.report(run_id, Outcome.COMPLETED, "{}")
+        for subscription in (by_run, by_metadata):
+            seen = []
+            while True:
+                event = await asyncio.wait_for(subscription.next(), PATIENCE_S)
+                assert event is not None
+                seen.append(event)
+                if event.is_last:
+                    break
+            assert [e.payload for e in seen if e.kind is LiveKind.CHUNK] == ["one", "two"]
+            assert seen[-1].kind is LiveKind.FINISHED
+            other.engine.unwatch(tenant_id, subscription)
+
+
+async def test_durable_tasks_of_a_worker_at_another_node(database: str, pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        await home.put(task("a", is_durable=True))
+        worker_id = await home.submit(RegisterWorker("worker", ("flow:a",), {"durable": 10}))
+        assert isinstance(worker_id, str)
+        session = await other.engine.open_session(tenant_id, worker_id)
+        stream = await other.engine.open_durable_stream(tenant_id)
+        await other.engine.register_durable_stream(tenant_id, stream, session.worker_id)
+        run_id = await home.trigger()
+        attempt = (await assigned(session)).attempt
+        assert attempt.invocation_count is not None
+        begin = stream.ask(BeginMemo(stream=stream.number, task_id=run_id, invocation_count=attempt.invocation_count))
+        await stream.decide(begin, home.submit)
+        answer = await asyncio.wait_for(stream.next(), PATIENCE_S)
+        assert answer is not None
+        assert isinstance(answer.effect, MemoAck)
+        ref = answer.effect.ref
+        done = stream.ask(
+            CompleteMemo(
+                stream=stream.number,
+                task_id=run_id,
+                invocation_count=attempt.invocation_count,
+                branch_id=ref.branch_id,
+                node_id=ref.node_id,
+                payload='"kept"',
+            )
+        )
+        # The owner goes; the stream stays, and what is said on it now is decided here.
+        await owner.engine.stop()
+        await stream.decide(done, home.submit)
+        assert other.owns(tenant_id)
+        assert await pool.fetchval("select count(*) from broadaxe.durable_entry") == 1
+
+
+async def test_what_changes_is_told_to_who_looks_at_another_node(database: str, pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, _):
+        changes = other.engine.follow_changes(tenant_id)
+        await changes.next()
+        there = House(owner.engine, tenant_id, pool)
+        run_id = await there.trigger()
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                told = await changes.next()
+                assert told is not None
+                if Kind.RUNS in told.kinds and (told.ids is None or run_id in told.ids):
+                    break
+            at_owner = owner.engine.follow_changes(tenant_id)
+            await at_owner.next()
+            other.engine.note_change(tenant_id, Kind.LOGS, [run_id])
+            while (told := await at_owner.next()) is not None and Kind.LOGS not in told.kinds:
+                pass
+            assert told is not None
+            assert told.ids == {run_id}
+
+
+async def test_errors_questions_and_partial_replies_come_over_the_link(database: str, pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (_, other, home):
+        with pytest.raises(NotFound, match="there is no task run"):
+            await other.engine.check_task(tenant_id, UNKNOWN)
+        with pytest.raises(InvalidArgument, match="no workflow is registered"):
+            await home.submit(TriggerRuns((RunRequest(workflow_name="nobody's", input="{}"),)))
+        run_id = await home.trigger()
+        why = await other.engine.ask(tenant_id, WhyWaiting((run_id,)))
+        assert [entry.task_id for entry in why.tasks] == [run_id]
+        assert await other.engine.ask(tenant_id, QueuesInUse()) is not None
+        pushed = await other.engine.submit(tenant_id, PushEvents((EventRequest(key="key", payload="{}"),)))
+        assert isinstance(pushed, tuple)
+        assert type(pushed[0]).__name__ == "PushedEvent"
+
+
+async def test_a_worker_that_comes_back_at_another_node_leaves_its_older_stream(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        worker_id = await home.worker()
+        older = await other.engine.open_session(tenant_id, worker_id)
+        newer = await owner.engine.open_session(tenant_id, worker_id)
+        assert await asyncio.wait_for(older.next(), PATIENCE_S) is None
+        run_id = await home.trigger()
+        assert (await assigned(newer)).attempt.task_id == run_id
+        newest = await other.engine.open_session(tenant_id, worker_id)
+        assert await asyncio.wait_for(newer.next(), PATIENCE_S) is None
+        assert not newest.is_closed
+
+
+# Losing the owner ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_killed_owner_costs_nobody_a_call(database: str, pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        session = await home.session()
+        results = await other.engine.results(tenant_id)
+        before = await home.trigger()
+        results.add(before)
+        await assigned(session)
+        await home.report(before, Outcome.STARTED)
+        await owner.kill()
+        assert await home.report(before, Outcome.COMPLETED, "{}")
+        after = await home.trigger()
+        assert other.owns(tenant_id)
+        assert (await assigned(session)).attempt.task_id == after
+        outcome = await asyncio.wait_for(results.next(), PATIENCE_S)
+        assert outcome is not None
+        assert outcome.run_id == before
+
+
+async def test_an_owner_that_stops_hands_over(database: str, pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        session = await home.session()
+        under_way = [asyncio.ensure_future(home.trigger()) for _ in range(20)]
+        stopping = asyncio.ensure_future(owner.engine.stop())
+        later = [asyncio.ensure_future(home.trigger()) for _ in range(20)]
+        runs = await asyncio.gather(*under_way, *later)
+        await stopping
+        assert len(set(runs)) == 40
+        assert await home.count("run") == 40
+        assert other.owns(tenant_id)
+        assert {(await assigned(session)).attempt.task_id for _ in runs} == set(runs)
+
+
+async def test_a_tenant_that_nobody_asks_for_is_taken_up_all_the_same(database: str, pool: asyncpg.Pool) -> None:
+    """Its owner dies; the other node has heard of its work and goes on with it."""
+    tenant_id = await make_tenant(pool)
+    async with node(database, pool) as owner:
+        home = House(owner.engine, tenant_id, pool)
+        await home.put()
+        await home.trigger()
+        async with node(database, pool) as other:
+            assert other.owns(tenant_id) is False
+            await owner.kill()
+            async with asyncio.timeout(PATIENCE_S):
+                while not other.owns(tenant_id):
+                    await other.engine._activations[tenant_id]._changed.wait()
+
+
+async def test_a_tenant_at_rest_is_put_away_though_another_node_knows_it(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        await home.put()
+        monkeypatch.setattr("broadaxe.engine.engine.IDLE_S", 0.0)
+        await owner.engine._put_idle_away()
+        assert not owner.owns(tenant_id)
+        # Who asks next has it; which of them that is depends on whether the news was there before the question.
+        await home.put(name="another")
+        assert owner.owns(tenant_id) != other.owns(tenant_id)
+
+
+async def test_a_node_that_only_claims_to_be_of_the_cluster_is_refused(database: str, pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with node(database, pool) as owner:
+        await House(owner.engine, tenant_id, pool).put()
+        address = await pool.fetchval("select link_address from broadaxe.node")
+        host, _, port = address.rpartition(":")
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: Connection(b"a guess of thirty-two bytes or so", is_caller=True), host, int(port)
+        )
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(connection.proved, PATIENCE_S)
+        assert not connection.is_open
+        # What is no frame at all, and one that says that it is larger than all that may come before the proof.
+        for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\x00\x00\x00\x05hello", b"\x7f\xff\xff\xff"):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(garbage)
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
+            writer.close()
