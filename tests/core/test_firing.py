@@ -272,10 +272,12 @@ def test_ticks_found_a_little_late_are_made_up_and_older_ones_lost() -> None:
     assert ticked(world)[3:] == [clock(START_US + s * US_PER_S) for s in (115, 120)]
 
 
-def test_a_disabled_cron_does_not_tick_and_goes_on_from_when_it_is_enabled() -> None:
+@pytest.mark.parametrize("is_made_so", [False, True], ids=["later", "from-the-start"])
+def test_a_disabled_cron_does_not_tick_and_goes_on_from_when_it_is_enabled(is_made_so: bool) -> None:
     world = flow()
-    cron_id = cron(world)
-    world.do(ChangeCron(cron_id, False))
+    cron_id = cron(world, is_enabled=not is_made_so)
+    if not is_made_so:
+        world.do(ChangeCron(cron_id, False))
     assert not world.crons[cron_id].is_enabled
     world.advance(3 * MINUTE_S)
     world.restart()

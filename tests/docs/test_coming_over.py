@@ -104,7 +104,8 @@ def test_from_hatchet_scheduled_runs_are_brought(serve: Serve, engine: EnginePro
     old._client.admin.put_workflow(module.remind.to_proto())
     far = datetime.now(UTC) + timedelta(days=300)
     old.scheduled.create("remind", far, {}, {"customer": "ada"})
-    assert "scheduled runs         1" in output(f"import --from-token {token} --token {engine.token} --yes", engine)
+    report = json.loads(output(f"import --from-token {token} --token {engine.token} --yes --json", engine))
+    assert {row["kind"]: row["moved"] for row in report["kinds"] if row["moved"]} == {"scheduled runs": 1}
     (row,) = new.scheduled.list().rows or []
     assert row.additional_metadata is not None and row.additional_metadata["customer"] == "ada"
     assert abs(row.trigger_at - far) < timedelta(seconds=1)
