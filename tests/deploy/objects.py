@@ -66,7 +66,9 @@ def _check_ours(container: dict[str, Any]) -> None:
         paths = [probe["httpGet"]["path"] for probe in probes if probe is not None]
         assert paths == ["/api/live", "/api/live", "/api/ready"]
         declared = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
-        assert declared == {"grpc": values["BROADAXE_GRPC_PORT"], "http": values["BROADAXE_HTTP_PORT"]}
+        named = {"grpc": "BROADAXE_GRPC_PORT", "http": "BROADAXE_HTTP_PORT", "link": "BROADAXE_LINK_PORT"}
+        assert declared == {port: values[variable] for port, variable in named.items()}
+        assert values["BROADAXE_PUBLIC_LINK"] == f"$(POD_IP):{values['BROADAXE_LINK_PORT']}"
 
 
 def _check_scaling(made: dict[str, Any], names: set[tuple[str, str]]) -> None:

@@ -56,7 +56,7 @@ def test_the_schema_allows_the_values_and_every_example() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"replicas": 2},
+        {"replicas": "many"},
         {"database": {"url": "mysql://db/broadaxe"}},
         {"settings": {"BROADAXE_DATABASE_URL": "postgresql://db/broadaxe"}},
         {"settings": {"RETENTION_DAYS": "3"}},

@@ -83,3 +83,11 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
+
+{{/* The engines of the release, as a peer of a network policy. */}}
+{{- define "broadaxe.engines" -}}
+- podSelector:
+    matchLabels:
+      {{- include "broadaxe.selector" . | nindent 6 }}
+      app.kubernetes.io/component: engine
+{{- end }}
