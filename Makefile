@@ -139,6 +139,7 @@ test-python: $(STAMPS)/packages $(SDK_047)/.installed $(SDK_TYPESCRIPT) ## The e
 	@$(PY) -m compileall -q src
 	@# A part of the tests each: deciding and waiting for processes then happen side by side, until one helps the other.
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist worksteal -q tests --ignore tests/browser --ignore tests/deploy/tools \
+		--ignore tests/deploy/image \
 		$(PYTEST_ARGS)
 
 .PHONY: test-postgres
@@ -163,6 +164,12 @@ lint-web: $(PAGES) ## Style and types of the pages
 	$(call say,"types and lint of the pages")
 	@cd web/dashboard && export PATH="$(abspath $(VENV))/bin:$$PATH" && npm run --silent typecheck && npm run --silent lint
 	@cd $(CHAT)/web && PATH="$(abspath $(VENV))/bin:$$PATH" npm run --silent lint
+
+.PHONY: test-image
+test-image: setup ## Build the image with buildah, as root and without a daemon, and run what is in it; IMAGE_BASE=directory where no registry is
+	@scripts/build_image.sh .image $(IMAGE_BASE)
+	$(call say,"the image")
+	@BROADAXE_IMAGE=.image $(PY) -m pytest -q tests/deploy/image $(PYTEST_ARGS)
 
 .PHONY: test-web
 test-web: $(PAGES) ## The pages' own unit tests
@@ -295,6 +302,6 @@ dist: setup ## Build the wheel and the source distribution, dashboard and docs i
 
 .PHONY: clean
 clean: ## Remove what was built or cached; keeps .broadaxe, where the data is
-	@rm -rf $(VENV) $(SDK_047) $(MODELS) .venv-peers .tools dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules tests/sdk_typescript/node_modules tests/sdk_typescript/build
+	@rm -rf $(VENV) $(SDK_047) $(MODELS) .venv-peers .tools .image dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules tests/sdk_typescript/node_modules tests/sdk_typescript/build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(CHAT)/.mypy_cache $(CHAT)/.pytest_cache
