@@ -78,3 +78,12 @@ async def test_an_application_that_cannot_be_made_fails_requests_and_not_the_eng
         for _ in range(2):
             with pytest.raises(ImportError, match="a file is missing"):
                 await client.get("/api/live")
+
+
+async def test_a_supervisor_hears_that_the_process_lives_before_there_is_an_application() -> None:
+    def build(settings: HttpSettings) -> FastAPI:
+        raise AssertionError("nobody needs it for that")
+
+    async with asker(HttpEdge(SETTINGS, build)) as client:
+        answer = await client.get("/api/live")
+    assert (answer.status_code, answer.content) == (200, b"")

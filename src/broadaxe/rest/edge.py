@@ -4,7 +4,8 @@ Importing the application (FastAPI, the shapes of every answer, the routes) take
 workers and callers over gRPC need none of it. So the port is open from the beginning; the application is imported and
 built in a thread, when the engine has nothing better to do or when the first request comes, whichever is earlier.
 Owns the settings of the edge until then and afterwards. Invariant: a request is answered by the application or, if
-that cannot be built, by an error; none is refused because it came early.
+that cannot be built, by an error; none is refused because it came early. Only whether the process is alive is answered
+here until then: whoever watches it asks early, and does not wait long.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 __all__ = ["HttpEdge"]
+
+#: Where a supervisor asks whether the process can answer at all.
+LIVE: Final = "/api/live"
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +44,9 @@ class HttpEdge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
+        if app is None and scope["type"] == "http" and scope["path"] == LIVE:
+            await _alive(send)
+            return
         if app is None:
             # Shielded: others wait for it too, if this request is given up.
             app = await asyncio.shield(self.load())
@@ -90,3 +97,8 @@ class HttpEdge:
     def _made(self) -> FastAPI:
         with kept():
             return self._build(self._settings)
+
+
+async def _alive(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
