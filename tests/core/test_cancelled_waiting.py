@@ -237,7 +237,7 @@ SLEEP: Final = Condition(group=0, data_key="sleep:3600s", sleep="3600s", sleep_u
 
 def durable(world: World) -> str:
     world.put(task("kid"), name="kid")
-    world.put(task("a", is_durable=True, execution_timeout="2h"))
+    world.put(task("a", is_durable=True))
     world.worker("a", slots={"durable": 5, "default": 5})
     world.worker("kid")
     return world.trigger()

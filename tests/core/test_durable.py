@@ -643,13 +643,13 @@ def test_the_end_of_a_child_replayed_in_the_same_batch_is_not_told() -> None:
 # Eviction --------------------------------------------------------------------------------------------------------
 
 
-def test_an_evicted_task_frees_its_slot_and_leaves_memory() -> None:
-    program = Program(execution_timeout="1h")
+def test_an_evicted_task_frees_its_slot_has_no_deadline_and_leaves_memory() -> None:
+    program = Program(execution_timeout="30s")
     program.wait(sleep(600))
     (ack,) = program.evict()
     assert isinstance(ack, EvictionAck)
     state = program.world.tasks[program.id]
-    assert (state.status, state.worker_id) == (TaskStatus.EVICTED, None)
+    assert (state.status, state.worker_id, state.due_at_us) == (TaskStatus.EVICTED, None, None)
     assert program.world.tenant.counts()["tasks"] == 0
     program.world.advance(599)
     assert program.status is TaskStatus.EVICTED
@@ -664,76 +664,8 @@ def test_an_evicted_task_frees_its_slot_and_leaves_memory() -> None:
     assert events[-4:-1] == [TaskEventType.DURABLE_EVICTED, TaskEventType.DURABLE_RESTORING, TaskEventType.ASSIGNED]
 
 
-@pytest.mark.parametrize("condition", [sleep(600), event("go")], ids=["sleep", "event"])
-@pytest.mark.parametrize("restarts", [False, True], ids=["awake", "restarted"])
-def test_the_execution_timeout_ends_an_evicted_task(condition: Condition, restarts: bool) -> None:
-    program = Program(execution_timeout="30s")
-    program.wait(condition)
-    program.world.advance(10)
-    program.evict()
-    if restarts:
-        program.world.restart()
-    assert program.world.tenant.counts()["tasks"] == 0
-    program.world.advance(19)
-    assert program.status is TaskStatus.EVICTED
-    program.world.advance(1)
-    assert program.status is TaskStatus.FAILED
-    assert "Task exceeded timeout of 30s" in (program.world.tasks[program.id].error or "")
-    assert program.world.events(program.id)[-2:] == [TaskEventType.DURABLE_EVICTED, TaskEventType.TIMED_OUT]
-    assert not program.world.tenant._state.dormant
-
-
-def test_a_timeout_while_evicted_is_followed_by_the_retries_there_are() -> None:
-    program = Program(execution_timeout="30s", retries=1)
-    program.wait(sleep(40))
-    program.evict()
-    program.world.advance(30)
-    assert program.status is TaskStatus.RUNNING
-    assert program.world.tasks[program.id].retry_count == 1
-    assert program.world.logs[program.id].order_at_eviction is None
-    program.world.advance(10)
-    _, done = program.wait(sleep(40))
-    assert isinstance(done, EntryCompleted)
-
-
-def test_what_came_before_the_timeout_restores_an_evicted_task_even_if_it_is_noticed_after() -> None:
-    program = Program(execution_timeout="30s")
-    program.wait(sleep(20))
-    program.evict()
-    world = program.world
-    world.now_us += 60_000_000
-    world.decide()
-    assert program.status is not TaskStatus.FAILED
-    assert TaskEventType.TIMED_OUT not in world.events(program.id)
-
-
-def test_a_restored_task_has_the_whole_timeout_again() -> None:
-    program = Program(execution_timeout="30s")
-    program.wait(sleep(20))
-    program.evict()
-    program.world.advance(20)
-    assert program.status is TaskStatus.RUNNING
-    program.world.advance(29)
-    assert program.status is TaskStatus.RUNNING
-    program.world.advance(1)
-    assert program.status is TaskStatus.FAILED
-
-
-def test_an_evicted_task_of_a_dag_times_out_too() -> None:
-    world = World()
-    deep_task = task("deep", service="deep", is_durable=True, execution_timeout="30s")
-    world.put(deep_task, task("next", "deep", service="deep"), name="pair")
-    world.worker("deep:deep", "deep:next", slots={"durable": 2, "default": 1})
-    run_id = world.trigger("pair")
-    deep = world.task(run_id, "deep")
-    world.do(BeginWait(stream=STREAM, task_id=deep, invocation_count=1, conditions=(event("go"),)))
-    world.do(EvictInvocation(stream=STREAM, task_id=deep, invocation_count=1))
-    world.advance(30)
-    assert world.statuses(run_id) == {"deep": TaskStatus.FAILED, "next": TaskStatus.CANCELLED}
-
-
 def test_a_sleeper_survives_a_restart_and_wakes_in_time() -> None:
-    program = Program(execution_timeout="1h")
+    program = Program()
     program.wait(sleep(600))
     due_us = program.entry(1).due_at_us
     program.evict()

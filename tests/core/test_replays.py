@@ -221,7 +221,7 @@ def test_a_report_about_the_attempt_before_the_replay_is_stale() -> None:
 @pytest.mark.parametrize("ends", ["cancelled", "failed"])
 def test_a_replayed_durable_task_goes_on_with_its_log(ends: str) -> None:
     """What was done is given back, and a sleep that is not over keeps the instant it was to end at."""
-    program = Program(execution_timeout="1h")
+    program = Program()
     world = program.world
     program.wait(Condition(group=0, data_key="sleep:1s", sleep="1s", sleep_us=US_PER_S))
     world.advance(1)

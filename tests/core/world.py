@@ -399,7 +399,6 @@ class World:
         return DormantTask(
             task_id,
             min((entry.due_at_us for entry in entries if entry.due_at_us is not None), default=None),
-            self.tasks[task_id].due_at_us,
             events_of([entry.wait for entry in entries if entry.event_keys and entry.wait is not None]),
             has_news or bool(self.news[task_id]),
         )

@@ -383,8 +383,7 @@ class Books:
                 heard_at_us = self.tables.workers[assigned.worker_id].last_heartbeat_at_us or 0
                 silent_us = now_us - max(heard_at_us, self.back_at_us)
                 hold(silent_us >= SILENCE_US, "called silent too soon", entry.task_id, silent_us)
-            is_off_its_worker = before[-1].type is TaskEventType.DURABLE_EVICTED if before else False
-            if entry.type is TaskEventType.TIMED_OUT and not is_off_its_worker:
+            if entry.type is TaskEventType.TIMED_OUT:
                 was_excused = self.tables.tasks[entry.task_id].internal_retry_count >= INTERNAL_RETRIES_MAX
                 hold(was_excused or assigned.at_us >= self.back_at_us, "timed out over an absence", entry.task_id)
 

@@ -157,7 +157,7 @@ def check_timers(tenant: Tenant) -> None:
             if entry.wait is not None:
                 is_open = entry.is_on_path and not entry.is_satisfied and not task.is_terminal
                 hold(entry.wait.is_armed is is_open, "a wait is armed", task.id, entry.node_id, entry.wait.is_armed)
-        must = task.status in (TaskStatus.QUEUED, TaskStatus.BACKOFF, TaskStatus.RUNNING, TaskStatus.EVICTED)
+        must = task.status in (TaskStatus.QUEUED, TaskStatus.BACKOFF, TaskStatus.RUNNING)
         hold((task.due_at_us is not None) is must, "a deadline", task.id, task.status, task.due_at_us)
         hold(not must or (AlarmKind.TASK_DUE, id(task)) in armed, "an alarm for", task.id)
     for cron in state.calendar.crons.values():

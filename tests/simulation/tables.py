@@ -359,9 +359,9 @@ class Tables:
             for entry in entries
         )
         has_news = has_news or bool(self.news.get(task_id))
-        slept_at_us = min((entry.due_at_us for entry in entries if entry.due_at_us is not None), default=None)
+        due_at_us = min((entry.due_at_us for entry in entries if entry.due_at_us is not None), default=None)
         waits = [entry.wait for entry in entries if entry.event_keys and entry.wait is not None]
-        return DormantTask(task_id, slept_at_us, self.tasks[task_id].due_at_us, events_of(waits), has_news)
+        return DormantTask(task_id, due_at_us, events_of(waits), has_news)
 
     def is_child_over(self, entry: DurableEntryRow) -> bool:
         """Whether the entry's child has ended and the log does not say so."""

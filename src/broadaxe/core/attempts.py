@@ -175,15 +175,14 @@ def _begin_invocation(state: State, task: Task) -> None:
 
 
 def evict(state: State, task: Task, reason: str, now_us: int) -> None:
-    """Takes a waiting durable task off its worker. It keeps its concurrency slots and its deadline: the execution
-    timeout bounds a wait as it bounds work, until what is waited for comes (section 6.6)."""
+    """Takes a waiting durable task off its worker. It keeps its concurrency slots and has no deadline (section 6.6)."""
     worker = task.worker
     move(task, Signal.EVICT)
     _free_units(state, task)
     _stop_confirming(state, task)
     task.worker = task.worker_id = None
     task.slot_released = False
-    task.cut_off_at_us = None
+    _clear_due(state, task)
     state.evicted.append(task)
     state.ledger.touch_task(task)
     state.ledger.record(task, TaskEventType.DURABLE_EVICTED, now_us, worker=worker, message=reason)
@@ -382,9 +381,8 @@ def time_out_in_queue(state: State, task: Task, now_us: int) -> None:
 
 
 def time_out(state: State, task: Task, now_us: int) -> None:
-    """The execution timeout passed, of an attempt that runs or that waits off its worker: the worker is told to stop,
-    and the attempt counts as failed. Unless it was cut off from the engine while it ran: its worker may have done the
-    work, and its report be lost."""
+    """The execution timeout passed: the worker is told to stop, and the attempt counts as failed. Unless it was cut off
+    from the engine while it ran: its worker may have done the work, and its report be lost."""
     limit = format_duration(task.definition.execution_timeout_us)
     if task.cut_off_at_us is not None and task.internal_retry_count < INTERNAL_RETRIES_MAX:
         may_report_until_us = task.cut_off_at_us + REPORT_US

@@ -1,8 +1,8 @@
 """Evicted tasks that sleep outside memory.
 
 A durable task that was evicted is only waiting. Its rows hold all there is, so the tenant forgets the objects with the
-round that evicted it and keeps of each its id, when its earliest sleep and its time are over, and the events it waits
-for. When one of these comes, when a child of it ends, or when a command names it, the task is read back
+round that evicted it and keeps of each its id, the instant of its earliest sleep and the events it waits for. When
+one of these comes, when a child of it ends, or when a command names it, the task is read back
 (`Tenant.wanted`, `Tenant.missing`) and goes on as if it had never left. An event is noted with the rows of those it is
 for, in the commit that stores it, and shown to each when it is read back.
 
@@ -32,24 +32,17 @@ class DormantTask(msgspec.Struct, frozen=True, gc=False):
     """A task that was asleep when the tenant was loaded. `has_news`: something it waits for has come, or may have."""
 
     task_id: str
-    slept_at_us: int | None
-    """When its earliest sleep is over."""
-    deadline_us: int | None
-    """When its execution timeout passes."""
+    due_at_us: int | None
     events: tuple[Interest, ...]
     has_news: bool
 
 
 class Dormant:
-    __slots__ = ("due_at_us", "events", "slept_at_us", "task_id")
+    __slots__ = ("due_at_us", "events", "task_id")
 
-    def __init__(
-        self, task_id: str, slept_at_us: int | None, deadline_us: int | None, events: tuple[Interest, ...]
-    ) -> None:
+    def __init__(self, task_id: str, due_at_us: int | None, events: tuple[Interest, ...]) -> None:
         self.task_id = task_id
-        self.slept_at_us = slept_at_us
-        self.due_at_us = min((at_us for at_us in (slept_at_us, deadline_us) if at_us is not None), default=None)
-        """When it has to be read back."""
+        self.due_at_us = due_at_us
         self.events = events
 
 
@@ -60,15 +53,12 @@ def fall_asleep(state: State) -> None:
         if _may_leave(state, task):
             assert task.log is not None
             open_waits = [e.wait for e in task.log.all_entries() if e.wait is not None and e.wait.is_armed]
-            slept_at_us = min((w.due_at_us for w in open_waits if w.due_at_us is not None), default=None)
+            due_at_us = min((w.due_at_us for w in open_waits if w.due_at_us is not None), default=None)
             events = tuple(dict.fromkeys(interest for wait in open_waits for interest in wait.open_events()))
             waits.disarm_log(state, task.log)
             del state.tasks[task.id]
             del state.runs[task.run.id]
-            deadline_us, task.due_at_us = task.due_at_us, None
-            if deadline_us is not None:
-                state.timers.disarm()
-            add(state, task.id, slept_at_us, deadline_us, events)
+            add(state, task.id, due_at_us, events)
     state.evicted.clear()
 
 
@@ -77,20 +67,18 @@ def events_of(kept: Iterable[str]) -> tuple[Interest, ...]:
     return tuple(dict.fromkeys(interest for text in kept for interest in waits.open_events(text)))
 
 
-def add(
-    state: State, task_id: str, slept_at_us: int | None, deadline_us: int | None, events: tuple[Interest, ...]
-) -> None:
-    dormant = state.dormant[task_id] = Dormant(task_id, slept_at_us, deadline_us, events)
+def add(state: State, task_id: str, due_at_us: int | None, events: tuple[Interest, ...]) -> None:
+    dormant = state.dormant[task_id] = Dormant(task_id, due_at_us, events)
     for interest in events:
         state.dormant_for_events.add(dormant, interest)
-    if dormant.due_at_us is not None:
-        state.timers.arm(dormant.due_at_us, AlarmKind.DORMANT_DUE, dormant)
+    if due_at_us is not None:
+        state.timers.arm(due_at_us, AlarmKind.DORMANT_DUE, dormant)
 
 
 def place(state: State, tasks: Iterable[DormantTask]) -> None:
     """After a load: the sleepers take their places without having been in memory."""
     for task in tasks:
-        add(state, task.task_id, task.slept_at_us, task.deadline_us, task.events)
+        add(state, task.task_id, task.due_at_us, task.events)
         if task.has_news:
             state.waking[task.task_id] = None
 

@@ -346,20 +346,6 @@ def restore_by_user(state: State, task_id: str, now_us: int) -> bool:
     return True
 
 
-def time_out_evicted(state: State, task: Task, deadline_us: int, now_us: int) -> None:
-    """The execution timeout of a task that waits off its worker passed. A sleep that was over before came first, even
-    if the engine was held up and nobody has noticed yet."""
-    assert task.log is not None
-    for entry in task.log.all_entries():
-        if entry.wait is not None and entry.wait.is_armed and entry.is_on_path:
-            waits.look_at_sleeps(entry.wait, deadline_us)
-            over_at_us = entry.wait.over_at_us()
-            if over_at_us is not None and over_at_us <= deadline_us:
-                attempts.restore(state, task, now_us)
-                return
-    attempts.time_out(state, task, now_us)
-
-
 def branch(state: State, task: Task, command: BranchTask) -> EntryRef:
     """Takes the branch of a task that is over; the caller replays it. NotFound when there is nothing to take it off."""
     log = task.log

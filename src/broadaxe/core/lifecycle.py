@@ -7,7 +7,7 @@ A *task run* (short: task) is one record across all its attempts. An *attempt* i
     QUEUED     waits in its action's queue for a worker, under a schedule timeout
     BACKOFF    waits for a delay to pass before it is queued again, or for the first time (a debounced run)
     RUNNING    assigned to a worker (or to a worker that has just been lost), under an execution timeout
-    EVICTED    a durable task that waits, off its worker and still under the execution timeout
+    EVICTED    a durable task that waits, off its worker and without a deadline of its own
     COMPLETED  the attempt returned an output
     SKIPPED    never ran, and counts as completed; its output is ``{"skipped": true}``
     FAILED     the last attempt failed and no retry is left
@@ -150,9 +150,6 @@ TRANSITIONS: Final[dict[tuple[TaskStatus, Signal], TaskStatus]] = {
     (TaskStatus.RUNNING, Signal.CANCEL): TaskStatus.CANCELLED,
     (TaskStatus.RUNNING, Signal.EVICT): TaskStatus.EVICTED,
     (TaskStatus.EVICTED, Signal.RESTORE): TaskStatus.QUEUED,
-    (TaskStatus.EVICTED, Signal.FAIL): TaskStatus.FAILED,
-    (TaskStatus.EVICTED, Signal.RETRY_NOW): TaskStatus.QUEUED,
-    (TaskStatus.EVICTED, Signal.RETRY_LATER): TaskStatus.BACKOFF,
     (TaskStatus.EVICTED, Signal.CANCEL): TaskStatus.CANCELLED,
     (TaskStatus.COMPLETED, Signal.REPLAY): TaskStatus.WAITING,
     (TaskStatus.SKIPPED, Signal.REPLAY): TaskStatus.WAITING,

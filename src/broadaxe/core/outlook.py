@@ -44,7 +44,7 @@ _TOLD_AS: Final[dict[AlarmKind, frozenset[ComingKind]]] = {
     AlarmKind.CRON_DUE: frozenset((ComingKind.CRON,)),
     AlarmKind.SCHEDULE_DUE: frozenset((ComingKind.SCHEDULE,)),
     AlarmKind.WAIT_DUE: frozenset((ComingKind.SLEEP,)),
-    AlarmKind.DORMANT_DUE: frozenset((ComingKind.SLEEP, ComingKind.EXECUTION_TIMEOUT)),
+    AlarmKind.DORMANT_DUE: frozenset((ComingKind.SLEEP,)),
     AlarmKind.SEGMENT_DUE: frozenset((ComingKind.SCHEDULE_TIMEOUT,)),
     AlarmKind.BATCH_INTERVAL: frozenset((ComingKind.BATCH,)),
     AlarmKind.LIMIT_REFILLED: frozenset((ComingKind.RATE_LIMIT,)),
@@ -93,14 +93,12 @@ def _told(
 
 def _kind(alarm: Alarm) -> ComingKind | None:
     kind, subject = alarm[2], alarm[3]
-    if isinstance(subject, Dormant):
-        return ComingKind.SLEEP if subject.due_at_us == subject.slept_at_us else ComingKind.EXECUTION_TIMEOUT
     if kind is not AlarmKind.TASK_DUE or not isinstance(subject, Task):
         return next(iter(_TOLD_AS.get(kind, ())), None)
     match subject.status:
         case TaskStatus.QUEUED:
             return ComingKind.SCHEDULE_TIMEOUT
-        case TaskStatus.RUNNING | TaskStatus.EVICTED:
+        case TaskStatus.RUNNING:
             return ComingKind.EXECUTION_TIMEOUT
         case TaskStatus.BACKOFF:
             return ComingKind.DEBOUNCE if subject.retry_count == 0 else ComingKind.RETRY

@@ -660,7 +660,7 @@ class Tenant:
             attempts.stop_on_worker(state, subject)
             attempts.reassign(state, subject, "the worker never confirmed the assignment", now_us)
         else:
-            deadline_us, subject.due_at_us = subject.due_at_us, None
+            subject.due_at_us = None
             match subject.status:
                 case TaskStatus.QUEUED:
                     attempts.time_out_in_queue(state, subject, now_us)
@@ -670,9 +670,6 @@ class Tenant:
                     attempts.elapse_backoff(state, subject, now_us)
                 case TaskStatus.RUNNING:
                     attempts.time_out(state, subject, now_us)
-                case TaskStatus.EVICTED:
-                    assert deadline_us is not None
-                    durable.time_out_evicted(state, subject, deadline_us, now_us)
                 case _:
                     raise AssertionError(f"a task that is {subject.status} has no deadline")
         dag.settle_task(state, subject, now_us)

@@ -223,8 +223,8 @@ class _Look:
     def _of_dormant(self, task_id: str) -> Waiting:
         dormant = self._state.dormant[task_id]
         conditions = [_event(interest) for interest in dormant.events]
-        if dormant.slept_at_us is not None:
-            conditions.append(ConditionSeen(0, is_met=False, until_us=dormant.slept_at_us))
+        if dormant.due_at_us is not None:
+            conditions.append(ConditionSeen(0, is_met=False, until_us=dormant.due_at_us))
         reason: Reason = Evicted()
         if conditions:
             reason = Conditions((WaitSeen(tuple(conditions[:WAITS_MAX])),), 1, is_evicted=True)

@@ -114,7 +114,7 @@ async def load_live(
         claims,
         tuple(CronRow(*row) for row in crons),
         schedule_page=page,
-        dormant=tuple(DormantTask(row[0], row[1], row[2], events_of(row[3]), row[4]) for row in sleepers),
+        dormant=tuple(DormantTask(row[0], row[1], events_of(row[2]), row[3]) for row in sleepers),
         quotas=own,
         quota_usage=usage,
     )

@@ -1,9 +1,8 @@
--- Evicted tasks that sleep outside memory (core/dormant.py): the earliest sleep each needs, its deadline, its waits for
--- events, and whether something has come already. Called by storage/loader.py at activation; rides task_evicted, run_pkey and
+-- Evicted tasks that sleep outside memory (core/dormant.py): the earliest sleep each needs, its waits for events, and
+-- whether something has come already. Called by storage/loader.py at activation; rides task_evicted, run_pkey and
 -- durable_entry_pkey within the partitions from $2 on.
 select
-    t.id::text, broadaxe.to_us(w.due_at) as slept_at_us, broadaxe.to_us(t.due_at) as deadline_us,
-    coalesce(w.waits, '{}') as waits,
+    t.id::text, broadaxe.to_us(w.due_at) as due_at_us, coalesce(w.waits, '{}') as waits,
     coalesce(w.has_news, false) or d.news <> '{}' as has_news
 from broadaxe.task as t
 join broadaxe.run as r on r.tenant_id = t.tenant_id and r.id = t.id and r.id >= $2::uuid
