@@ -448,7 +448,7 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ("live tasks", "task_list", tasks(True, PAGE, 0, statuses=LIVE), 1_000, PAGE),
     ("failed tasks", "task_list", tasks(True, PAGE, 0, statuses=FAILED), 4_000, PAGE),
     ("tasks of a worker", "task_list", tasks(True, PAGE, 0, worker_id=Crowd.worker_id(3)), 1_000, PAGE),
-    ("the last runs", "last_runs", lambda c: (c.tenant_id, [Crowd.workflow_id(n) for n in range(1, 51)]), 500, 49),
+    ("the last runs", "last_runs", lambda c: (c.tenant_id, [Crowd.workflow_id(n) for n in range(1, 51)]), 1_000, 45),
     ("tasks of a workflow", "task_list", tasks(True, PAGE, 0, workflow_ids=ONE_WORKFLOW), 1_000, PAGE),
     ("tasks of an event", "task_list_of_runs", tasks(True, PAGE, 0, event_id=lambda c: c.row_id(5001)), 3_000, PAGE),
     ("tasks by a number", "task_list_of_runs", tasks(True, PAGE, 0, metadata=(("number", "501"),)), 100, 1),

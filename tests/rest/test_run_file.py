@@ -234,7 +234,7 @@ async def test_the_viewer_answers_what_the_page_of_the_run_asks(viewer: tuple[st
     assert (await client.get(f"{tenant}/durable-tasks/{run_id}")).json() == []
     children = await client.get(f"{tenant}/workflow-runs", params={"parent_task_external_id": run_id})
     assert len(children.json()["rows"]) == 1
-    assert "<h1>" in (await client.get("/docs/console")).text, "the pages link to their chapters"
+    assert "<h1" in (await client.get("/docs/console")).text, "the pages link to their chapters"
     page = await client.get(f"/runs/{run_id}")
     assert "the dashboard" in page.text
     assert "script-src 'self'" in page.headers["content-security-policy"]
