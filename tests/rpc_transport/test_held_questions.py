@@ -91,6 +91,7 @@ class Office:
 async def office(database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
     monkeypatch.setattr(askers, "HOLD_S", 2 * PATIENCE_S)
     monkeypatch.setattr(askers, "ASKS_WITHIN_S", 2 * PATIENCE_S)
+    monkeypatch.setattr(askers, "SLEEPS_MAX_S", 2 * PATIENCE_S)
     async with house(database, pool) as home:
         await home.put()
         office = Office(home, await home.session())
@@ -151,6 +152,18 @@ async def test_who_asks_long_after_its_trigger_is_answered_at_once(
     run_id = await caller.trigger()
     monkeypatch.setattr(askers, "ASKS_WITHIN_S", -1)
     assert not (await answered(caller.ask(run_id))).done
+
+
+async def test_who_asks_long_after_the_last_answer_is_answered_at_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It learned of the end by other means, and the run was replayed since."""
+    run_id = await Connection(office).trigger()
+    looker = Connection(office)
+    await answered(looker.ask(run_id))
+    monkeypatch.setattr(askers, "SLEEPS_S", 0)
+    monkeypatch.setattr(askers, "SLEEPS_MAX_S", -1)
+    assert not (await answered(looker.ask(run_id))).done
 
 
 async def test_a_run_that_has_ended_is_told_at_once(office: Office) -> None:

@@ -3,10 +3,10 @@
 The synchronous SDKs learn of a run's end by asking for its details and sleeping a second between questions (semantics
 specification 13.8). A question that is answered at once makes each of them sleep; one that is held until the run ends
 lets them go when it does. So a question about a live run is held, at most `HOLD_S`, if its connection seems to wait
-for that run. Who waits asks at once after it triggered the run (within `ASKS_WITHIN_S`), or has slept at least
-`SLEEPS_S` since it was told that the run is not over. Anybody else only looks at how the run stands now, and is
-answered at once: who asks first, asks for a run it triggered long ago, perhaps one that was replayed since, or asks in
-quick turns until the run has begun.
+for that run. Who waits asks at once after it triggered the run (within `ASKS_WITHIN_S`), or has slept between
+`SLEEPS_S` and `SLEEPS_MAX_S` since it was told that the run is not over. Anybody else only looks at how the run stands
+now, and is answered at once: who asks first, or in quick turns until the run has begun, or for a run it triggered or
+asked for long ago, which may have been replayed since.
 
 Refuses: knowing what the answer is. Whoever answers reads it after `until_due`, so an answer is never older than its
 question.
@@ -33,6 +33,7 @@ from broadaxe.rpc.transport import Call
 HOLD_S: Final = 0.9
 ASKS_WITHIN_S: Final = 0.5
 SLEEPS_S: Final = 0.95
+SLEEPS_MAX_S: Final = 3.0
 HELD_PER_CONNECTION_MAX: Final = 256
 HELD_PER_TENANT_MAX: Final = 1_000
 RUNS_PER_CONNECTION_MAX: Final = 1_000
@@ -56,7 +57,7 @@ class _Asker:
             return False
         is_new, since_s = known
         passed_s = asyncio.get_running_loop().time() - since_s
-        return passed_s <= ASKS_WITHIN_S if is_new else passed_s >= SLEEPS_S
+        return passed_s <= ASKS_WITHIN_S if is_new else SLEEPS_S <= passed_s <= SLEEPS_MAX_S
 
 
 class Askers:
