@@ -77,7 +77,7 @@ export function WorkflowsPage() {
               return (
                 <span className="flex flex-wrap items-center gap-2">
                   <StatusPill status={last.status} />
-                  <Link to="/runs/$id" params={{ id: last.runExternalId }} aria-label={`Last run of ${workflow.name}`} className="text-accent underline">
+                  <Link to="/runs/$id" params={{ id: last.runExternalId }} className="text-accent underline">
                     <Ago instantMs={last.createdAt} />
                   </Link>
                 </span>
