@@ -77,7 +77,7 @@ async def test_an_application_that_cannot_be_made_fails_requests_and_not_the_eng
     async with asker(edge) as client:
         for _ in range(2):
             with pytest.raises(ImportError, match="a file is missing"):
-                await client.get("/api/live")
+                await client.get("/api/v1/meta")
 
 
 async def test_a_supervisor_hears_that_the_process_lives_before_there_is_an_application() -> None:
