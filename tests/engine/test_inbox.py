@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from broadaxe.core.commands import Heartbeat
+from broadaxe.core.commands import DeleteWorkflow, Heartbeat
 from broadaxe.engine import backpressure as backpressure_module
 from broadaxe.engine import inbox as inbox_module
 from broadaxe.engine.backpressure import Backpressure
@@ -68,6 +68,22 @@ async def test_heavy_commands_share_a_batch_up_to_a_bound(monkeypatch: pytest.Mo
         inbox.put(waiting(f"heavy-{number}", chars=15), "one")
     inbox.put(waiting("huge", chars=90), "one")
     assert [names(inbox.take()) for _ in range(3)] == [["heavy-0", "heavy-1"], ["heavy-2"], ["huge"]]
+
+
+async def test_what_its_caller_gave_up_is_not_made_later_but_what_a_worker_reports_counts() -> None:
+    loop, inbox = asyncio.get_running_loop(), Inbox()
+    impatient = [Waiting(DeleteWorkflow(f"w{number}"), loop.create_future(), 0, False) for number in range(3)]
+    reported = waiting("reported")
+    for one in (impatient[0], reported, *impatient[1:]):
+        inbox.put(one, "one")
+        one.reply.cancel()
+    patient = Waiting(DeleteWorkflow("patient"), loop.create_future(), 0, False)
+    inbox.put(patient, "two")
+    inbox.put(gone := Waiting(DeleteWorkflow("gone"), loop.create_future(), 0, False), "three")
+    gone.reply.cancel()
+    assert inbox.take() == [reported, patient]
+    assert len(inbox) == 0
+    assert inbox.take() == []
 
 
 async def test_what_is_drained_is_all_there_was() -> None:

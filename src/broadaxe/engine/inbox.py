@@ -2,7 +2,9 @@
 
 Clients take turns: of each client that has something waiting the next round takes one command, then one more of each,
 until it is full. So a client that floods the tenant waits for itself, and one that says little is in the next round.
-A client's own commands stay in their order; what the engine tells of its own accord goes before everybody's.
+A client's own commands stay in their order; what the engine tells of its own accord goes before everybody's. A command
+whose caller has given up meanwhile is dropped, unless it is one that may be repeated: such a caller tries again, and
+after an outage the second try would be made beside the first. What workers report counts, whoever still listens.
 
 Refuses bounds on how much may wait (`backpressure.py`). Invariants: a round has at most `ROUND_MAX` commands, and its
 heavy ones at most `ROUND_CHARS_MAX` characters unless it is one alone; a suspect is alone in its round.
@@ -39,6 +41,10 @@ class Waiting:
         self.is_alone = is_alone
         """Whether it must be the only one of its round, because the tenant may break over it."""
 
+    @property
+    def is_given_up(self) -> bool:
+        return self.reply.cancelled() and not self.command.is_repeatable
+
 
 class Inbox:
     def __init__(self) -> None:
@@ -67,6 +73,7 @@ class Inbox:
     def take(self) -> list[Waiting]:
         """The next round; empty when nothing waits."""
         taken: list[Waiting] = []
+        dropped = 0
         chars = 0
         while len(taken) < ROUND_MAX:
             if self._own:
@@ -76,6 +83,12 @@ class Inbox:
             else:
                 break
             following = line[0]
+            if following.is_given_up and line is not self._own:
+                line.popleft()
+                dropped += 1
+                if not line:
+                    del self._lines[self._turns.popleft()]
+                continue
             heavy = following.chars if following.chars > HEAVY_CHARS else 0
             # What came before it goes first, in a round of its own.
             if taken and (following.is_alone or (heavy and chars + heavy > ROUND_CHARS_MAX)):
@@ -86,7 +99,7 @@ class Inbox:
                 self._end_turn(line)
             if following.is_alone:
                 break
-        self._count -= len(taken)
+        self._count -= len(taken) + dropped
         return taken
 
     def drain(self) -> list[Waiting]:
