@@ -17,17 +17,11 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Final
 
-from broadaxe.core.commands import (
-    EventRequest,
-    OpenStream,
-    Outcome,
-    PushEvents,
-    PutWorkflow,
-    RegisterWorker,
-    ReportAttempt,
-    RunRequest,
-    TriggerRuns,
-)
+from broadaxe.core.commands.attempts import Outcome, ReportAttempt
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import OpenStream, RegisterWorker
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.decision import Decision, StartAttempt
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.core.tenant import Tenant

@@ -8,16 +8,11 @@ import contextlib
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import (
-    BeginMemo,
-    CompleteMemo,
-    EventRequest,
-    Outcome,
-    PushEvents,
-    RegisterWorker,
-    RunRequest,
-    TriggerRuns,
-)
+from broadaxe.core.commands.attempts import Outcome
+from broadaxe.core.commands.durable import BeginMemo, CompleteMemo
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import RegisterWorker
 from broadaxe.core.decision import MemoAck
 from broadaxe.core.questions import QueuesInUse, WhyWaiting
 from broadaxe.engine.changes import Kind

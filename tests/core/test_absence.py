@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from broadaxe.core.attempts import CONFIRM_US, INTERNAL_RETRIES_MAX
-from broadaxe.core.commands import CloseStream, Heartbeat, ReleaseSlot
+from broadaxe.core.commands.attempts import ReleaseSlot
+from broadaxe.core.commands.workers import CloseStream, Heartbeat
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
 from tests.core.world import World, task

@@ -6,18 +6,16 @@ import pytest
 
 from broadaxe.core import attempts
 from broadaxe.core.attempts import CONFIRM_US, INTERNAL_RETRIES_MAX
-from broadaxe.core.commands import (
-    CancelTasks,
-    CloseStream,
+from broadaxe.core.commands.attempts import (
     FailDelivery,
-    Heartbeat,
     Outcome,
     RefreshTimeout,
     RefuseDelivery,
     ReleaseSlot,
     ReportAttempt,
-    UnregisterWorker,
 )
+from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.workers import CloseStream, Heartbeat, UnregisterWorker
 from broadaxe.core.decision import Progress, TaskProgressed
 from broadaxe.core.definition import TaskSpec
 from broadaxe.core.durations import DURATION_US_MAX, US_PER_S

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from broadaxe.core.commands import CancelTasks, RunRequest, TriggerRuns
+from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.decision import StartAttempt
 from broadaxe.core.lifecycle import TaskStatus
 from tests.core.world import World, task

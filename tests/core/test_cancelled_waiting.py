@@ -9,22 +9,12 @@ from typing import Final
 import msgspec
 import pytest
 
-from broadaxe.core.commands import (
-    BeginWait,
-    CancelTasks,
-    EventRequest,
-    EvictInvocation,
-    PauseWorkflow,
-    PushEvents,
-    PutRateLimit,
-    PutWorkflow,
-    ReplayTasks,
-    RestoreTask,
-    RunRequest,
-    SpawnChildren,
-    UnpauseWorkflow,
-    WhilePaused,
-)
+from broadaxe.core.commands.durable import BeginWait, EvictInvocation, SpawnChildren
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.ratelimits import PutRateLimit
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks, RestoreTask
+from broadaxe.core.commands.triggers import RunRequest
+from broadaxe.core.commands.workflows import PauseWorkflow, PutWorkflow, UnpauseWorkflow, WhilePaused
 from broadaxe.core.decision import StartAttempt, StartBatch
 from broadaxe.core.definition import (
     KEY_TASK_NAME,

@@ -7,30 +7,17 @@ from typing import get_args
 
 import pytest
 
-from broadaxe.core.commands import (
-    NOTHING,
-    BeginWait,
-    CancelTasks,
-    Command,
-    CompleteMemo,
-    CreateCron,
-    EventQuery,
-    EventRequest,
-    Heartbeat,
-    MoveSchedules,
-    Needs,
-    Outcome,
-    PushEvents,
-    RegisterSignal,
-    ReplayTasks,
-    ReportAttempt,
-    RunRequest,
-    RunSchedule,
-    ScheduleRuns,
-    SpawnChildren,
-    TakeOutbox,
-    TriggerRuns,
-)
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.attempts import Outcome, ReportAttempt
+from broadaxe.core.commands.crons import CreateCron
+from broadaxe.core.commands.durable import BeginWait, CompleteMemo, RegisterSignal, SpawnChildren
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.needs import NOTHING, EventQuery, Needs
+from broadaxe.core.commands.outbox import TakeOutbox
+from broadaxe.core.commands.schedules import MoveSchedules, RunSchedule, ScheduleRuns
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import Heartbeat
 from broadaxe.core.waits import PAST_EVENTS_MAX, Condition
 
 assert isinstance(Command, UnionType)

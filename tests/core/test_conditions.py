@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from broadaxe.core.commands import CancelTasks, EventRequest, PushEvents, PutWorkflow, ReplayTasks
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.definition import (
     ConcurrencyRule,
     ConditionAction,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadaxe.core import affinity
-from broadaxe.core.commands import Heartbeat
+from broadaxe.core.commands.workers import Heartbeat
 from broadaxe.core.crews import Crew, RoomKey, wake
 from broadaxe.core.decision import WorkerRow
 from broadaxe.core.lifecycle import TaskStatus

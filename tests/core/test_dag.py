@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from broadaxe.core.attempts import SKIPPED_OUTPUT
-from broadaxe.core.commands import CancelTasks, ReplayTasks
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
 from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
 from tests.core.world import World, task
 

@@ -8,20 +8,12 @@ from typing import Any
 
 import pytest
 
-from broadaxe.core.commands import (
-    CancelTasks,
-    CreateCron,
-    EventRequest,
-    PauseWorkflow,
-    PushEvents,
-    PutWorkflow,
-    ReplayTasks,
-    RunRequest,
-    ScheduleRuns,
-    TriggerRuns,
-    UnpauseWorkflow,
-    WhilePaused,
-)
+from broadaxe.core.commands.crons import CreateCron
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.schedules import ScheduleRuns
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workflows import PauseWorkflow, PutWorkflow, UnpauseWorkflow, WhilePaused
 from broadaxe.core.decision import StartAttempt
 from broadaxe.core.definition import ConcurrencyRule, LimitStrategy, WorkflowSpec
 from broadaxe.core.durations import US_PER_MS, US_PER_S

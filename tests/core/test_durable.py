@@ -9,28 +9,22 @@ import pytest
 
 from broadaxe.core import durable, waits
 from broadaxe.core import tenant as tenant_module
-from broadaxe.core.commands import (
-    Accepted,
+from broadaxe.core.commands.attempts import Accepted, Outcome, ReportAttempt
+from broadaxe.core.commands.durable import (
     BeginMemo,
     BeginWait,
-    BranchTask,
-    CancelTasks,
     CompleteMemo,
-    DeleteWorkflow,
     EntryRef,
-    EventRequest,
     EvictInvocation,
-    Outcome,
-    PauseWorker,
-    PushEvents,
     RegisterSignal,
-    ReplayTasks,
-    ReportAttempt,
     ReportWaiting,
-    RestoreTask,
-    RunRequest,
     SpawnChildren,
 )
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.tasks import BranchTask, CancelTasks, ReplayTasks, RestoreTask
+from broadaxe.core.commands.triggers import RunRequest
+from broadaxe.core.commands.workers import PauseWorker
+from broadaxe.core.commands.workflows import DeleteWorkflow
 from broadaxe.core.decision import (
     ChildrenAck,
     DropInvocation,

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from broadaxe.core.commands import (
-    BeginMemo,
-    BranchTask,
-    CompleteMemo,
-    EntryRef,
-    ReplayTasks,
-    RestoreTask,
-    RunRequest,
-    SpawnChildren,
-)
+from broadaxe.core.commands.durable import BeginMemo, CompleteMemo, EntryRef, SpawnChildren
+from broadaxe.core.commands.tasks import BranchTask, ReplayTasks, RestoreTask
+from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.core.decision import ChildrenAck, DropInvocation, MemoAck, NonDeterminism
 from broadaxe.core.lifecycle import TaskStatus
 from tests.core.test_durable import Program, sleep

@@ -8,14 +8,9 @@ from typing import Any
 
 import pytest
 
-from broadaxe.core.commands import (
-    CloseDurableStream,
-    CloseStream,
-    EvictInvocation,
-    OpenDurableStream,
-    ReportWaiting,
-    RestoreTask,
-)
+from broadaxe.core.commands.durable import EvictInvocation, ReportWaiting
+from broadaxe.core.commands.tasks import RestoreTask
+from broadaxe.core.commands.workers import CloseDurableStream, CloseStream, OpenDurableStream
 from broadaxe.core.decision import EntryCompleted
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus

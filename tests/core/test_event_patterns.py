@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broadaxe.core.commands import DeleteWorkflow
+from broadaxe.core.commands.workflows import DeleteWorkflow
 from broadaxe.core.decision import VersionRow, WorkflowRow
 from broadaxe.core.definition import WorkflowSpec, normalise
 from broadaxe.core.event_patterns import EventPatterns

@@ -5,15 +5,9 @@ from __future__ import annotations
 import pytest
 
 from broadaxe.core import filters
-from broadaxe.core.commands import (
-    ChangeFilter,
-    CreateFilter,
-    DeleteFilter,
-    DeleteWorkflow,
-    EventRequest,
-    PushedEvent,
-    PushEvents,
-)
+from broadaxe.core.commands.events import EventRequest, PushedEvent, PushEvents
+from broadaxe.core.commands.filters import ChangeFilter, CreateFilter, DeleteFilter
+from broadaxe.core.commands.workflows import DeleteWorkflow
 from broadaxe.core.decision import FailureSource
 from broadaxe.core.definition import FilterSpec, IdempotencyRule
 from broadaxe.core.durations import US_PER_S

@@ -10,25 +10,11 @@ import pytest
 
 from broadaxe.core import firing
 from broadaxe.core.calendar import PAGE_SCHEDULES_MAX
-from broadaxe.core.commands import (
-    ChangeCron,
-    CreateCron,
-    DeleteCron,
-    DeleteSchedules,
-    DeleteWorkflow,
-    EventRequest,
-    MoveSchedules,
-    PauseWorkflow,
-    PushEvents,
-    RunCron,
-    RunRequest,
-    RunSchedule,
-    Scheduled,
-    ScheduleRuns,
-    TriggerRuns,
-    UnpauseWorkflow,
-    WhilePaused,
-)
+from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, Scheduled, ScheduleRuns
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workflows import DeleteWorkflow, PauseWorkflow, UnpauseWorkflow, WhilePaused
 from broadaxe.core.decision import Decision, RunRow, StartAttempt
 from broadaxe.core.definition import ClaimMethod, IdempotencyRule
 from broadaxe.core.durations import US_PER_S

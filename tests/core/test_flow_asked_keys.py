@@ -6,7 +6,9 @@ from typing import Final
 
 import pytest
 
-from broadaxe.core.commands import CancelTasks, CloseStream, Outcome, ReplayTasks
+from broadaxe.core.commands.attempts import Outcome
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.workers import CloseStream
 from broadaxe.core.decision import TaskProgressed
 from broadaxe.core.definition import KEY_TASK_NAME, ConcurrencyRule, LimitStrategy, Sticky, TaskSpec
 from broadaxe.core.lifecycle import RunStatus, TaskStatus

@@ -5,16 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from broadaxe.core.commands import (
-    Accepted,
-    CancelTasks,
-    Outcome,
-    PutRateLimit,
-    PutWorkflow,
-    RefuseDelivery,
-    ReleaseSlot,
-    ReportAttempt,
-)
+from broadaxe.core.commands.attempts import Accepted, Outcome, RefuseDelivery, ReleaseSlot, ReportAttempt
+from broadaxe.core.commands.ratelimits import PutRateLimit
+from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.decision import StartBatch
 from broadaxe.core.definition import BatchRule, RateLimitUse, WorkflowSpec
 from broadaxe.core.durations import US_PER_S

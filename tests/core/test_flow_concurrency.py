@@ -5,15 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from broadaxe.core.commands import (
-    CancelTasks,
-    Outcome,
-    PutWorkflow,
-    ReplayTasks,
-    ReportAttempt,
-    RunRequest,
-    TriggerRuns,
-)
+from broadaxe.core.commands.attempts import Outcome, ReportAttempt
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.definition import ConcurrencyRule, LimitStrategy, TaskSpec, WorkflowSpec
 from broadaxe.core.lifecycle import RunStatus, TaskStatus
 from broadaxe.errors import InvalidArgument

@@ -5,15 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from broadaxe.core.commands import (
-    CancelTasks,
-    DeleteRateLimit,
-    ForgetRateLimits,
-    PauseRateLimit,
-    PutRateLimit,
-    PutWorkflow,
-    ReplayTasks,
-)
+from broadaxe.core.commands.ratelimits import DeleteRateLimit, ForgetRateLimits, PauseRateLimit, PutRateLimit
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.decision import RateLimitRow
 from broadaxe.core.definition import RateLimitUse, WorkflowSpec
 from broadaxe.core.durations import US_PER_S

@@ -6,18 +6,11 @@ import msgspec
 import pytest
 
 from broadaxe.core.affinity import is_met
-from broadaxe.core.commands import (
-    CancelTasks,
-    CloseStream,
-    LabelValue,
-    PutRateLimit,
-    PutWorkerLabels,
-    PutWorkflow,
-    RegisterWorker,
-    ReplayTasks,
-    RunRequest,
-    TriggerRuns,
-)
+from broadaxe.core.commands.ratelimits import PutRateLimit
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import CloseStream, LabelValue, PutWorkerLabels, RegisterWorker
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.definition import (
     BatchRule,
     Comparator,

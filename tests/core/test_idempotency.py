@@ -7,15 +7,10 @@ import pytest
 
 from broadaxe.core import claims
 from broadaxe.core.claims import Claims, digest_of, expires_at_us, pack, run_id_of
-from broadaxe.core.commands import (
-    EventRequest,
-    Outcome,
-    PushEvents,
-    ReplayTasks,
-    ReportAttempt,
-    RunRequest,
-    TriggerRuns,
-)
+from broadaxe.core.commands.attempts import Outcome, ReportAttempt
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.tasks import ReplayTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.decision import FailureSource
 from broadaxe.core.definition import ClaimMethod, IdempotencyRule
 from broadaxe.core.durations import US_PER_S

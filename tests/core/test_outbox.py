@@ -5,7 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from broadaxe.core.commands import CreateFilter, EventRequest, Promise, RefusedRequest, RunRequest, TakeOutbox
+from broadaxe.core.commands.events import EventRequest
+from broadaxe.core.commands.filters import CreateFilter
+from broadaxe.core.commands.outbox import RefusedRequest, TakeOutbox
+from broadaxe.core.commands.triggers import Promise, RunRequest
 from broadaxe.core.decision import RunStarted, Writes
 from broadaxe.core.definition import ClaimMethod, ConcurrencyRule, IdempotencyRule, LimitStrategy
 from broadaxe.core.durations import US_PER_S

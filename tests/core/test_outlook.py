@@ -9,15 +9,10 @@ import msgspec
 import pytest
 
 from broadaxe.core import outlook
-from broadaxe.core.commands import (
-    CreateCron,
-    PauseWorkflow,
-    RunRequest,
-    Scheduled,
-    ScheduleRuns,
-    TriggerRuns,
-    WhilePaused,
-)
+from broadaxe.core.commands.crons import CreateCron
+from broadaxe.core.commands.schedules import Scheduled, ScheduleRuns
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workflows import PauseWorkflow, WhilePaused
 from broadaxe.core.definition import ConcurrencyRule, LimitStrategy
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.heaps import in_order

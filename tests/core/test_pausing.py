@@ -5,19 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from broadaxe.core.commands import (
-    CancelTasks,
-    DeleteWorkflow,
-    EventRequest,
-    PauseWorkflow,
-    PushEvents,
-    PutWorkflow,
-    ReplayTasks,
-    RunRequest,
-    TriggerRuns,
-    UnpauseWorkflow,
-    WhilePaused,
-)
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workflows import DeleteWorkflow, PauseWorkflow, PutWorkflow, UnpauseWorkflow, WhilePaused
 from broadaxe.core.decision import StartAttempt, StartBatch
 from broadaxe.core.definition import BatchRule, ConcurrencyRule, LimitStrategy, WorkflowSpec
 from broadaxe.core.durations import DURATION_US_MAX, US_PER_S

@@ -7,18 +7,15 @@ import gc
 import pytest
 
 from broadaxe.core.affinity import HEARTBEAT_FRESH_US
-from broadaxe.core.commands import (
-    CancelTasks,
+from broadaxe.core.commands.attempts import FailDelivery, RefreshTimeout
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import (
     CloseStream,
-    FailDelivery,
     Heartbeat,
     PauseWorker,
     PutWorkerLabels,
-    RefreshTimeout,
     RegisterWorker,
-    ReplayTasks,
-    RunRequest,
-    TriggerRuns,
     UnregisterWorker,
 )
 from broadaxe.core.durations import US_PER_S

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from broadaxe.core.commands import (
-    CreateCron,
-    EventRequest,
-    Promise,
-    PushEvents,
-    QuotaState,
-    RefusedRequest,
-    RegisterWorker,
-    ReplayTasks,
-    Resource,
-    RunCron,
-    RunRequest,
-    RunSchedule,
-    Scheduled,
-    ScheduleRuns,
-    SetQuotas,
-    ShowQuotas,
-    SpawnChildren,
-    TakeOutbox,
-    TriggerRuns,
-    UnregisterWorker,
-)
+from broadaxe.core.commands.crons import CreateCron, RunCron
+from broadaxe.core.commands.durable import SpawnChildren
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.outbox import RefusedRequest, TakeOutbox
+from broadaxe.core.commands.quotas import QuotaState, Resource, SetQuotas, ShowQuotas
+from broadaxe.core.commands.schedules import RunSchedule, Scheduled, ScheduleRuns
+from broadaxe.core.commands.tasks import ReplayTasks
+from broadaxe.core.commands.triggers import Promise, RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import RegisterWorker, UnregisterWorker
 from broadaxe.core.decision import DurableRefusal, FailureSource, OutboxHasRoom
 from broadaxe.core.definition import FilterSpec
 from broadaxe.core.durations import US_PER_S

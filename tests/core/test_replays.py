@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from broadaxe.core.commands import CancelTasks, Outcome, ReplayTasks, ReportAttempt
+from broadaxe.core.commands.attempts import Outcome, ReportAttempt
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
 from broadaxe.core.decision import EntryCompleted, WaitAck
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus

@@ -17,29 +17,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from broadaxe.core.affinity import is_schedulable
 from broadaxe.core.attempts import INTERNAL_RETRIES_MAX
-from broadaxe.core.commands import (
-    CancelTasks,
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.attempts import FailDelivery, Outcome, RefreshTimeout, ReleaseSlot, ReportAttempt
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import (
     CloseStream,
-    Command,
-    DeleteWorkflow,
-    EventRequest,
-    FailDelivery,
     Heartbeat,
     OpenStream,
-    Outcome,
     PauseWorker,
-    PushEvents,
-    PutWorkflow,
-    PutWorkflowReply,
-    RefreshTimeout,
     RegisterWorker,
-    ReleaseSlot,
-    ReplayTasks,
-    ReportAttempt,
-    RunRequest,
-    TriggerRuns,
     UnregisterWorker,
 )
+from broadaxe.core.commands.workflows import DeleteWorkflow, PutWorkflow, PutWorkflowReply
 from broadaxe.core.decision import Decision, RunFinished, StartAttempt
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.core.durations import US_PER_S

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from broadaxe.core.commands import RunRequest, TriggerRuns
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.tracing import (
     Trace,
     attempt_span_id,

@@ -6,7 +6,10 @@ import json
 
 import pytest
 
-from broadaxe.core.commands import DeleteWorkflow, EventRequest, PushEvents, ReplayTasks, RunRequest, TriggerRuns
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.tasks import ReplayTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workflows import DeleteWorkflow
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.errors import InvalidArgument, NotFound
 from tests.core.world import World, task

@@ -7,19 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from broadaxe.core.commands import (
-    CancelTasks,
-    CloseStream,
-    PauseWorker,
-    PauseWorkflow,
-    PutRateLimit,
-    PutWorkflow,
-    RegisterWorker,
-    RunRequest,
-    TriggerRuns,
-    UnregisterWorker,
-    WhilePaused,
-)
+from broadaxe.core.commands.ratelimits import PutRateLimit
+from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import CloseStream, PauseWorker, RegisterWorker, UnregisterWorker
+from broadaxe.core.commands.workflows import PauseWorkflow, PutWorkflow, WhilePaused
 from broadaxe.core.definition import (
     BatchRule,
     ConcurrencyRule,

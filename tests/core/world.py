@@ -13,21 +13,12 @@ from collections.abc import Iterable
 import msgspec
 
 from broadaxe.core.calendar import PAGE_SCHEDULES_MAX, SchedulePage
-from broadaxe.core.commands import (
-    Accepted,
-    Command,
-    EventQuery,
-    Heartbeat,
-    OpenStream,
-    Outcome,
-    PutWorkflow,
-    PutWorkflowReply,
-    RegisterWorker,
-    Reply,
-    ReportAttempt,
-    RunRequest,
-    TriggerRuns,
-)
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.attempts import Accepted, Outcome, ReportAttempt
+from broadaxe.core.commands.needs import EventQuery
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import Heartbeat, OpenStream, RegisterWorker
+from broadaxe.core.commands.workflows import PutWorkflow, PutWorkflowReply
 from broadaxe.core.decision import (
     CancelAttempt,
     ClaimRow,

@@ -22,7 +22,6 @@ from broadaxe.core import (
     attempts,
     batching,
     calendar,
-    commands,
     debounce,
     definition,
     durable,
@@ -35,7 +34,8 @@ from broadaxe.core import (
     triggers,
     waits,
 )
-from broadaxe.core.commands import Resource
+from broadaxe.core.commands import tasks as task_commands
+from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.durations import US_PER_S
 from broadaxe.engine import activation, backpressure, changes, outbox, subscriptions
 from broadaxe.moving import plan
@@ -202,8 +202,8 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("requests of a tenant that wait to be decided | {} |", backpressure.UNDER_WAY_MAX),
     ("take ids (at most {}) or a filter", parameters.BODY_VALUES_MAX),
     ("ids in one cancel or replay | {} |", parameters.BODY_VALUES_MAX),
-    ("A filter cancels at most {} runs", commands.CANCELLED_BY_FILTER_MAX),
-    ("and replays at most {}, the newest first", commands.REPLAYED_BY_FILTER_MAX),
+    ("A filter cancels at most {} runs", task_commands.CANCELLED_BY_FILTER_MAX),
+    ("and replays at most {}, the newest first", task_commands.REPLAYED_BY_FILTER_MAX),
     ("One request takes up to {} instants", firing.SCHEDULES_MAX),
     ("a filter deletes up to {} at a time", schedules.BY_FILTER_MAX),
     # What starts runs.

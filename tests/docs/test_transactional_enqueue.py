@@ -24,7 +24,7 @@ import sqlalchemy
 import sqlalchemy.exc
 import sqlalchemy.orm
 
-from broadaxe.core.commands import TriggerRuns
+from broadaxe.core.commands.triggers import TriggerRuns
 from tests.core.world import task
 from tests.engine.house import House, Seen, listening_house
 

@@ -8,17 +8,11 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from broadaxe.core.commands import (
-    Accepted,
-    Command,
-    Outcome,
-    PutWorkflow,
-    RegisterWorker,
-    Reply,
-    ReportAttempt,
-    RunRequest,
-    TriggerRuns,
-)
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.attempts import Accepted, Outcome, ReportAttempt
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import RegisterWorker
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.decision import Decision, Writes
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.core.tenant import Tenant

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import CreateCron, Heartbeat, Outcome, PauseWorker
+from broadaxe.core.commands.attempts import Outcome
+from broadaxe.core.commands.crons import CreateCron
+from broadaxe.core.commands.workers import Heartbeat, PauseWorker
 from broadaxe.engine.changes import FOLLOWERS_MAX, IDS_MAX, RECENT_S, ChangeFeed, Changes, ChangeSubscription, Kind
 from broadaxe.errors import ResourceExhausted, Unavailable
 from tests.engine.house import PATIENCE_S, House, assigned, house

@@ -10,7 +10,10 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import CancelTasks, EventRequest, Outcome, PushEvents, RegisterWorker, ReplayTasks
+from broadaxe.core.commands.attempts import Outcome
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.workers import RegisterWorker
 from broadaxe.core.decision import Writes
 from broadaxe.engine.sessions import WorkerSession
 from broadaxe.errors import NotFound, Unavailable

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from broadaxe.core.commands import BeginMemo, BeginWait, Command, EntryRef, EvictInvocation, FindPlace, Place, Reply
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.durable import BeginMemo, BeginWait, EntryRef, EvictInvocation, FindPlace, Place
 from broadaxe.core.decision import EntryCompleted, MemoAck, WaitAck
 from broadaxe.engine import durable_streams
 from broadaxe.engine.clock import SystemClock

@@ -9,7 +9,11 @@ import asyncpg
 import pytest
 
 from broadaxe.core.attempts import CONFIRM_US
-from broadaxe.core.commands import CancelTasks, Heartbeat, Outcome, Reply, RunRequest, TriggerRuns
+from broadaxe.core.commands import Reply
+from broadaxe.core.commands.attempts import Outcome
+from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import Heartbeat
 from broadaxe.core.decision import CancelAttempt, Decision
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.engine import activation as activation_module

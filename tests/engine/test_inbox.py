@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from broadaxe.core.commands import DeleteWorkflow, Heartbeat
+from broadaxe.core.commands.workers import Heartbeat
+from broadaxe.core.commands.workflows import DeleteWorkflow
 from broadaxe.engine import backpressure as backpressure_module
 from broadaxe.engine import inbox as inbox_module
 from broadaxe.engine.backpressure import Backpressure

@@ -7,7 +7,9 @@ import asyncio
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import CancelTasks, Outcome, PutWorkflow
+from broadaxe.core.commands.attempts import Outcome
+from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.definition import WorkflowSpec
 from broadaxe.engine import outbox as pump_module
 from broadaxe.rpc import assignments

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import Resource, RunRequest, TriggerRuns
+from broadaxe.core.commands.quotas import Resource
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.errors import QuotaReached
 from broadaxe.storage.outbox import OutboxListener
 from broadaxe.storage.quotas import change_quotas

@@ -12,17 +12,12 @@ import asyncpg
 import pytest
 
 from broadaxe.core import tenant as tenant_module
-from broadaxe.core.commands import (
-    CancelTasks,
-    Command,
-    EventRequest,
-    Outcome,
-    PushEvents,
-    PutWorkerLabels,
-    RegisterSignal,
-    RegisterWorker,
-    Reply,
-)
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.attempts import Outcome
+from broadaxe.core.commands.durable import RegisterSignal
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.workers import PutWorkerLabels, RegisterWorker
 from broadaxe.core.decision import Decision
 from broadaxe.core.fleet import SILENCE_US
 from broadaxe.core.waits import Condition

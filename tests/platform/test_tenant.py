@@ -11,7 +11,7 @@ import pytest
 
 from broadaxe.cli.tenant import slug_of
 from broadaxe.cluster.leases import Leases
-from broadaxe.core.commands import Resource
+from broadaxe.core.commands.quotas import Resource
 from broadaxe.errors import InvalidArgument
 from broadaxe.storage import accounts
 from broadaxe.storage.ids import new_id

@@ -10,18 +10,11 @@ from hatchet_sdk.clients.rest.models.v1_cancelled_tasks import V1CancelledTasks
 from hatchet_sdk.clients.rest.models.v1_workflow_run_details import V1WorkflowRunDetails
 from hatchet_sdk.clients.rest.models.workflow import Workflow
 
-from broadaxe.core.commands import (
-    CancelTasks,
-    Command,
-    DeleteWorkflow,
-    PauseWorker,
-    PauseWorkflow,
-    ReplayTasks,
-    Reply,
-    TriggerRuns,
-    UnpauseWorkflow,
-    WhilePaused,
-)
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.triggers import TriggerRuns
+from broadaxe.core.commands.workers import PauseWorker
+from broadaxe.core.commands.workflows import DeleteWorkflow, PauseWorkflow, UnpauseWorkflow, WhilePaused
 from broadaxe.core.definition import TaskSpec
 from broadaxe.core.durations import US_PER_S
 from broadaxe.errors import NotFound

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from broadaxe.core.commands import CancelTasks, CloseStream, PutRateLimit, PutWorkflow
+from broadaxe.core.commands.ratelimits import PutRateLimit
+from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.workers import CloseStream
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.definition import RateLimitUse, WorkflowSpec
 from broadaxe.core.durations import US_PER_S
 from broadaxe.metrics import Tallies, Tally, observer

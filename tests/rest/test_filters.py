@@ -10,7 +10,9 @@ from hatchet_sdk.clients.rest.models.v1_event import V1Event
 from hatchet_sdk.clients.rest.models.v1_filter import V1Filter
 from hatchet_sdk.clients.rest.models.v1_filter_list import V1FilterList
 
-from broadaxe.core.commands import ChangeFilter, Command, CreateFilter, DeleteFilter, PushedEvent, PushEvents, Reply
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.events import PushedEvent, PushEvents
+from broadaxe.core.commands.filters import ChangeFilter, CreateFilter, DeleteFilter
 from broadaxe.errors import NotFound
 from broadaxe.storage.ids import new_id
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from broadaxe.core.commands import CancelTasks, ReplayTasks
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
 from broadaxe.core.definition import TaskSpec
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.storage.ids import new_id

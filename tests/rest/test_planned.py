@@ -8,19 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from broadaxe.core.commands import (
-    ChangeCron,
-    Command,
-    CreateCron,
-    DeleteCron,
-    DeleteSchedules,
-    MoveSchedules,
-    Reply,
-    RunCron,
-    RunSchedule,
-    Scheduled,
-    ScheduleRuns,
-)
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, Scheduled, ScheduleRuns
 from broadaxe.core.definition import TaskSpec
 from broadaxe.errors import AlreadyExists, NotFound, ResourceExhausted
 from broadaxe.rest.routers import schedules as routes

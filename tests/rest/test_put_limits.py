@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from broadaxe.core.commands import PutRateLimit
+from broadaxe.core.commands.ratelimits import PutRateLimit
 from tests.rest.conftest import Site
 
 

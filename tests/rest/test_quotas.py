@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hatchet_sdk.clients.rest.models.tenant_resource_policy import TenantResourcePolicy
 
-from broadaxe.core.commands import Command, PushEvents, QuotaState, Reply, Resource, ShowQuotas, TriggerRuns
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.events import PushEvents
+from broadaxe.core.commands.quotas import QuotaState, Resource, ShowQuotas
+from broadaxe.core.commands.triggers import TriggerRuns
 from broadaxe.errors import QuotaReached
 
 if TYPE_CHECKING:

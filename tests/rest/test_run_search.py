@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broadaxe.core.commands import CancelTasks
+from broadaxe.core.commands.tasks import CancelTasks
 from broadaxe.core.definition import TaskSpec
 from broadaxe.storage import accounts
 from broadaxe.storage.ids import id_after, id_floor, ids_with_prefix, new_id

@@ -9,7 +9,8 @@ from hatchet_sdk import ClientConfig, Hatchet
 from hatchet_sdk.clients.rest.models.v1_task_summary_list import V1TaskSummaryList
 from hatchet_sdk.clients.rest.models.v1_webhook_list import V1WebhookList
 
-from broadaxe.core.commands import Command, PauseWorker
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.workers import PauseWorker
 from broadaxe.storage.ids import new_id
 
 if TYPE_CHECKING:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from broadaxe.core.commands import CreateCron, PauseWorkflow, RegisterWorker, RunRequest, TriggerRuns, WhilePaused
+from broadaxe.core.commands.crons import CreateCron
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import RegisterWorker
+from broadaxe.core.commands.workflows import PauseWorkflow, WhilePaused
 from broadaxe.core.definition import ConcurrencyRule, LimitStrategy, RateLimitUse
 from broadaxe.core.durations import US_PER_S
 from broadaxe.rest.routers.waiting import routes

@@ -23,7 +23,8 @@ from hatchet_sdk.clients.rest.models.v1_webhook_hmac_auth import V1WebhookHMACAu
 from hatchet_sdk.clients.rest.models.v1_webhook_hmac_encoding import V1WebhookHMACEncoding
 from hatchet_sdk.clients.rest.models.v1_webhook_source_name import V1WebhookSourceName
 
-from broadaxe.core.commands import Command, EventRequest, PushedEvent, PushEvents, Reply
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.events import EventRequest, PushedEvent, PushEvents
 from broadaxe.errors import ConfigurationError, FailedPrecondition, Unavailable
 from broadaxe.rest.bursts import KEYS_MAX, Bursts
 from broadaxe.rest.routers.webhooks import BODY_BYTES_MAX, BURST, FAILURES_BURST, Door

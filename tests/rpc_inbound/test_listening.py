@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from broadaxe.core.commands import Command, Heartbeat
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.workers import Heartbeat
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.engine.clock import SystemClock
 from broadaxe.engine.sessions import WorkerSession

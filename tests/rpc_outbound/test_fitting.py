@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from broadaxe.core.commands import EntryRef
+from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.decision import DurableRefusal, EntryCompleted, MemoAck
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.engine.durable_streams import Answer

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import Outcome
+from broadaxe.core.commands.attempts import Outcome
 from broadaxe.engine.sessions import WorkerSession
 from broadaxe.errors import NotFound
 from broadaxe.rpc import askers

@@ -15,18 +15,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from broadaxe.core.commands import (
-    ChangeCron,
-    Command,
-    CreateCron,
-    DeleteCron,
-    DeleteSchedules,
-    MoveSchedules,
-    RunCron,
-    RunSchedule,
-    ScheduleRuns,
-    WhilePaused,
-)
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, ScheduleRuns
+from broadaxe.core.commands.workflows import WhilePaused
 from broadaxe.core.decision import CronRow, Decision, RunRow, ScheduleRow
 from broadaxe.core.durations import US_PER_S
 from tests.simulation.books import hold

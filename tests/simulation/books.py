@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from broadaxe.core.commands import LabelValue
+from broadaxe.core.commands.workers import LabelValue
 from broadaxe.core.decision import (
     Decision,
     Effect,

@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 
-from broadaxe.core.commands import LabelValue, PauseWorkflow, RunRequest, UnpauseWorkflow, WhilePaused
+from broadaxe.core.commands.triggers import RunRequest
+from broadaxe.core.commands.workers import LabelValue
+from broadaxe.core.commands.workflows import PauseWorkflow, UnpauseWorkflow, WhilePaused
 from broadaxe.core.definition import (
     BatchRule,
     ClaimMethod,

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from broadaxe.core.commands import ReportWaiting
+from broadaxe.core.commands.durable import ReportWaiting
 from broadaxe.core.decision import Decision, DurableEntryRow, EntryCompleted, EventRow, SignalFired, StartAttempt
 from broadaxe.core.lifecycle import TERMINAL, EntryKind, TaskStatus
 from broadaxe.core.waits import Condition, ConditionState

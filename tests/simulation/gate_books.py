@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from broadaxe.core.commands import CancelTasks, Command
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.tasks import CancelTasks
 from broadaxe.core.decision import Decision, EventRow, StartAttempt, TaskEventRow
 from broadaxe.core.definition import (
     KEY_TASK_NAME,

@@ -16,49 +16,34 @@ from typing import Any
 
 import msgspec
 
-from broadaxe.core.commands import (
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.attempts import (
     Accepted,
-    BranchTask,
-    CancelTasks,
-    ChangeFilter,
-    CloseStream,
-    Command,
-    CompleteMemo,
-    CreateFilter,
-    DeleteCron,
-    DeleteFilter,
-    DeleteRateLimit,
-    DeleteWorkflow,
-    DurableRequest,
-    EntryRef,
-    EventRequest,
     FailDelivery,
-    ForgetRateLimits,
-    Heartbeat,
-    OpenStream,
     Outcome,
-    PauseRateLimit,
-    PauseWorker,
-    PushEvents,
-    PutRateLimit,
-    PutWorkerLabels,
-    PutWorkflow,
     RefreshTimeout,
     RefuseDelivery,
-    RegisterSignal,
-    RegisterWorker,
     ReleaseSlot,
-    ReplayTasks,
-    Reply,
     ReportAttempt,
-    ReportWaiting,
-    Resource,
-    RestoreTask,
-    SetQuotas,
-    TriggerRuns,
-    UnpauseWorkflow,
+)
+from broadaxe.core.commands.crons import DeleteCron
+from broadaxe.core.commands.durable import CompleteMemo, DurableRequest, EntryRef, RegisterSignal, ReportWaiting
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.filters import ChangeFilter, CreateFilter, DeleteFilter
+from broadaxe.core.commands.quotas import Resource, SetQuotas
+from broadaxe.core.commands.ratelimits import DeleteRateLimit, ForgetRateLimits, PauseRateLimit, PutRateLimit
+from broadaxe.core.commands.tasks import BranchTask, CancelTasks, ReplayTasks, RestoreTask
+from broadaxe.core.commands.triggers import TriggerRuns
+from broadaxe.core.commands.workers import (
+    CloseStream,
+    Heartbeat,
+    OpenStream,
+    PauseWorker,
+    PutWorkerLabels,
+    RegisterWorker,
     UnregisterWorker,
 )
+from broadaxe.core.commands.workflows import DeleteWorkflow, PutWorkflow, UnpauseWorkflow
 from broadaxe.core.decision import (
     CancelAttempt,
     Decision,

@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 
 from broadaxe.core.backlog import ColdTasks
-from broadaxe.core.commands import Resource
+from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
 from broadaxe.core.tenant import Loaded, Missing
 from broadaxe.storage.journal import Journal

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from broadaxe.core.commands import (
+from broadaxe.core.commands.durable import (
     BeginMemo,
     BeginWait,
     CompleteMemo,
@@ -28,9 +28,9 @@ from broadaxe.core.commands import (
     EntryRef,
     EvictInvocation,
     ReportWaiting,
-    RunRequest,
     SpawnChildren,
 )
+from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.core.decision import (
     ChildrenAck,
     DropInvocation,

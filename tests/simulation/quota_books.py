@@ -8,7 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from broadaxe.core.commands import Command, ForgetRateLimits, Reply, Resource, SetQuotas, TriggerRuns
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.quotas import Resource, SetQuotas
+from broadaxe.core.commands.ratelimits import ForgetRateLimits
+from broadaxe.core.commands.triggers import TriggerRuns
 from broadaxe.core.decision import Decision, QuotaUsageRow
 from broadaxe.core.durations import US_PER_S
 from broadaxe.errors import BroadaxeError, QuotaReached

@@ -17,7 +17,8 @@ from broadaxe.core import backlog, calendar
 from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.calendar import SchedulePage
 from broadaxe.core.claims import pack
-from broadaxe.core.commands import EventQuery, Resource
+from broadaxe.core.commands.needs import EventQuery
+from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import (
     ClaimRow,
     CronRow,

@@ -25,26 +25,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from broadaxe.core.commands import (
-    Accepted,
-    BeginMemo,
-    BeginWait,
-    CancelTasks,
-    Command,
-    CompleteMemo,
-    EntryRef,
-    Heartbeat,
-    OpenStream,
-    Outcome,
-    PushEvents,
-    PutWorkflow,
-    RegisterWorker,
-    ReportAttempt,
-    ReportWaiting,
-    RunRequest,
-    SpawnChildren,
-    TriggerRuns,
-)
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.attempts import Accepted, Outcome, ReportAttempt
+from broadaxe.core.commands.durable import BeginMemo, BeginWait, CompleteMemo, EntryRef, ReportWaiting, SpawnChildren
+from broadaxe.core.commands.events import PushEvents
+from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import Heartbeat, OpenStream, RegisterWorker
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.decision import (
     ChildrenAck,
     Decision,

@@ -6,22 +6,14 @@ import asyncpg
 import msgspec
 
 from broadaxe.core import ledger
-from broadaxe.core.commands import (
-    ChangeFilter,
-    Command,
-    CreateFilter,
-    DeleteFilter,
-    EventRequest,
-    OpenStream,
-    Outcome,
-    PushEvents,
-    PutWorkflow,
-    RegisterWorker,
-    ReplayTasks,
-    ReportAttempt,
-    RunRequest,
-    TriggerRuns,
-)
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.attempts import Outcome, ReportAttempt
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.filters import ChangeFilter, CreateFilter, DeleteFilter
+from broadaxe.core.commands.tasks import ReplayTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import OpenStream, RegisterWorker
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.decision import Decision
 from broadaxe.core.definition import ClaimMethod, FilterSpec, IdempotencyRule, WorkflowSpec
 from broadaxe.core.durations import US_PER_S

@@ -10,30 +10,21 @@ import asyncpg
 import pytest
 
 from broadaxe.core.attempts import CONFIRM_US
-from broadaxe.core.commands import (
-    CancelTasks,
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.attempts import FailDelivery, Outcome, RefreshTimeout, ReleaseSlot, ReportAttempt
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import (
     CloseStream,
-    Command,
-    DeleteWorkflow,
-    EventRequest,
-    FailDelivery,
     Heartbeat,
     OpenStream,
-    Outcome,
     PauseWorker,
-    PushEvents,
     PutWorkerLabels,
-    PutWorkflow,
-    RefreshTimeout,
     RegisterWorker,
-    ReleaseSlot,
-    ReplayTasks,
-    Reply,
-    ReportAttempt,
-    RunRequest,
-    TriggerRuns,
     UnregisterWorker,
 )
+from broadaxe.core.commands.workflows import DeleteWorkflow, PutWorkflow
 from broadaxe.core.decision import Decision, StartAttempt
 from broadaxe.core.definition import WorkflowSpec
 from broadaxe.core.durations import US_PER_S

@@ -11,7 +11,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import EventRequest, RunRequest
+from broadaxe.core.commands.events import EventRequest
+from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.storage import outbox as outbox_module
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.outbox import CHANNEL, Outbox

@@ -12,56 +12,40 @@ from typing import Any
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import (
-    BeginMemo,
-    BeginWait,
-    BranchTask,
-    CancelTasks,
-    ChangeCron,
-    ChangeFilter,
-    CloseStream,
-    Command,
-    CompleteMemo,
-    CreateCron,
-    CreateFilter,
-    DeleteCron,
-    DeleteFilter,
-    DeleteRateLimit,
-    DeleteSchedules,
-    DeleteWorkflow,
-    EventRequest,
-    EvictInvocation,
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.attempts import (
     FailDelivery,
-    Heartbeat,
-    MoveSchedules,
-    OpenStream,
     Outcome,
-    PauseRateLimit,
-    PauseWorker,
-    PauseWorkflow,
-    PushEvents,
-    PutRateLimit,
-    PutWorkerLabels,
-    PutWorkflow,
     RefreshTimeout,
     RefuseDelivery,
-    RegisterSignal,
-    RegisterWorker,
     ReleaseSlot,
-    ReplayTasks,
     ReportAttempt,
-    RestoreTask,
-    RunCron,
-    RunRequest,
-    RunSchedule,
-    Scheduled,
-    ScheduleRuns,
-    SpawnChildren,
-    TriggerRuns,
-    UnpauseWorkflow,
-    UnregisterWorker,
-    WhilePaused,
 )
+from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.durable import (
+    BeginMemo,
+    BeginWait,
+    CompleteMemo,
+    EvictInvocation,
+    RegisterSignal,
+    SpawnChildren,
+)
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.filters import ChangeFilter, CreateFilter, DeleteFilter
+from broadaxe.core.commands.ratelimits import DeleteRateLimit, PauseRateLimit, PutRateLimit
+from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, Scheduled, ScheduleRuns
+from broadaxe.core.commands.tasks import BranchTask, CancelTasks, ReplayTasks, RestoreTask
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import (
+    CloseStream,
+    Heartbeat,
+    OpenStream,
+    PauseWorker,
+    PutWorkerLabels,
+    RegisterWorker,
+    UnregisterWorker,
+)
+from broadaxe.core.commands.workflows import DeleteWorkflow, PauseWorkflow, PutWorkflow, UnpauseWorkflow, WhilePaused
 from broadaxe.core.definition import (
     ClaimMethod,
     ConcurrencyRule,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncpg
 
-from broadaxe.core.commands import Outcome, ReplayTasks, ReportAttempt
+from broadaxe.core.commands.attempts import Outcome, ReportAttempt
+from broadaxe.core.commands.tasks import ReplayTasks
 from broadaxe.storage.payloads import Payloads
 from tests.storage.test_journal_and_loader import begin, trigger, worker
 

@@ -7,7 +7,9 @@ import time
 
 import asyncpg
 
-from broadaxe.core.commands import PutWorkflow, Resource, RunRequest, SetQuotas, TriggerRuns
+from broadaxe.core.commands.quotas import Resource, SetQuotas
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.decision import QuotaUsageRow
 from broadaxe.core.definition import WorkflowSpec
 from broadaxe.core.tenant import Tenant

@@ -59,7 +59,13 @@ async def record(target: str) -> None:
 
 
 async def fill(dsn: str, pool: asyncpg.Pool) -> None:
-    from broadaxe.core import commands as c
+    from broadaxe.core.commands.attempts import Outcome
+    from broadaxe.core.commands.crons import CreateCron
+    from broadaxe.core.commands.events import EventRequest, PushEvents
+    from broadaxe.core.commands.schedules import ScheduleRuns
+    from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
+    from broadaxe.core.commands.workers import RegisterWorker
+    from broadaxe.core.commands.workflows import PutWorkflow
     from broadaxe.core.definition import WorkflowSpec
     from broadaxe.storage import accounts, tokens
     from broadaxe.storage.vault import Vault
@@ -71,11 +77,11 @@ async def fill(dsn: str, pool: asyncpg.Pool) -> None:
     async def put(name: str, **more: object) -> None:
         patience = {"schedule_timeout": YEARS, "execution_timeout": YEARS}
         spec = WorkflowSpec(name=name, tasks=(task("a", service=name, **patience, **more),))
-        await home.engine.submit(home.tenant_id, c.PutWorkflow(spec))
+        await home.engine.submit(home.tenant_id, PutWorkflow(spec))
 
     async def trigger(name: str, text: str) -> str:
-        request = c.RunRequest(workflow_name=name, input=text)
-        (run_id,) = await home.engine.submit(home.tenant_id, c.TriggerRuns((request,)))
+        request = RunRequest(workflow_name=name, input=text)
+        (run_id,) = await home.engine.submit(home.tenant_id, TriggerRuns((request,)))
         return run_id
 
     owner = await accounts.register(pool, "Ann", "ann@example.com", PASSWORD)
@@ -98,36 +104,36 @@ async def fill(dsn: str, pool: asyncpg.Pool) -> None:
         await put("asleep", is_durable=True)
         session = await home.session("done:a", "failed:a", "running:a")
         for name, outcome, payload in (
-            ("done", c.Outcome.COMPLETED, '{"n": 1}'),
-            ("failed", c.Outcome.FAILED, "broken"),
+            ("done", Outcome.COMPLETED, '{"n": 1}'),
+            ("failed", Outcome.FAILED, "broken"),
         ):
             run_id = await trigger(name, f'{{"of": "{name}"}}')
             await assigned(session)
-            await home.report(run_id, c.Outcome.STARTED)
+            await home.report(run_id, Outcome.STARTED)
             await home.report(run_id, outcome, payload)
         run_id = await trigger("running", '{"of": "running"}')
         await assigned(session)
-        await home.report(run_id, c.Outcome.STARTED)
+        await home.report(run_id, Outcome.STARTED)
         for number in range(3):
             await trigger("queued", f'{{"of": "queued", "n": {number}}}')
         await home.engine.submit(
             tenant.id,
-            c.CreateCron(workflow_name="planned", name="yearly", expression="0 0 1 1 *", input='{"of": "cron"}'),
+            CreateCron(workflow_name="planned", name="yearly", expression="0 0 1 1 *", input='{"of": "cron"}'),
         )
         soon = home.engine._clock.now_us() + 3_600_000_000
         await home.engine.submit(
-            tenant.id, c.ScheduleRuns(workflow_name="planned", at_us=(soon,), input='{"of": "schedule"}')
+            tenant.id, ScheduleRuns(workflow_name="planned", at_us=(soon,), input='{"of": "schedule"}')
         )
-        await home.engine.submit(tenant.id, c.PushEvents((c.EventRequest(key="order:paid", payload='{"id": 1}'),)))
+        await home.engine.submit(tenant.id, PushEvents((EventRequest(key="order:paid", payload='{"id": 1}'),)))
 
-        register = c.RegisterWorker("sleepy", ("asleep:a",), {"default": 5, "durable": 5})
+        register = RegisterWorker("sleepy", ("asleep:a",), {"default": 5, "durable": 5})
         worker_id = await home.engine.submit(tenant.id, register)
         sleepy = await home.engine.open_session(tenant.id, worker_id)
         talk = Talk(home)
         await talk.register(worker_id)
         run_id = await trigger("asleep", '{"of": "asleep"}')
         await assigned(sleepy)
-        await home.report(run_id, c.Outcome.STARTED)
+        await home.report(run_id, Outcome.STARTED)
         deep = Deep(home, worker_id, sleepy, run_id, talk)
         deep.wait("wake")
         await talk.told()

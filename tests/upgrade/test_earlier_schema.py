@@ -16,7 +16,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import EventRequest, Outcome, PushEvents, RegisterWorker
+from broadaxe.core.commands.attempts import Outcome
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.workers import RegisterWorker
 from broadaxe.storage import accounts
 from broadaxe.storage.embedded import postgres_bin_dir
 from broadaxe.storage.migrate import Phase, migrate, schema_of

@@ -13,7 +13,7 @@ from hatchet_sdk import Hatchet
 from lean_client import LeanClient, Task
 from wirekit import EngineProcess, Rest, eventually
 
-from broadaxe.core.commands import Resource
+from broadaxe.core.commands.quotas import Resource
 from broadaxe.storage.quotas import change_quotas
 
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED

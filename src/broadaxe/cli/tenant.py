@@ -20,7 +20,7 @@ from broadaxe.errors import AlreadyExists, InvalidArgument
 if TYPE_CHECKING:
     import asyncpg
 
-    from broadaxe.core.commands import Resource
+    from broadaxe.core.commands.quotas import Resource
     from broadaxe.storage.quotas import InUse, QuotaUsage
 
 __all__ = ["tenant"]
@@ -218,7 +218,7 @@ def _use(resource: Resource, window: QuotaUsage | None, counted: InUse) -> str:
 
 def _limits_of(changes: tuple[str, ...]) -> dict[Resource, int | str | None]:
     """What was asked for, by resource; a number, None for no limit, or `DEFAULT_WORD`."""
-    from broadaxe.core.commands import Resource
+    from broadaxe.core.commands.quotas import Resource
     from broadaxe.core.quotas import LIMIT_MAX
 
     chosen: dict[Resource, int | str | None] = {}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from operator import eq, ge, gt, le, lt, ne
 from typing import Final
 
-from broadaxe.core.commands import LabelValue
+from broadaxe.core.commands.workers import LabelValue
 from broadaxe.core.definition import Comparator, LabelRequirement
 from broadaxe.core.model import Worker
 from broadaxe.core.queues import ActionQueue, Shape

@@ -13,7 +13,7 @@ from typing import Final
 
 from broadaxe.core import concurrency, conditions, waits
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
-from broadaxe.core.commands import EntryRef
+from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.decision import CancelAttempt, InvocationOver, Progress, StartAttempt, StartBatch, TaskProgressed
 from broadaxe.core.definition import LabelRequirement, Sticky, TaskDefinition
 from broadaxe.core.durable_log import DurableLog

@@ -12,7 +12,11 @@ from enum import StrEnum
 
 import msgspec
 
-from broadaxe.core.commands import EntryRef, LabelValue, RefusedRequest, Reply, WhilePaused
+from broadaxe.core.commands import Reply
+from broadaxe.core.commands.durable import EntryRef
+from broadaxe.core.commands.outbox import RefusedRequest
+from broadaxe.core.commands.workers import LabelValue
+from broadaxe.core.commands.workflows import WhilePaused
 from broadaxe.core.definition import WorkflowDefinition
 from broadaxe.core.lifecycle import EntryKind, RunCause, RunStatus, TaskEventType, TaskStatus
 from broadaxe.errors import BroadaxeError

@@ -24,10 +24,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from broadaxe.core import attempts, fleet, quotas, triggers, waits
-from broadaxe.core.commands import (
+from broadaxe.core.commands.durable import (
     BeginMemo,
     BeginWait,
-    BranchTask,
     CompleteMemo,
     DurableOperation,
     DurableRequest,
@@ -37,11 +36,12 @@ from broadaxe.core.commands import (
     Place,
     RegisterSignal,
     ReportWaiting,
-    Resource,
     ResumeInvocations,
-    RunRequest,
     SpawnChildren,
 )
+from broadaxe.core.commands.quotas import Resource
+from broadaxe.core.commands.tasks import BranchTask
+from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.core.decision import (
     ChildrenAck,
     DropInvocation,

@@ -32,7 +32,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broadaxe.core.commands import EventRequest
+from broadaxe.core.commands.events import EventRequest
 from broadaxe.core.decision import EventRow, FailureSource, FilterRow
 from broadaxe.core.definition import FilterSpec
 from broadaxe.core.expressions import Environment, Failure, check, evaluate_bool, variables_of

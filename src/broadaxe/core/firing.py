@@ -37,7 +37,11 @@ from broadaxe.core.calendar import (
     ScheduleKey,
     SchedulePage,
 )
-from broadaxe.core.commands import ChangeCron, CreateCron, Resource, RunRequest, Scheduled, ScheduleRuns, WhilePaused
+from broadaxe.core.commands.crons import ChangeCron, CreateCron
+from broadaxe.core.commands.quotas import Resource
+from broadaxe.core.commands.schedules import Scheduled, ScheduleRuns
+from broadaxe.core.commands.triggers import RunRequest
+from broadaxe.core.commands.workflows import WhilePaused
 from broadaxe.core.cron import CronExpression
 from broadaxe.core.decision import CronRow, CronTick, FailureSource, ScheduleRow
 from broadaxe.core.definition import check_priority

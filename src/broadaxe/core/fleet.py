@@ -15,7 +15,8 @@ from typing import Final
 
 from broadaxe.core import attempts, dag, quotas
 from broadaxe.core.affinity import is_schedulable
-from broadaxe.core.commands import LabelValue, RegisterWorker, Resource
+from broadaxe.core.commands.quotas import Resource
+from broadaxe.core.commands.workers import LabelValue, RegisterWorker
 from broadaxe.core.crews import wake
 from broadaxe.core.decision import WorkerRow
 from broadaxe.core.definition import check_name, normalise_action_id

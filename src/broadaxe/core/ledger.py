@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from broadaxe.core.claims import expires_at_us, run_id_of
-from broadaxe.core.commands import EntryRef, RefusedRequest, Reply
+from broadaxe.core.commands import Reply
+from broadaxe.core.commands.durable import EntryRef
+from broadaxe.core.commands.outbox import RefusedRequest
 from broadaxe.core.decision import (
     ClaimRow,
     CronTick,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from broadaxe.core.commands import LabelValue, WhilePaused
+from broadaxe.core.commands.workers import LabelValue
+from broadaxe.core.commands.workflows import WhilePaused
 from broadaxe.core.decision import FilterRow, RunRow, RunState, TaskRow, TaskState, VersionRow, WorkerRow, WorkflowRow
 from broadaxe.core.definition import ConcurrencyRule, LabelRequirement, TaskDefinition, WorkflowDefinition
 from broadaxe.core.lifecycle import TERMINAL, RunStatus, TaskStatus

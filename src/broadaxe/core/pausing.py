@@ -14,7 +14,7 @@ Cost: O(tasks of the tenant in memory + segments of its backlog) for each pause 
 from __future__ import annotations
 
 from broadaxe.core import backlog
-from broadaxe.core.commands import PauseWorkflow
+from broadaxe.core.commands.workflows import PauseWorkflow
 from broadaxe.core.durations import DURATION_US_MAX
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.model import Pause, Workflow

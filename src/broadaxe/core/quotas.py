@@ -34,7 +34,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from broadaxe.core.commands import QuotaState, Resource
+from broadaxe.core.commands.quotas import QuotaState, Resource
 from broadaxe.core.decision import FailureSource, OutboxHasRoom, QuotaUsageRow
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.model import Worker, Workflow

@@ -45,67 +45,55 @@ from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
 from broadaxe.core.calendar import Cron, Schedule, ScheduleKey, SchedulePage
 from broadaxe.core.claims import Claims
-from broadaxe.core.commands import (
-    NOTHING,
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.attempts import (
     Accepted,
-    BeginMemo,
-    BeginWait,
-    BranchTask,
-    CancelTasks,
-    ChangeCron,
-    ChangeFilter,
-    CloseDurableStream,
-    CloseStream,
-    Command,
-    CompleteMemo,
-    CreateCron,
-    CreateFilter,
-    DeleteCron,
-    DeleteFilter,
-    DeleteRateLimit,
-    DeleteSchedules,
-    DeleteWorkflow,
-    EntryRef,
-    EventQuery,
-    EvictInvocation,
     FailDelivery,
-    FindPlace,
-    ForgetRateLimits,
-    Heartbeat,
-    MoveSchedules,
-    OpenDurableStream,
-    OpenStream,
     Outcome,
-    PauseRateLimit,
-    PauseWorker,
-    PauseWorkflow,
-    PushEvents,
-    PutRateLimit,
-    PutWorkerLabels,
-    PutWorkflow,
-    PutWorkflowReply,
     RefreshTimeout,
     RefuseDelivery,
-    RegisterSignal,
-    RegisterWorker,
     ReleaseSlot,
-    ReplayTasks,
-    Reply,
     ReportAttempt,
+)
+from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.durable import (
+    BeginMemo,
+    BeginWait,
+    CompleteMemo,
+    EntryRef,
+    EvictInvocation,
+    FindPlace,
+    RegisterSignal,
     ReportWaiting,
-    Resource,
-    RestoreTask,
     ResumeInvocations,
-    RunCron,
-    RunSchedule,
-    ScheduleRuns,
-    SetQuotas,
-    ShowQuotas,
     SpawnChildren,
-    TakeOutbox,
-    TriggerRuns,
-    UnpauseWorkflow,
+)
+from broadaxe.core.commands.events import PushEvents
+from broadaxe.core.commands.filters import ChangeFilter, CreateFilter, DeleteFilter
+from broadaxe.core.commands.needs import NOTHING, EventQuery
+from broadaxe.core.commands.outbox import TakeOutbox
+from broadaxe.core.commands.quotas import Resource, SetQuotas, ShowQuotas
+from broadaxe.core.commands.ratelimits import DeleteRateLimit, ForgetRateLimits, PauseRateLimit, PutRateLimit
+from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, ScheduleRuns
+from broadaxe.core.commands.tasks import BranchTask, CancelTasks, ReplayTasks, RestoreTask
+from broadaxe.core.commands.triggers import TriggerRuns
+from broadaxe.core.commands.workers import (
+    CloseDurableStream,
+    CloseStream,
+    Heartbeat,
+    OpenDurableStream,
+    OpenStream,
+    PauseWorker,
+    PutWorkerLabels,
+    RegisterWorker,
     UnregisterWorker,
+)
+from broadaxe.core.commands.workflows import (
+    DeleteWorkflow,
+    PauseWorkflow,
+    PutWorkflow,
+    PutWorkflowReply,
+    UnpauseWorkflow,
 )
 from broadaxe.core.decision import (
     CronRow,

@@ -15,7 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from broadaxe.core import dag, debounce, dormant, filters, idempotency, quotas, tracing, waits
-from broadaxe.core.commands import EventRequest, PushedEvent, RefusedRequest, Resource, RunRequest
+from broadaxe.core.commands.events import EventRequest, PushedEvent
+from broadaxe.core.commands.outbox import RefusedRequest
+from broadaxe.core.commands.quotas import Resource
+from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority
 from broadaxe.core.expressions import Failure

@@ -25,7 +25,10 @@ from typing import Final
 
 import structlog
 
-from broadaxe.core.commands import Command, ForgetRateLimits, Reply, SetQuotas, TakeOutbox
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.outbox import TakeOutbox
+from broadaxe.core.commands.quotas import SetQuotas
+from broadaxe.core.commands.ratelimits import ForgetRateLimits
 from broadaxe.core.decision import Decision
 from broadaxe.core.questions import AnswerT, Question
 from broadaxe.core.ratelimits import FORGOTTEN_AT_ONCE_MAX

@@ -17,23 +17,22 @@ from typing import Final
 
 import msgspec
 
-from broadaxe.core.commands import (
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.durable import (
     BeginMemo,
     BeginWait,
-    Command,
     CompleteMemo,
     EntryRef,
     EvictInvocation,
     FindPlace,
-    OpenDurableStream,
     Operation,
     Place,
-    Reply,
     ReportWaiting,
     ResumeInvocations,
     SpawnChildren,
     Told,
 )
+from broadaxe.core.commands.workers import OpenDurableStream
 from broadaxe.core.decision import (
     DropInvocation,
     DurableAnswer,

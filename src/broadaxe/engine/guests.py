@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from broadaxe.core.commands import CloseDurableStream, CloseStream, Command, EntryRef, OpenDurableStream, OpenStream
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.durable import EntryRef
+from broadaxe.core.commands.workers import CloseDurableStream, CloseStream, OpenDurableStream, OpenStream
 from broadaxe.core.decision import RunFinished, RunStarted, TaskProgressed
 from broadaxe.engine.changes import ChangeSubscription
 from broadaxe.engine.durable_streams import Answer

@@ -21,7 +21,10 @@ from typing import Final, Protocol
 
 import structlog
 
-from broadaxe.core.commands import Command, EventRequest, RefusedRequest, Reply, RunRequest, TakeOutbox
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.events import EventRequest
+from broadaxe.core.commands.outbox import RefusedRequest, TakeOutbox
+from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.engine.actor import Broken
 from broadaxe.engine.store import Store
 from broadaxe.errors import Unavailable

@@ -15,7 +15,7 @@ from typing import Final
 import asyncpg
 
 from broadaxe.cluster.leases import LEASE_TTL_S, Leases
-from broadaxe.core.commands import Resource
+from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.tenant import Loaded, Missing

@@ -18,7 +18,8 @@ from typing import Final
 import msgspec
 import structlog
 
-from broadaxe.core.commands import Command, FailDelivery
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.attempts import FailDelivery
 from broadaxe.core.decision import (
     CancelAttempt,
     ChildrenAck,

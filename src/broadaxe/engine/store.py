@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from broadaxe.core.commands import Resource
+from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
 from broadaxe.core.tenant import Loaded, Missing
 from broadaxe.engine.subscriptions import RunOutcome

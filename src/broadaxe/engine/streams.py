@@ -22,16 +22,10 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from broadaxe.core.commands import (
-    CloseDurableStream,
-    CloseStream,
-    Command,
-    EntryRef,
-    FailDelivery,
-    OpenDurableStream,
-    OpenStream,
-    Reply,
-)
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.attempts import FailDelivery
+from broadaxe.core.commands.durable import EntryRef
+from broadaxe.core.commands.workers import CloseDurableStream, CloseStream, OpenDurableStream, OpenStream
 from broadaxe.core.decision import RunFinished, RunStarted, StartAttempt, TaskProgressed
 from broadaxe.engine.changes import ChangeFeed
 from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription

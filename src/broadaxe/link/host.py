@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import structlog
 
-from broadaxe.core.commands import EntryRef, Reply
+from broadaxe.core.commands import Reply
+from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.decision import RunFinished, RunStarted, TaskProgressed
 from broadaxe.engine.durable_streams import Answer
 from broadaxe.engine.engine import Engine

@@ -15,7 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from broadaxe.core import questions
-from broadaxe.core.commands import Command, EntryRef, Reply, TakeOutbox
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.durable import EntryRef
+from broadaxe.core.commands.outbox import TakeOutbox
 from broadaxe.core.decision import CancelAttempt, DurableAnswer, RunFinished, RunStarted, TaskProgressed
 from broadaxe.engine.changes import Changes
 from broadaxe.engine.durable_streams import Answer

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from broadaxe.core.commands import WhilePaused
+from broadaxe.core.commands.workflows import WhilePaused
 from broadaxe.core.lifecycle import RunCause, RunStatus, TaskEventType
 
 JsonObject = dict[str, object]

@@ -15,7 +15,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from broadaxe.core.commands import LabelValue, RunRequest, ScheduleRuns
+from broadaxe.core.commands.schedules import ScheduleRuns
+from broadaxe.core.commands.triggers import RunRequest
+from broadaxe.core.commands.workers import LabelValue
 from broadaxe.core.definition import (
     BatchRule,
     ClaimMethod,

@@ -7,7 +7,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from broadaxe.core.commands import EntryRef
+from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.decision import (
     CancelAttempt,
     ChildrenAck,

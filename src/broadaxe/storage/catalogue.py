@@ -14,7 +14,8 @@ from typing import Final, Literal
 import asyncpg
 import msgspec
 
-from broadaxe.core.commands import LabelValue, WhilePaused
+from broadaxe.core.commands.workers import LabelValue
+from broadaxe.core.commands.workflows import WhilePaused
 from broadaxe.core.definition import TaskDefinition, WorkflowDefinition
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.storage.pages import ByMatch, ByTime, Page, page_of_rows

@@ -22,7 +22,10 @@ from broadaxe.core.calendar import (
     ScheduleKey,
     SchedulePage,
 )
-from broadaxe.core.commands import EventQuery, LabelValue, Resource, WhilePaused
+from broadaxe.core.commands.needs import EventQuery
+from broadaxe.core.commands.quotas import Resource
+from broadaxe.core.commands.workers import LabelValue
+from broadaxe.core.commands.workflows import WhilePaused
 from broadaxe.core.decision import (
     CronRow,
     DurableBranchRow,

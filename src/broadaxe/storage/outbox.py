@@ -21,7 +21,8 @@ import asyncpg
 import msgspec
 import structlog
 
-from broadaxe.core.commands import EventRequest, Promise, RunRequest
+from broadaxe.core.commands.events import EventRequest
+from broadaxe.core.commands.triggers import Promise, RunRequest
 from broadaxe.loops import Loops
 from broadaxe.storage import quotas
 from broadaxe.storage.connections import connect

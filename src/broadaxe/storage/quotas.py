@@ -14,7 +14,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from broadaxe.core.commands import Resource
+from broadaxe.core.commands.quotas import Resource
 from broadaxe.storage.ids import id_floor
 from broadaxe.storage.statements import statement
 

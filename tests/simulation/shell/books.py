@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from broadaxe.core.commands import RunRequest
+from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.core.decision import Decision, Progress, StartAttempt, StartBatch
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
 from broadaxe.engine.sessions import Assignment, BatchAssignment

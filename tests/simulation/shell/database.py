@@ -14,7 +14,9 @@ from typing import Final
 
 import msgspec
 
-from broadaxe.core.commands import EventRequest, Resource, RunRequest
+from broadaxe.core.commands.events import EventRequest
+from broadaxe.core.commands.quotas import Resource
+from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.core.decision import Writes
 from broadaxe.core.lifecycle import TERMINAL_RUN, EntryKind, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX

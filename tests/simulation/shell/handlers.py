@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from broadaxe.core.commands import Command, DurableRequest
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.durable import DurableRequest
 from broadaxe.engine.durable_streams import Answer, DurableStream
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.sessions import Outgoing

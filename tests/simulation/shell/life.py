@@ -19,7 +19,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from broadaxe.core.commands import EventRequest, PushEvents, PutWorkflow
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.decision import Decision, StartAttempt
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.engine.engine import Engine

@@ -13,21 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from broadaxe.core.commands import (
-    CancelTasks,
-    Command,
-    EventRequest,
-    Heartbeat,
-    Outcome,
-    Promise,
-    PushEvents,
-    RegisterSignal,
-    RegisterWorker,
-    ReportAttempt,
-    RunRequest,
-    TriggerRuns,
-    UnregisterWorker,
-)
+from broadaxe.core.commands import Command
+from broadaxe.core.commands.attempts import Outcome, ReportAttempt
+from broadaxe.core.commands.durable import RegisterSignal
+from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.triggers import Promise, RunRequest, TriggerRuns
+from broadaxe.core.commands.workers import Heartbeat, RegisterWorker, UnregisterWorker
 from broadaxe.core.decision import CancelAttempt, EntryCompleted, StartAttempt
 from broadaxe.core.waits import Condition
 from broadaxe.engine.durable_streams import Answer

@@ -9,7 +9,7 @@ from fastapi import Path, Query, Response
 from msgspec import UNSET
 from pydantic import BaseModel, Field
 
-from broadaxe.core.commands import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.cron import CronExpression
 from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rest import presentation, wire

@@ -6,7 +6,8 @@ from typing import Annotated, Final
 
 from fastapi import Query, Response
 
-from broadaxe.core.commands import BranchTask, EntryRef, RestoreTask
+from broadaxe.core.commands.durable import EntryRef
+from broadaxe.core.commands.tasks import BranchTask, RestoreTask
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import NEXT_CURSOR, Cursor, Listing

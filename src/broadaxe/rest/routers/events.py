@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from broadaxe.core.commands import EventRequest, PushedEvent, PushEvents
+from broadaxe.core.commands.events import EventRequest, PushedEvent, PushEvents
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import Internal

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from broadaxe.core.commands import ChangeFilter, CreateFilter, DeleteFilter
+from broadaxe.core.commands.filters import ChangeFilter, CreateFilter, DeleteFilter
 from broadaxe.core.decision import FailureSource
 from broadaxe.core.expressions import Environment, Failure, evaluate_bool
 from broadaxe.errors import Internal

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
-from broadaxe.core.commands import DeleteRateLimit, PutRateLimit
+from broadaxe.core.commands.ratelimits import DeleteRateLimit, PutRateLimit
 from broadaxe.core.durations import format_duration, parse_duration
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest import wire

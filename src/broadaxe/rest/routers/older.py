@@ -12,16 +12,9 @@ from typing import Annotated, Final, Literal
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from broadaxe.core.commands import (
-    CancelTasks,
-    EventRequest,
-    PushedEvent,
-    PushEvents,
-    ReplayTasks,
-    RunRequest,
-    TriggerRuns,
-    in_parts,
-)
+from broadaxe.core.commands.events import EventRequest, PushedEvent, PushEvents
+from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks, in_parts
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest import older_shapes, presentation, wire

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from fastapi import Query
 from pydantic import Field
 
-from broadaxe.core.commands import CANCELLED_BY_FILTER_MAX, CancelTasks, ReplayTasks, in_parts
+from broadaxe.core.commands.tasks import CANCELLED_BY_FILTER_MAX, CancelTasks, ReplayTasks, in_parts
 from broadaxe.core.lifecycle import TERMINAL
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import FailedPrecondition, InvalidArgument

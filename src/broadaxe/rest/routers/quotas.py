@@ -9,7 +9,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from broadaxe.core.commands import QuotaState, Resource, ShowQuotas
+from broadaxe.core.commands.quotas import QuotaState, Resource, ShowQuotas
 from broadaxe.core.durations import format_duration
 from broadaxe.core.quotas import DEFAULTS, WINDOW_US, WINDOWED, alarm_of
 from broadaxe.rest import presentation, wire

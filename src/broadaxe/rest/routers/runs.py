@@ -8,15 +8,14 @@ from typing import Annotated, Final, Literal
 from fastapi import Query
 from pydantic import Field
 
-from broadaxe.core.commands import (
+from broadaxe.core.commands.tasks import (
     CANCELLED_BY_FILTER_MAX,
     REPLAYED_BY_FILTER_MAX,
     CancelTasks,
     ReplayTasks,
-    RunRequest,
-    TriggerRuns,
     in_parts,
 )
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.definition import check_priority
 from broadaxe.core.lifecycle import TERMINAL_RUN, RunStatus
 from broadaxe.errors import FailedPrecondition, Internal, InvalidArgument, NotFound, QuotaReached

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from broadaxe.core.commands import DeleteSchedules, MoveSchedules, RunSchedule, Scheduled, ScheduleRuns
+from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, Scheduled, ScheduleRuns
 from broadaxe.errors import Internal, InvalidArgument, NotFound
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep

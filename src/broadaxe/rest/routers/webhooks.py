@@ -19,7 +19,8 @@ from fastapi import Path, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from broadaxe.core.commands import EventRequest, PushedEvent, PushEvents, Resource
+from broadaxe.core.commands.events import EventRequest, PushedEvent, PushEvents
+from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.expressions import Environment
 from broadaxe.core.expressions import check as check_expression
 from broadaxe.core.metadata import has_nul

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import Query
 
-from broadaxe.core.commands import PauseWorker
+from broadaxe.core.commands.workers import PauseWorker
 from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from fastapi import Query
 from pydantic import Field
 
-from broadaxe.core.commands import DeleteWorkflow, PauseWorkflow, UnpauseWorkflow, WhilePaused
+from broadaxe.core.commands.workflows import DeleteWorkflow, PauseWorkflow, UnpauseWorkflow, WhilePaused
 from broadaxe.core.durations import US_PER_S, parse_duration
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest import presentation, wire

@@ -10,18 +10,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from broadaxe.core.commands import (
+from broadaxe.core.commands.durable import EntryRef
+from broadaxe.core.commands.tasks import (
     CANCELLED_BY_FILTER_MAX,
     REPLAYED_BY_FILTER_MAX,
     BranchTask,
     CancelTasks,
-    EntryRef,
-    PutWorkflow,
-    PutWorkflowReply,
     ReplayTasks,
-    TriggerRuns,
     in_parts,
 )
+from broadaxe.core.commands.triggers import TriggerRuns
+from broadaxe.core.commands.workflows import PutWorkflow, PutWorkflowReply
 from broadaxe.core.definition import KEY_TASK_NAME
 from broadaxe.core.lifecycle import SHOWN_AS, TERMINAL, TERMINAL_RUN, RunStatus, TaskStatus
 from broadaxe.engine.port import EnginePort

@@ -12,20 +12,10 @@ from typing import Final
 import msgspec
 import structlog
 
-from broadaxe.core.commands import (
-    Command,
-    Heartbeat,
-    Outcome,
-    PutWorkerLabels,
-    RefreshTimeout,
-    RefuseDelivery,
-    RegisterWorker,
-    ReleaseSlot,
-    Reply,
-    ReportAttempt,
-    RestoreTask,
-    UnregisterWorker,
-)
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.attempts import Outcome, RefreshTimeout, RefuseDelivery, ReleaseSlot, ReportAttempt
+from broadaxe.core.commands.tasks import RestoreTask
+from broadaxe.core.commands.workers import Heartbeat, PutWorkerLabels, RegisterWorker, UnregisterWorker
 from broadaxe.core.durations import US_PER_MS, US_PER_S, parse_duration
 from broadaxe.core.lifecycle import TERMINAL_RUN
 from broadaxe.core.metadata import has_nul

@@ -15,15 +15,14 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 from uuid import UUID
 
-from broadaxe.core.commands import (
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.durable import (
     BeginMemo,
     BeginWait,
-    Command,
     CompleteMemo,
     EntryRef,
     EvictInvocation,
     RegisterSignal,
-    Reply,
     ReportWaiting,
     SpawnChildren,
 )

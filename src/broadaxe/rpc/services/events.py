@@ -7,7 +7,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from broadaxe.core.commands import EventRequest, PushedEvent, PushEvents
+from broadaxe.core.commands.events import EventRequest, PushedEvent, PushEvents
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.engine.port import EnginePort
 from broadaxe.errors import InvalidArgument, NotFound

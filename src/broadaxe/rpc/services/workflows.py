@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from broadaxe.core.commands import (
-    PauseRateLimit,
-    PutRateLimit,
-    PutWorkflow,
-    PutWorkflowReply,
-    Reply,
-    Scheduled,
-    TriggerRuns,
-)
+from broadaxe.core.commands import Reply
+from broadaxe.core.commands.ratelimits import PauseRateLimit, PutRateLimit
+from broadaxe.core.commands.schedules import Scheduled
+from broadaxe.core.commands.triggers import TriggerRuns
+from broadaxe.core.commands.workflows import PutWorkflow, PutWorkflowReply
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.engine.port import EnginePort
 from broadaxe.errors import IdempotencyCollision, InvalidArgument
