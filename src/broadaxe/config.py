@@ -22,6 +22,8 @@ from broadaxe.secret_keys import parse_key
 
 __all__ = ["SETTINGS", "Setting", "Settings", "load"]
 
+#: Where our tables are unless the user says otherwise; the SQL of this package says it.
+DEFAULT_DATABASE_SCHEMA: Final = "broadaxe"
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_GRPC_PORT: Final = 7077
 DEFAULT_HTTP_PORT: Final = 8080
@@ -70,6 +72,8 @@ class Settings:
     """The same database past the connection pooler that `database_url` leads to."""
     read_database_url: str | None = None
     """A replica that people's reads go to."""
+    database_schema: str = DEFAULT_DATABASE_SCHEMA
+    """The schema of our tables in a database of the user's own."""
     data_dir: Path = DEFAULT_DATA_DIR
     host: str = DEFAULT_HOST
     grpc_port: int = DEFAULT_GRPC_PORT
@@ -177,7 +181,13 @@ def load(
             )
         elif (text := environment.get(setting.variable, "").strip()) != "":
             values[setting.field] = _parsed(setting, setting.variable, text)
-    return Settings(**values)  # type: ignore[arg-type]
+    settings = Settings(**values)  # type: ignore[arg-type]
+    if settings.embedded and settings.database_schema != DEFAULT_DATABASE_SCHEMA:
+        raise ConfigurationError(
+            "--database-schema: only a database of your own can have another schema; give --database-url as well",
+            field="database_schema",
+        )
+    return settings
 
 
 def _parsed(setting: Setting, source: str, text: str) -> object:
@@ -232,6 +242,14 @@ def _database_url(text: str) -> str:
     before, _, query = text.partition("?")
     kept = [part for part in query.split("&") if part and part.partition("=")[0] not in _FOR_LIBPQ_ALONE]
     return "?".join((before, "&".join(kept))) if kept else before
+
+
+def _schema(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,62}", text):
+        raise ValueError(f"{text!r} is no name of a schema; use letters, digits, underscores and hyphens, at most 63")
+    if text.startswith("pg_") or text == "information_schema":
+        raise ValueError(f"the schema {text!r} belongs to PostgreSQL; use another one")
+    return text
 
 
 def _public_url(text: str) -> str:
@@ -315,6 +333,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "direct_database_url", "the same database past its connection pooler, for what needs a session", _database_url
     ),
     Setting("read_database_url", "a streaming replica of the database, for what people look at", _database_url),
+    Setting("database_schema", "the schema of its tables in a database of your own", _schema),
     Setting("data_dir", "where the embedded PostgreSQL and the state of dev live", _path),
     Setting("host", "address to listen on", _host),
     Setting("grpc_port", "port for SDKs; 0 picks a free one", _port),

@@ -24,6 +24,7 @@ from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.migrate import Phase, migrate, schema_of
 from broadaxe.storage.outage import UNANSWERED
 from broadaxe.storage.read_replica import is_replica_of
+from broadaxe.storage.statements import use_schema
 
 __all__ = ["Access", "Database", "no_connection"]
 
@@ -48,6 +49,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        use_schema(settings.database_schema)
         self._postgres: EmbeddedPostgres | None = None
         self._opening = asyncio.create_task(self._open(), name="database")
 

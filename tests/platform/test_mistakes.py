@@ -42,6 +42,7 @@ WRONG = {
     "--chat-port": "many",
     "--cron-catch-up-minutes": "soon",
     "--data-dir": "/dev/null/data",
+    "--database-schema": "pg_mine",
     "--database-url": "mysql://user@host/broadaxe",
     "--direct-database-url": "mysql://user@host/broadaxe",
     "--env-file": "/dev/null/engine.env",

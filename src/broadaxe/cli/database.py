@@ -26,6 +26,9 @@ UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 @contextlib.asynccontextmanager
 async def reachable_dsn(settings: Settings) -> AsyncIterator[str]:
     """A DSN that accepts connections inside the block. Attaches to a running engine's PostgreSQL or starts it."""
+    from broadaxe.storage.statements import use_schema
+
+    use_schema(settings.database_schema)
     if settings.database_url is not None:
         yield settings.database_url
         return

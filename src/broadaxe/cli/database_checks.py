@@ -75,7 +75,7 @@ async def findings_of(
                 yield await _replica(read_dsn, dsn)
         elif not health["has_fsync"]:
             yield _NO_FSYNC
-        if not health["may_use_schema"]:
+        if not (health["may_use_schema"] and (health["may_fill_schema"] or health["has_tables"])):
             return
         schema = await schema_of(dsn)
         try:
@@ -205,10 +205,22 @@ def _health(health: asyncpg.Record, *, has_pooler: bool) -> Iterator[Finding]:
 
 
 def _rights(health: asyncpg.Record) -> Finding:
+    from broadaxe.storage.statements import schema_in_use
+
     role, database, owner = health["role"], health["database"], health["foreign_owner"]
     if not health["has_schema"] and not health["may_create_schema"]:
         return Finding(
-            "rights", f'role "{role}" may not create a schema', f'grant create on database "{database}" to "{role}"'
+            "rights",
+            f'role "{role}" may not create a schema',
+            f'grant create on database "{database}" to "{role}", or make one for it and name that with '
+            f'--database-schema: create schema broadaxe authorization "{role}"',
+        )
+    schema = schema_in_use()
+    if not health["has_tables"] and not (health["may_use_schema"] and health["may_fill_schema"]):
+        return Finding(
+            "rights",
+            f'role "{role}" may make no tables in the schema "{schema}"',
+            f'grant usage, create on schema "{schema}" to "{role}"',
         )
     if not health["may_use_schema"] or owner is not None:
         return Finding(

@@ -82,6 +82,9 @@ def _fields(finding: Finding) -> dict[str, object]:
 
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
+    from broadaxe.storage.statements import use_schema
+
+    use_schema(settings.database_schema)
     yield _python()
     yield _data_dir(settings.data_dir)
     yield _disk(settings.data_dir)

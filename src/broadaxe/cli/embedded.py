@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from broadaxe.config import Settings, load
+from broadaxe.config import DEFAULT_DATABASE_SCHEMA, Settings, load
 from broadaxe.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
 
     with only_engine(settings.data_dir, "-postgres-data-dir", patience_s=HANDOVER_S):
         if settings.database_url is not None and run_migrations:
-            _migrate(settings.database_url, settings.retention_days)
+            _migrate(settings.database_url, settings)
         code = run_until_signal(settings, announce, heed_stdin=True)
     raise SystemExit(code)
 
@@ -170,21 +170,27 @@ def _state_dir(settings: Settings) -> Path:
     """Where the token and the lock live: for each database of the user's a place of its own."""
     if settings.database_url is None:
         return settings.data_dir
-    name = hashlib.sha256(settings.database_url.encode()).hexdigest()[:16]
+    place = settings.database_url
+    if settings.database_schema != DEFAULT_DATABASE_SCHEMA:
+        place += f" {settings.database_schema}"
+    name = hashlib.sha256(place.encode()).hexdigest()[:16]
     return settings.data_dir / "databases" / name
 
 
-def _migrate(database_url: str, retention_days: int) -> None:
+def _migrate(database_url: str, settings: Settings) -> None:
     import asyncio
 
     from broadaxe.database import no_connection
     from broadaxe.storage.migrate import Phase, migrate, schema_of
     from broadaxe.storage.outage import UNANSWERED
+    from broadaxe.storage.statements import use_schema
+
+    use_schema(settings.database_schema)
 
     async def bring_up_to_date() -> None:
         # An engine of an earlier owner, or of somebody else, keeps what it needs; the next start does the rest.
         older = (await schema_of(database_url)).older_engines
-        await migrate(database_url, retention_days, Phase.PRE if older else None)
+        await migrate(database_url, settings.retention_days, Phase.PRE if older else None)
 
     try:
         asyncio.run(bring_up_to_date())

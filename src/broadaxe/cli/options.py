@@ -50,12 +50,21 @@ def data_dir(command: Decorated) -> Decorated:
 
 
 def database_url(command: Decorated) -> Decorated:
-    """`--database-url`."""
-    return click.option(
-        "--database-url",
-        metavar="URL",
-        help="A PostgreSQL (15 or newer) of your own instead of the embedded one. [BROADAXE_DATABASE_URL]",
-    )(command)
+    """`--database-url`, `--database-schema`."""
+    for option in (
+        click.option(
+            "--database-schema",
+            metavar="NAME",
+            help="The schema of its tables in a database of your own. [default: broadaxe; BROADAXE_DATABASE_SCHEMA]",
+        ),
+        click.option(
+            "--database-url",
+            metavar="URL",
+            help="A PostgreSQL (15 or newer) of your own instead of the embedded one. [BROADAXE_DATABASE_URL]",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def direct_database_url(command: Decorated) -> Decorated:

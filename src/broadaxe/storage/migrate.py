@@ -29,12 +29,14 @@ from broadaxe.config import DEFAULT_RETENTION_DAYS
 from broadaxe.errors import ConfigurationError
 from broadaxe.storage.connections import connect
 from broadaxe.storage.partitions import ensure_partitions, merge_old_days
-from broadaxe.storage.statements import statement
+from broadaxe.storage.statements import in_schema, schema_in_use, statement
 
 __all__ = ["Applied", "Phase", "Schema", "known_schema", "migrate", "schema_of"]
 
 POSTGRES_VERSION_MIN = 15
 POST_SUFFIX: Final = ".post"
+#: What the first migration begins with. Who may make no schema is refused this even if it is there, as it is by then.
+MAKES_SCHEMA: Final = "create schema if not exists broadaxe;\n"
 #: From here on leases last as long as their node.
 NODES: Final = "0043_nodes.sql"
 
@@ -170,7 +172,7 @@ async def _apply(
 ) -> list[str]:
     async with connection.transaction():
         await connection.execute(statement("migrations/lock"))
-        await connection.execute(statement("migrations/create_table"))
+        await _make_room(connection)
         schema = await _look(connection)
     known = _migrations()
     _check_unedited(schema, known)
@@ -192,12 +194,30 @@ async def _apply(
             if await connection.fetchval(statement("migrations/is_applied"), one.name):
                 # Somebody else was faster.
                 continue
-            await connection.execute(one.text)
+            await connection.execute(in_schema(one.text.replace(MAKES_SCHEMA, "")))
             await connection.execute(statement("migrations/record"), one.name, one.checksum, one.phase)
         done.append(one.name)
     await merge_old_days(connection)
     await ensure_partitions(connection, retention_days=retention_days)
     return done
+
+
+async def _make_room(connection: asyncpg.Connection) -> None:
+    """Sees that there is our schema, and in it the table of what was applied."""
+    name = schema_in_use()
+    # Who may make things in a schema may not always make one, and would be refused even if it is there.
+    has_schema = await connection.fetchval(statement("migrations/schema_exists"))
+    try:
+        if not has_schema:
+            await connection.execute(statement("migrations/create_schema"))
+        await connection.execute(statement("migrations/create_table"))
+    except asyncpg.InsufficientPrivilegeError as refused:
+        what = f'may make no tables in the schema "{name}"' if has_schema else f'may not make the schema "{name}"'
+        raise ConfigurationError(
+            f"the role of the database's URL {what} ({refused}); `broadaxe doctor` says which grant it needs, and "
+            "--database-schema names another schema",
+            field="database_url",
+        ) from None
 
 
 def _check_unedited(schema: Schema, known: Iterable[_Migration]) -> None:

@@ -20,7 +20,9 @@ select
     d.datname as database,
     has_database_privilege(d.oid, 'create') as may_create_schema,
     to_regnamespace('broadaxe') is not null as has_schema,
-    to_regnamespace('broadaxe') is null or has_schema_privilege('broadaxe', 'usage') as may_use_schema,
+    to_regnamespace('broadaxe') is null or has_schema_privilege(to_regnamespace('broadaxe'), 'usage') as may_use_schema,
+    to_regnamespace('broadaxe') is null or has_schema_privilege(to_regnamespace('broadaxe'), 'create') as may_fill_schema,
+    exists (select from pg_class as c where c.relnamespace = to_regnamespace('broadaxe')) as has_tables,
     -- Partitions are made and dropped all the time, which only an owner may do.
     (
         select pg_get_userbyid(c.relowner)

@@ -1,5 +1,4 @@
 -- Where applied migrations are remembered. Called by storage/migrate.py.
-create schema if not exists broadaxe;
 create table if not exists broadaxe.migration (
     name text primary key,
     checksum text not null,

@@ -1,0 +1,2 @@
+-- Makes our schema. Called by storage/migrate.py, behind the lock.
+create schema broadaxe
