@@ -211,6 +211,11 @@ simulate-shell: $(STAMPS)/packages ## Simulated lives of a whole engine on a vir
 	@$(PY) -m tests.simulation --shell $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300)) \
 		$(if $(FIRST),--first $(FIRST)) $(if $(STEPS),--steps $(STEPS))
 
+.PHONY: simulate-cluster
+simulate-cluster: $(STAMPS)/packages ## Simulated lives of linked engines on one database: SEEDS=300, or SEED=7 for one with its story; FIRST, STEPS
+	@$(PY) -m tests.simulation --cluster $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300)) \
+		$(if $(FIRST),--first $(FIRST)) $(if $(STEPS),--steps $(STEPS))
+
 .PHONY: chaos
 chaos: $(STAMPS)/packages ## Kill, pause and cut off processes under load and check that nothing is lost: SCENARIO="engine worker", SEED=1
 	@$(PY) -m tests.chaos $(SCENARIO) --seed $(or $(SEED),1) $(CHAOS_ARGS)

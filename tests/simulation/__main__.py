@@ -1,6 +1,7 @@
 """`python -m tests.simulation --seeds N [--seed K]`: many lives in parallel processes, and what the broken ones did.
 
-With `--shell`, lives of the whole engine on a virtual loop instead of lives of a tenant.
+With `--shell`, lives of the whole engine on a virtual loop instead of lives of a tenant; with `--cluster`, of several
+engines on one database.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.simulation.seeds import STEPS, Outcome, live
 from tests.simulation.shell.life import STEPS as SHELL_STEPS
 from tests.simulation.shell.seeds import live as live_shell
+from tests.simulation.shell.seeds import live_cluster
 
 
 def main() -> int:
@@ -22,22 +25,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="only this one; its trace is printed if it breaks")
     parser.add_argument("--first", type=int, default=0, help="where to start counting")
     parser.add_argument("--shell", action="store_true", help="lives of the engine round the tenant")
+    parser.add_argument("--cluster", action="store_true", help="lives of several linked engines")
     parser.add_argument("--steps", type=int, help=f"steps before everything is drained ({STEPS}; {SHELL_STEPS})")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many lives at a time")
     parser.add_argument("--stop", type=int, default=3, help="give up after this many broken seeds")
     arguments = parser.parse_args()
-    steps = arguments.steps or (SHELL_STEPS if arguments.shell else STEPS)
+    lives = live_cluster if arguments.cluster else live_shell if arguments.shell else live
+    steps = arguments.steps or (STEPS if lives is live else SHELL_STEPS)
     began = time.perf_counter()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     outcomes: list[Outcome] = []
     broken = 0
     if arguments.seed is not None:
-        outcomes = _live_all(range(arguments.seed, arguments.seed + 1), steps, arguments.shell)
+        outcomes = _live_all(range(arguments.seed, arguments.seed + 1), steps, lives)
         broken = _report(outcomes)
     else:
         with ProcessPoolExecutor(arguments.processes) as pool:
             shares = [seeds[start : start + 10] for start in range(0, len(seeds), 10)]
-            for found in pool.map(_live_all, shares, [steps] * len(shares), [arguments.shell] * len(shares)):
+            for found in pool.map(_live_all, shares, [steps] * len(shares), [lives] * len(shares)):
                 outcomes += found
                 broken += _report(found)
                 if broken >= arguments.stop:
@@ -54,8 +59,8 @@ def main() -> int:
     return 1 if broken else 0
 
 
-def _live_all(seeds: range, steps: int, is_shell: bool) -> list[Outcome]:
-    return [live_shell(seed, steps) if is_shell else live(seed, steps) for seed in seeds]
+def _live_all(seeds: range, steps: int, lives: Callable[[int, int], Outcome]) -> list[Outcome]:
+    return [lives(seed, steps) for seed in seeds]
 
 
 def _report(outcomes: list[Outcome]) -> int:

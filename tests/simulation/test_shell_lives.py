@@ -1,4 +1,5 @@
-"""Lives of the whole engine on a virtual loop. See `shell/life.py`; `make simulate-shell` runs more."""
+"""Lives of the whole engine, and of several, on a virtual loop. See `shell/life.py`; `make simulate-shell` and
+`make simulate-cluster` run more."""
 
 from __future__ import annotations
 
@@ -7,10 +8,11 @@ import hashlib
 import pytest
 
 from tests.simulation.shell.life import ShellLife
-from tests.simulation.shell.seeds import listening_to_logs, live
+from tests.simulation.shell.seeds import listening_to_logs, live, live_cluster
 
 LIVES = 30
 LIVES_PER_TEST = 5
+CLUSTER_LIVES = 8
 
 
 @pytest.mark.parametrize("first", range(0, LIVES, LIVES_PER_TEST))
@@ -20,10 +22,17 @@ def test_whatever_fails_every_run_ends_right_and_everybody_is_told(first: int) -
         assert outcome.broken is None, outcome.broken
 
 
-def test_a_seed_lives_the_same_life_twice() -> None:
+def test_whatever_happens_between_nodes_every_run_ends_right_and_everybody_is_told() -> None:
+    for seed in range(CLUSTER_LIVES):
+        outcome = live_cluster(seed)
+        assert outcome.broken is None, outcome.broken
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_a_seed_lives_the_same_life_twice(nodes: int) -> None:
     digests: list[bytes] = []
     for _ in range(2):
-        life = ShellLife(7)
+        life = ShellLife(7, nodes)
         life.digest = hashlib.sha256()
         with listening_to_logs(life):
             life.live(10)

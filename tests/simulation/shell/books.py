@@ -75,6 +75,7 @@ class ShellBooks:
             lost = {(task_id, retry_count), (task_id, retry_count - 1)}
             said = lost & worker.confirmed - worker.doubtful
             is_there = worker.stream is not None and worker.stream.is_open and not worker.stream.is_broken
+            is_there = is_there and self.life.is_linked
             hold(not (said and is_there) or worker.is_frozen, "a worker is called silent", worker.name, task_id)
 
     def note_sent(self, item: object) -> None:
@@ -86,6 +87,7 @@ class ShellBooks:
         """When nothing fails, what is assigned is written to a stream at once or goes back."""
         await asyncio.sleep(SEND_S)
         is_calm = troubles == self.life.troubles and process.store.database.is_well(process.store.node)
+        is_calm = is_calm and self.life.is_linked
         if is_calm and process.is_listening and (start.task_id, start.retry_count) not in self._sent:
             task = self.life.database.tables.tasks[start.task_id]
             is_on_its_way = task.status is TaskStatus.RUNNING and task.retry_count == start.retry_count
@@ -93,8 +95,8 @@ class ShellBooks:
 
     def _check_stream(self, process: Process, start: StartAttempt) -> None:
         since_s = self.life.loop.time() - NEWS_S
-        is_there = process.sessions.was_there(start.worker_id, since_s)
-        is_told = process.store.database.is_well(process.store.node)
+        is_there = any(node.sessions.was_there(start.worker_id, since_s) for node in self.life.listening())
+        is_told = process.store.database.is_well(process.store.node) and self.life.is_linked
         # What was decided before a stop and is committed during it goes back.
         is_stopping = process.draining.is_set()
         hold(is_there or is_stopping or not is_told, "a task for a worker whose stream is away", start)
@@ -104,9 +106,10 @@ class ShellBooks:
         if start.invocation_count is None or worker is None:
             return
         now_s = self.life.loop.time()
-        is_there = process.durable_streams.was_there(start.worker_id, now_s - NEWS_S)
+        nodes = self.life.listening()
+        is_there = any(node.durable_streams.was_there(start.worker_id, now_s - NEWS_S) for node in nodes)
         is_given_up = now_s - worker.spoke_until_s > SPEECH_S - NEWS_S
-        is_excused = is_given_up or process.draining.is_set()
+        is_excused = is_given_up or process.draining.is_set() or not self.life.is_linked
         hold(is_there or is_excused, "a durable task for a worker whose durable stream is away", start)
 
     def check_alone(self, worker: WorkerPlayer, key: Key) -> None:
@@ -206,21 +209,27 @@ class ShellBooks:
             for task_id, key in caller.wants - caller.heard:
                 hold(fired(tables, task_id, key) is None, "a signal is not told", caller.name, task_id, key)
 
-    def check_engine(self, process: Process) -> None:
-        """What the engine holds is what is open."""
-        for activation in process.engine._activations.values():
-            hold(activation.present is not None, "the tenant is not in memory", activation._problem)
-            assert activation.present is not None
-            streams = activation.streams
-            for worker in activation.present.tenant._state.workers.values():
-                session = streams._sessions.get(worker.id)
-                known = None if session is None else session.number
-                hold(worker.session == known, "the tenant believes in another stream", worker.id, worker.session, known)
-            for session in streams._sessions.values():
+    def check_engines(self) -> None:
+        """What the engines hold is what is open, and one of them has the tenant."""
+        activations = [a for node in self.life.listening() for a in node.engine._activations.values()]
+        owners = [activation.present for activation in activations if activation.present is not None]
+        hold(len(owners) == 1, "not one node has the tenant", len(owners), [a._problem for a in activations])
+        known: dict[str, int] = {}
+        for activation in activations:
+            hold(activation.present is not None or activation._remote is not None, "a node knows of no owner")
+            for session in activation.streams._sessions.values():
                 hold(not session.is_closed, "a closed stream is kept", session.worker_id)
                 hold(not session._items, "something waits in a stream that is read", session.worker_id)
-        failures = dict(process.engine._loops.failures)
-        hold(not failures, "background work failed", failures)
+                hold(session.worker_id not in known, "a worker has two streams", session.worker_id)
+                known[session.worker_id] = session.number
+        for worker in owners[0].tenant._state.workers.values():
+            number = known.get(worker.id)
+            hold(worker.session == number, "the tenant believes in another stream", worker.id, worker.session, number)
+        for node in self.life.listening():
+            failures = dict(node.engine._loops.failures)
+            # Done again every few seconds, whatever came of it.
+            failures.pop("look for tenants that nobody has", None)
+            hold(not failures, "background work failed", failures)
 
     def check_gone(self, process: Process) -> None:
         """Everybody has gone: nobody is remembered."""

@@ -1,16 +1,17 @@
 """The database of a shell's life: `Tables` behind the engine's `Store`, away whenever the weather likes.
 
 A call takes a moment, and fails before or after it did something: a commit may be made without anybody hearing of it,
-at once or while the next owner is already asking for the lease. Owns leases with their epochs, payloads and the outbox,
-which `Tables` leaves out. Refuses to write anything under an epoch that is over.
+at once or while the next owner is already asking for the lease. What a process has asked for goes on while the process
+is frozen or dead. Owns nodes and leases with their epochs, payloads and the outbox, which `Tables` leaves out. Refuses
+to write anything under an epoch that is over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -23,17 +24,31 @@ from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.tenant import Loaded, Missing
 from broadaxe.engine.store import DurableResult, EntryPlace
 from broadaxe.engine.subscriptions import RunOutcome, TaskOutcome
-from broadaxe.errors import LeaseLost, NotFound, Unavailable
+from broadaxe.errors import HeldElsewhere, LeaseLost, NotFound, Unavailable
 from broadaxe.storage.outbox import OutboxPage
 from tests.simulation.books import hold
+from tests.simulation.shell.loop import WORLD
 from tests.simulation.tables import Tables
 
 TENANT: Final = "0197a000-0000-7000-8000-000000000001"
-LEASE_TTL_S: Final = 15.0
-RENEW_EVERY_S: Final = 5.0
+#: As of `cluster/leases.py`.
+LEASE_TTL_S: Final = 4.0
+RENEW_EVERY_S: Final = 1.3
+LOOK_AT_LEASES_EVERY_S: Final = 5.0
 #: How long a call waits for a database that does not answer.
 PATIENCE_S: Final = 12.0
 ROWS_PER_PAGE: Final = 3
+
+
+class NodeRow:
+    """A node as the database knows it."""
+
+    def __init__(self, link_address: str | None, until_s: float) -> None:
+        self.link_address = link_address
+        self.until_s = until_s
+        self.has_lock = link_address is not None
+        """Whether it tells of its death by a lock."""
+        self.is_locked = True
 
 
 class Database:
@@ -46,7 +61,11 @@ class Database:
         self.refused: list[str] = []
         self.epoch = 0
         self.holder: str | None = None
-        self.held_until_s = 0.0
+        self.nodes: dict[str, NodeRow] = {}
+        self.owners: dict[int, str] = {}
+        """By epoch, which node committed under it."""
+        self.cut_until_s: dict[str, float] = {}
+        """Nodes that cannot reach it."""
         self.away_until_s = 0.0
         self.is_silent = False
         """Whether calls wait while it is away, instead of failing at once."""
@@ -59,19 +78,31 @@ class Database:
 
     def is_well(self, node: str) -> bool:
         """Whether the node owns the tenant, and every call is answered at once."""
-        is_there = self.holder == node and _now_s() >= self.away_until_s and self.latency_s < 0.01
+        away_until_s = max(self.away_until_s, self.cut_until_s.get(node, 0.0))
+        is_there = self.holder == node and _now_s() >= away_until_s and self.latency_s < 0.01
         return is_there and not (self.failing or self.reads_failing or self.unheard)
 
     def heal(self) -> None:
         self.away_until_s, self.failing, self.reads_failing, self.unheard = 0.0, 0.0, 0.0, 0.0
         self.latency_s = 0.002
+        self.cut_until_s.clear()
 
     def take_lease(self, node: str, seconds: float) -> None:
         """Another node takes the tenant and does nothing with it."""
         self.epoch += 1
-        self.holder, self.held_until_s = node, _now_s() + seconds
+        self.holder = node
+        self.nodes[node] = NodeRow(None, _now_s() + seconds)
 
-    def commit(self, writes: Writes) -> None:
+    def is_held_from(self, node: str) -> bool:
+        """Whether another node has it, and lives."""
+        if self.holder in (None, node):
+            return False
+        row = self.nodes.get(self.holder)
+        return row is not None and row.until_s >= _now_s() and (row.is_locked or not row.has_lock)
+
+    def commit(self, writes: Writes, epoch: int, node: str) -> None:
+        hold(self.owners.setdefault(epoch, node) == node, "two nodes commit in one epoch", epoch, node)
+        hold(epoch == max(self.owners), "a commit in an epoch that is over", epoch, max(self.owners), node)
         for promise_id in writes.taken:
             hold(promise_id in self.outbox, "a row of the outbox is taken twice", promise_id)
             del self.outbox[promise_id]
@@ -80,17 +111,24 @@ class Database:
         for run in writes.new_runs:
             self.inputs[run.row.id] = run.input
 
-    async def reach(self, *, is_read: bool) -> None:
+    async def reach(self, node: str, *, is_read: bool) -> None:
         """One way of a call to the database. Unavailable when it does not get there."""
         await asyncio.sleep(self.random.uniform(0.1, 2) * self.latency_s)
-        if _now_s() < self.away_until_s:
+        away_until_s = max(self.away_until_s, self.cut_until_s.get(node, 0.0))
+        if _now_s() < away_until_s:
             if self.is_silent:
-                await asyncio.sleep(min(PATIENCE_S, self.away_until_s - _now_s()))
-            if _now_s() < self.away_until_s:
+                await asyncio.sleep(min(PATIENCE_S, away_until_s - _now_s()))
+            if _now_s() < away_until_s:
                 raise Unavailable("the database is away")
         failing = max(self.failing, self.reads_failing if is_read else 0.0)
         if failing and self.random.random() < failing:
             raise Unavailable("the database did not answer")
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    """Who asked may be gone by now."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _now_s() -> float:
@@ -105,13 +143,27 @@ class ProcessStore:
         self.node = node
         self.epoch: int | None = None
         self.is_dead = False
-        self.renewing: asyncio.Task[None] | None = None
+        self.link_address: str | None = None
+        self._is_registered = False
+        self.loops: tuple[asyncio.Task[None], ...] = ()
         self._on_lost: Callable[[str], None] = lambda _: None
 
     async def _reach(self, *, is_read: bool = True) -> None:
-        await self.database.reach(is_read=is_read)
+        await self.database.reach(self.node, is_read=is_read)
         if self.is_dead:
             # A dead process hears nothing any more.
+            await asyncio.get_running_loop().create_future()
+
+    async def reach(self) -> None:
+        """The way to something that is read."""
+        await self._reach()
+
+    async def at_database(self, work: Coroutine[Any, Any, None]) -> None:
+        """What was asked for is done, whatever becomes of the process."""
+        task = asyncio.get_running_loop().create_task(work, context=WORLD.copy())
+        task.add_done_callback(_forget, context=WORLD)
+        await asyncio.shield(task)
+        if self.is_dead:
             await asyncio.get_running_loop().create_future()
 
     # Leases --------------------------------------------------------------------------------------------------------
@@ -121,10 +173,16 @@ class ProcessStore:
         database = self.database
         if tenant_id != TENANT:
             raise NotFound(f"there is no tenant {tenant_id}")
-        if database.holder not in (None, self.node) and _now_s() < database.held_until_s:
-            raise Unavailable(f"the tenant is held by {database.holder}")
+        if not self._is_registered:
+            self.renew()
+            self._is_registered = True
+        if database.is_held_from(self.node):
+            assert database.holder is not None
+            address = database.nodes[database.holder].link_address
+            await self._reach(is_read=False)
+            raise HeldElsewhere(f"the tenant is held by {database.holder}", link_address=address)
         database.epoch += 1
-        database.holder, database.held_until_s = self.node, _now_s() + LEASE_TTL_S
+        database.holder = self.node
         self.epoch = database.epoch
         epoch = database.epoch
         await self._reach(is_read=False)
@@ -142,6 +200,21 @@ class ProcessStore:
     async def renew_for_ever(self) -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
+            if not self._is_registered:
+                continue
+            try:
+                await self._reach(is_read=False)
+            except Unavailable:
+                continue
+            self.renew()
+
+    def renew(self) -> None:
+        row = self.database.nodes.setdefault(self.node, NodeRow(self.link_address, 0.0))
+        row.until_s, row.is_locked = _now_s() + LEASE_TTL_S, True
+
+    async def look_at_leases_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_AT_LEASES_EVERY_S)
             epoch = self.epoch
             if epoch is None:
                 continue
@@ -149,17 +222,16 @@ class ProcessStore:
                 await self._reach(is_read=False)
             except Unavailable:
                 continue
-            if self.database.epoch == epoch:
-                self.database.held_until_s = _now_s() + LEASE_TTL_S
-            elif self.epoch == epoch:
+            if self.database.epoch != epoch and self.epoch == epoch:
                 self.epoch = None
                 self._on_lost(TENANT)
 
     async def close(self) -> None:
-        if self.renewing is not None:
-            self.renewing.cancel()
+        for task in self.loops:
+            task.cancel()
         try:
             await self.release(TENANT)
+            self.database.nodes.pop(self.node, None)
         except Unavailable:
             return
 
@@ -241,12 +313,15 @@ class TenantRows:
         return loaded
 
     async def commit(self, writes: Writes) -> None:
-        database = self._database
-        await self._store._reach(is_read=False)
+        await self._store.at_database(self._commit(writes))
+
+    async def _commit(self, writes: Writes) -> None:
+        database, node = self._database, self._store.node
+        await database.reach(node, is_read=False)
         if database.unheard and database.random.random() < database.unheard:
             await self._commit_unheard(writes)
         self._write(writes)
-        await self._store._reach(is_read=False)
+        await database.reach(node, is_read=False)
 
     async def _commit_unheard(self, writes: Writes) -> None:
         chance = self._database.random
@@ -263,12 +338,12 @@ class TenantRows:
 
     def _write_late(self, writes: Writes) -> None:
         if self._database.epoch == self.epoch:
-            self._database.commit(writes)
+            self._database.commit(writes, self.epoch, self._store.node)
 
     def _write(self, writes: Writes) -> None:
         if self._database.epoch != self.epoch:
             raise LeaseLost()
-        self._database.commit(writes)
+        self._database.commit(writes, self.epoch, self._store.node)
 
     def remember(self, writes: Writes) -> None:
         self._remembered |= {run.row.id for run in writes.new_runs}

@@ -184,7 +184,7 @@ def follow_run(run_id: str) -> Handler:
         subscription = await engine.watch_run(TENANT, run_id)
         try:
             if not await engine.is_live(TENANT, run_id):
-                await database.reach(is_read=True)
+                await process.store.reach()
                 outcome = outcome_of(database.tables, run_id)
                 if outcome is not None:
                     end = LiveEvent(LiveKind.FINISHED, run_id, run_id, 0, status=outcome.status, is_last=True)

@@ -3,6 +3,9 @@
 Workers, callers and applications do what they do for some minutes while the weather kills and stops processes, takes
 the database away, loses answers to commits, takes the lease, stops time, and breaks, freezes and kills workers. Then
 the world is healed, and everything that was acknowledged must end as it should, and everybody be told.
+
+With several nodes everybody is connected to any of them, and the weather breaks, cuts and slows the links between them,
+freezes one, cuts it off from the database, or lets it be taken for dead while it lives.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import random
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -23,7 +26,6 @@ from broadaxe.core.commands.events import EventRequest, PushEvents
 from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.decision import Decision, StartAttempt
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
-from broadaxe.engine.engine import Engine
 from broadaxe.errors import Unavailable
 from tests.simulation.books import Broken, hold
 from tests.simulation.life import START_US
@@ -31,10 +33,10 @@ from tests.simulation.programs import EVENT_KEYS, Transcripts
 from tests.simulation.shell.books import ShellBooks
 from tests.simulation.shell.database import Database
 from tests.simulation.shell.loop import LoopClock, VirtualLoop
+from tests.simulation.shell.network import LATENCY_S, Network
 from tests.simulation.shell.players import Caller, Player, WorkerPlayer
-from tests.simulation.shell.process import Process, call, track_tasks
+from tests.simulation.shell.process import Process, track_tasks
 
-T = TypeVar("T")
 Disturbance = Callable[[random.Random, Database], Awaitable[None]]
 
 #: Disturbances of a life, unless told otherwise.
@@ -45,6 +47,9 @@ HANDS_S: Final = 50.0
 END_S: Final = 900.0
 #: How long whoever is owed something may wait for it.
 TELL_S: Final = 8.0
+#: How long after a fault between nodes they know everything of each other: the silence of a link, the lease of a node,
+#: and what it takes to attach and announce.
+LINKED_S: Final = 12.0
 EXECUTION_TIMEOUT: Final = "5m"
 
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7000-8000-0*([0-9a-f]+)")
@@ -52,7 +57,8 @@ _UNSAID: Final = {"definition_id", "workflow_id", "version_id", "created_at_us",
 
 
 class ShellLife:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, nodes: int = 1) -> None:
+        """`nodes`: of so many nodes on one database, linked if there are several."""
         self.seed = seed
         self.random = random.Random(f"{seed}/weather")
         self.loop = VirtualLoop()
@@ -60,7 +66,10 @@ class ShellLife:
         self.database = Database(seed)
         self.transcripts = Transcripts(self.database.tables)
         self.books = ShellBooks(self)
-        self.process: Process | None = None
+        self.nodes: list[Process | None] = [None] * nodes
+        self.kind = "cluster" if nodes > 1 else "shell"
+        self.network = Network(seed) if nodes > 1 else None
+        self.loop.network = self.network
         self.workers: list[WorkerPlayer] = []
         self.workers_by_id: dict[str, WorkerPlayer] = {}
         self.callers: list[Caller] = []
@@ -80,6 +89,11 @@ class ShellLife:
             self._disturb_worker,
             self._disturb_worker,
         )
+        if nodes > 1:
+            kinds += (self._break_links, self._cut_links, self._slow_links, self._freeze_node, self._freeze_node)
+            kinds += (self._cut_off_database, self._lose_lock, self._kill_process, self._stop_process)
+        self.wandering = self.random.choice((0.0, 0.02, 0.2)) if nodes > 1 else 0.0
+        """How often a client turns to another node for no reason."""
         self.weather = (self._nothing, self._nothing, *self.random.sample(kinds, self.random.randint(2, 6)))
         self.trace: deque[tuple[float, tuple[object, ...]]] = deque(maxlen=60)
         """When what happened: records are put into words only when somebody reads them."""
@@ -94,7 +108,9 @@ class ShellLife:
         self.transactions = 0
         self._ids = 0
         self._processes = 0
-        self._starting: asyncio.Task[None] | None = None
+        self._starting: dict[int, asyncio.Task[None]] = {}
+        self.unlinked_until_s = 0.0
+        """Until when nodes may be cut off, frozen or on their way to each other."""
         self._failure: asyncio.Future[None]
         self._outside = contextvars.copy_context()
         self._watched: dict[asyncio.Task[Any], None] = {}
@@ -173,9 +189,13 @@ class ShellLife:
         if self.digest is not None:
             self.digest.update(in_words(line).encode())
 
-    async def call(self, chance: random.Random, work: Callable[[Engine], Awaitable[T]], give_up_after_s: float) -> T:
-        self.commands += 1
-        return await call(self.process, chance, work, give_up_after_s)
+    def listening(self) -> list[Process]:
+        return [node for node in self.nodes if node is not None and node.is_listening]
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether all nodes have heard of each other for long enough to know everything."""
+        return self.loop.time() > self.unlinked_until_s + LINKED_S
 
     def _observe(self, process: Process, decision: Decision) -> None:
         try:
@@ -197,7 +217,8 @@ class ShellLife:
     # The life --------------------------------------------------------------------------------------------------------
 
     async def _live(self, steps: int) -> None:
-        self._starting = self.watch(self._start_process(0))
+        for slot in range(len(self.nodes)):
+            self._start(slot, 0)
         author = Player(self, "author")
         for spec in workflows():
             await author.insist(PutWorkflow(spec))
@@ -221,10 +242,9 @@ class ShellLife:
         await asyncio.sleep(TELL_S)
         self.books.check_ends()
         self.books.check_told()
-        assert self.process is not None
-        self.books.check_engine(self.process)
+        self.books.check_engines()
         pushing.cancel()
-        await self._depart(self.process)
+        await self._depart()
 
     def _story_of(self, run_id: str) -> object:
         tables = self.database.tables
@@ -232,8 +252,8 @@ class ShellLife:
         hands = [worker.holding(task.id) for worker in self.workers_by_id.values() for task in tasks]
         return brief(tasks), "in the hands of", [hand for hand in hands if hand]
 
-    async def _depart(self, process: Process) -> None:
-        """Everybody goes, then the process; nothing is left."""
+    async def _depart(self) -> None:
+        """Everybody goes, then the processes; nothing is left."""
         for caller in self.callers:
             for stream in (caller.results, caller.signals, caller.metadata_stream, *caller.follows.values()):
                 if stream is not None:
@@ -242,11 +262,13 @@ class ShellLife:
         for worker in self.workers:
             await worker.say_goodbye()
         await asyncio.sleep(45)
-        self.books.check_gone(process)
-        await process.spawn(process.engine.stop())
-        await asyncio.sleep(0.1)
-        left = [task for task in process.tasks if not task.done()]
-        hold(not left, "asyncio tasks outlive the engine", left)
+        for process in self.listening():
+            self.books.check_gone(process)
+        for process in self.listening():
+            await process.spawn(process.close())
+            await asyncio.sleep(0.1)
+            left = [task for task in process.tasks if not task.done()]
+            hold(not left, "asyncio tasks outlive the engine", left)
         hold(self.database.holder is None, "the lease is not given back", self.database.holder)
 
     def _add_worker(self) -> None:
@@ -303,24 +325,31 @@ class ShellLife:
         database.take_lease("another node", chance.choice((0.5, 3.0, 12.0)))
 
     async def _kill_process(self, chance: random.Random, database: Database) -> None:
-        process, self.process = self.process, None
+        slot = chance.randrange(len(self.nodes))
+        process, self.nodes[slot] = self.nodes[slot], None
         if process is None:
             return
         self.crashes += 1
-        await process.kill()
-        self._starting = self.watch(self._start_process(chance.choice((0.3, 2.0, 20.0))))
+        self._unlink(0.0)
+        await process.kill(silently=self.network is not None and chance.random() < 0.3)
+        self._start(slot, chance.choice((0.3, 2.0, 20.0)))
 
     async def _stop_process(self, chance: random.Random, database: Database) -> None:
-        process = self.process
-        if process is None or not process.is_listening:
+        slot = chance.randrange(len(self.nodes))
+        process = self.nodes[slot]
+        if process is None or not process.is_listening or process.is_frozen:
             return
+        self._unlink(0.0)
         await process.stop()
-        self.process = None
-        self._starting = self.watch(self._start_process(chance.choice((0.1, 2.0))))
+        self.nodes[slot] = None
+        self._unlink(0.0)
+        self._start(slot, chance.choice((0.1, 2.0)))
 
     async def _stand_still(self, chance: random.Random, database: Database) -> None:
-        """The process is paused; workers live on and are heard when it wakes."""
-        self.loop.stand_still(chance.choice((2.0, 29.0, 31.0, 70.0)))
+        """Every process is paused; workers live on and are heard when they wake."""
+        seconds = chance.choice((2.0, 29.0, 31.0, 70.0))
+        self.loop.stand_still(seconds)
+        self._unlink(0.0)
 
     async def _disturb_worker(self, chance: random.Random, database: Database) -> None:
         worker = chance.choice(self.workers)
@@ -335,26 +364,104 @@ class ShellLife:
                 await worker.die()
                 self._add_worker()
 
-    async def _start_process(self, after_s: float) -> None:
+    def _start(self, slot: int, after_s: float) -> None:
+        self._starting[slot] = self.watch(self._start_process(slot, after_s))
+
+    async def _start_process(self, slot: int, after_s: float) -> None:
         await asyncio.sleep(after_s)
         self._processes += 1
-        process = self.process = Process(
-            self.database, self._processes, self.clock, self.fresh_id, self._observe, self.books.note_sent
+        process = self.nodes[slot] = Process(
+            self.database, self._processes, self.clock, self.fresh_id, self._observe, self.books.note_sent, self.network
         )
         await process.start()
+        self._unlink(0.0)
         # It may have been killed while it started.
-        if self.process is process:
+        if self.nodes[slot] is process:
             process.run(lambda engine: engine.outbox_unsure())
+
+    # The weather between nodes ---------------------------------------------------------------------------------------
+
+    def _unlink(self, seconds: float) -> None:
+        self.unlinked_until_s = max(self.unlinked_until_s, self.loop.time() + seconds)
+
+    def _two_nodes(self, chance: random.Random) -> list[Process]:
+        found = self.listening()
+        return chance.sample(found, 2) if len(found) > 1 else []
+
+    async def _break_links(self, chance: random.Random, database: Database) -> None:
+        if self.network is not None and (two := self._two_nodes(chance)):
+            for _ in range(chance.choice((1, 1, 3))):
+                self.network.break_connections(two[0].name, two[1].name)
+                self._unlink(0.0)
+                await asyncio.sleep(chance.choice((0.0, 0.01, 0.5)))
+
+    async def _cut_links(self, chance: random.Random, database: Database) -> None:
+        """Two nodes do not reach each other, and both reach the database."""
+        if self.network is not None and (two := self._two_nodes(chance)):
+            seconds = chance.choice((0.5, 2.5, 6.0, 20.0))
+            self.network.cut(two[0].name, two[1].name, self.loop.time() + seconds)
+            self._unlink(seconds)
+
+    async def _slow_links(self, chance: random.Random, database: Database) -> None:
+        if self.network is not None:
+            self.network.latency_s = chance.choice((0.05, 0.5))
+            seconds = chance.choice((2.0, 10.0))
+            self._unlink(seconds)
+            await asyncio.sleep(seconds)
+            self.network.latency_s = LATENCY_S
+
+    async def _freeze_node(self, chance: random.Random, database: Database) -> None:
+        if found := self.listening():
+            node = chance.choice(found)
+            seconds = chance.choice((0.5, 3.0, 6.0, 12.0, 40.0))
+            self._unlink(seconds)
+            node.freeze()
+            self.watch(self._go_on(node, seconds))
+
+    async def _go_on(self, node: Process, seconds: float) -> None:
+        self._doubt_workers_at(node)
+        await asyncio.sleep(seconds)
+        self._doubt_workers_at(node)
+        node.go_on()
+        self._unlink(0.0)
+
+    def _doubt_workers_at(self, node: Process) -> None:
+        """The engine may believe in the loss of who is connected there."""
+        for worker in self.workers:
+            if worker.stream is not None and worker.stream.process is node:
+                worker.doubtful.update(worker.attempts)
+
+    async def _cut_off_database(self, chance: random.Random, database: Database) -> None:
+        """One node does not reach the database; the others do."""
+        if found := self.listening():
+            node = chance.choice(found)
+            seconds = chance.choice((0.5, 3.0, 6.0, 20.0))
+            database.is_silent = chance.random() < 0.5
+            database.cut_until_s[node.name] = self.loop.time() + seconds
+            self._unlink(seconds)
+
+    async def _lose_lock(self, chance: random.Random, database: Database) -> None:
+        """The session that tells of a node's death ends, and the node lives."""
+        rows = [row for row in database.nodes.values() if row.has_lock]
+        if rows:
+            chance.choice(rows).is_locked = False
+            self._unlink(0.0)
 
     async def _heal(self) -> None:
         self.note("the world is healed")
         self.database.heal()
-        assert self._starting is not None
-        await self._starting
-        assert self.process is not None
-        self.haste, self.evictions = 0.0, 0.0
+        if self.network is not None:
+            self.network.heal()
+        for node in self.listening():
+            node.go_on()
+        for starting in list(self._starting.values()):
+            await starting
+        hold(len(self.listening()) == len(self.nodes), "a node does not start", self.nodes)
+        self._unlink(0.0)
+        self.haste, self.evictions, self.wandering = 0.0, 0.0, 0.0
         # Whoever listens for notifications has connected anew.
-        self.process.run(lambda engine: engine.outbox_unsure())
+        for node in self.listening():
+            node.run(lambda engine: engine.outbox_unsure())
 
 
 def in_words(line: tuple[float, tuple[object, ...]]) -> str:

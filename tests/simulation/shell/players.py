@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ from broadaxe.core.commands.workers import Heartbeat, RegisterWorker, Unregister
 from broadaxe.core.decision import CancelAttempt, EntryCompleted, StartAttempt
 from broadaxe.core.waits import Condition
 from broadaxe.engine.durable_streams import Answer
+from broadaxe.engine.engine import Engine
 from broadaxe.engine.sessions import Assignment, BatchAssignment, Outgoing
 from broadaxe.engine.subscriptions import LiveEvent, RunOutcome
 from broadaxe.errors import BroadaxeError, FailedPrecondition, NotFound, Unavailable
@@ -30,7 +31,7 @@ from tests.simulation.books import hold
 from tests.simulation.programs import Invocation, Worker, program
 from tests.simulation.shell import handlers
 from tests.simulation.shell.database import TENANT, durable_result, outcome_of
-from tests.simulation.shell.process import Stream
+from tests.simulation.shell.process import Process, Stream, call
 
 if TYPE_CHECKING:
     from tests.simulation.shell.life import ShellLife
@@ -45,6 +46,7 @@ PATIENCE_S: Final = 60.0
 DURABLE_AGAIN_S: Final = (2.0, 4.0)
 
 Key = tuple[str, int]
+T = TypeVar("T")
 
 
 class Player:
@@ -52,6 +54,8 @@ class Player:
         self.life = life
         self.name = name
         self.random = random.Random(f"{life.seed}/{name}")
+        self._at = self.random.randrange(len(life.nodes))
+        """The node it is connected to."""
         self._tasks: dict[asyncio.Task[Any], None] = {}
 
     def go(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -67,8 +71,28 @@ class Player:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def node(self) -> Process | None:
+        """The process it is connected to: another one once that is gone, and now and then for no reason."""
+        nodes = self.life.nodes
+        node = nodes[self._at]
+        if node is None or not node.is_listening or self.random.random() < self.life.wandering:
+            self.turn_away()
+        return nodes[self._at]
+
+    def turn_away(self) -> None:
+        """Whoever is next may be another one."""
+        self._at = self.random.randrange(len(self.life.nodes))
+
+    async def call(self, work: Callable[[Engine], Awaitable[T]], give_up_after_s: float = PATIENCE_S) -> T:
+        self.life.commands += 1
+        try:
+            return await call(self.node(), self.random, work, give_up_after_s)
+        except TimeoutError:
+            self.turn_away()
+            raise
+
     async def submit(self, command: Command, give_up_after_s: float = PATIENCE_S) -> Any:
-        return await self.life.call(self.random, handlers.submitting(command, self.name), give_up_after_s)
+        return await self.call(handlers.submitting(command, self.name), give_up_after_s)
 
     async def insist(self, command: Command) -> Any:
         """Asks until there is an answer."""
@@ -82,7 +106,7 @@ class Player:
         """A stream to whatever process there is; now and then the client leaves while it is being opened."""
         while True:
             await asyncio.sleep(self.random.uniform(0, 0.01))
-            process = self.life.process
+            process = self.node()
             if process is None or not process.is_listening:
                 await asyncio.sleep(self.random.uniform(0.1, 1))
                 continue
@@ -158,7 +182,11 @@ class WorkerPlayer(Player):
             except FailedPrecondition:
                 if self.stream is not None:
                     self.stream.leave(self.random.uniform(0, 1))
-            except (Unavailable, TimeoutError):
+            except TimeoutError:
+                # Its connection is of no use any more.
+                if self.stream is not None and self.stream.process.is_frozen:
+                    self.stream.leave(0)
+            except Unavailable:
                 continue
 
     @property
@@ -173,7 +201,8 @@ class WorkerPlayer(Player):
         if self.random.random() < 0.5 and self.durable_stream is not None:
             self.durable_stream.leave(noticed_after_s)
         elif self.stream is not None:
-            self.stream.leave(noticed_after_s)
+            # Never: it is over when the worker has a newer one.
+            self.stream.leave(self.random.choice((noticed_after_s, None)))
 
     async def freeze(self, seconds: float) -> None:
         self.doubtful.update(self.attempts)
@@ -196,7 +225,7 @@ class WorkerPlayer(Player):
         """Ends when it has nothing in hand."""
         self.is_leaving = True
         await self.insist(UnregisterWorker(self.id))
-        await self.life.call(self.random, self._end_sessions, PATIENCE_S)
+        await self.call(self._end_sessions)
         for stream in (self.stream, self.durable_stream):
             if stream is not None:
                 stream.leave(0)
@@ -270,7 +299,7 @@ class WorkerPlayer(Player):
             await engine.put_chunk(TENANT, task_id, f"chunk {index}", index)
 
         try:
-            await self.life.call(self.random, put, PATIENCE_S)
+            await self.call(put)
         except (Unavailable, TimeoutError):
             return
 
@@ -532,9 +561,10 @@ class Caller(Player):
             life.database.outbox[promise.id] = (life.transactions, position + 1), request
             promised.append(promise.id)
             life.books.acknowledge([(promise.id, request)])
-        if life.process is not None and life.process.is_listening and self.random.random() < 0.8:
-            transaction = life.transactions
-            life.process.run(lambda engine: engine.outbox_told(TENANT, transaction))
+        transaction = life.transactions
+        for node in life.listening():
+            if self.random.random() < 0.8:
+                node.run(lambda engine: engine.outbox_told(TENANT, transaction))
         await self._wait_for(*promised)
 
     async def _cancel(self) -> None:

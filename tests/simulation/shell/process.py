@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
+from asyncio import events
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Generic, TypeVar
 
@@ -17,7 +18,11 @@ from broadaxe.core.decision import Decision
 from broadaxe.engine.clock import Clock
 from broadaxe.engine.engine import Engine
 from broadaxe.errors import Unavailable
+from broadaxe.link.host import Host
+from broadaxe.link.visitor import Visitor
 from tests.simulation.shell.database import Database, ProcessStore
+from tests.simulation.shell.loop import WORLD, VirtualLoop, running_in
+from tests.simulation.shell.network import Network
 
 T = TypeVar("T")
 
@@ -28,8 +33,8 @@ KILLS_MAX: Final = 50
 #: Messages of one stream are never due at one instant: timers of one instant have no order.
 STEP_S: Final = 1e-6
 FOR_EVER: Final = float("inf")
-
-_running_in: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
+#: What the nodes prove to each other.
+SECRET: Final = bytes(32)
 
 
 def track_tasks(loop: asyncio.AbstractEventLoop) -> None:
@@ -38,7 +43,7 @@ def track_tasks(loop: asyncio.AbstractEventLoop) -> None:
     def make(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
         context: contextvars.Context | None = options.get("context")
-        process = _running_in.get() if context is None else context.get(_running_in)
+        process = running_in.get() if context is None else context.get(running_in)
         if process is not None:
             process.tasks[task] = None
             task.add_done_callback(lambda task: process.tasks.pop(task, None))
@@ -74,23 +79,37 @@ class Process:
         fresh_id: Callable[[], str],
         observe: Callable[[Process, Decision], None],
         sent: Callable[[object], None],
+        network: Network | None = None,
     ) -> None:
-        """`observe` hears of every commit, `sent` of everything that is written to a stream."""
+        """`observe` hears of every commit, `sent` of everything that is written to a stream. `network` joins it with
+        other nodes."""
         self.sent = sent
         self.number = number
         self.tasks: dict[asyncio.Task[Any], None] = {}
-        self.store = ProcessStore(database, f"node {number}")
+        self.name = f"node-{number}"
+        self.is_frozen = False
+        self.is_over = False
+        self.parked: list[events.Handle] = []
+        self.store = ProcessStore(database, self.name)
+        self._network = network
+        self._visitor = Visitor(SECRET) if network is not None else None
         self.dead: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.draining = asyncio.Event()
         self.engine = Engine(
-            self.store, clock=clock, observe=lambda _, decision: observe(self, decision), fresh_id=fresh_id
+            self.store,
+            clock=clock,
+            observe=lambda _, decision: observe(self, decision),
+            fresh_id=fresh_id,
+            connect=self._visitor,
+            wake_again_after_s=5.0 if network is not None else 16.0,
         )
+        self._host = Host(self.engine, SECRET) if network is not None else None
         self.is_listening = False
         self.sessions = Presences()
         """Of assignment streams, and of durable ones."""
         self.durable_streams = Presences()
         self._context = contextvars.copy_context()
-        self._context.run(_running_in.set, self)
+        self._context.run(running_in.set, self)
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task of this process."""
@@ -102,7 +121,10 @@ class Process:
 
     async def start(self) -> None:
         """Serves when it has the tenants with work; tries until it can."""
-        self.store.renewing = self.spawn(self.store.renew_for_ever())
+        if self._host is not None:
+            await self.spawn(self._host.start(self.name, 0))
+            self.store.link_address = f"{self.name}:1"
+        self.store.loops = self.spawn(self.store.renew_for_ever()), self.spawn(self.store.look_at_leases_for_ever())
         while not self.is_listening:
             try:
                 await self.spawn(self.engine.start())
@@ -113,13 +135,36 @@ class Process:
     async def stop(self) -> None:
         """A planned stop: streams are drained, what was accepted is done."""
         self.draining.set()
-        await self.spawn(self.engine.stop())
+        await self.spawn(self.close())
         self.is_listening = False
         await self.kill()
 
-    async def kill(self) -> None:
+    async def close(self) -> None:
+        await self.engine.stop()
+        if self._host is not None and self._visitor is not None:
+            await self._host.stop()
+            await self._visitor.close()
+
+    def freeze(self) -> None:
+        """Nothing of it runs until it goes on."""
+        self.is_frozen = True
+
+    def go_on(self) -> None:
+        if self.is_frozen:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop)
+            loop.go_on(self)
+
+    async def kill(self, *, silently: bool = False) -> None:
+        """`silently`: with its machine, so that nobody learns of it but by the silence."""
         self.is_listening = False
         self.store.is_dead = True
+        if self._network is not None:
+            self._network.kill(self.name, silently=silently)
+        row = self.store.database.nodes.get(self.name)
+        if row is not None and not silently:
+            row.is_locked = False
+        self.go_on()
         if not self.dead.done():
             self.dead.set_result(None)
         for _ in range(KILLS_MAX):
@@ -129,6 +174,7 @@ class Process:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+        self.is_over = True
 
 
 class Stream(Generic[T]):
@@ -163,15 +209,15 @@ class Stream(Generic[T]):
         """Sends a message; messages arrive in order."""
         loop = asyncio.get_running_loop()
         self._asked_at_s = max(self._asked_at_s + STEP_S, loop.time() + self._chance.uniform(0, LATENCY_S))
-        loop.call_at(self._asked_at_s, self._put, request)
+        loop.call_at(self._asked_at_s, self._put, request, context=WORLD)
 
-    def leave(self, noticed_after_s: float) -> None:
-        """The client goes, in a way that the server notices so much later; None arrives any more."""
+    def leave(self, noticed_after_s: float | None) -> None:
+        """The client goes, in a way that the server notices so much later, or never (None): nothing arrives then."""
         self.is_broken = True
         self._end(None)
         if noticed_after_s:
             asyncio.get_running_loop().call_later(noticed_after_s, self.task.cancel)
-        else:
+        elif noticed_after_s is not None:
             self.task.cancel()
 
     # The server's side -----------------------------------------------------------------------------------------------
@@ -181,7 +227,7 @@ class Stream(Generic[T]):
         self.process.sent(item)
         loop = asyncio.get_running_loop()
         self._arrives_at_s = max(self._arrives_at_s + STEP_S, loop.time() + self._chance.uniform(0, LATENCY_S))
-        loop.call_at(self._arrives_at_s, self._arrive, item)
+        loop.call_at(self._arrives_at_s, self._arrive, item, context=WORLD)
 
     def _put(self, request: Any) -> None:
         if not self.is_broken:
@@ -196,7 +242,7 @@ class Stream(Generic[T]):
         if not self.is_broken:
             loop = asyncio.get_running_loop()
             self._arrives_at_s = max(self._arrives_at_s + STEP_S, loop.time() + self._chance.uniform(0, LATENCY_S))
-            loop.call_at(self._arrives_at_s, self._end, error)
+            loop.call_at(self._arrives_at_s, self._end, error, context=WORLD)
 
     def _process_died(self, _: object) -> None:
         self.is_broken = True

@@ -18,7 +18,15 @@ _SHOWN_LENGTH = 300
 
 
 def live(seed: int, steps: int = STEPS) -> Outcome:
-    life = ShellLife(seed)
+    return _live(ShellLife(seed), steps)
+
+
+def live_cluster(seed: int, steps: int = STEPS) -> Outcome:
+    """Of two or three nodes on one database."""
+    return _live(ShellLife(seed, 2 + seed % 2), steps)
+
+
+def _live(life: ShellLife, steps: int) -> Outcome:
     broken: str | None = None
     # What was there before is not looked through at the end of the life.
     gc.freeze()
@@ -28,7 +36,7 @@ def live(seed: int, steps: int = STEPS) -> Outcome:
         except Exception as error:
             broken = _story(life, error)
     gc.unfreeze()
-    return Outcome(seed, life.steps, life.commands, life.crashes, broken)
+    return Outcome(life.seed, life.steps, life.commands, life.crashes, broken)
 
 
 @contextmanager
@@ -56,7 +64,7 @@ def _story(life: ShellLife, error: Exception) -> str:
     where = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     lines = "\n".join(f"    {in_words(line)[:_SHOWN_LENGTH]}" for line in list(life.trace)[-_SHOWN_LINES:])
     return (
-        f"seed {life.seed} of the shell broke after {life.steps} disturbances, at {life.loop.time():.3f} s: "
+        f"seed {life.seed} of the {life.kind} broke after {life.steps} disturbances, at {life.loop.time():.3f} s: "
         f"{type(error).__name__}: {str(error)[:4_000]}\n"
-        f"  at {where}\n  what happened last:\n{lines}\n  again: make simulate-shell SEED={life.seed}"
+        f"  at {where}\n  what happened last:\n{lines}\n  again: make simulate-{life.kind} SEED={life.seed}"
     )
