@@ -128,11 +128,13 @@ class House:
 
 
 class LosingAnswers:
-    """Commits of which nobody hears whether they were made: the first that is wanted, or as many as `times`."""
+    """Commits of which nobody hears whether they were made: the first that is wanted, or as many as `times`. They are,
+    unless `was_made` says otherwise."""
 
-    def __init__(self, is_wanted: Callable[[Writes], bool], times: int = 1) -> None:
+    def __init__(self, is_wanted: Callable[[Writes], bool], times: int = 1, *, was_made: bool = True) -> None:
         self.is_wanted = is_wanted
         self.times = times
+        self.was_made = was_made
         self.lost = 0
 
 
@@ -144,10 +146,12 @@ class LosingStore(PostgresStore):
         losing, commit = self.losing, kept.commit
 
         async def commit_and_lose(writes: Writes) -> None:
-            await commit(writes)
-            if losing.lost < losing.times and losing.is_wanted(writes):
+            is_lost = losing.lost < losing.times and losing.is_wanted(writes)
+            if not is_lost or losing.was_made:
+                await commit(writes)
+            if is_lost:
                 losing.lost += 1
-                raise Unavailable("the connection was lost after the commit")
+                raise Unavailable("the connection was lost in the middle of the commit")
 
         kept.commit = commit_and_lose
         return kept

@@ -61,7 +61,7 @@ async def test_commands_that_come_during_a_commit_share_the_next_one(database: s
         assert [len(d.writes.new_runs) for d in decisions if d.writes.new_runs] == [1, 20]
 
 
-async def test_after_a_failed_commit_the_decided_hear_unavailable_and_the_waiting_are_held(
+async def test_after_a_failed_commit_the_decided_are_decided_again_and_the_waiting_were_held(
     database: str, pool: asyncpg.Pool
 ) -> None:
     async with house(database, pool) as home:
@@ -73,14 +73,13 @@ async def test_after_a_failed_commit_the_decided_hear_unavailable_and_the_waitin
             waiting = asyncio.ensure_future(home.engine.submit(home.tenant_id, TRIGGER))
             await asyncio.sleep(0)
             await home.cut_off(pids)
-            with pytest.raises(Unavailable):
-                await asyncio.wait_for(deciding, PATIENCE_S)
-            assert await home.count("run") == 0
-        (run_id,) = await asyncio.wait_for(waiting, PATIENCE_S)  # type: ignore[misc]
+        made = {(await asyncio.wait_for(reply, PATIENCE_S))[0] for reply in (deciding, waiting)}  # type: ignore[index]
+        assert len(made) == 2
         assert not session.is_closed
-        assert (await assigned(session)).attempt.task_id == run_id
-        assert await home.count("run") == 1
-        assert await home.report(run_id, Outcome.COMPLETED, '{"x":1}')
+        assert {(await assigned(session)).attempt.task_id for _ in made} == made
+        assert await home.count("run") == 2
+        for run_id in made:
+            assert await home.report(run_id, Outcome.COMPLETED, '{"x":1}')
 
 
 async def test_a_report_under_way_when_the_commit_fails_is_decided_again(database: str, pool: asyncpg.Pool) -> None:
@@ -174,8 +173,8 @@ async def test_an_assignment_that_was_committed_but_not_sent_is_sent_again(datab
     async with house(database, pool, losing=losing, clock=clock) as home:
         await home.put()
         session = await home.session()
-        with pytest.raises(Unavailable):
-            await home.trigger()
+        await home.trigger()
+        assert losing.lost == 1
         assert nothing_waits(session)
         await home.engine.submit(home.tenant_id, Heartbeat(session.worker_id))
         clock.us += CONFIRM_US

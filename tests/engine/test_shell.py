@@ -14,9 +14,12 @@ import pytest
 from broadaxe.core import tenant as tenant_module
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.commands.attempts import Outcome
+from broadaxe.core.commands.crons import CreateCron, DeleteCron
 from broadaxe.core.commands.durable import RegisterSignal
 from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.schedules import ScheduleRuns
 from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.commands.workers import PutWorkerLabels, RegisterWorker
 from broadaxe.core.decision import Decision
 from broadaxe.core.fleet import SILENCE_US
@@ -138,10 +141,46 @@ async def test_a_signal_that_fired_in_a_commit_nobody_heard_of_is_told(database:
         condition = Condition(group=0, data_key="k", event_key="now")
         await home.engine.submit(home.tenant_id, RegisterSignal(run_id, "k", (condition,)))
         await home.engine.want_signal(home.tenant_id, listener, run_id, "k")
-        with pytest.raises(Unavailable):
-            await home.engine.submit(home.tenant_id, PushEvents((EventRequest(key="now", payload="{}"),)))
+        await home.engine.submit(home.tenant_id, PushEvents((EventRequest(key="now", payload="{}"),)))
+        assert losing.lost == 1
         task_id, key, _ = await asyncio.wait_for(listener.next(), PATIENCE_S)
         assert (task_id, key) == (run_id, "k")
+
+
+@pytest.mark.parametrize("was_made", [True, False], ids=["made", "not made"])
+@pytest.mark.parametrize("what", ["run", "event", "worker", "cron", "schedule"])
+async def test_a_caller_is_answered_once_it_is_known_whether_a_commit_was_made(
+    database: str, pool: asyncpg.Pool, what: str, was_made: bool
+) -> None:
+    commands: dict[str, tuple[Command, str]] = {
+        "run": (TriggerRuns((RunRequest(workflow_name="flow", input="{}"),)), "run"),
+        "event": (PushEvents((EventRequest(key="now", payload="{}"),)), "event"),
+        "worker": (RegisterWorker("worker", ("flow:a",), {"default": 1}), "worker"),
+        "cron": (CreateCron(workflow_name="flow", name="daily", expression="0 4 * * *", input="{}"), "cron"),
+        "schedule": (ScheduleRuns(workflow_name="flow", at_us=(4_000_000_000_000_000,), input="{}"), "schedule"),
+    }
+    command, table = commands[what]
+    tables = {"run": "new_runs", "event": "events", "worker": "workers", "cron": "crons", "schedule": "schedules"}
+    losing = LosingAnswers(lambda writes: bool(getattr(writes, tables[what])), was_made=was_made)
+    async with house(database, pool, losing=losing) as home:
+        await home.put()
+        reply = await home.submit(command)
+        assert losing.lost == 1
+        row_id = await pool.fetchval(f"select id::text from broadaxe.{table}")
+        assert await home.count(table) == 1
+        assert row_id in str(reply)
+
+
+async def test_a_commit_that_made_no_row_to_tell_by_leaves_the_caller_in_doubt(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    losing = LosingAnswers(lambda writes: bool(writes.deleted_crons))
+    async with house(database, pool, losing=losing) as home:
+        await home.put()
+        cron_id = await home.submit(CreateCron(workflow_name="flow", name="daily", expression="0 4 * * *", input="{}"))
+        assert isinstance(cron_id, str)
+        with pytest.raises(Unavailable):
+            await home.submit(DeleteCron(cron_id))
 
 
 async def test_a_run_that_began_in_a_commit_nobody_heard_of_is_followed_by_metadata(
@@ -151,9 +190,8 @@ async def test_a_run_that_began_in_a_commit_nobody_heard_of_is_followed_by_metad
     async with house(database, pool, losing=losing) as home:
         await home.put()
         live = await home.engine.watch_metadata(home.tenant_id, "chat", "c1")
-        with pytest.raises(Unavailable):
-            await home.trigger(metadata='{"chat":"c1"}')
-        run_id = await pool.fetchval("select id::text from broadaxe.run")
+        run_id = await home.trigger(metadata='{"chat":"c1"}')
+        assert losing.lost == 1
         session = await home.session()
         attempt = (await assigned(session)).attempt
         await home.report(run_id, Outcome.COMPLETED, "{}", retry_count=attempt.retry_count)

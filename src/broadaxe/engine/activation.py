@@ -12,8 +12,9 @@ asks while the tenant is not in memory waits for it, at most `HOLD_S`: a client 
 connection and forgets the reports under way on it, so an answer that comes late is the better one.
 
 Invariants: at most one actor; nothing is submitted to a new one before the streams that were left open are announced.
-A command that may have been committed is submitted again only if deciding it twice comes to the same as once; one that
-the tenant broke over is tried alone once, and refused if it breaks it again.
+A command of which nobody heard whether it was committed is answered what was decided if it was, and submitted again if
+not; where that cannot be found out, only if deciding it twice comes to the same as once. One that the tenant broke over
+is tried alone once, and refused if it breaks it again.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from broadaxe.engine.actor import STOP_GRACE_S, Broken, TenantActor
 from broadaxe.engine.backpressure import Backpressure
 from broadaxe.engine.changes import Kind
 from broadaxe.engine.clock import Clock
+from broadaxe.engine.doubt import Answer, DoubtfulRound
 from broadaxe.engine.guests import Guest
 from broadaxe.engine.outbox import OutboxPump, Suspects
 from broadaxe.engine.pulse import Pulse
@@ -60,6 +62,12 @@ RECENT_TASKS_MAX: Final = 20_000
 NUMBER_BITS: Final = 24
 
 _log = structlog.get_logger(__name__)
+
+
+def _answered(answer: Answer) -> Reply:
+    if isinstance(answer, BroadaxeError):
+        raise answer
+    return answer
 
 
 class Active:
@@ -121,6 +129,8 @@ class Activation:
         self._problem: BroadaxeError | None = None
         """Why the last load failed."""
         self._changed = asyncio.Event()
+        self._doubtful: list[DoubtfulRound] = []
+        """What is to be found out at the next load."""
         self._waiting = 0
         """Callers who wait for it to be loaded."""
         self._is_needed = False
@@ -254,11 +264,25 @@ class Activation:
                 taker = home.actor if isinstance(home, Active) else home
                 return await taker.submit(command, client=client, chars=chars, is_alone=is_alone)
             except Broken as broken:
-                if not (broken.is_undecided or command.is_repeatable) or (broken.is_suspect and is_alone):
+                is_repeatable = broken.is_undecided or command.is_repeatable
+                if not is_repeatable and broken.doubt is not None:
+                    was_made = await self._was_made(broken.doubt.round, give_up_at_s)
+                    if was_made:
+                        return _answered(broken.doubt.answer)
+                    is_repeatable = was_made is False
+                if not is_repeatable or (broken.is_suspect and is_alone):
                     raise broken.reason from None
                 is_alone = is_alone or broken.is_suspect
                 if self._is_closed or loop.time() >= give_up_at_s:
                     raise broken.reason from None
+
+    async def _was_made(self, doubtful: DoubtfulRound, until_s: float) -> bool | None:
+        """Whether it was committed after all; None when that cannot be told by then."""
+        try:
+            async with asyncio.timeout_at(until_s):
+                return await asyncio.shield(doubtful.was_made)
+        except TimeoutError:
+            return None
 
     def tell(self, command: Command) -> None:
         """Submits a command of the engine's own that nobody waits for. While the tenant is not in memory, and when it
@@ -318,8 +342,10 @@ class Activation:
         except HeldElsewhere as held:
             if self._connect is None or held.link_address is None:
                 raise
+            await self._settle_doubts(is_owner=False)
             await self._visit(self._connect, held.link_address)
             return
+        await self._settle_doubts(is_owner=True)
         loaded = await kept.load_live(self._clock.now_us())
         tenant = self._new_tenant()
         tenant.adopt(loaded, self._clock.now_us())
@@ -350,6 +376,16 @@ class Activation:
         self._loops.go(f"look again for {self.tenant_id}", self._look_again(active))
         self._loops.go(f"forget what {self.tenant_id} does not use", self.forget_unused())
         _log.debug("a tenant is active", tenant=self.tenant_id, epoch=kept.epoch, **tenant.counts())
+
+    async def _settle_doubts(self, *, is_owner: bool) -> None:
+        """An epoch later than theirs has been taken, so what was not committed by now never will be. Before anything is
+        decided in it nothing that was committed has gone either; the owner knows that."""
+        while self._doubtful:
+            doubtful = self._doubtful[0]
+            is_there = await self._store.is_there(self.tenant_id, doubtful.witness)
+            self._doubtful.pop(0)
+            is_sure = is_there or is_owner or doubtful.witness.stays
+            doubtful.was_made.set_result(is_there if is_sure else None)
 
     async def _visit(self, connect: Connect, link_address: str) -> None:
         """Another node holds it: its streams are announced there, and it is told what is followed here."""
@@ -391,6 +427,8 @@ class Activation:
         active = self._active
         if active is not None and active.actor is actor:
             self._active = None
+            if actor.in_doubt is not None:
+                self._doubtful.append(actor.in_doubt)
             self.streams.guests.show_out()
             active.pump.abandon()
             self._suspects.blame(actor.stumbled_over)

@@ -23,6 +23,7 @@ from broadaxe.core.commands import Command, Reply
 from broadaxe.core.decision import Decision, Writes
 from broadaxe.core.tenant import Loaded, Missing, Tenant
 from broadaxe.engine.clock import Clock
+from broadaxe.engine.doubt import Doubt, DoubtfulRound, witness_of
 from broadaxe.engine.inbox import Inbox, Waiting
 from broadaxe.engine.pulse import STALL_S, Pulse
 from broadaxe.errors import BroadaxeError, Internal, LeaseLost, ShuttingDown, Unavailable
@@ -47,13 +48,17 @@ class Broken(Exception):
     """The actor broke before the command was answered. Never leaves the engine; `reason` is what its caller is told in
     the end."""
 
-    def __init__(self, reason: BroadaxeError, *, is_undecided: bool, is_suspect: bool = False) -> None:
+    def __init__(
+        self, reason: BroadaxeError, *, is_undecided: bool, is_suspect: bool = False, doubt: Doubt | None = None
+    ) -> None:
         super().__init__(str(reason))
         self.reason = reason
         self.is_undecided = is_undecided
         """Surely nothing of it was committed: whatever it is, it can be submitted again."""
         self.is_suspect = is_suspect
         """The tenant may have broken over it, and may again: it must be alone the next time."""
+        self.doubt = doubt
+        """Nobody heard whether it was committed, but that can be found out."""
 
 
 class TenantActor:
@@ -76,9 +81,12 @@ class TenantActor:
         self._on_broken = on_broken
         self.stumbled_over: tuple[Command, ...] = ()
         """The round it broke over, unless the database was merely away."""
+        self.in_doubt: DoubtfulRound | None = None
+        """The round it broke over, when nobody heard whether that was committed."""
         self._inbox = Inbox()
         self._round: list[Waiting] = []
-        self._is_committing = False
+        self._decision: Decision | None = None
+        """Of the round, while it is being committed."""
         self._wake = asyncio.Event()
         self._wake.set()
         self._is_stopping = False
@@ -147,7 +155,7 @@ class TenantActor:
         except BroadaxeError as error:
             if isinstance(error, LeaseLost) or not error.retryable:
                 # The store's word that nothing was written.
-                self._is_committing = False
+                self._decision = None
             if error.retryable:
                 _log.warning("a round was not committed; loading anew", tenant=self.tenant_id, error=str(error))
                 self._break(error)
@@ -157,7 +165,7 @@ class TenantActor:
         except Exception:
             _log.exception("the tenant broke; it is loaded anew", tenant=self.tenant_id)
             # The database refused the round, or it was never sent.
-            self._is_committing = False
+            self._decision = None
             self._stumble(Internal("the engine broke over this; its log has the details"))
 
     async def _sleep(self) -> None:
@@ -181,9 +189,9 @@ class TenantActor:
         self._notice_absence(now_us)
         decision = tenant.decide([waiting.command for waiting in self._round], now_us)
         if decision.writes:
-            self._is_committing = True
+            self._decision = decision
             await self._kept.commit(decision.writes)
-            self._is_committing = False
+            self._decision = None
         decided, self._round = self._round, []
         for waiting, answer in zip(decided, decision.replies, strict=True):
             if waiting.reply.done():
@@ -226,15 +234,21 @@ class TenantActor:
 
     def _break(self, error: BroadaxeError, suspected: BroadaxeError | None = None) -> None:
         """Tells everyone who waits; `suspected` is for a suspect that was alone."""
+        decision, self._decision = self._decision, None
+        if decision is not None and (witness := witness_of(decision.writes, decision.replies)) is not None:
+            self.in_doubt = DoubtfulRound(witness)
         if self._broken is None:
             self._broken = error
             self._on_broken(self)
-        is_undecided = not self._is_committing
-        is_suspect = suspected is not None
-        for waiting in self._round:
-            if not waiting.reply.done():
-                reason = suspected if suspected is not None and len(self._round) == 1 else error
-                waiting.reply.set_exception(Broken(reason, is_undecided=is_undecided, is_suspect=is_suspect))
+        is_undecided, is_suspect = decision is None, suspected is not None
+        for position, waiting in enumerate(self._round):
+            if waiting.reply.done():
+                continue
+            reason = suspected if suspected is not None and len(self._round) == 1 else error
+            doubt = None
+            if decision is not None and self.in_doubt is not None:
+                doubt = Doubt(self.in_doubt, decision.replies[position])
+            waiting.reply.set_exception(Broken(reason, is_undecided=is_undecided, is_suspect=is_suspect, doubt=doubt))
         self._round = []
         for waiting in self._inbox.drain():
             if not waiting.reply.done():

@@ -19,6 +19,7 @@ from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.tenant import Loaded, Missing
+from broadaxe.engine.doubt import Witness
 from broadaxe.engine.store import DurableResult, EntryPlace
 from broadaxe.engine.subscriptions import RunOutcome, TaskOutcome
 from broadaxe.errors import NotFound, Unavailable
@@ -145,6 +146,13 @@ class PostgresStore:
         wanted = RunFilter(tenant_id=tenant_id, since=EVER, until=NEVER, statuses=LIVE_RUN, metadata=((key, value),))
         async with _outage_is_unavailable():
             return await self._reads.run_ids(wanted, limit=limit)
+
+    async def is_there(self, tenant_id: str, witness: Witness) -> bool:
+        async with _outage_is_unavailable():
+            found: bool = await self._pool.fetchval(
+                statement("journal/is_there"), tenant_id, witness.kind.value, witness.id
+            )
+        return found
 
     async def task_exists(self, tenant_id: str, task_id: str) -> bool:
         async with _outage_is_unavailable():

@@ -13,6 +13,7 @@ from typing import Protocol
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
 from broadaxe.core.tenant import Loaded, Missing
+from broadaxe.engine.doubt import Witness
 from broadaxe.engine.subscriptions import RunOutcome
 from broadaxe.storage.outbox import OutboxPage
 
@@ -94,6 +95,8 @@ class Store(Protocol):
     async def unfinished_runs(self, tenant_id: str, key: str, value: str, limit: int) -> list[str]:
         """Ids of runs whose metadata has `key` with `value`."""
         ...
+
+    async def is_there(self, tenant_id: str, witness: Witness) -> bool: ...
 
     async def task_exists(self, tenant_id: str, task_id: str) -> bool: ...
 

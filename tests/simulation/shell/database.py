@@ -22,6 +22,7 @@ from broadaxe.core.decision import Writes
 from broadaxe.core.lifecycle import TERMINAL_RUN, EntryKind, TaskStatus
 from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.tenant import Loaded, Missing
+from broadaxe.engine.doubt import Witness, WitnessKind
 from broadaxe.engine.store import DurableResult, EntryPlace
 from broadaxe.engine.subscriptions import RunOutcome, TaskOutcome
 from broadaxe.errors import HeldElsewhere, LeaseLost, NotFound, Unavailable
@@ -277,6 +278,21 @@ class ProcessStore:
         found = [run_id for run_id in self.database.tables.live if _has(rows[run_id].additional_metadata, key, value)]
         await self._reach()
         return sorted(found)[:limit]
+
+    async def is_there(self, tenant_id: str, witness: Witness) -> bool:
+        await self._reach()
+        tables = self.database.tables
+        kinds: dict[WitnessKind, Collection[str]] = {
+            WitnessKind.RUN: tables.run_rows,
+            WitnessKind.EVENT: tables.pushed,
+            WitnessKind.VERSION: tables.versions,
+            WitnessKind.WORKER: tables.workers,
+            WitnessKind.CRON: tables.crons,
+            WitnessKind.SCHEDULE: tables.schedules,
+        }
+        found = witness.id in kinds[witness.kind]
+        await self._reach()
+        return found
 
     async def task_exists(self, tenant_id: str, task_id: str) -> bool:
         await self._reach()
