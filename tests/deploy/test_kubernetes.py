@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from broadaxe.rest import wire
+from broadaxe.rest.shapes import counts as count_shapes
 from tests.deploy.conftest import DEPLOY, documents
 from tests.deploy.objects import check_objects
 
@@ -79,5 +79,7 @@ def test_the_chart_is_of_the_version_that_is_being_made() -> None:
 
 
 def test_figures_that_scale_workers_are_in_the_answer_of_task_stats() -> None:
-    stat = wire.TaskStat(queued=wire.LiveTasks(total=7), running=wire.LiveTasks(total=2)).model_dump(by_alias=True)
+    stat = count_shapes.TaskStat(
+        queued=count_shapes.LiveTasks(total=7), running=count_shapes.LiveTasks(total=2)
+    ).model_dump(by_alias=True)
     assert (stat["queued"]["total"], stat["running"]["total"]) == (7, 2)

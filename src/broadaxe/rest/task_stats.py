@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from broadaxe.core.definition import ConcurrencyRule, WorkflowDefinition
-from broadaxe.rest import wire
+from broadaxe.rest.shapes import counts as count_shapes
 from broadaxe.storage.catalogue import tasks_of
 from broadaxe.storage.reads import LiveGroupCount, LiveTaskCount
 
@@ -34,7 +34,7 @@ def task_stats(
     groups: Sequence[LiveGroupCount],
     definitions: Iterable[WorkflowDefinition],
     names: Sequence[str],
-) -> dict[str, wire.TaskStat]:
+) -> dict[str, count_shapes.TaskStat]:
     """By task name, those in `names` always; all that are live when `names` is empty."""
     rules = {
         task.id: _rules(definition, place)
@@ -65,7 +65,10 @@ def task_stats(
             stat.keys[_identity(rule)][key] += group.tasks
             stat.held_back[group.definition_id] += group.tasks
     shown = list(dict.fromkeys(names)) if names else sorted({name for name, _ in stats})
-    return {name: wire.TaskStat(queued=stats[name, False].shown(), running=stats[name, True].shown()) for name in shown}
+    return {
+        name: count_shapes.TaskStat(queued=stats[name, False].shown(), running=stats[name, True].shown())
+        for name in shown
+    }
 
 
 class _Stat:
@@ -84,17 +87,17 @@ class _Stat:
         self.oldest = _earlier(self.oldest, count.oldest_at)
         self.oldest_first_attempt = _earlier(self.oldest_first_attempt, count.oldest_first_attempt_at)
 
-    def shown(self) -> wire.LiveTasks:
+    def shown(self) -> count_shapes.LiveTasks:
         queues: dict[str, int] = defaultdict(int)
         for definition_id, tasks in self.tasks.items():
             ready = tasks - self.held_back[definition_id]
             if ready > 0:
                 queues[self.actions[definition_id]] += ready
-        return wire.LiveTasks(
+        return count_shapes.LiveTasks(
             total=sum(self.tasks.values()),
             queues=dict(queues),
             concurrency=[
-                wire.ConcurrencyStat(expression=expression, type=strategy, keys=dict(keys))
+                count_shapes.ConcurrencyStat(expression=expression, type=strategy, keys=dict(keys))
                 for (expression, strategy), keys in self.keys.items()
             ],
             oldest=self.oldest,

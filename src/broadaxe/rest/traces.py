@@ -18,7 +18,7 @@ import msgspec
 
 from broadaxe.core import tracing
 from broadaxe.core.lifecycle import TaskEventType
-from broadaxe.rest import wire
+from broadaxe.rest.shapes import traces as trace_shapes
 from broadaxe.storage.event_reads import EventRecord
 from broadaxe.storage.ids import id_time, is_id
 from broadaxe.storage.reads import RunRecord, SpanRecord, TaskEventRecord, TaskRecord
@@ -61,7 +61,7 @@ class _Attempt(msgspec.Struct):
 
 def engine_spans(
     run: RunRecord, entries: Iterable[TaskEventRecord], emitted: Iterable[EventRecord] = ()
-) -> list[wire.Span]:
+) -> list[trace_shapes.Span]:
     """Spans of the run and of its tasks' attempts; `entries` is the history of its tasks, oldest first, and `emitted`
     are events that its tasks pushed."""
     trace = tracing.trace_of(run.id, run.additional_metadata)
@@ -87,12 +87,12 @@ def engine_spans(
     return spans
 
 
-def sent_span(span: SpanRecord, triggered_run_id: str | None) -> wire.Span:
+def sent_span(span: SpanRecord, triggered_run_id: str | None) -> trace_shapes.Span:
     """A client's span. Not every SDK says which child run its span triggered; we know, and viewers nest by it."""
     attributes = span.attributes
     if triggered_run_id is not None:
         attributes = {"hatchet.child_workflow_run_id": triggered_run_id} | attributes
-    return wire.Span(
+    return trace_shapes.Span(
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_span_id=span.parent_span_id,
@@ -111,7 +111,7 @@ def sent_span(span: SpanRecord, triggered_run_id: str | None) -> wire.Span:
     )
 
 
-def _event_span(run: RunRecord, trace: tracing.Trace) -> list[wire.Span]:
+def _event_span(run: RunRecord, trace: tracing.Trace) -> list[trace_shapes.Span]:
     """The moment of the event that started the run; the event's id tells it."""
     metadata = _metadata(run.additional_metadata)
     event_id, key = metadata.get("hatchet__event_id"), metadata.get("hatchet__event_key")
@@ -128,7 +128,7 @@ def _event_span(run: RunRecord, trace: tracing.Trace) -> list[wire.Span]:
     return [_span(trace, span_id, trace.parent_span_id, name, id_time(event_id), None, attributes)]
 
 
-def _emitted_span(run: RunRecord, trace: tracing.Trace, event: EventRecord) -> wire.Span:
+def _emitted_span(run: RunRecord, trace: tracing.Trace, event: EventRecord) -> trace_shapes.Span:
     """The moment a task of the run pushed the event."""
     attributes = {
         "hatchet.span_source": "engine",
@@ -175,7 +175,7 @@ def _attempt_spans(
     task: TaskRecord,
     retry_count: int,
     attempt: _Attempt,
-) -> list[wire.Span]:
+) -> list[trace_shapes.Span]:
     about = about_run | {
         "hatchet.step_run_id": task.id,
         "hatchet.step_id": task.definition_id,
@@ -212,9 +212,9 @@ def _span(
     attributes: dict[str, str],
     retry_count: int = 0,
     outcome: TaskEventRecord | None = None,
-) -> wire.Span:
+) -> trace_shapes.Span:
     ended_badly = outcome is not None and outcome.type is not TaskEventType.FINISHED
-    return wire.Span(
+    return trace_shapes.Span(
         trace_id=trace.trace_id,
         span_id=span_id,
         parent_span_id=parent_span_id,

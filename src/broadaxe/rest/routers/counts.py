@@ -9,7 +9,6 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from broadaxe.core.lifecycle import RunStatus
-from broadaxe.rest import wire
 from broadaxe.rest.buckets import window
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.gauges import queue_gauges, slot_gauges
@@ -18,6 +17,7 @@ from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.parameters import InputInstant, PathId
 from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.rest.run_selection import RunTraits
+from broadaxe.rest.shapes import counts as shapes
 from broadaxe.rest.task_stats import places_with_rules, task_stats
 
 NAMES_MAX: Final = 1_000
@@ -29,14 +29,14 @@ routes = router("counts")
 @routes.get(f"{STABLE}/tenants/{{tenant}}/task-metrics")
 async def count_by_status(
     scope: ViewerScope, context: ContextDep, query: Annotated[RunTraits, Query()]
-) -> list[wire.StatusCount]:
+) -> list[shapes.StatusCount]:
     """Runs created in the window by status; all five statuses are always there."""
     counts, evicted = await context.reads.run_status_counts(await query.wanted(context, scope.tenant_id))
     return [
-        wire.StatusCount(
+        shapes.StatusCount(
             status=status,
             count=count,
-            running_detail_count=wire.RunningDetail(evicted=evicted, on_worker=count - evicted)
+            running_detail_count=shapes.RunningDetail(evicted=evicted, on_worker=count - evicted)
             if status is RunStatus.RUNNING
             else None,
         )
@@ -50,22 +50,22 @@ async def count_finished(
     context: ContextDep,
     created_after: Annotated[InputInstant | None, Query(alias="createdAfter")] = None,
     finished_before: Annotated[InputInstant | None, Query(alias="finishedBefore")] = None,
-) -> wire.FinishedPoints:
+) -> shapes.FinishedPoints:
     """Tasks that succeeded and failed over time."""
     since, until, width = window(created_after, finished_before)
     buckets = await context.reads.finished_buckets(scope.tenant_id, since, until, width)
-    return wire.FinishedPoints(
+    return shapes.FinishedPoints(
         results=[
-            wire.FinishedPoint(time=bucket.starts_at, SUCCEEDED=bucket.succeeded, FAILED=bucket.failed)
+            shapes.FinishedPoint(time=bucket.starts_at, SUCCEEDED=bucket.succeeded, FAILED=bucket.failed)
             for bucket in buckets
         ]
     )
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/step-run-queue-metrics")
-async def count_queued(scope: ViewerScope, context: ContextDep) -> wire.QueueCounts:
+async def count_queued(scope: ViewerScope, context: ContextDep) -> shapes.QueueCounts:
     """Waiting tasks per action."""
-    return wire.QueueCounts(queues=await context.reads.queue_counts(scope.tenant_id))
+    return shapes.QueueCounts(queues=await context.reads.queue_counts(scope.tenant_id))
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/task-stats")
@@ -76,7 +76,7 @@ async def count_live_tasks(
         list[str] | None,
         Query(alias="taskNames", max_length=NAMES_MAX, description="Repeated, or several with commas between."),
     ] = None,
-) -> dict[str, wire.TaskStat]:
+) -> dict[str, shapes.TaskStat]:
     """Tasks that wait and run, by task name. Names that were asked for are always there."""
     counts = await context.reads.live_task_counts(scope.tenant_id)
     runs = await context.reads.runs_by_id([scope.tenant_id], list({count.some_run_id for count in counts}))
@@ -111,7 +111,7 @@ async def expose_metrics(scope: ViewerScope, context: ContextDep, request: Reque
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/queue-metrics", deprecated=True)
-async def count_queued_the_old_way(scope: ViewerScope, context: ContextDep) -> wire.LegacyQueueCounts:
+async def count_queued_the_old_way(scope: ViewerScope, context: ContextDep) -> shapes.LegacyQueueCounts:
     """For old clients; ask for task-stats instead."""
     counts = await context.reads.live_task_counts(scope.tenant_id)
     queues: dict[str, int] = {}
@@ -119,15 +119,15 @@ async def count_queued_the_old_way(scope: ViewerScope, context: ContextDep) -> w
         if not count.is_running:
             queues[count.action_id] = queues.get(count.action_id, 0) + count.tasks
     running = sum(count.tasks for count in counts if count.is_running)
-    total = wire.LegacyCounts(num_queued=sum(queues.values()), num_running=running)
-    return wire.LegacyQueueCounts(total=total, queues=queues)
+    total = shapes.LegacyCounts(num_queued=sum(queues.values()), num_running=running)
+    return shapes.LegacyQueueCounts(total=total, queues=queues)
 
 
 @routes.get(f"{API}/workflows/{{workflow}}/metrics", deprecated=True)
 async def count_groups_the_old_way(
     workflow: PathId, caller: CallerDep, context: ContextDep
-) -> wire.LegacyWorkflowCounts:
+) -> shapes.LegacyWorkflowCounts:
     """For old clients, which get zeros; ask for task-stats instead."""
     if await context.catalogue.workflow(caller.tenant_ids, workflow) is None:
         raise missing("workflow", workflow)
-    return wire.LegacyWorkflowCounts()
+    return shapes.LegacyWorkflowCounts()

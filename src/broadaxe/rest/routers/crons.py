@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.cron import CronExpression
 from broadaxe.errors import InvalidArgument, NotFound
-from broadaxe.rest import presentation, wire
+from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
@@ -30,6 +30,8 @@ from broadaxe.rest.parameters import (
 )
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.route import API, STABLE, router
+from broadaxe.rest.shapes import crons as shapes
+from broadaxe.rest.shapes import schedules as schedule_shapes
 from broadaxe.storage.calendar import CronFilter, CronOrder
 from broadaxe.storage.pages import ById, ByName
 
@@ -80,7 +82,7 @@ class CronChange(Body):
 
 
 @by_name.post(f"{API}/tenants/{{tenant}}/workflows/{{workflow}}/crons")
-async def create_cron(body: NewCron, workflow: WorkflowName, scope: MemberScope, context: ContextDep) -> wire.Cron:
+async def create_cron(body: NewCron, workflow: WorkflowName, scope: MemberScope, context: ContextDep) -> shapes.Cron:
     """Makes a cron for the workflow of that name, in any case if there is none in this."""
     name = await registered_name(context, scope.tenant_id, workflow)
     command = CreateCron(
@@ -101,7 +103,7 @@ async def create_cron(body: NewCron, workflow: WorkflowName, scope: MemberScope,
 
 
 @routes.get(_CRONS)
-async def list_crons(scope: ViewerScope, context: ContextDep, query: Annotated[CronQuery, Query()]) -> wire.CronList:
+async def list_crons(scope: ViewerScope, context: ContextDep, query: Annotated[CronQuery, Query()]) -> shapes.CronList:
     """Crons of all workflows, the newest first. All of `additionalMetadata` (key:value) must match."""
     wanted = CronFilter(
         tenant_id=scope.tenant_id,
@@ -116,13 +118,13 @@ async def list_crons(scope: ViewerScope, context: ContextDep, query: Annotated[C
     after = listing.after(query.cursor, query.offset)
     page, total = await context.calendar.crons_page(wanted, order, limit=query.limit, offset=query.offset, after=after)
     numbers = None if after else page_of(query.offset, query.limit, total)
-    return wire.CronList(
-        pagination=listing.pagination(page.end, numbers), rows=[presentation.cron(record) for record in page.rows]
+    return shapes.CronList(
+        pagination=listing.pagination(page.end, numbers), rows=[shapes.cron(record) for record in page.rows]
     )
 
 
 @routes.get(f"{_CRONS}/{{cron}}")
-async def get_cron(cron: PathId, scope: ViewerScope, context: ContextDep) -> wire.Cron:
+async def get_cron(cron: PathId, scope: ViewerScope, context: ContextDep) -> shapes.Cron:
     return await _cron(context, scope.tenant_id, cron)
 
 
@@ -154,7 +156,7 @@ async def next_ticks(
     scope: ViewerScope,
     expression: Annotated[list[str], Query(min_length=1, max_length=EXPRESSIONS_MAX)],
     count: Annotated[int, Query(ge=1, le=TICKS_MAX)] = 5,
-) -> wire.CronTicksList:
+) -> shapes.CronTicksList:
     """When cron expressions come true next, the soonest first; fewer than `count` when there are no more.
 
     Whether an expression is one can be asked here before it is used: 400 says what is wrong with it.
@@ -164,16 +166,16 @@ async def next_ticks(
     for text in expression:
         parsed = CronExpression(plain_text(text, field="expression"), field="expression")
         rows.append(
-            wire.CronTicks(expression=text, time_zone=parsed.zone_name, ticks=_ticks_after(parsed, now_us, count))
+            shapes.CronTicks(expression=text, time_zone=parsed.zone_name, ticks=_ticks_after(parsed, now_us, count))
         )
-    return wire.CronTicksList(rows=rows)
+    return shapes.CronTicksList(rows=rows)
 
 
 @routes.post(f"{_CRONS}/{{cron}}")
-async def run_cron(cron: PathId, scope: MemberScope, context: ContextDep) -> wire.FiredRun:
+async def run_cron(cron: PathId, scope: MemberScope, context: ContextDep) -> schedule_shapes.FiredRun:
     """Makes a run of the cron now, beside its ticks, also while it is disabled."""
     run_id = await context.engine.submit(scope.tenant_id, RunCron(cron))
-    return wire.FiredRun(external_id=str(run_id))
+    return schedule_shapes.FiredRun(external_id=str(run_id))
 
 
 def _ticks_after(expression: CronExpression, at_us: int, count: int) -> list[datetime]:
@@ -197,8 +199,8 @@ def metadata_or_none(metadata: dict[str, object]) -> str | None:
     return metadata_text(metadata, field="additionalMetadata") if metadata else None
 
 
-async def _cron(context: Context, tenant_id: str, cron_id: str) -> wire.Cron:
+async def _cron(context: Context, tenant_id: str, cron_id: str) -> shapes.Cron:
     record = await context.calendar.cron(tenant_id, cron_id)
     if record is None:
         raise missing("cron", cron_id)
-    return presentation.cron(record)
+    return shapes.cron(record)

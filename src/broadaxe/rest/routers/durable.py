@@ -8,12 +8,12 @@ from fastapi import Query, Response
 
 from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.commands.tasks import BranchTask, RestoreTask
-from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import NEXT_CURSOR, Cursor, Listing
 from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Id, Offset, PathId
 from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.shapes import durable as shapes
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.pages import ByNode
 
@@ -30,11 +30,11 @@ class Branch(Body):
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/durable-tasks/branch")
-async def branch_durable_task(body: Branch, scope: MemberScope, context: ContextDep) -> wire.DurableBranch:
+async def branch_durable_task(body: Branch, scope: MemberScope, context: ContextDep) -> shapes.DurableBranch:
     """Starts a task that is over anew from one of its operations, on a branch of its own."""
     fork = await context.engine.submit(scope.tenant_id, BranchTask(body.task_external_id, body.node_id, body.branch_id))
     assert isinstance(fork, EntryRef)
-    return wire.DurableBranch(task_external_id=fork.task_id, node_id=fork.node_id, branch_id=fork.branch_id)
+    return shapes.DurableBranch(task_external_id=fork.task_id, node_id=fork.node_id, branch_id=fork.branch_id)
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/durable-tasks/{{task}}")
@@ -46,7 +46,7 @@ async def list_durable_entries(
     limit: Annotated[int, Query(ge=1, le=ENTRIES_PAGE_MAX)] = ENTRIES_PAGE,
     offset: Offset = 0,
     cursor: Cursor = None,
-) -> list[wire.DurableLogEntry]:
+) -> list[shapes.DurableLogEntry]:
     """The log of a durable task, all branches; empty for other tasks. The next cursor is in the header
     `X-Next-Cursor`."""
     listing = Listing(ByNode, "durable log", task)
@@ -55,15 +55,15 @@ async def list_durable_entries(
     next_cursor = listing.cursor(page.end)
     if next_cursor is not None:
         response.headers[NEXT_CURSOR] = next_cursor
-    return [presentation.durable_entry(task, entry) for entry in page.rows]
+    return [shapes.durable_entry(task, entry) for entry in page.rows]
 
 
 @routes.post(f"{STABLE}/tasks/{{task}}/restore")
-async def restore_task(task: PathId, caller: CallerDep, context: ContextDep) -> wire.Restored:
+async def restore_task(task: PathId, caller: CallerDep, context: ContextDep) -> shapes.Restored:
     """Queues an evicted durable task again. `requeued` is false for a task that is not evicted."""
     tenant_id = await context.reads.tenant_of_task(caller.tenant_ids, task)
     if tenant_id is None:
         raise missing("task", task)
     caller.require(tenant_id, Role.MEMBER)
     reply = await context.engine.submit(tenant_id, RestoreTask(task))
-    return wire.Restored(requeued=reply is True)
+    return shapes.Restored(requeued=reply is True)

@@ -15,7 +15,6 @@ from broadaxe.core.commands.events import EventRequest, PushedEvent, PushEvents
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import Internal
-from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
@@ -34,6 +33,7 @@ from broadaxe.rest.parameters import (
 )
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.route import API, STABLE, router
+from broadaxe.rest.shapes import events as shapes
 from broadaxe.storage.event_reads import EventFilter, EventRecord
 from broadaxe.storage.pages import ById
 
@@ -74,7 +74,9 @@ class EventQuery(BaseModel):
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/events")
-async def list_events(scope: ViewerScope, context: ContextDep, query: Annotated[EventQuery, Query()]) -> wire.EventList:
+async def list_events(
+    scope: ViewerScope, context: ContextDep, query: Annotated[EventQuery, Query()]
+) -> shapes.EventList:
     """Events of the last 24 hours unless `since` says otherwise, newest first."""
     wanted = query.for_tenant(scope.tenant_id)
     after = _EVENTS.after(query.cursor, query.offset)
@@ -82,37 +84,39 @@ async def list_events(scope: ViewerScope, context: ContextDep, query: Annotated[
     numbers = None
     if after is None:
         numbers = page_of(query.offset, query.limit, await context.event_reads.count_events(wanted))
-    return wire.EventList(
-        pagination=_EVENTS.pagination(page.end, numbers), rows=[presentation.event(record) for record in page.rows]
+    return shapes.EventList(
+        pagination=_EVENTS.pagination(page.end, numbers), rows=[shapes.event(record) for record in page.rows]
     )
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/events/keys")
-async def list_event_keys(scope: ViewerScope, context: ContextDep) -> wire.EventKeys:
+async def list_event_keys(scope: ViewerScope, context: ContextDep) -> shapes.EventKeys:
     """The keys seen in the last 24 hours."""
-    return wire.EventKeys(rows=await context.event_reads.event_keys(scope.tenant_id, datetime.now(UTC) - DEFAULT_SPAN))
+    return shapes.EventKeys(
+        rows=await context.event_reads.event_keys(scope.tenant_id, datetime.now(UTC) - DEFAULT_SPAN)
+    )
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/events/{{event}}")
-async def get_event(event: PathId, scope: ViewerScope, context: ContextDep) -> wire.Event:
-    return presentation.event(await _event(context, [scope.tenant_id], event))
+async def get_event(event: PathId, scope: ViewerScope, context: ContextDep) -> shapes.Event:
+    return shapes.event(await _event(context, [scope.tenant_id], event))
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/events/{{event}}/data")
-async def get_tenant_event_data(event: PathId, scope: ViewerScope, context: ContextDep) -> wire.EventData:
+async def get_tenant_event_data(event: PathId, scope: ViewerScope, context: ContextDep) -> shapes.EventData:
     """The payload as JSON text."""
-    return wire.EventData(data=(await _event(context, [scope.tenant_id], event)).payload)
+    return shapes.EventData(data=(await _event(context, [scope.tenant_id], event)).payload)
 
 
 @routes.get(f"{API}/events/{{event}}/data")
-async def get_event_data(event: PathId, caller: CallerDep, context: ContextDep) -> wire.EventData:
+async def get_event_data(event: PathId, caller: CallerDep, context: ContextDep) -> shapes.EventData:
     """The payload as JSON text."""
-    return wire.EventData(data=(await _event(context, caller.tenant_ids, event)).payload)
+    return shapes.EventData(data=(await _event(context, caller.tenant_ids, event)).payload)
 
 
 @routes.get(f"{API}/events/{{event}}")
-async def get_event_by_id(event: PathId, caller: CallerDep, context: ContextDep) -> wire.Event:
-    return presentation.event(await _event(context, caller.tenant_ids, event))
+async def get_event_by_id(event: PathId, caller: CallerDep, context: ContextDep) -> shapes.Event:
+    return shapes.event(await _event(context, caller.tenant_ids, event))
 
 
 class NewEvent(Body):
@@ -128,20 +132,20 @@ class NewEvents(Body):
 
 
 @routes.post(f"{API}/tenants/{{tenant}}/events")
-async def push_event(body: NewEvent, scope: MemberScope, context: ContextDep) -> wire.Event:
+async def push_event(body: NewEvent, scope: MemberScope, context: ContextDep) -> shapes.Event:
     """Pushes an event and answers it with the runs it started."""
     (event,) = await _push(context, scope.tenant_id, [body], "")
     return event
 
 
 @routes.post(f"{API}/tenants/{{tenant}}/events/bulk")
-async def push_events(body: NewEvents, scope: MemberScope, context: ContextDep) -> wire.PushedEvents:
+async def push_events(body: NewEvents, scope: MemberScope, context: ContextDep) -> shapes.PushedEvents:
     """Pushes several events, all or none, and answers them in order."""
     events = await _push(context, scope.tenant_id, body.events, "events[{}].")
-    return wire.PushedEvents(metadata=events[0].metadata, events=events)
+    return shapes.PushedEvents(metadata=events[0].metadata, events=events)
 
 
-async def _push(context: Context, tenant_id: str, wanted: list[NewEvent], field: str) -> list[wire.Event]:
+async def _push(context: Context, tenant_id: str, wanted: list[NewEvent], field: str) -> list[shapes.Event]:
     requests = tuple(
         EventRequest(
             key=plain_text(event.key, field=f"{field.format(position)}key"),
@@ -159,7 +163,7 @@ async def _push(context: Context, tenant_id: str, wanted: list[NewEvent], field:
         raise Internal(f"the engine answered {type(pushed).__name__} where events were due")
     event_ids = [event.event_id for event in pushed if isinstance(event, PushedEvent)]
     stored = await context.event_reads.events_by_id(tenant_id, event_ids)
-    return [presentation.event(record) for record in stored]
+    return [shapes.event(record) for record in stored]
 
 
 async def _event(context: Context, tenant_ids: list[str], event_id: str) -> EventRecord:

@@ -7,10 +7,10 @@ from typing import Final
 
 from broadaxe.errors import FailedPrecondition
 from broadaxe.example import LIFE_S
-from broadaxe.rest import wire
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.identity import AdminScope, ViewerScope
 from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.shapes import server as server_shapes
 from broadaxe.storage.tokens import create_token
 
 TOKEN_NAME: Final = "example worker"
@@ -22,17 +22,19 @@ routes = router("example")
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/example")
-async def get_example(scope: ViewerScope, context: ContextDep) -> wire.Example:
+async def get_example(scope: ViewerScope, context: ContextDep) -> server_shapes.Example:
     """Whether this engine can run an example worker for a newcomer, and whether it does."""
     example = context.example
     if example is None:
-        return wire.Example(is_offered=False, is_running=False, problem=_NOT_HERE)
+        return server_shapes.Example(is_offered=False, is_running=False, problem=_NOT_HERE)
     problem = example.problem
-    return wire.Example(is_offered=problem is None, is_running=example.is_running_for(scope.tenant_id), problem=problem)
+    return server_shapes.Example(
+        is_offered=problem is None, is_running=example.is_running_for(scope.tenant_id), problem=problem
+    )
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/example")
-async def start_example(scope: AdminScope, context: ContextDep) -> wire.Example:
+async def start_example(scope: AdminScope, context: ContextDep) -> server_shapes.Example:
     """Starts the example worker, with a token of its own, which starts a run of the workflow `example` first.
 
     Refused where the engine does not offer it. While it runs nothing is done.
@@ -61,4 +63,4 @@ async def start_example(scope: AdminScope, context: ContextDep) -> wire.Example:
             }
 
         await example.start(scope.tenant_id, environment)
-    return wire.Example(is_offered=True, is_running=True)
+    return server_shapes.Example(is_offered=True, is_running=True)

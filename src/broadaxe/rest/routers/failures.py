@@ -13,13 +13,13 @@ from typing import Annotated, Final
 from fastapi import Path, Query
 from pydantic import BaseModel
 
-from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.error_groups import ErrorGroup, group_failures
 from broadaxe.rest.identity import ViewerScope, missing
 from broadaxe.rest.parameters import IdList, InputInstant, TextList
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.run_selection import until_or_later
+from broadaxe.rest.shapes import failures as shapes
 from broadaxe.storage.failure_reads import FAILURES_LOOKED_AT_MAX, FailedTask
 
 GROUPS_MAX: Final = 500
@@ -37,7 +37,7 @@ class FailureQuery(BaseModel):
 @routes.get(f"{STABLE}/tenants/{{tenant}}/error-groups")
 async def list_error_groups(
     scope: ViewerScope, context: ContextDep, query: Annotated[FailureQuery, Query()]
-) -> wire.ErrorGroupList:
+) -> shapes.ErrorGroupList:
     """Tasks made in the time range that stand FAILED, grouped by the innermost frame of their own code (libraries and
     the SDK left out) and the type of exception; the most frequent group first.
 
@@ -47,7 +47,7 @@ async def list_error_groups(
     failed = await _failed(context, scope.tenant_id, query)
     groups = await asyncio.to_thread(group_failures, failed)
     is_cut = len(failed) >= FAILURES_LOOKED_AT_MAX
-    return wire.ErrorGroupList(
+    return shapes.ErrorGroupList(
         rows=[_shown(group) for group in groups[:GROUPS_MAX]],
         tasks_looked_at=len(failed),
         oldest_looked_at=min(task.failed_at for task in failed) if is_cut else None,
@@ -60,16 +60,16 @@ async def list_tasks_of_error_group(
     scope: ViewerScope,
     context: ContextDep,
     query: Annotated[FailureQuery, Query()],
-) -> wire.ErrorGroupTasks:
+) -> shapes.ErrorGroupTasks:
     """The tasks of one group, newest first, as the list with the same parameters counts them: to be looked at, or
     replayed by their ids."""
     groups = await asyncio.to_thread(group_failures, await _failed(context, scope.tenant_id, query))
     found = next((group for group in groups if group.fingerprint == fingerprint), None)
     if found is None:
         raise missing("error group", fingerprint)
-    return wire.ErrorGroupTasks(
+    return shapes.ErrorGroupTasks(
         rows=[
-            wire.ErrorGroupTask(
+            shapes.ErrorGroupTask(
                 task_external_id=task.id,
                 workflow_run_external_id=task.run_id,
                 workflow_name=task.workflow_name,
@@ -89,9 +89,9 @@ async def _failed(context: Context, tenant_id: str, query: FailureQuery) -> list
     return await context.failure_reads.newest(tenant_id, query.since, until, workflow_ids)
 
 
-def _shown(group: ErrorGroup) -> wire.ErrorGroup:
+def _shown(group: ErrorGroup) -> shapes.ErrorGroup:
     mistake, newest = group.mistake, group.tasks[0]
-    return wire.ErrorGroup(
+    return shapes.ErrorGroup(
         fingerprint=group.fingerprint,
         exception_type=mistake.kind or None,
         message=mistake.message,
@@ -105,7 +105,7 @@ def _shown(group: ErrorGroup) -> wire.ErrorGroup:
         example_run_external_id=newest.run_id,
         example_task_external_id=newest.id,
         workflows=[
-            wire.ErrorGroupWorkflow(workflow_id=workflow_id, name=name, count=count)
+            shapes.ErrorGroupWorkflow(workflow_id=workflow_id, name=name, count=count)
             for workflow_id, name, count in group.workflows
         ],
         task_names=sorted({task.name for task in group.tasks}),

@@ -11,12 +11,13 @@ from broadaxe.core.commands.filters import ChangeFilter, CreateFilter, DeleteFil
 from broadaxe.core.decision import FailureSource
 from broadaxe.core.expressions import Environment, Failure, evaluate_bool
 from broadaxe.errors import Internal
-from broadaxe.rest import presentation, wire
+from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Id, Limit, Offset, PathId, json_text, plain_text
 from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.shapes import filters as shapes
 from broadaxe.storage.event_reads import FilterRecord
 from broadaxe.storage.pages import ById
 
@@ -61,7 +62,7 @@ class Trial(Body):
 @routes.get(f"{STABLE}/tenants/{{tenant}}/filters")
 async def list_filters(
     scope: ViewerScope, context: ContextDep, query: Annotated[FilterQuery, Query()]
-) -> wire.FilterList:
+) -> shapes.FilterList:
     """Event filters, newest first."""
     chosen = (query.workflow_ids or None, query.scopes or None)
     after = _FILTERS.after(query.cursor, query.offset)
@@ -74,14 +75,14 @@ async def list_filters(
         # This list counts its pages from 0.
         current = query.offset // query.limit
         numbers = wire.Pagination(current_page=current, next_page=current + 1, num_pages=-(-total // query.limit))
-    return wire.FilterList(
+    return shapes.FilterList(
         pagination=_FILTERS.pagination(page.end, numbers),
-        rows=[presentation.event_filter(record, scope.tenant_id) for record in page.rows],
+        rows=[shapes.event_filter(record, scope.tenant_id) for record in page.rows],
     )
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/filters")
-async def create_filter(body: NewFilter, scope: MemberScope, context: ContextDep) -> wire.Filter:
+async def create_filter(body: NewFilter, scope: MemberScope, context: ContextDep) -> shapes.Filter:
     """Makes a filter. From the first one on, the workflow's events have to name a scope."""
     command = CreateFilter(
         workflow_id=body.workflow_id,
@@ -92,16 +93,16 @@ async def create_filter(body: NewFilter, scope: MemberScope, context: ContextDep
     filter_id = await context.engine.submit(scope.tenant_id, command)
     if not isinstance(filter_id, str):
         raise Internal(f"the engine answered {type(filter_id).__name__} where an id was due")
-    return presentation.event_filter(await _filter(context, scope.tenant_id, filter_id), scope.tenant_id)
+    return shapes.event_filter(await _filter(context, scope.tenant_id, filter_id), scope.tenant_id)
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/filters/{{filter}}")
-async def get_filter(filter: PathId, scope: ViewerScope, context: ContextDep) -> wire.Filter:
-    return presentation.event_filter(await _filter(context, scope.tenant_id, filter), scope.tenant_id)
+async def get_filter(filter: PathId, scope: ViewerScope, context: ContextDep) -> shapes.Filter:
+    return shapes.event_filter(await _filter(context, scope.tenant_id, filter), scope.tenant_id)
 
 
 @routes.patch(f"{STABLE}/tenants/{{tenant}}/filters/{{filter}}")
-async def change_filter(filter: PathId, body: FilterChange, scope: MemberScope, context: ContextDep) -> wire.Filter:
+async def change_filter(filter: PathId, body: FilterChange, scope: MemberScope, context: ContextDep) -> shapes.Filter:
     """What is left out stays. Runs that were started keep the payload they were given."""
     payload = None if body.payload is None else json_text(body.payload, field="payload")
     for name, text in (("scope", body.scope), ("expression", body.expression)):
@@ -109,19 +110,19 @@ async def change_filter(filter: PathId, body: FilterChange, scope: MemberScope, 
             plain_text(text, field=name)
     command = ChangeFilter(filter_id=filter, scope=body.scope, expression=body.expression, payload=payload)
     await context.engine.submit(scope.tenant_id, command)
-    return presentation.event_filter(await _filter(context, scope.tenant_id, filter), scope.tenant_id)
+    return shapes.event_filter(await _filter(context, scope.tenant_id, filter), scope.tenant_id)
 
 
 @routes.delete(f"{STABLE}/tenants/{{tenant}}/filters/{{filter}}")
-async def delete_filter(filter: PathId, scope: MemberScope, context: ContextDep) -> wire.Filter:
+async def delete_filter(filter: PathId, scope: MemberScope, context: ContextDep) -> shapes.Filter:
     """Answers the filter as it was. A declared one comes back when its workflow is registered with it again."""
     record = await _filter(context, scope.tenant_id, filter)
     await context.engine.submit(scope.tenant_id, DeleteFilter(filter))
-    return presentation.event_filter(record, scope.tenant_id)
+    return shapes.event_filter(record, scope.tenant_id)
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/cel/debug")
-async def debug_expression(body: Trial, scope: ViewerScope) -> wire.ExpressionDebug:
+async def debug_expression(body: Trial, scope: ViewerScope) -> shapes.ExpressionDebug:
     """Evaluates a filter expression on made-up values."""
     variables: dict[str, object] = {
         "input": body.input,
@@ -130,8 +131,8 @@ async def debug_expression(body: Trial, scope: ViewerScope) -> wire.ExpressionDe
     }
     answer = evaluate_bool(body.expression, Environment.EVENT_FILTER, variables)
     if isinstance(answer, Failure):
-        return wire.ExpressionDebug(status="ERROR", error=answer.message)
-    return wire.ExpressionDebug(status="SUCCESS", output=answer)
+        return shapes.ExpressionDebug(status="ERROR", error=answer.message)
+    return shapes.ExpressionDebug(status="SUCCESS", output=answer)
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/cel/failures")
@@ -142,7 +143,7 @@ async def list_expression_failures(
     limit: Limit = 50,
     offset: Offset = 0,
     cursor: Cursor = None,
-) -> wire.ExpressionFailures:
+) -> shapes.ExpressionFailures:
     """The newest expressions of filters and idempotency keys that failed while nobody waited, and limits of the tenant
     that kept runs of crons and schedules from being made; 1,000 are kept."""
     chosen = [source.value for source in sources] if sources else None
@@ -150,8 +151,8 @@ async def list_expression_failures(
     page = await context.event_reads.expression_failures(
         scope.tenant_id, chosen, limit=limit, offset=offset, after=after
     )
-    return wire.ExpressionFailures(
-        rows=[presentation.expression_failure(record) for record in page.rows],
+    return shapes.ExpressionFailures(
+        rows=[shapes.expression_failure(record) for record in page.rows],
         pagination=_FAILURES.only_cursor(page.end),
     )
 

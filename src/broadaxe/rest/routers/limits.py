@@ -10,12 +10,12 @@ from pydantic import BaseModel, Field
 from broadaxe.core.commands.ratelimits import DeleteRateLimit, PutRateLimit
 from broadaxe.core.durations import format_duration, parse_duration
 from broadaxe.errors import InvalidArgument
-from broadaxe.rest import wire
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import MemberScope, ViewerScope
 from broadaxe.rest.parameters import Body, Limit, Offset, page_of, plain_text
 from broadaxe.rest.routers.route import API, STABLE, router
+from broadaxe.rest.shapes import limits as shapes
 from broadaxe.storage.pages import ByKey, ByNumber
 from broadaxe.storage.reads import RateLimitOrder
 
@@ -40,7 +40,7 @@ class NewLimit(Body):
 @routes.get(f"{API}/tenants/{{tenant}}/rate-limits")
 async def list_rate_limits(
     scope: ViewerScope, context: ContextDep, query: Annotated[RateLimitQuery, Query()]
-) -> wire.RateLimitList:
+) -> shapes.RateLimitList:
     """Rate limits with the units they have left now. A walk by cursor in the order of `value` may miss limits, or meet
     them twice, whose value changes meanwhile."""
     # Both parts are literals, whose product the type checker does not form.
@@ -51,7 +51,7 @@ async def list_rate_limits(
         scope.tenant_id, query.search, order, limit=query.limit, offset=query.offset, after=after
     )
     rows = [
-        wire.RateLimit(
+        shapes.RateLimit(
             key=record.key,
             tenant_id=scope.tenant_id,
             limit_value=record.limit,
@@ -63,7 +63,7 @@ async def list_rate_limits(
         for record in page.rows
     ]
     numbers = None if after else page_of(query.offset, query.limit, total)
-    return wire.RateLimitList(pagination=listing.pagination(page.end, numbers), rows=rows)
+    return shapes.RateLimitList(pagination=listing.pagination(page.end, numbers), rows=rows)
 
 
 @routes.put(f"{STABLE}/tenants/{{tenant}}/rate-limits", status_code=204)

@@ -8,12 +8,12 @@ from typing import Annotated
 from fastapi import Query
 
 from broadaxe.errors import InvalidArgument
-from broadaxe.rest import wire
 from broadaxe.rest.buckets import window
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
 from broadaxe.rest.parameters import InputInstant, PathId
 from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.shapes import load as shapes
 
 routes = router("load")
 
@@ -28,7 +28,7 @@ def _until_now(since: datetime | None) -> tuple[datetime, datetime, timedelta]:
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/load")
-async def tenant_load(scope: ViewerScope, context: ContextDep, since: Since = None) -> wire.LoadPoints:
+async def tenant_load(scope: ViewerScope, context: ContextDep, since: Since = None) -> shapes.LoadPoints:
     """What ended over time, how long it had waited and run, and how many waited and ran on average.
 
     Times are milliseconds. Where a bucket has many tasks its times, and what waited and ran, are estimated from a
@@ -36,10 +36,10 @@ async def tenant_load(scope: ViewerScope, context: ContextDep, since: Since = No
     """
     start, now, width = _until_now(since)
     buckets = await context.load_reads.of_tenant(scope.tenant_id, start, now, width)
-    return wire.LoadPoints(
+    return shapes.LoadPoints(
         width_s=width // timedelta(seconds=1),
         results=[
-            wire.LoadPoint(
+            shapes.LoadPoint(
                 time=bucket.starts_at,
                 succeeded=bucket.succeeded,
                 failed=bucket.failed,
@@ -59,17 +59,17 @@ async def tenant_load(scope: ViewerScope, context: ContextDep, since: Since = No
 @routes.get(f"{STABLE}/workers/{{worker}}/load")
 async def worker_load(
     worker: PathId, caller: CallerDep, context: ContextDep, since: Since = None
-) -> wire.WorkerLoadPoints:
+) -> shapes.WorkerLoadPoints:
     """What ended on a worker over time, and how many tasks it ran at once at the most, from its latest 20,000 tasks."""
     record = await context.catalogue.worker(caller.tenant_ids, worker)
     if record is None:
         raise missing("worker", worker)
     start, now, width = _until_now(since)
     buckets = await context.load_reads.of_worker(record.tenant_id, record.id, start, now, width)
-    return wire.WorkerLoadPoints(
+    return shapes.WorkerLoadPoints(
         width_s=width // timedelta(seconds=1),
         results=[
-            wire.WorkerLoadPoint(
+            shapes.WorkerLoadPoint(
                 time=bucket.starts_at, succeeded=bucket.succeeded, failed=bucket.failed, running=bucket.running
             )
             for bucket in buckets

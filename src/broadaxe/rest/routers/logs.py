@@ -8,13 +8,14 @@ from typing import Annotated, Final, Literal
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from broadaxe.rest import presentation, wire
+from broadaxe.rest import wire
 from broadaxe.rest.buckets import window
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
 from broadaxe.rest.parameters import LIST_VALUES_MAX, Id, IdList, InputInstant, Offset, PathId
 from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.shapes import logs as shapes
 from broadaxe.storage.log_reads import LogFilter, LogRecord
 from broadaxe.storage.pages import ByTime, Page
 
@@ -59,7 +60,7 @@ class TenantLogQuery(LogQuery):
 @routes.get(f"{STABLE}/tasks/{{task}}/logs")
 async def list_task_logs(
     task: PathId, caller: CallerDep, context: ContextDep, query: Annotated[LogQuery, Query()]
-) -> wire.LogLineList:
+) -> shapes.LogLineList:
     """The log lines of a task, oldest first unless asked otherwise. `since` and `until` are exclusive."""
     listing = Listing(ByTime, "log lines of a task", task, query.order_by_direction)
     after = listing.after(query.cursor, query.offset)
@@ -81,7 +82,7 @@ async def list_task_logs(
 @routes.get(f"{STABLE}/tenants/{{tenant}}/logs")
 async def list_tenant_logs(
     scope: ViewerScope, context: ContextDep, query: Annotated[TenantLogQuery, Query()]
-) -> wire.LogLineList:
+) -> shapes.LogLineList:
     """Log lines of a tenant; of the last 24 hours unless tasks or `since` are given.
 
     What passes a filter is looked for among a bounded number of lines. A page may therefore have fewer rows than
@@ -118,7 +119,7 @@ async def list_tenant_logs(
 @routes.get(f"{STABLE}/tenants/{{tenant}}/log-point-metrics")
 async def log_points(
     scope: ViewerScope, context: ContextDep, query: Annotated[TenantLogQuery, Query()]
-) -> wire.LogPoints:
+) -> shapes.LogPoints:
     """Log lines over time, per level.
 
     A bounded number of lines is looked at, the latest of the window: at least 50,000. Where there are more,
@@ -133,10 +134,10 @@ async def log_points(
         query.wanted(query.workflow_ids, query.step_ids),
         query.task_external_ids,
     )
-    return wire.LogPoints(
+    return shapes.LogPoints(
         counted_since=counted_since,
         results=[
-            wire.LogPoint(
+            shapes.LogPoint(
                 time=bucket.starts_at, DEBUG=bucket.debug, INFO=bucket.info, WARN=bucket.warn, ERROR=bucket.error
             )
             for bucket in buckets
@@ -144,9 +145,9 @@ async def log_points(
     )
 
 
-def _list(page: Page[LogRecord, ByTime], listing: Listing[ByTime], after: ByTime | None) -> wire.LogLineList:
+def _list(page: Page[LogRecord, ByTime], listing: Listing[ByTime], after: ByTime | None) -> shapes.LogLineList:
     # The protocol has these numbers so.
     numbers = None if after else wire.Pagination(current_page=0, next_page=0, num_pages=0)
-    return wire.LogLineList(
-        pagination=listing.pagination(page.end, numbers), rows=[presentation.log_line(line) for line in page.rows]
+    return shapes.LogLineList(
+        pagination=listing.pagination(page.end, numbers), rows=[shapes.log_line(line) for line in page.rows]
     )

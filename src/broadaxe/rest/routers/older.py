@@ -17,7 +17,6 @@ from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks, in_parts
 from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import InvalidArgument
-from broadaxe.rest import older_shapes, presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
@@ -36,6 +35,8 @@ from broadaxe.rest.parameters import (
     strict_metadata_pairs,
 )
 from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.shapes import events as event_shapes
+from broadaxe.rest.shapes import older as older_shapes
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.event_reads import EventFilter
 from broadaxe.storage.log_reads import LogFilter
@@ -130,7 +131,7 @@ class EventIds(Body):
     event_ids: list[Id] = Field(max_length=BULK_MAX)
 
 
-class Trigger(Body):
+class OlderTrigger(Body):
     input: dict[str, object]
     additional_metadata: dict[str, object] | None = None
 
@@ -166,7 +167,7 @@ async def list_runs(
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/workflow-runs/{{run}}")
-async def get_run(run: PathId, scope: ViewerScope, context: ContextDep) -> older_shapes.WorkflowRun:
+async def get_run(run: PathId, scope: ViewerScope, context: ContextDep) -> older_shapes.OlderWorkflowRun:
     return older_shapes.workflow_run(await read_run(context, [scope.tenant_id], run))
 
 
@@ -192,12 +193,12 @@ async def cancel(body: RunIds, scope: MemberScope, context: ContextDep) -> older
 
 @routes.post(f"{API}/workflows/{{workflow}}/trigger")
 async def trigger(
-    body: Trigger,
+    body: OlderTrigger,
     workflow: PathId,
     caller: CallerDep,
     context: ContextDep,
     version: Annotated[Id | None, Query()] = None,
-) -> older_shapes.WorkflowRun:
+) -> older_shapes.OlderWorkflowRun:
     """Starts a run of the newest version; `version` may only name that."""
     record = await context.catalogue.workflow(caller.tenant_ids, workflow)
     if record is None:
@@ -220,7 +221,7 @@ async def trigger(
 @routes.get(f"{API}/step-runs/{{task}}/logs")
 async def list_logs(
     task: PathId, caller: CallerDep, context: ContextDep, query: Annotated[LogQuery, Query()]
-) -> older_shapes.LogLineList:
+) -> older_shapes.OlderLogLineList:
     """Log lines of a task."""
     tenant_id = await context.reads.tenant_of_task(caller.tenant_ids, task)
     if tenant_id is None:
@@ -236,7 +237,7 @@ async def list_logs(
         offset=query.offset,
         after=listing.after(query.cursor, query.offset),
     )
-    return older_shapes.LogLineList(
+    return older_shapes.OlderLogLineList(
         pagination=listing.pagination(page.end), rows=[older_shapes.log_line(line) for line in page.rows]
     )
 
@@ -245,7 +246,9 @@ async def list_logs(
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/events")
-async def list_events(scope: ViewerScope, context: ContextDep, query: Annotated[EventQuery, Query()]) -> wire.EventList:
+async def list_events(
+    scope: ViewerScope, context: ContextDep, query: Annotated[EventQuery, Query()]
+) -> event_shapes.EventList:
     """Events, newest first."""
     if query.search:
         raise InvalidArgument("payloads are not searched; filter by keys or metadata", field="search")
@@ -266,8 +269,8 @@ async def list_events(scope: ViewerScope, context: ContextDep, query: Annotated[
     numbers = None
     if after is None:
         numbers = page_of(query.offset, query.limit, await context.event_reads.count_events(wanted))
-    return wire.EventList(
-        pagination=_EVENTS.pagination(page.end, numbers), rows=[presentation.event(record) for record in page.rows]
+    return event_shapes.EventList(
+        pagination=_EVENTS.pagination(page.end, numbers), rows=[event_shapes.event(record) for record in page.rows]
     )
 
 
@@ -294,7 +297,7 @@ async def replay_events(body: EventIds, scope: MemberScope, context: ContextDep)
         for event in pushed
         if isinstance(event, PushedEvent)
     ]
-    return older_shapes.ReplayedEvents(rows=[presentation.event(record) for record in found if record is not None])
+    return older_shapes.ReplayedEvents(rows=[event_shapes.event(record) for record in found if record is not None])
 
 
 async def parents_of(context: Context, tenant_id: str, run_id: str) -> list[str]:

@@ -16,12 +16,13 @@ from broadaxe.core.commands.tasks import CANCELLED_BY_FILTER_MAX, CancelTasks, R
 from broadaxe.core.lifecycle import TERMINAL
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import FailedPrecondition, InvalidArgument
-from broadaxe.rest import older_shapes, presentation
+from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Id, Offset, PathId
 from broadaxe.rest.routers.older import RunQuery, parents_of, read_run
 from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.shapes import older as older_shapes
 from broadaxe.rest.wire import JsonObject
 from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, LIVE_RUN, RunFilter, RunRecord, TaskRecord
 
@@ -56,8 +57,8 @@ async def get_step_run_schema(task: PathId, scope: ViewerScope, context: Context
     """A JSON schema of the input: that of the workflow, or the types of what the run was given."""
     run, _ = await _task(context, [scope.tenant_id], task)
     version = await context.catalogue.version(run.tenant_id, run.workflow_id, run.version_id)
-    declared = None if version is None else presentation.json_object(version.definition.input_json_schema)
-    return declared or older_shapes.schema_of(presentation.json_object(run.input))
+    declared = None if version is None else wire.json_object(version.definition.input_json_schema)
+    return declared or older_shapes.schema_of(wire.json_object(run.input))
 
 
 @routes.get(f"{API}/step-runs/{{task}}/events")
@@ -98,7 +99,7 @@ async def rerun_step_run(
 ) -> older_shapes.StepRunAlone:
     """Queues a task that is over again, and what depends on it. A run keeps its input: another one is refused."""
     run, record = await _task(context, [scope.tenant_id], task)
-    kept = presentation.json_object(run.input)
+    kept = wire.json_object(run.input)
     if body.input not in ({}, kept) and body.input.get("input") != kept:
         raise InvalidArgument("a run keeps its input; start a new run for another one", field="input")
     if record.status not in TERMINAL:
@@ -120,12 +121,12 @@ async def cancel_step_run(task: PathId, scope: MemberScope, context: ContextDep)
 
 @routes.get(f"{API}/tenants/{{tenant}}/workflow-runs/{{run}}/input")
 async def get_run_input(run: PathId, scope: ViewerScope, context: ContextDep) -> JsonObject:
-    return presentation.json_object((await read_run(context, [scope.tenant_id], run)).input)
+    return wire.json_object((await read_run(context, [scope.tenant_id], run)).input)
 
 
 @routes.get(f"{API}/workflow-runs/{{run}}/input")
 async def get_run_input_by_id(run: PathId, caller: CallerDep, context: ContextDep) -> JsonObject:
-    return presentation.json_object((await read_run(context, caller.tenant_ids, run)).input)
+    return wire.json_object((await read_run(context, caller.tenant_ids, run)).input)
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/workflow-runs/{{run}}/shape")

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from fastapi import Query, Request, Response
 
 from broadaxe.errors import InvalidArgument
-from broadaxe.rest import presentation, wire
+from broadaxe.rest import wire
 from broadaxe.rest.attempts import AttemptsDep
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
@@ -19,6 +19,7 @@ from broadaxe.rest.identity import AdminScope, PersonDep, ViewerScope, missing
 from broadaxe.rest.parameters import Body, PathId
 from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.rest.sessions import open_session
+from broadaxe.rest.shapes import people as shapes
 from broadaxe.storage import accounts
 from broadaxe.storage.pages import ByTime
 
@@ -56,51 +57,51 @@ class TenantChange(Body):
 @routes.post(f"{API}/users/register")
 async def register(
     body: Registration, request: Request, response: Response, context: ContextDep, attempts: AttemptsDep
-) -> wire.User:
+) -> shapes.User:
     if not context.settings.allows_signup:
         # 400 by the protocol: the sign-up form shows it.
         raise InvalidArgument("signing up is switched off on this server; ask its administrator for an account")
     attempts.count(request, "")
     account = await accounts.register(context.pool, body.name, body.email, body.password)
     await open_session(context, request, response, account.id)
-    return presentation.user(account)
+    return shapes.user(account)
 
 
 @routes.post(f"{API}/users/login")
 async def login(
     body: Login, request: Request, response: Response, context: ContextDep, attempts: AttemptsDep
-) -> wire.User:
+) -> shapes.User:
     attempts.count(request, body.email)
     account = await accounts.login(context.pool, body.email, body.password)
     attempts.forgive(request, body.email)
     await open_session(context, request, response, account.id)
-    return presentation.user(account)
+    return shapes.user(account)
 
 
 @routes.post(f"{API}/users/logout")
-async def logout(request: Request, response: Response, context: ContextDep, account: PersonDep) -> wire.User:
+async def logout(request: Request, response: Response, context: ContextDep, account: PersonDep) -> shapes.User:
     cookie = _cookie(request, context)
     if cookie:
         await accounts.close_session(context.pool, cookie)
     response.delete_cookie(context.settings.cookie_name, path="/", httponly=True, samesite="lax")
-    return presentation.user(account)
+    return shapes.user(account)
 
 
 @routes.get(f"{API}/users/current")
-async def current(account: PersonDep) -> wire.User:
-    return presentation.user(account)
+async def current(account: PersonDep) -> shapes.User:
+    return shapes.user(account)
 
 
 @routes.post(f"{API}/users/password")
 async def change_password(
     body: PasswordChange, request: Request, context: ContextDep, account: PersonDep, attempts: AttemptsDep
-) -> wire.User:
+) -> shapes.User:
     """Ends every other session of the account."""
     attempts.count(request, account.email)
     changed = await accounts.change_password(
         context.pool, account.id, body.password, body.new_password, keep_cookie=_cookie(request, context)
     )
-    return presentation.user(changed)
+    return shapes.user(changed)
 
 
 @routes.get(f"{STABLE}/users/sessions")
@@ -110,21 +111,19 @@ async def list_sessions(
     account: PersonDep,
     limit: Annotated[int, Query(ge=1, le=accounts.SESSIONS_LISTED_MAX)] = accounts.SESSIONS_LISTED_MAX,
     cursor: Cursor = None,
-) -> wire.Sessions:
+) -> shapes.Sessions:
     """Where the caller is logged in, newest first. `lastUsedAt` is exact to ten minutes."""
     page = await accounts.sessions_of_account(
         context.pool, account.id, _cookie(request, context), limit=limit, after=_SESSIONS.after(cursor)
     )
-    return wire.Sessions(
-        rows=[presentation.session(row) for row in page.rows], pagination=_SESSIONS.only_cursor(page.end)
-    )
+    return shapes.Sessions(rows=[shapes.session(row) for row in page.rows], pagination=_SESSIONS.only_cursor(page.end))
 
 
 @routes.delete(f"{STABLE}/users/sessions")
-async def end_other_sessions(request: Request, context: ContextDep, account: PersonDep) -> wire.EndedSessions:
+async def end_other_sessions(request: Request, context: ContextDep, account: PersonDep) -> shapes.EndedSessions:
     """Logs the caller out everywhere but here."""
     ended = await accounts.end_other_sessions(context.pool, account.id, _cookie(request, context))
-    return wire.EndedSessions(ended=ended)
+    return shapes.EndedSessions(ended=ended)
 
 
 @routes.delete(f"{STABLE}/users/sessions/{{session}}", status_code=204)
@@ -136,9 +135,9 @@ async def end_session(session: PathId, context: ContextDep, account: PersonDep) 
 
 
 @routes.get(f"{API}/users/memberships")
-async def memberships(context: ContextDep, account: PersonDep) -> wire.TenantMembers:
+async def memberships(context: ContextDep, account: PersonDep) -> shapes.TenantMembers:
     found = await accounts.memberships_of_account(context.pool, account.id)
-    return wire.TenantMembers(rows=[presentation.member(row, context.settings.server_url) for row in found])
+    return shapes.TenantMembers(rows=[shapes.member(row, context.settings.server_url) for row in found])
 
 
 @routes.get(f"{API}/users/invites")
@@ -147,27 +146,27 @@ async def invites(account: PersonDep) -> wire.NoRows:
 
 
 @routes.post(f"{API}/tenants")
-async def create_tenant(body: NewTenant, context: ContextDep, account: PersonDep) -> wire.Tenant:
+async def create_tenant(body: NewTenant, context: ContextDep, account: PersonDep) -> shapes.Tenant:
     """The creator becomes its owner."""
     if not context.settings.allows_tenant_creation:
         raise InvalidArgument("creating tenants is switched off on this server")
     made = await accounts.create_tenant(context.pool, body.name, body.slug, account.id)
-    return presentation.tenant(made, context.settings.server_url)
+    return shapes.tenant(made, context.settings.server_url)
 
 
 @routes.get(f"{API}/tenants/{{tenant}}")
-async def get_tenant(scope: ViewerScope, context: ContextDep) -> wire.Tenant:
+async def get_tenant(scope: ViewerScope, context: ContextDep) -> shapes.Tenant:
     found = await accounts.tenant(context.pool, scope.tenant_id)
     if found is None:
         raise missing("tenant", scope.tenant_id)
-    return presentation.tenant(found, context.settings.server_url)
+    return shapes.tenant(found, context.settings.server_url)
 
 
 @routes.patch(f"{API}/tenants/{{tenant}}")
-async def change_tenant(body: TenantChange, scope: AdminScope, context: ContextDep) -> wire.Tenant:
+async def change_tenant(body: TenantChange, scope: AdminScope, context: ContextDep) -> shapes.Tenant:
     """Only the name can be changed in this version; other keys are ignored."""
     changed = await accounts.rename_tenant(context.pool, scope.tenant_id, body.name)
-    return presentation.tenant(changed, context.settings.server_url)
+    return shapes.tenant(changed, context.settings.server_url)
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/members")
@@ -176,11 +175,11 @@ async def members(
     context: ContextDep,
     limit: Annotated[int, Query(ge=1, le=accounts.MEMBERS_LISTED_MAX)] = accounts.MEMBERS_LISTED_MAX,
     cursor: Cursor = None,
-) -> wire.TenantMembers:
+) -> shapes.TenantMembers:
     """Who belongs to the tenant, in the order they joined."""
     page = await accounts.members_of_tenant(context.pool, scope.tenant_id, limit=limit, after=_MEMBERS.after(cursor))
-    return wire.TenantMembers(
-        rows=[presentation.member(row, context.settings.server_url) for row in page.rows],
+    return shapes.TenantMembers(
+        rows=[shapes.member(row, context.settings.server_url) for row in page.rows],
         pagination=_MEMBERS.only_cursor(page.end),
     )
 

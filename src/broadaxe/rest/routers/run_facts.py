@@ -18,7 +18,7 @@ from broadaxe.rest.identity import CallerDep, missing
 from broadaxe.rest.parameters import PathId
 from broadaxe.rest.routers.changes import KEEP_ALIVE_S, STREAM_LIFE_S, EventStream, OpenStreams
 from broadaxe.rest.routers.route import STABLE, router
-from broadaxe.rest.run_facts import RunFactsAnswer, facts_of
+from broadaxe.rest.shapes.run_facts import RunFactsAnswer, facts_of
 from broadaxe.rest.wire import format_instant
 from broadaxe.storage.run_facts import RunFacts
 

@@ -14,13 +14,18 @@ from fastapi import Response
 
 from broadaxe.core.definition import WorkflowDefinition
 from broadaxe.errors import BroadaxeError
-from broadaxe.rest import presentation, wire
+from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import CallerDep, Scope, missing
 from broadaxe.rest.parameters import PathId
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.routers.traces import SPANS_MAX, list_traces
-from broadaxe.rest.run_facts import RunFactsAnswer, facts_of
+from broadaxe.rest.shapes import durable as durable_shapes
+from broadaxe.rest.shapes import logs as log_shapes
+from broadaxe.rest.shapes import runs as run_shapes
+from broadaxe.rest.shapes import tasks as task_shapes
+from broadaxe.rest.shapes import traces as trace_shapes
+from broadaxe.rest.shapes.run_facts import RunFactsAnswer, facts_of
 from broadaxe.rest.wire import Instant, JsonObject, Wire
 from broadaxe.storage import accounts
 from broadaxe.storage.catalogue import tasks_of
@@ -59,13 +64,13 @@ class RunFile(Wire):
     engine_version: str
     tenant: RunFileTenant
     cut: list[str]
-    run: wire.WorkflowRunDetails
+    run: run_shapes.WorkflowRunDetails
     facts: RunFactsAnswer
-    attempts: list[wire.TaskSummary]
-    children: list[wire.TaskSummary]
-    logs: list[wire.LogLine]
-    spans: list[wire.Span]
-    durable_logs: dict[str, list[wire.DurableLogEntry]]
+    attempts: list[task_shapes.TaskSummary]
+    children: list[task_shapes.TaskSummary]
+    logs: list[log_shapes.LogLine]
+    spans: list[trace_shapes.Span]
+    durable_logs: dict[str, list[durable_shapes.DurableLogEntry]]
     input_json_schema: JsonObject | None = None
 
 
@@ -97,7 +102,7 @@ async def get_run_file(run: PathId, caller: CallerDep, context: ContextDep, resp
         logs=await maker.logs(),
         spans=await maker.spans(Scope(record.tenant_id, caller)),
         durable_logs=await maker.durable_logs(),
-        input_json_schema=presentation.json_object(definition.input_json_schema)
+        input_json_schema=wire.json_object(definition.input_json_schema)
         if definition is not None and definition.input_json_schema
         else None,
         cut=maker.cut,
@@ -118,19 +123,19 @@ class _Maker:
         found = await accounts.tenant(self._context.pool, self._run.tenant_id)
         return RunFileTenant(id=self._run.tenant_id, name="" if found is None else found.name)
 
-    async def details(self) -> wire.WorkflowRunDetails:
+    async def details(self) -> run_shapes.WorkflowRunDetails:
         run = self._run
         entries = await self._context.reads.run_events(run.tenant_id, [task.id for task in run.tasks])
         if len(entries) >= EVENTS_PER_RUN_MAX:
             self.cut.append(f"the history has only its newest {EVENTS_PER_RUN_MAX} entries")
-        told = presentation.run_details(run, entries, self._definition)
+        told = run_shapes.run_details(run, entries, self._definition)
         tasks = [self._bounded(task) for task in told.tasks]
         own = told.run.model_copy(update=self._fitting(told.run.input, told.run.output, "the run"))
         # The history repeats what the tasks and their earlier attempts have.
         events = [event.model_copy(update={"output": None}) for event in told.task_events]
         return told.model_copy(update={"run": own, "tasks": tasks, "task_events": events})
 
-    def _bounded(self, task: wire.TaskSummary) -> wire.TaskSummary:
+    def _bounded(self, task: task_shapes.TaskSummary) -> task_shapes.TaskSummary:
         return task.model_copy(update=self._fitting(task.input, task.output, task.display_name))
 
     def _fitting(self, given: JsonObject, output: JsonObject, whose: str) -> dict[str, JsonObject]:
@@ -145,10 +150,10 @@ class _Maker:
                 kept[name] = payload
         return kept
 
-    async def attempts(self) -> list[wire.TaskSummary]:
+    async def attempts(self) -> list[task_shapes.TaskSummary]:
         run = self._run
         definitions = {} if self._definition is None else {run.version_id: self._definition}
-        found: list[wire.TaskSummary] = []
+        found: list[task_shapes.TaskSummary] = []
         for task in run.tasks:
             for retry_count in range(task.retry_count):
                 if len(found) >= ATTEMPTS_MAX:
@@ -156,12 +161,12 @@ class _Maker:
                     return found
                 older = await self._context.reads.attempt(run.tenant_id, task, retry_count)
                 if older is not None:
-                    (row,) = presentation.task_rows(run, [older], definitions)
+                    (row,) = task_shapes.task_rows(run, [older], definitions)
                     found.append(self._bounded(row.model_copy(update={"input": {}})))
         return found
 
-    async def children(self) -> list[wire.TaskSummary]:
-        found: list[wire.TaskSummary] = []
+    async def children(self) -> list[task_shapes.TaskSummary]:
+        found: list[task_shapes.TaskSummary] = []
         for task in self._run.tasks:
             if not task.spawned_children:
                 continue
@@ -177,10 +182,10 @@ class _Maker:
                 parent_task_id=task.id,
             )
             page = await self._context.reads.runs_page(spawned, limit=room, with_payloads=False)
-            found += (presentation.run_row(child, {}) for child in page.rows)
+            found += (run_shapes.run_row(child, {}) for child in page.rows)
         return found
 
-    async def logs(self) -> list[wire.LogLine]:
+    async def logs(self) -> list[log_shapes.LogLine]:
         """The newest lines, oldest first."""
         task_ids = [task.id for task in self._run.tasks]
         if not task_ids:
@@ -188,18 +193,18 @@ class _Maker:
         page = await self._context.log_reads.task_logs(
             self._run.tenant_id, task_ids, LogFilter(), newest_first=True, limit=LINES_MAX
         )
-        lines: list[wire.LogLine] = []
+        lines: list[log_shapes.LogLine] = []
         room = LOG_CHARS_MAX
         for line in page.rows:
             room -= len(line.message) + len(line.metadata or "")
             if room < 0:
                 break
-            lines.append(presentation.log_line(line))
+            lines.append(log_shapes.log_line(line))
         if page.end is not None or room < 0:
             self.cut.append(f"the log has only its newest {len(lines)} lines")
         return lines[::-1]
 
-    async def spans(self, scope: Scope) -> list[wire.Span]:
+    async def spans(self, scope: Scope) -> list[trace_shapes.Span]:
         try:
             told = await list_traces(scope, self._context, self._run.id, SPANS_MAX, None)
         except BroadaxeError as error:
@@ -209,17 +214,17 @@ class _Maker:
             self.cut.append(f"of the spans only the first {SPANS_MAX} are here")
         return told.rows
 
-    async def durable_logs(self) -> dict[str, list[wire.DurableLogEntry]]:
+    async def durable_logs(self) -> dict[str, list[durable_shapes.DurableLogEntry]]:
         if self._definition is None:
             return {}
         durable = {task.id for task in tasks_of(self._definition) if task.is_durable}
-        found: dict[str, list[wire.DurableLogEntry]] = {}
+        found: dict[str, list[durable_shapes.DurableLogEntry]] = {}
         room = ENTRIES_MAX
         for task in self._run.tasks:
             if task.definition_id not in durable or room <= 0:
                 continue
             page = await self._context.durable_reads.log(self._run.tenant_id, task.id, limit=room)
-            found[task.id] = [presentation.durable_entry(task.id, entry) for entry in page.rows]
+            found[task.id] = [durable_shapes.durable_entry(task.id, entry) for entry in page.rows]
             room -= len(page.rows)
             if page.end is not None:
                 self.cut.append(f"of the durable log only {ENTRIES_MAX} entries are here")

@@ -19,7 +19,7 @@ from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.definition import check_priority
 from broadaxe.core.lifecycle import TERMINAL_RUN, RunStatus
 from broadaxe.errors import FailedPrecondition, Internal, InvalidArgument, NotFound, QuotaReached
-from broadaxe.rest import presentation, wire
+from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, MemberScope, Scope, ViewerScope, missing
@@ -35,6 +35,9 @@ from broadaxe.rest.parameters import (
 )
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.run_selection import RunSelection, SelectionBody, until_or_later
+from broadaxe.rest.shapes import runs as shapes
+from broadaxe.rest.shapes import tasks as task_shapes
+from broadaxe.rest.shapes import workflows as workflow_shapes
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.pages import ById, ByTaskEvent
 from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, LIVE_RUN, RunFilter, RunRecord
@@ -82,7 +85,7 @@ class TaskSelection(Body):
 @routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs")
 async def list_runs(
     scope: ViewerScope, context: ContextDep, query: Annotated[RunListQuery, Query()]
-) -> wire.TaskSummaryList:
+) -> shapes.TaskSummaryList:
     """Runs, or tasks with `only_tasks=true`, newest first unless asked for otherwise."""
     reads = context.reads
     oldest_first = query.order_by_direction == "ASC"
@@ -99,7 +102,7 @@ async def list_runs(
             wanted, limit=query.limit, offset=query.offset, after=after, with_payloads=with_payloads
         )
         definitions = await _definitions(context, scope.tenant_id, (run for run, _ in tasks.rows), with_payloads)
-        rows = [row for run, task in tasks.rows for row in presentation.task_rows(run, [task], definitions)]
+        rows = [row for run, task in tasks.rows for row in task_shapes.task_rows(run, [task], definitions)]
         end = tasks.end
         if is_counted:
             total = await reads.count_tasks(wanted)
@@ -113,12 +116,12 @@ async def list_runs(
             oldest_first=oldest_first,
         )
         definitions = await _definitions(context, scope.tenant_id, runs.rows, with_payloads)
-        rows = [presentation.run_row(run, definitions) for run in runs.rows]
+        rows = [shapes.run_row(run, definitions) for run in runs.rows]
         end = runs.end
         if is_counted:
             total = await reads.count_runs(wanted)
     numbers = None if after else page_of(query.offset, query.limit, total, stops=False)
-    return wire.TaskSummaryList(pagination=listing.pagination(end, numbers), rows=rows)
+    return shapes.TaskSummaryList(pagination=listing.pagination(end, numbers), rows=rows)
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs/external-ids")
@@ -127,22 +130,24 @@ async def list_run_ids(scope: ViewerScope, context: ContextDep, query: Annotated
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs/count")
-async def count_runs(scope: ViewerScope, context: ContextDep, query: Annotated[RunSelection, Query()]) -> wire.RunCount:
+async def count_runs(
+    scope: ViewerScope, context: ContextDep, query: Annotated[RunSelection, Query()]
+) -> shapes.RunCount:
     """Counts no further than 20000."""
-    return wire.RunCount(count=await context.reads.count_runs(await query.wanted(context, scope.tenant_id)))
+    return shapes.RunCount(count=await context.reads.count_runs(await query.wanted(context, scope.tenant_id)))
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs/display-names")
 async def display_names(
     scope: ViewerScope, context: ContextDep, external_ids: Annotated[list[Id], Query(max_length=NAMES_MAX)]
-) -> wire.DisplayNameList:
+) -> shapes.DisplayNameList:
     """Unknown ids are left out."""
     runs = await context.reads.runs_by_id([scope.tenant_id], external_ids)
-    return wire.DisplayNameList(
+    return shapes.DisplayNameList(
         pagination=wire.Pagination(current_page=1, num_pages=1),
         rows=[
-            wire.DisplayName(
-                metadata=presentation.metadata(run.id, run.created_at, run.finished_at), display_name=run.display_name
+            shapes.DisplayName(
+                metadata=wire.metadata_of(run.id, run.created_at, run.finished_at), display_name=run.display_name
             )
             for run in runs
         ],
@@ -153,7 +158,7 @@ async def display_names(
 
 
 @routes.get(f"{STABLE}/workflow-runs/{{run}}")
-async def get_run(run: PathId, caller: CallerDep, context: ContextDep) -> wire.WorkflowRunDetails:
+async def get_run(run: PathId, caller: CallerDep, context: ContextDep) -> shapes.WorkflowRunDetails:
     return await _details(context, await _run(context, caller.tenant_ids, run))
 
 
@@ -173,7 +178,7 @@ async def list_run_events(
     context: ContextDep,
     limit: Annotated[int, Query(ge=1, le=EVENTS_PER_RUN_MAX)] = EVENTS_PER_RUN_MAX,
     cursor: Cursor = None,
-) -> wire.TaskEventList:
+) -> task_shapes.TaskEventList:
     """The history of all tasks of a run: the newest `limit` entries, oldest first. `next_cursor` leads to those before
     them. Their ids number the entries of one answer."""
     listing = Listing(ByTaskEvent, "run events", run)
@@ -181,17 +186,17 @@ async def list_run_events(
     found = await _run(context, caller.tenant_ids, run, with_payloads=False)
     task_ids = [task.id for task in found.tasks]
     page = await context.reads.run_events_page(found.tenant_id, task_ids, limit=limit, after=after)
-    return wire.TaskEventList(pagination=listing.pagination(page.end), rows=presentation.task_events(page.rows))
+    return task_shapes.TaskEventList(pagination=listing.pagination(page.end), rows=task_shapes.task_events(page.rows))
 
 
 @routes.get(f"{STABLE}/workflow-runs/{{run}}/task-timings")
 async def list_timings(
     run: PathId, caller: CallerDep, context: ContextDep, depth: Annotated[int, Query(ge=0, le=10)] = 0
-) -> wire.TaskTimingList:
+) -> task_shapes.TaskTimingList:
     """When the tasks of a run, and of the runs they spawned down to `depth`, waited and ran."""
-    rows: list[wire.TaskTiming] = []
+    rows: list[task_shapes.TaskTiming] = []
     await _add_timings(context, await _run(context, caller.tenant_ids, run, with_payloads=False), 0, depth, rows)
-    return wire.TaskTimingList(pagination=wire.Pagination(), rows=rows)
+    return task_shapes.TaskTimingList(pagination=wire.Pagination(), rows=rows)
 
 
 @routes.get(f"{STABLE}/dags/tasks")
@@ -200,13 +205,13 @@ async def list_dag_tasks(
     context: ContextDep,
     dag_ids: Annotated[list[Id], Query(max_length=DAGS_MAX)],
     tenant: Annotated[Id, Query()],
-) -> list[wire.DagChildren]:
+) -> list[shapes.DagChildren]:
     caller.require(tenant, Role.VIEWER)
     answer = []
     for dag_id in dict.fromkeys(dag_ids):
         run = await context.reads.run([tenant], dag_id, with_payloads=False)
         if run is not None:
-            answer.append(wire.DagChildren(dag_id=dag_id, children=presentation.task_rows(run, run.tasks, {})))
+            answer.append(shapes.DagChildren(dag_id=dag_id, children=task_shapes.task_rows(run, run.tasks, {})))
     return answer
 
 
@@ -214,7 +219,7 @@ async def list_dag_tasks(
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/workflow-runs/trigger")
-async def trigger(body: Trigger, scope: MemberScope, context: ContextDep) -> wire.WorkflowRunDetails:
+async def trigger(body: Trigger, scope: MemberScope, context: ContextDep) -> shapes.WorkflowRunDetails:
     """Starts a run and returns it as it is right after its creation."""
     if body.priority is not None:
         check_priority(body.priority, field="priority")
@@ -242,7 +247,7 @@ async def trigger(body: Trigger, scope: MemberScope, context: ContextDep) -> wir
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/tasks/cancel")
-async def cancel(body: TaskSelection, scope: MemberScope, context: ContextDep) -> wire.AffectedIds:
+async def cancel(body: TaskSelection, scope: MemberScope, context: ContextDep) -> shapes.AffectedIds:
     """Answers the ids given, or those the filter found, whether or not they were still running; ids of nothing in this
     tenant are left out.
 
@@ -251,11 +256,11 @@ async def cancel(body: TaskSelection, scope: MemberScope, context: ContextDep) -
     ids = await _selected(context, scope, body, LIVE_RUN, CANCELLED_BY_FILTER_MAX)
     for part in in_parts(ids):
         await context.engine.submit(scope.tenant_id, CancelTasks(part))
-    return wire.AffectedIds(ids=await context.reads.known_ids(scope.tenant_id, ids))
+    return shapes.AffectedIds(ids=await context.reads.known_ids(scope.tenant_id, ids))
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/tasks/replay")
-async def replay(body: TaskSelection, scope: MemberScope, context: ContextDep) -> wire.AffectedIds:
+async def replay(body: TaskSelection, scope: MemberScope, context: ContextDep) -> shapes.AffectedIds:
     """Answers the ids of the tasks that were queued again; those still active are skipped.
 
     A filter that names no statuses finds the runs that have ended, at most 1000.
@@ -263,7 +268,7 @@ async def replay(body: TaskSelection, scope: MemberScope, context: ContextDep) -
     replayed: list[str] = []
     for part in in_parts(await _selected(context, scope, body, TERMINAL_RUN, REPLAYED_BY_FILTER_MAX)):
         replayed += _ids(await context.engine.submit(scope.tenant_id, ReplayTasks(part)))
-    return wire.AffectedIds(ids=replayed)
+    return shapes.AffectedIds(ids=replayed)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -276,26 +281,28 @@ async def _run(context: Context, tenant_ids: list[str], run_id: str, *, with_pay
     return run
 
 
-async def _details(context: Context, run: RunRecord) -> wire.WorkflowRunDetails:
+async def _details(context: Context, run: RunRecord) -> shapes.WorkflowRunDetails:
     entries = await context.reads.run_events(run.tenant_id, [task.id for task in run.tasks])
     definitions = await context.catalogue.definitions(run.tenant_id, [run.version_id])
-    return presentation.run_details(run, entries, definitions.get(run.version_id))
+    return shapes.run_details(run, entries, definitions.get(run.version_id))
 
 
 async def _definitions(
     context: Context, tenant_id: str, runs: Iterable[RunRecord], with_payloads: bool
-) -> presentation.Definitions:
+) -> workflow_shapes.Definitions:
     # Definitions only tell which parents' outputs belong to a DAG member's input.
     if not with_payloads:
         return {}
     return await context.catalogue.definitions(tenant_id, {run.version_id for run in runs if run.is_dag})
 
 
-async def _add_timings(context: Context, run: RunRecord, level: int, depth: int, rows: list[wire.TaskTiming]) -> None:
+async def _add_timings(
+    context: Context, run: RunRecord, level: int, depth: int, rows: list[task_shapes.TaskTiming]
+) -> None:
     for task in sorted(run.tasks, key=lambda task: (task.queued_at or task.created_at, task.id)):
         if len(rows) >= TIMING_ROWS_MAX:
             return
-        rows.append(presentation.task_timing(run, task, level))
+        rows.append(task_shapes.task_timing(run, task, level))
         if level < depth and task.spawned_children:
             spawned = RunFilter(
                 tenant_id=run.tenant_id,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, Scheduled, ScheduleRuns
 from broadaxe.errors import Internal, InvalidArgument, NotFound
-from broadaxe.rest import presentation, wire
+from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
@@ -30,6 +30,7 @@ from broadaxe.rest.parameters import (
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.crons import WorkflowName, metadata_or_none, registered_name
 from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.shapes import schedules as shapes
 from broadaxe.storage.calendar import ScheduleFilter, ScheduleOrder
 from broadaxe.storage.pages import ById, ByTime
 
@@ -106,7 +107,7 @@ class BulkUpdate(Body):
 @by_name.post(f"{API}/tenants/{{tenant}}/workflows/{{workflow}}/scheduled")
 async def create_schedule(
     body: NewSchedule, workflow: WorkflowName, scope: MemberScope, context: ContextDep
-) -> wire.Schedule:
+) -> shapes.Schedule:
     """Schedules a run of the workflow of that name, in any case if there is none in this. A past instant is now."""
     name = await registered_name(context, scope.tenant_id, workflow)
     run_input, metadata = json_text(body.input, field="input"), metadata_or_none(body.additional_metadata)
@@ -125,16 +126,16 @@ async def create_schedule(
         raise Internal(f"the engine answered {type(reply).__name__} where a schedule was due")
     # One that was due at once is gone by now, so the answer is made from what is known.
     created_at = _EPOCH + timedelta(microseconds=reply.made_at_us)
-    return wire.Schedule(
-        metadata=presentation.metadata(reply.schedule_ids[0], created_at, created_at),
+    return shapes.Schedule(
+        metadata=wire.metadata_of(reply.schedule_ids[0], created_at, created_at),
         tenant_id=scope.tenant_id,
         workflow_version_id=reply.version_id,
         workflow_id=reply.workflow_id,
         workflow_name=name,
         trigger_at=body.trigger_at,
         method="API",
-        input=presentation.json_object(run_input),
-        additional_metadata=presentation.json_object(metadata),
+        input=wire.json_object(run_input),
+        additional_metadata=wire.json_object(metadata),
         priority=reply.priority,
     )
 
@@ -142,14 +143,14 @@ async def create_schedule(
 @routes.get(_SCHEDULED)
 async def list_schedules(
     scope: ViewerScope, context: ContextDep, query: Annotated[ScheduleQuery, Query()]
-) -> wire.ScheduleList:
+) -> shapes.ScheduleList:
     """Runs that are not triggered yet, the last to come first. (Once triggered they are among the runs.)"""
     # Both parts are literals, whose product the type checker does not form.
     order: ScheduleOrder = f"{query.order_by} {query.direction}"  # type: ignore[assignment]
     listing: Listing[ById | ByTime] = Listing(ByTime if query.order_by == "triggerAt" else ById, "schedules", order)
     after = listing.after(query.cursor, query.offset)
     if query.statuses and ScheduleStatus.SCHEDULED not in query.statuses:
-        return wire.ScheduleList(pagination=page_of(query.offset, query.limit, 0), rows=[])
+        return shapes.ScheduleList(pagination=page_of(query.offset, query.limit, 0), rows=[])
     wanted = ScheduleFilter(
         tenant_id=scope.tenant_id,
         workflow_id=query.workflow_id,
@@ -161,13 +162,13 @@ async def list_schedules(
     numbers = None
     if after is None:
         numbers = page_of(query.offset, query.limit, await context.calendar.count_schedules(wanted))
-    return wire.ScheduleList(
-        pagination=listing.pagination(page.end, numbers), rows=[presentation.schedule(record) for record in page.rows]
+    return shapes.ScheduleList(
+        pagination=listing.pagination(page.end, numbers), rows=[shapes.schedule(record) for record in page.rows]
     )
 
 
 @routes.post(f"{_SCHEDULED}/bulk-delete")
-async def delete_schedules(body: BulkDelete, scope: MemberScope, context: ContextDep) -> wire.DeletedSchedules:
+async def delete_schedules(body: BulkDelete, scope: MemberScope, context: ContextDep) -> shapes.DeletedSchedules:
     """Deletes schedules by id, or up to 10,000 that a filter finds, those that come next first."""
     ids = body.scheduled_workflow_run_ids
     if ids and body.filter is not None:
@@ -175,19 +176,19 @@ async def delete_schedules(body: BulkDelete, scope: MemberScope, context: Contex
     if not ids:
         return await _delete_by_filter(body.filter, scope.tenant_id, context)
     deleted = _ids(await context.engine.submit(scope.tenant_id, DeleteSchedules(tuple(ids))))
-    return wire.DeletedSchedules(deleted_ids=deleted, errors=_errors(ids, deleted))
+    return shapes.DeletedSchedules(deleted_ids=deleted, errors=_errors(ids, deleted))
 
 
 @routes.post(f"{_SCHEDULED}/bulk-update")
-async def change_schedules(body: BulkUpdate, scope: MemberScope, context: ContextDep) -> wire.UpdatedSchedules:
+async def change_schedules(body: BulkUpdate, scope: MemberScope, context: ContextDep) -> shapes.UpdatedSchedules:
     """Gives schedules other instants."""
     moves = tuple((update.id, _us(update.trigger_at)) for update in body.updates)
     updated = _ids(await context.engine.submit(scope.tenant_id, MoveSchedules(moves)))
-    return wire.UpdatedSchedules(updated_ids=updated, errors=_errors([update.id for update in body.updates], updated))
+    return shapes.UpdatedSchedules(updated_ids=updated, errors=_errors([update.id for update in body.updates], updated))
 
 
 @routes.get(f"{_SCHEDULED}/{{scheduled}}")
-async def get_schedule(scheduled: PathId, scope: ViewerScope, context: ContextDep) -> wire.Schedule:
+async def get_schedule(scheduled: PathId, scope: ViewerScope, context: ContextDep) -> shapes.Schedule:
     """A run that is not triggered yet; afterwards it is among the runs, and not found here."""
     return await _schedule(context, scope.tenant_id, scheduled)
 
@@ -202,7 +203,7 @@ async def delete_schedule(scheduled: PathId, scope: MemberScope, context: Contex
 @routes.patch(f"{_SCHEDULED}/{{scheduled}}")
 async def change_schedule(
     body: ScheduleChange, scheduled: PathId, scope: MemberScope, context: ContextDep
-) -> wire.Schedule:
+) -> shapes.Schedule:
     """Gives a schedule another instant. A past one is now."""
     before = await _schedule(context, scope.tenant_id, scheduled)
     if not _ids(await context.engine.submit(scope.tenant_id, MoveSchedules(((scheduled, _us(body.trigger_at)),)))):
@@ -212,15 +213,15 @@ async def change_schedule(
 
 
 @routes.post(f"{_SCHEDULED}/{{scheduled}}")
-async def run_schedule(scheduled: PathId, scope: MemberScope, context: ContextDep) -> wire.FiredRun:
+async def run_schedule(scheduled: PathId, scope: MemberScope, context: ContextDep) -> shapes.FiredRun:
     """Triggers a schedule now instead of at its instant."""
     run_id = await context.engine.submit(scope.tenant_id, RunSchedule(scheduled))
-    return wire.FiredRun(external_id=str(run_id))
+    return shapes.FiredRun(external_id=str(run_id))
 
 
 async def _delete_by_filter(
     selection: ScheduleSelection | None, tenant_id: str, context: Context
-) -> wire.DeletedSchedules:
+) -> shapes.DeletedSchedules:
     if selection is None or not any(selection.model_dump().values()):
         raise InvalidArgument(
             "give scheduledWorkflowRunIds, or a filter with at least one condition", field="scheduledWorkflowRunIds"
@@ -239,15 +240,15 @@ async def _delete_by_filter(
         deleted += _ids(await context.engine.submit(tenant_id, DeleteSchedules(part)))
     errors = []
     if len(found) > BY_FILTER_MAX:
-        errors.append(wire.ScheduleError(error=f"there are more than {BY_FILTER_MAX}; ask again for the rest"))
-    return wire.DeletedSchedules(deleted_ids=deleted, errors=errors)
+        errors.append(shapes.ScheduleError(error=f"there are more than {BY_FILTER_MAX}; ask again for the rest"))
+    return shapes.DeletedSchedules(deleted_ids=deleted, errors=errors)
 
 
-async def _schedule(context: Context, tenant_id: str, schedule_id: str) -> wire.Schedule:
+async def _schedule(context: Context, tenant_id: str, schedule_id: str) -> shapes.Schedule:
     records = await context.calendar.schedules(tenant_id, [schedule_id])
     if not records:
         raise missing("schedule", schedule_id)
-    return presentation.schedule(records[0])
+    return shapes.schedule(records[0])
 
 
 def _us(at: datetime) -> int:
@@ -260,5 +261,5 @@ def _ids(reply: object) -> list[str]:
     return [str(item) for item in reply]
 
 
-def _errors(asked: list[str], done: list[str]) -> list[wire.ScheduleError]:
-    return [wire.ScheduleError(id=i, error=_GONE) for i in dict.fromkeys(asked) if i not in set(done)]
+def _errors(asked: list[str], done: list[str]) -> list[shapes.ScheduleError]:
+    return [shapes.ScheduleError(id=i, error=_GONE) for i in dict.fromkeys(asked) if i not in set(done)]

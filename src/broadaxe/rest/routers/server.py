@@ -10,6 +10,7 @@ from broadaxe.rest import wire
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.identity import ViewerScope
 from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.shapes import server as shapes
 from broadaxe.rest.statuses import refusal
 from broadaxe.storage.read_replica import ReadReplica
 
@@ -34,16 +35,16 @@ async def live() -> Response:
 
 
 @routes.get(f"{API}/version")
-async def version() -> wire.Version:
-    return wire.Version(version=PROTOCOL_VERSION)
+async def version() -> shapes.Version:
+    return shapes.Version(version=PROTOCOL_VERSION)
 
 
 @routes.get(f"{API}/meta")
-async def meta(context: ContextDep) -> wire.Meta:
+async def meta(context: ContextDep) -> shapes.Meta:
     settings = context.settings
     is_open = settings.open_account_id is not None
-    return wire.Meta(
-        auth=wire.MetaAuth(schemes=["basic"]),
+    return shapes.Meta(
+        auth=shapes.MetaAuth(schemes=["basic"]),
         allow_signup=settings.allows_signup,
         allow_invites=False,
         allow_create_tenant=settings.allows_tenant_creation,
@@ -58,9 +59,9 @@ async def meta(context: ContextDep) -> wire.Meta:
     )
 
 
-def _replica(replica: ReadReplica) -> wire.ReadReplica:
+def _replica(replica: ReadReplica) -> shapes.ReadReplica:
     found = replica.condition
-    return wire.ReadReplica(state=found.state, lag_seconds=round(found.lag_s, 1))
+    return shapes.ReadReplica(state=found.state, lag_seconds=round(found.lag_s, 1))
 
 
 @routes.get(f"{API}/cloud/metadata", response_model=wire.ApiErrors)
@@ -82,7 +83,7 @@ async def control_plane_metadata() -> Response:
 
 
 @routes.get(f"{API}/meta/integrations")
-async def integrations() -> list[wire.Integration]:
+async def integrations() -> list[shapes.Integration]:
     return []
 
 
@@ -90,11 +91,11 @@ async def integrations() -> list[wire.Integration]:
 async def feature_flag(
     scope: ViewerScope,
     is_enabled: Annotated[bool, Query(alias="isEnabledIfNoPosthog")] = False,
-) -> wire.FeatureFlag:
+) -> shapes.FeatureFlag:
     """Every flag has the value the client would choose by itself."""
-    return wire.FeatureFlag(is_enabled=is_enabled)
+    return shapes.FeatureFlag(is_enabled=is_enabled)
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/entitlements")
-async def entitlements(scope: ViewerScope) -> wire.Entitlements:
-    return wire.Entitlements()
+async def entitlements(scope: ViewerScope) -> shapes.Entitlements:
+    return shapes.Entitlements()

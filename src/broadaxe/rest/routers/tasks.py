@@ -6,12 +6,12 @@ from typing import Annotated, Final
 
 from fastapi import Query
 
-from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, missing
 from broadaxe.rest.parameters import Offset, PathId
 from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.shapes import tasks as shapes
 from broadaxe.storage.pages import BySeq
 
 ENTRIES_MAX: Final = 1_000
@@ -25,7 +25,7 @@ async def get_task(
     caller: CallerDep,
     context: ContextDep,
     attempt: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="An older attempt, from 1.")] = None,
-) -> wire.TaskSummary:
+) -> shapes.TaskSummary:
     """A task as of its latest attempt, or of an older one. The id of a DAG run is not a task's: 404."""
     found = await context.reads.task(caller.tenant_ids, task)
     if found is None:
@@ -37,7 +37,7 @@ async def get_task(
             raise missing(f"attempt {attempt} of task", task)
         record = older
     definitions = await context.catalogue.definitions(run.tenant_id, [run.version_id])
-    return presentation.task_alone(run, record, definitions.get(run.version_id))
+    return shapes.task_alone(run, record, definitions.get(run.version_id))
 
 
 @routes.get(f"{STABLE}/tasks/{{task}}/task-events")
@@ -48,7 +48,7 @@ async def list_task_events(
     limit: Annotated[int, Query(ge=1, le=ENTRIES_MAX)] = ENTRIES_MAX,
     offset: Offset = 0,
     cursor: Cursor = None,
-) -> wire.TaskEventList:
+) -> shapes.TaskEventList:
     """What happened to a task, newest first."""
     listing = Listing(BySeq, "task events", task)
     after = listing.after(cursor, offset)
@@ -56,4 +56,4 @@ async def list_task_events(
     if tenant_id is None:
         raise missing("task", task)
     page = await context.reads.task_events(tenant_id, task, limit=limit, offset=offset, after=after)
-    return wire.TaskEventList(pagination=listing.pagination(page.end), rows=presentation.events_of_task(page.rows))
+    return shapes.TaskEventList(pagination=listing.pagination(page.end), rows=shapes.events_of_task(page.rows))

@@ -8,12 +8,12 @@ from fastapi import Query, Response
 
 from broadaxe.core.durations import US_PER_S, parse_duration
 from broadaxe.errors import PermissionDenied
-from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import AdminScope, Caller, CallerDep, missing
 from broadaxe.rest.parameters import Body, PathId, plain_text
 from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.shapes import tokens as shapes
 from broadaxe.storage import tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.pages import ById
@@ -35,7 +35,7 @@ async def list_tokens(
     search: Annotated[str | None, Query(max_length=255, description="Only those whose names contain this.")] = None,
     limit: Annotated[int, Query(ge=1, le=tokens.TOKENS_LISTED_MAX)] = tokens.TOKENS_LISTED_MAX,
     cursor: Cursor = None,
-) -> wire.ApiTokens:
+) -> shapes.ApiTokens:
     """Tokens that are not revoked, newest first."""
     _check_person(scope.caller)
     page = await tokens.list_tokens(
@@ -45,13 +45,11 @@ async def list_tokens(
         limit=limit,
         after=_TOKENS.after(cursor),
     )
-    return wire.ApiTokens(
-        rows=[presentation.api_token(row) for row in page.rows], pagination=_TOKENS.only_cursor(page.end)
-    )
+    return shapes.ApiTokens(rows=[shapes.api_token(row) for row in page.rows], pagination=_TOKENS.only_cursor(page.end))
 
 
 @routes.post(f"{API}/tenants/{{tenant}}/api-tokens")
-async def create_token(body: NewToken, scope: AdminScope, context: ContextDep) -> wire.CreatedToken:
+async def create_token(body: NewToken, scope: AdminScope, context: ContextDep) -> shapes.CreatedToken:
     """`expiresIn` is a duration such as `2160h`; 90 days without one. The token is shown this once."""
     _check_person(scope.caller)
     life_s = tokens.DEFAULT_LIFE_S
@@ -65,7 +63,7 @@ async def create_token(body: NewToken, scope: AdminScope, context: ContextDep) -
         context.settings.server_url,
         context.settings.grpc_address,
     )
-    return wire.CreatedToken(token=issued.token)
+    return shapes.CreatedToken(token=issued.token)
 
 
 @routes.post(f"{API}/api-tokens/{{token}}", status_code=204)

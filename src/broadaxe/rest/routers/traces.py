@@ -20,6 +20,7 @@ from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import ViewerScope, missing
 from broadaxe.rest.parameters import Id, InputInstant
 from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.shapes import traces as shapes
 from broadaxe.rest.traces import SOURCE_RUN_KEY, engine_spans, sent_span
 from broadaxe.storage.event_reads import EventFilter, EventRecord
 from broadaxe.storage.pages import ById, BySpan
@@ -61,7 +62,7 @@ async def list_traces(
     run_external_id: Annotated[Id, Query()],
     limit: Annotated[int, Query(ge=1, le=SPANS_MAX)] = SPANS_MAX,
     cursor: Cursor = None,
-) -> wire.SpanList:
+) -> shapes.SpanList:
     """The spans of a run's trace, oldest first: the engine's of the run and of the runs it spawned, and the clients'.
 
     At most 10000 spans at a time, and the engine's of at most 200 runs.
@@ -72,7 +73,7 @@ async def list_traces(
     run = await reads.run([scope.tenant_id], run_external_id, with_payloads=False)
     if run is None:
         raise missing("run", run_external_id)
-    made: list[wire.Span] = []
+    made: list[shapes.Span] = []
     triggered: dict[str, str] = {}
     family = await _family(context, run)
     emitted = await _emitted(context, family)
@@ -97,7 +98,7 @@ async def list_traces(
         spans = [span for span in spans if _place(span) <= _place(end)]
     # Of those that begin together, ours come first: they are the parents.
     spans.sort(key=lambda span: span.created_at)
-    return wire.SpanList(
+    return shapes.SpanList(
         pagination=listing.pagination(
             end, None if after else wire.Pagination(current_page=1, next_page=1, num_pages=1)
         ),
@@ -109,7 +110,7 @@ async def list_traces(
 @routes.get(f"{STABLE}/tenants/{{tenant}}/trace-summaries")
 async def summarise_traces(
     scope: ViewerScope, context: ContextDep, query: Annotated[TraceQuery, Query()]
-) -> wire.TraceSummaries:
+) -> shapes.TraceSummaries:
     """The traces that clients sent spans of, the latest first; by default those of the last 24 hours.
 
     A trace passes if one of its spans passes every filter. What passes is looked for among a bounded number of spans. A
@@ -126,10 +127,10 @@ async def summarise_traces(
         least_duration=None if query.min_duration_ms is None else timedelta(milliseconds=query.min_duration_ms),
     )
     page = await context.trace_reads.traces_page(scope.tenant_id, wanted, limit=query.limit, after=after)
-    return wire.TraceSummaries(
+    return shapes.TraceSummaries(
         pagination=listing.pagination(page.end, None),
         rows=[
-            wire.TraceSummary(
+            shapes.TraceSummary(
                 trace_id=trace.trace_id.replace("-", ""),
                 name=trace.name,
                 service_names=list(trace.services),
@@ -145,7 +146,7 @@ async def summarise_traces(
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/traces/{{trace}}")
-async def get_trace(scope: ViewerScope, context: ContextDep, trace: Annotated[str, Path()]) -> wire.SpanList:
+async def get_trace(scope: ViewerScope, context: ContextDep, trace: Annotated[str, Path()]) -> shapes.SpanList:
     """The spans of a trace (32 hex digits), oldest first: the clients', and the engine's if it is a run's."""
     if not _TRACE_ID.fullmatch(trace):
         raise InvalidArgument("a trace id has 32 hex digits", field="trace")
@@ -159,12 +160,12 @@ async def get_trace(scope: ViewerScope, context: ContextDep, trace: Annotated[st
     if not sent:
         raise missing("trace", trace)
     rows = [sent_span(span, None) for span in sent]
-    return wire.SpanList(
+    return shapes.SpanList(
         pagination=wire.Pagination(), retry_counts=sorted({span.retry_count for span in rows}), rows=rows
     )
 
 
-def _place(span: wire.Span | BySpan) -> tuple[datetime, str]:
+def _place(span: shapes.Span | BySpan) -> tuple[datetime, str]:
     at = span.at if isinstance(span, BySpan) else span.created_at
     return at, span.span_id
 

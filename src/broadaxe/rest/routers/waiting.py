@@ -27,12 +27,12 @@ from broadaxe.core.questions import (
     WhyWaiting,
     WorkerName,
 )
-from broadaxe.rest import waiting_shapes as shapes
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
 from broadaxe.rest.parameters import Id, PathId
 from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.shapes import waiting as shapes
 from broadaxe.storage.live_names import last_workers, run_names
 from broadaxe.storage.pages import ByAlarm, ByUse
 

@@ -25,7 +25,7 @@ from broadaxe.core.expressions import Environment
 from broadaxe.core.expressions import check as check_expression
 from broadaxe.core.metadata import has_nul
 from broadaxe.errors import BroadaxeError, Internal, InvalidArgument, ResourceExhausted, Unauthenticated, Unavailable
-from broadaxe.rest import presentation, wire
+from broadaxe.rest import wire
 from broadaxe.rest.bursts import Bursts
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
@@ -33,6 +33,8 @@ from broadaxe.rest.identity import MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Limit, Offset, PathId, json_text
 from broadaxe.rest.routers.quotas import quotas_of
 from broadaxe.rest.routers.route import STABLE, router
+from broadaxe.rest.shapes import events as event_shapes
+from broadaxe.rest.shapes import webhooks as shapes
 from broadaxe.rest.webhook_intake import Reason, Refused, challenge_of, evaluated, payload_of
 from broadaxe.rest.webhook_proofs import (
     REPLAY_WINDOWS_S,
@@ -202,7 +204,7 @@ class Door:
 @routes.get(f"{STABLE}/tenants/{{tenant}}/webhooks")
 async def list_webhooks(
     scope: ViewerScope, context: ContextDep, query: Annotated[WebhookListQuery, Query()]
-) -> wire.WebhookList:
+) -> shapes.WebhookList:
     """Webhooks, newest first. Their secrets are never shown."""
     page = await context.webhooks.page(
         scope.tenant_id,
@@ -212,13 +214,13 @@ async def list_webhooks(
         offset=query.offset,
         after=_WEBHOOKS.after(query.cursor, query.offset),
     )
-    return wire.WebhookList(
-        rows=[presentation.webhook(record) for record in page.rows], pagination=_WEBHOOKS.only_cursor(page.end)
+    return shapes.WebhookList(
+        rows=[shapes.webhook(record) for record in page.rows], pagination=_WEBHOOKS.only_cursor(page.end)
     )
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/webhooks")
-async def create_webhook(body: NewWebhook, scope: MemberScope, context: ContextDep) -> wire.Webhook:
+async def create_webhook(body: NewWebhook, scope: MemberScope, context: ContextDep) -> shapes.Webhook:
     """Its address is `…/webhooks/{name}`; whoever can prove themselves there may push events."""
     _check_expressions(body.event_key_expression, body.scope_expression)
     returns_event = body.return_event_as_response_payload
@@ -235,13 +237,13 @@ async def create_webhook(body: NewWebhook, scope: MemberScope, context: ContextD
         returns_event=True if returns_event is None else returns_event,
         webhooks_max=limits.get(Resource.INCOMING_WEBHOOK, WEBHOOKS_MAX),
     )
-    return presentation.webhook(record)
+    return shapes.webhook(record)
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/webhook-failures")
 async def list_webhook_failures(
     scope: ViewerScope, context: ContextDep, query: Annotated[FailureListQuery, Query()]
-) -> wire.WebhookFailureList:
+) -> shapes.WebhookFailureList:
     """The latest requests that webhooks refused, newest first; up to a hundred of each."""
     page = await context.webhooks.failures(
         scope.tenant_id,
@@ -250,9 +252,9 @@ async def list_webhook_failures(
         offset=query.offset,
         after=_FAILURES.after(query.cursor, query.offset),
     )
-    return wire.WebhookFailureList(
+    return shapes.WebhookFailureList(
         rows=[
-            wire.WebhookFailure(
+            shapes.WebhookFailure(
                 webhook_name=record.webhook_name,
                 reason=cast(Reason, record.reason),
                 message=record.message,
@@ -265,14 +267,14 @@ async def list_webhook_failures(
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/webhooks/{{webhook:path}}")
-async def get_webhook(webhook: NamePath, scope: ViewerScope, context: ContextDep) -> wire.Webhook:
-    return presentation.webhook(_found(await context.webhooks.get(scope.tenant_id, webhook), webhook))
+async def get_webhook(webhook: NamePath, scope: ViewerScope, context: ContextDep) -> shapes.Webhook:
+    return shapes.webhook(_found(await context.webhooks.get(scope.tenant_id, webhook), webhook))
 
 
 @routes.patch(f"{STABLE}/tenants/{{tenant}}/webhooks/{{webhook:path}}")
 async def change_webhook(
     webhook: NamePath, body: WebhookChange, scope: MemberScope, context: ContextDep
-) -> wire.Webhook:
+) -> shapes.Webhook:
     """Changes what is given; an empty scope expression removes it."""
     _check_expressions(body.event_key_expression, body.scope_expression)
     record = await context.webhooks.change(
@@ -283,13 +285,13 @@ async def change_webhook(
         static_payload=_static_payload(body.static_payload),
         returns_event=body.return_event_as_response_payload,
     )
-    return presentation.webhook(_found(record, webhook))
+    return shapes.webhook(_found(record, webhook))
 
 
 @routes.delete(f"{STABLE}/tenants/{{tenant}}/webhooks/{{webhook:path}}")
-async def delete_webhook(webhook: NamePath, scope: MemberScope, context: ContextDep) -> wire.Webhook:
+async def delete_webhook(webhook: NamePath, scope: MemberScope, context: ContextDep) -> shapes.Webhook:
     """Answers what was deleted."""
-    return presentation.webhook(_found(await context.webhooks.delete(scope.tenant_id, webhook), webhook))
+    return shapes.webhook(_found(await context.webhooks.delete(scope.tenant_id, webhook), webhook))
 
 
 # The door -----------------------------------------------------------------------------------------------------------
@@ -297,7 +299,7 @@ async def delete_webhook(webhook: NamePath, scope: MemberScope, context: Context
 
 @routes.post(
     f"{STABLE}/tenants/{{tenant}}/webhooks/{{webhook:path}}",
-    response_model=wire.WebhookAnswer | wire.WebhookChallenge,
+    response_model=shapes.WebhookAnswer | shapes.WebhookChallenge,
     responses={
         200: {"description": "Taken, now or when the same signed request came before."},
         204: {"description": "Taken; this webhook does not return its events."},
@@ -318,7 +320,7 @@ async def delete_webhook(webhook: NamePath, scope: MemberScope, context: Context
 )
 async def receive(
     webhook: NamePath, tenant: PathId, request: Request, context: ContextDep
-) -> wire.WebhookAnswer | wire.WebhookChallenge | Response:
+) -> shapes.WebhookAnswer | shapes.WebhookChallenge | Response:
     """Pushes an event, if the request proves itself as the webhook wants it. Takes no token.
 
     A signed request that was taken already is answered 200 with the event of the first time, and pushes none.
@@ -334,7 +336,7 @@ async def receive(
     content_type = request.headers.get("content-type", "")
     challenge = challenge_of(record.source, content_type, body)
     if challenge is not None:
-        return wire.WebhookChallenge(challenge=challenge)
+        return shapes.WebhookChallenge(challenge=challenge)
     headers = _headers(request)
     try:
         digest = _check_proof(context, record, headers, body)
@@ -366,13 +368,13 @@ async def _push(context: Context, tenant_id: str, event: EventRequest) -> str:
     return pushed.event_id
 
 
-async def _answer(context: Context, record: WebhookRecord, event_id: str) -> wire.WebhookAnswer | Response:
+async def _answer(context: Context, record: WebhookRecord, event_id: str) -> shapes.WebhookAnswer | Response:
     if not record.returns_event:
         return Response(status_code=204)
     stored = await context.event_reads.event([record.tenant_id], event_id)
     if stored is None:
         raise Unavailable("the event is stored, but cannot be read just now")
-    return wire.WebhookAnswer(event=presentation.event(stored))
+    return shapes.WebhookAnswer(event=event_shapes.event(stored))
 
 
 def _check_proof(context: Context, record: WebhookRecord, headers: dict[str, str], body: bytes) -> bytes | None:

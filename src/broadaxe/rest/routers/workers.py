@@ -7,12 +7,12 @@ from typing import Annotated, Final
 from fastapi import Query
 
 from broadaxe.core.commands.workers import PauseWorker
-from broadaxe.rest import presentation, wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Limit, Offset, PathId, TextList, page_of, strict_metadata_pairs
 from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.shapes import workers as shapes
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.catalogue import WorkerRecord, WorkerStatus
 from broadaxe.storage.pages import ByTime
@@ -35,7 +35,7 @@ async def list_workers(
     limit: Limit = 10_000,
     offset: Offset = 0,
     cursor: Cursor = None,
-) -> wire.WorkerList:
+) -> shapes.WorkerList:
     """Workers seen in the last 24 hours, newest first."""
     after = _WORKERS.after(cursor, offset)
     page, total = await context.catalogue.workers_page(
@@ -46,19 +46,19 @@ async def list_workers(
         offset=offset,
         after=after,
     )
-    return wire.WorkerList(
+    return shapes.WorkerList(
         pagination=_WORKERS.pagination(page.end, None if after else page_of(offset, limit, total)),
-        rows=[presentation.worker(record) for record in page.rows],
+        rows=[shapes.worker(record) for record in page.rows],
     )
 
 
 @routes.get(f"{API}/workers/{{worker}}")
-async def get_worker(worker: PathId, caller: CallerDep, context: ContextDep) -> wire.Worker:
+async def get_worker(worker: PathId, caller: CallerDep, context: ContextDep) -> shapes.Worker:
     return await _shown(context, await _worker(context, caller.tenant_ids, worker))
 
 
 @routes.patch(f"{API}/workers/{{worker}}")
-async def change_worker(body: WorkerChange, worker: PathId, caller: CallerDep, context: ContextDep) -> wire.Worker:
+async def change_worker(body: WorkerChange, worker: PathId, caller: CallerDep, context: ContextDep) -> shapes.Worker:
     """A paused worker gets no new tasks; those it runs go on."""
     record = await _worker(context, caller.tenant_ids, worker)
     caller.require(record.tenant_id, Role.MEMBER)
@@ -75,6 +75,6 @@ async def _worker(context: Context, tenant_ids: list[str], worker_id: str) -> Wo
     return record
 
 
-async def _shown(context: Context, record: WorkerRecord) -> wire.Worker:
+async def _shown(context: Context, record: WorkerRecord) -> shapes.Worker:
     workflows = await context.catalogue.workflows_of_actions(record.tenant_id, record.actions)
-    return presentation.worker(record, workflows)
+    return shapes.worker(record, workflows)

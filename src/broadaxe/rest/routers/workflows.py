@@ -10,12 +10,13 @@ from pydantic import Field
 from broadaxe.core.commands.workflows import DeleteWorkflow, PauseWorkflow, UnpauseWorkflow, WhilePaused
 from broadaxe.core.durations import US_PER_S, parse_duration
 from broadaxe.errors import InvalidArgument
-from broadaxe.rest import presentation, wire
+from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import CallerDep, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Id, Limit, Offset, PathId, page_of
 from broadaxe.rest.routers.route import API, STABLE, router
+from broadaxe.rest.shapes import workflows as shapes
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.catalogue import WorkflowRecord
 from broadaxe.storage.pages import ByMatch
@@ -54,7 +55,7 @@ async def list_workflows(
     limit: Limit = 50,
     offset: Offset = 0,
     cursor: Cursor = None,
-) -> wire.WorkflowList:
+) -> shapes.WorkflowList:
     """Workflows whose name contains `name`, in any case; an exact match comes first, then the newest."""
     listing = Listing(ByMatch, "workflows", name or "")
     after = listing.after(cursor, offset)
@@ -62,8 +63,8 @@ async def list_workflows(
         scope.tenant_id, name=name, limit=limit, offset=offset, after=after
     )
     numbers = None if after else page_of(offset, limit, total)
-    return wire.WorkflowList(
-        pagination=listing.pagination(page.end, numbers), rows=[presentation.workflow(record) for record in page.rows]
+    return shapes.WorkflowList(
+        pagination=listing.pagination(page.end, numbers), rows=[shapes.workflow(record) for record in page.rows]
     )
 
 
@@ -72,11 +73,11 @@ async def list_last_runs(
     scope: ViewerScope,
     context: ContextDep,
     workflow_ids: Annotated[list[Id], Query(min_length=1, max_length=LAST_RUNS_MAX)],
-) -> wire.LastRunList:
+) -> shapes.LastRunList:
     """The newest run of each workflow; those that never ran have no row."""
     found = await context.catalogue.last_runs(scope.tenant_id, workflow_ids)
     rows = [
-        wire.LastRun(
+        shapes.LastRun(
             workflow_id=record.workflow_id,
             run_external_id=record.run_id,
             status=record.status,
@@ -85,32 +86,32 @@ async def list_last_runs(
         )
         for record in found
     ]
-    return wire.LastRunList(rows=rows)
+    return shapes.LastRunList(rows=rows)
 
 
 @routes.get(f"{API}/workflows/{{workflow}}")
-async def get_workflow(workflow: PathId, caller: CallerDep, context: ContextDep) -> wire.Workflow:
+async def get_workflow(workflow: PathId, caller: CallerDep, context: ContextDep) -> shapes.Workflow:
     """A workflow with its latest version."""
     record = await _workflow(context, caller.tenant_ids, workflow)
-    return presentation.workflow(record, await context.catalogue.version(record.tenant_id, record.id))
+    return shapes.workflow(record, await context.catalogue.version(record.tenant_id, record.id))
 
 
 @routes.get(f"{API}/workflows/{{workflow}}/versions")
 async def get_version(
     workflow: PathId, caller: CallerDep, context: ContextDep, version: Annotated[Id | None, Query()] = None
-) -> wire.WorkflowVersion:
+) -> shapes.WorkflowVersion:
     """One version of a workflow, the latest unless `version` is given."""
     record = await _workflow(context, caller.tenant_ids, workflow)
     found = await context.catalogue.version(record.tenant_id, record.id, version)
     if found is None:
         raise missing("workflow version", version or workflow)
-    return presentation.workflow_version(record, found)
+    return shapes.workflow_version(record, found)
 
 
 @routes.patch(f"{API}/workflows/{{workflow}}")
 async def change_workflow(
     body: WorkflowChange, workflow: PathId, caller: CallerDep, context: ContextDep
-) -> wire.Workflow:
+) -> shapes.Workflow:
     """Pauses a workflow or lets it go on. While paused, runs are made and wait; those that run go on. A task that was
     made longer than `pausedWorkflowQueueTTL` ago (a duration like 90s, 1h30m or 7d) is cancelled."""
     record = await _workflow(context, caller.tenant_ids, workflow)
@@ -119,7 +120,7 @@ async def change_workflow(
     if command is not None:
         await context.engine.submit(record.tenant_id, command)
         record = await _workflow(context, [record.tenant_id], workflow)
-    return presentation.workflow(record, await context.catalogue.version(record.tenant_id, record.id))
+    return shapes.workflow(record, await context.catalogue.version(record.tenant_id, record.id))
 
 
 @routes.delete(f"{API}/workflows/{{workflow}}")

@@ -1,7 +1,7 @@
 """The shapes in which the SDKs of 2025 read runs, log lines and events, made from stored records.
 
-They knew runs of jobs of steps: a run is shown with one job run per task, and that with its one step run. Like
-`presentation.py` pure; it owns only what differs from today's shapes. Source: REST specification 4.14.
+They knew runs of jobs of steps: a run is shown with one job run per task, and that with its one step run. Pure;
+it owns only what differs from today's shapes. Source: REST specification 4.14.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Final
 
 from broadaxe.core.definition import WorkflowDefinition
 from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
-from broadaxe.rest import presentation
-from broadaxe.rest.wire import Event, Instant, JsonObject, Metadata, Pagination, Wire
+from broadaxe.rest.shapes.events import Event
+from broadaxe.rest.shapes.runs import run_error
+from broadaxe.rest.wire import Instant, JsonObject, Metadata, Pagination, Wire, duration_ms, json_object, metadata_of
 from broadaxe.storage.log_reads import LogRecord
 from broadaxe.storage.reads import RunRecord, TaskEventRecord, TaskRecord
 
@@ -120,7 +121,7 @@ class JobRun(Wire):
     finished_at: Instant | None = None
 
 
-class WorkflowRun(Wire):
+class OlderWorkflowRun(Wire):
     metadata: Metadata
     tenant_id: str
     workflow_version_id: str
@@ -149,33 +150,33 @@ class ShapeJobRun(JobRun):
     job: Job
 
 
-class WorkflowRunShape(WorkflowRun):
+class WorkflowRunShape(OlderWorkflowRun):
     workflow_id: str
     job_runs: list[ShapeJobRun]  # type: ignore[assignment]  # a list that is only read
 
 
 class WorkflowRunList(Wire):
-    rows: list[WorkflowRun]
+    rows: list[OlderWorkflowRun]
     pagination: Pagination
 
 
 class ReplayedRuns(Wire):
-    workflow_runs: list[WorkflowRun]
+    workflow_runs: list[OlderWorkflowRun]
 
 
 class CancelledRuns(Wire):
     workflow_run_ids: list[str]
 
 
-class LogLine(Wire):
+class OlderLogLine(Wire):
     created_at: Instant
     message: str
     metadata: JsonObject
 
 
-class LogLineList(Wire):
+class OlderLogLineList(Wire):
     pagination: Pagination
-    rows: list[LogLine]
+    rows: list[OlderLogLine]
 
 
 class ReplayedEvents(Wire):
@@ -231,35 +232,33 @@ class EventKeyList(Wire):
     rows: list[str]
 
 
-def workflow_run(run: RunRecord) -> WorkflowRun:
-    metadata = presentation.json_object(run.additional_metadata)
-    return WorkflowRun(
-        metadata=presentation.metadata(run.id, run.created_at, run.finished_at or run.started_at),
+def workflow_run(run: RunRecord) -> OlderWorkflowRun:
+    metadata = json_object(run.additional_metadata)
+    return OlderWorkflowRun(
+        metadata=metadata_of(run.id, run.created_at, run.finished_at or run.started_at),
         tenant_id=run.tenant_id,
         workflow_version_id=run.version_id,
         status=_RUN_STATUS[run.status],
         display_name=run.display_name,
         job_runs=[_job_run(run, task) for task in run.tasks],
         triggered_by=Cause(
-            metadata=presentation.metadata(run.id, run.created_at, None),
+            metadata=metadata_of(run.id, run.created_at, None),
             parent_workflow_run_id=_text(metadata.get("hatchet__parent_workflow_run_id")),
             event_id=_text(metadata.get("hatchet__event_id")),
             cron_schedule=_text(metadata.get("hatchet__cron_expression")),
         ),
-        input=presentation.json_object(run.input),
-        error=presentation.run_error(run),
+        input=json_object(run.input),
+        error=run_error(run),
         started_at=run.started_at,
         finished_at=run.finished_at,
-        duration=presentation.duration_ms(run.started_at, run.finished_at),
+        duration=duration_ms(run.started_at, run.finished_at),
         parent_step_run_id=run.parent_task_id,
         additional_metadata=metadata,
     )
 
 
-def log_line(record: LogRecord) -> LogLine:
-    return LogLine(
-        created_at=record.created_at, message=record.message, metadata=presentation.json_object(record.metadata)
-    )
+def log_line(record: LogRecord) -> OlderLogLine:
+    return OlderLogLine(created_at=record.created_at, message=record.message, metadata=json_object(record.metadata))
 
 
 def step_run_alone(run: RunRecord, task: TaskRecord) -> StepRunAlone:
@@ -305,13 +304,13 @@ def step_run_events(run_id: str, entries: Iterable[tuple[int, TaskEventRecord]])
 
 def run_shape(run: RunRecord, definition: WorkflowDefinition | None) -> WorkflowRunShape:
     """`definition` is None when its version is gone; then only what has begun is there."""
-    stamps = presentation.metadata(run.id, run.created_at, run.finished_at or run.started_at)
+    stamps = metadata_of(run.id, run.created_at, run.finished_at or run.started_at)
     whole = workflow_run(run)
     declared = () if definition is None else definition.tasks
     ids = {task.name: task.id for task in declared}
     steps = [
         ShapeStep(
-            metadata=presentation.metadata(task.id, run.created_at, None),
+            metadata=metadata_of(task.id, run.created_at, None),
             readable_id=task.name,
             tenant_id=run.tenant_id,
             job_id=run.version_id,
@@ -331,7 +330,7 @@ def run_shape(run: RunRecord, definition: WorkflowDefinition | None) -> Workflow
         started_at=run.started_at,
         finished_at=run.finished_at,
         job=Job(
-            metadata=presentation.metadata(run.version_id, run.created_at, None),
+            metadata=metadata_of(run.version_id, run.created_at, None),
             tenant_id=run.tenant_id,
             version_id=run.version_id,
             name=run.workflow_name,
@@ -375,7 +374,7 @@ def _json_type(field: object) -> str:
 
 def _job_run(run: RunRecord, task: TaskRecord) -> JobRun:
     return JobRun(
-        metadata=presentation.metadata(task.id, task.created_at, task.finished_at or task.started_at),
+        metadata=metadata_of(task.id, task.created_at, task.finished_at or task.started_at),
         tenant_id=run.tenant_id,
         workflow_run_id=run.id,
         job_id=task.definition_id,
@@ -388,12 +387,12 @@ def _job_run(run: RunRecord, task: TaskRecord) -> JobRun:
 
 def _step_run(run: RunRecord, task: TaskRecord, job_run_id: str) -> StepRun:
     return StepRun(
-        metadata=presentation.metadata(task.id, task.created_at, task.finished_at or task.started_at),
+        metadata=metadata_of(task.id, task.created_at, task.finished_at or task.started_at),
         tenant_id=run.tenant_id,
         job_run_id=job_run_id,
         step_id=task.definition_id,
         step=Step(
-            metadata=presentation.metadata(task.definition_id, task.created_at, None),
+            metadata=metadata_of(task.definition_id, task.created_at, None),
             readable_id=task.name,
             tenant_id=run.tenant_id,
             job_id=task.definition_id,

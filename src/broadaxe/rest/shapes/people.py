@@ -1,0 +1,101 @@
+"""The shapes of people, tenants, members and sessions, made from stored records."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from broadaxe.rest.wire import Instant, Metadata, Pagination, Wire, metadata_of
+from broadaxe.storage import accounts
+
+
+class User(Wire):
+    metadata: Metadata
+    email: str
+    name: str | None = None
+    email_verified: bool = True
+    has_password: bool = True
+
+
+class Tenant(Wire):
+    metadata: Metadata
+    name: str
+    slug: str
+    version: Literal["V1"] = "V1"
+    environment: Literal["local", "development", "production"] | None = None
+    server_url: str | None = None
+
+
+class MemberUser(Wire):
+    email: str
+    name: str | None = None
+
+
+class TenantMember(Wire):
+    metadata: Metadata
+    user: MemberUser
+    role: Literal["OWNER", "ADMIN", "MEMBER", "VIEWER"]
+    tenant: Tenant | None = None
+    can_view_payloads: bool = True
+
+
+class TenantMembers(Wire):
+    rows: list[TenantMember]
+    pagination: Pagination | None = None
+
+
+class Session(Wire):
+    """A browser that is logged in."""
+
+    id: str
+    device: str
+    """What it called itself."""
+    created_at: Instant
+    last_used_at: Instant
+    expires_at: Instant
+    is_current: bool
+
+
+class Sessions(Wire):
+    rows: list[Session]
+    pagination: Pagination | None = None
+
+
+class EndedSessions(Wire):
+    ended: int
+
+
+def user(account: accounts.Account) -> User:
+    return User(
+        metadata=metadata_of(account.id, account.created_at, account.updated_at),
+        email=account.email,
+        name=account.name or None,
+    )
+
+
+def tenant(record: accounts.Tenant, server_url: str) -> Tenant:
+    return Tenant(
+        metadata=metadata_of(record.id, record.created_at, record.updated_at),
+        name=record.name,
+        slug=record.slug,
+        server_url=server_url,
+    )
+
+
+def member(record: accounts.Membership, server_url: str) -> TenantMember:
+    return TenantMember(
+        metadata=metadata_of(record.id, record.created_at, record.updated_at),
+        user=MemberUser(email=record.email, name=record.account_name or None),
+        role=record.role.value,
+        tenant=tenant(record.tenant, server_url),
+    )
+
+
+def session(record: accounts.Session) -> Session:
+    return Session(
+        id=record.id,
+        device=record.device,
+        created_at=record.created_at,
+        last_used_at=record.last_used_at,
+        expires_at=record.expires_at,
+        is_current=record.is_current,
+    )

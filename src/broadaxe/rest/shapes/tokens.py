@@ -1,0 +1,32 @@
+"""The shapes of API tokens, made from stored records."""
+
+from __future__ import annotations
+
+from broadaxe.rest.wire import Instant, Metadata, Pagination, Wire, metadata_of
+from broadaxe.storage import tokens
+
+
+class ApiToken(Wire):
+    metadata: Metadata
+    name: str
+    expires_at: Instant
+    last_used_at: Instant | None = None
+    """Exact to ten minutes; missing when it was never used."""
+
+
+class ApiTokens(Wire):
+    rows: list[ApiToken]
+    pagination: Pagination | None = None
+
+
+class CreatedToken(Wire):
+    token: str
+
+
+def api_token(record: tokens.ApiToken) -> ApiToken:
+    return ApiToken(
+        metadata=metadata_of(record.id, record.created_at, record.updated_at),
+        name=record.name,
+        expires_at=record.expires_at,
+        last_used_at=record.last_used_at,
+    )
