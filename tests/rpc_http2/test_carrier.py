@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -166,6 +167,70 @@ async def test_connections_are_bounded(serve) -> None:
     await kept[0].writer.wait_closed()
     async with grpc.aio.insecure_channel(served.address) as channel:
         assert await channel.unary_unary("/test.Carrier/Echo")(b"x", wait_for_ready=True, timeout=10) == b"x"
+
+
+# A client that floods ------------------------------------------------------------------------------------------------
+
+
+def _burst(calls: int) -> bytes:
+    """As many calls as one write of a client that does not wait for answers."""
+    named = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/test.Carrier/Flood")]
+    block = write_block([*named, (b"content-type", b"application/grpc"), (b"te", b"trailers")])
+    return b"".join(
+        frames.headers(stream_id, block, ends_stream=False, frame_size_bytes_max=16_384)
+        + frames.frame(frames.DATA, frames.END_STREAM, stream_id, write_message(b""))
+        for stream_id in range(1, 2 * calls, 2)
+    )
+
+
+async def test_a_client_that_floods_has_its_calls_begun_a_few_at_a_time(serve) -> None:
+    """Counted in passes of the loop, which everybody shares: whatever one connection has sent, others have their turn
+    after a few of its calls, and all of them are answered in the end."""
+    calls, done, turn = 2_000, asyncio.Event(), 0
+    begun: Counter[int] = Counter()
+    loop = asyncio.get_running_loop()
+
+    def next_turn() -> None:
+        nonlocal turn
+        turn += 1
+        if not done.is_set():
+            loop.call_soon(next_turn)
+
+    async def flood(frame: bytes, call: Call) -> bytes:
+        begun[turn] += 1
+        if begun.total() == calls:
+            done.set()
+        return b""
+
+    served = await serve(UnaryMethod("/test.Carrier/Flood", Empty, Empty, flood))
+    client = await RawClient.connect(served.port)
+    await client.settled()
+    next_turn()
+    client.tell(_burst(calls))
+    async with asyncio.timeout(10):
+        await done.wait()
+    # From one of its own turns to the next it may see the end of one pass and the beginning of the next.
+    assert max(begun.values()) <= 2 * link.BEGUN_AT_ONCE_MAX
+    await client.frame_of(frames.HEADERS, 2 * calls - 1)
+
+
+async def test_calls_that_wait_for_their_turn_can_be_called_off_and_end_with_a_stop(serve) -> None:
+    begun, has_begun = 0, asyncio.Event()
+
+    async def flood(frame: bytes, call: Call) -> bytes:
+        nonlocal begun
+        begun += 1
+        has_begun.set()
+        return await served.methods.hang(frame, call)
+
+    served = await serve(UnaryMethod("/test.Carrier/Flood", Empty, Empty, flood))
+    client = await RawClient.connect(served.port)
+    client.tell(_burst(200) + frames.rst_stream(399, frames.ErrorCode.CANCEL))
+    async with asyncio.timeout(10):
+        await has_begun.wait()
+        await served.carrier.stop(0.0)
+        await client.ended()
+    assert begun < 200 and not served.methods.hanging and not served.carrier._serving.open_calls
 
 
 # Requests that are wrong ---------------------------------------------------------------------------------------------

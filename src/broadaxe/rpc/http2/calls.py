@@ -108,6 +108,7 @@ class ServerCall:
         "_reader",
         "_request",
         "_room",
+        "_single",
         "_stream",
         "_task",
         "_unread",
@@ -132,6 +133,8 @@ class ServerCall:
         self._has_opened = False
         self._is_over = False
         self._is_started = False
+        self._single: tuple[bool, bytes] | None = None
+        """Whether compressed, and the message that the handler has yet to begin with."""
         self._task: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._deadline_at: float | None = None
@@ -165,7 +168,8 @@ class ServerCall:
         is_plain = is_ended and len(messages) == 1 and not (self._inbox or self._reader.partial_size_bytes)
         if is_plain and not isinstance(method, BidiMethod):
             # Nearly always: the one message came whole.
-            self._start_single(method, *messages[0])
+            self._single = messages[0]
+            self._link.begin_in_turn(self)
             return
         self._keep(messages, len(data))
         if self._is_over:
@@ -181,7 +185,22 @@ class ServerCall:
             self.end(_NO_MESSAGE)
         elif is_ended:
             is_compressed, message, _ = self._inbox.popleft()
-            self._start_single(method, is_compressed, message)
+            self._single = is_compressed, message
+            self._link.begin_in_turn(self)
+
+    def begin_handler(self) -> None:
+        """Its message is there, and it is the connection's turn."""
+        single, self._single = self._single, None
+        if single is None or self._is_over:
+            return
+        is_compressed, message = single
+        if self._unread:
+            self._count_unread(-self._unread)
+        method = self._method
+        if isinstance(method, UnaryMethod):
+            self._task = self._link.loop.create_task(self._serve_unary(method, message, is_compressed))
+        elif isinstance(method, ServerStreamMethod):
+            self._task = self._link.loop.create_task(self._serve_server_stream(method, message, is_compressed))
 
     def caller_left(self) -> None:
         """The client called it off or the connection is gone: nobody waits for an answer."""
@@ -210,7 +229,7 @@ class ServerCall:
     def end_if_owed_since(self, before: float) -> None:
         """Ends the call if its client began it before this instant and still owes the message without which it cannot
         start."""
-        if self._task is None and self._began_at < before:
+        if self._task is None and self._single is None and self._began_at < before:
             self.end(_MESSAGE_OVERDUE)
 
     def _on_deadline(self) -> None:
@@ -313,14 +332,6 @@ class ServerCall:
         if watch is not None and not self._is_over and not self._method.is_public:
             self._unwatch = watch(call.principal, self._on_distrust)
         return call
-
-    def _start_single(self, method: UnaryMethod | ServerStreamMethod, is_compressed: bool, message: bytes) -> None:
-        if self._unread:
-            self._count_unread(-self._unread)
-        if isinstance(method, UnaryMethod):
-            self._task = self._link.loop.create_task(self._serve_unary(method, message, is_compressed))
-        else:
-            self._task = self._link.loop.create_task(self._serve_server_stream(method, message, is_compressed))
 
     def _succeeded(self) -> None:
         if not self._is_over:

@@ -5,7 +5,10 @@ Owns the transport, the calls of one connection, writing (everything that one pa
 Refuses: frames, gRPC, statuses.
 
 Invariants: what waits for a socket is bounded (`Limits`), and `send` of every call waits while the socket is full; a
-connection that is lost cancels every handler it had; a connection that is draining closes once its last call is done.
+connection that is lost cancels every handler it had; a connection that is draining closes once its last call is done;
+of one connection at most `BEGUN_AT_ONCE_MAX` calls are begun in one pass of the loop, and while others wait for theirs
+nothing more is read from it. One read brings thousands of small calls, a client that floods sends one read after the
+other, and everybody else would wait for all of them.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import asyncio
 import contextlib
 import re
 import ssl
+from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 import structlog
@@ -51,6 +55,9 @@ FIRST_REQUEST_S: Final = 120.0
 #: How long a client may take to read the last bytes and close its side.
 CLOSING_S: Final = 2.0
 
+#: A few milliseconds of work, and enough for the rounds of a tenant to stay full.
+BEGUN_AT_ONCE_MAX: Final = 128
+
 #: The socket's buffer above which it counts as full.
 _WRITE_BUFFER_SIZE_BYTES: Final = 256 * 1024
 #: Output that is not left to gather any longer.
@@ -86,6 +93,10 @@ class Link(asyncio.Protocol):
         self._calls: dict[int, ServerCall] = {}
         self._unwanted: dict[int, grpc.NotGrpc] = {}
         """Requests that are not gRPC, to be answered when they have ended."""
+        self._to_begin: deque[ServerCall] = deque()
+        """Calls whose one message is there, and that wait for the next pass of the loop; nothing is read meanwhile."""
+        self._begun = 0
+        """How many were begun in this pass."""
         self._is_flush_due = False
         self._is_closing = False
         self.read_at = 0.0
@@ -161,10 +172,23 @@ class Link(asyncio.Protocol):
             self._timer.cancel()
         for call in list(self._calls.values()):
             call.caller_left()
+        self._to_begin.clear()
         self._unwanted.clear()
         self._carrier.link_lost(self)
 
     # What calls and the carrier say --------------------------------------------------------------------------------
+
+    def begin_in_turn(self, call: ServerCall) -> None:
+        """Begins its handler in this pass of the loop, or in one of the next."""
+        if not self._begun:
+            self.loop.call_soon(self._next_turn)
+        if self._begun < BEGUN_AT_ONCE_MAX:
+            self._begun += 1
+            call.begin_handler()
+            return
+        if not self._to_begin:
+            self._set_reading(False)
+        self._to_begin.append(call)
 
     def flush_soon(self) -> None:
         """Lets output gather until this pass of the loop is through."""
@@ -217,6 +241,9 @@ class Link(asyncio.Protocol):
         """
         if self._is_closing or self._transport is None:
             return
+        if self._to_begin:
+            # Their bytes are in. What comes now has to be read for its end to be seen.
+            self._set_reading(True)
         self._is_closing = True
         if self._timer is not None:
             self._timer.cancel()
@@ -253,6 +280,26 @@ class Link(asyncio.Protocol):
             if fault is None:
                 fault = RpcError(Code.UNIMPLEMENTED, f"there is no method {request.path[:200]}")
             connection.finish(stream, grpc.trailers_only(fault, self.trailers_size_bytes_max))
+
+    def _next_turn(self) -> None:
+        waiting, self._begun = self._to_begin, 0
+        if not waiting:
+            return
+        for _ in range(min(BEGUN_AT_ONCE_MAX, len(waiting))):
+            waiting.popleft().begin_handler()
+        self._begun = BEGUN_AT_ONCE_MAX
+        self.loop.call_soon(self._next_turn)
+        if not waiting:
+            self._set_reading(True)
+
+    def _set_reading(self, is_on: bool) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._is_closing:
+            return
+        if is_on:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
 
     def _on_unwanted(self, stream: Stream, is_ended: bool) -> None:
         if is_ended or stream.received_size_bytes > _UNWANTED_BODY_SIZE_BYTES_MAX:
