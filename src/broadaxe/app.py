@@ -445,7 +445,7 @@ async def _own_address(settings: Settings, pool: asyncpg.Pool) -> str:
     """Where other nodes find this one: where it listens, or else where the database sees it."""
     if not settings.all_interfaces:
         return f"[{settings.host}]" if ":" in settings.host else settings.host
-    seen: str | None = await pool.fetchval(statement("leases/own_address"))
+    seen: str | None = await pool.fetchval(statement("nodes/own_address"))
     if seen is None:
         return DEFAULT_HOST
     return f"[{seen}]" if ":" in seen else seen

@@ -214,15 +214,23 @@ class HeldElsewhere(Unavailable):
 
     link_address: str | None
     """Where that node's link listens, as `host:port`; None when it has none."""
+    is_free: bool
+    """Nobody holds it: that node is the one that should take it."""
 
     def __init__(
-        self, message: str | None = None, *, field: str | None = None, link_address: str | None = None
+        self,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        link_address: str | None = None,
+        is_free: bool = False,
     ) -> None:
         super().__init__(message, field=field)
         self.link_address = link_address
+        self.is_free = is_free
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild_held_elsewhere, (self.message, self.field, self.link_address))
+        return (_rebuild_held_elsewhere, (self.message, self.field, self.link_address, self.is_free))
 
 
 class ShuttingDown(Unavailable):
@@ -276,8 +284,8 @@ def _rebuild_quota_reached(message: str, field: str | None, room_at_us: int | No
     return QuotaReached(message, field=field, room_at_us=room_at_us)
 
 
-def _rebuild_held_elsewhere(message: str, field: str | None, link_address: str | None) -> HeldElsewhere:
-    return HeldElsewhere(message, field=field, link_address=link_address)
+def _rebuild_held_elsewhere(message: str, field: str | None, link_address: str | None, is_free: bool) -> HeldElsewhere:
+    return HeldElsewhere(message, field=field, link_address=link_address, is_free=is_free)
 
 
 def _rebuild(error_type: type[BroadaxeError], message: str, field: str | None) -> BroadaxeError:

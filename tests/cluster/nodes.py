@@ -43,6 +43,7 @@ class Node:
                 task.cancel()
             activation._is_closed = True
         await self.store._leases._loops.close()
+        await self.store._leases.members._loops.close()
         await self.engine._loops.close()
         await self.host.stop()
         await self.visitor.close()

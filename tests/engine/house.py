@@ -141,8 +141,8 @@ class LosingAnswers:
 class LosingStore(PostgresStore):
     losing: LosingAnswers
 
-    async def open(self, tenant_id: str) -> PostgresTenantStore:
-        kept = await super().open(tenant_id)
+    async def open(self, tenant_id: str, *, here: bool = False) -> PostgresTenantStore:
+        kept = await super().open(tenant_id, here=here)
         losing, commit = self.losing, kept.commit
 
         async def commit_and_lose(writes: Writes) -> None:

@@ -15,11 +15,14 @@ from typing import Final
 import asyncpg
 
 from broadaxe.cluster.leases import LEASE_TTL_S, Leases
+from broadaxe.cluster.members import Members
+from broadaxe.cluster.placement import Member
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.tenant import Loaded, Missing
 from broadaxe.engine.doubt import Witness
+from broadaxe.engine.nodes import Place
 from broadaxe.engine.store import DurableResult, EntryPlace
 from broadaxe.engine.subscriptions import RunOutcome, TaskOutcome
 from broadaxe.errors import NotFound, Unavailable
@@ -78,23 +81,24 @@ class PostgresStore:
             schema_known=known_schema(),
             connect=connect,
         )
+        self.nodes = PostgresNodes(self._leases.members)
         self.reached_at = self._leases.reached_at
         self.link_secret = self._leases.link_secret
 
     # Leases --------------------------------------------------------------------------------------------------------
 
-    async def open(self, tenant_id: str) -> PostgresTenantStore:
+    async def open(self, tenant_id: str, *, here: bool = False) -> PostgresTenantStore:
         try:
             async with _outage_is_unavailable():
-                epoch = await self._leases.acquire(tenant_id)
+                epoch = await self._leases.acquire(tenant_id, here=here)
         except asyncpg.ForeignKeyViolationError:
             raise NotFound(f"there is no tenant {tenant_id}") from None
         journal = Journal(self._journal_pool, tenant_id, self._leases.node_id, epoch)
         return PostgresTenantStore(self._pool, tenant_id, epoch, journal, self._with_quotas)
 
-    async def release(self, tenant_id: str) -> None:
+    async def release(self, tenant_id: str, successor: str | None = None) -> None:
         async with _outage_is_unavailable():
-            await self._leases.release(tenant_id)
+            await self._leases.release(tenant_id, successor)
 
     def watch_leases(self, on_lost: Callable[[str], None]) -> None:
         self._on_lost = on_lost
@@ -161,6 +165,46 @@ class PostgresStore:
     async def signals(self, tenant_id: str, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
         async with _outage_is_unavailable():
             return await self._durable_reads.signals(tenant_id, wanted)
+
+
+class PostgresNodes:
+    """What `cluster/` knows of the nodes, as the engine asks for it (`nodes.Nodes`)."""
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+
+    def watch(self, on_change: Callable[[], None]) -> None:
+        self._members.on_change = on_change
+
+    async def join(self) -> None:
+        async with _outage_is_unavailable():
+            await self._members.register()
+
+    async def step_down(self) -> None:
+        async with _outage_is_unavailable():
+            await self._members.step_down()
+
+    def place(self, tenant_id: str) -> Place | None:
+        member = self._members.place(tenant_id)
+        return None if member is None else _place(member)
+
+    def others(self) -> list[Place]:
+        members = self._members
+        return [_place(m) for m in members.all if m.id != members.node_id and m.link_address is not None]
+
+    def look(self) -> None:
+        self._members.look()
+
+    def is_draining(self) -> bool:
+        return self._members.is_draining
+
+    def is_alive(self) -> bool:
+        return self._members.is_alive()
+
+
+def _place(member: Member) -> Place:
+    assert member.link_address is not None
+    return Place(member.id, member.link_address, member.age_s)
 
 
 class PostgresTenantStore:

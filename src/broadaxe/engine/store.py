@@ -59,13 +59,13 @@ class TenantStore(Protocol):
 class Store(Protocol):
     """All tenants. Reads that need no lease are asked of it directly."""
 
-    async def open(self, tenant_id: str) -> TenantStore:
+    async def open(self, tenant_id: str, *, here: bool = False) -> TenantStore:
         """Takes the lease, shutting out every earlier owner. NotFound for no such tenant; Unavailable while another
-        node holds it."""
+        node holds it, or it is free and belongs to another node, unless `here` insists."""
         ...
 
-    async def release(self, tenant_id: str) -> None:
-        """Gives the lease back."""
+    async def release(self, tenant_id: str, successor: str | None = None) -> None:
+        """Gives the lease back, for the node of this id or for anybody."""
         ...
 
     def watch_leases(self, on_lost: Callable[[str], None]) -> None:

@@ -169,7 +169,7 @@ class ProcessStore:
 
     # Leases --------------------------------------------------------------------------------------------------------
 
-    async def open(self, tenant_id: str) -> TenantRows:
+    async def open(self, tenant_id: str, *, here: bool = False) -> TenantRows:
         await self._reach(is_read=False)
         database = self.database
         if tenant_id != TENANT:
@@ -189,7 +189,7 @@ class ProcessStore:
         await self._reach(is_read=False)
         return TenantRows(self, epoch)
 
-    async def release(self, tenant_id: str) -> None:
+    async def release(self, tenant_id: str, successor: str | None = None) -> None:
         epoch, self.epoch = self.epoch, None
         await self._reach(is_read=False)
         if epoch is not None and self.database.epoch == epoch:

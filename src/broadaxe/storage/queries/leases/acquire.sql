@@ -9,7 +9,8 @@ on conflict (tenant_id) do update
         epoch = held.epoch + 1,
         expires_at = excluded.expires_at,
         enforces_limits = excluded.enforces_limits,
-        schema_known = excluded.schema_known
+        schema_known = excluded.schema_known,
+        successor = null
     where held.expires_at < clock_timestamp() or held.node_id = excluded.node_id
         or (held.expires_at = 'infinity' and broadaxe.is_gone(held.node_id))
 returning epoch
