@@ -165,6 +165,7 @@ class App:
             enforce_quotas=settings.enforce_limits,
             retention_days=settings.retention_days,
             connect=visitor,
+            nodes=None if visitor is None else store.nodes,
         )
         logs = LogStore(pool, lambda tenant_id, ids: engine.note_change(tenant_id, Kind.LOGS, ids))
         logs.start()
@@ -255,6 +256,8 @@ class App:
         grpc_port = await carrier.start()
         self.settings = replace(settings, grpc_port=grpc_port, http_port=http_port)
         edge.readdress(server_url=self.http_url, grpc_address=self.grpc_address)
+        # First of all at a stop: clients here go on by way of the nodes that have the tenants then.
+        stack.push_async_callback(engine.leave)
 
     async def _host_of_links(self, engine: Engine, store: PostgresStore) -> Host:
         """Where the other nodes on this database reach the tenants of this one."""

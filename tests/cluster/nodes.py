@@ -15,7 +15,7 @@ from broadaxe.storage.ids import new_id
 from broadaxe.storage.journal import CONNECTION_SETTINGS
 from tests.engine.house import House
 
-__all__ = ["Node", "node", "pair"]
+__all__ = ["Node", "node", "pair", "see_each_other"]
 
 
 class Node:
@@ -30,6 +30,10 @@ class Node:
 
     def owns(self, tenant_id: str) -> bool:
         return tenant_id in self.engine.tenants_in_memory()
+
+    async def look(self) -> None:
+        """Hears now what the next renewal would say."""
+        await self.store._leases.members._renew()
 
     async def kill(self) -> None:
         """Ends it as a kill would: its connections close, and nothing is given back."""
@@ -63,7 +67,7 @@ async def node(database: str, pool: asyncpg.Pool) -> AsyncIterator[Node]:
         )
         secret = await store.link_secret()
         visitor = Visitor(secret)
-        engine = Engine(store, connect=visitor)
+        engine = Engine(store, connect=visitor, nodes=store.nodes)
         host = Host(engine, secret)
         made = Node(store, engine, host, visitor)
         store.reached_at(f"127.0.0.1:{await host.start('127.0.0.1', 0)}")
@@ -72,14 +76,22 @@ async def node(database: str, pool: asyncpg.Pool) -> AsyncIterator[Node]:
             yield made
         finally:
             if not made.is_dead:
+                await engine.leave()
                 await engine.stop()
                 await host.stop()
                 await visitor.close()
 
 
+async def see_each_other(*nodes: Node) -> None:
+    for each in nodes:
+        await each.look()
+
+
 @asynccontextmanager
 async def pair(database: str, pool: asyncpg.Pool, tenant_id: str) -> AsyncIterator[tuple[Node, Node, House]]:
     """The owner of the tenant, another node, and the tenant as the other one sees it; it has the workflow `flow`."""
-    async with node(database, pool) as owner, node(database, pool) as other:
+    async with node(database, pool) as one, node(database, pool) as two:
+        await see_each_other(one, two)
+        owner, other = (two, one) if one.store.nodes.place(tenant_id) else (one, two)
         await House(owner.engine, tenant_id, pool).put()
         yield owner, other, House(other.engine, tenant_id, pool)

@@ -4,8 +4,9 @@ when nobody needs it.
     asleep --asked--> loading: lease, rows, actor --> active --breaks--> loading --...--> active --idle--> asleep
                       ^  ^     |
                       |  '-----+--pause: the database is away
-                      |        '--another node holds it--> remote: a link to that node
-                      '--------------link breaks-----------'
+                      |        '--another node holds it, or should--> remote: a link to that node
+                      '--------------link breaks, owner moves--------'
+    active --belongs elsewhere--> commits what it took, gives the lease back for the other node --> loading --> remote
 
 Owns the actor, the outbox pump and what is told of the engine's own accord; the streams it only announces. Whoever
 asks while the tenant is not in memory waits for it, at most `HOLD_S`: a client that is told Unavailable closes its
@@ -47,6 +48,7 @@ from broadaxe.engine.remote import Connect, Remote
 from broadaxe.engine.store import Store, TenantStore
 from broadaxe.engine.streams import TenantStreams
 from broadaxe.engine.subscriptions import Hub
+from broadaxe.engine.turns import Turns
 from broadaxe.errors import BroadaxeError, HeldElsewhere, LeaseLost, NotFound, ShuttingDown, Unavailable
 from broadaxe.loops import Loops
 
@@ -101,7 +103,7 @@ class Activation:
         clock: Clock,
         pulse: Pulse,
         loops: Loops,
-        loads: asyncio.Semaphore,
+        loads: Turns,
         observe: Callable[[str, Decision], None] | None,
         unused_after_us: int,
         connect: Connect | None = None,
@@ -136,6 +138,10 @@ class Activation:
         self._is_needed = False
         """Whether it must be loaded even if nobody asks: it has broken, and there is work."""
         self._is_closed = False
+        self._is_visiting = False
+        """Whether the load under way asks another node for the tenant."""
+        self._is_wanted_here = False
+        """Another node has asked for it here: the next load takes it, wherever it belongs."""
         self._used_at_s = 0.0
         self._numbers = 0
         """Of streams, counted on over loads."""
@@ -174,6 +180,7 @@ class Activation:
                 if self._is_closed:
                     raise ShuttingDown()
                 self._load_in_background()
+                self._loads.hurry(self.tenant_id)
                 try:
                     async with asyncio.timeout_at(until_s):
                         await self._changed.wait()
@@ -196,14 +203,17 @@ class Activation:
             self._active.actor.break_off(LeaseLost())
 
     def is_idle(self, since_s: float) -> bool:
-        """Whether it is in memory for nothing: no live work, no deadline, no open stream, no call since then."""
+        """Whether it is in memory for nothing: no live work, no deadline, no open stream, no call since then. Of one
+        that another node has, the work is that node's business."""
         active = self._active
-        return (
-            active is not None
-            and self._used_at_s < since_s
-            and self.streams.are_closed()
-            and active.tenant.is_at_rest()
-        )
+        if active is None and (self._remote is None or self.streams.changes.is_followed()):
+            return False
+        is_used = self._used_at_s >= since_s or not self.streams.are_closed()
+        return not is_used and (active is None or active.tenant.is_at_rest())
+
+    def is_quiet(self) -> bool:
+        """Whether nothing is being decided at this moment."""
+        return self._active is None or self._active.actor.is_quiet
 
     async def put_away(self) -> None:
         """Commits what was accepted, gives the lease back and forgets the tenant, until it is asked for again."""
@@ -215,6 +225,27 @@ class Activation:
                 await active.actor.stop()
                 await self._store.release(self.tenant_id)
                 self.streams.guests.show_out(is_at_rest=True)
+            if self._remote is not None:
+                self._remote.close()
+                self._remote_lost(True)
+
+    async def hand_over(self, successor: str) -> None:
+        """Commits what was accepted, gives the lease back for that node, and goes on with the tenant by way of it. Who
+        asks meanwhile waits. Unavailable when nobody has it in time; then it is still brought to somebody, or here."""
+        async with self._moving:
+            active, self._active = self._active, None
+            if active is None:
+                return
+            self._is_wanted_here = False
+            await active.pump.close()
+            await active.actor.stop()
+            try:
+                await self._store.release(self.tenant_id, successor)
+            finally:
+                # If the lease could not be given back, this node is still the one to take it.
+                self.streams.guests.show_out()
+        self._is_needed = True
+        await self.home()
 
     def refuse(self) -> None:
         """From here on nothing is taken, and who waits is told so."""
@@ -315,8 +346,9 @@ class Activation:
         try:
             while not self._is_closed:
                 try:
-                    async with self._moving, self._loads:
+                    async with self._moving:
                         await self._load()
+                    self._is_wanted_here = False
                     return
                 except NotFound as error:
                     self._problem = error
@@ -337,14 +369,35 @@ class Activation:
             self._tell_change()
 
     async def _load(self) -> None:
+        here = self._connect is None or self._is_wanted_here
         try:
-            kept = await self._store.open(self.tenant_id)
+            await self._take(here=here)
         except HeldElsewhere as held:
             if self._connect is None or held.link_address is None:
                 raise
+            if not held.is_free:
+                await self._settle_doubts(is_owner=False)
+            try:
+                await self._visit(self._connect, held.link_address)
+            except HeldElsewhere:
+                # It says that it has it not: somebody will, in a moment.
+                raise
+            except Unavailable as error:
+                if here or not held.is_free:
+                    raise
+                _log.info("a tenant is taken here, since its node cannot be reached", tenant=self.tenant_id)
+                with contextlib.suppress(HeldElsewhere):
+                    await self._take(here=True)
+                    return
+                raise error from None
+            # Only now it is sure that an epoch later than ours was taken.
             await self._settle_doubts(is_owner=False)
-            await self._visit(self._connect, held.link_address)
-            return
+
+    async def _take(self, *, here: bool) -> None:
+        async with self._loads.turn(self.tenant_id, is_hurried=self._waiting > 0):
+            await self._bring(await self._store.open(self.tenant_id, here=here))
+
+    async def _bring(self, kept: TenantStore) -> None:
         await self._settle_doubts(is_owner=True)
         loaded = await kept.load_live(self._clock.now_us())
         tenant = self._new_tenant()
@@ -389,7 +442,11 @@ class Activation:
 
     async def _visit(self, connect: Connect, link_address: str) -> None:
         """Another node holds it: its streams are announced there, and it is told what is followed here."""
-        remote = await connect(link_address, self.tenant_id, self.streams, self._remote_lost)
+        self._is_visiting = True
+        try:
+            remote = await connect(link_address, self.tenant_id, self.streams, self._remote_lost)
+        finally:
+            self._is_visiting = False
         if self._is_closed:
             remote.close()
             raise ShuttingDown()
@@ -503,6 +560,11 @@ class Activation:
 
     async def welcome(self, guest: Guest) -> None:
         """Another node has streams of the tenant. HeldElsewhere when it is not here."""
+        if self._active is None and self._remote is None:
+            self._is_wanted_here = True
+        if self._is_visiting:
+            # Each would wait for the other.
+            raise HeldElsewhere()
         await self.active()
         self.streams.guests.welcome(guest)
 

@@ -119,6 +119,11 @@ class TenantActor:
         self._wake.set()
         return reply
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing waits to be decided or is being decided."""
+        return not (self._round or self._inbox)
+
     def wake(self) -> None:
         """It may be later than its sleep knows."""
         self._wake.set()

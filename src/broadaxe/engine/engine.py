@@ -24,11 +24,14 @@ from broadaxe.engine.changes import ChangeSubscription, Kind
 from broadaxe.engine.clock import Clock, SystemClock
 from broadaxe.engine.durable_streams import DurableStream, SignalSubscription
 from broadaxe.engine.guests import Guest
+from broadaxe.engine.moves import Moves
+from broadaxe.engine.nodes import Nodes
 from broadaxe.engine.pulse import Pulse
 from broadaxe.engine.remote import Connect
 from broadaxe.engine.sessions import WorkerSession
 from broadaxe.engine.store import Store
 from broadaxe.engine.subscriptions import EventSubscription, ResultSubscription
+from broadaxe.engine.turns import Turns
 from broadaxe.errors import NotFound, Unavailable
 from broadaxe.loops import Loops
 from broadaxe.storage.ids import new_id
@@ -40,9 +43,6 @@ LOADS_AT_ONCE_MAX: Final = 8
 #: A tenant that nobody used and that has nothing to wait for leaves memory after this, looked at so often.
 IDLE_S: Final = 600.0
 LOOK_FOR_IDLE_EVERY_S: Final = 60.0
-#: A tenant that got its first work at another node is known here after so long at most, and taken up should that node
-#: be lost.
-LOOK_FOR_WORK_EVERY_S: Final = 5.0
 #: How long after a failure something is asked for again that nobody waits for.
 AGAIN_AFTER_S: Final = 1.0
 LOOK_AT_CLOCK_EVERY_S: Final = 1.0
@@ -65,8 +65,10 @@ class Engine:
         wake_again_after_s: float = 16.0,
         fresh_id: Callable[[], str] = new_id,
         connect: Connect | None = None,
+        nodes: Nodes | None = None,
     ) -> None:
-        """`connect` opens the way to tenants of other nodes (`remote.py`). `observe` sees every committed decision.
+        """`connect` opens the way to tenants of other nodes (`remote.py`), and `nodes` are those. `observe` sees every
+        committed decision.
         `wake_again_after_s`: when a tenant that another node holds, and that has something in its outbox, is asked for
         again; a little longer than a lease lasts."""
         self._store = store
@@ -81,11 +83,16 @@ class Engine:
         self._connect = connect
         self._loops = Loops("engine")
         self._pulse = Pulse()
-        self._loads = asyncio.Semaphore(LOADS_AT_ONCE_MAX)
+        self._loads = Turns(LOADS_AT_ONCE_MAX)
         self._activations: dict[str, Activation] = {}
+        self._nodes = nodes
+        self._moves: Moves | None = None
+        if nodes is not None and connect is not None:
+            self._moves = Moves(nodes, connect, self._loops, self._activations.values, self._take_up_work)
         self._waking: set[str] = set()
         self._reading_quotas = asyncio.Lock()
         self._jumps_seen = self._clock.jumps
+        self._is_leaving = False
         self._is_stopping = False
         self._is_ready = False
         store.watch_leases(self._lease_lost)
@@ -93,22 +100,35 @@ class Engine:
     # Life ----------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Activates every tenant that has something to go on with, runs, crons or schedules; one that is held elsewhere
-        is tried until it is free."""
+        """Activates every tenant that belongs here and has something to go on with, runs, crons or schedules; one that
+        is held elsewhere is tried until it is free."""
         self._loops.keep("pulse", self._pulse.beat_for_ever)
         self._loops.every("clock", LOOK_AT_CLOCK_EVERY_S, self._look_at_clock)
+        if self._moves is not None:
+            await self._moves.start()
         await self._take_up_work()
-        if self._connect is not None:
-            self._loops.every("look for tenants that nobody has", LOOK_FOR_WORK_EVERY_S, self._take_up_work)
         self._loops.every("put idle tenants away", LOOK_FOR_IDLE_EVERY_S, self._put_idle_away)
         self._is_ready = True
 
     async def _take_up_work(self) -> None:
         for tenant_id in await self._store.tenants_with_work():
-            self._activation(tenant_id).need()
+            if self._nodes is None or self._nodes.place(tenant_id) is None:
+                self._activation(tenant_id).need()
 
     def is_ready(self) -> bool:
-        return self._is_ready and not self._is_stopping
+        """Whether a call for any tenant would be taken at this moment, here or by way of its owner."""
+        if not self._is_ready or self._is_leaving or self._is_stopping:
+            return False
+        nodes, connect = self._nodes, self._connect
+        if nodes is None or connect is None:
+            return True
+        return nodes.is_alive() and all(connect.is_open(other.link_address) for other in nodes.others())
+
+    async def leave(self) -> None:
+        """A planned stop is near: other nodes get the tenants, and calls and streams here go on by way of them."""
+        self._is_leaving = True
+        if self._moves is not None:
+            await self._moves.leave()
 
     async def stop(self) -> None:
         """Ends worker streams and waits for what was accepted to be committed; gives the leases back."""

@@ -7,7 +7,7 @@ here (`streams.py`); whoever implements this tells them what comes from the owne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from broadaxe.core.commands import Command, Reply
@@ -52,8 +52,21 @@ class Remote(Elsewhere, Protocol):
 
 class Connect(Protocol):
     """Opens the way to a tenant. `on_lost` is called once when it breaks or the owner has the tenant no more, with
-    whether nobody needs the tenant. Raises Unavailable."""
+    whether nobody needs the tenant. Raises HeldElsewhere when that node has it not, and Unavailable."""
 
     async def __call__(
         self, link_address: str, tenant_id: str, streams: TenantStreams, on_lost: Callable[[bool], None]
     ) -> Remote: ...
+
+    async def reach(self, link_address: str) -> None:
+        """Unavailable when the node cannot be reached."""
+        ...
+
+    def keep(self, link_addresses: Collection[str], on_gone: Callable[[], None]) -> None:
+        """Keeps the links to these nodes, whether or not a tenant is needed there, and no others. `on_gone` is called
+        whenever one is found to be gone."""
+        ...
+
+    def is_open(self, link_address: str) -> bool:
+        """Whether there is a link to that node at this moment."""
+        ...

@@ -21,13 +21,17 @@ from broadaxe.engine import changes
 from broadaxe.engine.actor import Broken
 from broadaxe.engine.sessions import attempts_of
 from broadaxe.engine.streams import TenantStreams
-from broadaxe.errors import BroadaxeError, Unavailable
+from broadaxe.errors import BroadaxeError, HeldElsewhere, Unavailable
 from broadaxe.link.connection import Connection
 from broadaxe.link.wire import Chunk, Frame, Kind, Packed, answer_of, pack, unpack
+from broadaxe.loops import Loops
 
 __all__ = ["Visitor"]
 
 CONNECT_S: Final = 1.0
+#: Pauses before a link that is kept is made again: the first, doubled each time up to the second.
+KEEP_AGAIN_FIRST_S: Final = 0.05
+KEEP_AGAIN_MAX_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -39,6 +43,10 @@ class Visitor:
         self._secret = secret
         self._links: dict[str, _Link] = {}
         self._opening: dict[str, asyncio.Lock] = {}
+        self._loops = Loops("links")
+        self._kept: frozenset[str] = frozenset()
+        self._keeping: set[str] = set()
+        self._on_kept_gone: Callable[[], None] = lambda: None
 
     async def __call__(
         self, link_address: str, tenant_id: str, streams: TenantStreams, on_lost: Callable[[bool], None]
@@ -46,7 +54,41 @@ class Visitor:
         link = await self._link(link_address)
         return await link.attach(tenant_id, streams, on_lost)
 
+    async def reach(self, link_address: str) -> None:
+        await self._link(link_address)
+
+    def is_open(self, link_address: str) -> bool:
+        link = self._links.get(link_address)
+        return link is not None and link.connection.is_open
+
+    def keep(self, link_addresses: Collection[str], on_gone: Callable[[], None]) -> None:
+        self._kept, self._on_kept_gone = frozenset(link_addresses), on_gone
+        for address in self._kept - self._keeping:
+            self._keeping.add(address)
+            self._loops.go(f"keep the link to {address}", self._keep(address))
+        for link in list(self._links.values()):
+            link.close_unused()
+
+    async def _keep(self, address: str) -> None:
+        pause_s = KEEP_AGAIN_FIRST_S
+        try:
+            while address in self._kept:
+                try:
+                    link = await self._link(address)
+                except Unavailable as error:
+                    _log.debug("a node cannot be reached", link=address, reason=str(error))
+                else:
+                    pause_s = KEEP_AGAIN_FIRST_S
+                    await link.gone_away.wait()
+                if address in self._kept:
+                    self._on_kept_gone()
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(KEEP_AGAIN_MAX_S, 2 * pause_s)
+        finally:
+            self._keeping.discard(address)
+
     async def close(self) -> None:
+        await self._loops.close()
         for link in list(self._links.values()):
             link.connection.close("this node stops")
 
@@ -66,8 +108,11 @@ class Visitor:
             except (OSError, TimeoutError, ValueError) as error:
                 reason = str(error) or "it did not answer in time"
                 raise Unavailable(f"the node at {address} cannot be reached: {reason}") from None
-            link = self._links[address] = _Link(address, connection, self._gone)
+            link = self._links[address] = _Link(address, connection, self._gone, self._is_kept)
             return link
+
+    def _is_kept(self, address: str) -> bool:
+        return address in self._kept
 
     def _gone(self, link: _Link) -> None:
         if self._links.get(link.address) is link:
@@ -75,10 +120,19 @@ class Visitor:
 
 
 class _Link:
-    def __init__(self, address: str, connection: Connection, on_gone: Callable[[_Link], None]) -> None:
+    def __init__(
+        self,
+        address: str,
+        connection: Connection,
+        on_gone: Callable[[_Link], None],
+        is_kept: Callable[[str], bool],
+    ) -> None:
+        """One that is not kept closes when no tenant is needed over it."""
         self.address = address
         self.connection = connection
+        self.gone_away = asyncio.Event()
         self._on_gone = on_gone
+        self._is_kept = is_kept
         self._channels: dict[int, _Remote] = {}
         self._waiting: dict[int, tuple[int, asyncio.Future[Frame]]] = {}
         """By number: the channel, and who waits."""
@@ -99,7 +153,7 @@ class _Link:
             raise Unavailable(str(broken)) from None
         if frame.kind is not Kind.REPLY:
             self._channels.pop(remote.channel, None)
-            error = unpack(frame.name, frame.body) if frame.kind is Kind.ERROR else Unavailable("the tenant is moving")
+            error = unpack(frame.name, frame.body) if frame.kind is Kind.ERROR else HeldElsewhere("the tenant moves")
             assert isinstance(error, BroadaxeError)
             raise error
         return remote
@@ -118,7 +172,10 @@ class _Link:
         if self._channels.pop(remote.channel, None) is not None:
             self.connection.post(Kind.DETACH, remote.channel)
             self._give_up(remote.channel, "nobody needs the tenant here any more")
-        if not self._channels:
+        self.close_unused()
+
+    def close_unused(self) -> None:
+        if not self._channels and not self._is_kept(self.address):
             self.connection.close("no tenant of the node is needed here any more")
 
     def gone(self, remote: _Remote) -> None:
@@ -151,6 +208,7 @@ class _Link:
 
     def _end(self, reason: str) -> None:
         _log.info("a link has ended", link=self.address, reason=reason)
+        self.gone_away.set()
         self._on_gone(self)
         remotes = list(self._channels.values())
         self._channels.clear()
