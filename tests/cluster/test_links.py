@@ -212,21 +212,6 @@ async def test_an_owner_that_stops_hands_over(database: str, pool: asyncpg.Pool)
         assert {(await assigned(session)).attempt.task_id for _ in runs} == set(runs)
 
 
-async def test_a_tenant_that_nobody_asks_for_is_taken_up_all_the_same(database: str, pool: asyncpg.Pool) -> None:
-    """Its owner dies; the other node has heard of its work and goes on with it."""
-    tenant_id = await make_tenant(pool)
-    async with node(database, pool) as owner:
-        home = House(owner.engine, tenant_id, pool)
-        await home.put()
-        await home.trigger()
-        async with node(database, pool) as other:
-            assert other.owns(tenant_id) is False
-            await owner.kill()
-            async with asyncio.timeout(PATIENCE_S):
-                while not other.owns(tenant_id):
-                    await other.engine._activations[tenant_id]._changed.wait()
-
-
 async def test_a_tenant_at_rest_is_put_away_though_another_node_knows_it(
     database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import asyncpg
 import pytest
 from gallery.cue import Cue
 from lean_client import LeanClient, Task
 from wirekit import EngineProcess, Rest, Stage, StartWorker
+
+from broadaxe.storage.nodes import drain_node, nodes
 
 
 @pytest.mark.parametrize("how", ["killed", "stopped"])
@@ -24,6 +27,8 @@ async def test_who_is_at_another_node_does_not_notice_that_the_owner_is_gone(
         async with LeanClient(owner.address, owner.token) as first:
             await first.put_workflow(f"{key}-first", [Task("only")])
         await other.start()
+        # So that the tenant stays where it is.
+        await _drain_youngest(database)
         _, worker_id = await start_worker(engine=other, slots=1)
         client = other.client()
         hold = client.stubs.workflow(name="hold", input_validator=Cue)
@@ -35,6 +40,7 @@ async def test_who_is_at_another_node_does_not_notice_that_the_owner_is_gone(
         if how == "killed":
             await owner.kill()
         else:
+            await _drain_youngest(database, is_undone=True)
             assert await owner.stop() == 0
         after = await hold.aio_run(Cue(key=f"{key}-after", n=3), wait_for_result=False)
         for which in ("during", "waiting", "after"):
@@ -49,3 +55,11 @@ async def test_who_is_at_another_node_does_not_notice_that_the_owner_is_gone(
     finally:
         for engine in (owner, other):
             await engine.dispose()
+
+
+async def _drain_youngest(database: str, *, is_undone: bool = False) -> None:
+    connection = await asyncpg.connect(database)
+    try:
+        await drain_node(connection, (await nodes(connection))[-1].id, is_undone=is_undone)
+    finally:
+        await connection.close()

@@ -41,6 +41,7 @@ from broadaxe.engine.changes import Kind
 from broadaxe.engine.clock import Clock
 from broadaxe.engine.doubt import Answer, DoubtfulRound
 from broadaxe.engine.guests import Guest
+from broadaxe.engine.nodes import Place
 from broadaxe.engine.outbox import OutboxPump, Suspects
 from broadaxe.engine.pulse import Pulse
 from broadaxe.engine.release import Release
@@ -57,7 +58,7 @@ __all__ = ["Activation", "Active"]
 #: How long a call waits for its tenant.
 HOLD_S: Final = 20.0
 #: Pauses between loads that fail: the first, doubled each time up to the second.
-LOAD_AGAIN_FIRST_S: Final = 0.1
+LOAD_AGAIN_FIRST_S: Final = 0.02
 LOAD_AGAIN_MAX_S: Final = 1.0
 RECENT_TASKS_MAX: Final = 20_000
 #: A stream's number is the epoch it was given in, and so many bits that count.
@@ -229,20 +230,24 @@ class Activation:
                 self._remote.close()
                 self._remote_lost(True)
 
-    async def hand_over(self, successor: str) -> None:
+    async def hand_over(self, successor: Place) -> None:
         """Commits what was accepted, gives the lease back for that node, and goes on with the tenant by way of it. Who
         asks meanwhile waits. Unavailable when nobody has it in time; then it is still brought to somebody, or here."""
         async with self._moving:
             active, self._active = self._active, None
-            if active is None:
+            if active is None or self._connect is None:
                 return
             self._is_wanted_here = False
             await active.pump.close()
             await active.actor.stop()
             try:
-                await self._store.release(self.tenant_id, successor)
-            finally:
-                # If the lease could not be given back, this node is still the one to take it.
+                await self._store.release(self.tenant_id, successor.node_id)
+                self.streams.guests.show_out()
+                await self._visit(self._connect, successor.link_address)
+                self._tell_change()
+            except Unavailable as error:
+                # Whoever holds it or should is found by the load that follows.
+                _log.info("a tenant is not where it was handed", tenant=self.tenant_id, reason=str(error))
                 self.streams.guests.show_out()
         self._is_needed = True
         await self.home()

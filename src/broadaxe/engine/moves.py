@@ -130,7 +130,7 @@ class Moves:
         loop = asyncio.get_running_loop()
         began_at_s = loop.time()
         try:
-            await activation.hand_over(place.node_id)
+            await activation.hand_over(place)
         except Unavailable as error:
             _log.warning("a tenant was not handed over", tenant=activation.tenant_id, reason=str(error))
         else:

@@ -1,0 +1,181 @@
+"""Tenants go where they belong: nodes come, drain and stop, and no call fails over it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from broadaxe.core.commands import Outcome
+from broadaxe.engine import moves
+from broadaxe.storage.ids import new_id
+from broadaxe.storage.nodes import drain_node, nodes
+from tests.cluster.nodes import Node, node, see_each_other
+from tests.engine.house import PATIENCE_S, House, assigned
+from tests.storage.ground import make_tenant
+
+
+async def owner_becomes(pool: asyncpg.Pool, tenant_id: str, wanted: Node) -> None:
+    """Waits for the tenant to be loaded there."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not wanted.owns(tenant_id):
+            await wanted.engine._activation(tenant_id)._changed.wait()
+
+
+def belongs_at(owner: Node, *nodes: Node) -> None:
+    """Every tenant does, as these nodes see it."""
+    for each in nodes:
+        members = each.store._leases.members
+        members.place = lambda *_, of=members, **__: of.named(owner.store._leases.node_id)  # type: ignore[method-assign]
+
+
+async def tenant_of(pool: asyncpg.Pool, owner: Node) -> str:
+    """A tenant that belongs to this node."""
+    while True:
+        tenant_id = await make_tenant(pool)
+        if owner.store.nodes.place(tenant_id) is None:
+            return tenant_id
+
+
+async def test_a_tenant_that_nobody_has_is_taken_where_it_belongs(database: str, pool: asyncpg.Pool) -> None:
+    async with node(database, pool) as one, node(database, pool) as two, node(database, pool) as three:
+        await see_each_other(one, two, three)
+        tenant_id = await tenant_of(pool, three)
+        await House(one.engine, tenant_id, pool).put()
+        await House(two.engine, tenant_id, pool).trigger()
+        assert [each.owns(tenant_id) for each in (one, two, three)] == [False, False, True]
+
+
+async def test_a_tenant_whose_node_cannot_be_reached_is_taken_by_who_asks(database: str, pool: asyncpg.Pool) -> None:
+    async with node(database, pool) as one:
+        await pool.execute(
+            "insert into broadaxe.node (id, address, link_address, version, expires_at)"
+            " select $1, 'far:7077', '127.0.0.1:1', version, now() + interval '1 hour' from broadaxe.node",
+            new_id(),
+        )
+        await one.look()
+        while one.store.nodes.place(tenant_id := await make_tenant(pool)) is None:
+            pass
+        await House(one.engine, tenant_id, pool).put()
+        assert one.owns(tenant_id)
+        assert not one.engine.is_ready(), "a call for a tenant that the other one owns would not be taken"
+
+
+async def test_a_tenant_is_handed_over_under_load_and_no_call_fails(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Callers and a worker at the owner, at its successor and at a third node, none of whom notices."""
+    monkeypatch.setattr(moves, "SETTLED_S", 0.0)
+    monkeypatch.setattr(moves, "BUSY_LOOKS_MAX", 0)
+    async with node(database, pool) as one, node(database, pool) as two, node(database, pool) as three:
+        await see_each_other(one, two, three)
+        tenant_id = await tenant_of(pool, one)
+        houses = [House(each.engine, tenant_id, pool) for each in (one, two, three)]
+        await houses[0].put()
+        session = await houses[2].session(slots=400)
+        results = await three.engine.results(tenant_id)
+        is_over = asyncio.Event()
+        acknowledged: list[str] = []
+
+        async def call(home: House) -> None:
+            while not is_over.is_set():
+                acknowledged.append(await home.trigger())
+
+        callers = [asyncio.ensure_future(call(home)) for home in houses for _ in range(3)]
+        started: list[str] = []
+        epochs = [await _epoch(pool, tenant_id)]
+        for successor in (two, three, one):
+            for _ in range(10):
+                attempt = (await assigned(session)).attempt
+                started.append(attempt.task_id)
+                results.add(attempt.task_id)
+                assert await houses[2].report(attempt.task_id, Outcome.COMPLETED, "{}")
+            holder = next(each for each in (one, two, three) if each.owns(tenant_id))
+            belongs_at(successor, one, two, three)
+            assert holder.engine._moves is not None
+            await holder.engine._moves._move_out()
+            assert successor.owns(tenant_id)
+            epochs.append(await _epoch(pool, tenant_id))
+        is_over.set()
+        await asyncio.gather(*callers)
+        assert epochs == [epochs[0] + n for n in range(4)], "it was loaded once by each"
+        assert len(set(acknowledged)) == len(acknowledged)
+        rows = await pool.fetch("select id from broadaxe.run where tenant_id = $1", tenant_id)
+        assert {str(row["id"]) for row in rows} == set(acknowledged), "nothing lost, nothing doubled"
+        told = {outcome.run_id for _ in started if (outcome := await asyncio.wait_for(results.next(), PATIENCE_S))}
+        assert told == set(started)
+
+
+async def test_a_draining_node_hands_over_takes_nothing_and_goes_on_serving(database: str, pool: asyncpg.Pool) -> None:
+    async with node(database, pool) as one, node(database, pool) as two:
+        await see_each_other(one, two)
+        tenant_id, other_id = await tenant_of(pool, one), await tenant_of(pool, one)
+        home = House(one.engine, tenant_id, pool)
+        await home.put()
+        assert one.owns(tenant_id)
+        await drain_node(pool, one.store._leases.node_id[:13])
+        await owner_becomes(pool, tenant_id, two)
+        await home.trigger()
+        await House(one.engine, other_id, pool).put()
+        assert two.owns(other_id)
+        assert one.engine.tenants_in_memory() == []
+        assert {row.id: (row.tenants, row.draining_at is not None) for row in await nodes(pool)} == {
+            one.store._leases.node_id: (0, True),
+            two.store._leases.node_id: (2, False),
+        }
+
+
+async def test_a_node_that_comes_gets_its_share_and_again_after_a_drain_is_undone(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "SETTLED_S", 0.0)
+    async with node(database, pool) as one:
+        tenants = [await make_tenant(pool) for _ in range(8)]
+        for tenant_id in tenants:
+            await House(one.engine, tenant_id, pool).put()
+        async with node(database, pool) as two:
+            await see_each_other(one, two)
+            share = [tenant_id for tenant_id in tenants if two.store.nodes.place(tenant_id) is None]
+            for tenant_id in share:
+                await owner_becomes(pool, tenant_id, two)
+            assert sorted(one.engine.tenants_in_memory()) == sorted(set(tenants) - set(share))
+            node_id = two.store._leases.node_id
+            await drain_node(pool, node_id)
+            for tenant_id in share:
+                await owner_becomes(pool, tenant_id, one)
+            await drain_node(pool, node_id, is_undone=True)
+            for tenant_id in share:
+                await owner_becomes(pool, tenant_id, two)
+        for tenant_id in tenants:
+            await House(one.engine, tenant_id, pool).trigger()
+            assert one.owns(tenant_id), "the other one stopped and handed everything back"
+
+
+async def test_work_of_a_killed_node_is_taken_up_without_a_call(database: str, pool: asyncpg.Pool) -> None:
+    async with node(database, pool) as one, node(database, pool) as two:
+        await see_each_other(one, two)
+        tenant_id = await tenant_of(pool, two)
+        home = House(two.engine, tenant_id, pool)
+        await home.put()
+        await home.trigger()
+        assert two.owns(tenant_id)
+        await two.kill()
+        await owner_becomes(pool, tenant_id, one)
+        assert one.store.nodes.others() == []
+
+
+async def test_two_nodes_that_see_each_other_as_the_place_of_a_tenant_agree(database: str, pool: asyncpg.Pool) -> None:
+    """For a moment nodes may see different nodes."""
+    async with node(database, pool) as one, node(database, pool) as two:
+        await see_each_other(one, two)
+        tenant_id = await make_tenant(pool)
+        belongs_at(two, one)
+        belongs_at(one, two)
+        await asyncio.gather(*(House(each.engine, tenant_id, pool).put() for each in (one, two)))
+        assert [one.owns(tenant_id), two.owns(tenant_id)].count(True) == 1
+
+
+async def _epoch(pool: asyncpg.Pool, tenant_id: str) -> int:
+    epoch: int = await pool.fetchval("select epoch from broadaxe.lease where tenant_id = $1", tenant_id)
+    return epoch
