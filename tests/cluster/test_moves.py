@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import Outcome
+from broadaxe.core.commands.attempts import Outcome
 from broadaxe.engine import moves
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.nodes import drain_node, nodes

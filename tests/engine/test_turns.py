@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from broadaxe.core.commands import CreateCron
+from broadaxe.core.commands.crons import CreateCron
 from broadaxe.engine.engine import LOADS_AT_ONCE_MAX
 from broadaxe.engine.postgres_store import PostgresStore, PostgresTenantStore
 from broadaxe.engine.turns import Turns

@@ -240,11 +240,15 @@ class Activation:
             self._is_wanted_here = False
             await active.pump.close()
             await active.actor.stop()
+            if active.actor.in_doubt is not None:
+                # The last commit was lost sight of.
+                self._doubtful.append(active.actor.in_doubt)
             try:
                 await self._store.release(self.tenant_id, successor.node_id)
                 self.streams.guests.show_out()
                 await self._visit(self._connect, successor.link_address)
                 self._tell_change()
+                await self._settle_doubts(is_owner=False)
             except Unavailable as error:
                 # Whoever holds it or should is found by the load that follows.
                 _log.info("a tenant is not where it was handed", tenant=self.tenant_id, reason=str(error))
