@@ -26,11 +26,13 @@ from broadaxe.core.durations import US_PER_S
 from broadaxe.database import Access, Database, no_connection
 from broadaxe.engine.changes import Kind
 from broadaxe.engine.clock import SystemClock
+from broadaxe.engine.edge_store import EdgeStore
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.postgres_store import PostgresStore
 from broadaxe.errors import ConfigurationError, Unauthenticated
 from broadaxe.example import ExampleWorker
 from broadaxe.metrics import Tallies, observer
+from broadaxe.parts import Part
 from broadaxe.rest.edge import HttpEdge
 from broadaxe.rest.server import HttpServer
 from broadaxe.rest.settings import Entry, HttpSettings
@@ -101,8 +103,11 @@ class DevCredentials:
 class App:
     """A running engine process. Create it with `await App.start(settings)`."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, part: Part | None = None) -> None:
         self.settings = settings
+        self._part = part
+        self._decides = part is None or part.edge is None
+        self._has_edges = part is None or part.edge is not None
         self._stack = contextlib.AsyncExitStack()
         self._stack.push_async_callback(database.close)
         self._database = database
@@ -121,13 +126,15 @@ class App:
         return self.settings.http_url
 
     @classmethod
-    async def start(cls, settings: Settings, database: Database | None = None) -> App:
+    async def start(cls, settings: Settings, database: Database | None = None, part: Part | None = None) -> App:
         """Returns once workers and people can connect. Cleans up after itself if it fails or is cancelled.
+
+        `part`: which one of a node that runs in several processes; None when this process is all of it.
 
         `database` is the one of these settings, which may be opening already; from here on it is the engine's to
         close.
         """
-        app = cls(settings, database or Database(settings))
+        app = cls(settings, database or Database(settings), part)
         try:
             await app._start()
         except BaseException:
@@ -141,21 +148,13 @@ class App:
         pool = self._pool = await stack.enter_async_context(
             _pool(access, READ_CONNECTIONS_MAX, {**POOL_SETTINGS, "application_name": "broadaxe"})
         )
-        journal_pool = await stack.enter_async_context(_pool(access, JOURNAL_CONNECTIONS_MAX, CONNECTION_SETTINGS))
         verifier = self._verifier = TokenVerifier(pool)
         stack.push_async_callback(verifier.stop)
         clock = SystemClock()
         tallies = Tallies()
-        store = PostgresStore(
-            journal_pool=journal_pool,
-            pool=pool,
-            node_id=_node_id(settings),
-            address=settings.grpc_address,
-            with_quotas=settings.enforce_limits,
-            connect=_node_session(access),
-        )
+        store = await self._store(access, pool)
         # A private database has one engine.
-        visitor = None if settings.embedded else await _visitor(store)
+        visitor = None if settings.embedded else await self._visitor(store)
         engine = Engine(
             store,
             clock=clock,
@@ -165,7 +164,8 @@ class App:
             enforce_quotas=settings.enforce_limits,
             retention_days=settings.retention_days,
             connect=visitor,
-            nodes=None if visitor is None else store.nodes,
+            nodes=store.nodes if visitor is not None and self._decides else None,
+            is_reached=self._is_reached(visitor),
         )
         logs = LogStore(pool, lambda tenant_id, ids: engine.note_change(tenant_id, Kind.LOGS, ids))
         logs.start()
@@ -216,25 +216,22 @@ class App:
         if visitor is not None:
             # Stopped after the engine, which tells the others before it goes.
             stack.push_async_callback(visitor.close)
-            host = await self._host_of_links(engine, store)
-            stack.push_async_callback(host.stop)
+            if self._decides:
+                host = await self._host_of_links(engine, store)
+                stack.push_async_callback(host.stop)
         stack.push_async_callback(engine.stop)
         http_port = settings.http_port
-        if settings.serve_http:
-            http_port = await http.start(edge, settings.host, settings.http_port)
+        if settings.serve_http and self._has_edges:
+            shares_port = self._part is not None
+            http_port = await http.start(edge, settings.host, settings.http_port, shares_port=shares_port)
             stack.push_async_callback(http.stop)
             stack.callback(edge.end_streams)
         await engine.start()
-        stack.push_async_callback(
-            _cancelled, asyncio.create_task(_keep_partitions(pool, engine, settings.retention_days), name="partitions")
-        )
-        listener: OutboxListener | OutboxLookout
-        if access.session_dsn is None:
-            listener = OutboxLookout(Outbox(pool), engine.outbox_unsure)
-        else:
-            listener = OutboxListener(access.session_dsn, engine.outbox_told, engine.outbox_unsure, engine.quotas_told)
-        stack.push_async_callback(listener.stop)
-        await listener.start()
+        if self._decides:
+            await self._look_after(access, pool, engine)
+        if not self._has_edges:
+            stack.push_async_callback(engine.leave)
+            return
         askers = Askers(engine)
         methods = [
             *DispatcherService(engine, reads, clock).methods(),
@@ -251,6 +248,7 @@ class App:
             settings.grpc_port,
             tls=_tls(settings),
             watch=self._watch,
+            shares_port=self._part is not None,
         )
         stack.push_async_callback(carrier.stop, GRPC_GRACE_S)
         grpc_port = await carrier.start()
@@ -259,12 +257,53 @@ class App:
         # First of all at a stop: clients here go on by way of the nodes that have the tenants then.
         stack.push_async_callback(engine.leave)
 
+    async def _store(self, access: Access, pool: asyncpg.Pool) -> PostgresStore:
+        settings, part = self.settings, self._part
+        if part is not None and not self._decides:
+            return EdgeStore(pool=pool, node_id=part.node_id, link_address=part.link_address)
+        opening = _pool(access, JOURNAL_CONNECTIONS_MAX, CONNECTION_SETTINGS)
+        return PostgresStore(
+            journal_pool=await self._stack.enter_async_context(opening),
+            pool=pool,
+            node_id=_node_id(settings) if part is None else part.node_id,
+            address=settings.grpc_address,
+            with_quotas=settings.enforce_limits,
+            connect=_node_session(access),
+        )
+
+    async def _visitor(self, store: PostgresStore) -> Visitor:
+        from broadaxe.link.visitor import Visitor
+
+        return Visitor(await store.link_secret())
+
+    def _is_reached(self, visitor: Visitor | None) -> Callable[[], bool]:
+        """Whether whoever decides can be asked."""
+        if visitor is None or self._part is None or self._decides:
+            return lambda: True
+        home = self._part.link_address
+        visitor.keep((home,), lambda: None)
+        return lambda: visitor.is_open(home)
+
+    async def _look_after(self, access: Access, pool: asyncpg.Pool, engine: Engine) -> None:
+        """What goes on in the background, once in a node."""
+        keeping = asyncio.create_task(_keep_partitions(pool, engine, self.settings.retention_days), name="partitions")
+        self._stack.push_async_callback(_cancelled, keeping)
+        listener: OutboxListener | OutboxLookout
+        if access.session_dsn is None:
+            listener = OutboxLookout(Outbox(pool), engine.outbox_unsure)
+        else:
+            listener = OutboxListener(access.session_dsn, engine.outbox_told, engine.outbox_unsure, engine.quotas_told)
+        self._stack.push_async_callback(listener.stop)
+        await listener.start()
+
     async def _host_of_links(self, engine: Engine, store: PostgresStore) -> Host:
         """Where the other nodes on this database reach the tenants of this one."""
         from broadaxe.link.host import Host
 
         settings = self.settings
         host = Host(engine, await store.link_secret())
+        if self._part is not None:
+            await host.start_for_edges(self._part.socket)
         port = await host.start(settings.host, settings.link_port)
         store.reached_at(settings.public_link or f"{await _own_address(settings, self._pool)}:{port}")
         return host
@@ -290,7 +329,7 @@ class App:
 
     async def run_until(self, stop: asyncio.Event) -> None:
         """Serve until then. What was left out to be ready soon is imported now."""
-        if self.settings.serve_http and not stop.is_set():
+        if self.settings.serve_http and self._has_edges and not stop.is_set():
             self._http.load()
         await stop.wait()
 
@@ -430,12 +469,6 @@ def _node_id(settings: Settings) -> str:
     if settings.embedded:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"broadaxe:{settings.data_dir.resolve()}"))
     return str(uuid.uuid4())
-
-
-async def _visitor(store: PostgresStore) -> Visitor:
-    from broadaxe.link.visitor import Visitor
-
-    return Visitor(await store.link_secret())
 
 
 def _node_session(access: Access) -> Callable[[], Awaitable[asyncpg.Connection]] | None:

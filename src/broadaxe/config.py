@@ -31,6 +31,7 @@ DEFAULT_RETENTION_DAYS: Final = 30
 RETENTION_DAYS_MAX: Final = 36_500
 DEFAULT_CRON_CATCH_UP_MINUTES: Final = 60
 CRON_CATCH_UP_MINUTES_MAX: Final = 7 * 24 * 60
+EDGES_MAX: Final = 64
 DEFAULT_DATA_DIR: Final = Path(".broadaxe")
 ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -81,6 +82,8 @@ class Settings:
     public_url: str | None = None
     public_grpc: str | None = None
     link_port: int = 0
+    edges: int = 0
+    """Processes that end connections in front of the one that decides; 0: one process does both."""
     public_link: str | None = None
     log_level: str = "info"
     log_format: str = "auto"
@@ -221,6 +224,12 @@ def _catch_up_minutes(text: str) -> int:
     return int(text)
 
 
+def _edges(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,2}", text) or int(text) > EDGES_MAX:
+        raise ValueError(f"{text!r} is no number of edges; use 1 to {EDGES_MAX}, or 0 for one process that does all")
+    return int(text)
+
+
 def _host(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", text):
         raise ValueError(f"{text!r} is no address; use one like 127.0.0.1, or 0.0.0.0 for all interfaces")
@@ -340,6 +349,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("http_port", "port for the REST API and the dashboard; 0 picks a free one", _port),
     Setting("public_url", "REST base URL as clients see it; it is written into tokens", _public_url),
     Setting("public_grpc", "host:port of gRPC as clients see it; it is written into tokens", _public_grpc),
+    Setting("edges", "processes of serve that end connections in front of the one that decides; 0 for none", _edges),
     Setting("link_port", "port for the other nodes on the same database; 0 picks a free one", _port),
     Setting("public_link", "host:port of the link as other nodes see it; found out if not given", _public_grpc),
     Setting("log_level", f"how much to log: {', '.join(LOG_LEVELS)}", _one_of(LOG_LEVELS)),

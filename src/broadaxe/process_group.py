@@ -20,12 +20,18 @@ __all__ = ["APART", "end", "is_alive", "kill", "spawn"]
 
 
 def spawn(
-    command: Sequence[str], *, output: IO[bytes], directory: Path, environment: Mapping[str, str]
+    command: Sequence[str],
+    *,
+    output: IO[bytes] | None,
+    directory: Path,
+    environment: Mapping[str, str],
+    handed: bytes | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Starts the leader of a group; its output goes into the file, and it reads nothing."""
-    return subprocess.Popen(
+    """Starts the leader of a group. Its output goes into the file, or where ours goes. It reads what is handed to it
+    (at most what a pipe holds) and then nothing, until this process has ended, whatever that died of."""
+    process = subprocess.Popen(
         list(command),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if handed is None else subprocess.PIPE,
         stdout=output,
         stderr=output,
         cwd=directory,
@@ -33,6 +39,13 @@ def spawn(
         start_new_session=True,
         creationflags=APART,
     )
+    if handed is not None:
+        assert process.stdin is not None
+        # It may have ended already; then its exit code says so.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(handed)
+            process.stdin.flush()
+    return process
 
 
 if sys.platform == "win32":

@@ -45,6 +45,7 @@ WRONG = {
     "--database-schema": "pg_mine",
     "--database-url": "mysql://user@host/broadaxe",
     "--direct-database-url": "mysql://user@host/broadaxe",
+    "--edges": "-1",
     "--env-file": "/dev/null/engine.env",
     "--expires-in": "5q",
     "--extra-database": "No Name",

@@ -151,6 +151,11 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
     help="Bring the schema up to date first, as `broadaxe migrate --phase pre` does.",
 )
 @options.listening
+@click.option(
+    "--edges",
+    metavar="COUNT",
+    help="Run so many processes on the same ports in front of the one that decides, to use more cores. [default: 0]",
+)
 @options.linking
 @options.choosing
 @options.tls
@@ -176,10 +181,14 @@ def serve(**given: str | bool | None) -> None:
         )
 
     async def announce(app: App) -> None:
-        click.echo(f"Broadaxe is ready: {app.http_url}, gRPC {app.grpc_address}")
-        sys.stdout.flush()
+        _announce(app.settings)
 
     _run(settings, announce, exclusive=False)
+
+
+def _announce(settings: Settings) -> None:
+    click.echo(f"Broadaxe is ready: {settings.http_url}, gRPC {settings.grpc_address}")
+    sys.stdout.flush()
 
 
 def _is_one_file(first: TextIO, second: TextIO) -> bool:
@@ -206,6 +215,10 @@ def _run(settings: Settings, announce: Ready, *, exclusive: bool) -> None:
         ],
     )
     settings = replace(settings, grpc_port=grpc_port, http_port=http_port)
+    if settings.edges and not exclusive:
+        from broadaxe.cli.edges import run_with_edges
+
+        raise SystemExit(run_with_edges(settings, _announce))
     with only_engine(settings.data_dir) if exclusive else contextlib.nullcontext():
         code = run_until_signal(settings, announce)
     raise SystemExit(code)

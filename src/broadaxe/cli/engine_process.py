@@ -20,6 +20,7 @@ import click
 
 from broadaxe.cli.stop_signals import on_signals
 from broadaxe.config import Settings
+from broadaxe.parts import Part
 
 if TYPE_CHECKING:
     from broadaxe.app import App
@@ -30,27 +31,33 @@ STDIN_BYTES: Final = 4096
 
 
 def run_until_signal(
-    settings: Settings, announce: Callable[[App], Awaitable[None]], *, heed_stdin: bool = False
+    settings: Settings,
+    announce: Callable[[App], Awaitable[None]],
+    *,
+    heed_stdin: bool = False,
+    part: Part | None = None,
 ) -> int:
-    """Start an engine, call `announce` once it is ready, stop it on a signal. Returns the exit code.
+    """Start an engine, or a part of one, call `announce` once it is ready, stop it on a signal. Returns the exit code.
 
     With `heed_stdin` the end of standard input stops it too, and Ctrl-C does so only if standard input is a terminal.
     """
     try:
         import uvloop
     except ImportError:
-        return asyncio.run(_until_signal(settings, announce, heed_stdin))
+        return asyncio.run(_until_signal(settings, announce, heed_stdin, part))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_until_signal(settings, announce, heed_stdin))
+        return runner.run(_until_signal(settings, announce, heed_stdin, part))
 
 
-async def _until_signal(settings: Settings, announce: Callable[[App], Awaitable[None]], heed_stdin: bool) -> int:
+async def _until_signal(
+    settings: Settings, announce: Callable[[App], Awaitable[None]], heed_stdin: bool, part: Part | None
+) -> int:
     stop = asyncio.Event()
     is_owned = heed_stdin and not sys.stdin.isatty()
     _stop_on_signals(stop, (signal.SIGTERM,) if is_owned else (signal.SIGINT, signal.SIGTERM))
     if heed_stdin:
         _stop_with_stdin(stop)
-    starting = asyncio.create_task(_started(settings))
+    starting = asyncio.create_task(_started(settings, part))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
@@ -69,7 +76,7 @@ async def _until_signal(settings: Settings, announce: Callable[[App], Awaitable[
     return 0
 
 
-async def _started(settings: Settings) -> App:
+async def _started(settings: Settings, part: Part | None) -> App:
     """An engine, whose code is imported while its database comes up: each takes about a second the first time."""
     from broadaxe.database import Database
 
@@ -84,7 +91,7 @@ async def _started(settings: Settings) -> App:
     except BaseException:
         await database.close()
         raise
-    return await engine.start(settings, database)
+    return await engine.start(settings, database, part)
 
 
 def _import_engine() -> type[App]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from broadaxe.errors import ConfigurationError
 
-__all__ = ["WantedPort", "claim", "holder_of"]
+__all__ = ["WantedPort", "claim", "holder_of", "kept"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,15 @@ def claim(host: str, wanted: Sequence[WantedPort]) -> list[int]:
     return numbers
 
 
+@contextlib.contextmanager
+def kept(host: str, numbers: Sequence[int]) -> Iterator[None]:
+    """Keeps ports for processes of this user that share them (SO_REUSEPORT), whether or not one listens."""
+    with contextlib.ExitStack() as held:
+        for number in numbers:
+            held.enter_context(_bound(host, number, is_shared=True))
+        yield
+
+
 def holder_of(number: int) -> Holder | None:
     """The process that listens on a port, if it can be seen from here."""
     import psutil
@@ -72,7 +81,7 @@ def holder_of(number: int) -> Holder | None:
     return None
 
 
-def _bound(host: str, number: int) -> socket.socket:
+def _bound(host: str, number: int, *, is_shared: bool = False) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
@@ -80,6 +89,8 @@ def _bound(host: str, number: int) -> socket.socket:
     try:
         # Connections of an engine that stopped a moment ago must not count as a port in use.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
     except OSError:
         listener.close()

@@ -2,7 +2,8 @@
 
 Owns the children: each runs in a process group of its own, so a Ctrl-C in the terminal reaches only the supervisor,
 which then stops them in the reverse order of their start. A child that ends by itself, or is killed, is started again
-after a pause that doubles up to a bound. Children write into log files; the terminal gets one line per event.
+after a pause that doubles up to a bound. Children write into log files, and the terminal gets one line per event; or
+they write where the supervisor does.
 
 Invariants: after `run` returns no child is left; children of a supervisor that was itself killed are found by the
 record it leaves and ended by the next one before it starts its own.
@@ -20,12 +21,12 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from broadaxe import private_file, process_group
 from broadaxe.errors import Unavailable
 
-__all__ = ["Child", "Supervisor"]
+__all__ = ["TO_BE_CORRECTED", "Child", "Supervisor"]
 
 STOP_PATIENCE_S: Final = 20.0
 GROUP_PATIENCE_S: Final = 2.0
@@ -51,6 +52,9 @@ class Child:
     environment: Callable[[], Mapping[str, str]]
     ready: Callable[[], Awaitable[bool]]
     directory: Path
+    hand_over: Callable[[], bytes] | None = None
+    """Asked at every start for what the child reads. Its standard input then stays open for as long as we live, and a
+    child that heeds that needs no record to be found by."""
 
 
 @dataclass(slots=True)
@@ -66,15 +70,30 @@ class _Running:
 class Supervisor:
     """Runs groups of children one after the other: the next group starts when the one before is ready."""
 
-    def __init__(self, groups: Sequence[Sequence[Child]], log_dir: Path, say: Say) -> None:
+    def __init__(
+        self,
+        groups: Sequence[Sequence[Child]],
+        log_dir: Path | None,
+        say: Say,
+        *,
+        pause_first_s: float = BACKOFF_FIRST_S,
+        starts_together: bool = False,
+    ) -> None:
+        """Without `log_dir` children write where we do, and no record is kept of them. `starts_together`: no group
+        waits for another; they stop one after the other all the same."""
         self._groups = [[_Running(child) for child in group] for group in groups]
         self._log_dir = log_dir
-        self._record = log_dir.parent / "processes.json"
+        self._record = None if log_dir is None else log_dir.parent / "processes.json"
         self._say = say
+        self._pause_first_s = pause_first_s
+        self._starts_together = starts_together
         self._at_once = asyncio.Event()
+        self.first_failure: int | None = None
+        """The exit code of a child that ended before it was ever ready, which ended the group."""
 
     def log_path(self, child: Child) -> Path:
-        """Where a child's output goes."""
+        """Where a child's output goes, if there are log files."""
+        assert self._log_dir is not None
         return self._log_dir / f"{child.name}.log"
 
     def stop_at_once(self) -> None:
@@ -86,7 +105,8 @@ class Supervisor:
 
         Raises Unavailable when a child does not become ready; everything is stopped by then.
         """
-        self._log_dir.mkdir(parents=True, exist_ok=True)
+        if self._log_dir is not None:
+            self._log_dir.mkdir(parents=True, exist_ok=True)
         await self._end_leftovers()
         work = asyncio.create_task(self._start_and_keep(announce))
         told = asyncio.create_task(stop.wait())
@@ -103,7 +123,8 @@ class Supervisor:
     async def _start_and_keep(self, announce: Callable[[], None]) -> None:
         try:
             async with asyncio.TaskGroup() as keepers:
-                for group in self._groups:
+                together = [running for group in self._groups for running in group]
+                for group in [together] if self._starts_together else self._groups:
                     for running in group:
                         keepers.create_task(self._keep(running), name=f"keep-{running.child.name}")
                     for running in group:
@@ -115,7 +136,7 @@ class Supervisor:
     async def _keep(self, running: _Running) -> None:
         """One child's life: start, wait for ready, wait for its end, pause, again."""
         name = running.child.name
-        backoff_s = BACKOFF_FIRST_S
+        backoff_s = self._pause_first_s
         while True:
             started = time.monotonic()
             self._spawn(running)
@@ -126,28 +147,37 @@ class Supervisor:
                 running.was_ready.set()
             code = await self._end_of(running)
             if not running.was_ready.is_set() and (code == TO_BE_CORRECTED or running.starts >= FIRST_STARTS_MAX):
+                self.first_failure = code
                 raise Unavailable(f"{name} does not start ({_ending(code)}). {self._last_words(running)}")
             if time.monotonic() - started >= HEALTHY_AFTER_S:
-                backoff_s = BACKOFF_FIRST_S
+                backoff_s = self._pause_first_s
             self._say(name, f"{_ending(code)}; starting it again in {backoff_s:g} s")
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
 
     def _spawn(self, running: _Running) -> None:
-        log = self.log_path(running.child)
-        with contextlib.suppress(FileNotFoundError):
-            if log.stat().st_size > LOG_BYTES_MAX:
-                log.replace(log.with_suffix(".log.1"))
-        with os.fdopen(private_file.open_to_append(log), "ab") as sink:
-            running.log_start_bytes = sink.tell()
-            running.process = process_group.spawn(
-                running.child.command,
-                output=sink,
-                directory=running.child.directory,
-                environment=running.child.environment(),
-            )
+        if self._log_dir is None:
+            self._spawn_into(running, None)
+        else:
+            log = self.log_path(running.child)
+            with contextlib.suppress(FileNotFoundError):
+                if log.stat().st_size > LOG_BYTES_MAX:
+                    log.replace(log.with_suffix(".log.1"))
+            with os.fdopen(private_file.open_to_append(log), "ab") as sink:
+                running.log_start_bytes = sink.tell()
+                self._spawn_into(running, sink)
         running.starts += 1
         self._write_record()
+
+    def _spawn_into(self, running: _Running, output: IO[bytes] | None) -> None:
+        child = running.child
+        running.process = process_group.spawn(
+            child.command,
+            output=output,
+            directory=child.directory,
+            environment=child.environment(),
+            handed=None if child.hand_over is None else child.hand_over(),
+        )
 
     async def _becomes_ready(self, running: _Running) -> bool:
         """False when it ended before it was ready."""
@@ -166,6 +196,8 @@ class Supervisor:
         return running.process is not None and running.process.poll() is None
 
     def _last_words(self, running: _Running) -> str:
+        if self._log_dir is None:
+            return "It says why above."
         log = self.log_path(running.child)
         return f"The end of {log}:\n{_tail(log, running.log_start_bytes)}"
 
@@ -181,7 +213,8 @@ class Supervisor:
     async def _stop_all(self) -> None:
         for group in reversed(self._groups):
             await asyncio.gather(*(self._stop(running) for running in group))
-        self._record.unlink(missing_ok=True)
+        if self._record is not None:
+            self._record.unlink(missing_ok=True)
 
     async def _stop(self, running: _Running) -> None:
         process = running.process
@@ -203,6 +236,8 @@ class Supervisor:
     # Children of a supervisor that was killed ---------------------------------------------------------------------
 
     def _write_record(self) -> None:
+        if self._record is None:
+            return
         import psutil
 
         record: dict[str, float] = {}
@@ -216,6 +251,8 @@ class Supervisor:
         new.replace(self._record)
 
     async def _end_leftovers(self) -> None:
+        if self._record is None:
+            return
         import psutil
 
         try:

@@ -569,7 +569,7 @@ class Activation:
 
     async def welcome(self, guest: Guest) -> None:
         """Another node has streams of the tenant. HeldElsewhere when it is not here."""
-        if self._active is None and self._remote is None:
+        if self._active is None and self._remote is None and not guest.is_edge:
             self._is_wanted_here = True
         if self._is_visiting:
             # Each would wait for the other.

@@ -66,9 +66,10 @@ class Engine:
         fresh_id: Callable[[], str] = new_id,
         connect: Connect | None = None,
         nodes: Nodes | None = None,
+        is_reached: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`connect` opens the way to tenants of other nodes (`remote.py`), and `nodes` are those. `observe` sees every
-        committed decision.
+        """`connect` opens the way to tenants of other nodes (`remote.py`), and `nodes` are those. `is_reached`: whether
+        whoever decides can be asked, where that is another process. `observe` sees every committed decision.
         `wake_again_after_s`: when a tenant that another node holds, and that has something in its outbox, is asked for
         again; a little longer than a lease lasts."""
         self._store = store
@@ -81,6 +82,7 @@ class Engine:
         self._wake_again_after_s = wake_again_after_s
         self._fresh_id = fresh_id
         self._connect = connect
+        self._is_reached = is_reached
         self._loops = Loops("engine")
         self._pulse = Pulse()
         self._loads = Turns(LOADS_AT_ONCE_MAX)
@@ -121,7 +123,7 @@ class Engine:
             return False
         nodes, connect = self._nodes, self._connect
         if nodes is None or connect is None:
-            return True
+            return self._is_reached()
         return nodes.is_alive() and all(connect.is_open(other.link_address) for other in nodes.others())
 
     async def leave(self) -> None:

@@ -62,8 +62,10 @@ class Audience(Protocol):
 class Guest:
     """What one node wants to hear of the tenant."""
 
-    def __init__(self, audience: Audience) -> None:
+    def __init__(self, audience: Audience, *, is_edge: bool = False) -> None:
+        """`is_edge`: it is a part of this node, and does not say that the tenant belongs here."""
         self.audience = audience
+        self.is_edge = is_edge
         self.runs: set[str] = set()
         """Runs whose events somebody follows there."""
         self.metadata: set[tuple[str, str]] = set()

@@ -37,14 +37,15 @@ from broadaxe.storage.quotas import quotas_of
 from broadaxe.storage.reads import LIVE_RUN, Reads, RunFilter
 from broadaxe.storage.statements import statement
 
-__all__ = ["PostgresStore"]
+__all__ = ["PostgresStore", "PostgresTenantStore", "outage_is_unavailable"]
 
 EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @asynccontextmanager
-async def _outage_is_unavailable() -> AsyncIterator[None]:
+async def outage_is_unavailable() -> AsyncIterator[None]:
+    """Says the one way an outage is spelled in this package."""
     try:
         yield
     except OUTAGE as error:
@@ -89,7 +90,7 @@ class PostgresStore:
 
     async def open(self, tenant_id: str, *, here: bool = False) -> PostgresTenantStore:
         try:
-            async with _outage_is_unavailable():
+            async with outage_is_unavailable():
                 epoch = await self._leases.acquire(tenant_id, here=here)
         except asyncpg.ForeignKeyViolationError:
             raise NotFound(f"there is no tenant {tenant_id}") from None
@@ -97,7 +98,7 @@ class PostgresStore:
         return PostgresTenantStore(self._pool, tenant_id, epoch, journal, self._with_quotas)
 
     async def release(self, tenant_id: str, successor: str | None = None) -> None:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             await self._leases.release(tenant_id, successor)
 
     def watch_leases(self, on_lost: Callable[[str], None]) -> None:
@@ -110,27 +111,27 @@ class PostgresStore:
     # Reads ---------------------------------------------------------------------------------------------------------
 
     async def tenants_with_work(self) -> list[str]:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return [str(row["tenant_id"]) for row in await self._pool.fetch(statement("loader/tenants_with_work"))]
 
     async def tenants_with_outbox(self) -> list[str]:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await self._outbox.tenants()
 
     async def outbox_told(self, tenant_id: str, transactions: Mapping[int, int]) -> OutboxPage:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await self._outbox.told(tenant_id, transactions)
 
     async def outbox_waiting(self, tenant_id: str, after: tuple[int, int]) -> OutboxPage:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await self._outbox.waiting(tenant_id, after)
 
     async def quotas(self, tenant_id: str) -> dict[Resource, int | None]:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await quotas_of(self._pool, tenant_id)
 
     async def results(self, tenant_id: str, run_ids: Sequence[str]) -> list[RunOutcome]:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             found = await self._reads.run_results(tenant_id, list(run_ids))
         return [
             RunOutcome(
@@ -148,22 +149,22 @@ class PostgresStore:
 
     async def unfinished_runs(self, tenant_id: str, key: str, value: str, limit: int) -> list[str]:
         wanted = RunFilter(tenant_id=tenant_id, since=EVER, until=NEVER, statuses=LIVE_RUN, metadata=((key, value),))
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await self._reads.run_ids(wanted, limit=limit)
 
     async def is_there(self, tenant_id: str, witness: Witness) -> bool:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             found: bool = await self._pool.fetchval(
                 statement("journal/is_there"), tenant_id, witness.kind.value, witness.id
             )
         return found
 
     async def task_exists(self, tenant_id: str, task_id: str) -> bool:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await self._pool.fetchval(statement("loader/task_exists"), tenant_id, task_id) is not None
 
     async def signals(self, tenant_id: str, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await self._durable_reads.signals(tenant_id, wanted)
 
 
@@ -177,11 +178,11 @@ class PostgresNodes:
         self._members.on_change = on_change
 
     async def join(self) -> None:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             await self._members.register()
 
     async def step_down(self) -> None:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             await self._members.step_down()
 
     def place(self, tenant_id: str) -> Place | None:
@@ -217,11 +218,11 @@ class PostgresTenantStore:
         self._with_quotas = with_quotas
 
     async def load_live(self, now_us: int) -> Loaded:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await load_live(self._pool, self._tenant_id, now_us, with_quotas=self._with_quotas)
 
     async def load_missing(self, missing: Missing) -> Loaded:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await load_missing(self._pool, self._tenant_id, missing)
 
     def remember(self, writes: Writes) -> None:
@@ -238,13 +239,13 @@ class PostgresTenantStore:
             payloads.drop_output(task_id)
 
     async def inputs(self, run_ids: Collection[str]) -> dict[str, str]:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await self._payloads.inputs(run_ids)
 
     async def outputs(self, task_ids: Collection[str]) -> dict[str, str]:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await self._payloads.outputs(task_ids)
 
     async def durable_results(self, entries: Collection[EntryPlace]) -> dict[EntryPlace, DurableResult]:
-        async with _outage_is_unavailable():
+        async with outage_is_unavailable():
             return await self._payloads.durable_results(entries)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -37,25 +38,31 @@ class Host:
     def __init__(self, engine: Engine, secret: bytes) -> None:
         self._engine = engine
         self._secret = secret
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._visits: set[_Visit] = set()
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, host, port)
-        return int(self._server.sockets[0].getsockname()[1])
+        server = await loop.create_server(self._accept, host, port)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def start_for_edges(self, path: Path) -> None:
+        """Listens on a socket of this machine; one that an earlier process left there is replaced."""
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_unix_server(lambda: self._accept(is_edge=True), path))
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for visit in list(self._visits):
             visit.connection.close("the node stops")
             await visit.closed()
 
-    def _accept(self) -> Connection:
+    def _accept(self, *, is_edge: bool = False) -> Connection:
         connection = Connection(self._secret, is_caller=False)
-        visit = _Visit(self._engine, connection, self._visits.discard)
+        visit = _Visit(self._engine, connection, self._visits.discard, is_edge=is_edge)
         self._visits.add(visit)
         return connection
 
@@ -63,8 +70,11 @@ class Host:
 class _Visit:
     """One connection, by which another node reaches tenants here."""
 
-    def __init__(self, engine: Engine, connection: Connection, on_end: Callable[[_Visit], None]) -> None:
+    def __init__(
+        self, engine: Engine, connection: Connection, on_end: Callable[[_Visit], None], *, is_edge: bool
+    ) -> None:
         self._engine = engine
+        self._is_edge = is_edge
         self.connection = connection
         self._on_end = on_end
         self._channels: dict[int, _Channel] = {}
@@ -77,7 +87,8 @@ class _Visit:
 
     def _take(self, frame: Frame) -> None:
         if frame.kind is Kind.ATTACH:
-            channel = self._channels[frame.channel] = _Channel(self._engine, self.connection, frame.channel, frame.name)
+            channel = _Channel(self._engine, self.connection, frame.channel, frame.name, is_edge=self._is_edge)
+            self._channels[frame.channel] = channel
             self._go(frame, channel.attach())
             return
         found = self._channels.get(frame.channel)
@@ -120,12 +131,12 @@ class _Visit:
 class _Channel:
     """One tenant on one connection: its calls, and what its guest is told (`guests.Audience`)."""
 
-    def __init__(self, engine: Engine, connection: Connection, number: int, tenant_id: str) -> None:
+    def __init__(self, engine: Engine, connection: Connection, number: int, tenant_id: str, *, is_edge: bool) -> None:
         self._engine = engine
         self._connection = connection
         self._number = number
         self._tenant_id = tenant_id
-        self._guest = Guest(self)
+        self._guest = Guest(self, is_edge=is_edge)
         self._has_ended = False
         self._following: asyncio.Task[None] | None = None
 

@@ -32,6 +32,8 @@ CONNECT_S: Final = 1.0
 #: Pauses before a link that is kept is made again: the first, doubled each time up to the second.
 KEEP_AGAIN_FIRST_S: Final = 0.05
 KEEP_AGAIN_MAX_S: Final = 1.0
+#: What the addresses of sockets of this machine begin with.
+UNIX: Final = "unix:"
 
 _log = structlog.get_logger(__name__)
 
@@ -97,13 +99,9 @@ class Visitor:
             link = self._links.get(address)
             if link is not None and link.connection.is_open:
                 return link
-            host, _, port = address.rpartition(":")
-            loop = asyncio.get_running_loop()
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    _, connection = await loop.create_connection(
-                        lambda: Connection(self._secret, is_caller=True), host.strip("[]"), int(port)
-                    )
+                    connection = await self._connection(address)
                     await connection.proved
             except (OSError, TimeoutError, ValueError) as error:
                 reason = str(error) or "it did not answer in time"
@@ -113,6 +111,16 @@ class Visitor:
 
     def _is_kept(self, address: str) -> bool:
         return address in self._kept
+
+    async def _connection(self, address: str) -> Connection:
+        loop = asyncio.get_running_loop()
+        connection = Connection(self._secret, is_caller=True)
+        if address.startswith(UNIX):
+            await loop.create_unix_connection(lambda: connection, address.removeprefix(UNIX))
+        else:
+            host, _, port = address.rpartition(":")
+            await loop.create_connection(lambda: connection, host.strip("[]"), int(port))
+        return connection
 
     def _gone(self, link: _Link) -> None:
         if self._links.get(link.address) is link:

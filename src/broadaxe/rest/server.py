@@ -35,10 +35,11 @@ class HttpServer:
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, app: ASGIApp, host: str, port: int) -> int:
-        """Listens on `host` and `port` (0 picks a free one) and returns the port."""
+    async def start(self, app: ASGIApp, host: str, port: int, *, shares_port: bool = False) -> int:
+        """Listens on `host` and `port` (0 picks a free one) and returns the port. `shares_port`: other processes that
+        say the same may listen on it too, and each gets a part of the connections."""
         assert self._task is None, "an HttpServer starts once"
-        listener = _listen(host, port)
+        listener = _listen(host, port, shares_port)
         config = uvicorn.Config(
             app,
             loop="none",
@@ -93,11 +94,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, shares_port: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shares_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)

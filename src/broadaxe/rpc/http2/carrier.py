@@ -7,7 +7,7 @@ Invariants beyond those of `transport`:
 
 - calls are refused before handlers are told to drain. In the other order a client whose stream just ended would find
   the door still open and come back at once, again and again.
-- two processes never share a port: SO_REUSEPORT is off, so a second engine fails to start instead of stealing calls.
+- two processes share a port only if both say so: a second engine fails to start instead of stealing calls.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ class Http2Carrier:
         watch: Watch | None = None,
         limits: Limits | None = None,
         connections_max: int = CONNECTIONS_MAX,
+        shares_port: bool = False,
     ) -> None:
+        """`shares_port`: other processes that say the same may listen on it too, and each gets a part of the
+        connections."""
         by_path: dict[str, Method] = {}
         for method in methods:
             if method.path in by_path:
@@ -68,6 +71,7 @@ class Http2Carrier:
         self._tls = tls
         self._limits = limits or Limits()
         self._connections_max = connections_max
+        self._shares_port = shares_port
         self._servers: list[asyncio.Server] | None = None
         self._links: set[Link] = set()
         self._all_lost = asyncio.Event()
@@ -81,7 +85,7 @@ class Http2Carrier:
         if self._servers is not None:
             raise RuntimeError("this carrier was started before; make a new one")
         loop = asyncio.get_running_loop()
-        listeners = await _listen(self._host, self._port)
+        listeners = await _listen(self._host, self._port, self._shares_port)
         port: int = listeners[0].getsockname()[1]
         self._servers = [
             await loop.create_server(
@@ -177,7 +181,7 @@ async def _wait(event: asyncio.Event, timeout_s: float) -> None:
         await asyncio.wait_for(event.wait(), timeout_s)
 
 
-async def _listen(host: str, port: int) -> list[socket.socket]:
+async def _listen(host: str, port: int, shares_port: bool) -> list[socket.socket]:
     """A bound socket for every address of `host`, all on one port."""
     try:
         candidates = await asyncio.get_running_loop().getaddrinfo(
@@ -194,6 +198,8 @@ async def _listen(host: str, port: int) -> list[socket.socket]:
             listener.setblocking(False)
             # Connections of the last process in TIME_WAIT do not count as taking the port; a listening one does.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shares_port:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6 and socket.AF_INET in families:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             if len(listeners) > 1:

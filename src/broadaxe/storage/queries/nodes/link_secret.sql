@@ -1,5 +1,5 @@
 -- The secret of the cluster, made by whoever comes first. Called by cluster/members.py. $1 is what it will be if there is none.
-with made as (
-    insert into broadaxe.cluster (link_secret) values ($1) on conflict (is_only) do nothing returning link_secret
-)
-select link_secret from made union all select link_secret from broadaxe.cluster limit 1
+-- The update changes nothing: it makes two who come first at once both see the row.
+insert into broadaxe.cluster as kept (link_secret) values ($1)
+on conflict (is_only) do update set link_secret = kept.link_secret
+returning link_secret
