@@ -11,15 +11,17 @@ Refuses, naming `cursor`: what is not a cursor, what another list or order gave,
 from __future__ import annotations
 
 from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
-from typing import Annotated, Final, Generic
+from typing import Annotated, Final, Generic, Protocol
 
 import msgspec
 from fastapi import Query
 
 from broadaxe.errors import InvalidArgument
+from broadaxe.rest.parameters import page_of
 from broadaxe.rest.wire import Pagination
-from broadaxe.storage.pages import Place
+from broadaxe.storage.pages import Page, Place, Row
 
 __all__ = ["NEXT_CURSOR", "Cursor", "Listing"]
 
@@ -40,6 +42,19 @@ Cursor = Annotated[
 class _Envelope(msgspec.Struct, frozen=True, array_like=True):
     listing: str
     place: msgspec.Raw
+
+
+class Asked(Protocol):
+    """Which part of a list a query asks for."""
+
+    @property
+    def limit(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def cursor(self) -> str | None: ...
 
 
 class Listing(Generic[Place]):
@@ -87,6 +102,20 @@ class Listing(Generic[Place]):
             return None
         envelope = _Envelope(self._digest, msgspec.Raw(msgspec.json.encode(place)))
         return urlsafe_b64encode(msgspec.json.encode(envelope)).rstrip(b"=").decode()
+
+    async def read(
+        self,
+        asked: Asked,
+        page: Callable[[int, int, Place | None], Awaitable[Page[Row, Place]]],
+        count: Callable[[], Awaitable[int]],
+        numbers: Callable[[int, int, int], Pagination] = page_of,
+    ) -> tuple[list[Row], Pagination]:
+        """The rows that a query asks for, and what the answer says of their page. `page` takes limit, offset and place;
+        all rows are counted only where `numbers` (of offset, limit and total) are told."""
+        after = self.after(asked.cursor, asked.offset)
+        found = await page(asked.limit, asked.offset, after)
+        told = numbers(asked.offset, asked.limit, await count()) if after is None else None
+        return found.rows, self.pagination(found.end, told)
 
     def pagination(self, end: Place | None, numbers: Pagination | None = None) -> Pagination:
         """What an answer says of a page that ends there: the next cursor, and page numbers where they can be told."""

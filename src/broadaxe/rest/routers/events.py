@@ -16,7 +16,7 @@ from broadaxe.core.lifecycle import RunStatus
 from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import Internal
 from broadaxe.rest.context import Context, ContextDep
-from broadaxe.rest.cursors import Cursor, Listing
+from broadaxe.rest.cursors import Asked, Cursor, Listing
 from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import (
     LIST_VALUES_MAX,
@@ -28,7 +28,6 @@ from broadaxe.rest.parameters import (
     PathId,
     json_text,
     metadata_text,
-    page_of,
     plain_text,
 )
 from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
@@ -78,15 +77,17 @@ async def list_events(
     scope: ViewerScope, context: ContextDep, query: Annotated[EventQuery, Query()]
 ) -> shapes.EventList:
     """Events of the last 24 hours unless `since` says otherwise, newest first."""
-    wanted = query.for_tenant(scope.tenant_id)
-    after = _EVENTS.after(query.cursor, query.offset)
-    page = await context.event_reads.events_page(wanted, limit=query.limit, offset=query.offset, after=after)
-    numbers = None
-    if after is None:
-        numbers = page_of(query.offset, query.limit, await context.event_reads.count_events(wanted))
-    return shapes.EventList(
-        pagination=_EVENTS.pagination(page.end, numbers), rows=[shapes.event(record) for record in page.rows]
+    return await listed_events(context, query.for_tenant(scope.tenant_id), query)
+
+
+async def listed_events(context: Context, wanted: EventFilter, asked: Asked) -> shapes.EventList:
+    reads = context.event_reads
+    rows, pagination = await _EVENTS.read(
+        asked,
+        lambda limit, offset, after: reads.events_page(wanted, limit=limit, offset=offset, after=after),
+        lambda: reads.count_events(wanted),
     )
+    return shapes.EventList(pagination=pagination, rows=[shapes.event(record) for record in rows])
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/events/keys")

@@ -11,13 +11,13 @@ from broadaxe.core.commands.filters import ChangeFilter, CreateFilter, DeleteFil
 from broadaxe.core.decision import FailureSource
 from broadaxe.core.expressions import Environment, Failure, evaluate_bool
 from broadaxe.errors import Internal
-from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import LIST_VALUES_MAX, Body, Id, Limit, Offset, PathId, json_text, plain_text
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.shapes import filters as shapes
+from broadaxe.rest.wire import Pagination
 from broadaxe.storage.event_reads import FilterRecord
 from broadaxe.storage.pages import ById
 
@@ -64,21 +64,23 @@ async def list_filters(
     scope: ViewerScope, context: ContextDep, query: Annotated[FilterQuery, Query()]
 ) -> shapes.FilterList:
     """Event filters, newest first."""
-    chosen = (query.workflow_ids or None, query.scopes or None)
-    after = _FILTERS.after(query.cursor, query.offset)
-    page = await context.event_reads.filters_page(
-        scope.tenant_id, *chosen, limit=query.limit, offset=query.offset, after=after
+    reads = context.event_reads
+    chosen = (scope.tenant_id, query.workflow_ids or None, query.scopes or None)
+    rows, pagination = await _FILTERS.read(
+        query,
+        lambda limit, offset, after: reads.filters_page(*chosen, limit=limit, offset=offset, after=after),
+        lambda: reads.count_filters(*chosen),
+        _pages_from_0,
     )
-    numbers = None
-    if after is None:
-        total = await context.event_reads.count_filters(scope.tenant_id, *chosen)
-        # This list counts its pages from 0.
-        current = query.offset // query.limit
-        numbers = wire.Pagination(current_page=current, next_page=current + 1, num_pages=-(-total // query.limit))
     return shapes.FilterList(
-        pagination=_FILTERS.pagination(page.end, numbers),
-        rows=[shapes.event_filter(record, scope.tenant_id) for record in page.rows],
+        pagination=pagination, rows=[shapes.event_filter(record, scope.tenant_id) for record in rows]
     )
+
+
+def _pages_from_0(offset: int, limit: int, total: int) -> Pagination:
+    """Only this list counts its pages so."""
+    current = offset // limit
+    return Pagination(current_page=current, next_page=current + 1, num_pages=-(-total // limit))
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/filters")

@@ -34,6 +34,7 @@ from broadaxe.rest.parameters import (
     page_of,
     strict_metadata_pairs,
 )
+from broadaxe.rest.routers.events import listed_events
 from broadaxe.rest.routers.route import API, router
 from broadaxe.rest.shapes import events as event_shapes
 from broadaxe.rest.shapes import older as older_shapes
@@ -52,7 +53,6 @@ _BEGINNING: Final = datetime(2020, 1, 1, tzinfo=UTC)
 _AHEAD: Final = timedelta(days=1)
 
 _RUNS: Final = Listing(ById, "runs")
-_EVENTS: Final = Listing(ById, "events")
 
 routes = router("runs of 2025")
 
@@ -264,14 +264,7 @@ async def list_events(
         run_statuses=statuses,
         metadata=strict_metadata_pairs(query.additional_metadata, field="additionalMetadata"),
     )
-    after = _EVENTS.after(query.cursor, query.offset)
-    page = await context.event_reads.events_page(wanted, limit=query.limit, offset=query.offset, after=after)
-    numbers = None
-    if after is None:
-        numbers = page_of(query.offset, query.limit, await context.event_reads.count_events(wanted))
-    return event_shapes.EventList(
-        pagination=_EVENTS.pagination(page.end, numbers), rows=[event_shapes.event(record) for record in page.rows]
-    )
+    return await listed_events(context, wanted, query)
 
 
 @routes.post(f"{API}/tenants/{{tenant}}/events/replay")

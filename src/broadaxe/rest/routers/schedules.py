@@ -148,8 +148,8 @@ async def list_schedules(
     # Both parts are literals, whose product the type checker does not form.
     order: ScheduleOrder = f"{query.order_by} {query.direction}"  # type: ignore[assignment]
     listing: Listing[ById | ByTime] = Listing(ByTime if query.order_by == "triggerAt" else ById, "schedules", order)
-    after = listing.after(query.cursor, query.offset)
     if query.statuses and ScheduleStatus.SCHEDULED not in query.statuses:
+        listing.after(query.cursor, query.offset)  # Which refuses what is no cursor of this list.
         return shapes.ScheduleList(pagination=page_of(query.offset, query.limit, 0), rows=[])
     wanted = ScheduleFilter(
         tenant_id=scope.tenant_id,
@@ -158,13 +158,14 @@ async def list_schedules(
         parent_task_id=query.parent_task_id,
         metadata=pairs_of(query.additional_metadata, field="additionalMetadata"),
     )
-    page = await context.calendar.schedules_page(wanted, order, limit=query.limit, offset=query.offset, after=after)
-    numbers = None
-    if after is None:
-        numbers = page_of(query.offset, query.limit, await context.calendar.count_schedules(wanted))
-    return shapes.ScheduleList(
-        pagination=listing.pagination(page.end, numbers), rows=[shapes.schedule(record) for record in page.rows]
+    rows, pagination = await listing.read(
+        query,
+        lambda limit, offset, after: context.calendar.schedules_page(
+            wanted, order, limit=limit, offset=offset, after=after
+        ),
+        lambda: context.calendar.count_schedules(wanted),
     )
+    return shapes.ScheduleList(pagination=pagination, rows=[shapes.schedule(record) for record in rows])
 
 
 @routes.post(f"{_SCHEDULED}/bulk-delete")
