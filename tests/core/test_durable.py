@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from broadaxe.core import durable, waits
-from broadaxe.core import tenant as tenant_module
+from broadaxe.core import adoption, durable, waits
 from broadaxe.core.commands.attempts import Accepted, Outcome, ReportAttempt
 from broadaxe.core.commands.durable import (
     BeginMemo,
@@ -752,7 +751,7 @@ def test_an_event_wakes_only_the_sleepers_it_is_for() -> None:
 def test_sleepers_an_event_is_for_come_back_a_portion_after_the_other(
     monkeypatch: pytest.MonkeyPatch, is_restarted: bool
 ) -> None:
-    monkeypatch.setattr(tenant_module, "_WAKE_MAX", 2)
+    monkeypatch.setattr(adoption, "_WAKE_MAX", 2)
     first = Program()
     programs = [first, *(Program(first.world) for _ in range(4))]
     for program in programs:

@@ -16,8 +16,9 @@ from broadaxe.core.commands.workers import RegisterWorker, UnregisterWorker
 from broadaxe.core.decision import DurableRefusal, FailureSource, OutboxHasRoom
 from broadaxe.core.definition import FilterSpec
 from broadaxe.core.durations import US_PER_S
+from broadaxe.core.loaded import Loaded
 from broadaxe.core.quotas import DEFAULTS, alarm_of
-from broadaxe.core.tenant import Loaded, Tenant
+from broadaxe.core.tenant import Tenant
 from broadaxe.errors import QuotaReached, ResourceExhausted
 from tests.core.world import DAY_US, World, task
 

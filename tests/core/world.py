@@ -57,8 +57,9 @@ from broadaxe.core.definition import (
 from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import EntryKind, TaskEventType, TaskStatus
+from broadaxe.core.loaded import Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.state import CRON_CATCH_UP_US, HOT_TASKS_MAX
-from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing, Tenant
+from broadaxe.core.tenant import Tenant
 from broadaxe.core.waits import PastEvent
 from broadaxe.errors import BroadaxeError
 

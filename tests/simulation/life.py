@@ -58,8 +58,9 @@ from broadaxe.core.decision import (
 from broadaxe.core.definition import KEY_TASK_NAME
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, TaskStatus
+from broadaxe.core.loaded import Missing
 from broadaxe.core.state import HOT_TASKS_MAX
-from broadaxe.core.tenant import Missing, Tenant
+from broadaxe.core.tenant import Tenant
 from broadaxe.errors import BroadaxeError, IdempotencyCollision
 from tests.simulation import almanac
 from tests.simulation.almanac import Almanac

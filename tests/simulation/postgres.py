@@ -15,7 +15,7 @@ import msgspec
 from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
-from broadaxe.core.tenant import Loaded, Missing
+from broadaxe.core.loaded import Loaded, Missing
 from broadaxe.storage.journal import Journal
 from broadaxe.storage.loader import load_live, load_missing
 from broadaxe.storage.quotas import change_quotas

@@ -45,8 +45,8 @@ from broadaxe.core.decision import (
 from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, EntryKind, RunStatus, TaskEventType, TaskStatus
+from broadaxe.core.loaded import Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.model import RETRY_PRIORITY
-from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.waits import PastEvent
 
 DAY_US = 86_400 * US_PER_S

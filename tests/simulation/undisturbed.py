@@ -45,7 +45,8 @@ from broadaxe.core.decision import (
 )
 from broadaxe.core.definition import TaskSpec, WorkflowSpec
 from broadaxe.core.lifecycle import TERMINAL, EntryKind, TaskEventType
-from broadaxe.core.tenant import Missing, Tenant
+from broadaxe.core.loaded import Missing
+from broadaxe.core.tenant import Tenant
 from broadaxe.errors import BroadaxeError, IdempotencyCollision, QuotaReached
 from tests.simulation.books import hold
 from tests.simulation.chances import NAMES

@@ -9,7 +9,7 @@ import pytest
 from broadaxe.core import calendar
 from broadaxe.core.calendar import INSTANT_US_MAX, INSTANT_US_MIN
 from broadaxe.core.decision import CronRow, CronTick, ScheduleRow, WorkflowRow, Writes
-from broadaxe.core.tenant import Missing
+from broadaxe.core.loaded import Missing
 from broadaxe.storage import loader
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.journal import Journal

@@ -29,7 +29,8 @@ from broadaxe.core.decision import Decision, StartAttempt
 from broadaxe.core.definition import WorkflowSpec
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
-from broadaxe.core.tenant import Missing, Tenant
+from broadaxe.core.loaded import Missing
+from broadaxe.core.tenant import Tenant
 from broadaxe.errors import BroadaxeError, LeaseLost
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.journal import CONNECTION_SETTINGS, Journal

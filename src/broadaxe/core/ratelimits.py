@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from broadaxe.core.decision import RateLimitRow
 from broadaxe.core.queues import Lane, LimitNeeds
 from broadaxe.core.state import State
+from broadaxe.errors import InvalidArgument, NotFound
 
 #: Limits that one command forgets.
 FORGOTTEN_AT_ONCE_MAX: Final = 10_000
@@ -106,6 +107,10 @@ def consume(state: State, needs: LimitNeeds, now_us: int) -> None:
 def put(state: State, key: str, limit: int, window_us: int, now_us: int) -> None:
     """Creates or changes a limit, which is static from then on. Raising it adds no units before the next refill;
     lowering it takes some away."""
+    if not key:
+        raise InvalidArgument("a rate limit needs a key", field="key")
+    if limit < 0:
+        raise InvalidArgument(f"a limit must not be negative, as {limit} is", field="limit")
     _put(state, key, limit, window_us, now_us)
     state.limits[key].is_dynamic = False
 
@@ -138,10 +143,21 @@ def put_dynamic(state: State, key: str, limit: int, window_us: int, now_us: int)
 
 def pause(state: State, key: str, until_us: int, now_us: int) -> int:
     """Gives no units out until then; an earlier instant never shortens a pause. Returns the instant in force."""
-    limit = state.limits[key]
+    limit = _find(state, key)
     limit.paused_until_us = max(limit.paused_until_us or 0, until_us)
     state.ledger.touch_limit(limit)
     return limit.paused_until_us
+
+
+def delete(state: State, key: str) -> None:
+    forget(state, _find(state, key))
+
+
+def _find(state: State, key: str) -> Limit:
+    limit = state.limits.get(key)
+    if limit is None:
+        raise NotFound(f"there is no rate limit {key!r}", field="key")
+    return limit
 
 
 def forget(state: State, limit: Limit) -> None:

@@ -21,7 +21,8 @@ import structlog
 
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.decision import Decision, Writes
-from broadaxe.core.tenant import Loaded, Missing, Tenant
+from broadaxe.core.loaded import Loaded, Missing
+from broadaxe.core.tenant import Tenant
 from broadaxe.engine.clock import Clock
 from broadaxe.engine.doubt import Doubt, DoubtfulRound, witness_of
 from broadaxe.engine.inbox import Inbox, Waiting

@@ -20,7 +20,7 @@ from broadaxe.cluster.placement import Member
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
 from broadaxe.core.lifecycle import TaskStatus
-from broadaxe.core.tenant import Loaded, Missing
+from broadaxe.core.loaded import Loaded, Missing
 from broadaxe.engine.doubt import Witness
 from broadaxe.engine.nodes import Place
 from broadaxe.engine.store import DurableResult, EntryPlace

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
-from broadaxe.core.tenant import Loaded, Missing
+from broadaxe.core.loaded import Loaded, Missing
 from broadaxe.engine.doubt import Witness
 from broadaxe.engine.subscriptions import RunOutcome
 from broadaxe.storage.outbox import OutboxPage

@@ -47,9 +47,9 @@ from broadaxe.core.decision import (
 from broadaxe.core.definition import WorkflowDefinition
 from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.lifecycle import EntryKind, RunCause, RunStatus, TaskStatus
+from broadaxe.core.loaded import Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.queues import ID_BYTES
 from broadaxe.core.state import HOT_TASKS_MAX
-from broadaxe.core.tenant import Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.waits import PastEvent
 from broadaxe.storage.ids import ID_MAX, id_floor_of
 from broadaxe.storage.quotas import quotas_of

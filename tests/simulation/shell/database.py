@@ -20,8 +20,8 @@ from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.core.decision import Writes
 from broadaxe.core.lifecycle import TERMINAL_RUN, EntryKind, TaskStatus
+from broadaxe.core.loaded import Loaded, Missing
 from broadaxe.core.state import HOT_TASKS_MAX
-from broadaxe.core.tenant import Loaded, Missing
 from broadaxe.engine.doubt import Witness, WitnessKind
 from broadaxe.engine.store import DurableResult, EntryPlace
 from broadaxe.engine.subscriptions import RunOutcome, TaskOutcome
