@@ -359,6 +359,7 @@ class App:
         account, is_new = await accounts.ensure_account(pool, "Admin", DEV_EMAIL, password)
         tenant = await accounts.ensure_tenant(pool, DEV_TENANT_NAME, DEV_TENANT_SLUG)
         await accounts.add_member(pool, tenant.id, account.id, Role.OWNER)
+        await accounts.set_operator(pool, account.id, True)
         if is_new:
             kept.password = password
             dev_secrets.write(path, kept)

@@ -26,6 +26,8 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("account", "add"): ("ada@example.com",),
     ("account", "remove"): ("ada@example.com",),
     ("account", "password"): ("ada@example.com",),
+    ("account", "operator"): ("ada@example.com",),
+    ("cluster", "drain"): ("0199b6a2",),
     ("token", "create"): ("--name", "workers"),
     ("token", "revoke"): ("0199b6a2-7c1e-7f00-8000-0123456789ab",),
     ("backup",): ("new.broadaxe",),
@@ -183,7 +185,12 @@ def test_the_command_for_sdks(capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 def test_lists_are_json_when_asked() -> None:
     # Whatever lists something has the flag; what it prints is tested with the command.
-    listing = {path for path in COMMANDS if path[-1] == "list"} | {("tenant", "limits"), ("doctor",), ("migrate",)}
+    listing = {path for path in COMMANDS if path[-1] == "list"} | {
+        ("tenant", "limits"),
+        ("cluster", "nodes"),
+        ("doctor",),
+        ("migrate",),
+    }
     for path in listing | {("import",)}:
         assert any("--json" in option.opts for option in COMMANDS[path].params), path
 

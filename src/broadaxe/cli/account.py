@@ -43,6 +43,7 @@ def account() -> None:
       broadaxe account list --tenant billing
       broadaxe account remove bob@example.com --tenant billing
       broadaxe account password bob@example.com
+      broadaxe account operator bob@example.com
     """
 
 
@@ -150,6 +151,30 @@ def password(email: str, **given: str | None) -> None:
         except InvalidArgument as error:
             raise InvalidArgument(f"the password: {error.message}") from None
         click.echo(f"{person.email} has a new password and has to log in anew everywhere")
+
+    import asyncio
+
+    asyncio.run(with_connection(settings, set_it))
+
+
+@account.command()
+@click.argument("email")
+@click.option("--undo", is_flag=True, help="They are no operator any more.")
+@options.database_url
+@options.data_dir
+def operator(email: str, undo: bool, **given: str | None) -> None:
+    """Make EMAIL an operator of the installation: they see its engines in the dashboard, and may drain one.
+
+    What they may do in a tenant is another matter, and stays as it is.
+    """
+    settings = options.settings_from(given)
+
+    async def set_it(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage.accounts import set_operator
+
+        person = await _existing(connection, email)
+        await set_operator(connection, person.id, not undo)
+        click.echo(f"{person.email} is {'no operator any more' if undo else 'an operator of the installation'}")
 
     import asyncio
 

@@ -14,6 +14,7 @@ import click
 
 from broadaxe.cli.account import account
 from broadaxe.cli.backup import backup, restore
+from broadaxe.cli.cluster import cluster
 from broadaxe.cli.completion import completion
 from broadaxe.cli.demo import demo
 from broadaxe.cli.doctor import doctor
@@ -69,6 +70,7 @@ for command in (
     tenant,
     account,
     token,
+    cluster,
     migrate,
     backup,
     restore,

@@ -47,6 +47,7 @@ __all__ = [
     "ensure_account",
     "ensure_tenant",
     "insert_tenant",
+    "is_operator",
     "list_tenants",
     "login",
     "members_of_tenant",
@@ -59,6 +60,7 @@ __all__ = [
     "remove_member",
     "rename_tenant",
     "sessions_of_account",
+    "set_operator",
     "set_password",
     "tenant",
 ]
@@ -295,6 +297,16 @@ async def change_password(
     if row is None:
         raise NotFound("this account is gone")
     return _account(row)
+
+
+async def is_operator(pool: Queryable, account_id: str) -> bool:
+    """Whether the account may see and change what concerns the whole installation."""
+    found: bool | None = await pool.fetchval(statement("accounts/operator"), account_id)
+    return bool(found)
+
+
+async def set_operator(pool: Queryable, account_id: str, is_one: bool) -> None:
+    await pool.execute(statement("accounts/account_operator"), account_id, is_one)
 
 
 async def set_password(db: Queryable, account_id: str, new_password: str) -> Account:
