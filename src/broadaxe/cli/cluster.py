@@ -76,8 +76,8 @@ def nodes(as_json: bool, **given: str | None) -> None:
 def drain(node: str, undo: bool, **given: str | None) -> None:
     """Let the engine NODE, an id or its beginning, hand all its tenants over to the others.
 
-    No call fails over it. It takes no tenant from then on, and goes on serving its clients by way of the others until it
-    is stopped. Its log says when it owns nothing any more. A restarted engine is another one and drains no longer.
+    No call fails over it. It takes no tenant from then on, and goes on serving its clients by way of the others until
+    it is stopped. Its log says when it owns nothing any more. A restarted engine is another one and drains no longer.
     """
     settings = options.settings_from(given)
 
