@@ -3,7 +3,8 @@
 The server is the embedded one, or the one that BROADAXE_TEST_POSTGRES names, as a superuser (`make test-postgres`).
 With several test processes they share it: whoever comes first starts the embedded one, whoever leaves last stops it.
 Databases are copied from a migrated template, which takes tens of milliseconds, because this server alone does not wait
-for the disk: what it holds need not outlive the machine, only the processes tests kill.
+for the disk, and keeps its files in memory if it can: what it holds need not outlive the machine, only the processes
+tests kill.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -24,6 +26,7 @@ import structlog
 
 from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.migrate import migrate
+from tests.shared_server import shared_directory
 
 TEMPLATE = "broadaxe_template"
 #: With these, making and dropping a database takes a tenth of the time on a busy disk. A killed server loses nothing by
@@ -65,18 +68,35 @@ def postgres(_fixture_loop: _LoopThread, tmp_path_factory: pytest.TempPathFactor
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
     given = os.environ.get("BROADAXE_TEST_POSTGRES")
-    server = None if given else _fixture_loop.run(EmbeddedPostgres.start(shared / "postgres"))
-    dsn = given if server is None else server.dsn
-    assert dsn is not None
-    with (shared / "template.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        ready = shared / "template.ready"
-        if not ready.exists():
-            _fixture_loop.run(_make_template(dsn))
-            ready.touch()
-    yield dsn
-    if server is not None:
+    if given:
+        _fixture_loop.run(_provide_template(given, shared))
+        yield given
+        return
+
+    def stop_server_in(place: Path) -> None:
+        _fixture_loop.run(_stop_server_in(place))
+
+    with shared_directory(shared, stop_server_in) as place:
+        server = _fixture_loop.run(EmbeddedPostgres.start(place / "postgres"))
+        _fixture_loop.run(_provide_template(server.dsn, place))
+        yield server.dsn
         _fixture_loop.run(server.stop())
+
+
+async def _stop_server_in(place: Path) -> None:
+    # Whoever leaves last stops it, so one has to come first.
+    if (place / "postgres").exists():
+        await (await EmbeddedPostgres.start(place / "postgres")).stop()
+
+
+async def _provide_template(dsn: str, place: Path) -> None:
+    """Makes the template unless another process has; `place` is as old as the server."""
+    with (place / "template.lock").open("w") as lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        ready = place / "template.ready"
+        if not ready.exists():
+            await _make_template(dsn)
+            ready.touch()
 
 
 async def _make_template(dsn: str) -> None:
@@ -84,6 +104,9 @@ async def _make_template(dsn: str) -> None:
     try:
         for setting in NO_WAIT:
             await connection.execute(f"alter system set {setting} = off")
+        # Its files may be in memory.
+        await connection.execute("alter system set min_wal_size = '80MB'")
+        await connection.execute("alter system set max_wal_size = '256MB'")
         await connection.execute("select pg_reload_conf()")
         await connection.execute(f"drop database if exists {TEMPLATE}")
         await connection.execute(f"create database {TEMPLATE}")
