@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import Any
 
 import kubernetes_validate
@@ -59,6 +60,12 @@ def _check_ours(container: dict[str, Any]) -> None:
     values = {one["name"]: one.get("value", SOME_DATABASE) for one in container["env"]}
     assert len(values) == len(container["env"])
     values.pop("BROADAXE_SECRET_KEY", None)
+    places = {mount["mountPath"] for mount in container["volumeMounts"]}
+    for variable in ("BROADAXE_TLS_CERTIFICATE", "BROADAXE_TLS_KEY", "BROADAXE_TLS_CLIENT_CA"):
+        if variable in values:
+            assert str(PurePosixPath(values[variable]).parent) in places
+            # Files of the cluster; here any that is there.
+            values[variable] = __file__
     check_environment(values)
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     probes = [container.get(f"{kind}Probe") for kind in ("startup", "liveness", "readiness")]

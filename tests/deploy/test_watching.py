@@ -59,6 +59,8 @@ def exposed(database: str, tmp_path: Path) -> set[str]:
     """Every name that an engine exposes of itself and of a tenant."""
     values = {
         "BROADAXE_DATABASE_URL": database,
+        # No replica, but its figures are there.
+        "BROADAXE_READ_DATABASE_URL": database,
         "BROADAXE_DATA_DIR": str(tmp_path),
         "BROADAXE_HTTP_PORT": "0",
         "BROADAXE_GRPC_PORT": "0",

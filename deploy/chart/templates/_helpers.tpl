@@ -52,6 +52,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- fail "set database.url, or database.existingSecret with the name of a Secret that has it" -}}
 {{- end -}}
 {{ .Values.database.urlKey }}: {{ .Values.database.url | quote }}
+{{- with .Values.database.directUrl }}
+{{ $.Values.database.directUrlKey }}: {{ . | quote }}
+{{- end }}
+{{- with .Values.database.readUrl }}
+{{ $.Values.database.readUrlKey }}: {{ . | quote }}
+{{- end }}
 {{- with .Values.secretKey }}
 {{ $.Values.database.secretKeyKey }}: {{ . | quote }}
 {{- end }}
@@ -62,6 +68,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - name: BROADAXE_DATABASE_URL
   valueFrom:
     secretKeyRef: {name: {{ .secret | quote }}, key: {{ .root.Values.database.urlKey | quote }}}
+- name: BROADAXE_DIRECT_DATABASE_URL
+  valueFrom:
+    secretKeyRef: {name: {{ .secret | quote }}, key: {{ .root.Values.database.directUrlKey | quote }}, optional: true}
+{{- with .root.Values.database.schema }}
+- name: BROADAXE_DATABASE_SCHEMA
+  value: {{ . | quote }}
+{{- end }}
 - name: BROADAXE_LOG_LEVEL
   value: {{ .root.Values.logLevel | quote }}
 {{- range $name, $value := .root.Values.settings }}
