@@ -512,6 +512,30 @@ async def test_a_head_that_is_never_finished_ends_its_connection(
     dripping.cancel()
 
 
+@pytest.mark.parametrize("stood_still", [True, False])
+async def test_an_engine_that_stood_still_reads_before_it_judges(
+    serve, monkeypatch: pytest.MonkeyPatch, stood_still: bool
+) -> None:
+    """The rest of a frame may lie in the socket of a process that was stopped in the middle of it, and on uvloop timers
+    ring before anything is read."""
+    monkeypatch.setattr(link, "INCOMPLETE_S", 0.0)
+    served = await serve()
+    client = await RawClient.connect(served.port)
+    await client.settled()
+    (served_link,) = served.carrier._links
+    ping = frames.ping(b"settled?", is_answer=False)
+    client.tell(ping + ping[:4])
+    await client.frame_of(frames.PING)
+    assert served_link.connection.incomplete_since is not None
+    served_link._check_at = served_link.loop.time() - (2 * link.LATE_S if stood_still else 0)
+    served_link._on_check()
+    if not stood_still:
+        await _lost(client)
+        return
+    client.tell(ping[4:])
+    await client.frame_of(frames.PING)
+
+
 async def test_a_long_upload_of_whole_frames_is_no_unfinished_one(serve, monkeypatch: pytest.MonkeyPatch) -> None:
     _lively(monkeypatch, INCOMPLETE_S=0.2)
     served = await serve()

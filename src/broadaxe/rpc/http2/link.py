@@ -55,6 +55,11 @@ FIRST_REQUEST_S: Final = 120.0
 #: How long a client may take to read the last bytes and close its side.
 CLOSING_S: Final = 2.0
 
+#: A timer that rings so much later than it should says that we stood still (SIGSTOP, a starved machine). What clients
+#: said meanwhile waits in their sockets, and after so long it has been read.
+LATE_S: Final = 3.0
+READ_AFTER_S: Final = 1.0
+
 #: A few milliseconds of work, and enough for the rounds of a tenant to stay full.
 BEGUN_AT_ONCE_MAX: Final = 128
 
@@ -105,6 +110,8 @@ class Link(asyncio.Protocol):
         self._has_asked = False
         self._asked_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._check_at = 0.0
+        """When the timer should ring."""
 
     @property
     def trailers_size_bytes_max(self) -> int:
@@ -127,7 +134,7 @@ class Link(asyncio.Protocol):
             self._transport.abort()
             return
         self.read_at = self._made_at = self.loop.time()
-        self._timer = self.loop.call_later(HANDSHAKE_S, self._on_handshake_late)
+        self._check_in(HANDSHAKE_S)
         # Our SETTINGS wait for the client's first bytes, which come at once, in case it turns out to be a browser.
 
     def data_received(self, data: bytes) -> None:
@@ -324,16 +331,20 @@ class Link(asyncio.Protocol):
             call.caller_left()
         self.close()
 
-    def _on_handshake_late(self) -> None:
+    def _check_in(self, delay_s: float) -> None:
+        self._check_at = self.loop.time() + delay_s
+        self._timer = self.loop.call_later(delay_s, self._on_check)
+
+    def _on_check(self) -> None:
+        """One timer per connection, moved on when there was traffic: nothing is done per frame but noting the time."""
+        now = self.loop.time()
+        if now - self._check_at > LATE_S:
+            self._check_in(READ_AFTER_S)
+            return
         if not self.connection.has_settings:
             log.debug("a client connected and did not speak HTTP/2 in time", peer=self.peer)
             self.abort()
             return
-        self._on_quiet_check()
-
-    def _on_quiet_check(self) -> None:
-        """One timer per connection, moved on when there was traffic: nothing is done per frame but noting the time."""
-        now = self.loop.time()
         if self._asked_at is not None and self.read_at < self._asked_at:
             log.debug("a client does not answer pings", peer=self.peer)
             self.abort()
@@ -347,7 +358,7 @@ class Link(asyncio.Protocol):
             self.connection.ping(b"broadaxe")
             self.flush()
             due_in_s = KEEPALIVE_TIMEOUT_S
-        self._timer = self.loop.call_later(due_in_s, self._on_quiet_check)
+        self._check_in(due_in_s)
 
     def _is_getting_on(self, now: float) -> bool:
         """Whether the client finishes what it begins; parts with one that does not, or that wants nothing."""
