@@ -284,3 +284,46 @@ def test_a_parked_lane_lets_an_older_task_of_another_shape_go_first() -> None:
     costly, plain = world.trigger("costly"), world.trigger("plain")
     worker(world, {}, slots=2)
     assert [world.status(costly), world.status(plain)] == [RUNNING, QUEUED]
+
+
+# Families -----------------------------------------------------------------------------------------------------------
+
+
+def test_tasks_that_wait_for_children_do_not_take_the_last_slots_from_them() -> None:
+    world = World()
+    for name in ("parent", "work"):
+        world.put(task("a", service=name), name=name)
+    parents = [world.trigger("parent") for _ in range(20)]
+    for _ in range(60):
+        world.trigger("work")
+    worker_id = world.worker("parent:a", "work:a", slots={"default": 4})
+    children: dict[str, list[str]] = {}
+    while running := world.running(worker_id):
+        for task_id in running:
+            if task_id in parents and task_id not in children:
+                children[task_id] = [world.trigger("work", parent_task_id=task_id) for _ in range(2)]
+        done = [
+            task_id
+            for task_id in world.running(worker_id)
+            if all(world.status(child) is TaskStatus.COMPLETED for child in children.get(task_id, ()))
+        ]
+        assert done, "every slot is held by a task that waits for a child"
+        world.complete(done[0])
+    assert set(children) == set(parents)
+    assert all(task.status is TaskStatus.COMPLETED for task in world.tasks.values())
+
+
+def test_who_stands_back_is_served_when_nobody_else_can_be() -> None:
+    world = World()
+    for name in ("parent", "work"):
+        world.put(task("a", service=name), name=name)
+    worker_id = world.worker("parent:a", slots={"default": 2})
+    other_id = world.worker("work:a", slots={"default": 1})
+    first, second = world.trigger("parent"), world.trigger("parent")
+    world.trigger("work")
+    for _ in range(3):
+        world.trigger("work", parent_task_id=first)
+    third = world.trigger("parent")
+    world.complete(second)
+    assert set(world.running(worker_id)) == {first, third}
+    assert len(world.running(other_id)) == 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 
-from broadaxe.core import affinity, attempts, concurrency, dag, ratelimits
+from broadaxe.core import affinity, attempts, concurrency, dag, families, ratelimits
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
 from broadaxe.core.definition import LimitStrategy
 from broadaxe.core.keys import DEFAULT_BATCH
@@ -76,10 +76,14 @@ def _assign(state: State, now_us: int) -> None:
 
 
 def _next_queue(state: State) -> ActionQueue:
-    """The queue in turn; with priority across tasks, the one whose first task is the most urgent."""
-    if not state.prioritise_across_queues or len(state.hot) == 1:
-        return next(iter(state.hot.values()))
-    return min(state.hot.values(), key=_urgency)
+    """The queue in turn, of those that need not stand back if there are any; with priority across tasks, the one whose
+    first task is the most urgent."""
+    hot = state.hot
+    if len(hot) == 1 or not (state.prioritise_across_queues or state.families):
+        return next(iter(hot.values()))
+    if state.prioritise_across_queues:
+        return min(hot.values(), key=lambda queue: (_urgency(queue), families.stands_back(state, queue)))
+    return next((queue for queue in hot.values() if not families.stands_back(state, queue)), next(iter(hot.values())))
 
 
 def _urgency(queue: ActionQueue) -> int:
@@ -124,6 +128,8 @@ def _assign_first(state: State, shape: Shape, now_us: int) -> bool:
     if lane.limits:
         ratelimits.consume(state, lane.limits, now_us)
     shape.take(lane)
+    if state.families:
+        families.left(state, task)
     if worker is None:
         _gather(state, task, shape.queue, now_us)
     else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from broadaxe.core import concurrency, conditions, waits
+from broadaxe.core import concurrency, conditions, families, waits
 from broadaxe.core.batching import UNITS, Batch, BatchGroup
 from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.decision import CancelAttempt, InvocationOver, Progress, StartAttempt, StartBatch, TaskProgressed
@@ -81,6 +81,8 @@ def make_ready(state: State, task: Task) -> None:
     shape = shape_of(run.version.workflow, definition, labels, worker_id, is_hard)
     queue = state.queue(definition.action_id)
     lane = queue.push(task, shape, limits)
+    if run.row.parent_task_id is not None:
+        families.joined(state, task)
     if lane.hot > state.hot_tasks_max:
         state.freezable.append(task)
     state.heat(queue)
@@ -534,6 +536,8 @@ def _end(state: State, task: Task, at_us: int) -> None:
     state.ended.setdefault(task.run.id, []).append(task)
     _free_units(state, task)
     _stop_confirming(state, task)
+    if task.waiting is not None and state.families:
+        families.left(state, task)
     state.leave_queue(task)
     if task.gathering is not None:
         group = task.gathering.group

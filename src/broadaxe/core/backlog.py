@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from broadaxe.core import attempts
+from broadaxe.core import attempts, families
 from broadaxe.core.definition import TaskDefinition
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.model import Task, Workflow
@@ -112,6 +112,7 @@ def thaw(state: State, adopt_run: Callable[[str], Task | None]) -> None:
             task = None if task_id in state.tasks else adopt_run(task_id)
             if task is not None:
                 task.waiting = Waiting(task, segment.arrival + offset, lane, turn)
+                families.joined(state, task)
                 waitings.append(task.waiting)
         lane.replace_segment(segment, waitings)
         queue = lane.shape.queue
@@ -161,6 +162,7 @@ def _freeze_line(state: State, lane: Lane, priority: int, tasks: list[Task]) -> 
             if was_due_us is not None:
                 state.timers.disarm()
             _arm(state, segment)
+        families.left(state, task)
         task.due_at_us = task.waiting = None
         state.timers.disarm()
         del state.tasks[task.id]

@@ -53,6 +53,7 @@ class State:
         "ended_children",
         "event_patterns",
         "evicted",
+        "families",
         "filters",
         "finished",
         "freezable",
@@ -94,6 +95,8 @@ class State:
         self.queues: dict[str, ActionQueue] = {}
         self.waited_in: dict[str, ActionQueue] = {}
         """Every queue that somebody waits in, and maybe some that nobody waits in any more."""
+        self.families: dict[str, dict[str, dict[str, int]]] = {}
+        """How many children wait for a slot: by their parent's action, their own, and the parent (`families.py`)."""
         self.groups: dict[GroupId, Group] = {}
         self.undecided: dict[GroupId, Group] = {}
         """Groups that a holder entered or left since they were last decided."""

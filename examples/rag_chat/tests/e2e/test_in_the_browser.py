@@ -43,7 +43,7 @@ async def ask(page: Page, question: str, url: str | None = None) -> None:
     if url is not None:
         await page.get_by_label("About").fill(url)
     await page.get_by_label("Your question").fill(question)
-    await page.get_by_role("button", name="Ask").click()
+    await page.get_by_role("button", name="Ask", exact=True).click()
 
 
 async def test_the_given_page_answers_without_a_model(page: Page, stack: Stack) -> None:
@@ -108,7 +108,7 @@ async def test_the_stop_button_stops(page: Page, site: WebSite, model_server: Mo
     await page.get_by_role("button", name="Stop").click()
     await expect(page.get_by_text("Stopped", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     await asyncio.wait_for(model_server.hung_up.wait(), 10)
-    await expect(page.get_by_role("button", name="Ask")).to_be_visible()
+    await expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible()
 
 
 async def test_a_page_that_is_not_there_is_explained(page: Page, site: WebSite) -> None:
