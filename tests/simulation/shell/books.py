@@ -228,7 +228,7 @@ class ShellBooks:
         for node in self.life.listening():
             failures = dict(node.engine._loops.failures)
             # Done again every few seconds, whatever came of it.
-            failures.pop("look for tenants that nobody has", None)
+            failures.pop("bring tenants where they belong", None)
             hold(not failures, "background work failed", failures)
 
     def check_gone(self, process: Process) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from broadaxe.cluster.leases import LOOK_AT_LEASES_EVERY_S
 from broadaxe.core.commands.events import EventRequest
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.commands.triggers import RunRequest
@@ -29,27 +30,13 @@ from broadaxe.errors import HeldElsewhere, LeaseLost, NotFound, Unavailable
 from broadaxe.storage.outbox import OutboxPage
 from tests.simulation.books import hold
 from tests.simulation.shell.loop import WORLD
+from tests.simulation.shell.members import Members, NodeRow
 from tests.simulation.tables import Tables
 
 TENANT: Final = "0197a000-0000-7000-8000-000000000001"
-#: As of `cluster/leases.py`.
-LEASE_TTL_S: Final = 4.0
-RENEW_EVERY_S: Final = 1.3
-LOOK_AT_LEASES_EVERY_S: Final = 5.0
 #: How long a call waits for a database that does not answer.
 PATIENCE_S: Final = 12.0
 ROWS_PER_PAGE: Final = 3
-
-
-class NodeRow:
-    """A node as the database knows it."""
-
-    def __init__(self, link_address: str | None, until_s: float) -> None:
-        self.link_address = link_address
-        self.until_s = until_s
-        self.has_lock = link_address is not None
-        """Whether it tells of its death by a lock."""
-        self.is_locked = True
 
 
 class Database:
@@ -62,6 +49,11 @@ class Database:
         self.refused: list[str] = []
         self.epoch = 0
         self.holder: str | None = None
+        self.is_given_back = True
+        self.successor: str | None = None
+        """Whom it was given back for."""
+        self.listeners: list[Callable[[], None]] = []
+        """Nodes that are told news of nodes."""
         self.nodes: dict[str, NodeRow] = {}
         self.owners: dict[int, str] = {}
         """By epoch, which node committed under it."""
@@ -80,7 +72,7 @@ class Database:
     def is_well(self, node: str) -> bool:
         """Whether the node owns the tenant, and every call is answered at once."""
         away_until_s = max(self.away_until_s, self.cut_until_s.get(node, 0.0))
-        is_there = self.holder == node and _now_s() >= away_until_s and self.latency_s < 0.01
+        is_there = self.holder == node and not self.is_given_back and _now_s() >= away_until_s and self.latency_s < 0.01
         return is_there and not (self.failing or self.reads_failing or self.unheard)
 
     def heal(self) -> None:
@@ -91,15 +83,21 @@ class Database:
     def take_lease(self, node: str, seconds: float) -> None:
         """Another node takes the tenant and does nothing with it."""
         self.epoch += 1
-        self.holder = node
-        self.nodes[node] = NodeRow(None, _now_s() + seconds)
+        self.holder, self.is_given_back = node, False
+        self.nodes[node] = NodeRow(node, None, _now_s() + seconds)
 
     def is_held_from(self, node: str) -> bool:
         """Whether another node has it, and lives."""
-        if self.holder in (None, node):
-            return False
-        row = self.nodes.get(self.holder)
-        return row is not None and row.until_s >= _now_s() and (row.is_locked or not row.has_lock)
+        return self.holder != node and not self.is_free()
+
+    def is_free(self) -> bool:
+        row = None if self.is_given_back or self.holder is None else self.nodes.get(self.holder)
+        return row is None or not row.lives()
+
+    def tell_nodes(self) -> None:
+        for listener in self.listeners:
+            if self.random.random() < 0.9:
+                asyncio.get_running_loop().call_later(self.random.uniform(0, 0.01), listener, context=WORLD)
 
     def commit(self, writes: Writes, epoch: int, node: str) -> None:
         hold(self.owners.setdefault(epoch, node) == node, "two nodes commit in one epoch", epoch, node)
@@ -144,8 +142,8 @@ class ProcessStore:
         self.node = node
         self.epoch: int | None = None
         self.is_dead = False
-        self.link_address: str | None = None
-        self._is_registered = False
+        self.members = Members(database, node)
+        database.listeners.append(self.members.look)
         self.loops: tuple[asyncio.Task[None], ...] = ()
         self._on_lost: Callable[[str], None] = lambda _: None
 
@@ -174,44 +172,52 @@ class ProcessStore:
         database = self.database
         if tenant_id != TENANT:
             raise NotFound(f"there is no tenant {tenant_id}")
-        if not self._is_registered:
-            self.renew()
-            self._is_registered = True
+        members = self.members
+        await members.join()
+        if (not here or members.is_draining()) and members.place(tenant_id) is not None:
+            await self._leave_to_another(tenant_id)
         if database.is_held_from(self.node):
-            assert database.holder is not None
-            address = database.nodes[database.holder].link_address
-            await self._reach(is_read=False)
-            raise HeldElsewhere(f"the tenant is held by {database.holder}", link_address=address)
+            await self._raise_held()
         database.epoch += 1
-        database.holder = self.node
+        database.holder, database.is_given_back, database.successor = self.node, False, None
         self.epoch = database.epoch
         epoch = database.epoch
         await self._reach(is_read=False)
         return TenantRows(self, epoch)
 
+    async def _leave_to_another(self, tenant_id: str) -> None:
+        """As of `cluster/leases.py`."""
+        await self._reach(is_read=False)
+        database, members = self.database, self.members
+        gone: tuple[str | None, ...] = ()
+        if database.holder is not None:
+            if database.holder == self.node and not database.is_free():
+                return
+            if not database.is_free():
+                await self._raise_held()
+            if not database.is_given_back:
+                gone = (database.holder,)
+                members.look()
+        if database.successor == self.node and not members.is_draining():
+            return
+        place = members.named(database.successor) or members.member_for(tenant_id, without=gone)
+        if place is not None:
+            raise HeldElsewhere("the tenant belongs to another node", link_address=place.link_address, is_free=True)
+
+    async def _raise_held(self) -> None:
+        holder = self.database.holder
+        row = None if holder is None else self.database.nodes.get(holder)
+        await self._reach(is_read=False)
+        raise HeldElsewhere(f"the tenant is held by {holder}", link_address=None if row is None else row.link_address)
+
     async def release(self, tenant_id: str, successor: str | None = None) -> None:
         epoch, self.epoch = self.epoch, None
         await self._reach(is_read=False)
         if epoch is not None and self.database.epoch == epoch:
-            self.database.holder = None
+            self.database.is_given_back, self.database.successor = True, successor
 
     def watch_leases(self, on_lost: Callable[[str], None]) -> None:
         self._on_lost = on_lost
-
-    async def renew_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(RENEW_EVERY_S)
-            if not self._is_registered:
-                continue
-            try:
-                await self._reach(is_read=False)
-            except Unavailable:
-                continue
-            self.renew()
-
-    def renew(self) -> None:
-        row = self.database.nodes.setdefault(self.node, NodeRow(self.link_address, 0.0))
-        row.until_s, row.is_locked = _now_s() + LEASE_TTL_S, True
 
     async def look_at_leases_for_ever(self) -> None:
         while True:
@@ -233,6 +239,7 @@ class ProcessStore:
         try:
             await self.release(TENANT)
             self.database.nodes.pop(self.node, None)
+            self.database.tell_nodes()
         except Unavailable:
             return
 

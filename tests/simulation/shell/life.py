@@ -91,7 +91,8 @@ class ShellLife:
         )
         if nodes > 1:
             kinds += (self._break_links, self._cut_links, self._slow_links, self._freeze_node, self._freeze_node)
-            kinds += (self._cut_off_database, self._lose_lock, self._kill_process, self._stop_process)
+            kinds += (self._cut_off_database, self._lose_lock, self._drain_node, self._drain_node)
+            kinds += (self._kill_process, self._stop_process)
         self.wandering = self.random.choice((0.0, 0.02, 0.2)) if nodes > 1 else 0.0
         """How often a client turns to another node for no reason."""
         self.weather = (self._nothing, self._nothing, *self.random.sample(kinds, self.random.randint(2, 6)))
@@ -265,11 +266,13 @@ class ShellLife:
         for process in self.listening():
             self.books.check_gone(process)
         for process in self.listening():
+            await process.spawn(process.engine.leave())
             await process.spawn(process.close())
+            process.is_listening = False
             await asyncio.sleep(0.1)
             left = [task for task in process.tasks if not task.done()]
             hold(not left, "asyncio tasks outlive the engine", left)
-        hold(self.database.holder is None, "the lease is not given back", self.database.holder)
+        hold(self.database.is_given_back, "the lease is not given back", self.database.holder)
 
     def _add_worker(self) -> None:
         worker = WorkerPlayer(self, len(self.workers) + self.crashes)
@@ -369,11 +372,18 @@ class ShellLife:
 
     async def _start_process(self, slot: int, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        self._processes += 1
-        process = self.nodes[slot] = Process(
-            self.database, self._processes, self.clock, self.fresh_id, self._observe, self.books.note_sent, self.network
-        )
-        await process.start()
+        while True:
+            self._processes += 1
+            number, observe, note_sent = self._processes, self._observe, self.books.note_sent
+            process = Process(self.database, number, self.clock, self.fresh_id, observe, note_sent, self.network)
+            self.nodes[slot] = process
+            try:
+                await process.start()
+                break
+            except Unavailable:
+                # Whoever watches over it starts it anew.
+                await process.kill()
+                await asyncio.sleep(1.0)
         self._unlink(0.0)
         # It may have been killed while it started.
         if self.nodes[slot] is process:
@@ -440,6 +450,20 @@ class ShellLife:
             database.cut_until_s[node.name] = self.loop.time() + seconds
             self._unlink(seconds)
 
+    async def _drain_node(self, chance: random.Random, database: Database) -> None:
+        """Somebody drains a node, and may undo it."""
+        for row in database.nodes.values():
+            row.is_draining = False
+        if found := self.listening():
+            database.nodes[chance.choice(found).name].is_draining = True
+        self._unlink(0.0)
+        database.tell_nodes()
+        await asyncio.sleep(chance.choice((0.0, 0.05, 1.0, 10.0)))
+        if chance.random() < 0.7:
+            for row in database.nodes.values():
+                row.is_draining = False
+            database.tell_nodes()
+
     async def _lose_lock(self, chance: random.Random, database: Database) -> None:
         """The session that tells of a node's death ends, and the node lives."""
         rows = [row for row in database.nodes.values() if row.has_lock]
@@ -450,6 +474,8 @@ class ShellLife:
     async def _heal(self) -> None:
         self.note("the world is healed")
         self.database.heal()
+        for row in self.database.nodes.values():
+            row.is_draining = False
         if self.network is not None:
             self.network.heal()
         for node in self.listening():
@@ -458,7 +484,8 @@ class ShellLife:
             await starting
         hold(len(self.listening()) == len(self.nodes), "a node does not start", self.nodes)
         self._unlink(0.0)
-        self.haste, self.evictions, self.wandering = 0.0, 0.0, 0.0
+        # Durable tasks that wait for each other's places would wait for ever if nobody was evicted.
+        self.haste, self.evictions, self.wandering = 0.0, 0.05, 0.0
         # Whoever listens for notifications has connected anew.
         for node in self.listening():
             node.run(lambda engine: engine.outbox_unsure())

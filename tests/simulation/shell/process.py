@@ -101,7 +101,7 @@ class Process:
             observe=lambda _, decision: observe(self, decision),
             fresh_id=fresh_id,
             connect=self._visitor,
-            wake_again_after_s=5.0 if network is not None else 16.0,
+            nodes=self.store.members if network is not None else None,
         )
         self._host = Host(self.engine, SECRET) if network is not None else None
         self.is_listening = False
@@ -120,20 +120,18 @@ class Process:
         self._context.run(work, self.engine)
 
     async def start(self) -> None:
-        """Serves when it has the tenants with work; tries until it can."""
+        """Serves when it has the tenants with work. Unavailable when it cannot."""
         if self._host is not None:
             await self.spawn(self._host.start(self.name, 0))
-            self.store.link_address = f"{self.name}:1"
-        self.store.loops = self.spawn(self.store.renew_for_ever()), self.spawn(self.store.look_at_leases_for_ever())
-        while not self.is_listening:
-            try:
-                await self.spawn(self.engine.start())
-                self.is_listening = True
-            except Unavailable:
-                await asyncio.sleep(1.0)
+            self.store.members.link_address = f"{self.name}:1"
+        loops = self.store.members.renew_for_ever(), self.store.look_at_leases_for_ever()
+        self.store.loops = tuple(self.spawn(loop) for loop in loops)
+        await self.spawn(self.engine.start())
+        self.is_listening = True
 
     async def stop(self) -> None:
-        """A planned stop: streams are drained, what was accepted is done."""
+        """A planned stop: the tenant goes to another node, streams are drained, what was accepted is done."""
+        await self.spawn(self.engine.leave())
         self.draining.set()
         await self.spawn(self.close())
         self.is_listening = False
@@ -161,9 +159,12 @@ class Process:
         self.store.is_dead = True
         if self._network is not None:
             self._network.kill(self.name, silently=silently)
-        row = self.store.database.nodes.get(self.name)
+        database = self.store.database
+        row = database.nodes.get(self.name)
         if row is not None and not silently:
             row.is_locked = False
+        if self.store.members.look in database.listeners:
+            database.listeners.remove(self.store.members.look)
         self.go_on()
         if not self.dead.done():
             self.dead.set_result(None)
@@ -174,6 +175,9 @@ class Process:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+        for _ in range(3):
+            # Whoever is told of an error hears it.
+            await asyncio.sleep(0)
         self.is_over = True
 
 
