@@ -57,6 +57,9 @@ __all__ = ["Activation", "Active"]
 
 #: How long a call waits for its tenant.
 HOLD_S: Final = 20.0
+#: How long one that may have been committed waits to hear of it. Told Unavailable its client would try again, and what
+#: it asked for might be done twice.
+DOUBT_HOLD_S: Final = 600.0
 #: Pauses between loads that fail: the first, doubled each time up to the second.
 LOAD_AGAIN_FIRST_S: Final = 0.02
 LOAD_AGAIN_MAX_S: Final = 1.0
@@ -306,7 +309,7 @@ class Activation:
             except Broken as broken:
                 is_repeatable = broken.is_undecided or command.is_repeatable
                 if not is_repeatable and broken.doubt is not None:
-                    was_made = await self._was_made(broken.doubt.round, give_up_at_s)
+                    was_made = await self._was_made(broken.doubt.round)
                     if was_made:
                         return _answered(broken.doubt.answer)
                     is_repeatable = was_made is False
@@ -316,10 +319,10 @@ class Activation:
                 if self._is_closed or loop.time() >= give_up_at_s:
                     raise broken.reason from None
 
-    async def _was_made(self, doubtful: DoubtfulRound, until_s: float) -> bool | None:
-        """Whether it was committed after all; None when that cannot be told by then."""
+    async def _was_made(self, doubtful: DoubtfulRound) -> bool | None:
+        """Whether it was committed after all; None when that cannot be told in `DOUBT_HOLD_S`."""
         try:
-            async with asyncio.timeout_at(until_s):
+            async with asyncio.timeout(DOUBT_HOLD_S):
                 return await asyncio.shield(doubtful.was_made)
         except TimeoutError:
             return None
