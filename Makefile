@@ -231,6 +231,10 @@ test-upgrade: $(STAMPS)/packages ## Upgrade under load from the version before: 
 bench: $(STAMPS)/packages ## Measure latency, throughput and CPU per task; prints a table
 	@$(PY) bench/run.py $(BENCH_ARGS)
 
+.PHONY: bench-cluster
+bench-cluster: $(STAMPS)/packages ## Measure what edges take off the process that decides, and what they cost; prints a table
+	@$(PY) bench/cluster.py $(BENCH_ARGS)
+
 .PHONY: bench-deciding
 bench-deciding: $(STAMPS)/packages ## Measure what the core alone needs for a command; prints a table
 	@$(PY) bench/deciding.py

@@ -31,7 +31,7 @@ from broadaxe.engine.engine import Engine
 from broadaxe.engine.postgres_store import PostgresStore
 from broadaxe.errors import ConfigurationError, Unauthenticated
 from broadaxe.example import ExampleWorker
-from broadaxe.metrics import Tallies, observer
+from broadaxe.metrics import Tallies, Tally, observer
 from broadaxe.parts import Part
 from broadaxe.rest.edge import HttpEdge
 from broadaxe.rest.server import HttpServer
@@ -180,6 +180,7 @@ class App:
         open_account_id = None
         if settings.embedded or not settings.require_login:
             open_account_id = await self._ensure_dev(pool)
+        parts = None if visitor is None or self._part is None else _Parts(self._part, visitor)
         http = HttpServer()
         example = None
         if settings.embedded and settings.loopback_only and settings.tls_certificate is None:
@@ -196,6 +197,7 @@ class App:
                 engine=engine,
                 verifier=verifier,
                 tallies=tallies,
+                parts=parts,
                 settings=settings,
             )
 
@@ -217,7 +219,7 @@ class App:
             # Stopped after the engine, which tells the others before it goes.
             stack.push_async_callback(visitor.close)
             if self._decides:
-                host = await self._host_of_links(engine, store)
+                host = await self._host_of_links(engine, store, tallies)
                 stack.push_async_callback(host.stop)
         stack.push_async_callback(engine.stop)
         http_port = settings.http_port
@@ -296,12 +298,12 @@ class App:
         self._stack.push_async_callback(listener.stop)
         await listener.start()
 
-    async def _host_of_links(self, engine: Engine, store: PostgresStore) -> Host:
+    async def _host_of_links(self, engine: Engine, store: PostgresStore, tallies: Tallies) -> Host:
         """Where the other nodes on this database reach the tenants of this one."""
         from broadaxe.link.host import Host
 
         settings = self.settings
-        host = Host(engine, await store.link_secret())
+        host = Host(engine, await store.link_secret(), tallies)
         if self._part is not None:
             await host.start_for_edges(self._part.socket)
         port = await host.start(settings.host, settings.link_port)
@@ -391,6 +393,18 @@ class App:
             kept.entry_key = secrets.token_urlsafe(ENTRY_KEY_BYTES)
             dev_secrets.write(path, kept)
         return kept.entry_key
+
+
+class _Parts:
+    """The processes of the node, as an edge shows them (`rest.metrics.Parts`)."""
+
+    def __init__(self, part: Part, visitor: Visitor) -> None:
+        self._visitor = visitor
+        self._link_address = part.link_address
+        self.running = part.running
+
+    async def tallies(self) -> dict[str, Tally]:
+        return await self._visitor.tallies(self._link_address)
 
 
 @contextlib.asynccontextmanager

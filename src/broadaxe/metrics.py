@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,15 +40,16 @@ _BY_STATUS: Final = {
 }
 
 
+@dataclass(slots=True)
 class Histogram:
     """How many values fell below each bound, and their sum."""
 
-    __slots__ = ("bounds", "counts", "total")
+    bounds: Sequence[float]
+    counts: list[int] = field(default_factory=list)
+    total: float = 0.0
 
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
+    def __post_init__(self) -> None:
+        self.counts = self.counts or [0] * (len(self.bounds) + 1)
 
     def observe(self, value: float) -> None:
         self.counts[bisect_left(self.bounds, value)] += 1
@@ -121,6 +122,13 @@ class Tallies:
 
     def all(self) -> Collection[Tally]:
         return self._by_tenant.values()
+
+    def by_tenant(self) -> Mapping[str, Tally]:
+        return self._by_tenant
+
+    def become(self, by_tenant: dict[str, Tally]) -> None:
+        """From here on these count, which another process has counted."""
+        self._by_tenant = by_tenant
 
 
 def observer(tallies: Tallies) -> Callable[[str, Decision], None]:

@@ -6,6 +6,8 @@ reach the engine process by a link over a socket in a directory that only this u
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +35,20 @@ class Part:
     def link_address(self) -> str:
         """Where edges reach the engine process."""
         return f"unix:{self.socket}"
+
+    def say_ready(self) -> None:
+        """Leaves the number of this process where the other parts find it."""
+        new = self.ready_file.with_suffix(".new")
+        new.write_text(str(os.getpid()), encoding="ascii")
+        new.replace(self.ready_file)
+
+    def running(self) -> dict[str, int]:
+        """The parts that are ready, or were before they died: numbers of processes by name."""
+        found: dict[str, int] = {}
+        for file in sorted(self.directory.glob("*.ready")):
+            with contextlib.suppress(OSError, ValueError):
+                found[file.stem] = int(file.read_text(encoding="ascii"))
+        return found
 
     @property
     def ready_file(self) -> Path:

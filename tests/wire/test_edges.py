@@ -69,6 +69,12 @@ async def test_nobody_at_the_edges_notices_that_the_engine_process_is_killed(
     assert [len(signals) for signals in told] == [1, 1, 1], "nobody ran twice"
     async with Rest(node.url, node.token, client.tenant_id) as rest:
         assert [row["metadata"]["id"] for row in await rest.workers()] == [worker_id], "it did not register anew"
+        assert await rest.finished(during.workflow_run_id) == "COMPLETED"
+    async with httpx.AsyncClient(base_url=node.url) as http:
+        shown = (await http.get("/metrics")).text.splitlines()
+    assert "hatchet_succeeded_tasks_total 3.0" in shown, "an edge shows what the engine process has counted"
+    named = [line for line in shown if line.startswith("broadaxe_process_resident_memory_bytes{")]
+    assert [line.split('"')[1] for line in named] == ["edge-1", "edge-2", "engine"]
     now = node.parts()
     assert [now[name].pid for name in ("edge-1", "edge-2")] == [parts[name].pid for name in ("edge-1", "edge-2")]
 

@@ -38,7 +38,7 @@ def main() -> None:
         settings = _after_migrations(settings, part)
 
     async def announce(app: App) -> None:
-        part.ready_file.touch()
+        part.say_ready()
 
     try:
         code = run_until_signal(settings, announce, heed_stdin=True, part=part)

@@ -26,6 +26,7 @@ from broadaxe.errors import BroadaxeError, HeldElsewhere, Internal, ShuttingDown
 from broadaxe.link.connection import Connection
 from broadaxe.link.wire import Chunk, Fired, Frame, Kind, Over, Packed, pack, pack_answer, unpack
 from broadaxe.loops import Loops
+from broadaxe.metrics import Tallies
 
 __all__ = ["Host"]
 
@@ -35,8 +36,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Host:
-    def __init__(self, engine: Engine, secret: bytes) -> None:
+    def __init__(self, engine: Engine, secret: bytes, tallies: Tallies | None = None) -> None:
+        """`tallies` are what this process has counted."""
         self._engine = engine
+        self._tallies = tallies or Tallies()
         self._secret = secret
         self._servers: list[asyncio.Server] = []
         self._visits: set[_Visit] = set()
@@ -62,7 +65,7 @@ class Host:
 
     def _accept(self, *, is_edge: bool = False) -> Connection:
         connection = Connection(self._secret, is_caller=False)
-        visit = _Visit(self._engine, connection, self._visits.discard, is_edge=is_edge)
+        visit = _Visit(self._engine, connection, self._visits.discard, self._tallies, is_edge=is_edge)
         self._visits.add(visit)
         return connection
 
@@ -71,9 +74,16 @@ class _Visit:
     """One connection, by which another node reaches tenants here."""
 
     def __init__(
-        self, engine: Engine, connection: Connection, on_end: Callable[[_Visit], None], *, is_edge: bool
+        self,
+        engine: Engine,
+        connection: Connection,
+        on_end: Callable[[_Visit], None],
+        tallies: Tallies,
+        *,
+        is_edge: bool,
     ) -> None:
         self._engine = engine
+        self._tallies = tallies
         self._is_edge = is_edge
         self.connection = connection
         self._on_end = on_end
@@ -90,6 +100,9 @@ class _Visit:
             channel = _Channel(self._engine, self.connection, frame.channel, frame.name, is_edge=self._is_edge)
             self._channels[frame.channel] = channel
             self._go(frame, channel.attach())
+            return
+        if frame.kind is Kind.TALLIES:
+            self._go(frame, self._count())
             return
         found = self._channels.get(frame.channel)
         if found is None:
@@ -108,6 +121,9 @@ class _Visit:
 
     def _go(self, frame: Frame, work: Coroutine[Any, Any, Packed]) -> None:
         self._loops.go(f"{frame.kind}", self._answer(frame, work))
+
+    async def _count(self) -> Packed:
+        return pack_answer(self._tallies.by_tenant())
 
     async def _answer(self, frame: Frame, work: Coroutine[Any, Any, Packed]) -> None:
         try:

@@ -23,8 +23,9 @@ from broadaxe.engine.sessions import attempts_of
 from broadaxe.engine.streams import TenantStreams
 from broadaxe.errors import BroadaxeError, HeldElsewhere, Unavailable
 from broadaxe.link.connection import Connection
-from broadaxe.link.wire import Chunk, Frame, Kind, Packed, answer_of, pack, unpack
+from broadaxe.link.wire import TALLIES, Chunk, Frame, Kind, Packed, answer_of, pack, unpack
 from broadaxe.loops import Loops
+from broadaxe.metrics import Tally
 
 __all__ = ["Visitor"]
 
@@ -88,6 +89,15 @@ class Visitor:
                     pause_s = min(KEEP_AGAIN_MAX_S, 2 * pause_s)
         finally:
             self._keeping.discard(address)
+
+    async def tallies(self, link_address: str) -> dict[str, Tally]:
+        """What the process there has counted, by tenant. Unavailable when it cannot be asked."""
+        link = await self._link(link_address)
+        try:
+            frame = await link.call(Kind.TALLIES, 0, ("", b"\xc0"))
+        except Broken as broken:
+            raise broken.reason from None
+        return TALLIES.decode(frame.body)
 
     async def close(self) -> None:
         await self._loops.close()

@@ -24,9 +24,11 @@ from broadaxe.engine.durable_streams import Answer
 from broadaxe.engine.sessions import Assignment, BatchAssignment
 from broadaxe.engine.subscriptions import RunOutcome
 from broadaxe.errors import BroadaxeError, IdempotencyCollision, Internal, InvalidArgument, all_error_types
+from broadaxe.metrics import Tally
 
 __all__ = [
     "FRAME_SIZE_BYTES_MAX",
+    "TALLIES",
     "VERSION",
     "Chunk",
     "Fired",
@@ -53,6 +55,8 @@ class Kind(StrEnum):
     """Both, when there is nothing to say."""
     ATTACH = "attach"
     """V: begins a channel. The name is the tenant. Answered like a call."""
+    TALLIES = "tallies"
+    """V, on no channel: what the process has counted, by tenant."""
     DETACH = "detach"
     """V: ends it."""
     SUBMIT = "submit"
@@ -173,6 +177,7 @@ def _name_of_many(kind: type) -> str:
 
 _DECODERS: Final = _decoders()
 _ANSWER: Final = msgspec.msgpack.Decoder(_Answer)
+TALLIES: Final = msgspec.msgpack.Decoder(dict[str, Tally])
 _ERROR: Final = msgspec.msgpack.Decoder(_Error)
 _ERRORS: Final = {kind.code: kind for kind in all_error_types()}
 

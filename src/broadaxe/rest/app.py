@@ -31,7 +31,7 @@ from broadaxe.rest.dashboard_site import DashboardSite
 from broadaxe.rest.docs_site import DocsSite
 from broadaxe.rest.entry import enter
 from broadaxe.rest.gate import Gate
-from broadaxe.rest.metrics import Metrics
+from broadaxe.rest.metrics import Metrics, Parts
 from broadaxe.rest.routers import (
     changes,
     counts,
@@ -123,11 +123,13 @@ def create_http_app(
     verifier: TokenVerifier,
     settings: HttpSettings,
     tallies: Tallies | None = None,
+    parts: Parts | None = None,
     example: ExampleWorker | None = None,
     replica: ReadReplica | None = None,
 ) -> FastAPI:
     """The application. `pool` is best made with `storage.reads.POOL_SETTINGS` as server settings. What people look at
-    is read from the `replica`, if there is one; accounts, tokens and webhooks never are."""
+    is read from the `replica`, if there is one; accounts, tokens and webhooks never are. `parts`: the processes of the
+    node, when this is one of several."""
     app = FastAPI(
         title="Broadaxe",
         version=version("broadaxe"),
@@ -167,7 +169,7 @@ def create_http_app(
     app.openapi = cache(partial(describe, app, _ROUTERS))  # type: ignore[method-assign]
     reference = ApiReference(app.openapi)
     dashboard = DashboardSite(settings.dashboard_dir)
-    numbers = app.state.metrics = Metrics(tallies or Tallies())
+    numbers = app.state.metrics = Metrics(tallies or Tallies(), parts)
     if replica is not None:
         numbers.watch_replica(lambda: replica.condition)
     app.add_api_route("/api/docs", reference.page, methods=["GET"], include_in_schema=False)

@@ -10,11 +10,13 @@ Source: behaviour specification 8.5, REST specification 7.7.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Final, Protocol
 
+import psutil
 from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
@@ -27,7 +29,7 @@ from prometheus_client.registry import Collector
 from broadaxe.metrics import QUEUED_TO_ASSIGNED_BUCKETS_S, Histogram, Tallies, Tally
 from broadaxe.storage.read_replica import ReplicaCondition, ReplicaState
 
-__all__ = ["Gauge", "Metrics"]
+__all__ = ["Gauge", "Metrics", "Parts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,30 @@ class Gauge:
     values: Sequence[tuple[tuple[str, ...], float]]
 
 
+class Parts(Protocol):
+    """The processes of a node that runs in several."""
+
+    def running(self) -> Mapping[str, int]:
+        """Their numbers by name."""
+        ...
+
+    async def tallies(self) -> dict[str, Tally]:
+        """What the one that decides has counted. Unavailable when it cannot be asked."""
+        ...
+
+
 class Metrics(Collector):
     """One process's metrics."""
 
-    def __init__(self, tallies: Tallies) -> None:
+    def __init__(self, tallies: Tallies, parts: Parts | None = None) -> None:
+        """`parts`: the processes of the node, when this is one of several."""
         self.tallies = tallies
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self._parts = parts
+        if parts is None:
+            ProcessCollector(registry=self.registry)
+            GCCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
         self.registry.register(self)
         self._replica: Callable[[], ReplicaCondition] | None = None
 
@@ -86,7 +103,13 @@ class Metrics(Collector):
     def render(self) -> bytes:
         return generate_latest(self.registry)
 
+    async def read(self) -> None:
+        """Asks for what is counted elsewhere. Unavailable when that cannot be told."""
+        if self._parts is not None:
+            self.tallies.become(await self._parts.tallies())
+
     async def page(self) -> Response:
+        await self.read()
         return Response(self.render(), media_type=CONTENT_TYPE_LATEST)
 
     def collect(self) -> Iterable[Metric]:
@@ -103,6 +126,8 @@ class Metrics(Collector):
         family = HistogramMetricFamily("hatchet_queued_to_assigned_time_seconds", _WAIT_HELP)
         _put(waits, family)
         yield family
+        if self._parts is not None:
+            yield from _of_processes(self._parts.running())
         if self._replica is not None:
             yield from _of_replica(self._replica())
 
@@ -165,6 +190,19 @@ def _of_replica(found: ReplicaCondition) -> Iterable[Metric]:
     for server, count in found.reads.items():
         reads.add_metric([server], count)
     yield from (lag, use, reads)
+
+
+def _of_processes(running: Mapping[str, int]) -> Iterable[Metric]:
+    """Whichever process of the node is asked shows all of them."""
+    cpu = CounterMetricFamily("broadaxe_process_cpu_seconds", "CPU time of a process of the node", labels=["process"])
+    memory = Metric("broadaxe_process_resident_memory_bytes", "Resident memory of a process of the node", "gauge")
+    for name, pid in running.items():
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            times = process.cpu_times()
+            cpu.add_metric([name], times.user + times.system)
+            memory.add_sample(memory.name, {"process": name}, process.memory_info().rss)
+    yield from (cpu, memory)
 
 
 def _bare(name: str, documentation: str, labels: dict[str, str], value: float) -> Metric:

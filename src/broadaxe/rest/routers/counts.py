@@ -107,6 +107,7 @@ async def expose_metrics(scope: ViewerScope, context: ContextDep, request: Reque
         ),
     ]
     metrics = cast(Metrics, request.app.state.metrics)
+    await metrics.read()
     return Response(metrics.render_tenant(scope.tenant_id, gauges), media_type=CONTENT_TYPE_LATEST)
 
 
