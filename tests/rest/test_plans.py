@@ -25,7 +25,8 @@ from broadaxe.storage.event_reads import EventFilter
 from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of, id_range
 from broadaxe.storage.log_reads import LogFilter
 from broadaxe.storage.pages import ById, ByTime
-from broadaxe.storage.reads import POOL_SETTINGS, RunFilter
+from broadaxe.storage.reads import POOL_SETTINGS
+from broadaxe.storage.run_filter import RunFilter
 from broadaxe.storage.statements import statement
 from broadaxe.storage.trace_reads import TraceFilter
 from tests.conftest import TEMPLATE, with_database

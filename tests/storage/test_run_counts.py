@@ -12,7 +12,8 @@ import pytest
 
 from broadaxe.core.lifecycle import RunStatus
 from broadaxe.storage.ids import id_floor
-from broadaxe.storage.reads import Reads, RunFilter
+from broadaxe.storage.reads import Reads
+from broadaxe.storage.run_filter import RunFilter
 from tests.storage.ground import make_tenant
 
 ENDS_AT = datetime(2026, 3, 5, 0, 10, tzinfo=UTC)

@@ -20,8 +20,8 @@ from broadaxe.rpc.services.traces import TraceService
 from broadaxe.rpc.transport import Call, Principal
 from broadaxe.storage import batches
 from broadaxe.storage.ids import new_id
-from broadaxe.storage.reads import Reads
 from broadaxe.storage.spans import SpanStore
+from broadaxe.storage.trace_reads import TraceReads
 from tests.storage.ground import make_tenant
 
 TRACE = bytes(range(16))
@@ -51,7 +51,7 @@ class Desk:
         self.tenant_id = tenant_id
         self.store = SpanStore(pool)
         self.service = TraceService(self.store)
-        self.reads = Reads(pool)
+        self.reads = TraceReads(pool)
 
     async def export(self, *spans: Span, resource: tuple[KeyValue, ...] = ()) -> pb.ExportTracePartialSuccess:
         batch = ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])

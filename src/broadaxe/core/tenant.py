@@ -83,15 +83,8 @@ from broadaxe.core.commands.workers import (
     RegisterWorker,
     UnregisterWorker,
 )
-from broadaxe.core.commands.workflows import (
-    DeleteWorkflow,
-    PauseWorkflow,
-    PutWorkflow,
-    UnpauseWorkflow,
-)
-from broadaxe.core.decision import (
-    Decision,
-)
+from broadaxe.core.commands.workflows import DeleteWorkflow, PauseWorkflow, PutWorkflow, UnpauseWorkflow
+from broadaxe.core.decision import Decision
 from broadaxe.core.dormant import Dormant
 from broadaxe.core.durable_log import DurableLog, Entry
 from broadaxe.core.lifecycle import TaskStatus

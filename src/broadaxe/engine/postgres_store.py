@@ -34,7 +34,8 @@ from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
 from broadaxe.storage.outbox import Outbox, OutboxPage
 from broadaxe.storage.payloads import Payloads
 from broadaxe.storage.quotas import quotas_of
-from broadaxe.storage.reads import LIVE_RUN, Reads, RunFilter
+from broadaxe.storage.reads import Reads
+from broadaxe.storage.run_filter import LIVE_RUN, RunFilter
 from broadaxe.storage.statements import statement
 
 __all__ = ["PostgresStore", "PostgresTenantStore", "outage_is_unavailable"]

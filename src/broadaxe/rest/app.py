@@ -65,12 +65,14 @@ from broadaxe.rest.settings import ENTRY_PATH, HttpSettings
 from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
+from broadaxe.storage.count_reads import CountReads
 from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.event_reads import EventReads
 from broadaxe.storage.failure_reads import FailureReads
 from broadaxe.storage.load_reads import LoadReads
 from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
+from broadaxe.storage.rate_limit_reads import RateLimitReads
 from broadaxe.storage.read_replica import Queries, ReadReplica
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.token_verifier import TokenVerifier
@@ -148,6 +150,8 @@ def create_http_app(
         verifier,
         settings,
         Reads(looked_at),
+        CountReads(looked_at),
+        RateLimitReads(looked_at),
         EventReads(looked_at),
         FailureReads(looked_at),
         LoadReads(looked_at),

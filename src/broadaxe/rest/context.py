@@ -16,11 +16,13 @@ from broadaxe.example import ExampleWorker
 from broadaxe.rest.settings import HttpSettings
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
+from broadaxe.storage.count_reads import CountReads
 from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.event_reads import EventReads
 from broadaxe.storage.failure_reads import FailureReads
 from broadaxe.storage.load_reads import LoadReads
 from broadaxe.storage.log_reads import LogReads
+from broadaxe.storage.rate_limit_reads import RateLimitReads
 from broadaxe.storage.read_replica import ReadReplica
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.token_verifier import TokenVerifier
@@ -37,6 +39,8 @@ class Context:
     verifier: TokenVerifier
     settings: HttpSettings
     reads: Reads
+    count_reads: CountReads
+    rate_limit_reads: RateLimitReads
     event_reads: EventReads
     failure_reads: FailureReads
     load_reads: LoadReads

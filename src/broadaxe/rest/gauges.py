@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from broadaxe.rest.metrics import Gauge
 from broadaxe.storage.catalogue import WorkerRecord
-from broadaxe.storage.reads import MetadataQueueSize, QueueSize
+from broadaxe.storage.count_reads import MetadataQueueSize, QueueSize
 
 __all__ = ["queue_gauges", "slot_gauges"]
 

@@ -29,7 +29,7 @@ from broadaxe.rest.parameters import (
     plain_text,
     strict_metadata_pairs,
 )
-from broadaxe.storage.reads import RunFilter
+from broadaxe.storage.run_filter import RunFilter
 from broadaxe.storage.run_names import name_search
 
 __all__ = ["RunSelection", "RunTraits", "SelectionBody", "until_or_later"]

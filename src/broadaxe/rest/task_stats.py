@@ -14,7 +14,7 @@ from datetime import datetime
 from broadaxe.core.definition import ConcurrencyRule, WorkflowDefinition
 from broadaxe.rest.shapes import counts as count_shapes
 from broadaxe.storage.catalogue import tasks_of
-from broadaxe.storage.reads import LiveGroupCount, LiveTaskCount
+from broadaxe.storage.count_reads import LiveGroupCount, LiveTaskCount
 
 __all__ = ["places_with_rules", "task_stats"]
 

@@ -21,7 +21,8 @@ from broadaxe.core.lifecycle import TaskEventType
 from broadaxe.rest.shapes import traces as trace_shapes
 from broadaxe.storage.event_reads import EventRecord
 from broadaxe.storage.ids import id_time, is_id
-from broadaxe.storage.reads import RunRecord, SpanRecord, TaskEventRecord, TaskRecord
+from broadaxe.storage.reads import RunRecord, TaskEventRecord, TaskRecord
+from broadaxe.storage.trace_reads import SpanRecord
 
 __all__ = ["SOURCE_RUN_KEY", "engine_spans", "sent_span"]
 

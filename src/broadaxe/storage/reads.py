@@ -1,4 +1,4 @@
-"""Reads for people: runs, tasks, their history, logs, events and counts, straight from the tables.
+"""Reads for people: runs, tasks and their history, straight from the tables.
 
 Owns the questions that dashboards, SDK clients and waiters ask about what the engine has committed. Refuses to decide
 anything: it shows rows as they are, with three allowances of the schema made good here. A RUNNING task's start is taken
@@ -13,47 +13,28 @@ Use a pool with `POOL_SETTINGS`: the optional filters need a plan for their actu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Final
 
 import asyncpg
 import msgspec
 
-from broadaxe.core.lifecycle import SHOWN_AS, RunCause, RunStatus, TaskEventType, TaskStatus
-from broadaxe.storage.ids import (
-    id_after,
-    id_floor,
-    id_floor_of,
-    id_range,
-    id_time,
-    ids_surely_between,
-    ids_with_prefix,
-)
-from broadaxe.storage.metadata import metadata_arguments
-from broadaxe.storage.pages import ById, ByKey, ByNumber, BySeq, BySpan, ByTaskEvent, Page, page_of_rows
+from broadaxe.core.lifecycle import RunCause, RunStatus, TaskEventType, TaskStatus
+from broadaxe.storage.ids import id_floor_of
+from broadaxe.storage.pages import ById, BySeq, ByTaskEvent, Page, page_of_rows
 from broadaxe.storage.read_replica import Queries
+from broadaxe.storage.run_filter import RunFilter, run_arguments, status_question, task_question
 from broadaxe.storage.statements import statement
 
 __all__ = [
-    "LIVE_RUN",
     "POOL_SETTINGS",
-    "FinishedBucket",
-    "LiveGroupCount",
-    "LiveTaskCount",
-    "MetadataQueueSize",
-    "QueueSize",
-    "RateLimitOrder",
-    "RateLimitRecord",
     "Reads",
-    "RunFilter",
     "RunRecord",
     "RunResult",
-    "SpanRecord",
     "TaskEventRecord",
     "TaskRecord",
     "TaskResultRow",
-    "span_of_row",
 ]
 
 POOL_SETTINGS: Final = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
@@ -61,19 +42,6 @@ POOL_SETTINGS: Final = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 COUNT_MAX: Final = 20_000
 TASKS_PER_ANSWER_MAX: Final = 20_000
 EVENTS_PER_RUN_MAX: Final = 5_000
-QUEUES_MAX: Final = 1_000
-LIVE_DEFINITIONS_MAX: Final = 10_000
-LIVE_GROUPS_MAX: Final = 10_000
-WAITING_LOOKED_AT_MAX: Final = 100_000
-
-#: Spans of a trace that were sent before the run was made are still found when they are younger than this.
-TRACE_BEFORE_RUN: Final = timedelta(days=1)
-
-_texts: Final = msgspec.json.Decoder(dict[str, str])
-#: A field and a direction.
-RateLimitOrder = Literal["key asc", "key desc", "value asc", "value desc", "limitValue asc", "limitValue desc"]
-
-LIVE_RUN: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 
 
 class TaskRecord(msgspec.Struct, frozen=True, gc=False):
@@ -137,17 +105,6 @@ class RunResult(msgspec.Struct, frozen=True):
     tasks: tuple[TaskResultRow, ...]
 
 
-class RateLimitRecord(msgspec.Struct, frozen=True, gc=False):
-    """A rate limit with the units it has left now."""
-
-    key: str
-    limit: int
-    value: int
-    window_us: int
-    last_refill_at: datetime
-    paused_until: datetime | None
-
-
 class TaskEventRecord(msgspec.Struct, frozen=True, gc=False):
     task_id: str
     task_display_name: str
@@ -159,98 +116,6 @@ class TaskEventRecord(msgspec.Struct, frozen=True, gc=False):
     message: str
     error: str | None
     output: str | None
-
-
-class SpanRecord(msgspec.Struct, frozen=True):
-    """A span a client sent; `trace_id` with 32 hex digits, span ids with 16, kinds and codes by their OTLP numbers."""
-
-    trace_id: str
-    span_id: str
-    parent_span_id: str | None
-    retry_count: int
-    name: str
-    kind: int
-    service_name: str
-    status_code: int
-    status_message: str
-    started_at: datetime
-    duration_ns: int
-    attributes: dict[str, str]
-    resource_attributes: dict[str, str]
-    scope_name: str
-    scope_version: str
-
-
-class FinishedBucket(msgspec.Struct, frozen=True, gc=False):
-    starts_at: datetime
-    succeeded: int
-    failed: int
-
-
-class LiveTaskCount(msgspec.Struct, frozen=True, gc=False):
-    """Tasks of one definition that wait for a worker, or run, with `held` slots of concurrency rules each."""
-
-    definition_id: str
-    name: str
-    action_id: str
-    is_running: bool
-    held: int
-    tasks: int
-    oldest_at: datetime | None
-    oldest_first_attempt_at: datetime | None
-    """Of those in their first attempt."""
-    some_run_id: str
-
-
-class LiveGroupCount(msgspec.Struct, frozen=True, gc=False):
-    """Tasks of one definition under the same concurrency keys, in the order of the rules."""
-
-    definition_id: str
-    is_running: bool
-    run_held: int
-    held: int
-    run_keys: tuple[str, ...]
-    keys: tuple[str, ...]
-    tasks: int
-
-
-class QueueSize(msgspec.Struct, frozen=True, gc=False):
-    action_id: str
-    workflow_name: str
-    tasks: int
-
-
-class MetadataQueueSize(msgspec.Struct, frozen=True, gc=False):
-    action_id: str
-    key: str
-    value: str
-    tasks: int
-
-
-class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which runs (or tasks) are meant. None and the empty metadata mean no filter; both times are inclusive."""
-
-    tenant_id: str
-    since: datetime
-    until: datetime
-    statuses: frozenset[RunStatus] | None = None
-    workflow_ids: tuple[str, ...] | None = None
-    worker_id: str | None = None
-    """Tasks on this worker; runs with one among the newest 10,000 that it took."""
-    parent_task_id: str | None = None
-    event_id: str | None = None
-    metadata: tuple[tuple[str, str], ...] = ()
-    """Pairs compared as text with the metadata value rendered as text: any of them, or any for each key with
-    `match_all`."""
-    match_all: bool = False
-    idempotency_keys: tuple[str, ...] | None = None
-    evicted: bool | None = None
-    """Of the RUNNING ones, those whose live tasks are all evicted (true), or the others (false)."""
-    id_prefix: str | None = None
-    """The first hexadecimal digits of the id, without hyphens."""
-    parent_id: str | None = None
-    """The run, or the task, that started it."""
-    causes: frozenset[RunCause] | None = None
 
 
 class Reads:
@@ -272,7 +137,7 @@ class Reads:
         oldest_first: bool = False,
     ) -> Page[RunRecord, ById]:
         """Runs in the order of their creation, with their tasks."""
-        arguments = _run_arguments(wanted, after, oldest_first=oldest_first)
+        arguments = run_arguments(wanted, after, oldest_first=oldest_first)
         rows = await self._pool.fetch(
             statement("reads/run_list"), *arguments, with_payloads, limit, offset, oldest_first
         )
@@ -281,11 +146,11 @@ class Reads:
 
     async def count_runs(self, wanted: RunFilter) -> int:
         """How many runs pass, counting no further than `COUNT_MAX`."""
-        count: int = await self._pool.fetchval(statement("reads/run_count"), *_run_arguments(wanted), COUNT_MAX)
+        count: int = await self._pool.fetchval(statement("reads/run_count"), *run_arguments(wanted), COUNT_MAX)
         return count
 
     async def run_ids(self, wanted: RunFilter, *, limit: int) -> list[str]:
-        rows = await self._pool.fetch(statement("reads/run_ids"), *_run_arguments(wanted), limit)
+        rows = await self._pool.fetch(statement("reads/run_ids"), *run_arguments(wanted), limit)
         return [str(row["id"]) for row in rows]
 
     async def known_ids(self, tenant_id: str, ids: Sequence[str]) -> list[str]:
@@ -295,7 +160,7 @@ class Reads:
 
     async def run_status_counts(self, wanted: RunFilter) -> tuple[dict[RunStatus, int], int]:
         """Runs by status, every status being there, with 0 if need be; and how many of the RUNNING ones are evicted."""
-        name, arguments = _status_question(wanted)
+        name, arguments = status_question(wanted)
         rows = await self._pool.fetch(statement(name), *arguments)
         counts = dict.fromkeys(RunStatus, 0) | {RunStatus(row["status"]): row["runs"] for row in rows}
         return counts, sum(row["evicted"] for row in rows)
@@ -304,7 +169,7 @@ class Reads:
         self, wanted: RunFilter, *, limit: int, offset: int = 0, after: ById | None = None, with_payloads: bool
     ) -> Page[tuple[RunRecord, TaskRecord], ById]:
         """Tasks newest first, each with its run (whose `tasks` are those of this page)."""
-        name, arguments, runs_end = _task_question(wanted, "task_list", after)
+        name, arguments, runs_end = task_question(wanted, "task_list", after)
         rows = await self._pool.fetch(statement(name), *arguments, with_payloads, limit, offset, *runs_end)
         tasks = [_task(row) for row in rows]
         runs = await self._runs([wanted.tenant_id], {task.run_id for task in tasks}, _by_run(tasks), with_payloads)
@@ -313,7 +178,7 @@ class Reads:
 
     async def count_tasks(self, wanted: RunFilter) -> int:
         """How many tasks pass, counting no further than `COUNT_MAX`."""
-        name, arguments, _ = _task_question(wanted, "task_count")
+        name, arguments, _ = task_question(wanted, "task_count")
         count: int = await self._pool.fetchval(statement(name), *arguments, COUNT_MAX)
         return count
 
@@ -407,119 +272,6 @@ class Reads:
         )
         return attempt_from_history(latest, retry_count, [_entry(row) for row in reversed(rows)]) if rows else None
 
-    # Counts -----------------------------------------------------------------------------------------------------
-
-    async def finished_buckets(
-        self, tenant_id: str, since: datetime, until: datetime, width: timedelta
-    ) -> list[FinishedBucket]:
-        """Finished tasks per bucket; `since` is aligned by the caller."""
-        rows = await self._pool.fetch(statement("reads/finished_buckets"), tenant_id, since, until, width)
-        return [FinishedBucket(row["starts_at"], row["succeeded"], row["failed"]) for row in rows]
-
-    async def queue_counts(self, tenant_id: str) -> dict[str, int]:
-        """Waiting tasks per action."""
-        rows = await self._pool.fetch(statement("reads/queue_counts"), tenant_id, QUEUES_MAX)
-        return {row["action_id"]: row["tasks"] for row in rows}
-
-    async def live_task_counts(self, tenant_id: str) -> list[LiveTaskCount]:
-        """Tasks that wait for a worker, or run, by definition. Tasks of paused workflows do not wait for a worker."""
-        rows = await self._pool.fetch(statement("reads/live_task_counts"), tenant_id, LIVE_DEFINITIONS_MAX)
-        return [
-            LiveTaskCount(
-                definition_id=str(row["definition_id"]),
-                name=row["name"],
-                action_id=row["action_id"],
-                is_running=row["is_running"],
-                held=row["held"],
-                tasks=row["tasks"],
-                oldest_at=row["oldest_at"],
-                oldest_first_attempt_at=row["oldest_first_attempt_at"],
-                some_run_id=str(row["some_run"]),
-            )
-            for row in rows
-        ]
-
-    async def live_group_counts(self, tenant_id: str, places: Mapping[str, int]) -> list[LiveGroupCount]:
-        """Under which keys live tasks wait or run, for definitions with concurrency rules, by their place in their
-        workflow; the most frequent keys if there are more than `LIVE_GROUPS_MAX`."""
-        rows = await self._pool.fetch(
-            statement("reads/live_group_counts"), tenant_id, list(places), list(places.values()), LIVE_GROUPS_MAX
-        )
-        return [
-            LiveGroupCount(
-                definition_id=str(row["definition_id"]),
-                is_running=row["is_running"],
-                run_held=row["run_held"],
-                held=row["held"],
-                run_keys=_keys(row["run_groups"]),
-                keys=_keys(row["groups"]),
-                tasks=row["tasks"],
-            )
-            for row in rows
-        ]
-
-    async def queue_sizes(self, tenant_id: str) -> list[QueueSize]:
-        """Waiting tasks per action and workflow."""
-        rows = await self._pool.fetch(statement("reads/queue_sizes"), tenant_id, QUEUES_MAX)
-        return [QueueSize(row["action_id"], row["workflow_name"], row["tasks"]) for row in rows]
-
-    async def queue_sizes_by_metadata(self, tenant_id: str) -> list[MetadataQueueSize]:
-        """Waiting tasks by the value of metadata keys that begin with `prom_`, among the oldest waiting ones."""
-        rows = await self._pool.fetch(
-            statement("reads/queue_sizes_by_metadata"), tenant_id, WAITING_LOOKED_AT_MAX, QUEUES_MAX
-        )
-        return [MetadataQueueSize(row["action_id"], row["key"], row["value"], row["tasks"]) for row in rows]
-
-    async def rate_limits_page(
-        self,
-        tenant_id: str,
-        search: str,
-        order: RateLimitOrder,
-        *,
-        limit: int,
-        offset: int,
-        after: ByKey | ByNumber | None = None,
-    ) -> tuple[Page[RateLimitRecord, ByKey | ByNumber], int]:
-        """Rate limits whose key contains `search`, and how many there are, counting no further than `COUNT_MAX`.
-
-        They are not counted for a page behind a place, which is a `ByKey` in the orders by key.
-        """
-        rows = await self._pool.fetch(
-            statement("reads/rate_limits"),
-            tenant_id,
-            search,
-            order,
-            limit,
-            offset,
-            COUNT_MAX if after is None else 0,
-            None if after is None else after.key,
-            after.number if isinstance(after, ByNumber) else None,
-        )
-        records = [
-            RateLimitRecord(
-                row["key"],
-                row["limit_value"],
-                row["value"],
-                row["window_us"],
-                row["last_refill_at"],
-                row["paused_until"],
-            )
-            for row in rows
-        ]
-        return page_of_rows(rows, records, limit, _rate_limit_place(order)), rows[0]["total"] if rows else 0
-
-    # Traces -----------------------------------------------------------------------------------------------------
-
-    async def spans(
-        self, tenant_id: str, trace_id: str, run_id: str, *, limit: int, after: BySpan | None = None
-    ) -> Page[SpanRecord, BySpan]:
-        """Spans that clients sent of the trace (32 hex digits) or about the run, by their start, each told once."""
-        floor = id_floor(id_time(run_id) - TRACE_BEFORE_RUN)
-        place = (None, None) if after is None else (after.at, bytes.fromhex(after.span_id))
-        rows = await self._pool.fetch(statement("reads/spans"), tenant_id, trace_id, run_id, floor, limit, *place)
-        spans = list({(row["trace_id"], row["span_id"]): span_of_row(row) for row in rows}.values())
-        return page_of_rows(rows, spans, limit, lambda row: BySpan(row["started_at"], row["span_id"].hex()))
-
     # -------------------------------------------------------------------------------------------------------------
 
     async def _tasks_by_run(
@@ -602,101 +354,8 @@ def attempt_from_history(latest: TaskRecord, retry_count: int, entries: Sequence
     )
 
 
-def _run_arguments(wanted: RunFilter, after: ById | None = None, *, oldest_first: bool = False) -> tuple[object, ...]:
-    first, end = _ids(wanted)
-    if after is not None and oldest_first:
-        first = max(first, id_after(after.id))
-    elif after is not None:
-        end = min(end, after.id)
-    if wanted.parent_id is not None:
-        # A child is no older than what started it, so older partitions are left alone.
-        first = max(first, id_floor_of([wanted.parent_id]))
-    return (
-        wanted.tenant_id,
-        first,
-        end,
-        wanted.since,
-        wanted.until,
-        None if wanted.statuses is None else [status.value for status in wanted.statuses],
-        wanted.statuses is not None and wanted.statuses <= LIVE_RUN,
-        wanted.workflow_ids,
-        wanted.parent_task_id,
-        wanted.event_id,
-        *metadata_arguments(wanted.metadata, match_all=wanted.match_all),
-        *_later_traits(wanted),
-        wanted.evicted,
-        wanted.worker_id,
-    )
-
-
-def _later_traits(wanted: RunFilter) -> tuple[object, ...]:
-    """The last arguments of `run_traits`."""
-    causes = None if wanted.causes is None else sorted(wanted.causes)
-    return wanted.idempotency_keys, wanted.parent_id, causes
-
-
-def _ids(wanted: RunFilter) -> tuple[str, str]:
-    """The smallest id that is asked for, and one that is greater than all of them."""
-    first, end = id_range(wanted.since, wanted.until)
-    if wanted.id_prefix is None:
-        return first, end
-    from_prefix, to_prefix = ids_with_prefix(wanted.id_prefix)
-    return max(first, from_prefix), min(end, to_prefix)
-
-
-def _status_question(wanted: RunFilter) -> tuple[str, tuple[object, ...]]:
-    """The statement that counts runs by status, and its arguments: it only reads runs if something is asked of them."""
-    tenant_id, since, until, workflow_ids = wanted.tenant_id, wanted.since, wanted.until, wanted.workflow_ids
-    if wanted != RunFilter(tenant_id=tenant_id, since=since, until=until, workflow_ids=workflow_ids):
-        return "reads/run_status_counts", _run_arguments(wanted)
-    ids = *id_range(since, until), since, until, *ids_surely_between(since, until)
-    return "reads/run_status_counts_of_window", (tenant_id, *ids, workflow_ids)
-
-
-def _task_question(
-    wanted: RunFilter, name: str, after: ById | None = None
-) -> tuple[str, tuple[object, ...], tuple[str, ...]]:
-    """The statement for what is asked about tasks, and its arguments: it only looks at runs if something is asked of
-    them. Then the last of what is given here, the end of their ids, goes behind the arguments of a list."""
-    statuses = None
-    if wanted.statuses is not None or wanted.evicted is not None:
-        shown_as = RunStatus if wanted.statuses is None else wanted.statuses
-        statuses = [
-            status.value
-            for status, shown in SHOWN_AS.items()
-            if shown in shown_as
-            and (shown is not RunStatus.RUNNING or wanted.evicted in (None, status is TaskStatus.EVICTED))
-        ]
-    first, end = _ids(wanted)
-    of_task = (
-        wanted.tenant_id,
-        first,
-        end if after is None else min(end, after.id),
-        wanted.since,
-        wanted.until,
-        statuses,
-        wanted.statuses is not None and wanted.statuses <= LIVE_RUN,
-        wanted.workflow_ids,
-        wanted.worker_id,
-    )
-    if (wanted.event_id, *_later_traits(wanted)) == (None,) * 4 and not wanted.metadata:
-        return f"reads/{name}", of_task, ()
-    metadata = metadata_arguments(wanted.metadata, match_all=wanted.match_all)
-    # A run may be a little younger by its id than a task of its own, if their engines' clocks differ.
-    runs_until = wanted.until if after is None else min(wanted.until, id_time(after.id))
-    _, runs_end = id_range(wanted.since, runs_until)
-    return f"reads/{name}_of_runs", (*of_task, wanted.event_id, *metadata, *_later_traits(wanted)), (runs_end,)
-
-
 def _by_id(row: asyncpg.Record) -> ById:
     return ById(str(row["id"]))
-
-
-def _rate_limit_place(order: RateLimitOrder) -> Callable[[asyncpg.Record], ByKey | ByNumber]:
-    if order.startswith("key"):
-        return lambda row: ByKey(row["key"])
-    column = "value" if order.startswith("value") else "limit_value"
-    return lambda row: ByNumber(row[column], row["key"])
 
 
 def _by_run(tasks: Iterable[TaskRecord]) -> dict[str, tuple[TaskRecord, ...]]:
@@ -704,11 +363,6 @@ def _by_run(tasks: Iterable[TaskRecord]) -> dict[str, tuple[TaskRecord, ...]]:
     for task in tasks:
         grouped.setdefault(task.run_id, []).append(task)
     return {run_id: tuple(members) for run_id, members in grouped.items()}
-
-
-def _keys(groups: str | None) -> tuple[str, ...]:
-    """The keys of concurrency groups as they are stored; see `core/keys.py`."""
-    return () if groups is None else tuple(key for key, _ in msgspec.json.decode(groups, type=list[tuple[str, int]]))
 
 
 def _optional(value: object) -> str | None:
@@ -775,25 +429,4 @@ def _entry(row: asyncpg.Record) -> TaskEventRecord:
         message=row["message"],
         error=row["error"],
         output=row["output"],
-    )
-
-
-def span_of_row(row: asyncpg.Record) -> SpanRecord:
-    parent: bytes | None = row["parent_span_id"]
-    return SpanRecord(
-        trace_id=row["trace_id"].hex,
-        span_id=row["span_id"].hex(),
-        parent_span_id=None if parent is None else parent.hex(),
-        retry_count=row["retry_count"],
-        name=row["name"],
-        kind=row["kind"],
-        service_name=row["service_name"],
-        status_code=row["status_code"],
-        status_message=row["status_message"],
-        started_at=row["started_at"],
-        duration_ns=row["duration_ns"],
-        attributes=_texts.decode(row["attributes"]),
-        resource_attributes=_texts.decode(row["resource_attributes"]),
-        scope_name=row["scope_name"],
-        scope_version=row["scope_version"],
     )

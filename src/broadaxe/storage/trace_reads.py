@@ -11,21 +11,44 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from broadaxe.storage.ids import id_floor
-from broadaxe.storage.pages import ById, Page, page_of_rows
+from broadaxe.storage.ids import id_floor, id_time
+from broadaxe.storage.pages import ById, BySpan, Page, page_of_rows
 from broadaxe.storage.read_replica import Queries
-from broadaxe.storage.reads import SpanRecord, span_of_row
 from broadaxe.storage.statements import like_escaped, statement
 
-__all__ = ["TraceFilter", "TraceReads", "TraceRecord"]
+__all__ = ["SpanRecord", "TraceFilter", "TraceReads", "TraceRecord"]
 
 #: Spans that a page looks at to find those that pass.
 SPANS_LOOKED_AT_MAX: Final = 20_000
 #: Spans of one trace that say what it is.
 SPANS_PER_TRACE_MAX: Final = 1_000
 RUNS_OF_TRACE_MAX: Final = 20
+#: Spans of a trace that were sent before the run was made are still found when they are younger than this.
+TRACE_BEFORE_RUN: Final = timedelta(days=1)
 
 ID_MIN: Final = "00000000-0000-0000-0000-000000000000"
+
+_texts: Final = msgspec.json.Decoder(dict[str, str])
+
+
+class SpanRecord(msgspec.Struct, frozen=True):
+    """A span a client sent; `trace_id` with 32 hex digits, span ids with 16, kinds and codes by their OTLP numbers."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    retry_count: int
+    name: str
+    kind: int
+    service_name: str
+    status_code: int
+    status_message: str
+    started_at: datetime
+    duration_ns: int
+    attributes: dict[str, str]
+    resource_attributes: dict[str, str]
+    scope_name: str
+    scope_version: str
 
 
 class TraceRecord(msgspec.Struct, frozen=True, gc=False):
@@ -73,12 +96,22 @@ class TraceReads:
     async def spans_of(self, tenant_id: str, trace_id: str, *, limit: int) -> list[SpanRecord]:
         """The spans that clients sent of the trace, by their start, each told once."""
         rows = await self._pool.fetch(statement("reads/spans"), tenant_id, trace_id, None, ID_MIN, limit, None, None)
-        return list({row["span_id"]: span_of_row(row) for row in rows}.values())
+        return list({row["span_id"]: _span(row) for row in rows}.values())
 
     async def runs_of(self, tenant_id: str, trace_id: str) -> list[str]:
         """The runs that spans of the trace name, those of the earliest spans first; they need not exist."""
         rows = await self._pool.fetch(statement("reads/trace_runs"), tenant_id, trace_id, RUNS_OF_TRACE_MAX)
         return [str(row["run_id"]) for row in rows]
+
+    async def spans(
+        self, tenant_id: str, trace_id: str, run_id: str, *, limit: int, after: BySpan | None = None
+    ) -> Page[SpanRecord, BySpan]:
+        """Spans that clients sent of the trace (32 hex digits) or about the run, by their start, each told once."""
+        floor = id_floor(id_time(run_id) - TRACE_BEFORE_RUN)
+        place = (None, None) if after is None else (after.at, bytes.fromhex(after.span_id))
+        rows = await self._pool.fetch(statement("reads/spans"), tenant_id, trace_id, run_id, floor, limit, *place)
+        spans = list({(row["trace_id"], row["span_id"]): _span(row) for row in rows}.values())
+        return page_of_rows(rows, spans, limit, lambda row: BySpan(row["started_at"], row["span_id"].hex()))
 
 
 def trace_arguments(tenant_id: str, wanted: TraceFilter, limit: int, after: ById | None = None) -> tuple[object, ...]:
@@ -107,4 +140,25 @@ def _trace(row: asyncpg.Record) -> TraceRecord:
         run_id=None if row["run_id"] is None else str(row["run_id"]),
         started_at=row["started_at"],
         ended_at=row["ended_at"],
+    )
+
+
+def _span(row: asyncpg.Record) -> SpanRecord:
+    parent: bytes | None = row["parent_span_id"]
+    return SpanRecord(
+        trace_id=row["trace_id"].hex,
+        span_id=row["span_id"].hex(),
+        parent_span_id=None if parent is None else parent.hex(),
+        retry_count=row["retry_count"],
+        name=row["name"],
+        kind=row["kind"],
+        service_name=row["service_name"],
+        status_code=row["status_code"],
+        status_message=row["status_message"],
+        started_at=row["started_at"],
+        duration_ns=row["duration_ns"],
+        attributes=_texts.decode(row["attributes"]),
+        resource_attributes=_texts.decode(row["resource_attributes"]),
+        scope_name=row["scope_name"],
+        scope_version=row["scope_version"],
     )

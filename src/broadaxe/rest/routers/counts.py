@@ -53,7 +53,7 @@ async def count_finished(
 ) -> shapes.FinishedPoints:
     """Tasks that succeeded and failed over time."""
     since, until, width = window(created_after, finished_before)
-    buckets = await context.reads.finished_buckets(scope.tenant_id, since, until, width)
+    buckets = await context.count_reads.finished_buckets(scope.tenant_id, since, until, width)
     return shapes.FinishedPoints(
         results=[
             shapes.FinishedPoint(time=bucket.starts_at, SUCCEEDED=bucket.succeeded, FAILED=bucket.failed)
@@ -65,7 +65,7 @@ async def count_finished(
 @routes.get(f"{API}/tenants/{{tenant}}/step-run-queue-metrics")
 async def count_queued(scope: ViewerScope, context: ContextDep) -> shapes.QueueCounts:
     """Waiting tasks per action."""
-    return shapes.QueueCounts(queues=await context.reads.queue_counts(scope.tenant_id))
+    return shapes.QueueCounts(queues=await context.count_reads.queue_counts(scope.tenant_id))
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/task-stats")
@@ -78,13 +78,13 @@ async def count_live_tasks(
     ] = None,
 ) -> dict[str, shapes.TaskStat]:
     """Tasks that wait and run, by task name. Names that were asked for are always there."""
-    counts = await context.reads.live_task_counts(scope.tenant_id)
+    counts = await context.count_reads.live_task_counts(scope.tenant_id)
     runs = await context.reads.runs_by_id([scope.tenant_id], list({count.some_run_id for count in counts}))
     found = await context.catalogue.definitions(scope.tenant_id, {run.version_id for run in runs})
     definitions = list(found.values())
     live = {count.definition_id for count in counts}
     places = {task: place for task, place in places_with_rules(definitions).items() if task in live}
-    groups = await context.reads.live_group_counts(scope.tenant_id, places) if places else []
+    groups = await context.count_reads.live_group_counts(scope.tenant_id, places) if places else []
     wanted = [name for text in names or () for name in text.split(",") if name]
     return task_stats(counts, groups, definitions, wanted)
 
@@ -102,8 +102,8 @@ async def expose_metrics(scope: ViewerScope, context: ContextDep, request: Reque
     gauges = [
         *slot_gauges(page.rows),
         *queue_gauges(
-            await context.reads.queue_sizes(scope.tenant_id),
-            await context.reads.queue_sizes_by_metadata(scope.tenant_id),
+            await context.count_reads.queue_sizes(scope.tenant_id),
+            await context.count_reads.queue_sizes_by_metadata(scope.tenant_id),
         ),
     ]
     metrics = cast(Metrics, request.app.state.metrics)
@@ -114,7 +114,7 @@ async def expose_metrics(scope: ViewerScope, context: ContextDep, request: Reque
 @routes.get(f"{API}/tenants/{{tenant}}/queue-metrics", deprecated=True)
 async def count_queued_the_old_way(scope: ViewerScope, context: ContextDep) -> shapes.LegacyQueueCounts:
     """For old clients; ask for task-stats instead."""
-    counts = await context.reads.live_task_counts(scope.tenant_id)
+    counts = await context.count_reads.live_task_counts(scope.tenant_id)
     queues: dict[str, int] = {}
     for count in counts:
         if not count.is_running:

@@ -17,7 +17,7 @@ from broadaxe.rest.parameters import Body, Limit, Offset, page_of, plain_text
 from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.rest.shapes import limits as shapes
 from broadaxe.storage.pages import ByKey, ByNumber
-from broadaxe.storage.reads import RateLimitOrder
+from broadaxe.storage.rate_limit_reads import RateLimitOrder
 
 routes = router("rate limits")
 
@@ -47,7 +47,7 @@ async def list_rate_limits(
     order: RateLimitOrder = f"{query.order_by} {query.direction}"  # type: ignore[assignment]
     listing: Listing[ByKey | ByNumber] = Listing(ByKey if query.order_by == "key" else ByNumber, "rate limits", order)
     after = listing.after(query.cursor, query.offset)
-    page, total = await context.reads.rate_limits_page(
+    page, total = await context.rate_limit_reads.rate_limits_page(
         scope.tenant_id, query.search, order, limit=query.limit, offset=query.offset, after=after
     )
     rows = [

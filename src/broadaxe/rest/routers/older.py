@@ -42,7 +42,8 @@ from broadaxe.storage.accounts import Role
 from broadaxe.storage.event_reads import EventFilter
 from broadaxe.storage.log_reads import LogFilter
 from broadaxe.storage.pages import ById, ByTime
-from broadaxe.storage.reads import RunFilter, RunRecord
+from broadaxe.storage.reads import RunRecord
+from broadaxe.storage.run_filter import RunFilter
 
 RUNS_PAGE_MAX: Final = 2_000
 RUNS_REPLAYED_MAX: Final = 500

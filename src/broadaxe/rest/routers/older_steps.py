@@ -24,7 +24,8 @@ from broadaxe.rest.routers.older import RunQuery, parents_of, read_run
 from broadaxe.rest.routers.route import API, router
 from broadaxe.rest.shapes import older as older_shapes
 from broadaxe.rest.wire import JsonObject
-from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, LIVE_RUN, RunFilter, RunRecord, TaskRecord
+from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, RunRecord, TaskRecord
+from broadaxe.storage.run_filter import LIVE_RUN, RunFilter
 
 ARCHIVES_MAX: Final = 100
 WORKERS_MAX: Final = 10_000

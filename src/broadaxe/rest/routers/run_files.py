@@ -30,8 +30,9 @@ from broadaxe.rest.wire import Instant, JsonObject, Wire
 from broadaxe.storage import accounts
 from broadaxe.storage.catalogue import tasks_of
 from broadaxe.storage.log_reads import LogFilter
-from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, RunFilter, RunRecord
+from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, RunRecord
 from broadaxe.storage.run_facts import RunFacts
+from broadaxe.storage.run_filter import RunFilter
 
 FORMAT: Final = "broadaxe-run"
 #: Readers refuse files of a newer form.

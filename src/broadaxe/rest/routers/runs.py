@@ -40,7 +40,8 @@ from broadaxe.rest.shapes import tasks as task_shapes
 from broadaxe.rest.shapes import workflows as workflow_shapes
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.pages import ById, ByTaskEvent
-from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, LIVE_RUN, RunFilter, RunRecord
+from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, RunRecord
+from broadaxe.storage.run_filter import LIVE_RUN, RunFilter
 
 NAMES_MAX: Final = 1_000
 DAGS_MAX: Final = 100

@@ -24,7 +24,8 @@ from broadaxe.rest.shapes import traces as shapes
 from broadaxe.rest.traces import SOURCE_RUN_KEY, engine_spans, sent_span
 from broadaxe.storage.event_reads import EventFilter, EventRecord
 from broadaxe.storage.pages import ById, BySpan
-from broadaxe.storage.reads import RunFilter, RunRecord
+from broadaxe.storage.reads import RunRecord
+from broadaxe.storage.run_filter import RunFilter
 from broadaxe.storage.trace_reads import TraceFilter
 
 SPANS_MAX: Final = 10_000
@@ -84,7 +85,7 @@ async def list_traces(
         if caller is not None and member is not run:
             triggered[caller] = member.id
     trace_id = trace_of(run.id, run.additional_metadata).trace_id
-    sent = await reads.spans(scope.tenant_id, trace_id, run.id, limit=limit, after=after)
+    sent = await context.trace_reads.spans(scope.tenant_id, trace_id, run.id, limit=limit, after=after)
     # Behind the last span of a full page there may be more of the clients' before the next of ours.
     spans = [
         span

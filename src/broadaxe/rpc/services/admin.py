@@ -29,7 +29,8 @@ from broadaxe.rpc import fitting, inbound
 from broadaxe.rpc._gen import admin_pb2 as pb
 from broadaxe.rpc.askers import Askers
 from broadaxe.rpc.transport import Call, Method, unary
-from broadaxe.storage.reads import LIVE_RUN, Reads, RunFilter
+from broadaxe.storage.reads import Reads
+from broadaxe.storage.run_filter import LIVE_RUN, RunFilter
 
 IDS_MAX: Final = 20_000
 #: Clocks of clients may run ahead of ours.

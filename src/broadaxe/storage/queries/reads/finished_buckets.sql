@@ -1,4 +1,4 @@
--- How many tasks succeeded and failed in each time bucket, empty buckets included. Called by Reads.finished_buckets.
+-- How many tasks succeeded and failed in each time bucket, empty buckets included. Called by CountReads.finished_buckets.
 -- Rides task_by_finish of every partition, for nothing but the window, and reads no task: a smallest id, which would leave
 -- out partitions, is not in that index. $1 tenant, $2 window start (aligned), $3 window end, $4 bucket width.
 with bucket as (

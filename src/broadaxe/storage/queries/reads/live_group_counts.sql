@@ -1,4 +1,4 @@
--- Under which concurrency keys the live tasks of some definitions wait or run. Called by Reads.live_group_counts.
+-- Under which concurrency keys the live tasks of some definitions wait or run. Called by CountReads.live_group_counts.
 -- Rides task_live and the primary key of run; costs one pass over the live tasks. $1 tenant, $2 task definitions,
 -- $3 the place of each in its workflow, $4 limit. The keys are those of core/keys.py: RunKeys is [groups, tasks], a task's
 -- [groups, …], a group [key, max_runs].

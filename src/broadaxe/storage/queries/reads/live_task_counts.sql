@@ -1,5 +1,5 @@
 -- How many tasks of each definition wait for a worker or run, those of paused workflows left out.
--- Called by Reads.live_task_counts. Rides task_live; costs one pass over the live tasks. $1 tenant, $2 limit.
+-- Called by CountReads.live_task_counts. Rides task_live; costs one pass over the live tasks. $1 tenant, $2 limit.
 -- `held` counts the concurrency rules a task holds a slot of; `some_run` leads to the version of the definition.
 select
     t.definition_id, t.name, t.action_id, t.status = 'RUNNING' as is_running, t.concurrency_held as held,

@@ -1,4 +1,4 @@
--- How many tasks wait in each action's queue. Called by Reads.queue_counts.
+-- How many tasks wait in each action's queue. Called by CountReads.queue_counts.
 -- Rides task_live. $1 tenant, $2 limit.
 select t.action_id, count(*) as tasks
 from broadaxe.task t

@@ -1,4 +1,4 @@
--- How many tasks wait in each queue, by workflow. Called by Reads.queue_sizes for a tenant's gauges.
+-- How many tasks wait in each queue, by workflow. Called by CountReads.queue_sizes for a tenant's gauges.
 -- Rides task_live; costs one pass over the live tasks. $1 tenant, $2 limit.
 with waiting as (
     select t.action_id, t.workflow_id, count(*) as tasks

@@ -1,4 +1,4 @@
--- How many waiting tasks carry each metadata value whose key begins with prom_. Called by Reads.queue_sizes_by_metadata
+-- How many waiting tasks carry each metadata value whose key begins with prom_. Called by CountReads.queue_sizes_by_metadata
 -- for a tenant's gauges. Rides task_live and the primary key of run; looks at the oldest $2 waiting tasks only, since
 -- each costs a look at its run. $1 tenant, $3 limit.
 with waiting as (

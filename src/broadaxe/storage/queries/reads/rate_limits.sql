@@ -1,5 +1,5 @@
 -- A page of a tenant's rate limits with the units left now: a window that has passed reads as full, without being
--- written. Called by Reads.rate_limits_page. Only the branch of the wanted order is carried out: by key it rides
+-- written. Called by RateLimitReads.rate_limits_page. Only the branch of the wanted order is carried out: by key it rides
 -- rate_limit_pkey; the other orders look at all of the tenant's limits. $1 tenant, $2 part of the key or empty, $3
 -- field and direction of the order, $4 limit, $5 offset, $6 how far to count, $7/$8 the limit behind which to begin
 -- (key, and number in the orders by one) or null.

@@ -1,4 +1,4 @@
--- Spans that clients sent of a trace, or that name the run, oldest start first. Called by Reads.spans.
+-- Spans that clients sent of a trace, or that name the run, oldest start first. Called by TraceReads.spans.
 -- Rides span_by_trace and span_by_run within the partitions from $4 on. $1 tenant, $2 trace, $3 run, $4 smallest id,
 -- $5 limit, $6/$7 the span behind which to begin (start, span id) or null.
 with found as (
