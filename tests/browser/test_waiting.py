@@ -91,7 +91,7 @@ async def test_runs_of_a_workflow_that_is_paused_in_the_page_say_so(
     run_id = await started(hatchet, "label", Cue(key=key))
     await until_reason(engine, run_id, "PAUSED")
     await page.goto(f"/runs/{run_id}")
-    await expect(why(page)).to_contain_text("The workflow label is paused since")
+    await expect(why(page)).to_contain_text(re.compile("The workflow label is paused by .*@.* since"))
     await expect(why(page)).to_contain_text("it is given up at")
     await why(page).get_by_role("link", name="label").click()
     await page.get_by_role("button", name=re.compile("Resume|Unpause")).click()

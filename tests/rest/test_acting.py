@@ -132,15 +132,21 @@ async def test_pausing_a_worker_and_deleting_a_workflow_reach_the_engine(site: S
 
     async def apply(command: Command) -> Reply:
         if isinstance(command, PauseWorker):
-            await site.seeds.pool.execute("update broadaxe.worker set is_paused = $1", command.is_paused)
+            await site.seeds.pool.execute(
+                "update broadaxe.worker set is_paused = $1, paused_by = $2", command.is_paused, command.by
+            )
         return None
 
     site.engine.answer = apply
     answer = await site.client.patch(f"/api/v1/workers/{worker_id}", json={"isPaused": True})
     assert (answer.status_code, answer.json()["status"]) == (200, "PAUSED")
+    assert answer.json()["pausedBy"] == "an API token"
     deleted = await site.client.delete(f"/api/v1/workflows/{made[0]}")
     assert (deleted.status_code, deleted.json()) == (200, {})
-    assert [command for _, command in site.engine.commands] == [PauseWorker(worker_id, True), DeleteWorkflow(made[0])]
+    assert [command for _, command in site.engine.commands] == [
+        PauseWorker(worker_id, True, "an API token"),
+        DeleteWorkflow(made[0]),
+    ]
 
 
 async def test_pausing_a_workflow_reaches_the_engine_and_shows(site: Site) -> None:
@@ -150,10 +156,11 @@ async def test_pausing_a_workflow_reaches_the_engine_and_shows(site: Site) -> No
         if isinstance(command, PauseWorkflow):
             await site.seeds.pool.execute(
                 "update broadaxe.workflow set paused_at = now(), paused_queue_ttl_us = $1, paused_crons = $2,"
-                " paused_schedules = $3",
+                " paused_schedules = $3, paused_by = $4",
                 command.queue_ttl_us,
                 command.crons,
                 command.schedules,
+                command.by,
             )
         return None
 
@@ -168,11 +175,13 @@ async def test_pausing_a_workflow_reaches_the_engine_and_shows(site: Site) -> No
     assert shown is not None
     assert shown.is_paused is True
     assert {key: answer.json()[key] for key in words} == words
+    assert answer.json()["pausedBy"] == "an API token"
+    assert answer.json()["pausedAt"] is not None
     (listed,) = (await site.client.get(f"{site.tenant}/workflows")).json()["rows"]
     assert {key: listed[key] for key in ("isPaused", *words)} == words | {"isPaused": True}
     await site.client.patch(f"/api/v1/workflows/{workflow_id}", json={"pause": {"action": "unpause"}})
     assert [command for _, command in site.engine.commands] == [
-        PauseWorkflow(workflow_id, 7 * 86_400 * US_PER_S, WhilePaused.DROP, WhilePaused.QUEUE),
+        PauseWorkflow(workflow_id, 7 * 86_400 * US_PER_S, WhilePaused.DROP, WhilePaused.QUEUE, "an API token"),
         UnpauseWorkflow(workflow_id),
     ]
 
@@ -187,7 +196,7 @@ async def test_old_clients_pause_with_a_flag(site: Site) -> None:
     await site.client.patch(url, json={"isPaused": True})
     thirty_days_us = 30 * 86_400 * US_PER_S
     assert [command for _, command in site.engine.commands] == [
-        PauseWorkflow(workflow_id, thirty_days_us, WhilePaused.QUEUE, WhilePaused.QUEUE)
+        PauseWorkflow(workflow_id, thirty_days_us, WhilePaused.QUEUE, WhilePaused.QUEUE, "an API token")
     ]
 
 

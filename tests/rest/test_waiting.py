@@ -107,9 +107,10 @@ async def test_a_paused_workflow_and_a_key(site: Site, world: World) -> None:
         1,
     )
     assert [(found["runId"], found["isRunning"]) for found in row["holders"]] == [(holder, True)]
-    world.do(PauseWorkflow(flow, 3_600 * US_PER_S, WhilePaused.QUEUE, WhilePaused.DROP))
+    world.do(PauseWorkflow(flow, 3_600 * US_PER_S, WhilePaused.QUEUE, WhilePaused.DROP, "ann@example.com"))
     (row,) = await rows(site, f"/api/v1/stable/tasks/{waits}/waiting")
     assert (row["reason"], row["workflowId"], row["workflowName"]) == ("PAUSED", flow, "flow")
+    assert row["pausedBy"] == "ann@example.com"
 
 
 async def test_an_event_that_is_waited_for_comes_with_a_payload_that_fits(site: Site, world: World) -> None:

@@ -161,7 +161,7 @@ class Life:
             case 8:
                 return CloseStream(worker_id, self.sessions[worker_id])
             case 9:
-                return PauseWorker(worker_id, chance.random() < 0.4)
+                return PauseWorker(worker_id, chance.random() < 0.4, "ann@example.com")
             case 10:
                 return PutWorkerLabels(worker_id, {"n": chance.randint(0, 9)})
             case 11:

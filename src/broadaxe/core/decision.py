@@ -38,6 +38,8 @@ class WorkflowRow(msgspec.Struct, frozen=True, gc=False):
     paused_schedules: WhilePaused | None = None
     unpaused_at_us: int | None = None
     """When it was last unpaused."""
+    paused_by: str = ""
+    """Who paused it; empty if nobody knows, and while it is not paused."""
 
 
 class VersionRow(msgspec.Struct, frozen=True):
@@ -65,6 +67,8 @@ class WorkerRow(msgspec.Struct, frozen=True):
     listening_since_us: int | None
     speaks_durably: bool = False
     """It has a stream for its durable tasks, or will have one again soon."""
+    paused_by: str = ""
+    """Who paused it; empty if nobody knows, and while it is not paused."""
 
 
 class RunRow(msgspec.Struct, frozen=True, gc=False):

@@ -118,6 +118,8 @@ class Pause(msgspec.Struct, frozen=True, gc=False):
     """The age at which a waiting task is cancelled, counted from the task's creation."""
     crons: WhilePaused
     schedules: WhilePaused
+    by: str
+    """Who said so last; empty if nobody knows."""
 
 
 class Workflow:
@@ -140,7 +142,7 @@ class Workflow:
         if row.paused_at_us is not None:
             ttl_us, crons, schedules = row.paused_queue_ttl_us, row.paused_crons, row.paused_schedules
             assert ttl_us is not None and crons is not None and schedules is not None
-            self.pause = Pause(row.paused_at_us, ttl_us, crons, schedules)
+            self.pause = Pause(row.paused_at_us, ttl_us, crons, schedules, row.paused_by)
         self.unpaused_at_us = row.unpaused_at_us
         self.was_paused = self.pause is not None or self.unpaused_at_us is not None
         """It is paused, or was at some time; else no deadline of its tasks is other than the row says."""
@@ -159,6 +161,7 @@ class Workflow:
             None if pause is None else pause.crons,
             None if pause is None else pause.schedules,
             self.unpaused_at_us,
+            "" if pause is None else pause.by,
         )
 
     def queue_deadline_us(self, created_at_us: int, due_at_us: int, schedule_timeout_us: int) -> int:
@@ -447,7 +450,7 @@ class Task:
 class Worker:
     __slots__ = (
         "actions", "created_at_us", "durable_stream", "free", "id", "is_paused", "is_touched", "labels",
-        "last_heartbeat_at_us", "listening_since_us", "name", "resting", "running", "runtime", "session",
+        "last_heartbeat_at_us", "listening_since_us", "name", "paused_by", "resting", "running", "runtime", "session",
         "silent_at_us", "slots", "speaks_durably", "speech_due_at_us", "turn_count", "turns", "updated_at_us",
         "waited_for_since_us",
     )  # fmt: skip
@@ -467,6 +470,7 @@ class Worker:
         self.labels: dict[str, LabelValue] = dict(row.labels)
         self.runtime = row.runtime
         self.is_paused = row.is_paused
+        self.paused_by = row.paused_by
         self.created_at_us = row.created_at_us
         self.updated_at_us = row.updated_at_us
         self.last_heartbeat_at_us = row.last_heartbeat_at_us
@@ -501,6 +505,7 @@ class Worker:
             self.last_heartbeat_at_us,
             self.listening_since_us,
             self.speaks_durably,
+            self.paused_by,
         )
 
     @property

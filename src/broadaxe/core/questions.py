@@ -196,6 +196,8 @@ class Paused(msgspec.Struct, frozen=True, tag="PAUSED"):
     workflow_id: str
     workflow_name: str
     since_us: int
+    by: str
+    """Who paused it; empty if nobody knows."""
 
 
 class Batch(msgspec.Struct, frozen=True, tag="BATCH"):

@@ -95,8 +95,9 @@ def _say(reason: Reason, now_us: int) -> str:
             return f"key {_cut(key)!r}{run}: {held:,} of {max_runs:,}{by}{_in_line(place)}"
         case RateLimit():
             return _limit(reason, now_us)
-        case Paused(_, name, since_us):
-            return f"the workflow {_cut(name)} is paused since {_clock(since_us, now_us)}"
+        case Paused(_, name, since_us, by):
+            whose = f" by {_cut(by)}" if by else ""
+            return f"the workflow {_cut(name)} is paused{whose} since {_clock(since_us, now_us)}"
         case Batch():
             return _batch(reason, now_us)
         case Debounce(key, until_us):

@@ -253,8 +253,8 @@ class Tenant:
                 fleet.unregister(state, fleet.find(state, worker_id), now_us)
             case PutWorkerLabels(worker_id, labels):
                 fleet.put_labels(state, fleet.find(state, worker_id), labels, now_us)
-            case PauseWorker(worker_id, is_paused):
-                fleet.pause(state, fleet.find(state, worker_id), is_paused, now_us)
+            case PauseWorker(worker_id, is_paused, by):
+                fleet.pause(state, fleet.find(state, worker_id), is_paused, by, now_us)
             case RefreshTimeout(task_id, by_us):
                 return attempts.refresh_timeout(state, reports.running(state, task_id), by_us, now_us)
             case ReleaseSlot(task_id):

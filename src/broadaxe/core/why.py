@@ -236,7 +236,7 @@ class _Look:
         run = task.run
         workflow = run.version.workflow
         if workflow.pause is not None:
-            return Paused(workflow.id, workflow.name, workflow.pause.since_us)
+            return Paused(workflow.id, workflow.name, workflow.pause.since_us, workflow.pause.by)
         ticket = run.waiting_ticket if task.id in run.held_back else task.waiting_ticket
         if ticket is not None:
             return self._key(ticket)
@@ -263,7 +263,7 @@ class _Look:
         shape = lane.shape
         workflow = shape.key.workflow
         if workflow.pause is not None:
-            return Paused(workflow.id, workflow.name, workflow.pause.since_us)
+            return Paused(workflow.id, workflow.name, workflow.pause.since_us, workflow.pause.by)
         if lane.parked_until_us is not None:
             return self._limit(lane, self._place(lane, (lane,), task_id))
         if not shape.is_blocked:

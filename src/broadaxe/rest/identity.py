@@ -57,6 +57,11 @@ class Caller:
         return self.account is None
 
     @property
+    def name(self) -> str:
+        """Who it is, for people to read."""
+        return "an API token" if self.account is None else self.account.email
+
+    @property
     def tenant_ids(self) -> list[str]:
         return list(self.roles)
 

@@ -55,8 +55,11 @@ class WorkflowRecord(msgspec.Struct, frozen=True, gc=False):
     updated_at: datetime
     is_paused: bool
     paused_crons: WhilePaused | None
-    """These two are set while it is paused."""
+    """These three are set while it is paused."""
     paused_schedules: WhilePaused | None
+    paused_at: datetime | None
+    paused_by: str
+    """Empty if nobody knows, and while it is not paused."""
 
 
 class LastRunRecord(msgspec.Struct, frozen=True, gc=False):
@@ -100,6 +103,8 @@ class WorkerRecord(msgspec.Struct, frozen=True):
     updated_at: datetime
     last_heartbeat_at: datetime | None
     listening_since: datetime | None
+    paused_by: str
+    """Empty if nobody knows, and while it is not paused."""
     running: tuple[RunningTask, ...]
 
     def slots_used(self, slot_type: str) -> int:
@@ -302,6 +307,8 @@ def _workflow(row: asyncpg.Record) -> WorkflowRecord:
         is_paused=row["is_paused"],
         paused_crons=None if row["paused_crons"] is None else WhilePaused(row["paused_crons"]),
         paused_schedules=None if row["paused_schedules"] is None else WhilePaused(row["paused_schedules"]),
+        paused_at=row["paused_at"],
+        paused_by=row["paused_by"],
     )
 
 
@@ -319,5 +326,6 @@ def _worker(row: asyncpg.Record, running: list[RunningTask]) -> WorkerRecord:
         updated_at=row["updated_at"],
         last_heartbeat_at=row["last_heartbeat_at"],
         listening_since=row["listening_since"],
+        paused_by=row["paused_by"],
         running=tuple(running),
     )

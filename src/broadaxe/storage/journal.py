@@ -198,6 +198,7 @@ def _workers(rows: Sequence[WorkerRow]) -> Sequence[object]:
                     w.last_heartbeat_at_us,
                     w.listening_since_us,
                     w.speaks_durably,
+                    w.paused_by,
                 )
                 for w in rows
             ),

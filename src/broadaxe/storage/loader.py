@@ -228,6 +228,7 @@ def _workflow(row: Any) -> WorkflowRow:
         None if crons is None else WhilePaused(crons),
         None if schedules is None else WhilePaused(schedules),
         row["unpaused_at_us"],
+        row["paused_by"],
     )
 
 
@@ -318,6 +319,7 @@ def _worker(row: Any) -> WorkerRow:
         row["last_heartbeat_at_us"],
         row["listening_since_us"],
         row["speaks_durably"],
+        row["paused_by"],
     )
 
 

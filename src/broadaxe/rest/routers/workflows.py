@@ -116,7 +116,7 @@ async def change_workflow(
     made longer than `pausedWorkflowQueueTTL` ago (a duration like 90s, 1h30m or 7d) is cancelled."""
     record = await _workflow(context, caller.tenant_ids, workflow)
     caller.require(record.tenant_id, Role.MEMBER)
-    command = _change(body, record)
+    command = _change(body, record, caller.name)
     if command is not None:
         await context.engine.submit(record.tenant_id, command)
         record = await _workflow(context, [record.tenant_id], workflow)
@@ -132,14 +132,14 @@ async def delete_workflow(workflow: PathId, caller: CallerDep, context: ContextD
     return wire.Deleted()
 
 
-def _change(body: WorkflowChange, record: WorkflowRecord) -> PauseWorkflow | UnpauseWorkflow | None:
+def _change(body: WorkflowChange, record: WorkflowRecord, by: str) -> PauseWorkflow | UnpauseWorkflow | None:
     pause = body.pause
     if pause is None:
         if body.is_paused is None or body.is_paused is record.is_paused:
             return None
         if not body.is_paused:
             return UnpauseWorkflow(record.id)
-        return PauseWorkflow(record.id, DEFAULT_QUEUE_TTL_US, WhilePaused.QUEUE, WhilePaused.QUEUE)
+        return PauseWorkflow(record.id, DEFAULT_QUEUE_TTL_US, WhilePaused.QUEUE, WhilePaused.QUEUE, by)
     if pause.action == "unpause":
         return UnpauseWorkflow(record.id)
     crons, schedules = (
@@ -153,7 +153,7 @@ def _change(body: WorkflowChange, record: WorkflowRecord) -> PauseWorkflow | Unp
     if pause.paused_workflow_queue_ttl is None:
         raise _unsaid("pausedWorkflowQueueTTL", "a duration like 24h")
     ttl_us = parse_duration(pause.paused_workflow_queue_ttl, field="pause.pausedWorkflowQueueTTL")
-    return PauseWorkflow(record.id, ttl_us, crons, schedules)
+    return PauseWorkflow(record.id, ttl_us, crons, schedules, by)
 
 
 def _unsaid(name: str, values: str) -> InvalidArgument:

@@ -152,6 +152,7 @@ class WaitReason(Wire):
     is_limit_paused: bool | None = None
     workflow_id: str | None = None
     workflow_name: str | None = None
+    paused_by: str | None = None
     batch_items: int | None = None
     batch_size: int | None = None
     batches_running: int | None = None
@@ -389,8 +390,13 @@ def _details(reason: Reason) -> _Details:
                 "is_limit_paused": reason.is_paused,
                 "place_in_line": _place(reason.place),
             }
-        case Paused(workflow_id, workflow_name, since_us):
-            return {"workflow_id": workflow_id, "workflow_name": workflow_name, "since": instant(since_us)}
+        case Paused(workflow_id, workflow_name, since_us, by):
+            return {
+                "workflow_id": workflow_id,
+                "workflow_name": workflow_name,
+                "since": instant(since_us),
+                "paused_by": by or None,
+            }
         case Batch():
             return {
                 "key": reason.key,

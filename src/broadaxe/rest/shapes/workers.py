@@ -47,6 +47,8 @@ class Worker(Wire):
     name: str
     type: Literal["SELFHOSTED"] = "SELFHOSTED"
     status: Literal["ACTIVE", "INACTIVE", "PAUSED"]
+    paused_by: str | None = None
+    """Who paused it: an address, or an API token."""
     last_heartbeat_at: Instant | None = None
     last_listener_established: Instant | None = None
     actions: list[str]
@@ -79,6 +81,7 @@ def worker(record: WorkerRecord, workflows: Sequence[tuple[str, str]] | None = N
         metadata=metadata_of(record.id, record.created_at, record.updated_at),
         name=record.name,
         status=record.status,
+        paused_by=record.paused_by or None,
         last_heartbeat_at=record.last_heartbeat_at,
         last_listener_established=record.listening_since,
         actions=list(record.actions),

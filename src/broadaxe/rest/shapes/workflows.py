@@ -33,6 +33,9 @@ class Workflow(Wire):
     is_paused: bool = False
     paused_workflow_cron_run_queue_behavior: WhilePaused | None = None
     paused_workflow_scheduled_run_queue_behavior: WhilePaused | None = None
+    paused_at: Instant | None = None
+    paused_by: str | None = None
+    """Who paused it: an address, or an API token."""
     versions: list[WorkflowVersionMeta] | None = None
 
 
@@ -124,6 +127,8 @@ def workflow(record: WorkflowRecord, latest: VersionRecord | None = None) -> Wor
         is_paused=record.is_paused,
         paused_workflow_cron_run_queue_behavior=record.paused_crons,
         paused_workflow_scheduled_run_queue_behavior=record.paused_schedules,
+        paused_at=record.paused_at,
+        paused_by=record.paused_by or None,
         versions=versions,
     )
 

@@ -106,6 +106,12 @@ function About({ worker }: { worker: Worker }) {
             <dd className="break-words">{runtimeInfo.runtimeExtra}</dd>
           </>
         )}
+        {worker.pausedBy !== null && (
+          <>
+            <dt>Paused by</dt>
+            <dd className="break-words">{worker.pausedBy}</dd>
+          </>
+        )}
         <dt>Registered</dt>
         <dd>
           <LocalTime instantMs={worker.metadata.createdAt} />

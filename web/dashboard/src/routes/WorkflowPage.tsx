@@ -170,9 +170,16 @@ function PausedNotice({ workflow }: { workflow: WorkflowDetails }) {
   const fate = (behaviour: string | null) => (behaviour === "DROP" ? "are dropped" : "make runs that wait");
   return (
     <p role="status" className="rounded-md border border-line bg-cancelled-soft px-4 py-2 text-sm">
-      It is paused: new runs wait until it is resumed, and what runs goes on. Ticks of its crons{" "}
-      {fate(workflow.pausedWorkflowCronRunQueueBehavior)}; scheduled runs that come due {fate(workflow.pausedWorkflowScheduledRunQueueBehavior)}. Who
-      paused it is not recorded.
+      It is paused
+      {workflow.pausedBy !== null && <> by {workflow.pausedBy}</>}
+      {workflow.pausedAt !== null && (
+        <>
+          {" "}
+          since <LocalTime instantMs={workflow.pausedAt} />
+        </>
+      )}
+      : new runs wait until it is resumed, and what runs goes on. Ticks of its crons{" "}
+      {fate(workflow.pausedWorkflowCronRunQueueBehavior)}; scheduled runs that come due {fate(workflow.pausedWorkflowScheduledRunQueueBehavior)}.
     </p>
   );
 }

@@ -159,6 +159,7 @@ export const workerSchema = z.object({
   metadata: resourceMeta,
   name: z.string(),
   status: z.enum(["ACTIVE", "INACTIVE", "PAUSED"]).nullish().transform((value) => value ?? "INACTIVE"),
+  pausedBy: orNull(z.string()),
   lastHeartbeatAt: orNull(instantMs),
   actions: rowsOf(z.string()),
   labels: rowsOf(z.object({ key: z.string(), value: z.string() })),
@@ -190,6 +191,8 @@ export const workflowSchema = z.object({
   name: z.string(),
   description: orNull(z.string()),
   isPaused: z.boolean().nullish().transform((value) => value ?? false),
+  pausedAt: orNull(instantMs),
+  pausedBy: orNull(z.string()),
   pausedWorkflowCronRunQueueBehavior: orNull(z.enum(["DROP", "QUEUE"])),
   pausedWorkflowScheduledRunQueueBehavior: orNull(z.enum(["DROP", "QUEUE"])),
 });

@@ -5,6 +5,6 @@ select
     case when w.last_heartbeat_at is null or w.last_heartbeat_at < $3::timestamptz then 'INACTIVE'
          when w.is_paused then 'PAUSED'
          else 'ACTIVE' end as status,
-    w.created_at, w.updated_at, w.last_heartbeat_at, w.listening_since
+    w.created_at, w.updated_at, w.last_heartbeat_at, w.listening_since, w.paused_by
 from broadaxe.worker w
 where w.tenant_id = any($1::uuid[]) and w.id = $2

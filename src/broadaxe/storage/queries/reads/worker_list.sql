@@ -16,7 +16,8 @@ with known as (
 )
 select
     known.tenant_id, known.id, known.name, known.actions, known.slots, known.labels, known.runtime, known.status,
-    known.created_at, known.updated_at, known.last_heartbeat_at, known.listening_since, count(*) over () as total
+    known.created_at, known.updated_at, known.last_heartbeat_at, known.listening_since, known.paused_by,
+    count(*) over () as total
 from known
 where ($3::text[] is null or known.status = any($3))
     and ($5::jsonb is null or not exists (

@@ -4,7 +4,7 @@
 -- the one given, or but for case; instant; id) or null; then only those behind it are counted.
 select
     w.tenant_id, w.id, w.name, w.description, w.created_at, w.updated_at, w.paused_at is not null as is_paused,
-    w.paused_crons, w.paused_schedules, (w.name = $3) is true as is_exact, (lower(w.name) = lower($3)) is true as is_alike,
+    w.paused_at, w.paused_by, w.paused_crons, w.paused_schedules, (w.name = $3) is true as is_exact, (lower(w.name) = lower($3)) is true as is_alike,
     count(*) over () as total
 from broadaxe.workflow w
 where w.tenant_id = $1 and w.deleted_at is null and ($2::text is null or w.name ilike '%' || $2 || '%')

@@ -67,6 +67,8 @@ function withWorkflow(isPaused = false): void {
       metadata: meta(WORKFLOW_ID),
       name: "etl",
       isPaused,
+      pausedAt: isPaused ? "2025-01-31T09:00:00.000000Z" : null,
+      pausedBy: isPaused ? "ann@example.com" : null,
       pausedWorkflowCronRunQueueBehavior: "DROP",
       pausedWorkflowScheduledRunQueueBehavior: "QUEUE",
       versions: [
@@ -104,10 +106,11 @@ test("two versions are compared, and the address says which", async () => {
   expect(router.state.location.search).toEqual({ against: OLD });
 });
 
-test("a paused workflow says what becomes of its ticks and schedules", async () => {
+test("a paused workflow says who paused it, and what becomes of its ticks and schedules", async () => {
   withWorkflow(true);
   renderApp(`/workflows/${WORKFLOW_ID}`);
-  expect(await screen.findByText(/Ticks of its crons are dropped; scheduled runs that come due make runs that wait/)).toBeInTheDocument();
+  expect(await screen.findByText(/It is paused by ann@example.com since/)).toBeInTheDocument();
+  expect(screen.getByText(/Ticks of its crons are dropped; scheduled runs that come due make runs that wait/)).toBeInTheDocument();
 });
 
 test("a workflow is paused with its choices, and a wrong duration is blamed at its field", async () => {
