@@ -34,6 +34,7 @@ from broadaxe.rest.gate import Gate
 from broadaxe.rest.metrics import Metrics, Parts
 from broadaxe.rest.routers import (
     changes,
+    cluster,
     counts,
     crons,
     durable,
@@ -115,6 +116,7 @@ _ROUTERS: Final = (
     webhooks.routes,
     older.routes,
     older_steps.routes,
+    cluster.routes,
 )
 
 

@@ -24,7 +24,7 @@ from broadaxe.errors import NotFound, PermissionDenied, Unauthenticated
 from broadaxe.rest.client_address import is_direct_and_local
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.parameters import PathId
-from broadaxe.storage.accounts import Account, Person, Role, person_of_account, person_of_session
+from broadaxe.storage.accounts import Account, Person, Role, is_operator, person_of_account, person_of_session
 from broadaxe.storage.token_verifier import TokenPrincipal
 
 __all__ = [
@@ -33,10 +33,12 @@ __all__ = [
     "Caller",
     "CallerDep",
     "MemberScope",
+    "OperatorDep",
     "PersonDep",
     "Scope",
     "ViewerScope",
     "needs_caller",
+    "needs_operator",
     "needs_person",
 ]
 
@@ -115,6 +117,19 @@ async def needs_person(caller: CallerDep) -> Account:
 
 #: The account of a logged-in person; refuses tokens.
 PersonDep = Annotated[Account, Depends(needs_person)]
+
+
+async def needs_operator(account: PersonDep, context: ContextDep) -> Account:
+    if not await is_operator(context.pool, account.id):
+        raise PermissionDenied(
+            "this is for operators of the installation; whoever runs it makes you one with: "
+            f"broadaxe account operator {account.email}"
+        )
+    return account
+
+
+#: The account of a logged-in person who may see and change what concerns the whole installation.
+OperatorDep = Annotated[Account, Depends(needs_operator)]
 
 
 def _scope(needed: Role) -> Callable[[str, Caller], Awaitable[Scope]]:

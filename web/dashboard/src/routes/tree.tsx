@@ -273,6 +273,12 @@ const accountRoute = createRoute({
   component: lazyPage(() => import("./AccountPage"), "AccountPage"),
 });
 
+const clusterRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/settings/cluster",
+  component: lazyPage(() => import("./ClusterPage"), "ClusterPage"),
+});
+
 const routeTree = rootRoute.addChildren([
   loginRoute,
   sessionRoute.addChildren([
@@ -301,6 +307,7 @@ const routeTree = rootRoute.addChildren([
     membersRoute,
     tenantRoute,
     limitsRoute,
+    clusterRoute,
     accountRoute,
   ]),
 ]);

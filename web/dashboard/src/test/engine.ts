@@ -27,7 +27,7 @@ export function onPost(path: string, answer: (body: unknown) => unknown) {
   });
 }
 
-function onBody(method: "patch" | "delete", path: string, answer: (body: unknown, request: Request) => unknown) {
+function onBody(method: "patch" | "put" | "delete", path: string, answer: (body: unknown, request: Request) => unknown) {
   return http[method](path, async ({ request }) => {
     const text = await request.text();
     const answered = answer(text === "" ? undefined : JSON.parse(text), request);
@@ -37,6 +37,10 @@ function onBody(method: "patch" | "delete", path: string, answer: (body: unknown
 
 export function onPatch(path: string, answer: (body: unknown, request: Request) => unknown) {
   return onBody("patch", path, answer);
+}
+
+export function onPut(path: string, answer: (body: unknown, request: Request) => unknown) {
+  return onBody("put", path, answer);
 }
 
 export function onDelete(path: string, answer: (body: unknown, request: Request) => unknown) {
