@@ -206,6 +206,20 @@ async def test_signing_up_is_off_by_default(site: Site) -> None:
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize("host", ["[", "[::1", "a@127.0.0.1", "127.0.0.1:abc", "127.0.0.1/a", ""])
+async def test_a_host_that_cannot_be_read_is_not_this_machine(serve: Serve, host: str) -> None:
+    site = await serve(open_mode=True)
+    answer = await site.anonymous.get("/api/v1/users/current", headers={"Host": host})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "null", "x"])
+async def test_an_origin_that_cannot_be_read_is_another(serve: Serve, origin: str) -> None:
+    site = await serve(open_mode=True)
+    answer = await site.anonymous.post(f"{site.tenant}/api-tokens", json={"name": "n"}, headers={"Origin": origin})
+    assert answer.status_code == 403
+
+
 async def test_open_mode_lets_this_machine_in_and_nobody_elses_pages(serve: Serve) -> None:
     site = await serve(open_mode=True)
     assert (await site.anonymous.get("/api/v1/meta")).json()["authDisabled"] is True

@@ -16,7 +16,7 @@ from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
 
 from broadaxe.rest.context import Context
-from broadaxe.rest.identity import LOOPBACK_NAMES
+from broadaxe.rest.identity import names_this_machine
 from broadaxe.rest.sessions import open_session
 from broadaxe.storage.accounts import person_of_session
 
@@ -47,7 +47,7 @@ def _place(to: str) -> str:
     """Where to lead; the dashboard instead of anywhere else."""
     try:
         parts = urlsplit(to)
-        is_local = parts.scheme == "http" and parts.hostname in LOOPBACK_NAMES and "@" not in parts.netloc
+        is_local = parts.scheme == "http" and names_this_machine(parts.netloc)
     except ValueError:
         return "/"
     # Browsers take a backslash for a slash, and two slashes for the beginning of another server's name.

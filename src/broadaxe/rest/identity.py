@@ -28,7 +28,6 @@ from broadaxe.storage.accounts import Account, Person, Role, is_operator, person
 from broadaxe.storage.token_verifier import TokenPrincipal
 
 __all__ = [
-    "LOOPBACK_NAMES",
     "AdminScope",
     "Caller",
     "CallerDep",
@@ -145,6 +144,16 @@ MemberScope = Annotated[Scope, Depends(_scope(Role.MEMBER))]
 AdminScope = Annotated[Scope, Depends(_scope(Role.ADMIN))]
 
 
+def names_this_machine(host: str) -> bool:
+    """Whether a Host header, or the authority of a URL, is one of `LOOPBACK_NAMES`, with or without a port. One that
+    cannot be read, or that has a user in it, is not."""
+    try:
+        parts = urlsplit(f"//{host}")
+        return parts.hostname in LOOPBACK_NAMES and parts.netloc == host and "@" not in host and parts.port != 0
+    except ValueError:
+        return False
+
+
 def missing(kind: str, id_text: str) -> NotFound:
     """What to raise when nothing with this id is within the caller's reach."""
     return NotFound(f"there is no {kind} {id_text}")
@@ -164,7 +173,7 @@ def _check_loopback(request: Request) -> None:
             "without a login the engine answers programs of its own machine only, and not through a proxy; "
             "log in, or send a valid API token as 'Authorization: Bearer …'"
         )
-    if urlsplit(f"//{request.headers.get('host', '')}").hostname not in LOOPBACK_NAMES:
+    if not names_this_machine(request.headers.get("host", "")):
         raise Unauthenticated(
             "without a login the engine answers to 127.0.0.1 and localhost only; use one of these names"
         )
@@ -176,7 +185,16 @@ def _check_origin(request: Request, context: Context) -> None:
     origin = request.headers.get("origin")
     if origin is not None:
         ours = {request.headers.get("host", ""), urlsplit(context.settings.server_url).netloc}
-        if urlsplit(origin).netloc not in ours:
+        place = _place(origin)
+        if not place or place not in ours:
             raise Unauthenticated("a page of another origin may not do this")
     elif request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         raise Unauthenticated("a page of another origin may not do this")
+
+
+def _place(origin: str) -> str:
+    """Host and port of an Origin header; empty when it has none (`null`) or cannot be read."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""

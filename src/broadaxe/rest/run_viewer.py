@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,7 +21,7 @@ from broadaxe.errors import InvalidArgument
 from broadaxe.rest.dashboard_site import DashboardSite
 from broadaxe.rest.docs_site import DocsSite
 from broadaxe.rest.gate import Gate
-from broadaxe.rest.identity import LOOPBACK_NAMES
+from broadaxe.rest.identity import names_this_machine
 from broadaxe.rest.routers.run_files import FORM, FORMAT
 from broadaxe.rest.statuses import refusal
 
@@ -187,7 +186,7 @@ class _Viewer:
         return self._guard(request) or JSONResponse(body, headers={"Cache-Control": "no-store"})
 
     def _guard(self, request: Request) -> Response | None:
-        if urlsplit(f"//{request.headers.get('host', '')}").hostname in LOOPBACK_NAMES:
+        if names_this_machine(request.headers.get("host", "")):
             return None
         return refusal(403, "this answers to 127.0.0.1 and localhost only", code="UNAUTHENTICATED")
 
