@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import cast
 
 import asyncpg
 import pytest
@@ -12,10 +13,11 @@ from broadaxe.core.commands.attempts import Outcome
 from broadaxe.core.commands.durable import BeginMemo, CompleteMemo
 from broadaxe.core.commands.events import EventRequest, PushEvents
 from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
-from broadaxe.core.commands.workers import RegisterWorker
+from broadaxe.core.commands.workers import OpenStream, RegisterWorker
 from broadaxe.core.decision import MemoAck
 from broadaxe.core.questions import QueuesInUse, WhyWaiting
 from broadaxe.engine.changes import Kind
+from broadaxe.engine.guests import Audience, Guest
 from broadaxe.engine.subscriptions import LiveKind
 from broadaxe.errors import InvalidArgument, NotFound, Unavailable
 from broadaxe.link.connection import Connection
@@ -172,6 +174,41 @@ async def test_a_worker_that_comes_back_at_another_node_leaves_its_older_stream(
         assert (await assigned(newer)).attempt.task_id == run_id
         newest = await other.engine.open_session(tenant_id, worker_id)
         assert await asyncio.wait_for(newer.next(), PATIENCE_S) is None
+        assert not newest.is_closed
+
+
+class Told:
+    """The way to a guest, which notes what stream it is told to be replaced."""
+
+    def __init__(self) -> None:
+        self.streams: list[tuple[str, int]] = []
+
+    def replaced(self, worker_id: str, session: int) -> None:
+        self.streams.append((worker_id, session))
+
+    def shown_out(self, *, is_at_rest: bool) -> None:
+        pass
+
+    def attempt_begins(self, task_id: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize("newest_is_here", [True, False])
+async def test_a_node_that_comes_back_with_an_older_stream_of_a_worker_ends_no_newer_one(
+    newest_is_here: bool, database: str, pool: asyncpg.Pool
+) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        worker_id = await home.worker()
+        newest = await (owner if newest_is_here else other).engine.open_session(tenant_id, worker_id)
+        told = Told()
+        frozen = Guest(cast(Audience, told))
+        await owner.engine.welcome(tenant_id, frozen)
+        older = newest.number - 1
+        await owner.engine.submit_of_guest(tenant_id, frozen, OpenStream(worker_id, older))
+        assert told.streams == [(worker_id, older)]
+        run_id = await home.trigger()
+        assert (await assigned(newest)).attempt.task_id == run_id
         assert not newest.is_closed
 
 

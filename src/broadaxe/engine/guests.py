@@ -135,8 +135,12 @@ class Guests:
         """Called before the command is submitted: the round that opens a stream may already assign to it."""
         match command:
             case OpenStream(worker_id, number):
-                self.replace(worker_id, number)
-                self._sessions[worker_id] = (guest, number)
+                newest = self._sessions.get(worker_id)
+                if newest is not None and newest[1] > number:
+                    guest.audience.replaced(worker_id, number)
+                else:
+                    self.replace(worker_id, number)
+                    self._sessions[worker_id] = (guest, number)
             case CloseStream(worker_id, number):
                 if self._sessions.get(worker_id) == (guest, number):
                     del self._sessions[worker_id]
