@@ -19,6 +19,7 @@ from broadaxe.core import (
     debounce,
     dormant,
     durable,
+    durable_restore,
     filters,
     firing,
     fleet,
@@ -69,9 +70,9 @@ def adopt(state: State, loaded: Loaded, now_us: int) -> None:
             for log in loaded_run.logs:
                 task = state.tasks.get(log.row.task_id)
                 if task is not None:
-                    durable.restore_log(state, task, log.row, log.branches, log.entries, log.news, now_us)
+                    durable_restore.restore_log(state, task, log.row, log.branches, log.entries, log.news, now_us)
                     assert task.log is not None
-                    durable.restore_indexes(task.log, loaded_run.children)
+                    durable_restore.restore_indexes(task.log, loaded_run.children)
     live.sort(key=lambda pair: (pair[0].queued_at_us or 0, pair[0].id))
     ready: list[tuple[Task, TaskState]] = []
     dormant.place(state, loaded.dormant)

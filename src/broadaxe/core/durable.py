@@ -4,10 +4,8 @@ A request names its invocation; one that is not the present one changes nothing 
 operation takes the next node. Done for the first time it is recorded; done again it must be the same operation and is
 answered with the recorded entry, or with `NonDeterminism`.
 
-Results reach an invocation in the order in which they came true the first time (`durable_log.py`): one that is out of
-turn is held back until those before it were asked for. A child's result is sent only when the worker lists the child
-as awaited, because clients are stopped by a result nobody waits for. If an entry is held back for `STALL_US`, the
-invocation is dropped and the task starts again.
+Results reach an invocation in the order in which they came true the first time (`durable_results.py`). A child's result
+is sent only when the worker lists the child as awaited, because clients are stopped by a result nobody waits for.
 
 Invariants: answers and results of a task are effects of the commit that records them; a task that is evicted and has
 news is restored; waits are armed exactly while the task is live, the entry open and on the task's path.
@@ -23,7 +21,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from broadaxe.core import attempts, fleet, quotas, triggers, waits
+from broadaxe.core import attempts, durable_results, fleet, quotas, triggers, waits
 from broadaxe.core.commands.durable import (
     BeginMemo,
     BeginWait,
@@ -46,10 +44,7 @@ from broadaxe.core.decision import (
     ChildrenAck,
     DropInvocation,
     DurableBranchRow,
-    DurableEntryRow,
     DurableRefusal,
-    DurableTaskRow,
-    EntryCompleted,
     EvictionAck,
     MemoAck,
     MemoRow,
@@ -62,12 +57,9 @@ from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL_RUN, EntryKind, TaskStatus
 from broadaxe.core.model import Run, Task, Worker
 from broadaxe.core.state import State
-from broadaxe.core.timers import AlarmKind
 from broadaxe.core.waits import PastEvent, Wait
 from broadaxe.errors import BroadaxeError, NotFound, QuotaReached
 
-#: How long a result is held back for one that should come before it.
-STALL_US: Final = 60 * US_PER_S
 #: How long a result is taken to be under way to its program when its worker asks for the eviction meanwhile: of clients
 #: that show by nothing what they have received (section 13.5), and of others, who are believed the second time.
 UNDER_WAY_US: Final = US_PER_S
@@ -95,7 +87,7 @@ def begin_memo(state: State, request: BeginMemo, now_us: int) -> None:
     state.ledger.emit(
         MemoAck(
             stream=request.stream,
-            ref=_ref(entry),
+            ref=durable_results.ref(entry),
             is_kept=entry.is_satisfied,
             payload=entry.result,
             number=request.number,
@@ -127,7 +119,7 @@ def complete_memo(state: State, request: CompleteMemo, now_us: int) -> None:
     if is_running and is_present:
         log.stream = request.stream
         if entry.wanted_by == log.invocation_count:
-            _send(state, log, entry, now_us)
+            durable_results.send(state, log, entry, now_us)
 
 
 def begin_wait(state: State, request: BeginWait, past: Sequence[PastEvent], now_us: int) -> None:
@@ -146,8 +138,8 @@ def begin_wait(state: State, request: BeginWait, past: Sequence[PastEvent], now_
         entry.wait = Wait(entry, request.conditions, now_us)
         waits.look_at_once(state, entry.wait, past, now_us)
         waits.arm(state, entry.wait)
-    state.ledger.emit(WaitAck(stream=request.stream, ref=_ref(entry), number=request.number))
-    _want(state, log, entry, now_us)
+    state.ledger.emit(WaitAck(stream=request.stream, ref=durable_results.ref(entry), number=request.number))
+    durable_results.want(state, log, entry, now_us)
 
 
 def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
@@ -246,7 +238,7 @@ def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
         task = state.tasks.get(task_id)
         if task is not None and task.log is not None and task.log.invocation_count == invocation_count:
             task.log.is_unsure = False
-            _received(task.log, order)
+            durable_results.received(task.log, order)
             if order >= task.log.told_order:
                 task.log.told_order = 0
     wanted: list[tuple[DurableLog, Entry]] = []
@@ -265,9 +257,9 @@ def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
         entry = log.entries.get((ref.branch_id, ref.node_id))
         if entry is not None and entry.is_on_path:
             wanted.append((log, entry))
-    wanted.sort(key=lambda pair: _in_order(pair[1]))
+    wanted.sort(key=lambda pair: durable_results.in_order(pair[1]))
     for log, entry in wanted:
-        _want(state, log, entry, now_us)
+        durable_results.want(state, log, entry, now_us)
 
 
 def find_place(state: State, command: FindPlace) -> Place | None:
@@ -294,11 +286,11 @@ def resume(state: State, command: ResumeInvocations, now_us: int) -> None:
         if told.order is not None:
             log.is_unsure = False
             log.told_order, log.told_at_us = told.order, told.order_at_us
-            _take_back(log, told.order)
+            durable_results.take_back(log, told.order)
         entries = [log.entries[place] for place in told.waiting if place in log.entries]
-        for entry in sorted(entries, key=_in_order):
+        for entry in sorted(entries, key=durable_results.in_order):
             if entry.is_on_path:
-                _want(state, log, entry, now_us)
+                durable_results.want(state, log, entry, now_us)
 
 
 # Other commands ------------------------------------------------------------------------------------------------------
@@ -376,7 +368,7 @@ def branch(state: State, task: Task, command: BranchTask) -> EntryRef:
             # Nothing is armed in the log of a task that is over.
             _forget_key(task, entry)
     log.index_children()
-    _sort_queue(log)
+    durable_results.sort_queue(log)
     return EntryRef(task.id, log.invocation_count, log.branch_id, command.node_id)
 
 
@@ -402,7 +394,7 @@ def advance(state: State, entry: Entry, now_us: int) -> None:
         if entry.log.task.status is TaskStatus.EVICTED:
             attempts.restore(state, entry.log.task, now_us)
         return
-    _satisfy(state, entry, data, now_us)
+    durable_results.satisfy(state, entry, data, now_us)
 
 
 def child_finished(state: State, run: Run, now_us: int) -> None:
@@ -418,7 +410,7 @@ def child_finished(state: State, run: Run, now_us: int) -> None:
     entry = None if task.log is None else task.log.by_child.get(run.id)
     if entry is not None and not entry.is_satisfied:
         state.ledger.finish_child(task.id, run.id)
-        _satisfy(state, entry, None, now_us)
+        durable_results.satisfy(state, entry, None, now_us)
 
 
 def child_replayed(state: State, run: Run) -> None:
@@ -440,7 +432,7 @@ def child_replayed(state: State, run: Run) -> None:
             log.wanted_ahead -= 1
         log.queue.remove(entry)
     entry.sent_by = 0
-    state.ledger.withdraw(_ref(entry))
+    state.ledger.withdraw(durable_results.ref(entry))
     state.ledger.touch_entry(entry)
 
 
@@ -448,80 +440,12 @@ def stall(state: State, log: DurableLog, now_us: int) -> None:
     """Something was held back for too long: the invocation is dropped and the task starts again."""
     log.stalled_at_us = None
     task = log.task
-    if task.status is not TaskStatus.RUNNING or not _is_holding(log):
+    if task.status is not TaskStatus.RUNNING or not durable_results.is_holding(log):
         return
     _start_over(state, log, "a recorded result that should come first was not asked for again", now_us)
 
 
 # Loading -------------------------------------------------------------------------------------------------------------
-
-
-def restore_log(
-    state: State,
-    task: Task,
-    row: DurableTaskRow,
-    branches: Sequence[DurableBranchRow],
-    entries: Sequence[tuple[DurableEntryRow, bool]],
-    news: Sequence[PastEvent],
-    now_us: int,
-) -> None:
-    """Gives a loaded task its log. The flag beside an entry says that its child run has ended; `news` are events that
-    came while the task was not in memory.
-
-    An invocation that was running is taken to have been sent everything: what it missed, its worker lists, and until it
-    does an eviction is not believed to know of all. How far it has come is known if it has recorded something, for that
-    is done at the end of the log only. If not, it starts over when it asks for anything.
-    """
-    log = task.log = DurableLog(task)
-    log.branch_id, log.branch_count = row.branch_id, row.branch_count
-    log.invocation_count = row.invocation_count
-    log.order_at_eviction = row.order_at_eviction
-    log.branches = {branch.branch_id: (branch.parent_branch_id, branch.fork_node_id) for branch in branches}
-    ended: list[Entry] = []
-    for kept, is_child_over in entries:
-        entry = Entry(log, kept.kind, kept.branch_id, kept.node_id, kept.identity, kept.label, kept.created_at_us)
-        entry.child_run_id, entry.child_key, entry.workflow_name = kept.child_run_id, kept.child_key, kept.workflow_name
-        entry.is_awaited, entry.is_on_path = kept.is_awaited, kept.is_on_path
-        entry.satisfied_at_us, entry.order = kept.satisfied_at_us, kept.order
-        if kept.wait is not None:
-            entry.wait = Wait.restored(entry, kept.wait)
-        log.add(entry)
-        log.order_count = max(log.order_count, entry.order or 0)
-        if is_child_over and not entry.is_satisfied:
-            ended.append(entry)
-        entry.has_woken = entry.is_satisfied
-    for entry in log.entries.values():
-        if entry.child_key and entry.is_on_path and entry.child_run_id is not None:
-            if task.children is None:
-                task.children = {}
-            task.children[entry.child_key] = entry.child_run_id
-    _place_cursor(log)
-    _sort_queue(log)
-    told = log.order_count if log.order_at_eviction is None else log.order_at_eviction
-    _received(log, told)
-    log.is_unsure = task.status is TaskStatus.RUNNING
-    for entry in ended:
-        assert entry.child_run_id is not None
-        state.ledger.finish_child(task.id, entry.child_run_id)
-        state.ledger.touch_entry(entry)
-        entry.satisfied_at_us = now_us
-        if entry.is_awaited and entry.is_on_path:
-            _take_place(log, entry)
-    if not task.is_terminal:
-        waits.arm_log(state, log)
-        waits.show_past(state, log, news)
-    if news:
-        state.ledger.touch_log(log)
-
-
-def restore_indexes(log: DurableLog, children: Iterable[tuple[str, str, str]]) -> None:
-    """Call after `restore_log`. `children` are (task id, dedupe key, run id): without a key of its own a child has its
-    index for one."""
-    for _, key, run_id in children:
-        entry = log.by_child.get(run_id)
-        if entry is not None and not entry.child_key and key.isdecimal():
-            entry.child_index = int(key)
-    log.index_children()
 
 
 def wake(state: State, task: Task, now_us: int) -> None:
@@ -531,8 +455,8 @@ def wake(state: State, task: Task, now_us: int) -> None:
         return
     if log.has_news():
         attempts.restore(state, task, now_us)
-    elif unasked := _unasked_news(log):
-        _mark_woken(unasked)
+    elif unasked := durable_results.unasked_news(log):
+        durable_results.mark_woken(unasked)
         attempts.restore(state, task, now_us)
     else:
         state.evicted.append(task)
@@ -582,15 +506,6 @@ def _log_at_hand(state: State, request: DurableOperation, now_us: int) -> Durabl
     return None
 
 
-def _place_cursor(log: DurableLog) -> None:
-    """After a load: which operation of the present invocation was the latest."""
-    path = [entry for entry in log.entries.values() if entry.is_on_path]
-    began_at_us = log.task.assigned_at_us
-    log.cursor = max((entry.node_id for entry in path), default=0)
-    has_recorded = began_at_us is not None and any(entry.created_at_us > began_at_us for entry in path)
-    log.is_adrift = bool(path) and not has_recorded
-
-
 def _start_over(state: State, log: DurableLog, reason: str, now_us: int) -> None:
     """The present invocation is dropped and another one begins."""
     if log.stream is not None:
@@ -620,11 +535,6 @@ def _log_of(task: Task) -> DurableLog:
     return task.log
 
 
-def _ref(entry: Entry) -> EntryRef:
-    log = entry.log
-    return EntryRef(log.task.id, log.invocation_count, entry.branch_id, entry.node_id)
-
-
 def _invocation_ref(log: DurableLog) -> EntryRef:
     return EntryRef(log.task.id, log.invocation_count, log.branch_id, log.cursor)
 
@@ -644,7 +554,9 @@ def _same_entry(
     if entry.workflow_name:
         recorded += f" of {entry.workflow_name}"
     message = f"non-determinism: operation {log.cursor} was recorded as a {recorded}, and is now a {described}"
-    state.ledger.emit(NonDeterminism(stream=request.stream, ref=_ref(entry), message=message, number=request.number))
+    state.ledger.emit(
+        NonDeterminism(stream=request.stream, ref=durable_results.ref(entry), message=message, number=request.number)
+    )
     return None
 
 
@@ -720,76 +632,7 @@ def _spawn_one(state: State, log: DurableLog, child: RunRequest, refused: str, n
     if run is None or run.status in TERMINAL_RUN:
         # It ended in the moment it was made, or it is an older run that the key stands for.
         state.ledger.finish_child(log.task.id, run_id)
-        _satisfy(state, entry, None, now_us)
-
-
-def _want(state: State, log: DurableLog, entry: Entry, now_us: int) -> None:
-    """The program waits for the entry in this invocation."""
-    if entry.wanted_by != log.invocation_count:
-        entry.wanted_by = log.invocation_count
-        log.wanted_ahead += entry.order is not None and entry.sent_by != log.invocation_count
-    if entry.kind is EntryKind.MEMO:
-        if entry.is_satisfied:
-            _send(state, log, entry, now_us)
-        return
-    if not entry.is_awaited:
-        entry.is_awaited = True
-        state.ledger.touch_entry(entry)
-        if entry.is_satisfied:
-            _take_place(log, entry)
-    if entry.is_satisfied:
-        if entry.sent_by == log.invocation_count:
-            _send(state, log, entry, now_us)
-        else:
-            _send_in_order(state, log, now_us)
-
-
-def _satisfy(state: State, entry: Entry, result: str | None, now_us: int) -> None:
-    log = entry.log
-    entry.satisfied_at_us = now_us
-    entry.result = result
-    state.ledger.touch_entry(entry)
-    if not entry.is_on_path:
-        return
-    if entry.is_awaited:
-        _take_place(log, entry)
-    task = log.task
-    if task.status is TaskStatus.EVICTED:
-        attempts.restore(state, task, now_us)
-    elif task.status is TaskStatus.RUNNING:
-        _send_in_order(state, log, now_us)
-
-
-def _take_place(log: DurableLog, entry: Entry) -> None:
-    log.order_count += 1
-    entry.order = log.order_count
-    log.queue.append(entry)
-    log.wanted_ahead += entry.wanted_by == log.invocation_count
-
-
-def _send_in_order(state: State, log: DurableLog, now_us: int) -> None:
-    """Sends results from the front of the order for as long as this invocation waits for them. While its stream is away
-    they stay where they are."""
-    if log.stream is None:
-        return
-    queue = log.queue
-    start = log.next
-    while log.next < len(queue) and queue[log.next].wanted_by == log.invocation_count:
-        queue[log.next].sent_by = log.invocation_count
-        log.wanted_ahead -= 1
-        _send(state, log, queue[log.next], now_us)
-        log.next += 1
-    if log.next != start or not _is_holding(log):
-        _calm(state, log)
-    if log.stalled_at_us is None and _is_holding(log):
-        log.stalled_at_us = now_us + STALL_US
-        state.timers.arm(log.stalled_at_us, AlarmKind.ORDER_STALLED, log)
-
-
-def _is_holding(log: DurableLog) -> bool:
-    """Whether a result that is waited for is held back by one that is not."""
-    is_first_wanted = log.has_news() and log.queue[log.next].wanted_by == log.invocation_count
-    return log.wanted_ahead > is_first_wanted
+        durable_results.satisfy(state, entry, None, now_us)
 
 
 def absent_children(state: State, keys: Iterable[tuple[str, str]]) -> frozenset[str]:
@@ -805,48 +648,14 @@ def absent_children(state: State, keys: Iterable[tuple[str, str]]) -> frozenset[
     return frozenset(absent)
 
 
-def _calm(state: State, log: DurableLog) -> None:
-    if log.stalled_at_us is not None:
-        log.stalled_at_us = None
-        state.timers.disarm()
-
-
-def _send(state: State, log: DurableLog, entry: Entry, now_us: int) -> None:
-    if entry.order is not None:
-        log.told_order, log.told_at_us = entry.order, now_us
-    if log.stream is not None:
-        state.ledger.emit(EntryCompleted(stream=log.stream, ref=_ref(entry), order=entry.order, payload=entry.result))
-
-
-def _received(log: DurableLog, order: int) -> None:
-    """The worker has had results up to `order` in this invocation."""
-    while log.next < len(log.queue) and (log.queue[log.next].order or 0) <= order:
-        log.wanted_ahead -= log.queue[log.next].wanted_by == log.invocation_count
-        log.queue[log.next].sent_by = log.invocation_count
-        log.next += 1
-
-
-def _take_back(log: DurableLog, order: int) -> None:
-    """The invocation has not been sent the results after `order`, whatever was thought."""
-    while log.next and (log.queue[log.next - 1].order or 0) > order:
-        log.next -= 1
-        log.queue[log.next].sent_by = 0
-        log.wanted_ahead += log.queue[log.next].wanted_by == log.invocation_count
-
-
-def _in_order(entry: Entry) -> tuple[bool, int]:
-    """What has a place already comes before what gets one now."""
-    return entry.order is None, entry.order or 0
-
-
 def _evict(state: State, task: Task, log: DurableLog, reason: str, arrived_order: int | None, now_us: int) -> None:
     log.order_at_eviction = log.order_count
-    unasked = _unasked_news(log)
-    _mark_woken(unasked)
+    unasked = durable_results.unasked_news(log)
+    durable_results.mark_woken(unasked)
     has_news = bool(unasked) or log.has_news() or _may_have_missed(log, arrived_order, now_us)
     if has_news and log.next < len(log.queue):
         log.order_at_eviction = (log.queue[log.next].order or 1) - 1
-    _calm(state, log)
+    durable_results.calm(state, log)
     state.ledger.touch_log(log)
     attempts.evict(state, task, reason, now_us)
     if has_news:
@@ -872,30 +681,8 @@ def _may_have_missed(log: DurableLog, arrived_order: int | None, now_us: int) ->
     return True
 
 
-def _unasked_news(log: DurableLog) -> list[Entry]:
-    """Children that have ended and nobody is known to wait for. Not every client lists what it waits for before it is
-    evicted, so the task is restored for them, once."""
-    return [
-        entry
-        for entry in log.by_child.values()
-        if entry.is_on_path and entry.is_satisfied and not entry.is_awaited and not entry.has_woken
-    ]
-
-
-def _mark_woken(entries: Sequence[Entry]) -> None:
-    for entry in entries:
-        entry.has_woken = True
-
-
 def _forget_key(task: Task, entry: Entry) -> None:
     """The key of a discarded child does not stand for it any more."""
     key, run_id = entry.child_key, entry.child_run_id
     if task.children and key and run_id is not None and task.children.get(key) == run_id:
         del task.children[key]
-
-
-def _sort_queue(log: DurableLog) -> None:
-    log.queue = sorted(
-        (entry for entry in log.entries.values() if entry.order is not None and entry.is_on_path),
-        key=lambda entry: entry.order or 0,
-    )
