@@ -17,6 +17,9 @@ CHAT := examples/rag_chat
 page_sources = $(shell find $(1) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
 say = @printf '\033[1m==>\033[0m %s\n' $(1)
 
+# Bytecode is kept, whatever the environment says: without it each of many processes compiles everything again.
+export PYTHONDONTWRITEBYTECODE :=
+
 STAMPS := $(VENV)/.stamps
 PAGES := web/dashboard/dist/index.html $(CHAT)/web/dist/index.html
 
@@ -107,7 +110,7 @@ BROWSER_WORKERS ?= 2
 test: ## Everything: lint, types, import contracts, all tests, the browser tests
 	@scripts/require_chromium.sh
 	@$(MAKE) -j 2 setup sdk-typescript
-	@$(MAKE) -j 2 lint-web types test-web test-example lint
+	@$(MAKE) -j 2 lint-web types test-web test-example $(STAMPS)/tests lint
 	@$(MAKE) test-python test-browser
 	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
 	$(call say,"all tests passed")
@@ -132,15 +135,21 @@ types: $(STAMPS)/packages ## Strict type checking, also as on Windows and macOS
 	@for system in win32 darwin; do $(VENV)/bin/mypy --platform $$system; done
 	@cd $(CHAT) && $(abspath $(VENV))/bin/mypy
 
+PYTHON_TESTS := tests --ignore tests/browser --ignore tests/deploy/tools --ignore tests/deploy/image
+
+# pytest compiles test files in a way of its own. Every test process would do it for all of them, so it is done before.
+$(STAMPS)/tests: $(shell find tests -name node_modules -prune -o -name '*.py' -print) $(STAMPS)/packages
+	$(call say,"compiling the tests")
+	@$(PY) -m pytest --collect-only -qq -p no:cacheprovider $(PYTHON_TESTS) >/dev/null || true
+	@touch $@
+
 .PHONY: test-python
-test-python: $(STAMPS)/packages $(SDK_047)/.installed $(SDK_TYPESCRIPT) ## The engine's Python tests, in parallel
+test-python: $(STAMPS)/tests $(SDK_047)/.installed $(SDK_TYPESCRIPT) ## The engine's Python tests, in parallel
 	$(call say,"engine tests")
-	@# The tests start some seventy engines, and each would compile all of it where Python is told to keep no bytecode.
+	@# The tests start some seventy engines, and several would compile all of it at once.
 	@$(PY) -m compileall -q src
-	@# A part of the tests each: deciding and waiting for processes then happen side by side, until one helps the other.
-	@$(PY) -m pytest -n $(TEST_WORKERS) --dist worksteal -q tests --ignore tests/browser --ignore tests/deploy/tools \
-		--ignore tests/deploy/image \
-		$(PYTEST_ARGS)
+	@# File by file, and what waits first (tests/sharing_out.py): engines and workers are then started once.
+	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -q $(PYTHON_TESTS) $(PYTEST_ARGS)
 
 .PHONY: test-postgres
 test-postgres: $(STAMPS)/packages $(STAMPS)/node ## What speaks SQL, on POSTGRES=15 to 18, or on BROADAXE_TEST_POSTGRES=postgresql://... (a server for tests; it stops waiting for its disk)
@@ -151,7 +160,7 @@ test-postgres: $(STAMPS)/packages $(STAMPS)/node ## What speaks SQL, on POSTGRES
 test-sdk-newest: setup $(SDK_TYPESCRIPT) ## The wire tests with the newest Python SDK, put into .venv until the next make setup
 	@rm -f $(STAMPS)/requirements
 	@$(PIP) install --upgrade "hatchet-sdk[otel]"
-	@$(PY) -m pytest -n auto --dist worksteal -q tests/wire $(PYTEST_ARGS)
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder -q tests/wire $(PYTEST_ARGS)
 
 .PHONY: test-deploy
 test-deploy: $(STAMPS)/packages ## What helm, promtool, actionlint, compose and systemd say of deploy/; builds them with Go first

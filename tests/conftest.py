@@ -27,6 +27,7 @@ import structlog
 from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.migrate import migrate
 from tests.shared_server import shared_directory
+from tests.sharing_out import TogetherScheduling, begins_at
 
 TEMPLATE = "broadaxe_template"
 #: With these, making and dropping a database takes a tenth of the time on a busy disk. A killed server loses nothing by
@@ -36,6 +37,16 @@ NO_WAIT = ("fsync", "synchronous_commit", "full_page_writes")
 # The default draws every local variable of every frame, which holds an event loop up for seconds.
 structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 T = TypeVar("T")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling | None:
+    return TogetherScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        items.sort(key=lambda item: begins_at(item.nodeid.split("::", 1)[0]))
 
 
 class _LoopThread:

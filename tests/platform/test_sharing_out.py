@@ -1,0 +1,37 @@
+"""What needs the same worker goes to one test process, and begins before what waits for nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.sharing_out import TOGETHER, begins_at, group_of
+
+ROOT = Path(__file__).parent.parent.parent
+FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
+
+
+def test_every_file_that_is_named_exists() -> None:
+    in_groups = [file for file in FILES if group_of(file) != file and "sdk047" not in file]
+    assert len(in_groups) == sum(len(names) for names in TOGETHER.values())
+
+
+def test_files_of_one_worker_are_one_group_and_others_are_by_themselves() -> None:
+    assert group_of("tests/wire/test_flow_limits.py") == group_of("tests/wire/test_flow_waiting.py")
+    assert group_of("tests/wire/test_flow_waiting.py") != group_of("tests/wire/test_waiting.py")
+    assert group_of("tests/wire/sdk047/test_old_rest.py") == group_of("tests/wire/sdk047/test_old_times.py")
+    assert group_of("tests/core/test_cron.py") == "tests/core/test_cron.py"
+
+
+def test_groups_begin_before_files_and_what_waits_before_what_does_not() -> None:
+    shuffled = [
+        "tests/core/test_cron.py",
+        "tests/wire/test_moving.py",
+        "tests/rest/test_runs.py",
+        "tests/wire/test_runs.py",
+    ]
+    assert sorted(shuffled, key=begins_at) == [
+        "tests/wire/test_runs.py",
+        "tests/wire/test_moving.py",
+        "tests/rest/test_runs.py",
+        "tests/core/test_cron.py",
+    ]
