@@ -33,12 +33,19 @@ server_round_robin = 1
 
 @asynccontextmanager
 async def pooler(
-    dsn: str, mode: str, directory: Path, *, size: int = 30, certificate: tuple[Path, Path] | None = None
+    dsn: str,
+    mode: str,
+    directory: Path,
+    *,
+    size: int = 30,
+    certificate: tuple[Path, Path] | None = None,
+    clients_of: Path | None = None,
 ) -> AsyncIterator[str]:
     """The same database through PgBouncer: `mode` is `session`, `transaction` or `statement`. With a certificate and
-    its key it speaks TLS and nothing else."""
+    its key it speaks TLS and nothing else; with `clients_of`, only with those who have a certificate of that
+    authority."""
     port = _free_port()
-    process, log = _started(dsn, mode, directory, size, port, certificate)
+    process, log = _started(dsn, mode, directory, size, port, certificate, clients_of)
     try:
         async with asyncio.timeout(START_WITHIN_S):
             while not await _answers(port):
@@ -52,7 +59,13 @@ async def pooler(
 
 
 def _started(
-    dsn: str, mode: str, directory: Path, size: int, port: int, certificate: tuple[Path, Path] | None
+    dsn: str,
+    mode: str,
+    directory: Path,
+    size: int,
+    port: int,
+    certificate: tuple[Path, Path] | None,
+    clients_of: Path | None,
 ) -> tuple[subprocess.Popen[bytes], Path]:
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     assert program is not None, "this test needs PgBouncer; on Debian and Ubuntu: make system-packages"
@@ -79,7 +92,8 @@ def _started(
         account._give(chain)
         account._give(key)
         with config.open("a") as lines:
-            lines.write(f"client_tls_sslmode = require\nclient_tls_cert_file = {chain}\nclient_tls_key_file = {key}\n")
+            asked = "require" if clients_of is None else f"verify-full\nclient_tls_ca_file = {clients_of}"
+            lines.write(f"client_tls_sslmode = {asked}\nclient_tls_cert_file = {chain}\nclient_tls_key_file = {key}\n")
     user, group, extra_groups = account._identity()
     log = directory / "pgbouncer.log"
     with log.open("wb") as out:

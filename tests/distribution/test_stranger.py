@@ -1,5 +1,6 @@
 """What a stranger does: installs the wheel into an empty environment, without Node and without a checkout, starts an
-engine, runs a task through the official SDK, opens the console, and takes it all away again.
+engine, runs a task through the official SDK, opens the console, backs up, restores elsewhere, comes with the data of
+the version before, and takes it all away again.
 
 Needs the package index, like `make setup`; the pages must be built.
 """
@@ -7,6 +8,9 @@ Needs the package index, like `make setup`; the pages must be built.
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
+import json
 import os
 import re
 import signal
@@ -15,13 +19,18 @@ import sys
 import tarfile
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import pytest
+
+from broadaxe.storage.embedded import EmbeddedPostgres, postgres_bin_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 240
+RECORDS = sorted((ROOT / "tests" / "upgrade").glob("*.sql.gz"))
 
 #: The first page of the quickstart, with the SDK: started with what `--env-file` holds.
 PROGRAM = """
@@ -126,23 +135,31 @@ class Engine:
 
 @pytest.fixture
 def engine(installed: Installed, tmp_path: Path) -> Iterator[Engine]:
-    env_file = tmp_path / "hatchet.env"
+    with running(installed, tmp_path / "data") as found:
+        yield found
+
+
+@contextmanager
+def running(installed: Installed, data_dir: Path) -> Iterator[Engine]:
+    place = data_dir.parent
+    env_file = place / f"{data_dir.name}.env"
     command = installed.broadaxe(
-        *("dev", "--data-dir", str(tmp_path / "data"), "--grpc-port", "0", "--http-port", "0"),
+        *("dev", "--data-dir", str(data_dir), "--grpc-port", "0", "--http-port", "0"),
         *("--env-file", str(env_file)),
     )
-    with (tmp_path / "engine.log").open("w") as log:
+    errors = place / f"{data_dir.name}.log"
+    with errors.open("w") as log:
         process = subprocess.Popen(
-            command, cwd=tmp_path, env=installed.environment(), stdout=subprocess.PIPE, stderr=log, text=True
+            command, cwd=place, env=installed.environment(), stdout=subprocess.PIPE, stderr=log, text=True
         )
         try:
             assert process.stdout is not None
             for _ in process.stdout:
                 if env_file.exists():
                     break
-            assert env_file.exists(), (tmp_path / "engine.log").read_text()
+            assert env_file.exists(), errors.read_text()
             lines = (line.split("=", 1) for line in env_file.read_text().splitlines() if "=" in line)
-            yield Engine({name: value.strip('"') for name, value in lines}, tmp_path / "data", installed)
+            yield Engine({name: value.strip('"') for name, value in lines}, data_dir, installed)
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE_S) in (0, 130)
@@ -156,7 +173,8 @@ def test_its_check_of_the_machine_finds_nothing(installed: Installed) -> None:
     assert "OK" in installed.run("doctor")
 
 
-async def test_a_task_runs_and_the_console_opens(engine: Engine) -> None:
+async def greeted(engine: Engine) -> None:
+    """A worker registers, runs one task for a caller and goes."""
     worker = await engine.sdk()
     try:
         assert worker.stdout is not None
@@ -168,11 +186,68 @@ async def test_a_task_runs_and_the_console_opens(engine: Engine) -> None:
         worker.terminate()
         await worker.wait()
     assert out.decode().strip().endswith("Hello, stranger!")
+
+
+async def test_a_task_runs_the_console_opens_and_it_all_comes_back_elsewhere(engine: Engine, tmp_path: Path) -> None:
+    await greeted(engine)
     page = await asyncio.to_thread(_read, engine.url + "/")
     script = re.search(r'src="(/assets/[^"]+\.js)"', page)
     assert script is not None, page
     assert await asyncio.to_thread(_read, engine.url + script[1])
     assert "Quickstart" in await asyncio.to_thread(_read, engine.url + "/docs/")
+
+    file, elsewhere = tmp_path / "all.broadaxe", tmp_path / "elsewhere"
+    await asyncio.to_thread(engine.stranger.run, "backup", str(file), "--data-dir", str(engine.data_dir))
+    await asyncio.to_thread(engine.stranger.run, "restore", str(file), "--data-dir", str(elsewhere))
+    with running(engine.stranger, elsewhere) as restored:
+        assert restored.variables["HATCHET_CLIENT_API_URL"] != engine.url
+        assert await asyncio.to_thread(_runs, restored) == await asyncio.to_thread(_runs, engine) == ["greet COMPLETED"]
+        await greeted(restored)
+        assert len(await asyncio.to_thread(_runs, restored)) == 2
+
+
+async def test_the_data_of_the_version_before_is_taken_over(installed: Installed, tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (record,) = RECORDS
+    async with await EmbeddedPostgres.start(data_dir / "postgres") as server:
+        psql = [
+            postgres_bin_dir() / "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--set=ON_ERROR_STOP=1",
+            f"--dbname={server.dsn}",
+        ]
+        script = gzip.decompress(record.read_bytes())
+        await asyncio.to_thread(subprocess.run, psql, input=script, check=True, stdout=subprocess.DEVNULL)
+        connection = await asyncpg.connect(server.dsn)
+        before = await connection.fetchval("select count(*) from broadaxe.run")
+        await connection.close()
+    assert before > 0
+    lacking = await asyncio.to_thread(installed.run, "migrate", "--status", "--data-dir", str(data_dir))
+    assert "missing" in lacking
+    with running(installed, data_dir) as engine:
+        await greeted(engine)
+    status = await asyncio.to_thread(installed.run, "migrate", "--status", "--data-dir", str(data_dir))
+    assert "missing" not in status
+    async with await EmbeddedPostgres.start(data_dir / "postgres") as server:
+        connection = await asyncpg.connect(server.dsn)
+        assert await connection.fetchval("select count(*) from broadaxe.run") >= before + 1
+        await connection.close()
+
+
+def _runs(engine: Engine) -> list[str]:
+    """The runs of the tenant, as the API lists them."""
+    token = engine.variables["HATCHET_CLIENT_TOKEN"]
+    claims = token.split(".")[1]
+    tenant = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sub"]
+    request = urllib.request.Request(
+        f"{engine.url}/api/v1/stable/tenants/{tenant}/workflow-runs?since=2020-01-01T00:00:00Z&only_tasks=false",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+        rows = json.load(answer)["rows"]
+    return [f"{row['workflowName']} {row['status']}" for row in rows]
 
 
 def _read(url: str) -> str:

@@ -125,6 +125,31 @@ async def test_what_cannot_be_trusted_or_is_not_encrypted_is_refused_and_told(st
     assert await _answers(strict.tls(sslmode="verify-ca").replace("127.0.0.1", "localhost"))
 
 
+async def test_who_asks_for_certificates_of_clients_gets_ours(strict: Strict, tmp_path: Path) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    server = authority.issue_cert("127.0.0.1")
+    chain, server_key, root = tmp_path / "server.pem", tmp_path / "server.key", tmp_path / "root.pem"
+    chain.write_bytes(server.cert_chain_pems[0].bytes())
+    server_key.touch(mode=0o600)
+    server_key.write_bytes(server.private_key_pem.bytes())
+    authority.cert_pem.write_to_path(root)
+    names = {}
+    for name, issuer in (("ours", authority), ("foreign", other)):
+        # The name that is asked for in the certificate is the role's.
+        issued = issuer.issue_cert(common_name=ROLE)
+        issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+        names[name] = {"sslcert": str(tmp_path / f"{name}.pem"), "sslkey": str(tmp_path / f"{name}.key")}
+    async with pooler(
+        strict.url(), "session", tmp_path / "tls", certificate=(chain, server_key), clients_of=root
+    ) as url:
+        trusted = {"sslmode": "verify-full", "sslrootcert": str(root)}
+        assert await _answers(f"{url}?{urlencode(trusted | names['ours'])}")
+        for refused in (names["foreign"], {}):
+            with pytest.raises(UNANSWERED):
+                await connect(f"{url}?{urlencode(trusted | refused)}")
+
+
 async def test_what_only_libpq_understands_in_a_url_stops_nobody(strict: Strict) -> None:
     assert await _answers(strict.url(channel_binding="prefer", connect_timeout="5", keepalives="1"))
 
