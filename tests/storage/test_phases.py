@@ -177,7 +177,9 @@ async def test_the_command_line_tells_where_the_database_stands(database: str) -
     assert "missing  9002_takes" in run("--check", "--database-url", database, code=1)
     assert "9002" not in run("--check", "--phase", "pre", "--database-url", database)
     assert "applied  9002_takes" in run("--phase", "post", "--database-url", database)
-    assert "the schema is up to date" in run("--status", "--database-url", database)
+    status = run("--status", "--database-url", database)
+    assert "the schema is up to date" in status
+    assert re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d", status)
 
 
 @pytest.mark.parametrize("words", [["--status", "--check"], ["--phase", "middle"]])

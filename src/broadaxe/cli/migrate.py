@@ -106,7 +106,7 @@ def _show_status(schema: Schema, phase: Phase | None, *, as_json: bool) -> None:
         [row for row in rows if phase in (None, row["phase"])],
         as_json=as_json,
         line=lambda row: (
-            f"{row['appliedAt'] or 'missing':<32.32}  {row['phase']:<4}  {row['name']}"
+            f"{row['appliedAt'] or 'missing'!s:<32.32}  {row['phase']:<4}  {row['name']}"
             + ("" if row["isKnown"] else "  (of a newer Broadaxe)")
         ),
         fields=lambda row: row,
