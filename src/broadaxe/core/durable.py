@@ -152,37 +152,9 @@ def spawn(state: State, request: SpawnChildren, now_us: int) -> None:
     log = _log_at_hand(state, request, now_us)
     if log is None:
         return
-    plan: list[Entry | int] = []
-    keys: dict[str, Entry | int] = {}
-    for child in request.requests:
-        known = _keyed(log, child)
-        if known is not None:
-            # The same key is the same child, and a node of its own only where it was spawned (section 6.2).
-            log.cursor += known.node_id == log.cursor + 1
-            plan.append(known)
-            continue
-        if child.child_key and child.child_key in keys:
-            plan.append(keys[child.child_key])
-            continue
-        known = _indexed(log, child)
-        if known is not None and known.workflow_name == child.workflow_name:
-            plan.append(known)
-            continue
-        if known is not None:
-            message = (
-                f"non-determinism: child {child.child_index} was a run of {known.workflow_name}, "
-                f"and is now one of {child.workflow_name}"
-            )
-            ref, number = _invocation_ref(log), request.number
-            state.ledger.emit(NonDeterminism(stream=request.stream, ref=ref, message=message, number=number))
-            return
-        described = f"run of {child.workflow_name} with this input"
-        found = _same_entry(state, log, request, EntryKind.RUN, _child_identity(child), described)
-        if found is None:
-            return
-        if child.child_key and (isinstance(found, int) or found.child_run_id is None):
-            keys[child.child_key] = found
-        plan.append(found)
+    plan = _planned(state, log, request)
+    if plan is None:
+        return
     end = log.cursor
     is_last = log.find(end + 1) is None
     refused = ""
@@ -573,6 +545,43 @@ def _check_room(log: DurableLog, count: int = 1) -> None:
         raise QuotaReached(
             f"a durable task may record at most {ENTRIES_MAX} operations; spawn child workflows that take a part each"
         )
+
+
+def _planned(state: State, log: DurableLog, request: SpawnChildren) -> list[Entry | int] | None:
+    """For each child the entry that is recorded for it, or the node that is free for it; None once the worker was told
+    that the program is another one. The cursor comes to the last of the nodes."""
+    plan: list[Entry | int] = []
+    keys: dict[str, Entry | int] = {}
+    for child in request.requests:
+        known = _keyed(log, child)
+        if known is not None:
+            # The same key is the same child, and a node of its own only where it was spawned (section 6.2).
+            log.cursor += known.node_id == log.cursor + 1
+            plan.append(known)
+            continue
+        if child.child_key and child.child_key in keys:
+            plan.append(keys[child.child_key])
+            continue
+        known = _indexed(log, child)
+        if known is not None and known.workflow_name == child.workflow_name:
+            plan.append(known)
+            continue
+        if known is not None:
+            message = (
+                f"non-determinism: child {child.child_index} was a run of {known.workflow_name}, "
+                f"and is now one of {child.workflow_name}"
+            )
+            ref, number = _invocation_ref(log), request.number
+            state.ledger.emit(NonDeterminism(stream=request.stream, ref=ref, message=message, number=number))
+            return None
+        described = f"run of {child.workflow_name} with this input"
+        found = _same_entry(state, log, request, EntryKind.RUN, _child_identity(child), described)
+        if found is None:
+            return None
+        if child.child_key and (isinstance(found, int) or found.child_run_id is None):
+            keys[child.child_key] = found
+        plan.append(found)
+    return plan
 
 
 def _child_identity(child: RunRequest) -> str:
