@@ -30,6 +30,39 @@ AXE = ROOT / "web" / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 CHAPTERS = sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
 DOCS = (*(f"/docs/{name}" for name in CHAPTERS), "/docs/nothing", "/api/docs")
 PHONE = {"width": 390, "height": 844}
+#: Notes where the keyboard goes from here on. The walk begins in the part of the page that is its own: the frame around
+#: it, walked once, is on every page.
+WALK = """(isWhole) => {
+    if (!isWhole) {
+        const main = document.querySelector('main');
+        if (!main.hasAttribute('tabindex')) main.tabIndex = -1;
+        main.focus();
+    }
+    window.walked = new Set();
+    window.unseen = new Set();
+    document.addEventListener('focusin', ({target}) => {
+        window.walked.add(target);
+        const look = getComputedStyle(target);
+        if (look.outlineStyle === 'none' && look.boxShadow === 'none') window.unseen.add(target);
+    }, true);
+}"""
+#: What can be used on the page as it is now (of radio buttons the chosen one is, and arrows lead to the others) and was
+#: not come by; where one did not see that one was; and what looks as if a click did something but takes no focus.
+MISSED = """(isWhole) => {
+    const told = (one) => (one.getAttribute('aria-label') || one.textContent || one.outerHTML).trim().slice(0, 60);
+    const takesFocus = 'a[href], button, input, select, textarea, summary, label, [tabindex]';
+    const root = isWhole ? document : document.querySelector('main');
+    const usable = [...root.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')].filter(
+        (one) => one.tabIndex >= 0 && !one.disabled && one.checkVisibility({visibilityProperty: true})
+            && !(one.type === 'radio' && !one.checked && document.querySelector(`[name="${one.name}"]:checked`)));
+    const pointed = [...root.querySelectorAll('*')].filter(
+        (one) => getComputedStyle(one).cursor === 'pointer' && !one.closest(takesFocus));
+    return [
+        ...usable.filter((one) => !window.walked.has(one)).map((one) => `not reached: ${told(one)}`),
+        ...[...window.unseen].filter((one) => one.isConnected).map((one) => `not seen: ${told(one)}`),
+        ...pointed.map((one) => `for the mouse alone: ${told(one)}`),
+    ];
+}"""
 #: Rows with a colour of their own fade in; a page is looked at when it stands still.
 STILL = "*, ::before, ::after { animation: none !important; transition: none !important; }"
 
@@ -165,6 +198,26 @@ async def test_axe_finds_nothing_on_the_sign_in(page: Page, engine: EngineProces
     await page.context.clear_cookies()
     await settled(page, "/login")
     assert await complaints(page, "/login") == []
+
+
+async def test_every_page_is_walked_by_keyboard(page: Page, things: dict[str, str]) -> None:
+    """The Tab key reaches all that can be used, and one sees where it is."""
+    missed: list[str] = []
+    for number, path in enumerate(addresses()):
+        address = filled(path, things)
+        is_whole = number == 0
+        await settled(page, address)
+        await page.evaluate(WALK, is_whole)
+        found: list[str] = await page.evaluate(MISSED, is_whole)
+        # Pages go on growing, a graph that is loaded late for instance: the walk is gone on with as often as that.
+        for _ in range(3):
+            for _ in range(len(found) + 2):
+                await page.keyboard.press("Tab")
+            found = await page.evaluate(MISSED, is_whole)
+            if not found:
+                break
+        missed += [f"{address}: {complaint}" for complaint in found]
+    assert not missed, "\n".join(missed)
 
 
 async def test_no_page_scrolls_a_phone_sideways(page: Page, things: dict[str, str]) -> None:
