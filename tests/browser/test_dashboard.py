@@ -106,6 +106,7 @@ async def test_a_run_is_cancelled_and_replayed(page: Page, hatchet: Hatchet, sta
     await page.get_by_role("button", name="Cancel", exact=True).click()
     await page.get_by_role("button", name="Cancel it").click()
     await expect(status_of_run(page)).to_have_text("Cancelled")
+    await expect(page.get_by_text(re.compile(r"cancelled by \S+@\S+")).first).to_be_visible()
     await stage.heard(key, "cancelled")
     await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_disabled()
     await page.get_by_role("button", name="Replay", exact=True).click()

@@ -484,6 +484,17 @@ def reassigned(world: World) -> str:
 
 
 @pytest.mark.parametrize(
+    ("by", "error"), [("", "cancelled by a user"), ("ann@example.com", "cancelled by ann@example.com")]
+)
+def test_a_cancelled_task_says_by_whom(by: str, error: str) -> None:
+    world = World()
+    world.put(task("a"))
+    run_id = world.trigger()
+    world.do(CancelTasks((run_id,), by))
+    assert world.tasks[run_id].error == error
+
+
+@pytest.mark.parametrize(
     "place", [queued, backing_off, running, released, reassigned], ids=lambda place: place.__name__
 )
 def test_a_task_is_cancelled_wherever_it_is_and_never_starts_again(place: object) -> None:

@@ -11,19 +11,20 @@ from broadaxe.core.model import Run
 from broadaxe.core.state import State
 from broadaxe.errors import FailedPrecondition, NotFound
 
-_CANCELLED_BY_USER: Final = "cancelled by a user"
+_SOMEBODY: Final = "a user"
 
 
-def cancel(state: State, ids: tuple[str, ...], now_us: int) -> tuple[str, ...]:
+def cancel(state: State, ids: tuple[str, ...], by: str, now_us: int) -> tuple[str, ...]:
+    reason = f"cancelled by {by or _SOMEBODY}"
     ended: list[str] = []
     for run_or_task_id in dict.fromkeys(ids):
         run = state.runs.get(run_or_task_id)
         if run is not None:
-            ended += dag.cancel_run(state, run, _CANCELLED_BY_USER, now_us)
+            ended += dag.cancel_run(state, run, reason, now_us)
             continue
         task = state.tasks.get(run_or_task_id)
         if task is not None and not task.is_terminal:
-            attempts.cancel(state, task, _CANCELLED_BY_USER, now_us)
+            attempts.cancel(state, task, reason, now_us)
             ended.append(task.id)
             dag.settle_task(state, task, now_us)
     return tuple(ended)

@@ -259,8 +259,8 @@ class Tenant:
                 return attempts.refresh_timeout(state, reports.running(state, task_id), by_us, now_us)
             case ReleaseSlot(task_id):
                 attempts.release_slot(state, reports.running(state, task_id), now_us)
-            case CancelTasks(ids):
-                return tasks.cancel(state, ids, now_us)
+            case CancelTasks(ids, by):
+                return tasks.cancel(state, ids, by, now_us)
             case ReplayTasks(ids):
                 return tasks.replay(state, ids, now_us)
             case PutRateLimit(key, limit, window_us):

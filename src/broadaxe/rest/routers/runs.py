@@ -255,8 +255,9 @@ async def cancel(body: TaskSelection, scope: MemberScope, context: ContextDep) -
     A filter that names no statuses finds the runs that have not ended, at most 20000.
     """
     ids = await _selected(context, scope, body, LIVE_RUN, CANCELLED_BY_FILTER_MAX)
+    account = scope.caller.account
     for part in in_parts(ids):
-        await context.engine.submit(scope.tenant_id, CancelTasks(part))
+        await context.engine.submit(scope.tenant_id, CancelTasks(part, "" if account is None else account.email))
     return shapes.AffectedIds(ids=await context.reads.known_ids(scope.tenant_id, ids))
 
 
