@@ -28,9 +28,7 @@ from tests.storage.test_statements import NAMES
 SCHEMA: Final = "Shop-jobs"
 MIGRATIONS: Final = Path(migrations.__file__).parent / "migrations"
 #: What stays: the names of channels and settings, which belong to the database, and words for people.
-KEPT: Final = re.compile(
-    r"broadaxe_outbox|broadaxe_session\.mark|broadaxe:|broadaxe tenant list|" + re.escape(migrations.MAKES_SCHEMA)
-)
+KEPT: Final = re.compile(r"broadaxe_\w+|broadaxe:|broadaxe tenant list|" + re.escape(migrations.MAKES_SCHEMA))
 
 
 @pytest.fixture
