@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest_asyncio
+from hatchet_sdk import Hatchet
 from playwright.async_api import Page, expect
 from wirekit import EngineProcess
 
@@ -131,6 +132,20 @@ async def test_limits_say_that_they_are_not_enforced(page: Page) -> None:
     await expect(page.get_by_text("Not enforced.")).to_be_visible()
     await expect(page.get_by_role("region", name="Limits and use")).to_contain_text("of 2,000")
     await expect(page.get_by_text("kept for 30 days")).to_be_visible()
+
+
+async def test_the_engine_is_drained_and_owns_again_on_a_phone(page: Page, hatchet: Hatchet) -> None:
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.goto("/settings/cluster")
+    await expect(page.get_by_role("table", name="Engines")).to_contain_text("live")
+    await page.get_by_role("button", name="Drain: ").click()
+    await page.get_by_role("button", name="Drain it").click()
+    # There is no other engine to take its tenants, so it keeps them.
+    await expect(page.get_by_role("table", name="Engines")).to_contain_text("draining")
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await page.get_by_role("button", name="Own again: ").click()
+    await page.get_by_role("button", name="Let it own again").click()
+    await expect(page.get_by_role("button", name="Drain: ")).to_be_visible()
 
 
 async def test_a_page_that_cannot_be_loaded_leaves_the_console_alone(page: Page) -> None:
