@@ -23,7 +23,7 @@ _replace = msgspec.structs.replace
 
 async def workflow(journal: Journal, name: str = "flow") -> str:
     row = WorkflowRow(new_id(), name, "", NOW_US, NOW_US, None)
-    writes = Writes.empty()
+    writes = Writes()
     writes.workflows.append(row)
     await journal.commit(writes)
     return row.id
@@ -40,7 +40,7 @@ def schedule(workflow_id: str, at_us: int = NOW_US, **changes: object) -> Schedu
 
 
 async def write(journal: Journal, **lists: list[object]) -> None:
-    await journal.commit(_replace(Writes.empty(), **lists))
+    await journal.commit(_replace(Writes(), **lists))
 
 
 async def awake(pool: asyncpg.Pool) -> set[str]:

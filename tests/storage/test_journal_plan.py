@@ -49,7 +49,7 @@ async def test_a_batch_looks_into_no_table(database: str) -> None:
 
 
 def _ending(run_id: str) -> Writes:
-    writes = Writes.empty()
+    writes = Writes()
     writes.runs.append(RunState(run_id, RunStatus.COMPLETED, 1, 2, 0))
     writes.tasks.append(
         TaskState(
@@ -70,7 +70,7 @@ async def test_rows_that_are_not_there_undo_the_batch(pool: asyncpg.Pool) -> Non
         with pytest.raises(Internal, match=f"1 {field} of the batch are not there"):
             await journal_.commit(writes)
         assert await contents(pool) == before
-    writes = Writes.empty()
+    writes = Writes()
     writes.taken.append(new_id())
     with pytest.raises(Internal, match="1 outbox rows of the batch are not there"):
         await journal_.commit(writes)
@@ -94,7 +94,7 @@ async def lock_counts(dsn: str, tenant_id: str, epoch: int = 1) -> dict[str, int
     async with asyncpg.create_pool(dsn, min_size=1, max_size=1, server_settings=SETTINGS) as connections:
         for kind, rows in kinds.items():
             async with connections.acquire() as connection:
-                writes = Writes.empty()
+                writes = Writes()
                 setattr(writes, kind.removeprefix("old "), rows)
                 transaction = connection.transaction()
                 await transaction.start()
@@ -134,6 +134,6 @@ def test_every_kind_of_rows_has_its_place() -> None:
     named = [*journal.RUNS, *(step.field for step in steps)]
     assert sorted(named) == sorted(Writes.__struct_fields__)
     for step in steps:
-        writes = Writes.empty()
+        writes = Writes()
         setattr(writes, step.field, ["row"])
         assert any(journal._rare(writes)), step.field

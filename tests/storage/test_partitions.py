@@ -119,7 +119,7 @@ async def test_a_run_of_an_old_day_ends_while_its_month_is_merged(
     transaction = merging.transaction()
     await transaction.start()
     await merging.execute("select broadaxe.merge_month('run', '2031-04-01')")
-    writes = Writes.empty()
+    writes = Writes()
     writes.runs.append(RunState(run_id, RunStatus.COMPLETED, 1, 2, 0))
     ending = asyncio.create_task(journal.commit(writes))
     while not await pool.fetchval("select exists (select 1 from pg_locks where not granted)"):

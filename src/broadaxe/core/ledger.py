@@ -294,7 +294,7 @@ class Ledger:
 
     def drain(self, replies: tuple[Reply | BroadaxeError, ...]) -> Decision:
         """The final state of everything noted since the last drain."""
-        writes = Writes.empty()
+        writes = Writes()
         writes.workflows = [workflow.row() for workflow in self._workflows.values()]
         writes.versions = self._versions
         for worker in self._workers:
