@@ -35,7 +35,9 @@ from tests.core.world import World, task
 #: Yields a run that waits there; what comes after the yield takes away what held it.
 Place = Callable[[World], Iterator[str]]
 
-HOUR_US: Final = 3_600 * US_PER_S
+MINUTE_US: Final = 60 * US_PER_S
+#: After this everything that waits here would have started (`test_it_would_have_started`).
+LONG_ENOUGH_S: Final = 180
 ONE_AT_A_TIME: Final = ConcurrencyRule(expression="'all'", strategy=LimitStrategy.GROUP_ROUND_ROBIN, max_runs=1)
 
 
@@ -103,7 +105,7 @@ def batch(world: World) -> Iterator[str]:
 def paused(world: World) -> Iterator[str]:
     workflow_id = world.put(task("a")).workflow_id
     world.worker("a")
-    world.do(PauseWorkflow(workflow_id, HOUR_US, WhilePaused.QUEUE, WhilePaused.QUEUE))
+    world.do(PauseWorkflow(workflow_id, MINUTE_US, WhilePaused.QUEUE, WhilePaused.QUEUE))
     yield world.trigger()
     world.do(UnpauseWorkflow(workflow_id))
 
@@ -155,7 +157,7 @@ def root_condition(world: World) -> Iterator[str]:
     """The first task waits for an event or an hour."""
     conditions = (
         ConditionRule(action=ConditionAction.QUEUE, group=0, event_key="go", data_key="go"),
-        ConditionRule(action=ConditionAction.QUEUE, group=0, sleep="3600s", sleep_us=HOUR_US, data_key="sleep:3600s"),
+        ConditionRule(action=ConditionAction.QUEUE, group=0, sleep="60s", sleep_us=MINUTE_US, data_key="sleep:60s"),
     )
     world.put(task("a", conditions=conditions), task("b", "a"))
     world.worker("a", "b")
@@ -222,7 +224,7 @@ def restoring(world: World) -> Iterator[str]:
     world.worker("a", slots={"durable": 5})
 
 
-SLEEP: Final = Condition(group=0, data_key="sleep:3600s", sleep="3600s", sleep_us=HOUR_US)
+SLEEP: Final = Condition(group=0, data_key="sleep:60s", sleep="60s", sleep_us=MINUTE_US)
 
 
 def durable(world: World) -> str:
@@ -292,7 +294,7 @@ def test_a_cancelled_task_never_starts(place: Place, forgets: bool) -> None:
     if forgets:
         world.restart()
     next(filled, None)
-    world.advance(2 * 3_600)
+    world.advance(LONG_ENOUGH_S)
     assert started(world, run_id) == before
     assert world.runs[run_id].status is RunStatus.CANCELLED
     assert not world.tenant.is_live(run_id)
@@ -310,5 +312,5 @@ def test_it_would_have_started(place: Place) -> None:
     run_id = next(filled)
     before = started(world, run_id)
     next(filled, None)
-    world.advance(2 * 3_600)
+    world.advance(LONG_ENOUGH_S)
     assert len(started(world, run_id)) > len(before)

@@ -232,7 +232,7 @@ def test_a_trigger_at_the_very_instant_of_the_release_begins_the_next_burst() ->
 
 def test_a_superseded_trigger_leaves_no_more_than_a_stale_alarm() -> None:
     world = ready()
-    for _ in range(20_000):
+    for _ in range(8_000):
         world.trigger(additional_metadata=wish(quiet_ms=60_000))
     counts = world.tenant.counts()
     assert (counts["runs"], counts["tasks"]) == (1, 1)
