@@ -13,7 +13,7 @@ import pytest
 
 from broadaxe.core.decision import ReplacedOutput, RunKeysRow, RunState, TaskEventRow, TaskState, Writes
 from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
-from broadaxe.errors import Internal
+from broadaxe.errors import Internal, InvalidArgument
 from broadaxe.storage import journal
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.journal import CONNECTION_SETTINGS, Journal
@@ -74,6 +74,20 @@ async def test_rows_that_are_not_there_undo_the_batch(pool: asyncpg.Pool) -> Non
     writes.taken.append(new_id())
     with pytest.raises(Internal, match="1 outbox rows of the batch are not there"):
         await journal_.commit(writes)
+    assert await contents(pool) == before
+
+
+@pytest.mark.parametrize(
+    "run_id",
+    [f"{new_id()},{new_id()}", "NULL", "{}", "", '"', "x"],
+    ids=["two", "null", "braces", "none", "quote", "x"],
+)
+async def test_what_is_no_id_is_refused(pool: asyncpg.Pool, run_id: str) -> None:
+    """Ids are sent as they are, many in one text."""
+    journal_ = await make_journal(pool, await make_tenant(pool))
+    before = await contents(pool)
+    with pytest.raises((InvalidArgument, Internal)):
+        await journal_.commit(_ending(run_id))
     assert await contents(pool) == before
 
 

@@ -18,8 +18,10 @@ that must exist does not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -54,6 +56,9 @@ _RUN_COLUMNS: Final = 5
 _NEW_TASK_COLUMNS: Final = 25
 _TASK_COLUMNS: Final = 18
 _TASK_EVENT_COLUMNS: Final = 8
+#: A column's number in the one statement, whether it is sent as a text, and of what it is.
+_COLUMN: Final = re.compile(r"\$(\d+)::(text::)?(\w+)\[\]")
+ID_CHARS: Final = 36
 
 #: Failed expressions kept per tenant, the newest.
 FAILURES_KEPT_MAX: Final = 1_000
@@ -104,15 +109,16 @@ class Journal:
             raise Unavailable(f"the database did not take what was decided: {error}") from error
 
     async def _commit_runs(self, connection: Any, writes: Writes) -> None:
-        fences = await connection.fetchval(
-            statement("journal/commit_runs"),
-            *self._fence,
+        columns = (
             *_columns(_new_run_rows(writes.new_runs), _NEW_RUN_COLUMNS),
             *_columns(map(_astuple, writes.runs), _RUN_COLUMNS),
             *_columns(_new_task_rows(writes.new_tasks), _NEW_TASK_COLUMNS),
             *_columns(map(_astuple, writes.tasks), _TASK_COLUMNS),
             *_columns(map(_astuple, writes.task_events), _TASK_EVENT_COLUMNS),
         )
+        text = statement("journal/commit_runs")
+        arguments = [send(column) for column, send in zip(columns, _senders(text), strict=True)]
+        fences = await connection.fetchval(text, *self._fence, *arguments)
         if fences != 1:
             raise LeaseLost()
 
@@ -270,6 +276,35 @@ def _columns(rows: Iterable[tuple[object, ...]], count: int) -> list[Column]:
     """Rows turned into columns; empty ones when there are no rows."""
     columns: list[Column] = list(zip(*rows, strict=True))
     return columns or [()] * count
+
+
+@cache
+def _senders(text: str) -> tuple[Callable[[Column], object], ...]:
+    """How each column of the one statement is sent, in their order."""
+    found = {int(number): (bool(is_text), kind) for number, is_text, kind in _COLUMN.findall(text)}
+    kinds = [found[number] for number in sorted(found)]
+    return tuple(_as_it_is if not is_text else _uuids if kind == "uuid" else _numbers for is_text, kind in kinds)
+
+
+def _as_it_is(column: Column) -> object:
+    return column
+
+
+def _numbers(column: Column) -> str:
+    """An array of numbers or truths as Postgres writes it."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in column]) + "}"
+
+
+def _uuids(column: Column) -> str:
+    """An array of ids as Postgres writes it; they need no quotes. InvalidArgument when one of them is no id: it could
+    be read as two, or as none."""
+    texts = ",".join(["NULL" if value is None else str(value) for value in column])
+    count, nulls = len(column), column.count(None)
+    if count and (
+        texts.count(",") != count - 1 or len(texts) != ID_CHARS * (count - nulls) + len("NULL") * nulls + count - 1
+    ):
+        raise InvalidArgument("the database cannot hold a value: what should be an id is none")
+    return f"{{{texts}}}"
 
 
 #: A kind of rows without its place would be lost in silence.

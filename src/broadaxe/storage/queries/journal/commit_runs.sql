@@ -5,6 +5,8 @@
 -- id, while an update locks and prepares every partition there is before it looks at one. What such an insert gives
 -- beside the state only fills columns that must not be null, and is never stored: a row that turns out to be missing
 -- (its version is nil) makes `broadaxe.refuse_missing` undo the whole statement. Rides run_pkey and task_pkey.
+-- Columns of ids, numbers and truths come as one text each, which the driver sends as it is: of an array it would look at
+-- every element anew.
 with fence as materialized (
     select 1 where broadaxe.hold_lease($1, $2, $3)
 ),
@@ -23,10 +25,10 @@ inserted_runs as (
         n.status::broadaxe.run_status, broadaxe.from_us(n.started_at), broadaxe.from_us(n.finished_at),
         n.concurrency_held, n.input
     from fence, unnest(
-        $4::uuid[], $5::uuid[], $6::uuid[], $7::boolean[], $8::text[], $9::smallint[], $10::text[],
-        $11::uuid[], $12::uuid[], $13::integer[], $14::text[], $15::uuid[], $16::uuid[],
-        $17::text[], $18::bigint[], $19::text[], $20::text[], $21::text[], $22::uuid[], $23::text[],
-        $24::text[], $25::text[], $26::bigint[], $27::bigint[], $28::smallint[], $29::text[]
+        $4::text::uuid[], $5::text::uuid[], $6::text::uuid[], $7::text::boolean[], $8::text[], $9::text::smallint[], $10::text[],
+        $11::text::uuid[], $12::text::uuid[], $13::text::integer[], $14::text[], $15::text::uuid[], $16::text::uuid[],
+        $17::text[], $18::text::bigint[], $19::text[], $20::text[], $21::text[], $22::text::uuid[], $23::text[],
+        $24::text[], $25::text[], $26::text::bigint[], $27::text::bigint[], $28::text::smallint[], $29::text[]
     ) as n (
         id, workflow_id, version_id, is_dag, display_name, priority, additional_metadata,
         parent_run_id, parent_task_id, child_index, child_key, desired_worker_id, triggering_event_id,
@@ -42,7 +44,7 @@ updated_runs as (
     select
         $1, n.id, n.status::broadaxe.run_status, broadaxe.from_us(n.started_at), broadaxe.from_us(n.finished_at),
         n.concurrency_held, $1, '00000000-0000-0000-0000-000000000000'::uuid, false, '', 1, '', timestamptz 'epoch'
-    from fence, unnest($30::uuid[], $31::text[], $32::bigint[], $33::bigint[], $34::smallint[])
+    from fence, unnest($30::text::uuid[], $31::text[], $32::text::bigint[], $33::text::bigint[], $34::text::smallint[])
         as n (id, status, started_at, finished_at, concurrency_held)
     on conflict (tenant_id, id) do update
     set status = excluded.status,
@@ -66,10 +68,10 @@ inserted_tasks as (
         broadaxe.from_us(n.started_at), broadaxe.from_us(n.finished_at), broadaxe.from_us(n.due_at), n.output, n.error,
         n.concurrency_held, n.batch_id
     from fence, unnest(
-        $35::uuid[], $36::uuid[], $37::uuid[], $38::uuid[], $39::text[], $40::text[], $41::text[], $42::bigint[],
-        $43::text[], $44::integer[], $45::integer[], $46::integer[], $47::smallint[], $48::uuid[], $49::boolean[],
-        $50::integer[], $51::bigint[], $52::bigint[], $53::bigint[], $54::bigint[], $55::bigint[], $56::text[],
-        $57::text[], $58::smallint[], $59::uuid[]
+        $35::text::uuid[], $36::text::uuid[], $37::text::uuid[], $38::text::uuid[], $39::text[], $40::text[], $41::text[], $42::text::bigint[],
+        $43::text[], $44::text::integer[], $45::text::integer[], $46::text::integer[], $47::text::smallint[], $48::text::uuid[], $49::text::boolean[],
+        $50::text::integer[], $51::text::bigint[], $52::text::bigint[], $53::text::bigint[], $54::text::bigint[], $55::text::bigint[], $56::text[],
+        $57::text[], $58::text::smallint[], $59::text::uuid[]
     ) as n (
         id, run_id, workflow_id, definition_id, name, action_id, display_name, created_at,
         status, retry_count, app_retry_count, internal_retry_count, queue_priority, worker_id, slot_released,
@@ -91,9 +93,9 @@ updated_tasks as (
         broadaxe.from_us(n.due_at), n.output, n.error, n.concurrency_held, n.batch_id,
         n.id, $1, '00000000-0000-0000-0000-000000000000'::uuid, '', '', '', timestamptz 'epoch'
     from fence, unnest(
-            $60::uuid[], $61::text[], $62::integer[], $63::integer[], $64::integer[], $65::smallint[], $66::uuid[],
-            $67::boolean[], $68::integer[], $69::bigint[], $70::bigint[], $71::bigint[], $72::bigint[], $73::bigint[],
-            $74::text[], $75::text[], $76::smallint[], $77::uuid[]
+            $60::text::uuid[], $61::text[], $62::text::integer[], $63::text::integer[], $64::text::integer[], $65::text::smallint[], $66::text::uuid[],
+            $67::text::boolean[], $68::text::integer[], $69::text::bigint[], $70::text::bigint[], $71::text::bigint[], $72::text::bigint[], $73::text::bigint[],
+            $74::text[], $75::text[], $76::text::smallint[], $77::text::uuid[]
         ) as n (
             id, status, retry_count, app_retry_count, internal_retry_count, queue_priority, worker_id,
             slot_released, event_count, queued_at, assigned_at, started_at, finished_at, due_at, output, error,
@@ -125,7 +127,7 @@ inserted_task_events as (
         $1, n.task_id, n.seq, n.type::broadaxe.task_event_type, broadaxe.from_us(n.at), n.retry_count, n.worker_id,
         n.message, n.error
     from fence, unnest(
-        $78::uuid[], $79::integer[], $80::text[], $81::bigint[], $82::integer[], $83::uuid[], $84::text[], $85::text[]
+        $78::text::uuid[], $79::text::integer[], $80::text[], $81::text::bigint[], $82::text::integer[], $83::text::uuid[], $84::text[], $85::text[]
     ) as n (task_id, seq, type, at, retry_count, worker_id, message, error)
 )
 select
