@@ -212,6 +212,24 @@ async def test_a_node_that_comes_back_with_an_older_stream_of_a_worker_ends_no_n
         assert not newest.is_closed
 
 
+async def test_who_asks_during_a_hand_over_opens_no_second_way_to_the_new_owner(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, _):
+        home = House(owner.engine, tenant_id, pool)
+        (successor,) = owner.store.nodes.others()
+        moving = asyncio.ensure_future(owner.engine._activations[tenant_id].hand_over(successor))
+        await asyncio.sleep(0)
+        assert not owner.owns(tenant_id)
+        await home.trigger()
+        await moving
+        activation = owner.engine._activations[tenant_id]
+        if activation._loading is not None:
+            await asyncio.wait((activation._loading,))
+        assert len(other.engine._activations[tenant_id].streams.guests._all) == 1
+
+
 # Losing the owner ----------------------------------------------------------------------------------------------------
 
 

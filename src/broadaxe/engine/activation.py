@@ -359,7 +359,9 @@ class Activation:
             while not self._is_closed:
                 try:
                     async with self._moving:
-                        await self._load()
+                        # Who asked during a hand-over has started this, and the way to the new owner is there by now.
+                        if self._active is None and self._remote is None:
+                            await self._load()
                     self._is_wanted_here = False
                     return
                 except NotFound as error:
