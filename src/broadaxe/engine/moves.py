@@ -99,7 +99,7 @@ class Moves:
                 await self._hand_over(activation, place)
         if not self._nodes.is_draining():
             self._said_empty = False
-        elif not self._said_empty and not self._misplaced():
+        elif not self._is_leaving and not self._said_empty and not self._misplaced():
             self._said_empty = True
             left = sum(activation.present is not None for activation in self._activations())
             if left:
