@@ -97,7 +97,7 @@ class Moves:
             if await self._is_reached(place):
                 del self._busy[activation.tenant_id]
                 await self._hand_over(activation, place)
-        if not self._nodes.is_draining():
+        if not self._nodes.is_draining() or self._is_leaving:
             self._said_empty = False
         elif not self._is_leaving and not self._said_empty and not self._misplaced():
             self._said_empty = True
