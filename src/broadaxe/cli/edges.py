@@ -12,7 +12,6 @@ import contextlib
 import os
 import pickle
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from typing import Final
 import click
 import structlog
 
+from broadaxe import shared_ports
 from broadaxe.cli import ports
 from broadaxe.cli.stop_signals import on_signals
 from broadaxe.cli.supervisor import TO_BE_CORRECTED, Child, Supervisor
@@ -41,7 +41,7 @@ _log = structlog.get_logger(__name__)
 
 def run_with_edges(settings: Settings, announce: Callable[[Settings], None]) -> int:
     """Runs until a signal says stop, and returns the exit code. The ports in the settings are free ones."""
-    if not hasattr(socket, "SO_REUSEPORT"):
+    if not shared_ports.are_there():
         raise ConfigurationError(
             "--edges needs several processes on one port, which this system does not have; leave it out",
             field="--edges",

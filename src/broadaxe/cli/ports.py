@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from broadaxe import shared_ports
 from broadaxe.errors import ConfigurationError
 
 __all__ = ["WantedPort", "claim", "holder_of", "kept"]
@@ -90,7 +91,7 @@ def _bound(host: str, number: int, *, is_shared: bool = False) -> socket.socket:
         # Connections of an engine that stopped a moment ago must not count as a port in use.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if is_shared:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            shared_ports.share(listener)
         listener.bind(address)
     except OSError:
         listener.close()

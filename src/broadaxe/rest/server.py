@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from broadaxe import shared_ports
 from broadaxe.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _listen(host: str, port: int, shares_port: bool) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shares_port:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            shared_ports.share(listener)
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)

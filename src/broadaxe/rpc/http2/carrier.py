@@ -24,6 +24,7 @@ from typing import Final
 
 import structlog
 
+from broadaxe import shared_ports
 from broadaxe.errors import ConfigurationError
 from broadaxe.rpc.http2.calls import GOING_AWAY, Serving
 from broadaxe.rpc.http2.connection import Limits
@@ -199,7 +200,7 @@ async def _listen(host: str, port: int, shares_port: bool) -> list[socket.socket
             # Connections of the last process in TIME_WAIT do not count as taking the port; a listening one does.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if shares_port:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                shared_ports.share(listener)
             if family == socket.AF_INET6 and socket.AF_INET in families:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             if len(listeners) > 1:
