@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import cast
 
 import asyncpg
 import pytest
 
+from broadaxe.core.attempts import CONFIRM_US
 from broadaxe.core.commands.attempts import Outcome
 from broadaxe.core.commands.durable import BeginMemo, CompleteMemo
 from broadaxe.core.commands.events import EventRequest, PushEvents
 from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
-from broadaxe.core.commands.workers import OpenStream, RegisterWorker
+from broadaxe.core.commands.workers import Heartbeat, OpenStream, RegisterWorker
 from broadaxe.core.decision import MemoAck
 from broadaxe.core.questions import QueuesInUse, WhyWaiting
 from broadaxe.engine.changes import Kind
 from broadaxe.engine.guests import Audience, Guest
+from broadaxe.engine.sessions import Assignment, Outgoing
 from broadaxe.engine.subscriptions import LiveKind
 from broadaxe.errors import InvalidArgument, NotFound, Unavailable
 from broadaxe.link.connection import Connection
 from tests.cluster.nodes import node, pair
 from tests.core.world import task
-from tests.engine.house import PATIENCE_S, House, assigned
+from tests.engine.house import PATIENCE_S, House, ManualClock, assigned, house
 from tests.storage.ground import make_tenant
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -178,10 +181,14 @@ async def test_a_worker_that_comes_back_at_another_node_leaves_its_older_stream(
 
 
 class Told:
-    """The way to a guest, which notes what stream it is told to be replaced."""
+    """The way to a guest, which notes what is sent to workers there and what stream it is told to be replaced."""
 
     def __init__(self) -> None:
         self.streams: list[tuple[str, int]] = []
+        self.sent: list[Outgoing] = []
+
+    def send(self, worker_id: str, item: Outgoing) -> None:
+        self.sent.append(item)
 
     def replaced(self, worker_id: str, session: int) -> None:
         self.streams.append((worker_id, session))
@@ -210,6 +217,30 @@ async def test_a_node_that_comes_back_with_an_older_stream_of_a_worker_ends_no_n
         run_id = await home.trigger()
         assert (await assigned(newest)).attempt.task_id == run_id
         assert not newest.is_closed
+
+
+async def test_what_was_sent_over_a_way_that_broke_unnoticed_is_sent_again_over_the_next(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    """A node comes back over a new link, with the streams it had, before the owner notices that the old one is gone."""
+    clock = ManualClock(time.time_ns() // 1000)
+    async with house(database, pool, clock=clock) as home:
+        await home.put()
+        worker_id, engine, tenant_id = await home.worker(), home.engine, home.tenant_id
+        number = await engine.next_number(tenant_id)
+        broken, next_ = Told(), Told()
+        for told in (broken, next_):
+            guest = Guest(cast(Audience, told))
+            await engine.welcome(tenant_id, guest)
+            await engine.submit_of_guest(tenant_id, guest, OpenStream(worker_id, number))
+            if told is broken:
+                run_id = await home.trigger()
+                assert [item.attempt.task_id for item in broken.sent if isinstance(item, Assignment)] == [run_id]
+        assert next_.sent == []
+        clock.us += CONFIRM_US
+        await home.submit(Heartbeat(worker_id))
+        assert [item.attempt.task_id for item in next_.sent if isinstance(item, Assignment)] == [run_id]
+        engine.part_with(tenant_id, guest)
 
 
 async def test_who_asks_during_a_hand_over_opens_no_second_way_to_the_new_owner(

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from broadaxe.core.commands.durable import EvictInvocation, ReportWaiting
+from broadaxe.core.commands.durable import BeginWait, EvictInvocation, ReportWaiting
 from broadaxe.core.commands.tasks import RestoreTask
 from broadaxe.core.commands.workers import CloseDurableStream, CloseStream, OpenDurableStream
-from broadaxe.core.decision import EntryCompleted
+from broadaxe.core.decision import EntryCompleted, WaitAck
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskEventType, TaskStatus
 from broadaxe.errors import NotFound
@@ -324,3 +324,20 @@ def test_a_result_that_comes_while_the_stream_is_away_restores_what_is_evicted_u
     program.stream = STREAM + 1
     program.evict()
     assert (program.status, program.invocation) == (TaskStatus.RUNNING, 2)
+
+
+def test_an_invocation_that_had_begun_before_a_load_is_told_all_results_in_their_order() -> None:
+    program = Program()
+    program.wait(event("a"))
+    program.wait(event("b"))
+    program.list_waiting(1, 2)
+    program.push("b")
+    program.evict()
+    program.push("a")
+    assert program.invocation == 2
+    program.world.restart()
+    # Its stream knows that nothing was asked and told in it yet: what came second waits for what came first.
+    (ack,) = program.ask(BeginWait, conditions=(event("a"),), after=0, told=0)
+    assert isinstance(ack, WaitAck)
+    _, *told = program.ask(BeginWait, conditions=(event("b"),), after=1, told=0)
+    assert [(answer.order, answer.ref.node_id) for answer in told] == [(1, 2), (2, 1)]

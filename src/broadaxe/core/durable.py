@@ -468,6 +468,8 @@ def _log_at_hand(state: State, request: DurableOperation, now_us: int) -> Durabl
     if log is None:
         return None
     log.told_order = 0
+    if log.is_unsure and request.told is not None:
+        durable_results.take_back(log, request.told)
     log.is_unsure = False
     if request.after is not None:
         # Of an operation that was decided before, this is where it began.

@@ -585,7 +585,8 @@ class Activation:
     async def submit_of_guest(self, guest: Guest, command: Command) -> Reply:
         """A command that the guest's engine tells of its own accord. HeldElsewhere when the tenant is not here."""
         await self.active()
-        self.streams.heard_of_guest(guest, command)
+        for before in self.streams.heard_of_guest(guest, command):
+            self.tell(before)
         return await self.submit_own(command)
 
     def not_live(self, run_ids: Iterable[str]) -> list[str]:

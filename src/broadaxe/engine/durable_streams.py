@@ -178,6 +178,7 @@ class DurableStream:
             speaker.node = place.node
             if speaker.order is None:
                 speaker.order = place.order
+        operation = msgspec.structs.replace(operation, told=speaker.order)
         if operation.number:
             speaker.asked = operation
         return operation

@@ -131,13 +131,20 @@ class Guests:
 
     # What comes from a guest ---------------------------------------------------------------------------------------
 
-    def heard(self, guest: Guest, command: Command) -> None:
-        """Called before the command is submitted: the round that opens a stream may already assign to it."""
+    def heard(self, guest: Guest, command: Command) -> list[Command]:
+        """Called before the command is submitted: the round that opens a stream may already assign to it.
+
+        Returns what the tenant has to hear before it. A stream may be announced over a new way before it is noticed
+        that the older way is gone; what was told on that one may never have arrived, as with a stream that closes.
+        """
         match command:
             case OpenStream(worker_id, number):
                 newest = self._sessions.get(worker_id)
                 if newest is not None and newest[1] > number:
                     guest.audience.replaced(worker_id, number)
+                elif newest is not None and newest[1] == number and newest[0] is not guest:
+                    self._sessions[worker_id] = (guest, number)
+                    return [CloseStream(worker_id, number)]
                 else:
                     self.replace(worker_id, number)
                     self._sessions[worker_id] = (guest, number)
@@ -145,11 +152,16 @@ class Guests:
                 if self._sessions.get(worker_id) == (guest, number):
                     del self._sessions[worker_id]
             case OpenDurableStream(worker_id, number):
+                older = self._streams.get(number)
                 self._streams[number] = (guest, worker_id)
-            case CloseDurableStream(_, number):
-                self._streams.pop(number, None)
+                if older is not None and older[0] is not guest:
+                    return [CloseDurableStream(worker_id, number)]
+            case CloseDurableStream(worker_id, number):
+                if self._streams.get(number) == (guest, worker_id):
+                    del self._streams[number]
             case _:
                 pass
+        return []
 
     def replace(self, worker_id: str, number: int) -> None:
         """The worker has opened the stream of this number: an older one of another node ends."""

@@ -135,16 +135,17 @@ class TenantStreams:
             return True
         return self.guests.send(worker_id, item)
 
-    def heard_of_guest(self, guest: Guest, command: Command) -> None:
+    def heard_of_guest(self, guest: Guest, command: Command) -> list[Command]:
         """A command that a guest's engine submits, before it is: its newer stream of a worker ends the one here. An
-        older one ends itself: its node was away while the worker came back elsewhere."""
+        older one ends itself: its node was away while the worker came back elsewhere. Returns what the tenant has to
+        hear first."""
         if isinstance(command, OpenStream) and (session := self._sessions.get(command.worker_id)) is not None:
             if session.number > command.session:
                 guest.audience.replaced(command.worker_id, command.session)
-                return
+                return []
             del self._sessions[command.worker_id]
             self._hand_back(session)
-        self.guests.heard(guest, command)
+        return self.guests.heard(guest, command)
 
     def replaced(self, worker_id: str, number: int) -> None:
         """The worker has opened a newer stream at another node."""

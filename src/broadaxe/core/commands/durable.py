@@ -32,11 +32,14 @@ class DurableRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 class DurableOperation(DurableRequest, frozen=True, kw_only=True):
     """A request that takes the next node. `after` is the node its invocation had come to when it was asked, None if
-    that is not known: then the tenant's own count stands. The answer carries the `number` by which the stream knows the
-    request; one that has a number may be decided again, and is answered with what was recorded the first time."""
+    that is not known: then the tenant's own count stands. `told` is the last place in the order of results that it had
+    been sent by then, None if that is not known: it counts where the tenant was loaded since. The answer carries the
+    `number` by which the stream knows the request; one that has a number may be decided again, and is answered with
+    what was recorded the first time."""
 
     number: int = 0
     after: int | None = None
+    told: int | None = None
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
