@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from broadaxe.core.commands.triggers import RunRequest
-from broadaxe.core.decision import Decision, Progress, StartAttempt, StartBatch
+from broadaxe.core.decision import Decision, Progress, StartAttempt, StartBatch, TaskState
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
 from broadaxe.engine.sessions import Assignment, BatchAssignment
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
@@ -149,15 +149,18 @@ class ShellBooks:
 
     # After the healing ---------------------------------------------------------------------------------------------
 
-    def check_hands(self) -> None:
-        """Nothing has failed for so long that every running task must be in somebody's hands."""
+    def out_of_hands(self) -> dict[tuple[str, int | None], TaskState]:
+        """Attempts that run and are in nobody's hands, by task and when they were given away: unless they are just on
+        their way, none may be long after everything has healed."""
         tables = self.life.database.tables
-        for run_id in tables.live:
-            for task_id in tables.tasks_of[run_id]:
-                task = tables.tasks[task_id]
-                if task.status is TaskStatus.RUNNING and (task_id, task.retry_count) not in self.forgotten:
-                    is_held = any(worker.has(task_id) for worker in self.life.workers_by_id.values())
-                    hold(is_held, "a task runs and nobody has it", task)
+        tasks = (tables.tasks[task_id] for run_id in tables.live for task_id in tables.tasks_of[run_id])
+        return {
+            (task.id, task.assigned_at_us): task
+            for task in tasks
+            if task.status is TaskStatus.RUNNING
+            and (task.id, task.retry_count) not in self.forgotten
+            and not any(worker.has(task.id) for worker in self.life.workers_by_id.values())
+        }
 
     def check_ends(self) -> None:
         tables = self.life.database.tables

@@ -43,6 +43,8 @@ Disturbance = Callable[[random.Random, Database], Awaitable[None]]
 STEPS: Final = 20
 #: How long after the healing every running task is in somebody's hands.
 HANDS_S: Final = 50.0
+#: How long an attempt may be on its way to a worker then.
+ON_ITS_WAY_S: Final = 1.0
 #: How long after the healing everything has ended; execution timeouts of forgotten attempts included.
 END_S: Final = 900.0
 #: How long whoever is owed something may wait for it.
@@ -234,7 +236,10 @@ class ShellLife:
             await self._disturb()
         await self._heal()
         await asyncio.sleep(HANDS_S)
-        self.books.check_hands()
+        suspects = self.books.out_of_hands()
+        await asyncio.sleep(ON_ITS_WAY_S)
+        for attempt, task in self.books.out_of_hands().items():
+            hold(attempt not in suspects, "a task runs and nobody has it", task)
         tables = self.database.tables
         until_s = self.loop.time() + END_S
         while tables.live or self.database.outbox:
