@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from broadaxe.core.lifecycle import RunCause, RunStatus
-from broadaxe.storage import calendar, event_reads, failure_reads, load_reads, log_reads, reads, trace_reads
+from broadaxe.storage import calendar, event_reads, failure_reads, load_reads, log_reads, run_filter, trace_reads
 from broadaxe.storage.calendar import ScheduleFilter
 from broadaxe.storage.event_reads import EventFilter
 from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of, id_range
@@ -140,7 +140,7 @@ def _id(crowd: Crowd, after: After) -> str | None:
 def runs(*more: object, after: After = None, oldest_first: bool = False, **wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
         place = _by_id(crowd, after)
-        return *reads._run_arguments(_run_filter(crowd, **wanted), place, oldest_first=oldest_first), *more
+        return *run_filter.run_arguments(_run_filter(crowd, **wanted), place, oldest_first=oldest_first), *more
 
     return arguments
 
@@ -159,12 +159,12 @@ def failures(workflows: Sequence[str] | None = None) -> Arguments:
 
 
 def statuses(**wanted: Any) -> Arguments:
-    return lambda crowd: reads._status_question(_run_filter(crowd, **wanted))[1]
+    return lambda crowd: run_filter.status_question(_run_filter(crowd, **wanted))[1]
 
 
 def tasks(*more: object, after: After = None, **wanted: Any) -> Arguments:
     def arguments(crowd: Crowd) -> Sequence[object]:
-        _, of_filter, runs_end = reads._task_question(_run_filter(crowd, **wanted), "", _by_id(crowd, after))
+        _, of_filter, runs_end = run_filter.task_question(_run_filter(crowd, **wanted), "", _by_id(crowd, after))
         # A count has one more argument, a list three.
         return *of_filter, *more, *(runs_end if len(more) > 1 else ())
 

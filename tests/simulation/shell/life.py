@@ -389,6 +389,9 @@ class ShellLife:
                 # Whoever watches over it starts it anew.
                 await process.kill()
                 await asyncio.sleep(1.0)
+                if self.nodes[slot] is not process:
+                    # It was killed meanwhile, and the next one is under way.
+                    return
         self._unlink(0.0)
         # It may have been killed while it started.
         if self.nodes[slot] is process:
