@@ -461,6 +461,9 @@ class Activation:
             remote = await connect(link_address, self.tenant_id, self.streams, self._remote_lost)
         finally:
             self._is_visiting = False
+        if remote.is_lost:
+            # It was there and has moved on before we came to it.
+            raise Unavailable("the tenant moves to another node")
         if self._is_closed:
             remote.close()
             raise ShuttingDown()

@@ -45,6 +45,11 @@ class Remote(Elsewhere, Protocol):
 
     def follow_changes(self, is_followed: bool) -> None: ...
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has broken, or the owner has the tenant no more."""
+        ...
+
     def close(self) -> None:
         """Nothing of the tenant is needed here any more."""
         ...

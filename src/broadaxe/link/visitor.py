@@ -252,6 +252,7 @@ class _Remote:
         self.channel = channel
         self._streams = streams
         self._on_lost = on_lost
+        self.is_lost = False
 
     # Calls ---------------------------------------------------------------------------------------------------------
 
@@ -354,6 +355,7 @@ class _Remote:
     # What comes ----------------------------------------------------------------------------------------------------
 
     def lost(self, *, is_at_rest: bool) -> None:
+        self.is_lost = True
         self._on_lost(is_at_rest)
 
     def take(self, frame: Frame) -> None:
