@@ -164,7 +164,8 @@ async def test_an_answer_survives_a_restart_of_the_models_server(
 
 async def test_a_page_that_comes_back_is_read_on_the_second_try(client: httpx.AsyncClient, site: WebSite) -> None:
     good, site.pages["/docs/install.html"] = site.pages["/docs/install.html"], Page(b"", status=503)
-    watcher = await watch(client, f"{site.address}/docs/install.html")
+    # The model's server was restarted before: its client may have to find out first, once for each old connection.
+    watcher = await watch(client, f"{site.address}/docs/install.html", patience_s=120)
     async with asyncio.timeout(20):
         while not any(e["payload"].get("phase") == "retrying" for e in await _events(watcher)):
             pass
