@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -216,6 +217,19 @@ async def test_stopping_does_not_wait_for_an_endless_stream() -> None:
     await asyncio.wait({follower})
     assert follower.done()
     follower.exception()
+
+
+async def test_answers_do_not_wait_for_the_clients_acknowledgements() -> None:
+    """Nagle's algorithm is off, on asyncio's own loop too: each answer on a connection used again took 40 ms longer."""
+    server = HttpServer(grace_s=1)
+    port = await server.start(FastAPI(), "127.0.0.1", 0)
+    async with httpx.AsyncClient() as client:
+        await client.get(f"http://127.0.0.1:{port}/")
+        assert server._server is not None
+        (connection,) = server._server.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+    await server.stop()
 
 
 @pytest.mark.parametrize(
