@@ -15,8 +15,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from rag_chat import answer_feed
-from rag_chat.api import Edge, close_edge, create_app, open_edge
+from rag_chat.api import close_edge, create_app, open_edge
 from rag_chat.database import open_database
+from rag_chat.edge import Edge
 from rag_chat.messages import DraftChunk, Outcome, ProgressChunk, Step, StepChunk, TokenChunk
 from rag_chat.settings import Settings, read_settings
 
@@ -349,6 +350,10 @@ async def test_only_the_configured_origin_may_call(client: httpx.AsyncClient) ->
 
 async def test_the_page_its_configuration_and_health_are_served(client: httpx.AsyncClient) -> None:
     assert "The chat" in (await client.get("/")).text
+    opened = await client.get("/c/anything", headers={"Accept": "text/html"})
+    assert (opened.status_code, "The chat" in opened.text) == (200, True)
+    assert opened.headers["referrer-policy"] == "no-referrer"
+    assert (await client.get("/assets/gone.js", headers={"Accept": "*/*"})).status_code == 404
     config = (await client.get("/config")).json()
     assert config["defaultUrl"] == "http://127.0.0.1:8080/docs/"
     assert (config["models"], config["model"], config["modelProblem"]) == (["tiny-chat"], "tiny-chat", None)

@@ -6,8 +6,8 @@
     GET  /conversations/{id}    the kept conversation        DELETE forgets it
     GET  /config                what the page needs to know  GET /health  whether this process can work
 
-Owns the bounds on requests and the shape of errors: `{"error": {"code", "message", "field"?}}`. Answers are followed by
-`answer_feed`, conversations kept by `conversation_store`.
+Owns the bounds on requests, and that every other address is the page's. Answers are followed by `answer_feed`,
+conversations kept by `conversation_store`.
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
 from uuid import UUID, uuid4
 
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rag_chat.addresses import parse_web_address
 from rag_chat.answer_feed import AnswerFeeds, FeedEvent, finished_events
 from rag_chat.conversation_store import ConversationStore, ShownMessage, StoredMessage, terminal
 from rag_chat.database import Database, open_database
+from rag_chat.edge import Edge, EdgeOf, Problem
 from rag_chat.engine import HatchetGateway, RunGateway
 from rag_chat.engine_connection import connect, wait_for_engine
 from rag_chat.errors import AddressRefused, ChatError, EngineError, ModelUnreachable, SettingsError
@@ -82,40 +83,6 @@ class Config(BaseModel):
     modelProblem: str | None
 
 
-class Problem(Exception):
-    """An answer other than the wanted one, with a sentence for the person."""
-
-    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.field = field
-
-    def as_response(self) -> JSONResponse:
-        error = {"code": self.code, "message": str(self)} | ({"field": self.field} if self.field else {})
-        return JSONResponse({"error": error}, status_code=self.status)
-
-
-@dataclass(slots=True)
-class Edge:
-    """What the handlers share."""
-
-    settings: Settings
-    database: Database
-    conversations: ConversationStore
-    gateway: RunGateway
-    feeds: AnswerFeeds
-    model: ModelClient
-    closing: asyncio.Event = field(default_factory=asyncio.Event)
-    watchers: int = 0
-
-
-def edge_of(request: Request) -> Edge:
-    edge: Edge = request.app.state.edge
-    return edge
-
-
-EdgeOf = Annotated[Edge, Depends(edge_of)]
 router = APIRouter()
 
 
@@ -365,9 +332,25 @@ class BoundedBody:
         return None
 
 
+class PageFiles(StaticFiles):
+    """The built page, at every address that is nothing else and that a browser opens: its router reads the address."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as error:
+            accepts = Headers(scope=scope).get("accept", "")
+            if error.status_code != 404 or "text/html" not in accepts:
+                raise
+            response = await super().get_response("index.html", scope)
+        # Addresses of conversations and shared links are nobody else's business.
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+
 def _serve_page(app: FastAPI, web_dist: Path) -> None:
     if (web_dist / "index.html").is_file():
-        app.mount("/", StaticFiles(directory=web_dist, html=True), name="page")
+        app.mount("/", PageFiles(directory=web_dist, html=True), name="page")
         return
 
     @app.get("/", response_class=HTMLResponse)
