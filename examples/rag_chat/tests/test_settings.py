@@ -26,6 +26,7 @@ DATABASE = {"RAG_CHAT_DATABASE_URL": "postgresql://x/y"}
         (DATABASE | {"OPENAI_API_KEY": "k"}, "OPENAI_MODEL"),
         (DATABASE | {"OLLAMA_HOST": "here:port"}, "OLLAMA_HOST"),
         (DATABASE | {"RAG_CHAT_FIRST_TOKEN_WAIT_S": "1"}, "RAG_CHAT_FIRST_TOKEN_WAIT_S"),
+        (DATABASE | {"RAG_CHAT_EMBEDDING_DIR": "/no/such/folder"}, "RAG_CHAT_EMBEDDING_DIR"),
     ],
 )
 def test_a_wrong_setting_is_named(variables: dict[str, str], named: str) -> None:
@@ -51,6 +52,10 @@ def test_defaults_suit_one_machine() -> None:
 def test_ollamas_own_variable_is_heeded(host: str, base_url: str) -> None:
     model = read_settings(DATABASE | {"OLLAMA_HOST": host}).model
     assert (model.base_url, model.explicit) == (base_url, False)
+
+
+def test_the_embedding_model_of_the_worker_can_be_switched_off() -> None:
+    assert read_settings(DATABASE | {"RAG_CHAT_EMBEDDING_DIR": "off"}).embedding_weights is None
 
 
 def test_private_hosts_are_parsed() -> None:

@@ -30,7 +30,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A ready pool, and whether passages can carry embeddings."""
+    """A ready pool, and whether the server compares embeddings by itself (pgvector)."""
 
     pool: Pool
     has_vectors: bool
@@ -93,7 +93,7 @@ async def _prepare_connection(connection: Connection) -> None:
 
 
 async def _migrate(connection: Connection) -> bool:
-    """Apply what is missing, one process at a time; returns whether embeddings can be stored."""
+    """Apply what is missing, one process at a time; returns whether pgvector is there."""
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock($1)", MIGRATION_LOCK)
         await connection.execute(
@@ -113,7 +113,7 @@ async def _migrate(connection: Connection) -> bool:
                     await connection.execute(resource.read_text(encoding="utf-8"))
             except asyncpg.InsufficientPrivilegeError:
                 if needs_vectors:
-                    continue  # The owner may not create extensions here; full text alone serves.
+                    continue  # The owner may not create extensions here; plain SQL compares slower.
                 raise
             await connection.execute("insert into migration (name) values ($1)", resource.name)
             applied.add(resource.name)

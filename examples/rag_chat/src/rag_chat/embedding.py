@@ -1,8 +1,9 @@
 """Vectors of passages: who makes them, and making them without holding up an answer.
 
-Owns the work in the background. A page that was just read is searched by words at once; its vectors get a few seconds,
-and what is not ready by then is made for the next question. One batch at a time, however many ask. What was made is in
-Postgres, so whoever comes next goes on where an earlier one, or a killed worker, stopped.
+Owns who makes them: an embedding model of the model's server where it has one, else the one in this process, else
+nobody. Owns the work in the background. A page that was just read is searched by words at once; a few vectors get a
+few seconds, and what is not ready by then is made for the next question. One batch at a time, however many ask. What
+was made is in Postgres, so whoever comes next goes on where an earlier one, or a killed worker, stopped.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from rag_chat.model import ModelClient
 from rag_chat.page_store import PageStore
 
 PATIENCE_S = 4.0
+#: More than this are not ready within that time, so nobody waits for them.
+WAITED_FOR_MAX = 64
 BATCH_MAX = 32
 PASSAGES_MAX = 20_000
 
@@ -50,6 +53,11 @@ class ServerEmbedder:
         return await self._client.embed(self._model, texts)
 
 
+def choose_embedder(client: ModelClient, server_model: str | None, local: Embedder | None) -> Embedder | None:
+    """Who makes vectors now. The model a person pulled goes before the one that came with the chat."""
+    return local if server_model is None else ServerEmbedder(client, server_model)
+
+
 class Indexer:
     """One per worker; close it before the store's database."""
 
@@ -60,14 +68,15 @@ class Indexer:
 
     async def prepare(self, page_ids: Sequence[int], embedder: Embedder, report: Report) -> bool:
         """Whether all passages of these pages have a vector, after waiting a little for those that do not."""
-        if not self._store.has_vectors:
-            return False
         waiting = await self._store.count_unembedded(page_ids, embedder.name)
         if waiting == 0:
             return True
         work = asyncio.create_task(self._embed(tuple(page_ids), embedder))
         self._tasks.add(work)
         work.add_done_callback(self._tasks.discard)
+        if waiting > WAITED_FOR_MAX:
+            await report(f"Searching by words, while {waiting} passages are prepared to be found by meaning as well")
+            return False
         await report(f"Preparing {waiting} passages to be found by meaning")
         await asyncio.wait({work}, timeout=PATIENCE_S)
         if not work.done():

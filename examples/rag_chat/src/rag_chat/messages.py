@@ -85,6 +85,10 @@ class Citation(BaseModel):
     heading: str
     url: str
     quote: str
+    # Where it stands in the library, and its share of the votes it could have got when it was found, 0 to 1.
+    page_id: int | None = None
+    passage_id: int | None = None
+    score: float | None = None
     text: str = Field(default="", exclude_if=lambda text: text == "")
 
     def without_text(self) -> Citation:

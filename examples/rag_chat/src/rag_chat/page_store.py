@@ -7,6 +7,7 @@ page and its passages is one transaction, so a reader sees the old passages or t
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class StoredPassage:
 class PageStore:
     def __init__(self, database: Database) -> None:
         self._pool = database.pool
-        self.has_vectors = database.has_vectors
+        self._has_vectors = database.has_vectors
 
     async def find(self, url: str) -> StoredPage | None:
         row = await self._pool.fetchrow(query("find_page"), url)
@@ -101,7 +102,7 @@ class PageStore:
     async def set_embeddings(
         self, passage_ids: Sequence[int], embeddings: Sequence[Sequence[float]], model: str
     ) -> None:
-        await self._pool.execute(query("set_embeddings"), passage_ids, [as_vector(each) for each in embeddings], model)
+        await self._pool.execute(query("set_embeddings"), passage_ids, [as_array(each) for each in embeddings], model)
 
     async def search_all_words(self, page_ids: Sequence[int], question: str, limit: int) -> list[int]:
         rows = await self._pool.fetch(query("search_all_words"), page_ids, question, limit)
@@ -114,7 +115,8 @@ class PageStore:
     async def search_by_meaning(
         self, page_ids: Sequence[int], embedding: Sequence[float], model: str, limit: int
     ) -> list[int]:
-        rows = await self._pool.fetch(query("search_by_meaning"), page_ids, as_vector(embedding), model, limit)
+        statement = query("search_by_meaning" if self._has_vectors else "search_by_meaning_plainly")
+        rows = await self._pool.fetch(statement, page_ids, of_length_one(embedding), model, limit)
         return [row["passage_id"] for row in rows]
 
     async def leads(self, page_ids: Sequence[int], limit: int) -> list[int]:
@@ -135,6 +137,12 @@ def hash_of(document: Document) -> str:
     return digest.hexdigest()
 
 
-def as_vector(embedding: Sequence[float]) -> str:
-    """pgvector's text form."""
-    return "[" + ",".join(repr(float(value)) for value in embedding) + "]"
+def of_length_one(embedding: Sequence[float]) -> list[float]:
+    """The direction of an embedding, which is all that is compared."""
+    length = math.sqrt(sum(value * value for value in embedding)) or 1.0
+    return [value / length for value in embedding]
+
+
+def as_array(embedding: Sequence[float]) -> str:
+    """Postgres's text form of an embedding's direction."""
+    return "{" + ",".join(repr(value) for value in of_length_one(embedding)) + "}"

@@ -30,38 +30,46 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """`method` is `text`, `text+meaning` or `openings`."""
+    """Passages, best first, with the score of each: the share of the most votes it could have got, 0 to 1. `method` is
+    `text`, `meaning`, `text+meaning` or `openings`."""
 
     passages: tuple[StoredPassage, ...]
+    scores: tuple[float, ...]
     method: str
 
 
-def fuse(rankings: Sequence[Sequence[int]]) -> list[int]:
-    """Reciprocal rank fusion: ids by the sum of 1/(60 + rank), best first, ties by first appearance."""
+def fuse(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
+    """Reciprocal rank fusion: ids and the sum of 1/(60 + rank), best first, ties by first appearance."""
     scores: dict[int, float] = {}
     for ranking in rankings:
         for rank, identity in enumerate(ranking, start=1):
             scores[identity] = scores.get(identity, 0.0) + 1 / (FUSION_CONSTANT + rank)
-    return sorted(scores, key=lambda identity: -scores[identity])
+    return {identity: scores[identity] for identity in sorted(scores, key=lambda each: -scores[each])}
 
 
-async def retrieve(store: PageStore, page_ids: Sequence[int], question: str, embedder: Embedder | None) -> Retrieved:
-    """The best passages of these pages for a question, at most PASSAGES_MAX. An `embedder` has seen them all."""
+async def retrieve(
+    store: PageStore, page_ids: Sequence[int], question: str, embedder: Embedder | None, *, by_words: bool = True
+) -> Retrieved:
+    """The best passages of these pages for a question, at most PASSAGES_MAX. An `embedder` has seen them all. Only an
+    evaluation asks for one without words."""
     question = question[:QUESTION_CHARS_MAX].replace("\x00", " ")
-    rankings = [
-        await store.search_all_words(page_ids, question, CANDIDATES_MAX),
-        await store.search_any_word(page_ids, question, CANDIDATES_MAX),
-    ]
-    method = "text"
+    rankings: list[list[int]] = []
+    if by_words:
+        rankings.append(await store.search_all_words(page_ids, question, CANDIDATES_MAX))
+        rankings.append(await store.search_any_word(page_ids, question, CANDIDATES_MAX))
+    methods = ["text"] if by_words else []
     by_meaning = await _search_by_meaning(store, page_ids, question, embedder)
     if by_meaning:
         rankings.append(by_meaning)
-        method = "text+meaning"
-    ids = fuse(rankings)
-    if not ids:
-        ids = await store.leads(page_ids, PASSAGES_MAX)
-        method = "openings"
-    return Retrieved(_spread(await store.passages(ids[:CANDIDATES_MAX])), method)
+        methods.append("meaning")
+    scores = fuse(rankings)
+    if not scores:
+        scores = dict.fromkeys(await store.leads(page_ids, PASSAGES_MAX), 0.0)
+        methods = ["openings"]
+    passages = _spread(await store.passages(list(scores)[:CANDIDATES_MAX]))
+    best_possible = len(rankings) / (FUSION_CONSTANT + 1) or 1.0
+    shares = tuple(round(scores[passage.passage_id] / best_possible, 3) for passage in passages)
+    return Retrieved(passages, shares, "+".join(methods))
 
 
 async def _search_by_meaning(

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rag_chat.errors import SettingsError
+from rag_chat.local_embedding import find_weights
 
 OLLAMA_BASE_URL = "http://127.0.0.1:11434/v1"
 OPENAI_BASE_URL = "https://api.openai.com/v1"
@@ -79,6 +80,8 @@ class Settings:
     web_dist: Path
     engine_wait_s: float
     worker_slots: int
+    # The folder of the embedding model for this process; None when there is none, or none is wanted.
+    embedding_weights: Path | None = None
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -107,6 +110,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         web_dist=Path(env.get("RAG_CHAT_WEB_DIST") or WEB_DIST_DEFAULT),
         engine_wait_s=float(_integer(env, "RAG_CHAT_ENGINE_WAIT_S", 60, 0, 3_600)),
         worker_slots=_integer(env, "RAG_CHAT_WORKER_SLOTS", 20, 1, 1_000),
+        embedding_weights=_embedding_weights(env),
     )
 
 
@@ -135,6 +139,11 @@ def _model_settings(env: Mapping[str, str]) -> ModelSettings:
         answer_tokens_max=_integer(env, "RAG_CHAT_ANSWER_TOKENS_MAX", 2_048, 64, 8_000),
         window_tokens=_integer(env, "RAG_CHAT_WINDOW_TOKENS", 8_192, 512, 1_000_000),
     )
+
+
+def _embedding_weights(env: Mapping[str, str]) -> Path | None:
+    given = env.get("RAG_CHAT_EMBEDDING_DIR", "").strip()
+    return None if given.lower() == "off" else find_weights(Path(given) if given else None)
 
 
 def _ollama_url(env: Mapping[str, str]) -> str:

@@ -23,9 +23,10 @@ from hatchet_sdk.runnables.workflow import Workflow
 from rag_chat.addresses import parse_web_address
 from rag_chat.answering import cited, extractive_answer, question_of, quote_of, search_text_of
 from rag_chat.database import Database, open_database
-from rag_chat.embedding import Indexer, ServerEmbedder
+from rag_chat.embedding import Embedder, Indexer, choose_embedder
 from rag_chat.errors import ChatError, ModelError, ModelUnreachable
 from rag_chat.fetching import Fetcher
+from rag_chat.local_embedding import LocalEmbedder
 from rag_chat.messages import (
     QUESTION_EVENT,
     STATUS_AFTER,
@@ -62,6 +63,8 @@ class Resources:
     reader: SiteReader
     model: ModelClient
     indexer: Indexer
+    # The embedding model in this process, where one is installed.
+    local_embedder: Embedder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,10 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     model = ModelClient(settings.model)
     store = PageStore(database)
     indexer = Indexer(store)
+    weights = settings.embedding_weights
+    local_embedder = None if weights is None else LocalEmbedder(weights)
     try:
-        yield Resources(store, SiteReader(fetcher, store, settings.reading), model, indexer)
+        yield Resources(store, SiteReader(fetcher, store, settings.reading), model, indexer, local_embedder)
     finally:
         await indexer.close()
         await model.close()
@@ -153,7 +158,7 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
             resources = _resources(ctx)
             begun, loaded = ctx.task_output(start), ctx.task_output(load_docs)
             view = await resources.model.look()
-            embedder = None if view.embedding_model is None else ServerEmbedder(resources.model, view.embedding_model)
+            embedder = choose_embedder(resources.model, view.embedding_model, resources.local_embedder)
             if embedder and not await resources.indexer.prepare(loaded.page_ids, embedder, voice.progress):
                 embedder = None
             found = await retrieve(resources.store, loaded.page_ids, begun.search_text, embedder)
@@ -165,9 +170,12 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
                     heading=passage.heading,
                     url=passage.url,
                     quote=quote_of(passage.body),
+                    page_id=passage.page_id,
+                    passage_id=passage.passage_id,
+                    score=score,
                     text=passage.body,
                 )
-                for index, passage in enumerate(found.passages, start=1)
+                for index, (passage, score) in enumerate(zip(found.passages, found.scores, strict=True), start=1)
             ]
             voice.citations = [passage.without_text() for passage in passages]
             return ReasonDocsOutput(
