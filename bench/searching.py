@@ -119,7 +119,7 @@ async def fill(dsn: str, tenant_id: str, count: int, until: datetime) -> None:
 class NoEngine:
     """The lists ask no engine."""
 
-    async def submit(self, tenant_id: str, command: object) -> None:
+    async def submit(self, tenant_id: str, command: object, *, by: object = None) -> None:
         raise NotImplementedError
 
     def is_ready(self) -> bool:

@@ -11,9 +11,11 @@ import asyncpg
 import pytest
 
 from broadaxe.core.attempts import CONFIRM_US
+from broadaxe.core.commands.asked import Initiator, InitiatorKind
 from broadaxe.core.commands.attempts import Outcome
 from broadaxe.core.commands.durable import BeginMemo, CompleteMemo
 from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.tasks import CancelTasks
 from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.commands.workers import Heartbeat, OpenStream, RegisterWorker
 from broadaxe.core.decision import MemoAck
@@ -24,6 +26,7 @@ from broadaxe.engine.sessions import Assignment, Outgoing
 from broadaxe.engine.subscriptions import LiveKind
 from broadaxe.errors import InvalidArgument, NotFound, Unavailable
 from broadaxe.link.connection import Connection
+from broadaxe.storage import audit
 from tests.cluster.nodes import node, pair
 from tests.core.world import task
 from tests.engine.house import PATIENCE_S, House, ManualClock, assigned, house
@@ -162,6 +165,10 @@ async def test_errors_questions_and_partial_replies_come_over_the_link(database:
         pushed = await other.engine.submit(tenant_id, PushEvents((EventRequest(key="key", payload="{}"),)))
         assert isinstance(pushed, tuple)
         assert type(pushed[0]).__name__ == "PushedEvent"
+        ann = Initiator(InitiatorKind.ACCOUNT, "ann-id", "ann@example.com", "192.0.2.7")
+        assert await other.engine.submit(tenant_id, CancelTasks((run_id,)), by=ann) == (run_id,)
+    (entry,) = (await audit.page(pool, tenant_id, audit.AuditFilter(), limit=9)).rows
+    assert (entry.row.action, entry.row.object_id, entry.row.by_name) == ("run.cancel", run_id, "ann@example.com")
 
 
 async def test_a_worker_that_comes_back_at_another_node_leaves_its_older_stream(

@@ -6,6 +6,7 @@ import pytest
 
 from broadaxe.core import attempts
 from broadaxe.core.attempts import CONFIRM_US, INTERNAL_RETRIES_MAX
+from broadaxe.core.commands.asked import Asked, Initiator, InitiatorKind
 from broadaxe.core.commands.attempts import (
     FailDelivery,
     Outcome,
@@ -490,7 +491,8 @@ def test_a_cancelled_task_says_by_whom(by: str, error: str) -> None:
     world = World()
     world.put(task("a"))
     run_id = world.trigger()
-    world.do(CancelTasks((run_id,), by))
+    command = CancelTasks((run_id,))
+    world.do(Asked(command, Initiator(InitiatorKind.ACCOUNT, "", by)) if by else command)
     assert world.tasks[run_id].error == error
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from broadaxe.core.commands.asked import Asked, Initiator, InitiatorKind
 from broadaxe.core.commands.ratelimits import PutRateLimit
 from broadaxe.core.commands.tasks import CancelTasks
 from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
@@ -255,7 +256,8 @@ def test_a_paused_workflow_holds_all_that_is_queued() -> None:
     world.do(PauseWorkflow(workflow_id, 3_600 * US_PER_S, WhilePaused.QUEUE, WhilePaused.DROP))
     row = row_of(world, world.trigger())
     assert sentence(row.reason, world.now_us) == "The workflow flow is paused since 12:00:00 UTC"
-    world.do(PauseWorkflow(workflow_id, 3_600 * US_PER_S, WhilePaused.QUEUE, WhilePaused.DROP, "ann@example.com"))
+    pause = PauseWorkflow(workflow_id, 3_600 * US_PER_S, WhilePaused.QUEUE, WhilePaused.DROP)
+    world.do(Asked(pause, Initiator(InitiatorKind.ACCOUNT, "", "ann@example.com")))
     row = row_of(world, world.trigger())
     assert sentence(row.reason, world.now_us) == "The workflow flow is paused by ann@example.com since 12:00:00 UTC"
     assert row.expires_at_us == world.now_us + 3_600 * US_PER_S

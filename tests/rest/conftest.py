@@ -23,6 +23,7 @@ import pytest
 from fastapi import FastAPI
 
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.asked import Initiator
 from broadaxe.core.definition import TaskSpec, WorkflowDefinition, WorkflowSpec, normalise
 from broadaxe.core.questions import AnswerT, Question
 from broadaxe.engine.changes import ChangeFeed, ChangeSubscription
@@ -173,6 +174,7 @@ class RecordingEngine:
     """The engine port: keeps what it is given, answers what the test says."""
 
     commands: list[tuple[str, Command]] = field(default_factory=list)
+    asked_by: list[Initiator | None] = field(default_factory=list)
     answer: Callable[[Command], Awaitable[Reply]] | None = None
     ready: bool = True
     feed: ChangeFeed = field(default_factory=lambda: ChangeFeed(time.monotonic))
@@ -192,8 +194,9 @@ class RecordingEngine:
         memory = self.memories.setdefault(tenant_id, World())
         return memory.tenant.answer(question, memory.now_us)
 
-    async def submit(self, tenant_id: str, command: Command) -> Reply:
+    async def submit(self, tenant_id: str, command: Command, *, by: Initiator | None = None) -> Reply:
         self.commands.append((tenant_id, command))
+        self.asked_by.append(by)
         return None if self.answer is None else await self.answer(command)
 
     def is_ready(self) -> bool:

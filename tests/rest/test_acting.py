@@ -11,6 +11,7 @@ from hatchet_sdk.clients.rest.models.v1_workflow_run_details import V1WorkflowRu
 from hatchet_sdk.clients.rest.models.workflow import Workflow
 
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.asked import TOKEN_NAME, InitiatorKind
 from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
 from broadaxe.core.commands.triggers import TriggerRuns
 from broadaxe.core.commands.workers import PauseWorker
@@ -133,20 +134,21 @@ async def test_pausing_a_worker_and_deleting_a_workflow_reach_the_engine(site: S
     async def apply(command: Command) -> Reply:
         if isinstance(command, PauseWorker):
             await site.seeds.pool.execute(
-                "update broadaxe.worker set is_paused = $1, paused_by = $2", command.is_paused, command.by
+                "update broadaxe.worker set is_paused = $1, paused_by = $2", command.is_paused, "ann"
             )
         return None
 
     site.engine.answer = apply
     answer = await site.client.patch(f"/api/v1/workers/{worker_id}", json={"isPaused": True})
     assert (answer.status_code, answer.json()["status"]) == (200, "PAUSED")
-    assert answer.json()["pausedBy"] == "an API token"
+    assert answer.json()["pausedBy"] == "ann"
     deleted = await site.client.delete(f"/api/v1/workflows/{made[0]}")
     assert (deleted.status_code, deleted.json()) == (200, {})
     assert [command for _, command in site.engine.commands] == [
-        PauseWorker(worker_id, True, "an API token"),
+        PauseWorker(worker_id, True),
         DeleteWorkflow(made[0]),
     ]
+    assert [(by.kind, by.name) for by in site.engine.asked_by if by] == [(InitiatorKind.TOKEN, TOKEN_NAME)] * 2
 
 
 async def test_pausing_a_workflow_reaches_the_engine_and_shows(site: Site) -> None:
@@ -160,7 +162,7 @@ async def test_pausing_a_workflow_reaches_the_engine_and_shows(site: Site) -> No
                 command.queue_ttl_us,
                 command.crons,
                 command.schedules,
-                command.by,
+                "ann",
             )
         return None
 
@@ -175,13 +177,13 @@ async def test_pausing_a_workflow_reaches_the_engine_and_shows(site: Site) -> No
     assert shown is not None
     assert shown.is_paused is True
     assert {key: answer.json()[key] for key in words} == words
-    assert answer.json()["pausedBy"] == "an API token"
+    assert answer.json()["pausedBy"] == "ann"
     assert answer.json()["pausedAt"] is not None
     (listed,) = (await site.client.get(f"{site.tenant}/workflows")).json()["rows"]
     assert {key: listed[key] for key in ("isPaused", *words)} == words | {"isPaused": True}
     await site.client.patch(f"/api/v1/workflows/{workflow_id}", json={"pause": {"action": "unpause"}})
     assert [command for _, command in site.engine.commands] == [
-        PauseWorkflow(workflow_id, 7 * 86_400 * US_PER_S, WhilePaused.DROP, WhilePaused.QUEUE, "an API token"),
+        PauseWorkflow(workflow_id, 7 * 86_400 * US_PER_S, WhilePaused.DROP, WhilePaused.QUEUE),
         UnpauseWorkflow(workflow_id),
     ]
 
@@ -196,7 +198,7 @@ async def test_old_clients_pause_with_a_flag(site: Site) -> None:
     await site.client.patch(url, json={"isPaused": True})
     thirty_days_us = 30 * 86_400 * US_PER_S
     assert [command for _, command in site.engine.commands] == [
-        PauseWorkflow(workflow_id, thirty_days_us, WhilePaused.QUEUE, WhilePaused.QUEUE, "an API token")
+        PauseWorkflow(workflow_id, thirty_days_us, WhilePaused.QUEUE, WhilePaused.QUEUE)
     ]
 
 

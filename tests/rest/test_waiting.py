@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from broadaxe.core.commands.asked import Asked, Initiator, InitiatorKind
 from broadaxe.core.commands.crons import CreateCron
 from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.commands.workers import RegisterWorker
@@ -107,7 +108,8 @@ async def test_a_paused_workflow_and_a_key(site: Site, world: World) -> None:
         1,
     )
     assert [(found["runId"], found["isRunning"]) for found in row["holders"]] == [(holder, True)]
-    world.do(PauseWorkflow(flow, 3_600 * US_PER_S, WhilePaused.QUEUE, WhilePaused.DROP, "ann@example.com"))
+    pause = PauseWorkflow(flow, 3_600 * US_PER_S, WhilePaused.QUEUE, WhilePaused.DROP)
+    world.do(Asked(pause, Initiator(InitiatorKind.ACCOUNT, "", "ann@example.com")))
     (row,) = await rows(site, f"/api/v1/stable/tasks/{waits}/waiting")
     assert (row["reason"], row["workflowId"], row["workflowName"]) == ("PAUSED", flow, "flow")
     assert row["pausedBy"] == "ann@example.com"

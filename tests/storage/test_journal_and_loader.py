@@ -11,6 +11,7 @@ import pytest
 
 from broadaxe.core.attempts import CONFIRM_US
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.asked import Asked, Initiator, InitiatorKind
 from broadaxe.core.commands.attempts import FailDelivery, Outcome, RefreshTimeout, ReleaseSlot, ReportAttempt
 from broadaxe.core.commands.events import EventRequest, PushEvents
 from broadaxe.core.commands.tasks import CancelTasks, ReplayTasks
@@ -39,6 +40,7 @@ from tests.core.world import task
 from tests.storage.ground import NODE, OTHER_NODE, contents, make_journal, make_tenant, picture, take_lease
 
 RUNNING = TaskStatus.RUNNING
+ANN = Initiator(InitiatorKind.ACCOUNT, "", "ann@example.com")
 STEPS = 50
 
 SPECS = [
@@ -161,7 +163,7 @@ class Life:
             case 8:
                 return CloseStream(worker_id, self.sessions[worker_id])
             case 9:
-                return PauseWorker(worker_id, chance.random() < 0.4, "ann@example.com")
+                return Asked(PauseWorker(worker_id, chance.random() < 0.4), ANN)
             case 10:
                 return PutWorkerLabels(worker_id, {"n": chance.randint(0, 9)})
             case 11:

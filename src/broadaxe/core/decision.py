@@ -291,6 +291,25 @@ class RunKeysRow(msgspec.Struct, frozen=True, gc=False):
     keys: str
 
 
+class AuditRow(msgspec.Struct, frozen=True, gc=False):
+    """An entry of the audit log: what somebody did, to what, and what that was before and after (JSON objects; None
+    for what was not, or is not any more). `refusal` says why it was not done;
+    empty for what was."""
+
+    id: str
+    at_us: int
+    by_kind: str
+    by_id: str
+    by_name: str
+    by_address: str
+    action: str
+    object_id: str
+    object_name: str
+    before: str | None
+    after: str | None
+    refusal: str = ""
+
+
 class ReplacedOutput(msgspec.Struct, frozen=True, gc=False):
     """An output that a replay cleared in the round that brought it: it only ever lives in the history."""
 
@@ -404,6 +423,7 @@ class Writes(msgspec.Struct):
     memos: list[MemoRow] = []
     news: list[tuple[str, str]] = []
     """Durable tasks that are not in memory, each with an event that one of its waits is for."""
+    audit: list[AuditRow] = []
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__struct_fields__)

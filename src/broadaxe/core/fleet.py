@@ -170,9 +170,9 @@ def put_labels(state: State, worker: Worker, labels: dict[str, LabelValue], now_
     state.heat_worker(worker)
 
 
-def pause(state: State, worker: Worker, is_paused: bool, by: str, now_us: int) -> None:
+def pause(state: State, worker: Worker, is_paused: bool, now_us: int) -> None:
     worker.is_paused = is_paused
-    worker.paused_by = by if is_paused else ""
+    worker.paused_by = state.asked_by_name if is_paused else ""
     worker.updated_at_us = now_us
     state.ledger.touch_worker(worker)
     if not is_paused:

@@ -16,6 +16,7 @@ from broadaxe.core.commands import Reply
 from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.commands.outbox import RefusedRequest
 from broadaxe.core.decision import (
+    AuditRow,
     ClaimRow,
     CronTick,
     Decision,
@@ -51,7 +52,8 @@ FAILURES_MAX: Final = 100
 
 class Ledger:
     __slots__ = (
-        "_archived_outputs", "_branches", "_claims", "_cleared_workflows", "_cron_ticks", "_crons", "_deleted_crons",
+        "_archived_outputs", "_audit", "_branches", "_claims", "_cleared_workflows", "_cron_ticks", "_crons",
+        "_deleted_crons",
         "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_entries", "_events", "_failures",
         "_filters", "_finished_children", "_gates", "_keys", "_limits", "_logs", "_memos", "_new_runs", "_news",
         "_refused", "_reopened_children", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events",
@@ -96,6 +98,7 @@ class Ledger:
         self._gates: list[Gate] = []
         self._memos: dict[tuple[str, int, int], MemoRow] = {}
         self._news: dict[tuple[str, str], None] = {}
+        self._audit: list[AuditRow] = []
         self._effects: list[Effect] = []
 
     def touch_workflow(self, workflow: Workflow) -> None:
@@ -240,6 +243,9 @@ class Ledger:
         """The event is for a task that is not in memory, and is shown to it when it is read back."""
         self._news[task_id, event_id] = None
 
+    def add_audit(self, row: AuditRow) -> None:
+        self._audit.append(row)
+
     def finish_child(self, task_id: str, run_id: str) -> None:
         """The run is over: its outcome goes into the log of the durable task that spawned it."""
         if (task_id, run_id) in self._reopened_children:
@@ -359,6 +365,7 @@ class Ledger:
         writes.reopened_children = self._reopened_children
         writes.memos = list(self._memos.values())
         writes.news = list(self._news)
+        writes.audit = self._audit
         decision = Decision(writes, self._effects, replies)
         self._clear()
         return decision

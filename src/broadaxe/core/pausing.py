@@ -29,7 +29,7 @@ def pause(state: State, command: PauseWorkflow, now_us: int) -> None:
     if not 0 < command.queue_ttl_us <= DURATION_US_MAX:
         raise InvalidArgument("the queue TTL must be longer than nothing", field="pause.pausedWorkflowQueueTTL")
     since_us = now_us if workflow.pause is None else workflow.pause.since_us
-    changed = Pause(since_us, command.queue_ttl_us, command.crons, command.schedules, command.by)
+    changed = Pause(since_us, command.queue_ttl_us, command.crons, command.schedules, state.asked_by_name)
     deadlines_move = workflow.pause is None or workflow.pause.queue_ttl_us != changed.queue_ttl_us
     workflow.pause = changed
     workflow.was_paused = True

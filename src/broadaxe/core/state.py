@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from broadaxe.core.batching import Batch, BatchGroup
 from broadaxe.core.calendar import Calendar
 from broadaxe.core.claims import Claims
+from broadaxe.core.commands.asked import Initiator
 from broadaxe.core.crews import wake
 from broadaxe.core.decision import ExpressionFailureRow, FailureSource
 from broadaxe.core.durations import US_PER_S
@@ -40,6 +41,7 @@ FAILURE_CHARS_MAX: Final = 2_000
 class State:
     __slots__ = (
         "advanced",
+        "asked_by",
         "batch_groups",
         "batches",
         "bursts",
@@ -84,6 +86,8 @@ class State:
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self.new_id = new_id
+        self.asked_by: Initiator | None = None
+        """Who asked for the command that is being decided; None if nobody is named."""
         self.workflows: dict[str, Workflow] = {}
         self.workflows_by_name: dict[str, Workflow] = {}
         self.versions: dict[str, Version] = {}
@@ -148,6 +152,11 @@ class State:
         """Tasks evicted in this round, or read back for it; those that still wait at its end may leave memory."""
         self.finished: dict[str, Run] = {}
         """Runs to forget at the next settle: finished now, or loaded only to look at them."""
+
+    @property
+    def asked_by_name(self) -> str:
+        """For people to read; empty if nobody is named."""
+        return "" if self.asked_by is None else self.asked_by.name
 
     @property
     def is_restless(self) -> bool:

@@ -14,8 +14,8 @@ from broadaxe.errors import FailedPrecondition, NotFound
 _SOMEBODY: Final = "a user"
 
 
-def cancel(state: State, ids: tuple[str, ...], by: str, now_us: int) -> tuple[str, ...]:
-    reason = f"cancelled by {by or _SOMEBODY}"
+def cancel(state: State, ids: tuple[str, ...], now_us: int) -> tuple[str, ...]:
+    reason = f"cancelled by {state.asked_by_name or _SOMEBODY}"
     ended: list[str] = []
     for run_or_task_id in dict.fromkeys(ids):
         run = state.runs.get(run_or_task_id)

@@ -20,6 +20,7 @@ from broadaxe.core import (
     admission,
     adoption,
     attempts,
+    audit,
     backlog,
     dag,
     dormant,
@@ -44,6 +45,7 @@ from broadaxe.core.batching import BatchGroup
 from broadaxe.core.calendar import Cron, Schedule
 from broadaxe.core.claims import Claims
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.asked import Asked
 from broadaxe.core.commands.attempts import (
     FailDelivery,
     RefreshTimeout,
@@ -253,14 +255,14 @@ class Tenant:
                 fleet.unregister(state, fleet.find(state, worker_id), now_us)
             case PutWorkerLabels(worker_id, labels):
                 fleet.put_labels(state, fleet.find(state, worker_id), labels, now_us)
-            case PauseWorker(worker_id, is_paused, by):
-                fleet.pause(state, fleet.find(state, worker_id), is_paused, by, now_us)
+            case PauseWorker(worker_id, is_paused):
+                fleet.pause(state, fleet.find(state, worker_id), is_paused, now_us)
             case RefreshTimeout(task_id, by_us):
                 return attempts.refresh_timeout(state, reports.running(state, task_id), by_us, now_us)
             case ReleaseSlot(task_id):
                 attempts.release_slot(state, reports.running(state, task_id), now_us)
-            case CancelTasks(ids, by):
-                return tasks.cancel(state, ids, by, now_us)
+            case CancelTasks(ids):
+                return tasks.cancel(state, ids, now_us)
             case ReplayTasks(ids):
                 return tasks.replay(state, ids, now_us)
             case PutRateLimit(key, limit, window_us):
@@ -317,9 +319,23 @@ class Tenant:
                 reports.fail_delivery(state, command, now_us)
             case RefuseDelivery():
                 reports.refuse_delivery(state, command, now_us)
+            case Asked():
+                return self._apply_asked(command, now_us)
             case _:
                 assert_never(command)
         return None
+
+    def _apply_asked(self, asked: Asked, now_us: int) -> Reply:
+        state = self._state
+        watched = audit.watch(state, asked)
+        state.asked_by = asked.by
+        try:
+            reply = self._apply(asked.command, now_us)
+        finally:
+            state.asked_by = None
+        if watched is not None:
+            audit.note(state, asked, watched, reply, now_us)
+        return reply
 
     def _settle(self, replies: tuple[Reply | BroadaxeError, ...], now_us: int) -> Decision:
         """Assigns what can be assigned, fires what is due, and hands over everything decided since the last round."""

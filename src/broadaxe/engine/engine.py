@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.asked import Asked, Initiator
 from broadaxe.core.decision import Decision
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.questions import AnswerT, Question
@@ -141,7 +142,17 @@ class Engine:
 
     # Commands ------------------------------------------------------------------------------------------------------
 
-    async def submit(self, tenant_id: str, command: Command, *, client: str = "", hold_s: float | None = None) -> Reply:
+    async def submit(
+        self,
+        tenant_id: str,
+        command: Command,
+        *,
+        client: str = "",
+        by: Initiator | None = None,
+        hold_s: float | None = None,
+    ) -> Reply:
+        if by is not None:
+            command = Asked(command, by)
         return await self._activation(tenant_id).submit(command, client, hold_s)
 
     # Workers -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.asked import Initiator
 from broadaxe.core.questions import AnswerT, Question
 from broadaxe.engine.changes import ChangeSubscription, Kind
 from broadaxe.engine.durable_streams import DurableStream, SignalSubscription
@@ -30,10 +31,20 @@ class EnginePort(Protocol):
         """Whether calls are taken."""
         ...
 
-    async def submit(self, tenant_id: str, command: Command, *, client: str = "", hold_s: float | None = None) -> Reply:
+    async def submit(
+        self,
+        tenant_id: str,
+        command: Command,
+        *,
+        client: str = "",
+        by: Initiator | None = None,
+        hold_s: float | None = None,
+    ) -> Reply:
         """The reply to a command. `client` names the connection it came over: clients of a tenant take turns, and each
-        one's own commands are decided in their order. `hold_s`: how long it waits for a tenant that is not to be had,
-        instead of `activation.HOLD_S`. Raises the command's error; ResourceExhausted when too much is under way."""
+        one's own commands are decided in their order. `by` is who asks, where that is to be kept (`core/audit.py`):
+        configuration, and what people do; not what workers and callers do all the time. `hold_s`: how long it
+        waits for a tenant that is not to be had, instead of `activation.HOLD_S`. Raises the command's error;
+        ResourceExhausted when too much is under way."""
         ...
 
     async def open_session(self, tenant_id: str, worker_id: str) -> WorkerSession:

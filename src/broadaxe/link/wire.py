@@ -16,6 +16,7 @@ import msgspec
 
 from broadaxe.core import questions
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.asked import Asked, Initiator
 from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.commands.outbox import TakeOutbox
 from broadaxe.core.decision import CancelAttempt, DurableAnswer, RunFinished, RunStarted, TaskProgressed
@@ -139,6 +140,14 @@ class _Answer(msgspec.Struct, frozen=True, array_like=True):
     error: str | None
 
 
+class _Asked(msgspec.Struct, frozen=True, array_like=True):
+    """`Asked` with the name of its command, which is of one of many types."""
+
+    name: str
+    command: msgspec.Raw
+    by: Initiator
+
+
 class _Error(msgspec.Struct, frozen=True, array_like=True):
     code: str
     message: str
@@ -157,7 +166,7 @@ def _members(union: object) -> list[type]:
 
 
 def _decoders() -> dict[str, msgspec.msgpack.Decoder[Any]]:
-    types: list[Any] = [member for member in _members(Command) if member is not TakeOutbox]
+    types: list[Any] = [member for member in _members(Command) if member not in (TakeOutbox, Asked)]
     types += [CancelAttempt, Assignment, BatchAssignment, TaskProgressed, RunStarted, RunFinished, RunOutcome, Changes]
     types += [Chunk, Over, Fired, bool, int, str]
     types += _members(DurableAnswer)
@@ -176,6 +185,7 @@ def _name_of_many(kind: type) -> str:
 
 
 _DECODERS: Final = _decoders()
+_ASKED: Final = msgspec.msgpack.Decoder(_Asked)
 _ANSWER: Final = msgspec.msgpack.Decoder(_Answer)
 TALLIES: Final = msgspec.msgpack.Decoder(dict[str, Tally])
 _ERROR: Final = msgspec.msgpack.Decoder(_Error)
@@ -190,6 +200,9 @@ def pack(record: object) -> Packed:
             type(effect).__name__, msgspec.Raw(_encode(effect)), record.payload, record.is_failure, record.error
         )
         return "Answer", _encode(packed)
+    if isinstance(record, Asked):
+        command, body = pack(record.command)
+        return "Asked", _encode(_Asked(command, msgspec.Raw(body), record.by))
     if isinstance(record, BroadaxeError):
         more = {name: value for name, value in vars(record).items() if name not in ("message", "field")}
         return "error", _encode(_Error(record.code, record.message, record.field, more))
@@ -213,6 +226,9 @@ def unpack(name: str, body: bytes | msgspec.Raw) -> Any:
             packed = _ANSWER.decode(body)
             effect = _DECODERS[packed.name].decode(packed.effect)
             return Answer(effect, packed.payload, packed.is_failure, packed.error)
+        if name == "Asked":
+            asked = _ASKED.decode(body)
+            return Asked(unpack(asked.name, asked.command), asked.by)
         if name == "error":
             return _error(_ERROR.decode(body))
         return _DECODERS[name].decode(body)

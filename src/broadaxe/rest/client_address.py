@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from fastapi import Request
 
-__all__ = ["Network", "client_network", "is_direct_and_local"]
+__all__ = ["Network", "client_address", "client_network", "is_direct_and_local"]
 
 Network: TypeAlias = IPv4Network | IPv6Network
 _Address: TypeAlias = IPv4Address | IPv6Address
@@ -41,10 +41,23 @@ def is_direct_and_local(request: Request) -> bool:
 
 def client_network(request: Request, trusted_proxies: Iterable[Network]) -> str:
     """The client's address, as the unit in which attempts are counted: an IPv4 address, or an IPv6 network."""
+    address = _client(request, trusted_proxies)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, _IPV6_PREFIX_BITS), strict=False))
+    return "" if address is None else str(address)
+
+
+def client_address(request: Request, trusted_proxies: Iterable[Network]) -> str:
+    """The client's address as it is; empty where none is known."""
+    address = _client(request, trusted_proxies)
+    return "" if address is None else str(address)
+
+
+def _client(request: Request, trusted_proxies: Iterable[Network]) -> _Address | None:
     trusted = tuple(trusted_proxies)
     address = _peer(request)
     if address is None:
-        return ""
+        return None
     if _is_in(address, trusted):
         hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
         for text in reversed(hops[-_HOPS_MAX:]):
@@ -54,9 +67,7 @@ def client_network(request: Request, trusted_proxies: Iterable[Network]) -> str:
             address = hop
             if not _is_in(hop, trusted):
                 break
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, _IPV6_PREFIX_BITS), strict=False))
-    return str(address)
+    return address
 
 
 def _peer(request: Request) -> _Address | None:

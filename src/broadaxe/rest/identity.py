@@ -20,8 +20,9 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
+from broadaxe.core.commands.asked import TOKEN_NAME, Initiator, InitiatorKind
 from broadaxe.errors import NotFound, PermissionDenied, Unauthenticated
-from broadaxe.rest.client_address import is_direct_and_local
+from broadaxe.rest.client_address import client_address, is_direct_and_local
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.parameters import PathId
 from broadaxe.storage.accounts import Account, Person, Role, is_operator, person_of_account, person_of_session
@@ -52,6 +53,8 @@ class Caller:
     roles: dict[str, Role]
     account: Account | None
     token: TokenPrincipal | None = None
+    address: str = ""
+    """Where the request came from."""
 
     @property
     def is_token(self) -> bool:
@@ -60,7 +63,16 @@ class Caller:
     @property
     def name(self) -> str:
         """Who it is, for people to read."""
-        return "an API token" if self.account is None else self.account.email
+        return TOKEN_NAME if self.account is None else self.account.email
+
+    @property
+    def by(self) -> Initiator:
+        """Who they are to the audit log."""
+        if self.account is not None:
+            return Initiator(InitiatorKind.ACCOUNT, self.account.id, self.account.email, self.address)
+        return Initiator(
+            InitiatorKind.TOKEN, "" if self.token is None else self.token.token_id, self.name, self.address
+        )
 
     @property
     def tenant_ids(self) -> list[str]:
@@ -85,11 +97,12 @@ class Scope:
 
 
 async def needs_caller(request: Request, context: ContextDep) -> Caller:
+    address = client_address(request, context.settings.trusted_proxies)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     has_token = scheme.lower() == "bearer"
     if has_token:
         try:
-            return _of_token(await context.verifier.verify(token.strip()))
+            return _of_token(await context.verifier.verify(token.strip()), address)
         except Unauthenticated:
             # The protocol falls back to the cookie; without one the request is refused below.
             pass
@@ -102,7 +115,7 @@ async def needs_caller(request: Request, context: ContextDep) -> Caller:
         by_link = "" if context.settings.entry is None else "open the link that the engine printed when it started, "
         raise Unauthenticated(f"{by_link}log in, or send a valid API token as 'Authorization: Bearer …'")
     _check_origin(request, context)
-    return _of_person(person)
+    return _of_person(person, address)
 
 
 CallerDep = Annotated[Caller, Depends(needs_caller)]
@@ -159,12 +172,12 @@ def missing(kind: str, id_text: str) -> NotFound:
     return NotFound(f"there is no {kind} {id_text}")
 
 
-def _of_token(principal: TokenPrincipal) -> Caller:
-    return Caller({principal.tenant_id: Role.ADMIN}, None, principal)
+def _of_token(principal: TokenPrincipal, address: str) -> Caller:
+    return Caller({principal.tenant_id: Role.ADMIN}, None, principal, address)
 
 
-def _of_person(person: Person) -> Caller:
-    return Caller(person.roles, person.account)
+def _of_person(person: Person, address: str) -> Caller:
+    return Caller(person.roles, person.account, address=address)
 
 
 def _check_loopback(request: Request) -> None:

@@ -47,6 +47,8 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from broadaxe.core.commands.asked import TOKEN_NAME, Initiator, InitiatorKind
+
 __all__ = [
     "NOBODY",
     "RECEIVE_SIZE_BYTES_MAX",
@@ -148,6 +150,12 @@ class Call:
     """The same for all calls of one connection, and gone when it is: a key for weak references, and nothing else."""
     deadline_at: float | None = None
     """On the clock of the running loop (`loop.time()`); None when the caller set no deadline."""
+
+    @property
+    def by(self) -> Initiator:
+        """Who calls, to the audit log."""
+        host, _, _ = self.peer.removeprefix("ipv4:").removeprefix("ipv6:").rpartition(":")
+        return Initiator(InitiatorKind.TOKEN, self.principal.token_id, TOKEN_NAME, host.strip("[]"))
 
     def remaining_s(self) -> float | None:
         """Seconds until the caller's deadline, never negative; None without a deadline."""

@@ -29,6 +29,7 @@ import asyncpg
 import msgspec
 
 from broadaxe.core.decision import (
+    AuditRow,
     DurableEntryRow,
     MemoRow,
     NewRun,
@@ -43,6 +44,7 @@ from broadaxe.core.decision import (
     Writes,
 )
 from broadaxe.errors import Internal, InvalidArgument, LeaseLost, Unavailable
+from broadaxe.storage.audit import Chain, append_arguments
 from broadaxe.storage.ids import id_floor_of
 from broadaxe.storage.outage import OUTAGE
 from broadaxe.storage.statements import statement
@@ -98,6 +100,8 @@ class Journal:
                     await self._commit_rare(connection, BEFORE_RUNS, writes)
                     await self._commit_runs(connection, writes)
                     await self._commit_rare(connection, AFTER_RUNS, writes)
+                    if writes.audit:
+                        await self._append_audit(connection, writes.audit)
         except asyncpg.NoDataFoundError as error:
             raise Internal(str(error)) from error
         except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
@@ -121,6 +125,11 @@ class Journal:
         fences = await connection.fetchval(text, *self._fence, *arguments)
         if fences != 1:
             raise LeaseLost()
+
+    async def _append_audit(self, connection: Any, rows: Sequence[AuditRow]) -> None:
+        tenant_id = self._fence[0]
+        arguments = append_arguments(tenant_id, Chain.TENANT, rows)
+        await connection.execute(statement("journal/append_audit"), tenant_id, *arguments)
 
     async def _commit_rare(self, connection: Any, steps: Iterable[Step], writes: Writes) -> None:
         tenant_id = self._fence[0]
@@ -258,7 +267,9 @@ AFTER_RUNS: Final = (
     Step("memos", "keep_memos", _memos),
     Step("news", "note_news", _pairs_of_ids),
 )
-_rare: Final = attrgetter(*(step.field for step in (*BEFORE_RUNS, *AFTER_RUNS)))
+#: Last, under the name of whoever asked.
+AUDIT: Final = "audit"
+_rare: Final = attrgetter(AUDIT, *(step.field for step in (*BEFORE_RUNS, *AFTER_RUNS)))
 
 
 def _new_run_rows(runs: Iterable[NewRun]) -> Iterable[tuple[object, ...]]:
@@ -308,7 +319,7 @@ def _uuids(column: Column) -> str:
 
 
 #: A kind of rows without its place would be lost in silence.
-assert sorted((*RUNS, *(step.field for step in (*BEFORE_RUNS, *AFTER_RUNS)))) == sorted(Writes.__struct_fields__)
+assert sorted((AUDIT, *RUNS, *(step.field for step in (*BEFORE_RUNS, *AFTER_RUNS)))) == sorted(Writes.__struct_fields__)
 #: The statement names its columns by position; these are what the positions mean.
 assert len(TaskState.__struct_fields__) == _TASK_COLUMNS
 assert len(TaskEventRow.__struct_fields__) == _TASK_EVENT_COLUMNS

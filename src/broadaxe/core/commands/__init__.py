@@ -16,6 +16,7 @@ and `Reply`.
 
 from __future__ import annotations
 
+from broadaxe.core.commands.asked import Asked
 from broadaxe.core.commands.attempts import (
     Accepted,
     FailDelivery,
@@ -118,6 +119,7 @@ Command = (
     | RegisterSignal
     | RestoreTask
     | BranchTask
+    | Asked
 )
 Reply = (
     None

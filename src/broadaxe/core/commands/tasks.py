@@ -14,8 +14,6 @@ class CancelTasks(msgspec.Struct, frozen=True):
     """Run ids (all their tasks) or task ids; unknown ones are skipped. Reply: tuple of ids of tasks it ended."""
 
     ids: tuple[str, ...]
-    by: str = ""
-    """Who says so, for people to read in the task's error; empty if nobody knows."""
 
     is_repeatable: ClassVar = True
     chars: ClassVar = 0

@@ -115,8 +115,6 @@ class PutWorkerLabels(msgspec.Struct, frozen=True):
 class PauseWorker(msgspec.Struct, frozen=True):
     worker_id: str
     is_paused: bool
-    by: str = ""
-    """Who says so, for people to read; empty if nobody knows."""
 
     is_repeatable: ClassVar = True
     chars: ClassVar = 0

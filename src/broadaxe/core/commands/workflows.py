@@ -45,8 +45,6 @@ class PauseWorkflow(msgspec.Struct, frozen=True):
     queue_ttl_us: int
     crons: WhilePaused
     schedules: WhilePaused
-    by: str = ""
-    """Who says so, for people to read; empty if nobody knows."""
 
     is_repeatable: ClassVar = True
     chars: ClassVar = 0

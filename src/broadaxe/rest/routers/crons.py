@@ -95,7 +95,7 @@ async def create_cron(body: NewCron, workflow: WorkflowName, scope: MemberScope,
         is_enabled=body.enabled,
     )
     try:
-        cron_id = await context.engine.submit(scope.tenant_id, command)
+        cron_id = await context.engine.submit(scope.tenant_id, command, by=scope.caller.by)
     except NotFound as error:
         # The address is right; it is the name in it that means nothing, and clients try a 404 again and again.
         raise InvalidArgument(error.message, field="workflow") from None
@@ -131,7 +131,7 @@ async def get_cron(cron: PathId, scope: ViewerScope, context: ContextDep) -> sha
 @routes.delete(f"{_CRONS}/{{cron}}")
 async def delete_cron(cron: PathId, scope: MemberScope, context: ContextDep) -> wire.Deleted:
     """Forgets a cron. One that its workflow declares returns when the workflow is registered again."""
-    await context.engine.submit(scope.tenant_id, DeleteCron(cron))
+    await context.engine.submit(scope.tenant_id, DeleteCron(cron), by=scope.caller.by)
     return wire.Deleted()
 
 
@@ -147,7 +147,7 @@ async def change_cron(body: CronChange, cron: PathId, scope: MemberScope, contex
         additional_metadata=UNSET if body.additional_metadata is None else metadata_or_none(body.additional_metadata),
         priority=body.priority if "priority" in body.model_fields_set else UNSET,
     )
-    await context.engine.submit(scope.tenant_id, command)
+    await context.engine.submit(scope.tenant_id, command, by=scope.caller.by)
     return Response(status_code=204)
 
 
@@ -174,7 +174,7 @@ async def next_ticks(
 @routes.post(f"{_CRONS}/{{cron}}")
 async def run_cron(cron: PathId, scope: MemberScope, context: ContextDep) -> schedule_shapes.FiredRun:
     """Makes a run of the cron now, beside its ticks, also while it is disabled."""
-    run_id = await context.engine.submit(scope.tenant_id, RunCron(cron))
+    run_id = await context.engine.submit(scope.tenant_id, RunCron(cron), by=scope.caller.by)
     return schedule_shapes.FiredRun(external_id=str(run_id))
 
 

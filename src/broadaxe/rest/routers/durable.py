@@ -32,7 +32,9 @@ class Branch(Body):
 @routes.post(f"{STABLE}/tenants/{{tenant}}/durable-tasks/branch")
 async def branch_durable_task(body: Branch, scope: MemberScope, context: ContextDep) -> shapes.DurableBranch:
     """Starts a task that is over anew from one of its operations, on a branch of its own."""
-    fork = await context.engine.submit(scope.tenant_id, BranchTask(body.task_external_id, body.node_id, body.branch_id))
+    fork = await context.engine.submit(
+        scope.tenant_id, BranchTask(body.task_external_id, body.node_id, body.branch_id), by=scope.caller.by
+    )
     assert isinstance(fork, EntryRef)
     return shapes.DurableBranch(task_external_id=fork.task_id, node_id=fork.node_id, branch_id=fork.branch_id)
 
@@ -65,5 +67,5 @@ async def restore_task(task: PathId, caller: CallerDep, context: ContextDep) -> 
     if tenant_id is None:
         raise missing("task", task)
     caller.require(tenant_id, Role.MEMBER)
-    reply = await context.engine.submit(tenant_id, RestoreTask(task))
+    reply = await context.engine.submit(tenant_id, RestoreTask(task), by=caller.by)
     return shapes.Restored(requeued=reply is True)

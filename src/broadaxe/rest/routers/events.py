@@ -17,7 +17,7 @@ from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import Internal
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Asked, Cursor, Listing
-from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
+from broadaxe.rest.identity import CallerDep, MemberScope, Scope, ViewerScope, missing
 from broadaxe.rest.parameters import (
     LIST_VALUES_MAX,
     Body,
@@ -135,18 +135,18 @@ class NewEvents(Body):
 @routes.post(f"{API}/tenants/{{tenant}}/events")
 async def push_event(body: NewEvent, scope: MemberScope, context: ContextDep) -> shapes.Event:
     """Pushes an event and answers it with the runs it started."""
-    (event,) = await _push(context, scope.tenant_id, [body], "")
+    (event,) = await _push(context, scope, [body], "")
     return event
 
 
 @routes.post(f"{API}/tenants/{{tenant}}/events/bulk")
 async def push_events(body: NewEvents, scope: MemberScope, context: ContextDep) -> shapes.PushedEvents:
     """Pushes several events, all or none, and answers them in order."""
-    events = await _push(context, scope.tenant_id, body.events, "events[{}].")
+    events = await _push(context, scope, body.events, "events[{}].")
     return shapes.PushedEvents(metadata=events[0].metadata, events=events)
 
 
-async def _push(context: Context, tenant_id: str, wanted: list[NewEvent], field: str) -> list[shapes.Event]:
+async def _push(context: Context, scope: Scope, wanted: list[NewEvent], field: str) -> list[shapes.Event]:
     requests = tuple(
         EventRequest(
             key=plain_text(event.key, field=f"{field.format(position)}key"),
@@ -159,11 +159,11 @@ async def _push(context: Context, tenant_id: str, wanted: list[NewEvent], field:
         )
         for position, event in enumerate(wanted)
     )
-    pushed = await context.engine.submit(tenant_id, PushEvents(requests))
+    pushed = await context.engine.submit(scope.tenant_id, PushEvents(requests), by=scope.caller.by)
     if not isinstance(pushed, tuple):
         raise Internal(f"the engine answered {type(pushed).__name__} where events were due")
     event_ids = [event.event_id for event in pushed if isinstance(event, PushedEvent)]
-    stored = await context.event_reads.events_by_id(tenant_id, event_ids)
+    stored = await context.event_reads.events_by_id(scope.tenant_id, event_ids)
     return [shapes.event(record) for record in stored]
 
 

@@ -92,7 +92,7 @@ async def create_filter(body: NewFilter, scope: MemberScope, context: ContextDep
         expression=plain_text(body.expression, field="expression"),
         payload=json_text(body.payload or {}, field="payload"),
     )
-    filter_id = await context.engine.submit(scope.tenant_id, command)
+    filter_id = await context.engine.submit(scope.tenant_id, command, by=scope.caller.by)
     if not isinstance(filter_id, str):
         raise Internal(f"the engine answered {type(filter_id).__name__} where an id was due")
     return shapes.event_filter(await _filter(context, scope.tenant_id, filter_id), scope.tenant_id)
@@ -111,7 +111,7 @@ async def change_filter(filter: PathId, body: FilterChange, scope: MemberScope, 
         if text is not None:
             plain_text(text, field=name)
     command = ChangeFilter(filter_id=filter, scope=body.scope, expression=body.expression, payload=payload)
-    await context.engine.submit(scope.tenant_id, command)
+    await context.engine.submit(scope.tenant_id, command, by=scope.caller.by)
     return shapes.event_filter(await _filter(context, scope.tenant_id, filter), scope.tenant_id)
 
 
@@ -119,7 +119,7 @@ async def change_filter(filter: PathId, body: FilterChange, scope: MemberScope, 
 async def delete_filter(filter: PathId, scope: MemberScope, context: ContextDep) -> shapes.Filter:
     """Answers the filter as it was. A declared one comes back when its workflow is registered with it again."""
     record = await _filter(context, scope.tenant_id, filter)
-    await context.engine.submit(scope.tenant_id, DeleteFilter(filter))
+    await context.engine.submit(scope.tenant_id, DeleteFilter(filter), by=scope.caller.by)
     return shapes.event_filter(record, scope.tenant_id)
 
 

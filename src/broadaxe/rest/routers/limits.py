@@ -73,7 +73,9 @@ async def put_rate_limit(body: NewLimit, scope: MemberScope, context: ContextDep
     window_us = parse_duration(body.window, field="window")
     if window_us <= 0:
         raise InvalidArgument("a window lasts longer than nothing", field="window")
-    await context.engine.submit(scope.tenant_id, PutRateLimit(plain_text(body.key, field="key"), body.limit, window_us))
+    await context.engine.submit(
+        scope.tenant_id, PutRateLimit(plain_text(body.key, field="key"), body.limit, window_us), by=scope.caller.by
+    )
     return Response(status_code=204)
 
 
@@ -82,5 +84,5 @@ async def delete_rate_limit(
     scope: MemberScope, context: ContextDep, key: Annotated[str, Query(min_length=1, max_length=10_000)]
 ) -> Response:
     """Forgets a limit. Tasks under it wait until it is put again."""
-    await context.engine.submit(scope.tenant_id, DeleteRateLimit(key))
+    await context.engine.submit(scope.tenant_id, DeleteRateLimit(key), by=scope.caller.by)
     return Response(status_code=204)

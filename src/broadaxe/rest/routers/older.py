@@ -178,7 +178,7 @@ async def replay(body: RunIds, scope: MemberScope, context: ContextDep) -> older
     if len(body.workflow_run_ids) > RUNS_REPLAYED_MAX:
         raise InvalidArgument(f"at most {RUNS_REPLAYED_MAX} runs at a time", field="workflowRunIds")
     run_ids = tuple(dict.fromkeys(body.workflow_run_ids))
-    await context.engine.submit(scope.tenant_id, ReplayTasks(run_ids))
+    await context.engine.submit(scope.tenant_id, ReplayTasks(run_ids), by=scope.caller.by)
     found = [await context.reads.run([scope.tenant_id], run_id, with_payloads=True) for run_id in run_ids]
     return older_shapes.ReplayedRuns(workflow_runs=[older_shapes.workflow_run(run) for run in found if run is not None])
 
@@ -188,7 +188,7 @@ async def cancel(body: RunIds, scope: MemberScope, context: ContextDep) -> older
     """Answers the ids given, whether or not the runs were still active; ids of nothing in this tenant are left out."""
     run_ids = tuple(dict.fromkeys(body.workflow_run_ids))
     for part in in_parts(run_ids):
-        await context.engine.submit(scope.tenant_id, CancelTasks(part))
+        await context.engine.submit(scope.tenant_id, CancelTasks(part), by=scope.caller.by)
     return older_shapes.CancelledRuns(workflow_run_ids=await context.reads.known_ids(scope.tenant_id, run_ids))
 
 
@@ -214,7 +214,7 @@ async def trigger(
     request = RunRequest(
         workflow_name=record.name, input=json_text(body.input, field="input"), additional_metadata=metadata
     )
-    reply = await context.engine.submit(record.tenant_id, TriggerRuns((request,)))
+    reply = await context.engine.submit(record.tenant_id, TriggerRuns((request,)), by=caller.by)
     assert isinstance(reply, tuple)
     return older_shapes.workflow_run(await read_run(context, [record.tenant_id], str(reply[0])))
 
@@ -284,7 +284,11 @@ async def replay_events(body: EventIds, scope: MemberScope, context: ContextDep)
                 scope=record.scope,
             )
         )
-    pushed = await context.engine.submit(scope.tenant_id, PushEvents(tuple(requests))) if requests else ()
+    pushed = (
+        await context.engine.submit(scope.tenant_id, PushEvents(tuple(requests)), by=scope.caller.by)
+        if requests
+        else ()
+    )
     assert isinstance(pushed, tuple)
     found = [
         await context.event_reads.event([scope.tenant_id], event.event_id)

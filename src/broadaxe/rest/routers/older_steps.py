@@ -105,7 +105,7 @@ async def rerun_step_run(
         raise InvalidArgument("a run keeps its input; start a new run for another one", field="input")
     if record.status not in TERMINAL:
         raise FailedPrecondition(f"step run {task} is not over")
-    await context.engine.submit(scope.tenant_id, ReplayTasks((task,)))
+    await context.engine.submit(scope.tenant_id, ReplayTasks((task,)), by=scope.caller.by)
     return older_shapes.step_run_alone(*await _task(context, [scope.tenant_id], task))
 
 
@@ -113,7 +113,7 @@ async def rerun_step_run(
 async def cancel_step_run(task: PathId, scope: MemberScope, context: ContextDep) -> older_shapes.StepRunAlone:
     """Cancels a task; one that is over stays as it is."""
     await _task(context, [scope.tenant_id], task)
-    await context.engine.submit(scope.tenant_id, CancelTasks((task,)))
+    await context.engine.submit(scope.tenant_id, CancelTasks((task,)), by=scope.caller.by)
     return older_shapes.step_run_alone(*await _task(context, [scope.tenant_id], task))
 
 
@@ -208,7 +208,7 @@ async def cancel_events(body: CancelledEvents, scope: MemberScope, context: Cont
         )
         run_ids += await context.reads.run_ids(wanted, limit=CANCELLED_BY_FILTER_MAX - len(run_ids))
     for part in in_parts(run_ids):
-        await context.engine.submit(scope.tenant_id, CancelTasks(part))
+        await context.engine.submit(scope.tenant_id, CancelTasks(part), by=scope.caller.by)
     return older_shapes.CancelledRuns(workflow_run_ids=run_ids)
 
 

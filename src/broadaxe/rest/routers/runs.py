@@ -234,7 +234,7 @@ async def trigger(body: Trigger, scope: MemberScope, context: ContextDep) -> sha
         priority=body.priority,
     )
     try:
-        reply = await context.engine.submit(scope.tenant_id, TriggerRuns((request,)))
+        reply = await context.engine.submit(scope.tenant_id, TriggerRuns((request,)), by=scope.caller.by)
     except (NotFound, InvalidArgument) as error:
         # 404 would say that this address is wrong, and some clients would try it again. What the engine calls the
         # name is called otherwise here, and forms show the message beside the field.
@@ -255,9 +255,8 @@ async def cancel(body: TaskSelection, scope: MemberScope, context: ContextDep) -
     A filter that names no statuses finds the runs that have not ended, at most 20000.
     """
     ids = await _selected(context, scope, body, LIVE_RUN, CANCELLED_BY_FILTER_MAX)
-    account = scope.caller.account
     for part in in_parts(ids):
-        await context.engine.submit(scope.tenant_id, CancelTasks(part, "" if account is None else account.email))
+        await context.engine.submit(scope.tenant_id, CancelTasks(part), by=scope.caller.by)
     return shapes.AffectedIds(ids=await context.reads.known_ids(scope.tenant_id, ids))
 
 
@@ -269,7 +268,7 @@ async def replay(body: TaskSelection, scope: MemberScope, context: ContextDep) -
     """
     replayed: list[str] = []
     for part in in_parts(await _selected(context, scope, body, TERMINAL_RUN, REPLAYED_BY_FILTER_MAX)):
-        replayed += _ids(await context.engine.submit(scope.tenant_id, ReplayTasks(part)))
+        replayed += _ids(await context.engine.submit(scope.tenant_id, ReplayTasks(part), by=scope.caller.by))
     return shapes.AffectedIds(ids=replayed)
 
 

@@ -14,7 +14,7 @@ from broadaxe.errors import Internal, InvalidArgument, NotFound
 from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import MemberScope, ViewerScope, missing
+from broadaxe.rest.identity import MemberScope, Scope, ViewerScope, missing
 from broadaxe.rest.parameters import (
     BODY_VALUES_MAX,
     LIST_VALUES_MAX,
@@ -119,7 +119,7 @@ async def create_schedule(
         priority=body.priority,
     )
     try:
-        reply = await context.engine.submit(scope.tenant_id, command)
+        reply = await context.engine.submit(scope.tenant_id, command, by=scope.caller.by)
     except NotFound as error:
         raise InvalidArgument(error.message, field="workflow") from None
     if not isinstance(reply, Scheduled):
@@ -175,8 +175,8 @@ async def delete_schedules(body: BulkDelete, scope: MemberScope, context: Contex
     if ids and body.filter is not None:
         raise InvalidArgument("give either scheduledWorkflowRunIds or a filter, not both", field="filter")
     if not ids:
-        return await _delete_by_filter(body.filter, scope.tenant_id, context)
-    deleted = _ids(await context.engine.submit(scope.tenant_id, DeleteSchedules(tuple(ids))))
+        return await _delete_by_filter(body.filter, scope, context)
+    deleted = _ids(await context.engine.submit(scope.tenant_id, DeleteSchedules(tuple(ids)), by=scope.caller.by))
     return shapes.DeletedSchedules(deleted_ids=deleted, errors=_errors(ids, deleted))
 
 
@@ -184,7 +184,7 @@ async def delete_schedules(body: BulkDelete, scope: MemberScope, context: Contex
 async def change_schedules(body: BulkUpdate, scope: MemberScope, context: ContextDep) -> shapes.UpdatedSchedules:
     """Gives schedules other instants."""
     moves = tuple((update.id, _us(update.trigger_at)) for update in body.updates)
-    updated = _ids(await context.engine.submit(scope.tenant_id, MoveSchedules(moves)))
+    updated = _ids(await context.engine.submit(scope.tenant_id, MoveSchedules(moves), by=scope.caller.by))
     return shapes.UpdatedSchedules(updated_ids=updated, errors=_errors([update.id for update in body.updates], updated))
 
 
@@ -196,7 +196,7 @@ async def get_schedule(scheduled: PathId, scope: ViewerScope, context: ContextDe
 
 @routes.delete(f"{_SCHEDULED}/{{scheduled}}")
 async def delete_schedule(scheduled: PathId, scope: MemberScope, context: ContextDep) -> wire.Deleted:
-    if not _ids(await context.engine.submit(scope.tenant_id, DeleteSchedules((scheduled,)))):
+    if not _ids(await context.engine.submit(scope.tenant_id, DeleteSchedules((scheduled,)), by=scope.caller.by)):
         raise missing("schedule", scheduled)
     return wire.Deleted()
 
@@ -207,7 +207,11 @@ async def change_schedule(
 ) -> shapes.Schedule:
     """Gives a schedule another instant. A past one is now."""
     before = await _schedule(context, scope.tenant_id, scheduled)
-    if not _ids(await context.engine.submit(scope.tenant_id, MoveSchedules(((scheduled, _us(body.trigger_at)),)))):
+    if not _ids(
+        await context.engine.submit(
+            scope.tenant_id, MoveSchedules(((scheduled, _us(body.trigger_at)),)), by=scope.caller.by
+        )
+    ):
         raise InvalidArgument("it has been triggered", field="scheduled")
     # It may be gone by now, if the instant is past.
     return before.model_copy(update={"trigger_at": body.trigger_at})
@@ -216,19 +220,19 @@ async def change_schedule(
 @routes.post(f"{_SCHEDULED}/{{scheduled}}")
 async def run_schedule(scheduled: PathId, scope: MemberScope, context: ContextDep) -> shapes.FiredRun:
     """Triggers a schedule now instead of at its instant."""
-    run_id = await context.engine.submit(scope.tenant_id, RunSchedule(scheduled))
+    run_id = await context.engine.submit(scope.tenant_id, RunSchedule(scheduled), by=scope.caller.by)
     return shapes.FiredRun(external_id=str(run_id))
 
 
 async def _delete_by_filter(
-    selection: ScheduleSelection | None, tenant_id: str, context: Context
+    selection: ScheduleSelection | None, scope: Scope, context: Context
 ) -> shapes.DeletedSchedules:
     if selection is None or not any(selection.model_dump().values()):
         raise InvalidArgument(
             "give scheduledWorkflowRunIds, or a filter with at least one condition", field="scheduledWorkflowRunIds"
         )
     wanted = ScheduleFilter(
-        tenant_id=tenant_id,
+        tenant_id=scope.tenant_id,
         workflow_id=selection.workflow_id,
         parent_run_id=selection.parent_workflow_run_id,
         parent_task_id=selection.parent_step_run_id,
@@ -238,7 +242,7 @@ async def _delete_by_filter(
     deleted: list[str] = []
     for start in range(0, min(len(found), BY_FILTER_MAX), BULK_MAX):
         part = tuple(found[start : min(start + BULK_MAX, BY_FILTER_MAX)])
-        deleted += _ids(await context.engine.submit(tenant_id, DeleteSchedules(part)))
+        deleted += _ids(await context.engine.submit(scope.tenant_id, DeleteSchedules(part), by=scope.caller.by))
     errors = []
     if len(found) > BY_FILTER_MAX:
         errors.append(shapes.ScheduleError(error=f"there are more than {BY_FILTER_MAX}; ask again for the rest"))

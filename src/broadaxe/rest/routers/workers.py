@@ -63,7 +63,7 @@ async def change_worker(body: WorkerChange, worker: PathId, caller: CallerDep, c
     record = await _worker(context, caller.tenant_ids, worker)
     caller.require(record.tenant_id, Role.MEMBER)
     if body.is_paused is not None:
-        await context.engine.submit(record.tenant_id, PauseWorker(record.id, body.is_paused, caller.name))
+        await context.engine.submit(record.tenant_id, PauseWorker(record.id, body.is_paused), by=caller.by)
         record = await _worker(context, [record.tenant_id], worker)
     return await _shown(context, record)
 

@@ -116,9 +116,9 @@ async def change_workflow(
     made longer than `pausedWorkflowQueueTTL` ago (a duration like 90s, 1h30m or 7d) is cancelled."""
     record = await _workflow(context, caller.tenant_ids, workflow)
     caller.require(record.tenant_id, Role.MEMBER)
-    command = _change(body, record, caller.name)
+    command = _change(body, record)
     if command is not None:
-        await context.engine.submit(record.tenant_id, command)
+        await context.engine.submit(record.tenant_id, command, by=caller.by)
         record = await _workflow(context, [record.tenant_id], workflow)
     return shapes.workflow(record, await context.catalogue.version(record.tenant_id, record.id))
 
@@ -128,18 +128,18 @@ async def delete_workflow(workflow: PathId, caller: CallerDep, context: ContextD
     """Forgets the name; history and live runs stay."""
     record = await _workflow(context, caller.tenant_ids, workflow)
     caller.require(record.tenant_id, Role.MEMBER)
-    await context.engine.submit(record.tenant_id, DeleteWorkflow(record.id))
+    await context.engine.submit(record.tenant_id, DeleteWorkflow(record.id), by=caller.by)
     return wire.Deleted()
 
 
-def _change(body: WorkflowChange, record: WorkflowRecord, by: str) -> PauseWorkflow | UnpauseWorkflow | None:
+def _change(body: WorkflowChange, record: WorkflowRecord) -> PauseWorkflow | UnpauseWorkflow | None:
     pause = body.pause
     if pause is None:
         if body.is_paused is None or body.is_paused is record.is_paused:
             return None
         if not body.is_paused:
             return UnpauseWorkflow(record.id)
-        return PauseWorkflow(record.id, DEFAULT_QUEUE_TTL_US, WhilePaused.QUEUE, WhilePaused.QUEUE, by)
+        return PauseWorkflow(record.id, DEFAULT_QUEUE_TTL_US, WhilePaused.QUEUE, WhilePaused.QUEUE)
     if pause.action == "unpause":
         return UnpauseWorkflow(record.id)
     crons, schedules = (
@@ -153,7 +153,7 @@ def _change(body: WorkflowChange, record: WorkflowRecord, by: str) -> PauseWorkf
     if pause.paused_workflow_queue_ttl is None:
         raise _unsaid("pausedWorkflowQueueTTL", "a duration like 24h")
     ttl_us = parse_duration(pause.paused_workflow_queue_ttl, field="pause.pausedWorkflowQueueTTL")
-    return PauseWorkflow(record.id, ttl_us, crons, schedules, by)
+    return PauseWorkflow(record.id, ttl_us, crons, schedules)
 
 
 def _unsaid(name: str, values: str) -> InvalidArgument:

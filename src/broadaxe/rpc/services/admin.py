@@ -85,7 +85,7 @@ class AdminService:
         self, request: pb.CreateWorkflowVersionRequest, call: Call
     ) -> pb.CreateWorkflowVersionResponse:
         reply = await self._engine.submit(
-            call.principal.tenant_id, PutWorkflow(inbound.workflow_spec(request)), client=call.peer
+            call.principal.tenant_id, PutWorkflow(inbound.workflow_spec(request)), client=call.peer, by=call.by
         )
         assert isinstance(reply, PutWorkflowReply)
         return pb.CreateWorkflowVersionResponse(id=reply.version_id, workflow_id=reply.workflow_id)
@@ -146,7 +146,10 @@ class AdminService:
         """Starts a durable task that is over anew, on a branch of its own."""
         task_id = inbound.uuid_text(request.task_external_id, field="task_external_id")
         fork = await self._engine.submit(
-            call.principal.tenant_id, BranchTask(task_id, request.node_id, request.branch_id), client=call.peer
+            call.principal.tenant_id,
+            BranchTask(task_id, request.node_id, request.branch_id),
+            client=call.peer,
+            by=call.by,
         )
         assert isinstance(fork, EntryRef)
         return pb.BranchDurableTaskResponse(
@@ -158,7 +161,7 @@ class AdminService:
     ) -> list[str]:
         affected: list[str] = []
         for part in in_parts(ids):
-            reply = await self._engine.submit(call.principal.tenant_id, command(part), client=call.peer)
+            reply = await self._engine.submit(call.principal.tenant_id, command(part), client=call.peer, by=call.by)
             assert isinstance(reply, tuple)
             affected += map(str, reply)
         return affected

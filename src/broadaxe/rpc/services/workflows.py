@@ -49,7 +49,7 @@ class WorkflowService:
     async def put_workflow(self, request: pb.PutWorkflowRequest, call: Call) -> pb.WorkflowVersion:
         """A definition in the old form. The answer is complete, though no SDK is known to read it."""
         spec = inbound_v0.workflow_spec(request.opts)
-        reply = await self._engine.submit(call.principal.tenant_id, PutWorkflow(spec), client=call.peer)
+        reply = await self._engine.submit(call.principal.tenant_id, PutWorkflow(spec), client=call.peer, by=call.by)
         assert isinstance(reply, PutWorkflowReply)
         put_at = outbound.timestamp(reply.created_at_us)
         return pb.WorkflowVersion(
@@ -105,7 +105,7 @@ class WorkflowService:
         window_us = inbound.WINDOW_US.get(request.duration, inbound.WINDOW_US[RateLimitDuration.MINUTE])
         key = inbound.plain_text(request.key, field="key")
         await self._engine.submit(
-            call.principal.tenant_id, PutRateLimit(key, request.limit, window_us), client=call.peer
+            call.principal.tenant_id, PutRateLimit(key, request.limit, window_us), client=call.peer, by=call.by
         )
         return pb.PutRateLimitResponse()
 

@@ -1,0 +1,62 @@
+"""A command of which is known who asks for it: it leaves an entry in the audit log (`audit.py`).
+
+What nobody is held to account for (what workers report, what the engine tells itself) comes without.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from broadaxe.core.commands.needs import Needs
+
+if TYPE_CHECKING:
+    from broadaxe.core.commands import Command
+
+
+#: How a token is named where only its id is known.
+TOKEN_NAME: Final = "an API token"
+
+
+class InitiatorKind(StrEnum):
+    ACCOUNT = "ACCOUNT"
+    """A person who is logged in."""
+    TOKEN = "TOKEN"
+    """A program with an API token."""
+    CLI = "CLI"
+    """Whoever may run `broadaxe` on the machine, with the database's own credentials."""
+    NOBODY = "NOBODY"
+    """Somebody who could not prove who they are."""
+
+
+class Initiator(msgspec.Struct, frozen=True, gc=False):
+    """Who asks, and from where."""
+
+    kind: InitiatorKind
+    id: str
+    """Of the account or the token; empty where there is none."""
+    name: str
+    """For people to read: an e-mail address, what the token is called, the command line's user."""
+    address: str = ""
+    """The network address it came from; empty if it came from none."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """`command`, asked for by `by`. Reply and errors are the command's."""
+
+    command: Command
+    by: Initiator
+
+    @property
+    def is_repeatable(self) -> bool:
+        return self.command.is_repeatable
+
+    @property
+    def chars(self) -> int:
+        return self.command.chars
+
+    @property
+    def needs(self) -> Needs:
+        return self.command.needs
