@@ -290,6 +290,32 @@ async def test_a_killed_owner_costs_nobody_a_call(database: str, pool: asyncpg.P
         assert outcome.run_id == before
 
 
+async def test_what_a_killed_owner_decided_and_did_not_tell_goes_out_as_soon_as_somebody_decides(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what came is with its worker: nobody waits for a confirmation that may take as long as it likes."""
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        session = await home.session()
+        came = await home.trigger()
+        await assigned(session)
+        guests = owner.engine._activations[tenant_id].streams.guests
+        monkeypatch.setattr(guests, "send", lambda *_: True)
+        untold = await home.trigger()
+        await owner.kill()
+        attempt = (await assigned(session)).attempt
+        assert (attempt.task_id, attempt.retry_count) == (untold, 1)
+        assert other.owns(tenant_id)
+        why = "select message from broadaxe.task_event where task_id = $1 and type = 'COULD_NOT_SEND_TO_WORKER'"
+        assert [row["message"] for row in await pool.fetch(why, untold)] == [
+            "it was not told before the tenant was loaded anew"
+        ]
+        present = other.engine._activations[tenant_id].present
+        assert present is not None
+        running = present.tenant._state.tasks[came]
+        assert (running.retry_count, running.confirm_by_us) == (0, None)
+
+
 async def test_an_owner_that_stops_hands_over(database: str, pool: asyncpg.Pool) -> None:
     tenant_id = await make_tenant(pool)
     async with pair(database, pool, tenant_id) as (owner, other, home):

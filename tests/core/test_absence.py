@@ -6,7 +6,7 @@ import pytest
 
 from broadaxe.core.attempts import CONFIRM_US, INTERNAL_RETRIES_MAX
 from broadaxe.core.commands.attempts import ReleaseSlot
-from broadaxe.core.commands.workers import CloseStream, Heartbeat
+from broadaxe.core.commands.workers import Arrivals, CloseStream, Heartbeat, OpenStream
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import RunStatus, TaskEventType, TaskStatus
 from tests.core.world import World, task
@@ -165,6 +165,61 @@ def test_an_attempt_nobody_confirmed_has_its_moment_from_the_return_on() -> None
     assert world.started(task_id)
     world.advance(10)
     assert world.tasks[task_id].retry_count == 0
+
+
+@pytest.fixture
+def away() -> tuple[World, str, list[str]]:
+    """A tenant that was loaded anew with three attempts that nobody confirmed, assigned one after the other to a worker
+    whose stream has stayed open."""
+    world = World()
+    world.put(task("a", execution_timeout="1h"))
+    worker_id = world.worker("a")
+    tasks = []
+    for _ in range(3):
+        tasks.append(world.trigger())
+        world.advance(1)
+    del world.beating[worker_id]
+    load(world)
+    return world, worker_id, tasks
+
+
+def announce(world: World, worker_id: str, came: list[str]) -> None:
+    assigned = [(task_id, world.tasks[task_id].assigned_at_us or 0) for task_id in came]
+    world.do(OpenStream(worker_id, world.sessions, Arrivals(tuple(assigned), min(at_us for _, at_us in assigned))))
+
+
+def test_what_is_known_to_have_come_is_with_its_worker_and_what_is_known_to_be_lost_goes_out_at_once(
+    away: tuple[World, str, list[str]],
+) -> None:
+    world, worker_id, (first, second, third) = away
+    announce(world, worker_id, [first, third])
+    world.beating[worker_id] = None
+    world.advance(1)
+    assert [world.tasks[task_id].retry_count for task_id in (first, second, third)] == [0, 1, 0]
+    assert world.starts(last=20)[-1].task_id == second
+    world.advance(CONFIRM_US / US_PER_S)
+    assert [world.tasks[task_id].retry_count for task_id in (first, second, third)] == [0, 1, 0]
+
+
+def test_what_was_assigned_before_all_that_is_known_to_have_come_has_its_moment(
+    away: tuple[World, str, list[str]],
+) -> None:
+    """It may have come on an older stream."""
+    world, worker_id, (first, second, third) = away
+    announce(world, worker_id, [second])
+    assert [world.tasks[task_id].retry_count for task_id in (first, second, third)] == [0, 0, 1]
+    assert world.started(first)
+    world.advance(CONFIRM_US / US_PER_S)
+    assert [world.tasks[task_id].retry_count for task_id in (first, second, third)] == [0, 0, 1]
+
+
+def test_another_assignment_of_the_same_attempt_is_not_the_one_that_came(away: tuple[World, str, list[str]]) -> None:
+    """A durable task that was evicted and restored is the same attempt in another invocation."""
+    world, worker_id, (first, second, third) = away
+    at_us = world.tasks[first].assigned_at_us or 0
+    arrived = Arrivals(((second, at_us), (third, at_us)), at_us)
+    world.do(OpenStream(worker_id, world.sessions, arrived))
+    assert [world.tasks[task_id].retry_count for task_id in (first, second, third)] == [0, 1, 1]
 
 
 def test_standing_still_twice_starts_the_clocks_twice() -> None:

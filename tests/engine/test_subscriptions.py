@@ -192,6 +192,16 @@ async def test_chunks_come_in_the_order_of_their_index() -> None:
     assert hub._orders["t"].timer is None
 
 
+async def test_a_chunk_that_is_sent_again_by_who_heard_no_answer_is_told_once() -> None:
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    for text, index in (("a", 0), ("a", 0), ("a", 1), ("b", 2), ("b", 2), ("c", 4), ("c", 4), ("d", 3)):
+        hub.chunk("run", "t", text, index, 1, None)
+    hub.attempt_begins("t")
+    hub.chunk("run", "t", "d", 0, 1, None)
+    assert texts(live) == ["a", "a", "b", "d", "c", "d"]
+
+
 async def test_chunks_of_another_attempt_are_put_in_order_though_the_former_one_told_no_end() -> None:
     hub = Tables().hub()
     live = hub.watch_run("run")

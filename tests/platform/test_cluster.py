@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import asyncpg
@@ -40,3 +41,9 @@ async def test_an_account_becomes_an_operator_and_ceases_to_be_one(database: str
     assert await accounts.is_operator(pool, account.id)
     assert "no operator any more" in broadaxe(database, "account", "operator", "ada@example.com", "--undo").stdout
     assert not await accounts.is_operator(pool, account.id)
+
+
+async def test_two_engines_that_make_the_same_account_at_once_have_the_same_one(pool: asyncpg.Pool) -> None:
+    made = await asyncio.gather(*(accounts.ensure_account(pool, "Ada", "ada@example.com", PASSWORD) for _ in range(2)))
+    assert len({account.id for account, _ in made}) == 1
+    assert sorted(is_new for _, is_new in made) == [False, True]

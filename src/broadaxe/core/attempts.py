@@ -463,6 +463,13 @@ def expect_confirmation(state: State, task: Task, now_us: int) -> None:
         state.timers.arm(task.confirm_by_us, AlarmKind.DELIVERY_UNCONFIRMED, task)
 
 
+def trust_delivery(state: State, task: Task) -> None:
+    """The stream the attempt was sent on is open, and it came there. An answer to a question for a group key may be
+    lost all the same."""
+    if task.position != task.run.version.key_position:
+        _stop_confirming(state, task)
+
+
 def resume(state: State, task: Task, now_us: int) -> None:
     """The engine was away while the attempt ran: its report may be lost, and its confirmation gets a moment anew."""
     task.cut_off_at_us = now_us
@@ -689,4 +696,5 @@ def _start_effect(task: Task, worker: Worker) -> StartAttempt:
         None if task.gate is None else task.gate.fired,
         version.definition.takes_any_output,
         row.cause,
+        task.assigned_at_us or 0,
     )

@@ -470,6 +470,8 @@ class StartAttempt(msgspec.Struct, frozen=True, gc=False):
     """Outputs of parents go as they are, also those that are no objects."""
     cause: RunCause = RunCause.MANUAL
     """What made the run."""
+    assigned_at_us: int = 0
+    """With the task's id it names this assignment. 0 from a node of a version that did not say."""
 
 
 class StartBatch(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from typing import Final
 from broadaxe.core import attempts, dag, quotas
 from broadaxe.core.affinity import is_schedulable
 from broadaxe.core.commands.quotas import Resource
-from broadaxe.core.commands.workers import LabelValue, RegisterWorker
+from broadaxe.core.commands.workers import Arrivals, LabelValue, RegisterWorker
 from broadaxe.core.crews import wake
 from broadaxe.core.decision import WorkerRow
 from broadaxe.core.definition import check_name, normalise_action_id
@@ -88,8 +88,9 @@ def find(state: State, worker_id: str) -> Worker:
     return worker
 
 
-def open_stream(state: State, worker: Worker, session: int, now_us: int) -> None:
-    """A stream counts as a sign of life. Attempts sent on an older stream and never confirmed get their moment.
+def open_stream(state: State, worker: Worker, session: int, now_us: int, arrived: Arrivals | None = None) -> None:
+    """A stream counts as a sign of life. Attempts sent on an older stream and never confirmed get their moment; of one
+    that went on over a load it may be known whether they came.
 
     Streams may be announced late or twice; only a newer one replaces the present one.
     """
@@ -98,6 +99,8 @@ def open_stream(state: State, worker: Worker, session: int, now_us: int) -> None
     if session != worker.session:
         _doubt_deliveries(state, worker, now_us)
     worker.session = session
+    if arrived is not None:
+        _settle_deliveries(state, worker, arrived, now_us)
     worker.listening_since_us = now_us
     _await_speech(state, worker, now_us)
     _hear(state, worker, now_us)
@@ -240,6 +243,21 @@ def _forget(state: State, worker: Worker) -> None:
 def _doubt_deliveries(state: State, worker: Worker, now_us: int) -> None:
     for task in worker.running.values():
         attempts.expect_confirmation(state, task, now_us)
+
+
+def _settle_deliveries(state: State, worker: Worker, arrived: Arrivals, now_us: int) -> None:
+    """The process that decided may have ended between a commit and its telling: what did not come goes out anew, and
+    what came is with the worker as before the load."""
+    came = frozenset(arrived.attempts)
+    for task in list(worker.running.values()):
+        assigned_at_us = task.assigned_at_us
+        if task.confirm_by_us is None or assigned_at_us is None:
+            continue
+        if (task.id, assigned_at_us) in came:
+            attempts.trust_delivery(state, task)
+        elif assigned_at_us > arrived.since_us:
+            attempts.fail_delivery(state, task, "it was not told before the tenant was loaded anew", now_us)
+            dag.settle_task(state, task, now_us)
 
 
 def _check_labels(labels: dict[str, LabelValue]) -> None:

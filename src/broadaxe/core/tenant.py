@@ -239,8 +239,8 @@ class Tenant:
                 pausing.unpause(state, workflow_id, now_us)
             case RegisterWorker():
                 return fleet.register(state, command, now_us)
-            case OpenStream(worker_id, session):
-                fleet.open_stream(state, fleet.find(state, worker_id), session, now_us)
+            case OpenStream(worker_id, session, arrived):
+                fleet.open_stream(state, fleet.find(state, worker_id), session, now_us, arrived)
             case CloseStream(worker_id, session):
                 worker = state.workers.get(worker_id)
                 if worker is not None:

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Final
 
 import msgspec
 
+from broadaxe.core.commands.workers import Arrivals, OpenStream
 from broadaxe.core.decision import CancelAttempt, StartAttempt, StartBatch
+
+#: How many of its latest attempts a session remembers.
+ARRIVALS_MAX: Final = 1_000
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -41,12 +46,13 @@ def attempts_of(item: Outgoing) -> tuple[StartAttempt, ...]:
 
 
 class WorkerSession:
-    __slots__ = ("_closed", "_items", "_wake", "number", "worker_id")
+    __slots__ = ("_arrived", "_closed", "_items", "_wake", "number", "worker_id")
 
     def __init__(self, worker_id: str, number: int) -> None:
         self.worker_id = worker_id
         self.number = number
         self._items: deque[Outgoing] = deque()
+        self._arrived: deque[tuple[str, int]] = deque(maxlen=ARRIVALS_MAX)
         self._wake = asyncio.Event()
         self._closed = False
 
@@ -59,8 +65,18 @@ class WorkerSession:
         if self._closed:
             return False
         self._items.append(item)
+        self._arrived.extend((attempt.task_id, attempt.assigned_at_us) for attempt in attempts_of(item))
         self._wake.set()
         return True
+
+    def announcement(self) -> OpenStream:
+        """What a tenant that was loaded anew has to be told of it. Who decided before cannot put anything in any more.
+
+        What was assigned at the instant of the earliest attempt that is remembered, or before it, may have come on an
+        older stream, or be forgotten."""
+        known = tuple(arrived for arrived in self._arrived if arrived[1])
+        arrived = Arrivals(known, min(at_us for _, at_us in known)) if known else None
+        return OpenStream(self.worker_id, self.number, arrived)
 
     async def next(self) -> Outgoing | None:
         """The next item; None once the session is closed."""

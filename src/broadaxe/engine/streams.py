@@ -62,7 +62,7 @@ class TenantStreams:
     def announcements(self) -> list[Command]:
         """What a new actor has to be told before anything else. Guests come back with what they have to announce."""
         self.guests.show_out()
-        commands: list[Command] = [OpenStream(s.worker_id, s.number) for s in self._sessions.values()]
+        commands: list[Command] = [session.announcement() for session in self._sessions.values()]
         for stream in self._durable.values():
             commands += stream.announcement()
         return commands

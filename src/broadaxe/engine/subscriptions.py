@@ -185,13 +185,15 @@ class Elsewhere(Protocol):
 class _ChunkOrder:
     """Chunks of one task of a run with this metadata, released by ascending index."""
 
-    __slots__ = ("expected", "held", "metadata", "timer")
+    __slots__ = ("expected", "held", "last", "metadata", "timer")
 
     def __init__(self, metadata: str | None) -> None:
         self.metadata = metadata
         self.expected = 0
         self.held: dict[int, LiveEvent] = {}
         self.timer: asyncio.TimerHandle | None = None
+        self.last: tuple[int, str] | None = None
+        """What came last. A client that heard no answer sends it again."""
 
 
 class Hub:
@@ -450,6 +452,9 @@ class Hub:
         order = self._orders.get(task_id)
         if order is None:
             order = self._orders[task_id] = _ChunkOrder(metadata)
+        if order.last == (index, text):
+            return
+        order.last = (index, text)
         if index == 0 and order.expected:
             self._release_held(order)
             order.expected = 0

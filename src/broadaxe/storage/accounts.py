@@ -261,9 +261,15 @@ async def register(db: Queryable, name: str, email: str, password: str) -> Accou
 async def ensure_account(db: Queryable, name: str, email: str, password: str) -> tuple[Account, bool]:
     """The account with this address, made with this password if it is not there; and whether it was made."""
     row = await db.fetchrow(statement("accounts/account_by_email"), _checked_email(email))
-    if row is not None:
-        return _account(row), False
-    return await register(db, name, email, password), True
+    if row is None:
+        try:
+            return await register(db, name, email, password), True
+        except AlreadyExists:
+            # Another engine on the same database was quicker.
+            row = await db.fetchrow(statement("accounts/account_by_email"), _checked_email(email))
+            if row is None:
+                raise
+    return _account(row), False
 
 
 async def account_by_email(db: Queryable, email: str) -> Account | None:

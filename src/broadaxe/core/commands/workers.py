@@ -25,11 +25,22 @@ class RegisterWorker(msgspec.Struct, frozen=True):
     needs: ClassVar = NOTHING
 
 
+class Arrivals(msgspec.Struct, frozen=True):
+    """What came to a stream before the tenant was loaded."""
+
+    attempts: tuple[tuple[str, int], ...]
+    """The latest, each by its task and when that was assigned."""
+    since_us: int
+    """All that were assigned after this instant and came are named."""
+
+
 class OpenStream(msgspec.Struct, frozen=True):
-    """A worker opened an assignment stream. `session` numbers streams of this process, newest highest. Reply: None."""
+    """A worker opened an assignment stream. `session` numbers streams of this process, newest highest. `arrived` is of
+    one that was open before the tenant was loaded, if anything came to it. Reply: None."""
 
     worker_id: str
     session: int
+    arrived: Arrivals | None = None
 
     is_repeatable: ClassVar = True
     chars: ClassVar = 0
