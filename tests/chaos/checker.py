@@ -13,6 +13,7 @@ A pure function of what it is given, so each thing it looks for has a test that 
 - missed: a tick did not come though the engine was there, or no tick comes any more.
 - early: a sleep or a schedule ended before its time.
 - down: what was struck did not come back.
+- refused: a call failed, though nothing happened but what operators do in order.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class TaskRow:
     value: int | None
     error: str
     finishes: int
+    evicted_at: tuple[float, ...] = ()
+    """When invocations of it were evicted, seconds since the Unix epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +110,13 @@ class Evidence:
     """What did not come back after a fault."""
     moved_clock: bool = False
     """Whether the engine's clock was moved: then nothing can be said about ticks missed, sleeps and schedules."""
+    is_planned: bool = False
+    """Whether no call may fail."""
 
 
-FINDINGS: Final = ("lost", "doubled", "stuck", "failed", "wrong", "overlapped", "crowded", "missed", "early", "down")
+FINDINGS: Final = (
+    "lost", "doubled", "stuck", "failed", "wrong", "overlapped", "crowded", "missed", "early", "down", "refused"
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -158,6 +165,8 @@ def _judge_runs(evidence: Evidence, verdict: Verdict) -> None:
     events = {run.event_id for run in evidence.runs}
     for note in evidence.calls:
         verdict.counts[note["what"]] += 1
+        if evidence.is_planned and note["what"] in ("refused", "untold"):
+            verdict.found["refused"].append(f"the caller of {note['key']} was told: {note['error']}")
         if note["what"] != "accepted":
             continue
         is_there = {
@@ -226,6 +235,7 @@ def _attempt(begin: Note, end: float) -> Attempt:
 
 
 def _judge_overlaps(evidence: Evidence, attempts: Iterable[Attempt], verdict: Verdict) -> None:
+    evicted_at = {task.id: task.evicted_at for task in evidence.tasks}
     of_task: defaultdict[str, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         of_task[attempt.task].append(attempt)
@@ -235,7 +245,9 @@ def _judge_overlaps(evidence: Evidence, attempts: Iterable[Attempt], verdict: Ve
             both_s = min(one.span.end, two.span.end) - two.span.start
             if both_s <= SLACK_S:
                 continue
-            if one.kind in DURABLE and one.retry == two.retry and both_s < HANDOVER_S:
+            while_one_ran = Span(one.span.start, two.span.start)
+            was_evicted = any(while_one_ran.holds(at) for at in evicted_at.get(one.task, ()))
+            if one.kind in DURABLE and was_evicted and both_s < HANDOVER_S:
                 verdict.counts["handovers"] += 1
             elif any(Span(cut.start, cut.end + PARTITION_S).holds(two.span.start) for cut in evidence.cuts):
                 verdict.counts["partitioned"] += 1

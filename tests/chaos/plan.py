@@ -19,6 +19,8 @@ RATE: Final = 10.0
 
 #: How far the engine's clock goes ahead.
 CLOCK_JUMP_S: Final = 3600
+#: How many nodes there are where there are several.
+NODES: Final = 3
 #: How many attempts last longer than the worst fault of a scenario.
 LONG_CALLS: Final = 6
 
@@ -35,6 +37,17 @@ class Fault(StrEnum):
     WORKER_LINE = "workers and callers - engine"
     CLOCK_AHEAD = "engine's clock an hour ahead"
     ENGINE_UPGRADED = "a new engine beside the old one, between the phases of a migration"
+    OWNER_KILLED = "kill -9 of the owner"
+    OWNER_FROZEN = "SIGSTOP of the owner"
+    OWNER_DRAINED = "drain of the owner"
+    OWNER_DATABASE_LINE = "owner - PostgreSQL"
+    NODES_ROLLED = "SIGTERM to each node, one after the other, and start"
+    LINKS = "between the nodes"
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether no call may fail over it."""
+        return self in (Fault.OWNER_DRAINED, Fault.NODES_ROLLED)
 
 
 class Weather(StrEnum):
@@ -85,20 +98,28 @@ class Plan:
     seconds: float
     blows: tuple[Blow, ...]
     calls: tuple[Call, ...]
+    nodes: int = 1
 
     @property
     def moves_clock(self) -> bool:
         return any(blow.fault is Fault.CLOCK_AHEAD for blow in self.blows)
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether all of it is what operators do in order, so that no call may fail."""
+        return bool(self.blows) and all(blow.fault.is_planned for blow in self.blows)
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`strike` gives the blows, the load lasts `seconds`; a few attempts begin at once and last `long_s`."""
+    """`strike` gives the blows, the load lasts `seconds`; a few attempts begin at once and last `long_s`. With several
+    `nodes` there are workers and callers at each."""
 
     seconds: float
     strike: Callable[[random.Random], list[Blow]]
     says: str
     long_s: float = 0.0
+    nodes: int = 1
 
 
 def make_plan(name: str, seed: int, *, seconds: float | None = None, rate: float = RATE) -> Plan:
@@ -111,7 +132,7 @@ def make_plan(name: str, seed: int, *, seconds: float | None = None, rate: float
     if scenario.long_s:
         cue = {"ms": scenario.long_s * 1000, "group": "", "sleep_s": 0, "due_in_s": 0}
         calls += [Call(n / 10, "long", f"long-{n}", {"key": f"long-{n}", **cue}) for n in range(LONG_CALLS)]
-    return Plan(name, seed, whole, fitting, tuple(calls))
+    return Plan(name, seed, whole, fitting, tuple(calls), scenario.nodes)
 
 
 def make_calls(seed: str, seconds: float, rate: float = RATE) -> list[Call]:
@@ -241,6 +262,36 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     ),
     "upgrade": Scenario(
         45, lambda rng: [Blow(rng.uniform(8, 12), Fault.ENGINE_UPGRADED)], "one version takes over from another", 25
+    ),
+    "cluster-kill": Scenario(
+        60, _every(12, 16, 50, Fault.OWNER_KILLED, for_s=2), "the owner is killed, and started again later", 40, NODES
+    ),
+    "cluster-freeze": Scenario(
+        60,
+        lambda rng: [Blow(rng.uniform(6, 9), Fault.OWNER_FROZEN, 9), Blow(rng.uniform(30, 34), Fault.OWNER_FROZEN, 6)],
+        "the owner stands still for longer than its lease lasts",
+        40,
+        NODES,
+    ),
+    "cluster-drain": Scenario(
+        60, _every(8, 10, 50, Fault.OWNER_DRAINED, for_s=3), "the owner is drained, and takes tenants again", 40, NODES
+    ),
+    "cluster-rolling": Scenario(
+        60, lambda rng: [Blow(rng.uniform(6, 9), Fault.NODES_ROLLED)], "every node is stopped and started", 40, NODES
+    ),
+    "cluster-partition": Scenario(
+        60,
+        _storm(Fault.LINKS, (Weather.DEAF, 5, 8), (Weather.HALF_OPEN, 5, 8), (Weather.BLACKHOLE, 5, 8)),
+        "nodes do not hear each other",
+        40,
+        NODES,
+    ),
+    "cluster-database-partition": Scenario(
+        60,
+        _storm(Fault.OWNER_DATABASE_LINE, (Weather.BLACKHOLE, 8, 12), (Weather.RESET, 5, 8)),
+        "the owner loses PostgreSQL, the others do not",
+        40,
+        NODES,
     ),
     "everything": Scenario(80, _together, "every fault once, in an order of chance"),
 }

@@ -40,7 +40,7 @@ async def play(
     """`directory` is for this play alone. `database` is the DSN of a database on a server that is not to be struck,
     `before` the source tree of the version that the engine begins as."""
     began = time.monotonic()
-    arena = Arena(directory, database, before)
+    arena = Arena(directory, database, before, plan.nodes)
     try:
         await arena.start()
         await arena.call(plan.calls)
@@ -50,9 +50,12 @@ async def play(
             await asyncio.sleep(max(0.0, since + blow.at_s - asyncio.get_running_loop().time()))
             say(f"{plan.scenario}: {blow}")
             try:
-                await arena.strike(blow)
+                struck = await arena.strike(blow)
             except AssertionError as error:
                 down.append(f"after {blow}: {error}")
+            else:
+                if struck:
+                    say(f"{plan.scenario}: {struck}")
         await asyncio.sleep(max(0.0, since + plan.seconds - asyncio.get_running_loop().time()))
         loaded = time.monotonic()
         await arena.until_drained(DRAIN_S)
@@ -71,6 +74,7 @@ async def play(
             cuts=arena.cuts,
             down=down,
             moved_clock=plan.moves_clock,
+            is_planned=plan.is_planned,
         )
         return Report(plan, judge(evidence), time.monotonic() - began, drained_s, arena.logs())
     finally:

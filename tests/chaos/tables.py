@@ -25,9 +25,27 @@ join broadaxe.workflow w on w.tenant_id = r.tenant_id and w.id = r.workflow_id
 TASKS = """
 select t.id::text, t.run_id::text, t.name, t.status::text, t.output::text, t.error,
        (select count(*) from broadaxe.task_event e
-        where e.tenant_id = t.tenant_id and e.task_id = t.id and e.type = 'FINISHED') as finishes
+        where e.tenant_id = t.tenant_id and e.task_id = t.id and e.type = 'FINISHED') as finishes,
+       array(select extract(epoch from e.at)::float8 from broadaxe.task_event e
+        where e.tenant_id = t.tenant_id and e.task_id = t.id and e.type = 'DURABLE_EVICTED') as evicted_at
 from broadaxe.task t
 """
+
+
+OWNER = """
+select n.link_address from broadaxe.lease l join broadaxe.node n on n.id = l.node_id
+where l.tenant_id = $1 and l.expires_at = 'infinity'
+"""
+
+
+async def owner_of(dsn: str, tenant_id: str) -> str | None:
+    """Where other nodes reach the one that has the tenant; None while nobody has it."""
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        address: str | None = await connection.fetchval(OWNER, tenant_id)
+        return address
+    finally:
+        await connection.close()
 
 
 async def live_runs(dsn: str) -> int | None:
@@ -89,4 +107,5 @@ def _task(row: asyncpg.Record) -> TaskRow:
         value=output.get("value") if isinstance(output, dict) else None,
         error=row["error"] or "",
         finishes=row["finishes"],
+        evicted_at=tuple(row["evicted_at"]),
     )

@@ -131,6 +131,18 @@ FAULTS: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "no ticks any more": ("missed", lambda e: replace(e, ended_at=e.ended_at + 60)),
     "a sleep that was too short": ("early", lambda e: _work(e, {"what": "wakes", "at": BEGAN + 1, "key": NAP})),
     "a schedule before its time": ("early", lambda e: _run(e, "scheduled-4", created_at=BEGAN + 4)),
+    "two invocations at once of which none was evicted": (
+        "overlapped",
+        lambda e: _work(
+            e,
+            *_attempt(f"t-{NAP}", NAP, "sleeper", BEGAN, BEGAN + 1),
+            *_attempt(f"t-{NAP}", NAP, "sleeper", BEGAN + 0.9, BEGAN + 2, worker="w1"),
+        ),
+    ),
+    "a call that failed while a node was drained": (
+        "refused",
+        lambda e: replace(_call(e, what="refused", key="work-9", error="away"), is_planned=True),
+    ),
     "an engine that did not come back": ("down", lambda e: replace(e, down=["after kill -9"])),
 }
 
@@ -161,11 +173,16 @@ EXCUSES: dict[str, Callable[[Evidence], Evidence]] = {
         _work(e, *_attempt("t-work", KEY, "work", BEGAN + 0.5, BEGAN + 1.5, worker="w1", retry=1)),
         cuts=[Span(BEGAN - 30, BEGAN - 20)],
     ),
-    "an evicted invocation that winds down": lambda e: _work(
-        e,
-        *_attempt("t-nap", NAP, "sleeper", BEGAN, BEGAN + 1),
-        *_attempt("t-nap", NAP, "sleeper", BEGAN + 0.9, BEGAN + 2, worker="w1"),
+    "an evicted invocation that winds down": lambda e: _task(
+        _work(
+            e,
+            *_attempt(f"t-{NAP}", NAP, "sleeper", BEGAN, BEGAN + 1),
+            *_attempt(f"t-{NAP}", NAP, "sleeper", BEGAN + 0.9, BEGAN + 2, worker="w1", retry=1),
+        ),
+        NAP,
+        evicted_at=(BEGAN + 0.8,),
     ),
+    "a call that failed when a node was killed": lambda e: _call(e, what="refused", key="work-9", error="away"),
     "a tick while nobody was there": lambda e: replace(
         _without(e, f"tick-{TICK + 2}"), away=[Span(TICK + 1.5, TICK + 2.5)]
     ),
