@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
 from broadaxe.core import firing
 from broadaxe.core.calendar import PAGE_SCHEDULES_MAX
-from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.crons import (
+    BACKFILL_TICKS_MAX,
+    BackfillCron,
+    Backfilled,
+    ChangeCron,
+    CreateCron,
+    DeleteCron,
+    RunCron,
+)
 from broadaxe.core.commands.events import EventRequest, PushEvents
 from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, Scheduled, ScheduleRuns
 from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
@@ -366,6 +375,77 @@ def test_running_a_cron_now_leaves_its_ticks_alone() -> None:
     world.do(ChangeCron(cron_id, True))
     world.advance(MINUTE_S)
     assert len(world.run_rows) == 2
+
+
+def backfill(world: World, cron_id: str, since_us: int, until_us: int) -> Backfilled:
+    reply = world.do(BackfillCron(cron_id, since_us, until_us))
+    assert isinstance(reply, Backfilled)
+    return reply
+
+
+def test_a_backfill_makes_a_run_for_each_tick_of_a_past_range_and_leaves_the_cron_alone() -> None:
+    world = flow()
+    cron_id = cron(world, "CRON_TZ=Europe/Berlin 0 9 * * *", additional_metadata='{"a":1}', priority=2)
+    before = world.crons[cron_id]
+    end_us = START_US - START_US % DAY_US
+    done = backfill(world, cron_id, end_us - 3 * DAY_US, end_us)
+    assert (done.made, done.skipped) == (3, 0)
+    hours = [datetime.fromisoformat(at).astimezone(ZoneInfo("Europe/Berlin")).hour for at in ticked(world)]
+    assert hours == [9, 9, 9] and ticked(world) == sorted(set(ticked(world)))
+    for row in world.run_rows.values():
+        assert (row.cause, row.priority, row.created_at_us) == (RunCause.CRON, 2, world.now_us)
+        assert metadata(row)["broadaxe__backfill_id"] == done.backfill_id and metadata(row)["a"] == 1
+    assert world.crons[cron_id] == before
+    inputs = [new.input for decision in world.decisions for new in decision.writes.new_runs]
+    assert inputs == ['{"n":1}'] * 3
+
+
+def test_both_ends_of_a_backfill_are_included_and_it_works_while_the_cron_is_disabled() -> None:
+    world = flow()
+    cron_id = cron(world, "0 * * * *")
+    world.do(ChangeCron(cron_id, False))
+    last_us = START_US - START_US % HOUR_US
+    assert backfill(world, cron_id, last_us - 2 * HOUR_US, last_us).made == 3
+    assert backfill(world, cron_id, last_us - 2 * HOUR_US + 1, last_us - 1).made == 1
+
+
+@pytest.mark.parametrize(
+    ("since_us", "until_us", "field", "says"),
+    [
+        (START_US - HOUR_US, START_US + 1, "until", "has to be past"),
+        (START_US - 1, START_US - 2, "until", "before it begins"),
+        (START_US - 4_000 * DAY_US, START_US, "since", "3660 days"),
+        (START_US - HOUR_US + US_PER_S, START_US - HOUR_US + US_PER_S, "since", "no tick"),
+        (START_US - BACKFILL_TICKS_MAX * MINUTE_S * US_PER_S, START_US, "until", "in parts"),
+    ],
+    ids=["ahead", "reversed", "years", "no-tick", "too-many"],
+)
+def test_a_backfill_that_cannot_be_names_its_field_and_makes_nothing(
+    since_us: int, until_us: int, field: str, says: str
+) -> None:
+    world = flow()
+    cron_id = cron(world, "* * * * *")
+    with pytest.raises(InvalidArgument, match=says) as refused:
+        backfill(world, cron_id, since_us, until_us)
+    assert refused.value.field == field and world.run_rows == {}
+
+
+def test_the_runs_of_a_backfill_have_inputs_that_fit_together() -> None:
+    world = flow()
+    cron_id = cron(world, "* * * * *", input=msgspec.json.encode({"big": "x" * 1_000_000}).decode())
+    with pytest.raises(InvalidArgument, match="copy of the input"):
+        backfill(world, cron_id, START_US - 100 * MINUTE_S * US_PER_S, START_US)
+    assert backfill(world, cron_id, START_US - 10 * MINUTE_S * US_PER_S, START_US).made == 11
+
+
+def test_ticks_of_a_backfill_without_a_run_are_counted() -> None:
+    held = IdempotencyRule(expression="'one'", method=ClaimMethod.TTL, ttl_us=HOUR_US)
+    world = flow(idempotency=held)
+    cron_id = cron(world, "* * * * *")
+    done = backfill(world, cron_id, START_US - 2 * MINUTE_S * US_PER_S, START_US)
+    assert (done.made, done.skipped) == (1, 2)
+    with pytest.raises(IdempotencyCollision):
+        backfill(world, cron_id, START_US - 2 * MINUTE_S * US_PER_S, START_US)
 
 
 def test_a_new_version_replaces_declared_crons_and_keeps_the_others() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from broadaxe.core.commands.crons import CreateCron, RunCron
+from broadaxe.core.commands.crons import BackfillCron, CreateCron, RunCron
 from broadaxe.core.commands.durable import SpawnChildren
 from broadaxe.core.commands.events import EventRequest, PushEvents
 from broadaxe.core.commands.outbox import RefusedRequest, TakeOutbox
@@ -375,6 +375,17 @@ def test_a_cron_run_by_hand_counts() -> None:
     assert isinstance(cron_id, str)
     world.do(RunCron(cron_id))
     assert value(world, Resource.TASK_RUN) == 1
+
+
+def test_a_backfill_that_does_not_fit_makes_no_run_at_all() -> None:
+    world = limited(TASK_RUN=2)
+    world.put(task("a"))
+    cron_id = world.do(CreateCron(workflow_name="flow", name="one", expression="0 * * * *", input="{}"))
+    assert isinstance(cron_id, str)
+    refused(world, BackfillCron(cron_id, 0, 2 * 3_600 * 1_000_000))
+    assert not world.runs
+    world.do(BackfillCron(cron_id, 0, 3_600 * 1_000_000))
+    assert value(world, Resource.TASK_RUN) == 2
 
 
 def promised(world: World) -> RunRequest:

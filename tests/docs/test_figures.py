@@ -34,6 +34,7 @@ from broadaxe.core import (
     triggers,
     waits,
 )
+from broadaxe.core.commands import crons
 from broadaxe.core.commands import tasks as task_commands
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.durations import US_PER_S
@@ -216,6 +217,7 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("cel/failures` lists the newest {}", journal.FAILURES_KEPT_MAX),
     ("A tenant may have {} crons", calendar.CRONS_MAX),
     ("crons, a workflow may declare {}", definition.CRONS_MAX),
+    ("a run for each tick of that time, at most {} at once", crons.BACKFILL_TICKS_MAX),
     ("each tick of the last {} comes", firing.LATE_US_MAX / US_PER_S),
     ("if that is less than {} old", config.DEFAULT_CRON_CATCH_UP_MINUTES * 60),
     ("a cron's last tick if it is less than {} old", config.DEFAULT_CRON_CATCH_UP_MINUTES * 60),

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from broadaxe.core.commands import Command, Reply
-from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.crons import BackfillCron, Backfilled, ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, Scheduled, ScheduleRuns
 from broadaxe.core.definition import TaskSpec
 from broadaxe.errors import AlreadyExists, NotFound, ResourceExhausted
@@ -191,6 +191,48 @@ async def test_crons_are_changed_run_and_deleted(site: Site) -> None:
     assert commands(site)[-1] == DeleteCron(cron_id)
 
 
+async def test_a_backfill_is_previewed_and_made(site: Site) -> None:
+    cron_id = await cron(site.seeds, await site.seeds.single(), expression="CRON_TZ=Europe/Berlin 0 9 * * *")
+    path = f"/api/v1/stable/tenants/{site.seeds.tenant_id}/crons/{cron_id}/backfill"
+    january = {"since": "2025-01-01T00:00:00Z", "until": "2025-01-03T08:00:00Z"}
+    assert (await site.client.get(path, params=january)).json() == {
+        "count": 3,
+        "countMax": 1_000,
+        "isTooMany": False,
+        "first": "2025-01-01T08:00:00.000000Z",
+        "last": "2025-01-03T08:00:00.000000Z",
+    }
+    empty = (await site.client.get(path, params=january | {"until": "2025-01-01T01:00:00Z"})).json()
+    assert (empty["count"], empty.keys() & {"first", "last"}) == (0, set())
+    many = (await site.client.get(path, params=january | {"since": "2020-01-01T00:00:00Z"})).json()
+    assert (many["count"], many["isTooMany"], many["first"]) == (1_000, True, "2020-01-01T08:00:00.000000Z")
+    assert commands(site) == []
+    answering(site, Backfilled("b", 2, 1))
+    answer = await site.client.post(path, json=january)
+    assert (answer.status_code, answer.json()) == (200, {"backfillId": "b", "made": 2, "skipped": 1})
+    assert commands(site) == [BackfillCron(cron_id, 1_735_689_600_000_000, 1_735_891_200_000_000)]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"since": "2026-01-01T00:00:00Z"}, "until"),
+        ({"until": "2990-01-01T00:00:00Z"}, "until"),
+        ({"since": "x"}, "since"),
+        ({"since": "1001-01-01T00:00:00Z"}, "since"),
+    ],
+    ids=["reversed", "ahead", "no-time", "years"],
+)
+async def test_a_range_that_cannot_be_backfilled_names_its_field(
+    site: Site, change: dict[str, str], field: str
+) -> None:
+    cron_id = await cron(site.seeds, await site.seeds.single())
+    path = f"/api/v1/stable/tenants/{site.seeds.tenant_id}/crons/{cron_id}/backfill"
+    january = {"since": "2025-01-01T00:00:00Z", "until": "2025-01-02T00:00:00Z"}
+    answer = await site.client.get(path, params=january | change)
+    assert answer.status_code == 400 and answer.json()["errors"][0]["field"] == field
+
+
 async def test_the_next_ticks_of_expressions_are_told_with_their_zone(site: Site) -> None:
     path = f"/api/v1/stable/tenants/{site.seeds.tenant_id}/cron-ticks"
     asked = ["0 0 1 1 *", "CRON_TZ=Europe/Berlin 30 7 * * *"]
@@ -266,6 +308,9 @@ async def test_nobody_sees_or_touches_what_another_tenant_plans(site: Site) -> N
     assert await ids(site, "crons") == [] and await ids(site, "scheduled") == []
     assert (await site.client.get(f"{site.tenant}/workflows/crons/{cron_id}")).status_code == 404
     assert (await site.client.get(f"{site.tenant}/workflows/scheduled/{schedule_id}")).status_code == 404
+    mine = f"/api/v1/stable/tenants/{site.seeds.tenant_id}/crons/{cron_id}/backfill"
+    january = {"since": "2025-01-01T00:00:00Z", "until": "2025-01-02T00:00:00Z"}
+    assert (await site.client.get(mine, params=january)).status_code == 404
     foreign = f"/api/v1/tenants/{other.tenant_id}/workflows"
     for path in (f"crons/{cron_id}", f"scheduled/{schedule_id}"):
         assert (await site.client.get(f"{foreign}/{path}")).status_code == 403

@@ -16,11 +16,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from broadaxe.core.commands import Command
-from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.crons import BackfillCron, ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, ScheduleRuns
 from broadaxe.core.commands.workflows import WhilePaused
 from broadaxe.core.decision import CronRow, Decision, RunRow, ScheduleRow
 from broadaxe.core.durations import US_PER_S
+from broadaxe.core.firing import BACKFILL_ID_KEY
 from tests.simulation.books import hold
 from tests.simulation.chances import NAMES, Chances
 from tests.simulation.quota_books import QuotaBooks
@@ -107,7 +108,7 @@ class Almanac:
         marks: set[str] = set()
         for new_run in decision.writes.new_runs:
             metadata = msgspec.json.decode(new_run.row.additional_metadata or "{}", type=dict[str, Any])
-            if "hatchet__cron_scheduled_at" in metadata:
+            if "hatchet__cron_scheduled_at" in metadata and BACKFILL_ID_KEY not in metadata:
                 self._check_tick(new_run.row, metadata, now_us, changed)
             if "mark" in metadata and new_run.row.triggering_event_id is None and not _is_child(new_run.row):
                 marks.add(metadata["mark"])
@@ -225,7 +226,8 @@ def command(chances: Chances, tables: Tables, now_us: int, mark: str) -> Command
         cron_id = chance.choice(crons)
         change = chance.choice((True, True, False))
         becomes = ChangeCron(cron_id, expression=chance.choice(tuple(EXPRESSIONS)), input=chances.payload())
-        return chance.choice((ChangeCron(cron_id, change), ChangeCron(cron_id, change), becomes, RunCron(cron_id)))
+        by_hand = chance.choice((RunCron(cron_id), BackfillCron(cron_id, now_us - 60 * US_PER_S, now_us)))
+        return chance.choice((ChangeCron(cron_id, change), ChangeCron(cron_id, change), becomes, by_hand))
     if roll < 6 and crons:
         return DeleteCron(chance.choice(crons))
     if roll < 14:

@@ -21,7 +21,7 @@ from broadaxe.core.commands.attempts import (
     ReleaseSlot,
     ReportAttempt,
 )
-from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.crons import BackfillCron, ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.commands.durable import (
     BeginMemo,
     BeginWait,
@@ -286,6 +286,7 @@ WORKFLOW_ACTS: dict[str, Act] = {
     "change-cron": lambda the: ChangeCron(the["cron"], name="other", expression="@hourly", input='{"n":1}'),
     "delete-cron": lambda the: DeleteCron(the["cron"]),
     "run-cron": lambda the: RunCron(the["cron"]),
+    "backfill-cron": lambda the: BackfillCron(the["cron"], 0, 7_200 * US_PER_S),
     "make-filter": _filter,
     "change-filter": lambda the: ChangeFilter(filter_id=the["filter"], scope="other", payload='{"p":1}'),
     "delete-filter": lambda the: DeleteFilter(the["filter"]),

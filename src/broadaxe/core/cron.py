@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -124,6 +125,13 @@ class CronExpression:
             return None
         tick_s = self._next_wall(at_s + 1) if self._zone is None else self._next_in(self._zone, at_s)
         return None if tick_s is None or tick_s >= _LAST_S else tick_s * US_PER_S
+
+    def ticks_between(self, since_us: int, until_us: int) -> Iterator[int]:
+        """The ticks from `since_us` to `until_us`, both included, in order."""
+        tick_us = self.next_after(since_us - 1)
+        while tick_us is not None and tick_us <= until_us:
+            yield tick_us
+            tick_us = self.next_after(tick_us)
 
     # The wall clock, in seconds since 1 January 1970 as it would show them --------------------------------------------
 

@@ -9,6 +9,9 @@ Without catching up, only what was late and not what a load finds is made up.
 A schedule makes one run and is gone, in the same commit. One that is overdue, because its instant was past when it was
 made or because the engine was down, is due at once. One that the tenant has no room for waits for it (`quotas.py`).
 
+Ticks of the past, those nobody was there for as well as those that came, are made runs of once more when somebody asks
+for it: a backfill. It leaves the cron and its ticks to come as they are.
+
 Nobody waits for these runs: when one cannot be made (its idempotency key is held), there is no run, and the tick or
 schedule counts as done. Deleting a workflow deletes its crons and schedules.
 
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -37,7 +41,7 @@ from broadaxe.core.calendar import (
     ScheduleKey,
     SchedulePage,
 )
-from broadaxe.core.commands.crons import ChangeCron, CreateCron
+from broadaxe.core.commands.crons import BACKFILL_TICKS_MAX, BackfillCron, Backfilled, ChangeCron, CreateCron
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.commands.schedules import Scheduled, ScheduleRuns
 from broadaxe.core.commands.triggers import RunRequest
@@ -70,6 +74,12 @@ SCHEDULES_INPUT_BYTES_MAX: Final = 64 * 1024 * 1024
 
 #: The metadata of a run that a schedule made has the id of that schedule under this key.
 SCHEDULE_ID_KEY: Final = "broadaxe__schedule_id"
+#: The same of the runs that one backfill made.
+BACKFILL_ID_KEY: Final = "broadaxe__backfill_id"
+#: How far the instants of a backfill may be apart: what is looked through for the ticks of a rare expression.
+BACKFILL_RANGE_US_MAX: Final = 3_660 * 86_400 * US_PER_S
+#: The size of the inputs of its runs together.
+BACKFILL_INPUT_BYTES_MAX: Final = 64 * 1024 * 1024
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -206,9 +216,51 @@ def run_cron(state: State, cron_id: str, now_us: int) -> str:
     cron = _cron(state, cron_id)
     if state.quotas is not None:
         quotas.check(state, Resource.TASK_RUN, quotas.tasks_of(cron.workflow), now_us)
-    return _made(
-        _make(state, cron.workflow, cron.input, cron.priority, _cron_metadata(cron, None), RunCause.CRON, now_us)
-    ).id
+    return _made(_make_cron_run(state, cron, None, now_us)).id
+
+
+def backfill_ticks(expression: CronExpression, since_us: int, until_us: int, now_us: int) -> list[int]:
+    """The ticks of a past time range, in order; one more than may be made runs of when there are more.
+
+    InvalidArgument for a range that is none, is too long or is not past.
+    """
+    if since_us > until_us:
+        raise InvalidArgument("the range ends before it begins", field="until")
+    if until_us > now_us:
+        raise InvalidArgument("the range has to be past; ticks to come make their runs by themselves", field="until")
+    if until_us - since_us > BACKFILL_RANGE_US_MAX:
+        raise InvalidArgument("the range may have at most 3660 days", field="since")
+    return list(islice(expression.ticks_between(since_us, until_us), BACKFILL_TICKS_MAX + 1))
+
+
+def backfill_cron(state: State, command: BackfillCron, now_us: int) -> Backfilled:
+    """All of its runs or, when the tenant has no room for them, none."""
+    cron = _cron(state, command.cron_id)
+    ticks = backfill_ticks(cron.expression, command.since_us, command.until_us, now_us)
+    if not ticks:
+        raise InvalidArgument("the cron has no tick in this range", field="since")
+    if len(ticks) > BACKFILL_TICKS_MAX:
+        raise InvalidArgument(
+            f"this range has more than {BACKFILL_TICKS_MAX} ticks; backfill it in parts: tick number "
+            f"{BACKFILL_TICKS_MAX} is at {_instant(ticks[BACKFILL_TICKS_MAX - 1])}",
+            field="until",
+        )
+    if len(ticks) * len(cron.input) > BACKFILL_INPUT_BYTES_MAX:
+        raise InvalidArgument(
+            f"each of the {len(ticks)} runs keeps a copy of the input; together they may have "
+            f"{BACKFILL_INPUT_BYTES_MAX} bytes: backfill the range in parts",
+            field="until",
+        )
+    if state.quotas is not None:
+        quotas.check(state, Resource.TASK_RUN, len(ticks) * quotas.tasks_of(cron.workflow), now_us)
+    backfill_id = state.new_id()
+    made = 0
+    for tick_us in ticks:
+        run = _make_cron_run(state, cron, tick_us, now_us, backfill_id=backfill_id)
+        made += isinstance(run, Run)
+    if not made:
+        _made(run)
+    return Backfilled(backfill_id, made, len(ticks) - made)
 
 
 def tick(state: State, cron: Cron, now_us: int) -> None:
@@ -233,8 +285,10 @@ def tick(state: State, cron: Cron, now_us: int) -> None:
     _arm(state, cron, tick_us)
 
 
-def _make_cron_run(state: State, cron: Cron, tick_us: int | None, now_us: int) -> Run | Collision | Refusal:
-    metadata = _cron_metadata(cron, tick_us)
+def _make_cron_run(
+    state: State, cron: Cron, tick_us: int | None, now_us: int, *, backfill_id: str | None = None
+) -> Run | Collision | Refusal:
+    metadata = _cron_metadata(cron, tick_us, backfill_id)
     return _make(state, cron.workflow, cron.input, cron.priority, metadata, RunCause.CRON, now_us)
 
 
@@ -321,7 +375,7 @@ def _to_make_up(state: State, cron: Cron, since_us: int, now_us: int) -> int | N
     return last_us
 
 
-def _cron_metadata(cron: Cron, tick_us: int | None) -> str:
+def _cron_metadata(cron: Cron, tick_us: int | None, backfill_id: str | None) -> str:
     metadata: dict[str, Any] = {}
     if cron.additional_metadata is not None:
         metadata = msgspec.json.decode(cron.additional_metadata, type=dict[str, Any])
@@ -329,6 +383,8 @@ def _cron_metadata(cron: Cron, tick_us: int | None) -> str:
     metadata["hatchet__cron_name"] = cron.name or ""
     if tick_us is not None:
         metadata["hatchet__cron_scheduled_at"] = _instant(tick_us)
+    if backfill_id is not None:
+        metadata[BACKFILL_ID_KEY] = backfill_id
     return msgspec.json.encode(metadata).decode()
 
 

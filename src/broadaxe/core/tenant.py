@@ -53,7 +53,7 @@ from broadaxe.core.commands.attempts import (
     ReleaseSlot,
     ReportAttempt,
 )
-from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.crons import BackfillCron, ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.commands.durable import (
     BeginMemo,
     BeginWait,
@@ -285,6 +285,8 @@ class Tenant:
                 firing.delete_cron(state, cron_id)
             case RunCron(cron_id):
                 return firing.run_cron(state, cron_id, now_us)
+            case BackfillCron():
+                return firing.backfill_cron(state, command, now_us)
             case ScheduleRuns():
                 return firing.schedule(state, command, now_us)
             case MoveSchedules(moves):

@@ -25,7 +25,7 @@ from broadaxe.core.commands.attempts import (
     ReleaseSlot,
     ReportAttempt,
 )
-from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.crons import BackfillCron, Backfilled, ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.commands.durable import (
     BeginMemo,
     BeginWait,
@@ -104,6 +104,7 @@ Command = (
     | ChangeCron
     | DeleteCron
     | RunCron
+    | BackfillCron
     | ScheduleRuns
     | MoveSchedules
     | DeleteSchedules
@@ -134,6 +135,7 @@ Reply = (
     | Accepted
     | IdempotencyCollision
     | Scheduled
+    | Backfilled
     | EntryRef
     | Place
 )

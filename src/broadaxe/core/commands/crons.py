@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from broadaxe.core.commands.needs import NOTHING
+
+#: Ticks that one backfill makes runs for: they are decided and written at once.
+BACKFILL_TICKS_MAX: Final = 1_000
 
 
 class CreateCron(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,3 +73,25 @@ class RunCron(msgspec.Struct, frozen=True):
     is_repeatable: ClassVar = False
     chars: ClassVar = 0
     needs: ClassVar = NOTHING
+
+
+class BackfillCron(msgspec.Struct, frozen=True):
+    """A run for each tick that the cron's expression names from `since_us` to `until_us`, both included, which have to
+    be past; whether or not a tick came then. Reply: Backfilled. NotFound if absent, InvalidArgument for more than
+    `BACKFILL_TICKS_MAX` ticks."""
+
+    cron_id: str
+    since_us: int
+    until_us: int
+
+    is_repeatable: ClassVar = False
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
+
+
+class Backfilled(msgspec.Struct, frozen=True):
+    backfill_id: str
+    """In the metadata of all its runs, under `broadaxe__backfill_id`."""
+    made: int
+    skipped: int
+    """Ticks without a run, because another run holds the idempotency key, or an expression fails on the input."""

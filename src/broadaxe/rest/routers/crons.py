@@ -9,8 +9,17 @@ from fastapi import Path, Query, Response
 from msgspec import UNSET
 from pydantic import BaseModel, Field
 
-from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.crons import (
+    BACKFILL_TICKS_MAX,
+    BackfillCron,
+    Backfilled,
+    ChangeCron,
+    CreateCron,
+    DeleteCron,
+    RunCron,
+)
 from broadaxe.core.cron import CronExpression
+from broadaxe.core.firing import backfill_ticks
 from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
@@ -20,6 +29,7 @@ from broadaxe.rest.parameters import (
     LIST_VALUES_MAX,
     Body,
     Id,
+    InputInstant,
     Limit,
     Offset,
     PathId,
@@ -32,13 +42,14 @@ from broadaxe.rest.parameters import strict_metadata_pairs as pairs_of
 from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.rest.shapes import crons as shapes
 from broadaxe.rest.shapes import schedules as schedule_shapes
-from broadaxe.storage.calendar import CronFilter, CronOrder
+from broadaxe.storage.calendar import CronFilter, CronOrder, CronRecord
 from broadaxe.storage.pages import ById, ByName
 
 EXPRESSIONS_MAX: Final = 100
 TICKS_MAX: Final = 20
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+_BACKFILL = f"{STABLE}/tenants/{{tenant}}/crons/{{cron}}/backfill"
 _CRONS = f"{API}/tenants/{{tenant}}/workflows/crons"
 
 #: A name in the path; clients percent-encode it.
@@ -79,6 +90,13 @@ class CronChange(Body):
     input: dict[str, object] | None = None
     additional_metadata: dict[str, object] | None = None
     priority: int | None = Field(default=None, description="Null: as the workflow says.")
+
+
+class PastRange(Body):
+    """Both ends are included."""
+
+    since: InputInstant
+    until: InputInstant
 
 
 @by_name.post(f"{API}/tenants/{{tenant}}/workflows/{{workflow}}/crons")
@@ -161,7 +179,7 @@ async def next_ticks(
 
     Whether an expression is one can be asked here before it is used: 400 says what is wrong with it.
     """
-    now_us = (datetime.now(UTC) - _EPOCH) // timedelta(microseconds=1)
+    now_us = _us(datetime.now(UTC))
     rows = []
     for text in expression:
         parsed = CronExpression(plain_text(text, field="expression"), field="expression")
@@ -178,11 +196,50 @@ async def run_cron(cron: PathId, scope: MemberScope, context: ContextDep) -> sch
     return schedule_shapes.FiredRun(external_id=str(run_id))
 
 
+@routes.get(_BACKFILL)
+async def preview_backfill(
+    cron: PathId,
+    scope: ViewerScope,
+    context: ContextDep,
+    since: Annotated[InputInstant, Query()],
+    until: Annotated[InputInstant, Query()],
+) -> shapes.BackfillPreview:
+    """How many runs a backfill of this past time range would make. Makes none."""
+    record = await _record(context, scope.tenant_id, cron)
+    expression = CronExpression(record.expression, field="cron")
+    ticks = backfill_ticks(expression, _us(since), _us(until), _us(datetime.now(UTC)))
+    counted = ticks[:BACKFILL_TICKS_MAX]
+    return shapes.BackfillPreview(
+        count=len(counted),
+        count_max=BACKFILL_TICKS_MAX,
+        is_too_many=len(ticks) > len(counted),
+        first=_at(counted[0]) if counted else None,
+        last=_at(counted[-1]) if counted else None,
+    )
+
+
+@routes.post(_BACKFILL)
+async def backfill(body: PastRange, cron: PathId, scope: MemberScope, context: ContextDep) -> shapes.Backfill:
+    """Makes a run for each tick of a past time range, at most 1000, whether or not it came then. Each has its tick in
+    its metadata under `hatchet__cron_scheduled_at`, and all have `backfillId` under `broadaxe__backfill_id`."""
+    done = await context.engine.submit(scope.tenant_id, BackfillCron(cron, _us(body.since), _us(body.until)))
+    assert isinstance(done, Backfilled)
+    return shapes.Backfill(backfill_id=done.backfill_id, made=done.made, skipped=done.skipped)
+
+
+def _us(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def _at(at_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=at_us)
+
+
 def _ticks_after(expression: CronExpression, at_us: int, count: int) -> list[datetime]:
     ticks: list[datetime] = []
     next_us = expression.next_after(at_us)
     while next_us is not None and len(ticks) < count:
-        ticks.append(_EPOCH + timedelta(microseconds=next_us))
+        ticks.append(_at(next_us))
         next_us = expression.next_after(next_us)
     return ticks
 
@@ -200,7 +257,11 @@ def metadata_or_none(metadata: dict[str, object]) -> str | None:
 
 
 async def _cron(context: Context, tenant_id: str, cron_id: str) -> shapes.Cron:
+    return shapes.cron(await _record(context, tenant_id, cron_id))
+
+
+async def _record(context: Context, tenant_id: str, cron_id: str) -> CronRecord:
     record = await context.calendar.cron(tenant_id, cron_id)
     if record is None:
         raise missing("cron", cron_id)
-    return shapes.cron(record)
+    return record

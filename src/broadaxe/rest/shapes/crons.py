@@ -40,6 +40,25 @@ class CronTicksList(Wire):
     rows: list[CronTicks]
 
 
+class BackfillPreview(Wire):
+    """What a backfill of a time range would make."""
+
+    count: int
+    """Ticks of the range, at most `countMax`."""
+    count_max: int
+    is_too_many: bool
+    """There are more than `countMax`: the range has to be backfilled in parts."""
+    first: Instant | None
+    last: Instant | None
+    """The last one of those that were counted."""
+
+
+class Backfill(Wire):
+    backfill_id: str
+    made: int
+    skipped: int
+
+
 def cron(record: CronRecord) -> Cron:
     return Cron(
         metadata=metadata_of(record.id, record.created_at, record.updated_at),

@@ -2,6 +2,7 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tansta
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 
+import { BackfillDialog } from "../components/BackfillDialog";
 import { ChosenBar } from "../components/ChosenBar";
 import { ConfirmButton } from "../components/ConfirmButton";
 import { CronDialog } from "../components/CronDialog";
@@ -121,6 +122,7 @@ function CronActions({ tenantId, cron }: { tenantId: string; cron: Cron }) {
   const client = useQueryClient();
   const navigate = route.useNavigate();
   const [edits, setEdits] = useState(false);
+  const [backfillsAtMs, setBackfillsAtMs] = useState<number | null>(null);
   const id = cron.metadata.id;
   const name = cron.name ?? cron.cron;
   const refresh = () => void client.invalidateQueries({ queryKey: ["crons"] });
@@ -134,6 +136,9 @@ function CronActions({ tenantId, cron }: { tenantId: string; cron: Cron }) {
     <div className="flex flex-wrap justify-end gap-1.5">
       <Button size="small" aria-label={`Run now: ${name}`} disabled={run.isPending} onClick={() => run.mutate()}>
         Run now
+      </Button>
+      <Button size="small" aria-label={`Backfill ${name}`} onClick={() => setBackfillsAtMs(Date.now())}>
+        Backfill
       </Button>
       {cron.method === "API" && (
         <Button size="small" aria-label={`Edit ${name}`} onClick={() => setEdits(true)}>
@@ -159,6 +164,9 @@ function CronActions({ tenantId, cron }: { tenantId: string; cron: Cron }) {
         <p>It does not tick any more.{cron.method === "DEFAULT" && " It comes back when the workflow that declares it is registered again."}</p>
       </ConfirmButton>
       {error !== null && <Refusal error={error} className="w-full text-right text-xs" />}
+      {backfillsAtMs !== null && (
+        <BackfillDialog tenantId={tenantId} cron={cron} openedMs={backfillsAtMs} onClose={() => setBackfillsAtMs(null)} />
+      )}
       {edits && <CronDialog tenantId={tenantId} cron={cron} onClose={() => setEdits(false)} />}
     </div>
   );

@@ -105,6 +105,50 @@ test("chosen crons are paused and deleted together, after saying how many", asyn
   await waitFor(() => expect(did.slice(2)).toEqual(["delete one", "delete two"]));
 });
 
+test("a cron is backfilled over a past time, after saying how many runs that makes or why it cannot be", async () => {
+  withTicks();
+  const path = `/api/v1/stable/tenants/${TENANT_ID}/crons/nightly/backfill`;
+  const bodies: string[] = [];
+  const found = { count: 2, countMax: 1000, isTooMany: false, first: "2025-01-01T09:00:00Z", last: "2025-01-02T09:00:00Z" };
+  engine.use(
+    onGet(CRONS, page([cron("nightly")])),
+    onGet(path, (request: Request) => {
+      const since = new URL(request.url).searchParams.get("since") ?? "";
+      if (since.startsWith("2999")) return refusal(400, "the range ends before it begins", "until");
+      if (since.startsWith("1999")) return { ...found, count: 1000, isTooMany: true };
+      return since.startsWith("2024") ? { ...found, count: 0, first: null, last: null } : found;
+    }),
+    onPost(path, (body) => {
+      bodies.push(JSON.stringify(body));
+      return { backfillId: "b1", made: 1, skipped: 1 };
+    }),
+  );
+  const { user } = renderApp("/crons");
+  await user.click(await screen.findByRole("button", { name: "Backfill nightly" }));
+  const dialog = await screen.findByRole("dialog", { name: "Backfill nightly" });
+  const from = within(dialog).getByLabelText("From");
+  const say = async (text: string) => {
+    await user.clear(from);
+    await user.type(from, text);
+  };
+  await say("1999-01-01T00:00");
+  expect(await within(dialog).findByText(/More than 1000 ticks. Make them in parts/)).toBeInTheDocument();
+  expect(within(dialog).getByRole("button", { name: "Make the runs" })).toBeDisabled();
+  await say("2024-01-01T00:00");
+  expect(await within(dialog).findByText("The cron has no tick in this time.")).toBeInTheDocument();
+  await say("2999-01-01T00:00");
+  expect(await within(dialog).findByText("the range ends before it begins")).toBeInTheDocument();
+  expect(within(dialog).getByLabelText("To")).toBeInvalid();
+  await say("2025-01-01T00:00");
+  await user.click(await within(dialog).findByRole("button", { name: "Make 2 runs" }));
+  const done = await screen.findByRole("dialog", { name: "1 run made" });
+  expect(within(done).getByText(/1 tick has no run/)).toBeInTheDocument();
+  const link = within(done).getByRole("link", { name: "Show the runs of this backfill" });
+  expect(decodeURIComponent(link.getAttribute("href") ?? "")).toContain("broadaxe__backfill_id:b1");
+  expect(bodies).toHaveLength(1);
+  expect(bodies[0]).toMatch(/^{"since":"20(24-12-31|25-01-01)T[^"]*Z","until":"[^"]*Z"}$/);
+});
+
 test("all scheduled runs that are shown are moved in one request", async () => {
   let asked: unknown;
   const schedule = (id: string) => ({ metadata: meta(id), triggerAt: "2999-01-01T00:00:00Z", method: "API", ...GIVEN });

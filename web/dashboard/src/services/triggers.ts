@@ -124,6 +124,45 @@ export async function runCron(tenantId: string, cronId: string): Promise<string>
   return (await request(firedSchema, `/api/v1/tenants/${tenantId}/workflows/crons/${cronId}`, { method: "POST" })).externalId;
 }
 
+const backfillPreviewSchema = z.object({
+  count: z.int(),
+  countMax: z.int(),
+  isTooMany: z.boolean(),
+  first: orNull(instantMs),
+  last: orNull(instantMs),
+});
+export type BackfillPreview = z.output<typeof backfillPreviewSchema>;
+
+const backfillSchema = z.object({ backfillId: z.string(), made: z.int(), skipped: z.int() });
+export type Backfill = z.output<typeof backfillSchema>;
+
+export interface PastRange {
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
+function isoRange({ sinceMs, untilMs }: PastRange): { since: string; until: string } {
+  return { since: new Date(sinceMs).toISOString(), until: new Date(untilMs).toISOString() };
+}
+
+function backfillPath(tenantId: string, cronId: string): string {
+  return `/api/v1/stable/tenants/${tenantId}/crons/${cronId}/backfill`;
+}
+
+/** How many runs a backfill of this range would make; refused when the range cannot be backfilled. */
+export function backfillPreviewQuery(tenantId: string, cronId: string, range: PastRange) {
+  return queryOptions({
+    queryKey: ["backfill-preview", tenantId, cronId, range],
+    queryFn: ({ signal }) => request(backfillPreviewSchema, backfillPath(tenantId, cronId), { signal, query: isoRange(range) }),
+    retry: false,
+  });
+}
+
+/** Makes a run for each tick of a past range. */
+export async function backfillCron(tenantId: string, cronId: string, range: PastRange): Promise<Backfill> {
+  return request(backfillSchema, backfillPath(tenantId, cronId), { method: "POST", body: isoRange(range) });
+}
+
 export async function deleteCron(tenantId: string, cronId: string): Promise<void> {
   await request(z.unknown(), `/api/v1/tenants/${tenantId}/workflows/crons/${cronId}`, { method: "DELETE" });
 }

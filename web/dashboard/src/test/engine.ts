@@ -7,8 +7,8 @@ import { MEMBERSHIPS, META_OPEN, metrics, runFacts, runList, TENANT_ID, WORKERS,
 
 const json = (body: unknown, status = 200) => HttpResponse.json(body as JsonBodyType, { status });
 
-export function refusal(status: number, description: string) {
-  return json({ errors: [{ description }], message: description }, status);
+export function refusal(status: number, description: string, field?: string) {
+  return json({ errors: [{ description, field }], message: description }, status);
 }
 
 /** Answers `GET path` with a body, or with what a function makes of the request. */
