@@ -349,7 +349,8 @@ class App:
         if scheme.lower() != "bearer":
             raise Unauthenticated("the token is not valid")
         found = self._verifier.cached(token) or await self._verifier.verify(token)
-        return Principal(found.tenant_id, found.token_id, found.expires_at)
+        may_change = found.role.reaches(Role.MEMBER)
+        return Principal(found.tenant_id, found.token_id, found.expires_at, may_change)
 
     def _watch(self, principal: Principal, on_end: Callable[[], None]) -> Callable[[], None]:
         return self._verifier.watch(principal.token_id, principal.expires_at, on_end)

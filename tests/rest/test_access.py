@@ -174,6 +174,18 @@ async def test_tokens_are_made_listed_and_revoked_by_people_only(site: Site) -> 
     assert (await site.anonymous.get(site.tenant, headers={"Authorization": f"Bearer {forged}"})).status_code == 403
 
 
+async def test_a_token_has_a_role_and_says_who_made_it(site: Site) -> None:
+    await _log_in(site)
+    body = {"name": "status page", "role": "VIEWER"}
+    assert (await site.anonymous.post(f"{site.tenant}/api-tokens", json=body)).status_code == 200
+    for role in ("OWNER", "viewer", None):
+        refused = await site.anonymous.post(f"{site.tenant}/api-tokens", json=body | {"role": role})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "role")
+    rows = (await site.anonymous.get(f"{site.tenant}/api-tokens")).json()["rows"]
+    shown = {row["name"]: (row["role"], row.get("madeBy")) for row in rows}
+    assert shown == {"status page": ("VIEWER", "ada@example.com"), "tests": ("ADMIN", None)}
+
+
 async def test_changing_the_password_ends_other_sessions(site: Site) -> None:
     other = await accounts.open_session(site.seeds.pool, site.owner.id)
     await _log_in(site)

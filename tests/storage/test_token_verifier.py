@@ -13,6 +13,7 @@ import pytest
 
 from broadaxe.errors import Unauthenticated, Unavailable
 from broadaxe.storage import accounts, token_verifier, tokens
+from broadaxe.storage.accounts import Role
 from broadaxe.storage.token_verifier import CACHE_TTL_S, GRACE_S, TokenPrincipal, TokenVerifier
 from tests.storage.road import Road, road_to
 
@@ -68,7 +69,7 @@ async def test_a_verified_token_is_answered_from_memory_until_it_is_forgotten(to
     assert town.verifier.cached(issued.token) is None
     principal = await town.verifier.verify(issued.token)
     assert town.verifier.cached(issued.token) == principal
-    assert principal == TokenPrincipal(town.tenant_id, issued.id, issued.expires_at)
+    assert principal == TokenPrincipal(town.tenant_id, issued.id, issued.expires_at, Role.ADMIN)
     await tokens.revoke_token(town.pool, issued.id)
     assert town.verifier.cached(issued.token) == principal
     town.clock_s += CACHE_TTL_S

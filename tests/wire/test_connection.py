@@ -13,9 +13,18 @@ import grpc.aio
 import pytest
 from gallery.cue import Cue
 from hatchet_sdk import ClientConfig, Hatchet
+from hatchet_sdk.clients.rest.exceptions import UnauthorizedException
 from hatchet_sdk.config import ClientTLSConfig, TenacityConfig
 from lean_client import LeanClient, Task
 from wirekit import EngineProcess
+
+from broadaxe.rpc.services.admin import AdminService
+from broadaxe.rpc.services.dispatcher import DispatcherService
+from broadaxe.rpc.services.durable import DurableService
+from broadaxe.rpc.services.events import EventsService
+from broadaxe.rpc.services.traces import TraceService
+from broadaxe.rpc.services.workflows import WorkflowService
+from broadaxe.rpc.transport import Method
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -92,6 +101,57 @@ async def test_a_revoked_token_loses_its_open_streams(engine: EngineProcess, lea
             with pytest.raises(grpc.aio.AioRpcError) as ended:
                 await asyncio.wait_for(stream, 10)
             assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+READING = {
+    "/Dispatcher/GetVersion",
+    "/Dispatcher/SubscribeToWorkflowEvents",
+    "/Dispatcher/SubscribeToWorkflowRuns",
+    "/v1.AdminService/GetRunDetails",
+}
+
+
+def methods() -> list[Method]:
+    """All that wants a token."""
+    nothing: Any = None
+    return [
+        *DispatcherService(nothing, nothing, nothing).methods(),
+        *AdminService(nothing, nothing, nothing).methods(),
+        *WorkflowService(nothing, nothing).methods(),
+        *EventsService(nothing, nothing, nothing).methods(),
+        *TraceService(nothing).methods(),
+        *DurableService(nothing).methods(),
+    ]
+
+
+async def test_a_token_that_reads_is_refused_whatever_changes_something(
+    engine: EngineProcess, lean: LeanClient, key: str
+) -> None:
+    token = await broadaxe("token", "create", "--name", key, "--role", "VIEWER", "--data-dir", str(engine.data_dir))
+    let_in = set()
+    async with grpc.aio.insecure_channel(engine.address) as channel:
+        for method in methods():
+            metadata = (("authorization", f"Bearer {token}"),)
+            call = channel.stream_stream(method.path)(iter([b""]), metadata=metadata)
+            try:
+                await anext(aiter(call), None)
+            except grpc.aio.AioRpcError as refused:
+                if refused.code() is grpc.StatusCode.PERMISSION_DENIED:
+                    assert "this token only reads (its role is VIEWER)" in str(refused.details())
+                    continue
+            let_in.add(method.path)
+    assert let_in == READING
+    await lean.put_workflow(key, [Task("only")])
+    run_id = await lean.trigger(key, {"n": 1})
+    async with LeanClient(engine.address, token) as reader:
+        assert json.loads((await reader.run_details(run_id)).input)["n"] == 1
+    config = ClientConfig(
+        token=token, host_port=engine.address, server_url=engine.url, tls_config=ClientTLSConfig(strategy="none")
+    )
+    hatchet = Hatchet(config=config)
+    assert (await hatchet.runs.aio_get(run_id)).run.metadata.id == run_id
+    with pytest.raises(UnauthorizedException):
+        await hatchet.runs.aio_cancel(run_id)
 
 
 async def test_the_scheme_may_be_written_either_way(engine: EngineProcess) -> None:

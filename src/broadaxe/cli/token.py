@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["token"]
 
+ROLES = ("ADMIN", "MEMBER", "VIEWER")
+
 DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "y": 365 * 86_400}
 
 
@@ -35,11 +37,18 @@ def token() -> None:
 @token.command()
 @click.option("--name", required=True, help="What the token is for; shown in lists.")
 @click.option("--expires-in", default="90d", show_default=True, help="How long it is valid: 12h, 90d, 1y.")
+@click.option(
+    "--role",
+    type=click.Choice(ROLES, case_sensitive=False),
+    default="ADMIN",
+    show_default=True,
+    help="What it may do. VIEWER reads and changes nothing; it is refused to workers.",
+)
 @click.option("--tenant", default="dev", show_default=True, help="Id or slug of the tenant.")
 @options.listening
 @options.database_url
 @options.data_dir
-def create(name: str, expires_in: str, tenant: str, **given: str | None) -> None:
+def create(name: str, expires_in: str, role: str, tenant: str, **given: str | None) -> None:
     """Issue a token and print it. It is shown this once; only its hash is stored.
 
     The token tells SDKs where the engine is. If clients reach it under another address than the engine listens on,
@@ -49,10 +58,20 @@ def create(name: str, expires_in: str, tenant: str, **given: str | None) -> None
     lifetime_s = _seconds(expires_in)
 
     async def issue(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage.accounts import Role
         from broadaxe.storage.tokens import create_token
 
         tenant_id = await tenant_id_of(connection, tenant)
-        issued = await create_token(connection, tenant_id, name, lifetime_s, settings.http_url, settings.grpc_address)
+        issued = await create_token(
+            connection,
+            tenant_id,
+            name,
+            lifetime_s,
+            settings.http_url,
+            settings.grpc_address,
+            role=Role(role),
+            made_by="the command line",
+        )
         click.echo(f"token {issued.id}, valid until {issued.expires_at:%Y-%m-%d %H:%M} UTC:", err=True)
         click.echo(issued.token)
 
@@ -76,10 +95,16 @@ def list_(tenant: str, as_json: bool, **given: str | None) -> None:
         show(
             (await list_tokens(connection, await tenant_id_of(connection, tenant))).rows,
             as_json=as_json,
-            line=lambda row: f"{row.id}  made {row.created_at:%Y-%m-%d}  expires {row.expires_at:%Y-%m-%d}  {row.name}",
+            line=lambda row: (
+                f"{row.id}  {row.role:<6}  made {row.created_at:%Y-%m-%d}  expires {row.expires_at:%Y-%m-%d}  "
+                f"used {'never     ' if row.last_used_at is None else format(row.last_used_at, '%Y-%m-%d')}  {row.name}"
+            ),
             fields=lambda row: {
                 "id": row.id,
                 "name": row.name,
+                "role": str(row.role),
+                "madeBy": row.made_by or None,
+                "lastUsedAt": row.last_used_at,
                 "createdAt": row.created_at,
                 "expiresAt": row.expires_at,
             },

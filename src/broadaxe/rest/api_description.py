@@ -1,8 +1,9 @@
 """The OpenAPI document: what the routes say about themselves, made true.
 
-Owns what the framework cannot know or gets wrong: which operations need which credentials (read from the guards they
-depend on), that a request which is not valid is answered 400 and not 422, and which refusals any operation may answer.
-Operations are named by their functions, and two of one name are refused when the document is made.
+Owns what the framework cannot know or gets wrong: which operations need which credentials and which role (read from the
+guards they depend on; the role is `x-role`), that a request which is not valid is answered 400 and not 422, and which
+refusals any operation may answer. Operations are named by their functions, and two of one name are refused when the
+document is made.
 """
 
 from __future__ import annotations
@@ -11,11 +12,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, APIRouter
 
-from broadaxe.rest.identity import needs_caller, needs_person
+from broadaxe.rest.identity import Access, access_of
 
 __all__ = ["describe", "operation_id"]
 
@@ -64,7 +64,10 @@ def describe(app: FastAPI, routers: Iterable[APIRouter]) -> Document:
             name = operation["operationId"]
             assert name not in names, f"two operations are called {name}"
             names.add(name)
-            operation["security"] = _security(route.dependant)
+            access = access_of(route.dependant)
+            operation["security"] = _security(access)
+            if access.role is not None:
+                operation["x-role"] = access.role.value
             _answer_truthfully(operation)
     return document
 
@@ -76,17 +79,10 @@ def _routes(routers: Iterable[APIRouter]) -> Iterator[APIRoute]:
                 yield route
 
 
-def _security(dependant: Dependant) -> list[dict[str, list[str]]]:
-    guards = set(_calls(dependant))
-    if needs_person in guards:
-        return [{"session": []}]
-    return [{"token": []}, {"session": []}] if needs_caller in guards else []
-
-
-def _calls(dependant: Dependant) -> Iterator[object]:
-    yield dependant.call
-    for dependency in dependant.dependencies:
-        yield from _calls(dependency)
+def _security(access: Access) -> list[dict[str, list[str]]]:
+    if not access.needs_caller:
+        return []
+    return [{"token": []}, {"session": []}] if access.takes_tokens else [{"session": []}]
 
 
 def _answer_truthfully(operation: Document) -> None:

@@ -81,12 +81,12 @@ from broadaxe.storage.trace_reads import TraceReads
 from broadaxe.storage.vault import Vault
 from broadaxe.storage.webhooks import Webhooks
 
-__all__ = ["create_http_app", "end_streams", "settle"]
+__all__ = ["ROUTERS", "create_http_app", "end_streams", "settle"]
 
 _log = logging.getLogger(__name__)
 
 # The order matters where a fixed word stands beside an id: `…/workflow-runs/count` before `…/workflow-runs/{run}`.
-_ROUTERS: Final = (
+ROUTERS: Final = (
     server.routes,
     people.routes,
     tokens.routes,
@@ -169,10 +169,10 @@ def create_http_app(
     app.state.attempts = Attempts()
     app.state.open_streams = changes.OpenStreams()
     app.state.webhook_door = webhooks.Door()
-    for routes in _ROUTERS:
+    for routes in ROUTERS:
         app.include_router(routes)
     # FastAPI's own way to give the document another form is to replace the method.
-    app.openapi = cache(partial(describe, app, _ROUTERS))  # type: ignore[method-assign]
+    app.openapi = cache(partial(describe, app, ROUTERS))  # type: ignore[method-assign]
     reference = ApiReference(app.openapi)
     dashboard = DashboardSite(settings.dashboard_dir)
     numbers = app.state.metrics = Metrics(tallies or Tallies(), parts)

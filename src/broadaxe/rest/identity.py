@@ -4,6 +4,11 @@ Owns the order of credentials (bearer token, then session cookie, then the open 
 that keep other web sites from acting through a person's browser. A *scope* is a caller together with the tenant they
 address, already checked.
 
+What a route asks of its callers is the annotation of one parameter of its function: `ViewerScope` to `AdminScope` where
+the tenant is in the path; `ViewerCaller` and its like where it is found by what the path names, and `Caller.enter`
+checks it there; `AdminPersonScope` and its like for what no token may do; `PersonDep` and `OperatorDep` for what is of
+no tenant. `access_of` reads it back: the table in the documentation is made of it.
+
 Refuses: missing or bad credentials (403), a tenant or resource of somebody else (403), a role that does not suffice
 (401). Invariants: a token reaches one tenant only; the open mode answers programs of this machine only, not what came
 through a proxy, and under loopback host names only, so that a page whose name was rebound to 127.0.0.1 gets nothing; a
@@ -13,12 +18,13 @@ unless it brings a token, which no browser attaches by itself.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 
 from broadaxe.core.commands.asked import TOKEN_NAME, Initiator, InitiatorKind
 from broadaxe.errors import NotFound, PermissionDenied, Unauthenticated
@@ -29,17 +35,20 @@ from broadaxe.storage.accounts import Account, Person, Role, is_operator, person
 from broadaxe.storage.token_verifier import TokenPrincipal
 
 __all__ = [
+    "Access",
+    "AdminPersonCaller",
+    "AdminPersonScope",
     "AdminScope",
     "Caller",
-    "CallerDep",
+    "MemberCaller",
     "MemberScope",
     "OperatorDep",
+    "OwnerPersonScope",
     "PersonDep",
     "Scope",
+    "ViewerCaller",
     "ViewerScope",
-    "needs_caller",
-    "needs_operator",
-    "needs_person",
+    "access_of",
 ]
 
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -55,6 +64,8 @@ class Caller:
     token: TokenPrincipal | None = None
     address: str = ""
     """Where the request came from."""
+    needed: Role = Role.VIEWER
+    """What the route asks for in the tenant that `enter` is given."""
 
     @property
     def is_token(self) -> bool:
@@ -78,14 +89,16 @@ class Caller:
     def tenant_ids(self) -> list[str]:
         return list(self.roles)
 
-    def require(self, tenant_id: str, needed: Role) -> None:
-        """Raises unless the caller belongs to the tenant with at least this role."""
+    def enter(self, tenant_id: str) -> Scope:
+        """Raises unless the caller belongs to the tenant with at least the role that the route asks for."""
         role = self.roles.get(tenant_id)
         if role is None:
             # The same words for a tenant that is not there: existence is nobody else's business.
             raise Unauthenticated("these credentials do not give access to this tenant")
-        if not role.reaches(needed):
-            raise PermissionDenied(f"this needs the role {needed} in the tenant; yours is {role}")
+        if not role.reaches(self.needed):
+            whose = "this token's" if self.is_token else "yours"
+            raise PermissionDenied(f"this needs the role {self.needed} in the tenant; {whose} is {role}")
+        return Scope(tenant_id, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +157,66 @@ async def needs_operator(account: PersonDep, context: ContextDep) -> Account:
 OperatorDep = Annotated[Account, Depends(needs_operator)]
 
 
-def _scope(needed: Role) -> Callable[[str, Caller], Awaitable[Scope]]:
-    async def dependency(tenant: PathId, caller: CallerDep) -> Scope:
-        caller.require(tenant, needed)
-        return Scope(tenant, caller)
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a route asks of its callers."""
 
+    role: Role | None = None
+    """In the tenant it concerns; None where it concerns none."""
+    needs_caller: bool = True
+    """Whether it wants credentials at all."""
+    takes_tokens: bool = True
+    is_for_operators: bool = False
+
+
+_ACCESS: Final[dict[object, Access]] = {
+    needs_operator: Access(takes_tokens=False, is_for_operators=True),
+    needs_person: Access(takes_tokens=False),
+}
+
+
+def access_of(dependant: Dependant) -> Access:
+    """What the route with these dependencies asks of its callers."""
+    return next((_ACCESS[call] for call in _calls(dependant) if call in _ACCESS), Access(needs_caller=False))
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    """What a route depends on, the outermost first."""
+    yield dependant.call
+    for dependency in dependant.dependencies:
+        yield from _calls(dependency)
+
+
+def _narrowed(caller: Caller, needed: Role, takes_tokens: bool) -> Caller:
+    if not takes_tokens and caller.is_token:
+        raise PermissionDenied("no token may do this; log in as a person")
+    return replace(caller, needed=needed)
+
+
+def _caller(needed: Role, *, takes_tokens: bool = True) -> Callable[[Caller], Awaitable[Caller]]:
+    async def dependency(caller: CallerDep) -> Caller:
+        return _narrowed(caller, needed, takes_tokens)
+
+    _ACCESS[dependency] = Access(needed, takes_tokens=takes_tokens)
+    return dependency
+
+
+def _scope(needed: Role, *, takes_tokens: bool = True) -> Callable[[str, Caller], Awaitable[Scope]]:
+    async def dependency(tenant: PathId, caller: CallerDep) -> Scope:
+        return _narrowed(caller, needed, takes_tokens).enter(tenant)
+
+    _ACCESS[dependency] = Access(needed, takes_tokens=takes_tokens)
     return dependency
 
 
 ViewerScope = Annotated[Scope, Depends(_scope(Role.VIEWER))]
 MemberScope = Annotated[Scope, Depends(_scope(Role.MEMBER))]
 AdminScope = Annotated[Scope, Depends(_scope(Role.ADMIN))]
+AdminPersonScope = Annotated[Scope, Depends(_scope(Role.ADMIN, takes_tokens=False))]
+OwnerPersonScope = Annotated[Scope, Depends(_scope(Role.OWNER, takes_tokens=False))]
+ViewerCaller = Annotated[Caller, Depends(_caller(Role.VIEWER))]
+MemberCaller = Annotated[Caller, Depends(_caller(Role.MEMBER))]
+AdminPersonCaller = Annotated[Caller, Depends(_caller(Role.ADMIN, takes_tokens=False))]
 
 
 def names_this_machine(host: str) -> bool:
@@ -173,7 +235,7 @@ def missing(kind: str, id_text: str) -> NotFound:
 
 
 def _of_token(principal: TokenPrincipal, address: str) -> Caller:
-    return Caller({principal.tenant_id: Role.ADMIN}, None, principal, address)
+    return Caller({principal.tenant_id: principal.role}, None, principal, address)
 
 
 def _of_person(person: Person, address: str) -> Caller:

@@ -15,7 +15,7 @@ sent to many streams is serialised once).
 What a carrier promises to every handler:
 
 - `authenticate` has run and `call.principal` is its answer; if it raised, the handler is never called. A public method
-  needs no caller that is known.
+  needs no caller that is known. A caller who only reads reaches only methods that are `is_reading`.
 - A client that cancels, goes away, or whose deadline passes, cancels the handler's task: `asyncio.CancelledError` is
   the one signal. A handler that must not be torn in half moves that part into a task which somebody else owns.
 - `await send(frame)` returns when the transport has room for more. That is the only backpressure there is, so a handler
@@ -122,6 +122,8 @@ class Principal:
     tenant_id: str
     token_id: str
     expires_at: datetime | None = None
+    may_change: bool = True
+    """Whether the token may call what is not `is_reading`."""
 
 
 NOBODY: Final = Principal("", "")
@@ -188,6 +190,8 @@ class UnaryMethod:
     serve: Callable[[bytes, Call], Awaitable[bytes]]
     is_public: bool = False
     """Whether anybody may call it. `authenticate` is not asked then, and the caller is `NOBODY`."""
+    is_reading: bool = False
+    """Whether it changes nothing, so that a token which only reads may call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +203,7 @@ class ServerStreamMethod:
     response_type: type[Message]
     serve: Callable[[bytes, Call, SendBytes], Awaitable[None]]
     is_public: bool = False
+    is_reading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,7 @@ class BidiMethod:
     response_type: type[Message]
     serve: Callable[[AsyncIterator[bytes], Call, SendBytes], Awaitable[None]]
     is_public: bool = False
+    is_reading: bool = False
 
 
 Method: TypeAlias = UnaryMethod | ServerStreamMethod | BidiMethod
@@ -222,13 +228,14 @@ def unary(
     handler: Callable[[RequestT, Call], Awaitable[ResponseT | bytes]],
     *,
     is_public: bool = False,
+    is_reading: bool = False,
 ) -> UnaryMethod:
     """A method served by `async (request, call) -> response`. The response may be bytes of a `response_type`."""
 
     async def serve(frame: bytes, call: Call) -> bytes:
         return _serialise(await handler(_parse(request_type, frame), call))
 
-    return UnaryMethod(path, request_type, response_type, serve, is_public)
+    return UnaryMethod(path, request_type, response_type, serve, is_public, is_reading)
 
 
 def server_stream(
@@ -238,13 +245,14 @@ def server_stream(
     handler: Callable[[RequestT, Call, Send[ResponseT]], Awaitable[None]],
     *,
     is_public: bool = False,
+    is_reading: bool = False,
 ) -> ServerStreamMethod:
     """A method served by `async (request, call, send) -> None`."""
 
     async def serve(frame: bytes, call: Call, send: SendBytes) -> None:
         await handler(_parse(request_type, frame), call, lambda message: send(_serialise(message)))
 
-    return ServerStreamMethod(path, request_type, response_type, serve, is_public)
+    return ServerStreamMethod(path, request_type, response_type, serve, is_public, is_reading)
 
 
 def bidi(
@@ -252,6 +260,8 @@ def bidi(
     request_type: type[RequestT],
     response_type: type[ResponseT],
     handler: Callable[[AsyncIterator[RequestT], Call, Send[ResponseT]], Awaitable[None]],
+    *,
+    is_reading: bool = False,
 ) -> BidiMethod:
     """A method served by `async (requests, call, send) -> None`."""
 
@@ -262,7 +272,7 @@ def bidi(
 
         await handler(parsed(), call, lambda message: send(_serialise(message)))
 
-    return BidiMethod(path, request_type, response_type, serve)
+    return BidiMethod(path, request_type, response_type, serve, is_reading=is_reading)
 
 
 class Carrier(Protocol):

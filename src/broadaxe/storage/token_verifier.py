@@ -33,6 +33,7 @@ import msgspec
 import structlog
 
 from broadaxe.errors import Unauthenticated, Unavailable
+from broadaxe.storage.accounts import Role
 from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
 from broadaxe.storage.statements import statement
 from broadaxe.storage.tokens import TOKEN_LENGTH_MAX, hash_of
@@ -59,6 +60,7 @@ class TokenPrincipal(msgspec.Struct, frozen=True):
     tenant_id: str
     token_id: str
     expires_at: datetime
+    role: Role
 
 
 class _Verdict:
@@ -223,7 +225,10 @@ class TokenVerifier:
         async with asyncio.timeout(QUESTION_TIMEOUT_S):
             rows = await self._pool.fetch(statement("tokens/verify"), [hash_of(text) for text in texts])
         return {
-            row["token_hash"]: TokenPrincipal(str(row["tenant_id"]), str(row["id"]), row["expires_at"]) for row in rows
+            row["token_hash"]: TokenPrincipal(
+                str(row["tenant_id"]), str(row["id"]), row["expires_at"], Role(row["role"])
+            )
+            for row in rows
         }
 
     def _settle(

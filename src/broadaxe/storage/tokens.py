@@ -23,11 +23,13 @@ import asyncpg
 import msgspec
 
 from broadaxe.errors import InvalidArgument, NotFound
+from broadaxe.storage.accounts import Role
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.pages import ById, Page, page_of_rows
 from broadaxe.storage.statements import statement
 
 __all__ = [
+    "TOKEN_ROLES",
     "ApiToken",
     "IssuedToken",
     "create_token",
@@ -45,6 +47,8 @@ LIFE_S_MAX: Final = 100 * 366 * 86_400
 NAME_LENGTH_MAX: Final = 255
 TOKENS_LISTED_MAX: Final = 1_000
 TOKEN_LENGTH_MAX: Final = 4_096
+#: Not OWNER: owners are people.
+TOKEN_ROLES: Final = (Role.ADMIN, Role.MEMBER, Role.VIEWER)
 
 _HEADER: Final = {"alg": "HS256", "typ": "JWT"}
 
@@ -68,12 +72,26 @@ class ApiToken(msgspec.Struct, frozen=True):
     expires_at: datetime
     last_used_at: datetime | None
     """When it was last checked, exact to ten minutes; None for never."""
+    role: Role
+    made_by: str
+    """Who made it, for people to read; empty if nobody knows."""
 
 
 async def create_token(
-    db: Queryable, tenant_id: str, name: str, expires_in_s: int, server_url: str, grpc_address: str
+    db: Queryable,
+    tenant_id: str,
+    name: str,
+    expires_in_s: int,
+    server_url: str,
+    grpc_address: str,
+    *,
+    role: Role = Role.ADMIN,
+    made_by: str = "",
 ) -> IssuedToken:
-    """Issues a token for `tenant_id` that SDKs use to find `server_url` (REST) and `grpc_address` (host:port)."""
+    """Issues a token for `tenant_id` that SDKs use to find `server_url` (REST) and `grpc_address` (host:port).
+    `made_by` says to people who did it."""
+    if role not in TOKEN_ROLES:
+        raise InvalidArgument(f"a token has one of the roles {', '.join(TOKEN_ROLES)}", field="role")
     if not name.strip() or len(name) > NAME_LENGTH_MAX:
         raise InvalidArgument(f"give the token a name of 1 to {NAME_LENGTH_MAX} characters", field="name")
     if not 1 <= expires_in_s <= LIFE_S_MAX:
@@ -94,7 +112,17 @@ async def create_token(
         }
     )
     try:
-        await db.execute(statement("tokens/insert"), token_id, tenant_id, name, hash_of(token), issued_at, expires_at)
+        await db.execute(
+            statement("tokens/insert"),
+            token_id,
+            tenant_id,
+            name,
+            hash_of(token),
+            issued_at,
+            expires_at,
+            role.value,
+            made_by,
+        )
     except asyncpg.ForeignKeyViolationError:
         raise NotFound(f"there is no tenant {tenant_id}", field="tenant") from None
     return IssuedToken(token_id, token, expires_at)
@@ -119,6 +147,8 @@ async def list_tokens(
             updated_at=row["updated_at"],
             expires_at=row["expires_at"],
             last_used_at=row["last_used_at"],
+            role=Role(row["role"]),
+            made_by=row["made_by"],
         )
         for row in rows
     ]

@@ -12,7 +12,7 @@ from broadaxe.core.lifecycle import RunStatus
 from broadaxe.rest.buckets import window
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.gauges import queue_gauges, slot_gauges
-from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.identity import ViewerCaller, ViewerScope, missing
 from broadaxe.rest.metrics import Metrics
 from broadaxe.rest.parameters import InputInstant, PathId
 from broadaxe.rest.routers.route import API, STABLE, router
@@ -126,7 +126,7 @@ async def count_queued_the_old_way(scope: ViewerScope, context: ContextDep) -> s
 
 @routes.get(f"{API}/workflows/{{workflow}}/metrics", deprecated=True)
 async def count_groups_the_old_way(
-    workflow: PathId, caller: CallerDep, context: ContextDep
+    workflow: PathId, caller: ViewerCaller, context: ContextDep
 ) -> shapes.LegacyWorkflowCounts:
     """For old clients, which get zeros; ask for task-stats instead."""
     if await context.catalogue.workflow(caller.tenant_ids, workflow) is None:

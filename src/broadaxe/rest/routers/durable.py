@@ -10,11 +10,10 @@ from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.commands.tasks import BranchTask, RestoreTask
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import NEXT_CURSOR, Cursor, Listing
-from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
+from broadaxe.rest.identity import MemberCaller, MemberScope, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Id, Offset, PathId
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.shapes import durable as shapes
-from broadaxe.storage.accounts import Role
 from broadaxe.storage.pages import ByNode
 
 ENTRIES_PAGE: Final = 1_000
@@ -61,11 +60,11 @@ async def list_durable_entries(
 
 
 @routes.post(f"{STABLE}/tasks/{{task}}/restore")
-async def restore_task(task: PathId, caller: CallerDep, context: ContextDep) -> shapes.Restored:
+async def restore_task(task: PathId, caller: MemberCaller, context: ContextDep) -> shapes.Restored:
     """Queues an evicted durable task again. `requeued` is false for a task that is not evicted."""
     tenant_id = await context.reads.tenant_of_task(caller.tenant_ids, task)
     if tenant_id is None:
         raise missing("task", task)
-    caller.require(tenant_id, Role.MEMBER)
+    caller.enter(tenant_id)
     reply = await context.engine.submit(tenant_id, RestoreTask(task), by=caller.by)
     return shapes.Restored(requeued=reply is True)

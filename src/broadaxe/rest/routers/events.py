@@ -17,7 +17,7 @@ from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import Internal
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Asked, Cursor, Listing
-from broadaxe.rest.identity import CallerDep, MemberScope, Scope, ViewerScope, missing
+from broadaxe.rest.identity import MemberScope, Scope, ViewerCaller, ViewerScope, missing
 from broadaxe.rest.parameters import (
     LIST_VALUES_MAX,
     Body,
@@ -110,13 +110,13 @@ async def get_tenant_event_data(event: PathId, scope: ViewerScope, context: Cont
 
 
 @routes.get(f"{API}/events/{{event}}/data")
-async def get_event_data(event: PathId, caller: CallerDep, context: ContextDep) -> shapes.EventData:
+async def get_event_data(event: PathId, caller: ViewerCaller, context: ContextDep) -> shapes.EventData:
     """The payload as JSON text."""
     return shapes.EventData(data=(await _event(context, caller.tenant_ids, event)).payload)
 
 
 @routes.get(f"{API}/events/{{event}}")
-async def get_event_by_id(event: PathId, caller: CallerDep, context: ContextDep) -> shapes.Event:
+async def get_event_by_id(event: PathId, caller: ViewerCaller, context: ContextDep) -> shapes.Event:
     return shapes.event(await _event(context, caller.tenant_ids, event))
 
 

@@ -10,7 +10,7 @@ from fastapi import Query
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest.buckets import window
 from broadaxe.rest.context import ContextDep
-from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.identity import ViewerCaller, ViewerScope, missing
 from broadaxe.rest.parameters import InputInstant, PathId
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.shapes import load as shapes
@@ -58,7 +58,7 @@ async def tenant_load(scope: ViewerScope, context: ContextDep, since: Since = No
 
 @routes.get(f"{STABLE}/workers/{{worker}}/load")
 async def worker_load(
-    worker: PathId, caller: CallerDep, context: ContextDep, since: Since = None
+    worker: PathId, caller: ViewerCaller, context: ContextDep, since: Since = None
 ) -> shapes.WorkerLoadPoints:
     """What ended on a worker over time, and how many tasks it ran at once at the most, from its latest 20,000 tasks."""
     record = await context.catalogue.worker(caller.tenant_ids, worker)

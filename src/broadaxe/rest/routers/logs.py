@@ -12,7 +12,7 @@ from broadaxe.rest import wire
 from broadaxe.rest.buckets import window
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.identity import ViewerCaller, ViewerScope, missing
 from broadaxe.rest.parameters import LIST_VALUES_MAX, Id, IdList, InputInstant, Offset, PathId
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.shapes import logs as shapes
@@ -59,7 +59,7 @@ class TenantLogQuery(LogQuery):
 
 @routes.get(f"{STABLE}/tasks/{{task}}/logs")
 async def list_task_logs(
-    task: PathId, caller: CallerDep, context: ContextDep, query: Annotated[LogQuery, Query()]
+    task: PathId, caller: ViewerCaller, context: ContextDep, query: Annotated[LogQuery, Query()]
 ) -> shapes.LogLineList:
     """The log lines of a task, oldest first unless asked otherwise. `since` and `until` are exclusive."""
     listing = Listing(ByTime, "log lines of a task", task, query.order_by_direction)

@@ -19,7 +19,7 @@ from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
+from broadaxe.rest.identity import MemberCaller, MemberScope, ViewerCaller, ViewerScope, missing
 from broadaxe.rest.parameters import (
     BODY_VALUES_MAX,
     LIST_VALUES_MAX,
@@ -38,7 +38,6 @@ from broadaxe.rest.routers.events import listed_events
 from broadaxe.rest.routers.route import API, router
 from broadaxe.rest.shapes import events as event_shapes
 from broadaxe.rest.shapes import older as older_shapes
-from broadaxe.storage.accounts import Role
 from broadaxe.storage.event_reads import EventFilter
 from broadaxe.storage.log_reads import LogFilter
 from broadaxe.storage.pages import ById, ByTime
@@ -196,7 +195,7 @@ async def cancel(body: RunIds, scope: MemberScope, context: ContextDep) -> older
 async def trigger(
     body: OlderTrigger,
     workflow: PathId,
-    caller: CallerDep,
+    caller: MemberCaller,
     context: ContextDep,
     version: Annotated[Id | None, Query()] = None,
 ) -> older_shapes.OlderWorkflowRun:
@@ -204,7 +203,7 @@ async def trigger(
     record = await context.catalogue.workflow(caller.tenant_ids, workflow)
     if record is None:
         raise missing("workflow", workflow)
-    caller.require(record.tenant_id, Role.MEMBER)
+    caller.enter(record.tenant_id)
     newest = await context.catalogue.version(record.tenant_id, record.id)
     if version is not None and (newest is None or newest.id != version):
         raise InvalidArgument("only the newest version can be started", field="version")
@@ -221,7 +220,7 @@ async def trigger(
 
 @routes.get(f"{API}/step-runs/{{task}}/logs")
 async def list_logs(
-    task: PathId, caller: CallerDep, context: ContextDep, query: Annotated[LogQuery, Query()]
+    task: PathId, caller: ViewerCaller, context: ContextDep, query: Annotated[LogQuery, Query()]
 ) -> older_shapes.OlderLogLineList:
     """Log lines of a task."""
     tenant_id = await context.reads.tenant_of_task(caller.tenant_ids, task)

@@ -18,7 +18,7 @@ from broadaxe.core.triggers import BULK_MAX
 from broadaxe.errors import FailedPrecondition, InvalidArgument
 from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
-from broadaxe.rest.identity import CallerDep, MemberScope, ViewerScope, missing
+from broadaxe.rest.identity import MemberScope, ViewerCaller, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Id, Offset, PathId
 from broadaxe.rest.routers.older import RunQuery, parents_of, read_run
 from broadaxe.rest.routers.route import API, router
@@ -65,7 +65,7 @@ async def get_step_run_schema(task: PathId, scope: ViewerScope, context: Context
 @routes.get(f"{API}/step-runs/{{task}}/events")
 async def list_step_run_events(
     task: PathId,
-    caller: CallerDep,
+    caller: ViewerCaller,
     context: ContextDep,
     offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=EVENTS_PER_RUN_MAX)] = EVENTS_PER_RUN_MAX,
@@ -79,7 +79,7 @@ async def list_step_run_events(
 @routes.get(f"{API}/step-runs/{{task}}/archives")
 async def list_step_run_archives(
     task: PathId,
-    caller: CallerDep,
+    caller: ViewerCaller,
     context: ContextDep,
     offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=ARCHIVES_MAX)] = 50,
@@ -126,7 +126,7 @@ async def get_run_input(run: PathId, scope: ViewerScope, context: ContextDep) ->
 
 
 @routes.get(f"{API}/workflow-runs/{{run}}/input")
-async def get_run_input_by_id(run: PathId, caller: CallerDep, context: ContextDep) -> JsonObject:
+async def get_run_input_by_id(run: PathId, caller: ViewerCaller, context: ContextDep) -> JsonObject:
     return wire.json_object((await read_run(context, caller.tenant_ids, run)).input)
 
 

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from broadaxe.core.lifecycle import TERMINAL_RUN
 from broadaxe.engine.subscriptions import EventSubscription, LiveKind
 from broadaxe.rest.context import Context, ContextDep
-from broadaxe.rest.identity import CallerDep, missing
+from broadaxe.rest.identity import ViewerCaller, missing
 from broadaxe.rest.parameters import PathId
 from broadaxe.rest.routers.changes import KEEP_ALIVE_S, STREAM_LIFE_S, EventStream, OpenStreams
 from broadaxe.rest.routers.route import STABLE, router
@@ -28,7 +28,7 @@ routes = router("runs")
 
 
 @routes.get(f"{STABLE}/workflow-runs/{{run}}/facts")
-async def get_run_facts(run: PathId, caller: CallerDep, context: ContextDep) -> RunFactsAnswer:
+async def get_run_facts(run: PathId, caller: ViewerCaller, context: ContextDep) -> RunFactsAnswer:
     """How a run came to be and what holds for it: what triggered it, its parent, version, priority, concurrency keys,
     limits, and the workers that had it. What a run does not remember is left out: one made by a schedule does not know
     which, and nobody knows which person asked for one."""
@@ -46,7 +46,7 @@ async def get_run_facts(run: PathId, caller: CallerDep, context: ContextDep) -> 
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}},
 )
-async def follow_chunks(run: PathId, caller: CallerDep, context: ContextDep, request: Request) -> StreamingResponse:
+async def follow_chunks(run: PathId, caller: ViewerCaller, context: ContextDep, request: Request) -> StreamingResponse:
     """What the tasks of a run stream, as server-sent events: `chunk` with `taskExternalId`, `text`, `index` and `at`,
     and `end` when the run is over. Chunks are not kept: what was streamed before is not told."""
     found = await context.reads.runs_by_id(caller.tenant_ids, [run])

@@ -16,7 +16,7 @@ from broadaxe.core.definition import WorkflowDefinition
 from broadaxe.errors import BroadaxeError
 from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
-from broadaxe.rest.identity import CallerDep, Scope, missing
+from broadaxe.rest.identity import Scope, ViewerCaller, missing
 from broadaxe.rest.parameters import PathId
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.routers.traces import SPANS_MAX, list_traces
@@ -76,7 +76,7 @@ class RunFile(Wire):
 
 
 @routes.get(f"{STABLE}/workflow-runs/{{run}}/file")
-async def get_run_file(run: PathId, caller: CallerDep, context: ContextDep, response: Response) -> RunFile:
+async def get_run_file(run: PathId, caller: ViewerCaller, context: ContextDep, response: Response) -> RunFile:
     """Everything about a run in one document, to be kept or sent on: input, outputs, history, earlier attempts, logs,
     spans, durable logs, children, definition. `broadaxe open FILE` shows it without an engine.
 

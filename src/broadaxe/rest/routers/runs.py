@@ -22,7 +22,7 @@ from broadaxe.errors import FailedPrecondition, Internal, InvalidArgument, NotFo
 from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import CallerDep, MemberScope, Scope, ViewerScope, missing
+from broadaxe.rest.identity import MemberScope, Scope, ViewerCaller, ViewerScope, missing
 from broadaxe.rest.parameters import (
     BODY_VALUES_MAX,
     Body,
@@ -38,7 +38,6 @@ from broadaxe.rest.run_selection import RunSelection, SelectionBody, until_or_la
 from broadaxe.rest.shapes import runs as shapes
 from broadaxe.rest.shapes import tasks as task_shapes
 from broadaxe.rest.shapes import workflows as workflow_shapes
-from broadaxe.storage.accounts import Role
 from broadaxe.storage.pages import ById, ByTaskEvent
 from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, RunRecord
 from broadaxe.storage.run_filter import LIVE_RUN, RunFilter
@@ -159,12 +158,12 @@ async def display_names(
 
 
 @routes.get(f"{STABLE}/workflow-runs/{{run}}")
-async def get_run(run: PathId, caller: CallerDep, context: ContextDep) -> shapes.WorkflowRunDetails:
+async def get_run(run: PathId, caller: ViewerCaller, context: ContextDep) -> shapes.WorkflowRunDetails:
     return await _details(context, await _run(context, caller.tenant_ids, run))
 
 
 @routes.get(f"{STABLE}/workflow-runs/{{run}}/status")
-async def get_status(run: PathId, caller: CallerDep, context: ContextDep) -> RunStatus:
+async def get_status(run: PathId, caller: ViewerCaller, context: ContextDep) -> RunStatus:
     """A bare JSON string."""
     found = await context.reads.runs_by_id(caller.tenant_ids, [run])
     if not found:
@@ -175,7 +174,7 @@ async def get_status(run: PathId, caller: CallerDep, context: ContextDep) -> Run
 @routes.get(f"{STABLE}/workflow-runs/{{run}}/task-events")
 async def list_run_events(
     run: PathId,
-    caller: CallerDep,
+    caller: ViewerCaller,
     context: ContextDep,
     limit: Annotated[int, Query(ge=1, le=EVENTS_PER_RUN_MAX)] = EVENTS_PER_RUN_MAX,
     cursor: Cursor = None,
@@ -192,7 +191,7 @@ async def list_run_events(
 
 @routes.get(f"{STABLE}/workflow-runs/{{run}}/task-timings")
 async def list_timings(
-    run: PathId, caller: CallerDep, context: ContextDep, depth: Annotated[int, Query(ge=0, le=10)] = 0
+    run: PathId, caller: ViewerCaller, context: ContextDep, depth: Annotated[int, Query(ge=0, le=10)] = 0
 ) -> task_shapes.TaskTimingList:
     """When the tasks of a run, and of the runs they spawned down to `depth`, waited and ran."""
     rows: list[task_shapes.TaskTiming] = []
@@ -202,12 +201,12 @@ async def list_timings(
 
 @routes.get(f"{STABLE}/dags/tasks")
 async def list_dag_tasks(
-    caller: CallerDep,
+    caller: ViewerCaller,
     context: ContextDep,
     dag_ids: Annotated[list[Id], Query(max_length=DAGS_MAX)],
     tenant: Annotated[Id, Query()],
 ) -> list[shapes.DagChildren]:
-    caller.require(tenant, Role.VIEWER)
+    caller.enter(tenant)
     answer = []
     for dag_id in dict.fromkeys(dag_ids):
         run = await context.reads.run([tenant], dag_id, with_payloads=False)

@@ -8,7 +8,7 @@ from fastapi import Query
 
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import CallerDep, missing
+from broadaxe.rest.identity import ViewerCaller, missing
 from broadaxe.rest.parameters import Offset, PathId
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.shapes import tasks as shapes
@@ -22,7 +22,7 @@ routes = router("tasks")
 @routes.get(f"{STABLE}/tasks/{{task}}")
 async def get_task(
     task: PathId,
-    caller: CallerDep,
+    caller: ViewerCaller,
     context: ContextDep,
     attempt: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="An older attempt, from 1.")] = None,
 ) -> shapes.TaskSummary:
@@ -43,7 +43,7 @@ async def get_task(
 @routes.get(f"{STABLE}/tasks/{{task}}/task-events")
 async def list_task_events(
     task: PathId,
-    caller: CallerDep,
+    caller: ViewerCaller,
     context: ContextDep,
     limit: Annotated[int, Query(ge=1, le=ENTRIES_MAX)] = ENTRIES_MAX,
     offset: Offset = 0,

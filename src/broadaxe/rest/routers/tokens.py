@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import Query, Response
 
 from broadaxe.core.durations import US_PER_S, parse_duration
-from broadaxe.errors import PermissionDenied
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import AdminScope, Caller, CallerDep, missing
+from broadaxe.rest.identity import AdminPersonCaller, AdminPersonScope, missing
 from broadaxe.rest.parameters import Body, PathId, plain_text
 from broadaxe.rest.routers.route import API, router
 from broadaxe.rest.shapes import tokens as shapes
@@ -26,18 +25,18 @@ routes = router("API tokens")
 class NewToken(Body):
     name: str
     expires_in: str | None = None
+    role: Literal["ADMIN", "MEMBER", "VIEWER"] = "ADMIN"
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/api-tokens")
 async def list_tokens(
-    scope: AdminScope,
+    scope: AdminPersonScope,
     context: ContextDep,
     search: Annotated[str | None, Query(max_length=255, description="Only those whose names contain this.")] = None,
     limit: Annotated[int, Query(ge=1, le=tokens.TOKENS_LISTED_MAX)] = tokens.TOKENS_LISTED_MAX,
     cursor: Cursor = None,
 ) -> shapes.ApiTokens:
     """Tokens that are not revoked, newest first."""
-    _check_person(scope.caller)
     page = await tokens.list_tokens(
         context.pool,
         scope.tenant_id,
@@ -49,9 +48,9 @@ async def list_tokens(
 
 
 @routes.post(f"{API}/tenants/{{tenant}}/api-tokens")
-async def create_token(body: NewToken, scope: AdminScope, context: ContextDep) -> shapes.CreatedToken:
-    """`expiresIn` is a duration such as `2160h`; 90 days without one. The token is shown this once."""
-    _check_person(scope.caller)
+async def create_token(body: NewToken, scope: AdminPersonScope, context: ContextDep) -> shapes.CreatedToken:
+    """`expiresIn` is a duration such as `2160h`; 90 days without one. `role` is `ADMIN` without one; a `VIEWER` token
+    reads and changes nothing. The token is shown this once."""
     life_s = tokens.DEFAULT_LIFE_S
     if body.expires_in:
         life_s = parse_duration(body.expires_in, field="expiresIn") // US_PER_S
@@ -62,23 +61,19 @@ async def create_token(body: NewToken, scope: AdminScope, context: ContextDep) -
         life_s,
         context.settings.server_url,
         context.settings.grpc_address,
+        role=Role(body.role),
+        made_by=scope.caller.name,
     )
     return shapes.CreatedToken(token=issued.token)
 
 
 @routes.post(f"{API}/api-tokens/{{token}}", status_code=204)
-async def revoke_token(token: PathId, caller: CallerDep, context: ContextDep) -> Response:
+async def revoke_token(token: PathId, caller: AdminPersonCaller, context: ContextDep) -> Response:
     """Revokes a token for good."""
-    _check_person(caller)
     tenant_id = await tokens.tenant_of_token(context.pool, token)
     if tenant_id is None or tenant_id not in caller.roles:
         raise missing("API token", token)
-    caller.require(tenant_id, Role.ADMIN)
+    caller.enter(tenant_id)
     await tokens.revoke_token(context.pool, token)
     context.verifier.forget(token)
     return Response(status_code=204)
-
-
-def _check_person(caller: Caller) -> None:
-    if caller.is_token:
-        raise PermissionDenied("a token may not manage tokens; log in as a person")

@@ -29,7 +29,7 @@ from broadaxe.core.questions import (
 )
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.identity import ViewerCaller, ViewerScope, missing
 from broadaxe.rest.parameters import Id, PathId
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.shapes import waiting as shapes
@@ -47,7 +47,7 @@ routes = router("live memory")
 
 
 @routes.get(f"{STABLE}/tasks/{{task}}/waiting")
-async def why_task_waits(task: PathId, caller: CallerDep, context: ContextDep) -> shapes.WaitReasonList:
+async def why_task_waits(task: PathId, caller: ViewerCaller, context: ContextDep) -> shapes.WaitReasonList:
     """Why the task does not run, or what it waits for while it runs; no row for one that just runs or is finished. An
     event that is waited for comes with a payload that makes its expression true, where that can be derived."""
     tenant_id = await context.reads.tenant_of_task(caller.tenant_ids, task)
@@ -58,7 +58,7 @@ async def why_task_waits(task: PathId, caller: CallerDep, context: ContextDep) -
 
 
 @routes.get(f"{STABLE}/workflow-runs/{{run}}/waiting")
-async def why_run_waits(run: PathId, caller: CallerDep, context: ContextDep) -> shapes.WaitReasonList:
+async def why_run_waits(run: PathId, caller: ViewerCaller, context: ContextDep) -> shapes.WaitReasonList:
     """The same for every task of a run that waits, in the order of the definition. Tasks that wait for parents may not
     exist yet and have no id then."""
     found = await context.reads.runs_by_id(caller.tenant_ids, [run])

@@ -9,11 +9,10 @@ from fastapi import Query
 from broadaxe.core.commands.workers import PauseWorker
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.identity import MemberCaller, ViewerCaller, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Limit, Offset, PathId, TextList, page_of, strict_metadata_pairs
 from broadaxe.rest.routers.route import API, router
 from broadaxe.rest.shapes import workers as shapes
-from broadaxe.storage.accounts import Role
 from broadaxe.storage.catalogue import WorkerRecord, WorkerStatus
 from broadaxe.storage.pages import ByTime
 
@@ -53,15 +52,15 @@ async def list_workers(
 
 
 @routes.get(f"{API}/workers/{{worker}}")
-async def get_worker(worker: PathId, caller: CallerDep, context: ContextDep) -> shapes.Worker:
+async def get_worker(worker: PathId, caller: ViewerCaller, context: ContextDep) -> shapes.Worker:
     return await _shown(context, await _worker(context, caller.tenant_ids, worker))
 
 
 @routes.patch(f"{API}/workers/{{worker}}")
-async def change_worker(body: WorkerChange, worker: PathId, caller: CallerDep, context: ContextDep) -> shapes.Worker:
+async def change_worker(body: WorkerChange, worker: PathId, caller: MemberCaller, context: ContextDep) -> shapes.Worker:
     """A paused worker gets no new tasks; those it runs go on."""
     record = await _worker(context, caller.tenant_ids, worker)
-    caller.require(record.tenant_id, Role.MEMBER)
+    caller.enter(record.tenant_id)
     if body.is_paused is not None:
         await context.engine.submit(record.tenant_id, PauseWorker(record.id, body.is_paused), by=caller.by)
         record = await _worker(context, [record.tenant_id], worker)

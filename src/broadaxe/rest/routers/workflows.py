@@ -13,11 +13,10 @@ from broadaxe.errors import InvalidArgument
 from broadaxe.rest import wire
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import CallerDep, ViewerScope, missing
+from broadaxe.rest.identity import MemberCaller, ViewerCaller, ViewerScope, missing
 from broadaxe.rest.parameters import Body, Id, Limit, Offset, PathId, page_of
 from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.rest.shapes import workflows as shapes
-from broadaxe.storage.accounts import Role
 from broadaxe.storage.catalogue import WorkflowRecord
 from broadaxe.storage.pages import ByMatch
 
@@ -90,7 +89,7 @@ async def list_last_runs(
 
 
 @routes.get(f"{API}/workflows/{{workflow}}")
-async def get_workflow(workflow: PathId, caller: CallerDep, context: ContextDep) -> shapes.Workflow:
+async def get_workflow(workflow: PathId, caller: ViewerCaller, context: ContextDep) -> shapes.Workflow:
     """A workflow with its latest version."""
     record = await _workflow(context, caller.tenant_ids, workflow)
     return shapes.workflow(record, await context.catalogue.version(record.tenant_id, record.id))
@@ -98,7 +97,7 @@ async def get_workflow(workflow: PathId, caller: CallerDep, context: ContextDep)
 
 @routes.get(f"{API}/workflows/{{workflow}}/versions")
 async def get_version(
-    workflow: PathId, caller: CallerDep, context: ContextDep, version: Annotated[Id | None, Query()] = None
+    workflow: PathId, caller: ViewerCaller, context: ContextDep, version: Annotated[Id | None, Query()] = None
 ) -> shapes.WorkflowVersion:
     """One version of a workflow, the latest unless `version` is given."""
     record = await _workflow(context, caller.tenant_ids, workflow)
@@ -110,12 +109,12 @@ async def get_version(
 
 @routes.patch(f"{API}/workflows/{{workflow}}")
 async def change_workflow(
-    body: WorkflowChange, workflow: PathId, caller: CallerDep, context: ContextDep
+    body: WorkflowChange, workflow: PathId, caller: MemberCaller, context: ContextDep
 ) -> shapes.Workflow:
     """Pauses a workflow or lets it go on. While paused, runs are made and wait; those that run go on. A task that was
     made longer than `pausedWorkflowQueueTTL` ago (a duration like 90s, 1h30m or 7d) is cancelled."""
     record = await _workflow(context, caller.tenant_ids, workflow)
-    caller.require(record.tenant_id, Role.MEMBER)
+    caller.enter(record.tenant_id)
     command = _change(body, record)
     if command is not None:
         await context.engine.submit(record.tenant_id, command, by=caller.by)
@@ -124,10 +123,10 @@ async def change_workflow(
 
 
 @routes.delete(f"{API}/workflows/{{workflow}}")
-async def delete_workflow(workflow: PathId, caller: CallerDep, context: ContextDep) -> wire.Deleted:
+async def delete_workflow(workflow: PathId, caller: MemberCaller, context: ContextDep) -> wire.Deleted:
     """Forgets the name; history and live runs stay."""
     record = await _workflow(context, caller.tenant_ids, workflow)
-    caller.require(record.tenant_id, Role.MEMBER)
+    caller.enter(record.tenant_id)
     await context.engine.submit(record.tenant_id, DeleteWorkflow(record.id), by=caller.by)
     return wire.Deleted()
 

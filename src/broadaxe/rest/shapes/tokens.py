@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from broadaxe.rest.wire import Instant, Metadata, Pagination, Wire, metadata_of
 from broadaxe.storage import tokens
 
@@ -12,6 +14,9 @@ class ApiToken(Wire):
     expires_at: Instant
     last_used_at: Instant | None = None
     """Exact to ten minutes; missing when it was never used."""
+    role: Literal["OWNER", "ADMIN", "MEMBER", "VIEWER"]
+    made_by: str | None = None
+    """Who made it; missing when nobody knows."""
 
 
 class ApiTokens(Wire):
@@ -29,4 +34,6 @@ def api_token(record: tokens.ApiToken) -> ApiToken:
         name=record.name,
         expires_at=record.expires_at,
         last_used_at=record.last_used_at,
+        role=record.role.value,
+        made_by=record.made_by or None,
     )

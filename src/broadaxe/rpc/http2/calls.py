@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from broadaxe.errors import PermissionDenied
 from broadaxe.rpc import statuses
 from broadaxe.rpc.http2 import grpc
 from broadaxe.rpc.http2.connection import Stream
@@ -322,7 +323,10 @@ class ServerCall:
     async def _admit(self) -> Call:
         request, link = self._request, self._link
         serving = link.serving
-        principal = NOBODY if self._method.is_public else await serving.authenticate(request.metadata)
+        method = self._method
+        principal = NOBODY if method.is_public else await serving.authenticate(request.metadata)
+        if not principal.may_change and not method.is_reading and not method.is_public:
+            raise PermissionDenied(f"this token only reads (its role is VIEWER), and {request.path} changes something")
         return Call(request.path, request.metadata, link.peer, principal, serving.draining, link, self._deadline_at)
 
     async def _admit_stream(self) -> Call:

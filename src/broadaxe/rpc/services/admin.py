@@ -70,6 +70,7 @@ class AdminService:
                 pb.GetRunDetailsRequest,
                 pb.GetRunDetailsResponse,
                 self.get_run_details,
+                is_reading=True,
             ),
             unary("/v1.AdminService/CancelTasks", pb.CancelTasksRequest, pb.CancelTasksResponse, self.cancel),
             unary("/v1.AdminService/ReplayTasks", pb.ReplayTasksRequest, pb.ReplayTasksResponse, self.replay),

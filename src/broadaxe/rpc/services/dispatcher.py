@@ -71,7 +71,7 @@ class DispatcherService:
             return f"/Dispatcher/{name}"
 
         return [
-            unary(path("GetVersion"), pb.GetVersionRequest, pb.GetVersionResponse, self.get_version),
+            unary(path("GetVersion"), pb.GetVersionRequest, pb.GetVersionResponse, self.get_version, is_reading=True),
             unary(path("Register"), pb.WorkerRegisterRequest, pb.WorkerRegisterResponse, self.register),
             server_stream(path("ListenV2"), pb.WorkerListenRequest, pb.AssignedAction, self.listen),
             server_stream(path("Listen"), pb.WorkerListenRequest, pb.AssignedAction, self.listen_with_heartbeat),
@@ -97,12 +97,14 @@ class DispatcherService:
                 pb.SubscribeToWorkflowRunsRequest,
                 pb.WorkflowRunEvent,
                 self.subscribe_to_runs,
+                is_reading=True,
             ),
             server_stream(
                 path("SubscribeToWorkflowEvents"),
                 pb.SubscribeToWorkflowEventsRequest,
                 pb.WorkflowEvent,
                 self.subscribe_to_events,
+                is_reading=True,
             ),
         ]
 

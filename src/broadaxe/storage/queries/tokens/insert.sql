@@ -1,4 +1,4 @@
 -- Stores a new API token by its hash. Called by tokens.create_token. $1 id, $2 tenant, $3 name, $4 hash, $5 created,
--- $6 expires.
-insert into broadaxe.api_token (id, tenant_id, name, token_hash, created_at, updated_at, expires_at)
-values ($1, $2, $3, $4, $5, $5, $6)
+-- $6 expires, $7 role, $8 who made it.
+insert into broadaxe.api_token (id, tenant_id, name, token_hash, created_at, updated_at, expires_at, role, made_by)
+values ($1, $2, $3, $4, $5, $5, $6, $7, $8)
