@@ -17,5 +17,8 @@ find "$out" -type f \( -name '*_pb2.py' -o -name '*_pb2.pyi' \) -delete
 uvx --from "grpcio-tools==$grpcio_tools_version" python -m grpc_tools.protoc \
   --proto_path=proto --python_out=src --pyi_out=src proto/broadaxe/rpc/_gen/*.proto
 
+# The worker is a distribution of its own, and has the one file it needs.
+cp "$out"/session_pb2.py "$out"/session_pb2.pyi worker/src/broadaxe_worker/
+
 LC_ALL=C sha256sum proto/broadaxe/rpc/_gen/*.proto "$out"/*_pb2.py "$out"/*_pb2.pyi >"$out/SHA256SUMS"
 echo "gen_proto: wrote $(ls "$out"/*_pb2.py | wc -l) modules to $out"

@@ -43,6 +43,7 @@ from broadaxe.rpc.services.dispatcher import DispatcherService
 from broadaxe.rpc.services.durable import DurableService
 from broadaxe.rpc.services.events import EventsService
 from broadaxe.rpc.services.health import HealthService
+from broadaxe.rpc.services.session import SessionService
 from broadaxe.rpc.services.traces import TraceService
 from broadaxe.rpc.services.workflows import WorkflowService
 from broadaxe.rpc.transport import Metadata, Principal
@@ -242,6 +243,7 @@ class App:
             *EventsService(engine, EventReads(pool), logs).methods(),
             *TraceService(spans).methods(),
             *DurableService(engine).methods(),
+            *SessionService(engine, logs).methods(),
         ]
         carrier = Http2Carrier(
             [*methods, *HealthService(engine.is_ready, methods).methods()],

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent / "bench")]
 
 from lean_client import LeanClient  # noqa: E402 the path to it has only now been laid
-from wirekit import EngineProcess, Rest, Stage, StartWorker, WorkerProcess  # noqa: E402
+from wirekit import RUNTIME, EngineProcess, Rest, Stage, StartWorker, WorkerProcess  # noqa: E402
 
 T = TypeVar("T")
 
@@ -214,6 +214,7 @@ async def start_worker(shared_engine: EngineProcess, stage: Stage, tmp_path: Pat
             program: str = "gallery",
             python: str = sys.executable,
             environment: Mapping[str, str] | None = None,
+            runtime: str = RUNTIME,
         ) -> tuple[WorkerProcess, str]:
             host = engine or shared_engine
             worker = WorkerProcess(
@@ -227,6 +228,7 @@ async def start_worker(shared_engine: EngineProcess, stage: Stage, tmp_path: Pat
                 program=program,
                 python=python,
                 environment=environment,
+                runtime=runtime,
             )
             dispose: Callable[[], Awaitable[None]] = worker.dispose
             ends.push_async_callback(dispose)

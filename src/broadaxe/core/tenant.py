@@ -52,6 +52,7 @@ from broadaxe.core.commands.attempts import (
     RefuseDelivery,
     ReleaseSlot,
     ReportAttempt,
+    ReportAttempts,
 )
 from broadaxe.core.commands.crons import BackfillCron, ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.commands.durable import (
@@ -215,6 +216,11 @@ class Tenant:
         match command:
             case ReportAttempt():
                 return reports.report(state, command, now_us)
+            case ReportAttempts(said):
+                for each in said:
+                    reports.report(state, each, now_us)
+                    if state.ended:
+                        self._settle_ended(now_us)
             case TriggerRuns(requests):
                 return triggers.trigger(state, requests, now_us)
             case PushEvents(events):

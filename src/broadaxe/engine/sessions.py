@@ -85,6 +85,17 @@ class WorkerSession:
             await self._wake.wait()
         return None if self._closed else self._items.popleft()
 
+    async def some(self) -> list[Outgoing]:
+        """Everything that waits, at least one item; nothing once the session is closed."""
+        while not self._items and not self._closed:
+            self._wake.clear()
+            await self._wake.wait()
+        if self._closed:
+            return []
+        taken = list(self._items)
+        self._items.clear()
+        return taken
+
     def move_to(self, other: WorkerSession) -> None:
         """What is in this session is sent on another one of the same worker instead."""
         while self._items:

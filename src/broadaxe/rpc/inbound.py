@@ -15,6 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from broadaxe.core.commands.attempts import Outcome, ReportAttempt
 from broadaxe.core.commands.schedules import ScheduleRuns
 from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.core.commands.workers import LabelValue
@@ -205,6 +206,46 @@ def output_problem(text: str) -> str | None:
     if has_nul(text):
         return "the task's output contains a NUL character, which cannot be stored"
     return None
+
+
+def error_text(text: str) -> str:
+    """What a task says of its failure, as it can be kept."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}") or "the task failed without saying why"
+
+
+def attempt_report(
+    task_id: str,
+    retry_count: int | None,
+    outcome: Outcome,
+    payload: str,
+    *,
+    is_retryable: bool = True,
+    retry_after_us: int | None = None,
+    batch_id: str | None = None,
+    worker: str,
+    at_us: int | None,
+) -> ReportAttempt:
+    """What a worker says of an attempt, with its payload as it is kept. An output that cannot be is a failure."""
+    if outcome is Outcome.COMPLETED:
+        payload = payload if payload not in ("", "null") else "{}"
+        problem = output_problem(payload)
+        if problem is not None:
+            return ReportAttempt(
+                task_id, retry_count, Outcome.FAILED, problem, batch_id=batch_id, worker=worker, at_us=at_us
+            )
+    elif outcome is Outcome.FAILED:
+        payload = error_text(payload)
+    return ReportAttempt(
+        task_id,
+        retry_count,
+        outcome,
+        payload,
+        is_retryable=is_retryable,
+        retry_after_us=retry_after_us,
+        batch_id=batch_id,
+        worker=worker,
+        at_us=at_us,
+    )
 
 
 def json_value(payload: bytes, *, field: str) -> str:

@@ -17,6 +17,9 @@ from wirekit.rest import Rest
 from wirekit.stage import Stage
 
 HOME: Final = Path(__file__).parent.parent
+SESSION_WORKER: Final = HOME.parent.parent / "worker" / "src"
+#: What the workers of tests run on that do not say: `official`, or `session` for the whole suite on the other one.
+RUNTIME: Final = os.environ.get("WIRE_RUNTIME", "official")
 END_WITHIN_S: Final = PATIENCE_S
 
 
@@ -36,8 +39,10 @@ class WorkerProcess:
         program: str = "gallery",
         python: str = sys.executable,
         environment: Mapping[str, str] | None = None,
+        runtime: str = RUNTIME,
     ) -> None:
-        """`python` and `environment` are for workers that need another SDK than the tests do."""
+        """`python` and `environment` are for workers that need another SDK than the tests do, `runtime` says whether
+        the program is run by the SDK's worker (`official`) or by ours (`session`)."""
         self.name = name if not namespace else f"{namespace}_{name}"
         """As the engine knows it."""
         self._engine = engine
@@ -45,16 +50,17 @@ class WorkerProcess:
         arguments = ["--name", name, "--slots", str(slots)]
         for key, value in (labels or {}).items():
             arguments += ["--label", f"{key}={value}"]
+        module = ("on_session", program) if runtime == "session" else (program,)
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [python, "-m", program, *arguments],
+                [python, "-m", *module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 # The SDK reads .env files of the directory it is started in.
                 cwd=directory,
                 env=dict(environment or engine.worker_environment(namespace))
-                | {"WIRE_STAGE_PORT": str(stage.port), "PYTHONPATH": str(HOME)},
+                | {"WIRE_STAGE_PORT": str(stage.port), "PYTHONPATH": f"{HOME}{os.pathsep}{SESSION_WORKER}"},
                 start_new_session=True,
             )
 
@@ -114,6 +120,7 @@ class StartWorker(Protocol):
         program: str = "gallery",
         python: str = sys.executable,
         environment: Mapping[str, str] | None = None,
+        runtime: str = RUNTIME,
     ) -> tuple[WorkerProcess, str]: ...
 
 

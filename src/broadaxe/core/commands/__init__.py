@@ -24,6 +24,7 @@ from broadaxe.core.commands.attempts import (
     RefuseDelivery,
     ReleaseSlot,
     ReportAttempt,
+    ReportAttempts,
 )
 from broadaxe.core.commands.crons import BackfillCron, Backfilled, ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.commands.durable import (
@@ -88,6 +89,7 @@ Command = (
     | DeleteFilter
     | TakeOutbox
     | ReportAttempt
+    | ReportAttempts
     | RefreshTimeout
     | ReleaseSlot
     | CancelTasks

@@ -55,6 +55,22 @@ class Accepted(msgspec.Struct, frozen=True):
     is_current: bool
 
 
+class ReportAttempts(msgspec.Struct, frozen=True):
+    """What a worker says at once, each as by itself and in this order. Reply: None."""
+
+    reports: tuple[ReportAttempt, ...]
+
+    needs: ClassVar = NOTHING
+
+    @property
+    def is_repeatable(self) -> bool:
+        return all(report.is_repeatable for report in self.reports)
+
+    @property
+    def chars(self) -> int:
+        return sum(len(report.payload) for report in self.reports)
+
+
 class RefreshTimeout(msgspec.Struct, frozen=True):
     """Moves the execution deadline by `by_us` from where it stands. Reply: the new deadline in microseconds."""
 

@@ -114,21 +114,7 @@ class DispatcherService:
         return pb.GetVersionResponse(version=ENGINE_VERSION)
 
     async def register(self, request: pb.WorkerRegisterRequest, call: Call) -> pb.WorkerRegisterResponse:
-        inbound.refuse_nul(request)
-        if request.slot_config and request.HasField("slots"):
-            raise InvalidArgument("give either slot_config or slots, not both", field="slot_config")
-        slots = dict(request.slot_config) or {"default": request.slots if request.HasField("slots") else DEFAULT_SLOTS}
-        worker_id = await self._engine.submit(
-            call.principal.tenant_id,
-            RegisterWorker(
-                request.worker_name,
-                tuple(request.actions),
-                slots,
-                inbound.labels(request.labels),
-                _runtime(request.runtime_info) if request.HasField("runtime_info") else {},
-            ),
-            client=call.peer,
-        )
+        worker_id = await self._engine.submit(call.principal.tenant_id, registration(request), client=call.peer)
         assert isinstance(worker_id, str)
         return pb.WorkerRegisterResponse(
             tenant_id=call.principal.tenant_id, worker_id=worker_id, worker_name=request.worker_name
@@ -146,22 +132,11 @@ class DispatcherService:
                 while (item := await session.next()) is not None:
                     action = outbound.assigned_action(tenant_id, item)
                     if fitting.is_oversize(action):
-                        await self._refuse(tenant_id, item, action.ByteSize())
+                        await refuse_oversize(self._engine, tenant_id, item, action.ByteSize())
                     else:
                         await send(action)
         finally:
             close()
-
-    async def _refuse(self, tenant_id: str, item: Outgoing, size_bytes: int) -> None:
-        """The worker would break its stream over it, and every other task of it would be in doubt."""
-        for part in item.items if isinstance(item, BatchAssignment) else (item,):
-            if isinstance(part, Assignment):
-                is_alone = not isinstance(item, BatchAssignment) or len(item.items) == 1
-                own_bytes = size_bytes if is_alone else fitting.size_bytes_in_batch(part)
-                attempt = part.attempt
-                await self._engine.submit(
-                    tenant_id, RefuseDelivery(attempt.task_id, attempt.retry_count, own_bytes, SEND_SIZE_BYTES_MAX)
-                )
 
     async def listen_with_heartbeat(
         self, request: pb.WorkerListenRequest, call: Call, send: Send[pb.AssignedAction]
@@ -359,6 +334,32 @@ class DispatcherService:
             self._engine.unwatch(tenant_id, subscription)
 
 
+def registration(request: pb.WorkerRegisterRequest) -> RegisterWorker:
+    inbound.refuse_nul(request)
+    if request.slot_config and request.HasField("slots"):
+        raise InvalidArgument("give either slot_config or slots, not both", field="slot_config")
+    slots = dict(request.slot_config) or {"default": request.slots if request.HasField("slots") else DEFAULT_SLOTS}
+    return RegisterWorker(
+        request.worker_name,
+        tuple(request.actions),
+        slots,
+        inbound.labels(request.labels),
+        _runtime(request.runtime_info) if request.HasField("runtime_info") else {},
+    )
+
+
+async def refuse_oversize(engine: EnginePort, tenant_id: str, item: Outgoing, size_bytes: int) -> None:
+    """A worker would break its stream over it, and every other task of it would be in doubt."""
+    for part in item.items if isinstance(item, BatchAssignment) else (item,):
+        if isinstance(part, Assignment):
+            is_alone = not isinstance(item, BatchAssignment) or len(item.items) == 1
+            own_bytes = size_bytes if is_alone else fitting.size_bytes_in_batch(part)
+            attempt = part.attempt
+            await engine.submit(
+                tenant_id, RefuseDelivery(attempt.task_id, attempt.retry_count, own_bytes, SEND_SIZE_BYTES_MAX)
+            )
+
+
 async def _relay(subscription: EventSubscription, call: Call, send: Send[pb.WorkflowEvent]) -> None:
     """Sends what happens until the last event, or until the server stops."""
 
@@ -395,7 +396,7 @@ def _key_report(request: pb.GroupKeyActionEvent) -> ReportAttempt:
         elif inbound.output_problem(answer) is not None:
             answer = msgspec.json.encode(answer).decode()
     elif outcome is Outcome.FAILED:
-        answer = _error_text(answer)
+        answer = inbound.error_text(answer)
     return ReportAttempt(task_id, int(retries), outcome, answer, is_retryable=False, at_us=_said_us(request))
 
 
@@ -409,27 +410,16 @@ def _item_report(
     outcome = _OUTCOMES.get(event.event_type)
     if outcome is None:
         raise InvalidArgument(f"{event.event_type} is not a report this version knows", field="event_type")
-    payload = item.event_payload
-    at_us = _said_us(event)
-    if outcome is Outcome.COMPLETED:
-        payload = payload if payload not in ("", "null") else "{}"
-        problem = inbound.output_problem(payload)
-        if problem is not None:
-            return ReportAttempt(
-                task_id, retry_count, Outcome.FAILED, problem, batch_id=batch_id, worker=event.worker_id, at_us=at_us
-            )
-    elif outcome is Outcome.FAILED:
-        payload = _error_text(payload)
-    return ReportAttempt(
+    return inbound.attempt_report(
         task_id,
         retry_count,
         outcome,
-        payload,
+        item.event_payload,
         is_retryable=not item.should_not_retry,
         retry_after_us=max(0, item.retry_after_ms) * US_PER_MS if item.HasField("retry_after_ms") else None,
         batch_id=batch_id,
         worker=event.worker_id,
-        at_us=at_us,
+        at_us=_said_us(event),
     )
 
 
@@ -438,10 +428,6 @@ def _said_us(event: pb.StepActionEvent | pb.BatchActionEvent | pb.GroupKeyAction
     if not event.HasField("event_timestamp"):
         return None
     return event.event_timestamp.seconds * US_PER_S + event.event_timestamp.nanos // 1000
-
-
-def _error_text(text: str) -> str:
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}") or "the task failed without saying why"
 
 
 def _runtime(info: pb.RuntimeInfo) -> dict[str, str]:

@@ -68,24 +68,7 @@ class DurableService:
     async def durable_task(
         self, requests: AsyncIterator[pb.DurableTaskRequest], call: Call, send: Send[pb.DurableTaskResponse]
     ) -> None:
-        conversation = _Conversation(self._engine, call.principal.tenant_id, call.peer, send)
-        stream = await self._engine.open_durable_stream(call.principal.tenant_id)
-        try:
-            reading = asyncio.create_task(conversation.read(requests, stream))
-            writing = asyncio.create_task(conversation.write(stream))
-            draining = asyncio.create_task(call.draining.wait())
-            tasks: tuple[asyncio.Task[Any], ...] = (reading, writing, draining)
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in (reading, writing):
-                    if task.done():
-                        task.result()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-        finally:
-            self._engine.close_durable_stream(call.principal.tenant_id, stream)
+        await Conversation(self._engine, call, send).hold(requests)
 
     async def register_signal(
         self, request: pb.RegisterDurableEventRequest, call: Call
@@ -137,18 +120,40 @@ class DurableService:
             self._engine.stop_listening(tenant_id, subscription)
 
 
-class _Conversation:
-    """One open `DurableTask` stream."""
+class Conversation:
+    """What durable tasks of one worker ask and are answered, on whatever stream that travels."""
 
-    def __init__(self, engine: EnginePort, tenant_id: str, client: str, send: Send[pb.DurableTaskResponse]) -> None:
+    def __init__(self, engine: EnginePort, call: Call, send: Send[pb.DurableTaskResponse]) -> None:
         self._engine = engine
-        self._client = client
-        self._tenant_id = tenant_id
+        self._client = call.peer
+        self._tenant_id = call.principal.tenant_id
+        self._draining = call.draining
         self._send = send
         # Sends of one call must not overlap.
         self._sending = asyncio.Lock()
 
-    async def read(self, requests: AsyncIterator[pb.DurableTaskRequest], stream: DurableStream) -> None:
+    async def hold(self, requests: AsyncIterator[pb.DurableTaskRequest]) -> None:
+        """Returns when the worker has no more to ask, or when the server stops. Raises what makes the stream
+        unusable."""
+        stream = await self._engine.open_durable_stream(self._tenant_id)
+        try:
+            reading = asyncio.create_task(self._read(requests, stream))
+            writing = asyncio.create_task(self._answer(stream))
+            draining = asyncio.create_task(self._draining.wait())
+            tasks: tuple[asyncio.Task[Any], ...] = (reading, writing, draining)
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in (reading, writing):
+                    if task.done():
+                        task.result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            self._engine.close_durable_stream(self._tenant_id, stream)
+
+    async def _read(self, requests: AsyncIterator[pb.DurableTaskRequest], stream: DurableStream) -> None:
         """Returns when the client half-closes. Raises what makes the stream unusable."""
         room = asyncio.Semaphore(UNDER_WAY_MAX)
         under_way: set[asyncio.Task[None]] = set()
@@ -204,7 +209,7 @@ class _Conversation:
     async def _submit(self, command: Command) -> Reply:
         return await self._engine.submit(self._tenant_id, command, client=self._client)
 
-    async def write(self, stream: DurableStream) -> None:
+    async def _answer(self, stream: DurableStream) -> None:
         while (answer := await stream.next()) is not None:
             await self._write(outbound.durable_response(answer))
 

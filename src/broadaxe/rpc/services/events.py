@@ -95,17 +95,10 @@ class EventsService:
         task_id = inbound.uuid_text(request.task_run_external_id, field="task_run_external_id")
         metadata = inbound.metadata_object(request.metadata, field="metadata")
         await self._engine.check_task(tenant_id, task_id)
-        message = request.message.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:LOG_MESSAGE_CHARS_MAX]
-        if message:
-            self._logs.add(
-                tenant_id,
-                task_id,
-                max(request.task_retry_count, 0),
-                _level(request.level),
-                message,
-                metadata,
-                _instant(request),
-            )
+        at = _instant(request.created_at)
+        keep_line(
+            self._logs, tenant_id, task_id, request.task_retry_count, request.level, request.message, metadata, at
+        )
         return pb.PutLogResponse()
 
     async def put_stream_event(self, request: pb.PutStreamEventRequest, call: Call) -> pb.PutStreamEventResponse:
@@ -126,15 +119,30 @@ def _event_request(wire: pb.PushEventRequest, field: str) -> EventRequest:
     )
 
 
+def keep_line(
+    logs: LogStore,
+    tenant_id: str,
+    task_id: str,
+    retry_count: int,
+    level: str,
+    message: str,
+    metadata: str | None,
+    at: datetime,
+) -> None:
+    """Keeps a line of a task that is there, as much of it as can be kept."""
+    message = message.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:LOG_MESSAGE_CHARS_MAX]
+    if message:
+        logs.add(tenant_id, task_id, max(retry_count, 0), _level(level), message, metadata, at)
+
+
 def _level(level: str) -> str:
     upper = level.upper()
     upper = _LEVELS.get(upper, upper)
     return upper if upper in ("DEBUG", "INFO", "WARN", "ERROR") else "INFO"
 
 
-def _instant(request: pb.PutLogRequest) -> datetime:
+def _instant(stamp: Timestamp) -> datetime:
     """The line's own time; the server's when the client gave none or nonsense."""
-    stamp: Timestamp = request.created_at
     if stamp.seconds <= 0 or stamp.seconds > 253_402_300_799:
         return datetime.now(UTC)
     return stamp.ToDatetime(tzinfo=UTC)

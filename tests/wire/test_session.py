@@ -1,0 +1,43 @@
+"""Our own worker on the session protocol: what its tasks and callers see is what they see of the official one."""
+
+from __future__ import annotations
+
+from gallery.cue import Cue
+from gallery.plain import Echoed
+from wirekit import EngineProcess, Rest, Stage, StartWorker
+
+HAPPY = ["QUEUED", "ASSIGNED", "SENT_TO_WORKER", "STARTED", "FINISHED"]
+
+
+async def test_a_task_runs_with_the_same_history_as_on_the_official_worker(
+    engine: EngineProcess, rest: Rest, start_worker: StartWorker, key: str
+) -> None:
+    _, worker_id = await start_worker(namespace=key, runtime="session")
+    echo = engine.client(key).stubs.task(name="echo", input_validator=Cue, output_validator=Echoed)
+    reference = await echo.aio_run(Cue(key=key, n=7, text="grüße"), wait_for_result=False)
+    answer = await reference.aio_result()
+    assert (answer.n, answer.text, answer.task_run_id) == (7, "grüße", reference.workflow_run_id)
+    events = await rest.events(reference.workflow_run_id)
+    assert [event["eventType"] for event in events] == HAPPY
+    assert {event["workerId"] for event in events[1:]} == {worker_id}
+
+
+async def test_what_finishes_while_the_engine_is_dead_arrives_once_when_it_is_back(
+    own_engine: EngineProcess, stage: Stage, start_worker: StartWorker, key: str
+) -> None:
+    """`kill -9`, with 20 tasks that run; they end while nobody listens."""
+    await start_worker(engine=own_engine, runtime="session")
+    hatchet = own_engine.client()
+    hold = hatchet.stubs.workflow(name="hold", input_validator=Cue)
+    runs = [await hold.aio_run(Cue(key=key, n=n), wait_for_result=False) for n in range(20)]
+    await stage.heard(key, "started", count=20)
+    await own_engine.kill()
+    stage.open(key)
+    await stage.heard(key, "ended", count=20)
+    await own_engine.start()
+    async with Rest(own_engine.url, own_engine.token, hatchet.tenant_id) as rest:
+        for n, run in enumerate(runs):
+            assert await run.aio_result() == {"hold": {"n": n, "retry_count": 0}}
+            events = [event["eventType"] for event in await rest.events(run.workflow_run_id)]
+            assert events.count("FINISHED") == 1 and events.count("STARTED") == 1
+    assert len(stage.told(key, "started")) == 20
