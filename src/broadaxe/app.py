@@ -25,7 +25,7 @@ from broadaxe.config import DEFAULT_HOST, Settings
 from broadaxe.core.durations import US_PER_S
 from broadaxe.database import Access, Database, no_connection
 from broadaxe.engine.changes import Kind
-from broadaxe.engine.clock import SystemClock
+from broadaxe.engine.clock import Clock, SystemClock
 from broadaxe.engine.edge_store import EdgeStore
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.postgres_store import PostgresStore
@@ -104,9 +104,15 @@ class DevCredentials:
 class App:
     """A running engine process. Create it with `await App.start(settings)`."""
 
-    def __init__(self, settings: Settings, database: Database, part: Part | None = None) -> None:
+    engine: Engine
+    """Once it has started."""
+
+    def __init__(
+        self, settings: Settings, database: Database, part: Part | None = None, clock: Clock | None = None
+    ) -> None:
         self.settings = settings
         self._part = part
+        self._clock = clock or SystemClock()
         self._decides = part is None or part.edge is None
         self._has_edges = part is None or part.edge is not None
         self._stack = contextlib.AsyncExitStack()
@@ -127,7 +133,13 @@ class App:
         return self.settings.http_url
 
     @classmethod
-    async def start(cls, settings: Settings, database: Database | None = None, part: Part | None = None) -> App:
+    async def start(
+        cls,
+        settings: Settings,
+        database: Database | None = None,
+        part: Part | None = None,
+        clock: Clock | None = None,
+    ) -> App:
         """Returns once workers and people can connect. Cleans up after itself if it fails or is cancelled.
 
         `part`: which one of a node that runs in several processes; None when this process is all of it.
@@ -135,7 +147,7 @@ class App:
         `database` is the one of these settings, which may be opening already; from here on it is the engine's to
         close.
         """
-        app = cls(settings, database or Database(settings), part)
+        app = cls(settings, database or Database(settings), part, clock)
         try:
             await app._start()
         except BaseException:
@@ -151,12 +163,12 @@ class App:
         )
         verifier = self._verifier = TokenVerifier(pool)
         stack.push_async_callback(verifier.stop)
-        clock = SystemClock()
+        clock = self._clock
         tallies = Tallies()
         store = await self._store(access, pool)
         # A private database has one engine.
         visitor = None if settings.embedded else await self._visitor(store)
-        engine = Engine(
+        engine = self.engine = Engine(
             store,
             clock=clock,
             observe=observer(tallies),

@@ -158,8 +158,8 @@ async def _embedded_database(settings: Settings) -> AsyncIterator[Finding]:
 
 
 def _port(settings: Settings, number: int, purpose: str, flag: str) -> Finding:
-    from broadaxe.cli.data_dir_lock import engine_pid
     from broadaxe.cli.ports import WantedPort, claim, holder_of
+    from broadaxe.data_dir_lock import engine_pid
 
     subject = f"port {number} ({purpose})"
     try:

@@ -11,7 +11,6 @@ follow each other closely it waits for the first one's engine to leave.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from broadaxe.config import DEFAULT_DATABASE_SCHEMA, Settings, load
+from broadaxe.config import Settings, load
 from broadaxe.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -127,9 +126,9 @@ def embedded(
 def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
     from broadaxe import logs
     from broadaxe.cli import appearing_file, dashboard_link
-    from broadaxe.cli.data_dir_lock import only_engine
     from broadaxe.cli.engine_process import run_until_signal
     from broadaxe.cli.ports import WantedPort, claim
+    from broadaxe.data_dir_lock import only_engine, state_dir
 
     # Until the event loop takes over, there is nothing to stop in order. Ctrl-C is for the program that started us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -142,7 +141,7 @@ def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
         settings.host,
         [WantedPort(settings.grpc_port, "gRPC", "-grpc-port"), WantedPort(settings.http_port, "HTTP", "-api-port")],
     )
-    settings = replace(settings, grpc_port=grpc_port, http_port=http_port, data_dir=_state_dir(settings))
+    settings = replace(settings, grpc_port=grpc_port, http_port=http_port, data_dir=state_dir(settings))
 
     async def announce(app: App) -> None:
         # The program that started us is the only one that gets this token, and by the handshake.
@@ -164,17 +163,6 @@ def _run(settings: Settings, handshake: Path, *, run_migrations: bool) -> None:
             _migrate(settings.database_url, settings)
         code = run_until_signal(settings, announce, heed_stdin=True)
     raise SystemExit(code)
-
-
-def _state_dir(settings: Settings) -> Path:
-    """Where the token and the lock live: for each database of the user's a place of its own."""
-    if settings.database_url is None:
-        return settings.data_dir
-    place = settings.database_url
-    if settings.database_schema != DEFAULT_DATABASE_SCHEMA:
-        place += f" {settings.database_schema}"
-    name = hashlib.sha256(place.encode()).hexdigest()[:16]
-    return settings.data_dir / "databases" / name
 
 
 def _migrate(database_url: str, settings: Settings) -> None:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from broadaxe.cli import dashboard_link, options
-from broadaxe.cli.data_dir_lock import only_engine
 from broadaxe.config import Settings
+from broadaxe.data_dir_lock import only_engine
 from broadaxe.errors import ConfigurationError
 
 if TYPE_CHECKING:

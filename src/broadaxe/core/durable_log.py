@@ -182,6 +182,14 @@ class DurableLog:
         """Whether something came that the present invocation was not told."""
         return self.next < len(self.queue)
 
+    def awaits(self, entry: Entry, *, is_evicted: bool) -> bool:
+        """Whether the task waits for the entry: as far as its present invocation has said, if it runs."""
+        if entry.is_satisfied or not entry.is_on_path:
+            return False
+        if entry.kind is EntryKind.SIGNAL:
+            return True
+        return entry.is_awaited if is_evicted else entry.wanted_by == self.invocation_count
+
     def row(self) -> DurableTaskRow:
         return DurableTaskRow(
             self.task.id, self.branch_id, self.branch_count, self.invocation_count, self.order_at_eviction

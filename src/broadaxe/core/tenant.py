@@ -35,6 +35,7 @@ from broadaxe.core import (
     quotas,
     ratelimits,
     reports,
+    skipping,
     tasks,
     triggers,
     waits,
@@ -131,6 +132,18 @@ class Tenant:
         """When the next round is due even if no command comes: at once (0) when something was taken in since the last
         one that may be assigned, or changes what is."""
         return 0 if self._state.is_restless else self._state.timers.next_due_us()
+
+    def has_runs(self) -> bool:
+        """Whether a run is live, also one that sleeps outside memory."""
+        return bool(self._state.runs or self._state.dormant)
+
+    def next_skip_us(self) -> int | None:
+        """The next instant that time may be skipped to (`skipping.py`); None when nothing is planned."""
+        return skipping.next_due_us(self._state)
+
+    def is_settled(self) -> bool:
+        """Whether no task runs but for those that wait for something."""
+        return skipping.is_settled(self._state)
 
     def is_live(self, run_or_task_id: str) -> bool:
         return run_or_task_id in self._state.runs or run_or_task_id in self._state.tasks
@@ -411,6 +424,10 @@ class Tenant:
         machine, SIGSTOP), or the database did. Nobody could be heard meanwhile, so what counts the silence of others
         begins anew, as after a load. Then `decide`. O(tasks and workers in memory)."""
         adoption.resume(self._state, now_us)
+
+    def skip(self, now_us: int) -> None:
+        """Tells that time was moved on to `now_us` on purpose. Then `decide`."""
+        skipping.skip(self._state, now_us)
 
     def _ring(self, kind: AlarmKind, subject: Subject, now_us: int) -> None:
         state = self._state

@@ -23,9 +23,8 @@ from broadaxe.core.batching import BatchGroup
 from broadaxe.core.concurrency import Group, Ticket
 from broadaxe.core.conditions import Gate
 from broadaxe.core.definition import ConcurrencyRule, ConditionAction
-from broadaxe.core.durable_log import DurableLog, Entry
 from broadaxe.core.interests import Interest
-from broadaxe.core.lifecycle import TERMINAL, EntryKind, TaskStatus
+from broadaxe.core.lifecycle import TERMINAL, TaskStatus
 from broadaxe.core.model import Run, Task, Worker
 from broadaxe.core.questions import (
     IN_LINE_MAX,
@@ -208,7 +207,7 @@ class _Look:
         log = task.log
         if log is None:
             return None
-        awaited = [entry for entry in log.all_entries() if _is_awaited(log, entry, is_evicted)]
+        awaited = [entry for entry in log.all_entries() if log.awaits(entry, is_evicted=is_evicted)]
         waits = [entry.wait for entry in awaited if entry.wait is not None]
         if waits:
             seen = tuple(WaitSeen(_conditions(wait)) for wait in waits[:WAITS_MAX])
@@ -409,15 +408,6 @@ def _holds(ids: bytearray, id_bytes: bytes) -> bool:
     while at >= 0 and at % ID_BYTES:
         at = ids.find(id_bytes, at + 1)
     return at >= 0
-
-
-def _is_awaited(log: DurableLog, entry: Entry, is_evicted: bool) -> bool:
-    """Whether the task waits for the entry: as far as its present invocation has said, if it runs."""
-    if entry.is_satisfied or not entry.is_on_path:
-        return False
-    if entry.kind is EntryKind.SIGNAL:
-        return True
-    return entry.is_awaited if is_evicted else entry.wanted_by == log.invocation_count
 
 
 def _conditions(wait: Wait) -> tuple[ConditionSeen, ...]:

@@ -84,6 +84,7 @@ class TenantActor:
         """The round it broke over, unless the database was merely away."""
         self.in_doubt: DoubtfulRound | None = None
         """The round it broke over, when nobody heard whether that was committed."""
+        self.rounds_count = 0
         self._inbox = Inbox()
         self._round: list[Waiting] = []
         self._decision: Decision | None = None
@@ -124,6 +125,16 @@ class TenantActor:
     def is_quiet(self) -> bool:
         """Whether nothing waits to be decided or is being decided."""
         return not (self._round or self._inbox)
+
+    def is_settled(self, now_us: int) -> bool:
+        """Whether nothing is being decided or due, and no task runs but for those that wait for something."""
+        due_us = self.tenant.next_due_us()
+        return self.is_quiet and (due_us is None or due_us > now_us) and self.tenant.is_settled()
+
+    def skip(self, now_us: int) -> None:
+        """Time was moved on to `now_us` on purpose."""
+        self.tenant.skip(now_us)
+        self._wake.set()
 
     def wake(self) -> None:
         """It may be later than its sleep knows."""
@@ -198,6 +209,7 @@ class TenantActor:
             self._decision = decision
             await self._kept.commit(decision.writes)
             self._decision = None
+        self.rounds_count += 1
         decided, self._round = self._round, []
         for waiting, answer in zip(decided, decision.replies, strict=True):
             if waiting.reply.done():

@@ -21,6 +21,7 @@ from broadaxe.core.questions import AnswerT, Question
 from broadaxe.core.state import CRON_CATCH_UP_US
 from broadaxe.core.tenant import Tenant
 from broadaxe.engine.activation import Activation
+from broadaxe.engine.actor import TenantActor
 from broadaxe.engine.changes import ChangeSubscription, Kind
 from broadaxe.engine.clock import Clock, SystemClock
 from broadaxe.engine.durable_streams import DurableStream, SignalSubscription
@@ -391,6 +392,11 @@ class Engine:
 
     def tenants_in_memory(self) -> list[str]:
         return [tenant_id for tenant_id, activation in self._activations.items() if activation.present is not None]
+
+    def actors(self) -> list[TenantActor]:
+        """Of the tenants in memory."""
+        activations = self._activations.values()
+        return [activation.present.actor for activation in activations if activation.present is not None]
 
     def _new_tenant(self) -> Tenant:
         return Tenant(

@@ -1,4 +1,4 @@
-"""One engine per data directory.
+"""One engine per data directory, and which directory that is.
 
 Owns the lock file in that directory. The kernel lets go of the lock when its holder dies, whatever it dies of, so there
 is nothing to clean up after a kill. Refuses to guess whether the other engine is still needed: it only names it.
@@ -7,6 +7,7 @@ is nothing to clean up after a kill. Refuses to guess whether the other engine i
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -14,11 +15,24 @@ from pathlib import Path
 from typing import Final
 
 from broadaxe import file_lock, private_file
+from broadaxe.config import DEFAULT_DATABASE_SCHEMA, Settings
 from broadaxe.errors import ConfigurationError
 
-__all__ = ["engine_pid", "only_engine"]
+__all__ = ["engine_pid", "only_engine", "state_dir"]
 
 LOOK_EVERY_S: Final = 0.05
+
+
+def state_dir(settings: Settings) -> Path:
+    """Where the token and the lock of an engine that belongs to a program are: for each database of the user's a place
+    of its own."""
+    if settings.database_url is None:
+        return settings.data_dir
+    place = settings.database_url
+    if settings.database_schema != DEFAULT_DATABASE_SCHEMA:
+        place += f" {settings.database_schema}"
+    name = hashlib.sha256(place.encode()).hexdigest()[:16]
+    return settings.data_dir / "databases" / name
 
 
 def engine_pid(data_dir: Path) -> int | None:
