@@ -24,12 +24,14 @@ from hatchet_sdk.config import ClientTLSConfig
 
 from rag_chat.database import Database, open_database
 from rag_chat.embedding import Indexer
+from rag_chat.evaluation_store import EvaluationStore
 from rag_chat.fetching import Fetcher
 from rag_chat.model import ModelClient
 from rag_chat.page_store import PageStore
 from rag_chat.reading import SiteReader
+from rag_chat.resources import Resources
 from rag_chat.settings import ModelSettings, ReadingLimits
-from rag_chat.workflow import RagWorkflow, Resources, build_workflow
+from rag_chat.workflow import RagWorkflow, build_workflow
 
 from .model_server import ModelServer
 from .steps import unsigned_token
@@ -85,7 +87,7 @@ async def database_url(postgres_url: str) -> AsyncIterator[str]:
     yield url
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute("truncate page, conversation restart identity cascade")
+        await connection.execute("truncate page, conversation, evaluation restart identity cascade")
     finally:
         await connection.close()
 
@@ -164,14 +166,22 @@ async def indexer(store: PageStore) -> AsyncIterator[Indexer]:
 
 
 @pytest.fixture
-def resources(store: PageStore, reader: SiteReader, model_client: ModelClient, indexer: Indexer) -> Resources:
-    return Resources(store, reader, model_client, indexer)
+def resources(
+    database: Database, store: PageStore, reader: SiteReader, model_client: ModelClient, indexer: Indexer
+) -> Resources:
+    return Resources(store, reader, model_client, indexer, EvaluationStore(database))
 
 
 @pytest.fixture
-def rag() -> RagWorkflow:
+def unconnected() -> Hatchet:
+    """A client that declares workflows and never calls."""
     config = ClientConfig(token=unsigned_token(), host_port="127.0.0.1:1", tls_config=ClientTLSConfig(strategy="none"))
-    return build_workflow(Hatchet(config=config))
+    return Hatchet(config=config)
+
+
+@pytest.fixture
+def rag(unconnected: Hatchet) -> RagWorkflow:
+    return build_workflow(unconnected)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ class ScriptedRun:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Question, Mapping[str, str]]] = []
+        self.started: list[tuple[str, BaseModel]] = []
         self.cancelled: list[str] = []
         self.available = True
         self.outcome: Outcome | None = None
@@ -47,6 +48,11 @@ class ScriptedRun:
     async def trigger(self, question: Question, metadata: Mapping[str, str]) -> str:
         self._require_available()
         self.asked.append((question, metadata))
+        return "run-1"
+
+    async def start(self, workflow: str, job: BaseModel, metadata: Mapping[str, str]) -> str:
+        self._require_available()
+        self.started.append((workflow, job))
         return "run-1"
 
     async def stream(self, run_id: str) -> AsyncIterator[str]:

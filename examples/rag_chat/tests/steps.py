@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from rag_chat.messages import ChatMessage, Question
-from rag_chat.workflow import RagWorkflow, Resources
+from rag_chat.resources import Resources
+from rag_chat.workflow import RagWorkflow
 
 
 def unsigned_token() -> str:

@@ -13,8 +13,9 @@ from hatchet_sdk import NonRetryableException
 from rag_chat.errors import ModelUnavailable, ModelUnreachable, PageUnavailable
 from rag_chat.messages import LoadDocsOutput, ReasonDocsOutput, StartOutput
 from rag_chat.model import ModelClient
+from rag_chat.resources import Resources
 from rag_chat.settings import ModelSettings
-from rag_chat.workflow import RagWorkflow, Resources
+from rag_chat.workflow import RagWorkflow
 
 from .model_server import ModelServer
 from .steps import ask, run_before, run_one, run_to

@@ -36,6 +36,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from rag_chat import evaluation_api
 from rag_chat.addresses import parse_web_address
 from rag_chat.answer_feed import AnswerFeeds, FeedEvent, finished_events
 from rag_chat.conversation_store import ConversationStore, ShownMessage, StoredMessage, terminal
@@ -186,6 +187,7 @@ def create_app(settings: Settings, lifespan: Callable[[FastAPI], AsyncIterator[N
         title="RAG chat", lifespan=asynccontextmanager(lifespan or _lifespan(settings)), docs_url=None, redoc_url=None
     )
     app.include_router(router)
+    app.include_router(evaluation_api.router)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_middleware(BoundedBody)

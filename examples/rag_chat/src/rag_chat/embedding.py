@@ -83,6 +83,10 @@ class Indexer:
             await report("Searching by words; the next question is also searched by meaning")
         return work.done() and not work.cancelled() and work.result()
 
+    async def complete(self, page_ids: Sequence[int], embedder: Embedder) -> bool:
+        """Make all that is missing, however long it takes; whether that succeeded."""
+        return await self._embed(tuple(page_ids), embedder)
+
     async def close(self) -> None:
         tasks = list(self._tasks)
         for task in tasks:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 from hatchet_sdk import Hatchet
@@ -17,6 +17,8 @@ from hatchet_sdk.clients.admin import RunStatus
 from hatchet_sdk.clients.rest.exceptions import OpenApiException
 from hatchet_sdk.clients.rest.models.v1_task_status import V1TaskStatus
 from hatchet_sdk.exceptions import TaskRunError
+from hatchet_sdk.runnables.workflow import Workflow
+from pydantic import BaseModel
 from urllib3.exceptions import HTTPError as RestTransportFailure
 
 from rag_chat.errors import EngineError
@@ -54,6 +56,7 @@ class RunUnknown(EngineError):
 
 class RunGateway(Protocol):
     async def trigger(self, question: Question, metadata: Mapping[str, str]) -> str: ...
+    async def start(self, workflow: str, job: BaseModel, metadata: Mapping[str, str]) -> str: ...
     def stream(self, run_id: str) -> AsyncIterator[str]: ...
     async def wait(self, run_id: str) -> None: ...
     async def view(self, run_id: str) -> RunView: ...
@@ -68,14 +71,20 @@ class HatchetGateway:
         self._workflow = build_workflow(hatchet).workflow
 
     async def trigger(self, question: Question, metadata: Mapping[str, str]) -> str:
+        """Start the run that answers a question."""
+        return await self._start(self._workflow, question, metadata)
+
+    async def start(self, workflow: str, job: BaseModel, metadata: Mapping[str, str]) -> str:
+        """Start a run of another workflow of the chat's worker, by its name."""
+        return await self._start(self._hatchet.workflow(name=workflow, input_validator=type(job)), job, metadata)
+
+    async def _start(self, workflow: Workflow[Any], job: BaseModel, metadata: Mapping[str, str]) -> str:
         """Start a run; returns its id once the engine has it. Waits a little for a worker that is just starting."""
         deadline = asyncio.get_running_loop().time() + TRIGGER_PATIENCE_S
         while True:
             try:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
-                    ref = await self._workflow.aio_run(
-                        question, wait_for_result=False, additional_metadata=dict(metadata)
-                    )
+                    ref = await workflow.aio_run(job, wait_for_result=False, additional_metadata=dict(metadata))
                 return ref.workflow_run_id
             except (grpc.RpcError, TimeoutError) as error:
                 code = _code(error)

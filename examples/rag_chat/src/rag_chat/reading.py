@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 from urllib.robotparser import RobotFileParser
 
@@ -25,6 +25,8 @@ UNREADABLE_SUFFIX = re.compile(
     r"\.(png|jpe?g|gif|svg|webp|ico|css|js|json|xml|pdf|zip|gz|tar|whl|mp4|mp3|woff2?|ttf|exe|dmg)$", re.IGNORECASE
 )
 
+#: What a reader that was widened reads of one site.
+SITE_BYTES_MAX = 100_000_000
 #: How often a person is told that a page is still waited for.
 WAIT_TOLD_EVERY_S = 5.0
 
@@ -54,6 +56,13 @@ class SiteReader:
         self._fetcher = fetcher
         self._store = store
         self._limits = limits
+
+    def widened(self, pages_max: int, time_s_max: float) -> SiteReader:
+        """A reader for more of a site than one question reads, for work that nobody waits for."""
+        wider = replace(
+            self._limits, site_pages_max=pages_max, site_time_s_max=time_s_max, site_size_bytes_max=SITE_BYTES_MAX
+        )
+        return SiteReader(self._fetcher, self._store, wider)
 
     async def read(self, url: str, question: str, report: Report, attempt: int = 1) -> ReadSite:
         """Read a page, and the pages below it when it is an index; raises ChatError when the page cannot be read."""

@@ -12,12 +12,17 @@ import signal
 import sys
 from collections.abc import AsyncGenerator
 from types import FrameType
+from typing import Any
+
+from hatchet_sdk.runnables.workflow import BaseWorkflow
 
 from rag_chat.database import open_database
 from rag_chat.engine_connection import connect, wait_for_engine
 from rag_chat.errors import ChatError
+from rag_chat.evaluation_workflow import build_evaluation
+from rag_chat.resources import Resources, open_resources
 from rag_chat.settings import Settings, read_settings
-from rag_chat.workflow import Resources, build_workflow, open_resources
+from rag_chat.workflow import build_workflow
 
 
 def main() -> None:
@@ -36,9 +41,9 @@ def main() -> None:
         async with open_resources(settings) as resources:
             yield resources
 
-    worker = hatchet.worker(
-        "rag-chat-worker", slots=settings.worker_slots, workflows=[build_workflow(hatchet).workflow], lifespan=lifespan
-    )
+    evaluation = build_evaluation(hatchet)
+    workflows: list[BaseWorkflow[Any]] = [build_workflow(hatchet).workflow, evaluation.workflow, evaluation.find]
+    worker = hatchet.worker("rag-chat-worker", slots=settings.worker_slots, workflows=workflows, lifespan=lifespan)
     worker.start()
 
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, cast
+from typing import Literal
 
 from hatchet_sdk import Context, Hatchet, NonRetryableException
 from hatchet_sdk.runnables.task import Task
@@ -22,11 +22,8 @@ from hatchet_sdk.runnables.workflow import Workflow
 
 from rag_chat.addresses import parse_web_address
 from rag_chat.answering import cited, extractive_answer, question_of, quote_of, search_text_of
-from rag_chat.database import Database, open_database
-from rag_chat.embedding import Embedder, Indexer, choose_embedder
+from rag_chat.embedding import choose_embedder
 from rag_chat.errors import ChatError, ModelError, ModelUnreachable
-from rag_chat.fetching import Fetcher
-from rag_chat.local_embedding import LocalEmbedder
 from rag_chat.messages import (
     QUESTION_EVENT,
     STATUS_AFTER,
@@ -43,28 +40,13 @@ from rag_chat.messages import (
     Step,
     StepChunk,
 )
-from rag_chat.model import ModelClient
-from rag_chat.page_store import PageStore
-from rag_chat.reading import SiteReader
+from rag_chat.resources import resources_of
 from rag_chat.retrieval import retrieve
-from rag_chat.settings import Settings
 from rag_chat.token_stream import TokenStream
 from rag_chat.writing import Writer
 
 TELL_TIMEOUT_S = 3.0
 RETELL_EVERY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What the steps of one worker share. Opened by the worker's lifespan, found at `ctx.lifespan`."""
-
-    store: PageStore
-    reader: SiteReader
-    model: ModelClient
-    indexer: Indexer
-    # The embedding model in this process, where one is installed.
-    local_embedder: Embedder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +56,6 @@ class RagWorkflow:
     load_docs: Task[Question, LoadDocsOutput]
     reason_docs: Task[Question, ReasonDocsOutput]
     generate_response: Task[Question, GenerateResponseOutput]
-
-
-@asynccontextmanager
-async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    database: Database = await open_database(settings.database_url)
-    fetcher = Fetcher(settings.reading, settings.allowed_private_hosts)
-    model = ModelClient(settings.model)
-    store = PageStore(database)
-    indexer = Indexer(store)
-    weights = settings.embedding_weights
-    local_embedder = None if weights is None else LocalEmbedder(weights)
-    try:
-        yield Resources(store, SiteReader(fetcher, store, settings.reading), model, indexer, local_embedder)
-    finally:
-        await indexer.close()
-        await model.close()
-        await fetcher.close()
-        await database.close()
 
 
 def build_workflow(hatchet: Hatchet) -> RagWorkflow:
@@ -132,7 +96,7 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
         """Read the page, and the pages below it when it is an index; index what is new."""
         async with _step(ctx, Step.LOAD_DOCS) as voice:
             begun = ctx.task_output(start)
-            site = await _resources(ctx).reader.read(begun.url, begun.search_text, voice.progress, ctx.attempt_number)
+            site = await resources_of(ctx).reader.read(begun.url, begun.search_text, voice.progress, ctx.attempt_number)
             for sentence in site.skipped:
                 ctx.log(sentence)
             return LoadDocsOutput(
@@ -155,7 +119,7 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
     async def reason_docs(question: Question, ctx: Context) -> ReasonDocsOutput:
         """Find the passages that answer the question."""
         async with _step(ctx, Step.REASON_DOCS) as voice:
-            resources = _resources(ctx)
+            resources = resources_of(ctx)
             begun, loaded = ctx.task_output(start), ctx.task_output(load_docs)
             view = await resources.model.look()
             embedder = choose_embedder(resources.model, view.embedding_model, resources.local_embedder)
@@ -207,7 +171,7 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
 async def _generate(
     question: Question, ctx: Context, voice: StepVoice, asked: str, reasons: ReasonDocsOutput
 ) -> GenerateResponseOutput:
-    client = _resources(ctx).model
+    client = resources_of(ctx).model
     writer = Writer(client, voice.progress, ctx.log, seen=reasons.model_seen)
     async with TokenStream(ctx.aio_put_stream, ctx.attempt_number) as answer:
         try:
@@ -254,10 +218,6 @@ def _output(
         notices=list(notices),
         reasoning=reasoning,
     )
-
-
-def _resources(ctx: Context) -> Resources:
-    return cast(Resources, ctx.lifespan)
 
 
 class StepVoice:
