@@ -55,6 +55,7 @@ from broadaxe.storage import (
     catalogue,
     count_reads,
     failure_reads,
+    invites,
     journal,
     log_reads,
     logs,
@@ -268,6 +269,8 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("`INCOMING_WEBHOOK` | webhooks | {} |", quotas.DEFAULTS[Resource.INCOMING_WEBHOOK]),
     ("A window of {} begins with the first use", quotas.WINDOW_US / US_PER_S),
     ("last 24 hours, up to {} of each", quota_store.COUNTED_MAX),
+    ("32 random bytes, for {}, once", invites.LIFE_S),
+    ("the one with the address, for {}", invites.LIFE_S),
     # What people and machines read.
     ("lists the workers of the last {}", catalogue.WORKER_LISTED.total_seconds()),
     ("from the newest {} of a time range", failure_reads.FAILURES_LOOKED_AT_MAX),

@@ -34,8 +34,8 @@ def account() -> None:
     Roles:
       VIEWER  sees everything and changes nothing
       MEMBER  starts, cancels and replays runs, and changes what starts them
-      ADMIN   makes and revokes tokens, too, and sees who belongs to the tenant
-      OWNER   the same; a tenant always has one
+      ADMIN   makes and revokes tokens, too, and invites, changes and removes people
+      OWNER   the same with owners; a tenant always has one
 
     \b
     Examples:

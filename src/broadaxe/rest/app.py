@@ -44,6 +44,7 @@ from broadaxe.rest.routers import (
     limits,
     load,
     logs,
+    members,
     older,
     older_steps,
     people,
@@ -89,6 +90,7 @@ _log = logging.getLogger(__name__)
 ROUTERS: Final = (
     server.routes,
     people.routes,
+    members.routes,
     tokens.routes,
     runs.routes,
     run_facts.routes,

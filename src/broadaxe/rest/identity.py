@@ -45,6 +45,8 @@ __all__ = [
     "OperatorDep",
     "OwnerPersonScope",
     "PersonDep",
+    "PersonScope",
+    "PersonalScope",
     "Scope",
     "ViewerCaller",
     "ViewerScope",
@@ -108,6 +110,18 @@ class Scope:
     tenant_id: str
     caller: Caller
 
+    @property
+    def role(self) -> Role:
+        return self.caller.roles[self.tenant_id]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalScope:
+    """A person who is logged in, whatever their tenants."""
+
+    account: Account
+    caller: Caller
+
 
 async def needs_caller(request: Request, context: ContextDep) -> Caller:
     address = client_address(request, context.settings.trusted_proxies)
@@ -142,6 +156,14 @@ async def needs_person(caller: CallerDep) -> Account:
 
 #: The account of a logged-in person; refuses tokens.
 PersonDep = Annotated[Account, Depends(needs_person)]
+
+
+async def _personal(account: PersonDep, caller: CallerDep) -> PersonalScope:
+    return PersonalScope(account, caller)
+
+
+#: The same, for what is written into the audit log.
+PersonScope = Annotated[PersonalScope, Depends(_personal)]
 
 
 async def needs_operator(account: PersonDep, context: ContextDep) -> Account:

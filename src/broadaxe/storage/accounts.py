@@ -24,7 +24,10 @@ import argon2
 import asyncpg
 import msgspec
 
-from broadaxe.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from broadaxe.core.audit import Action, Subject
+from broadaxe.core.commands.asked import Initiator
+from broadaxe.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from broadaxe.storage import audit
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.pages import ByTime, Page, page_of_rows
 from broadaxe.storage.statements import statement
@@ -39,9 +42,12 @@ __all__ = [
     "Tenant",
     "account_by_email",
     "add_member",
+    "change_member",
     "change_password",
+    "checked_email",
     "close_session",
     "create_tenant",
+    "end_member",
     "end_other_sessions",
     "end_session",
     "ensure_account",
@@ -66,6 +72,7 @@ __all__ = [
 ]
 
 Queryable = asyncpg.Pool | asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+Transaction = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 SESSION_LIFE_S: Final = 30 * 86_400
 PASSWORD_LENGTH_MIN: Final = 8
@@ -204,7 +211,7 @@ async def add_member(db: Queryable, tenant_id: str, account_id: str, role: Role)
     await db.execute(statement("accounts/membership_insert"), new_id(), tenant_id, account_id, role.value)
 
 
-async def put_member(connection: asyncpg.Connection, tenant_id: str, account_id: str, role: Role) -> None:
+async def put_member(connection: Transaction, tenant_id: str, account_id: str, role: Role) -> None:
     """Makes an account a member with this role, whatever role it had before. FailedPrecondition if the tenant would be
     left without an owner."""
     async with connection.transaction():
@@ -216,7 +223,7 @@ async def put_member(connection: asyncpg.Connection, tenant_id: str, account_id:
             raise FailedPrecondition(_LAST_OWNER)
 
 
-async def remove_member(connection: asyncpg.Connection, tenant_id: str, account_id: str) -> bool:
+async def remove_member(connection: Transaction, tenant_id: str, account_id: str) -> bool:
     """Ends a membership; whether there was one. FailedPrecondition if the tenant would be left without an owner."""
     async with connection.transaction():
         await connection.execute(statement("accounts/tenant_lock"), tenant_id)
@@ -224,6 +231,48 @@ async def remove_member(connection: asyncpg.Connection, tenant_id: str, account_
         if gone is not None and not gone["has_owner"]:
             raise FailedPrecondition(_LAST_OWNER)
     return gone is not None
+
+
+async def change_member(
+    pool: asyncpg.Pool, tenant_id: str, member_id: str, role: Role, by: Initiator, by_role: Role
+) -> Membership:
+    """Gives a member another role. NotFound if there is none, PermissionDenied for what only owners may and for the
+    role of oneself, FailedPrecondition if the tenant would be left without an owner."""
+    async with pool.acquire() as connection, connection.transaction():
+        member = await _member(connection, tenant_id, member_id, by, by_role)
+        if role is Role.OWNER and by_role is not Role.OWNER:
+            raise PermissionDenied("only an owner makes somebody an owner")
+        await put_member(connection, tenant_id, member.account_id, role)
+        if member.role is not role:
+            subject = Subject(member.account_id, member.email, {"role": role.value})
+            before: dict[str, object] = {"role": member.role.value}
+            await audit.write(connection, tenant_id, by, Action.MEMBER_CHANGE, subject, before=before)
+    return msgspec.structs.replace(member, role=role, updated_at=datetime.now(UTC))
+
+
+async def end_member(pool: asyncpg.Pool, tenant_id: str, member_id: str, by: Initiator, by_role: Role) -> Membership:
+    """Ends a membership, and answers what it was. Raises what `change_member` raises."""
+    async with pool.acquire() as connection, connection.transaction():
+        member = await _member(connection, tenant_id, member_id, by, by_role)
+        await remove_member(connection, tenant_id, member.account_id)
+        before: dict[str, object] = {"role": member.role.value}
+        subject = Subject(member.account_id, member.email, None)
+        await audit.write(connection, tenant_id, by, Action.MEMBER_REMOVE, subject, before=before)
+    return member
+
+
+async def _member(connection: Transaction, tenant_id: str, member_id: str, by: Initiator, by_role: Role) -> Membership:
+    """A member whom somebody with this role may change; nobody else changes members until the transaction ends."""
+    await connection.execute(statement("accounts/tenant_lock"), tenant_id)
+    row = await connection.fetchrow(statement("accounts/membership_by_id"), tenant_id, member_id)
+    if row is None:
+        raise NotFound(f"there is no member {member_id}")
+    member = _membership(row)
+    if member.account_id == by.id:
+        raise PermissionDenied("your own role and membership are changed by somebody else")
+    if member.role is Role.OWNER and by_role is not Role.OWNER:
+        raise PermissionDenied("only an owner changes what an owner may")
+    return member
 
 
 async def memberships_of_account(db: Queryable, account_id: str) -> list[Membership]:
@@ -247,7 +296,7 @@ async def members_of_tenant(
 
 async def register(db: Queryable, name: str, email: str, password: str) -> Account:
     """Makes an account. InvalidArgument for a weak password or a bad address, AlreadyExists for a taken one."""
-    email = _checked_email(email)
+    email = checked_email(email)
     if len(name) > NAME_LENGTH_MAX or "\0" in name:
         raise InvalidArgument(f"a name has at most {NAME_LENGTH_MAX} characters", field="name")
     _check_password(password, field="password")
@@ -260,13 +309,13 @@ async def register(db: Queryable, name: str, email: str, password: str) -> Accou
 
 async def ensure_account(db: Queryable, name: str, email: str, password: str) -> tuple[Account, bool]:
     """The account with this address, made with this password if it is not there; and whether it was made."""
-    row = await db.fetchrow(statement("accounts/account_by_email"), _checked_email(email))
+    row = await db.fetchrow(statement("accounts/account_by_email"), checked_email(email))
     if row is None:
         try:
             return await register(db, name, email, password), True
         except AlreadyExists:
             # Another engine on the same database was quicker.
-            row = await db.fetchrow(statement("accounts/account_by_email"), _checked_email(email))
+            row = await db.fetchrow(statement("accounts/account_by_email"), checked_email(email))
             if row is None:
                 raise
     return _account(row), False
@@ -274,7 +323,7 @@ async def ensure_account(db: Queryable, name: str, email: str, password: str) ->
 
 async def account_by_email(db: Queryable, email: str) -> Account | None:
     """The account with this address. InvalidArgument for what cannot be one."""
-    row = await db.fetchrow(statement("accounts/account_by_email"), _checked_email(email))
+    row = await db.fetchrow(statement("accounts/account_by_email"), checked_email(email))
     return None if row is None else _account(row)
 
 
@@ -427,7 +476,7 @@ def _check_password(password: str, *, field: str) -> None:
         )
 
 
-def _checked_email(email: str) -> str:
+def checked_email(email: str) -> str:
     email = email.strip().lower()
     if len(email) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(email):
         raise InvalidArgument("this is not an e-mail address", field="email")

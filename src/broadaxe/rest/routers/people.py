@@ -11,7 +11,6 @@ from typing import Annotated, Final
 from fastapi import Query, Request, Response
 
 from broadaxe.errors import InvalidArgument
-from broadaxe.rest import wire
 from broadaxe.rest.attempts import AttemptsDep
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
@@ -23,7 +22,6 @@ from broadaxe.rest.shapes import people as shapes
 from broadaxe.storage import accounts
 from broadaxe.storage.pages import ByTime
 
-_MEMBERS: Final = Listing(ByTime, "members")
 _SESSIONS: Final = Listing(ByTime, "sessions")
 
 routes = router("people and tenants")
@@ -140,11 +138,6 @@ async def memberships(context: ContextDep, account: PersonDep) -> shapes.TenantM
     return shapes.TenantMembers(rows=[shapes.member(row, context.settings.server_url) for row in found])
 
 
-@routes.get(f"{API}/users/invites")
-async def invites(account: PersonDep) -> wire.NoRows:
-    return wire.NoRows()
-
-
 @routes.post(f"{API}/tenants")
 async def create_tenant(body: NewTenant, context: ContextDep, account: PersonDep) -> shapes.Tenant:
     """The creator becomes its owner."""
@@ -167,26 +160,6 @@ async def change_tenant(body: TenantChange, scope: AdminScope, context: ContextD
     """Only the name can be changed in this version; other keys are ignored."""
     changed = await accounts.rename_tenant(context.pool, scope.tenant_id, body.name)
     return shapes.tenant(changed, context.settings.server_url)
-
-
-@routes.get(f"{API}/tenants/{{tenant}}/members")
-async def members(
-    scope: AdminScope,
-    context: ContextDep,
-    limit: Annotated[int, Query(ge=1, le=accounts.MEMBERS_LISTED_MAX)] = accounts.MEMBERS_LISTED_MAX,
-    cursor: Cursor = None,
-) -> shapes.TenantMembers:
-    """Who belongs to the tenant, in the order they joined."""
-    page = await accounts.members_of_tenant(context.pool, scope.tenant_id, limit=limit, after=_MEMBERS.after(cursor))
-    return shapes.TenantMembers(
-        rows=[shapes.member(row, context.settings.server_url) for row in page.rows],
-        pagination=_MEMBERS.only_cursor(page.end),
-    )
-
-
-@routes.get(f"{API}/tenants/{{tenant}}/invites")
-async def tenant_invites(scope: AdminScope) -> wire.NoRows:
-    return wire.NoRows()
 
 
 def _cookie(request: Request, context: Context) -> str | None:

@@ -46,7 +46,7 @@ async def meta(context: ContextDep) -> shapes.Meta:
     return shapes.Meta(
         auth=shapes.MetaAuth(schemes=["basic"]),
         allow_signup=settings.allows_signup,
-        allow_invites=False,
+        allow_invites=True,
         allow_create_tenant=settings.allows_tenant_creation,
         allow_change_password=True,
         observability_enabled=True,

@@ -6,6 +6,7 @@ from typing import Literal
 
 from broadaxe.rest.wire import Instant, Metadata, Pagination, Wire, metadata_of
 from broadaxe.storage import accounts
+from broadaxe.storage.invites import Invite
 
 
 class User(Wire):
@@ -41,6 +42,36 @@ class TenantMember(Wire):
 class TenantMembers(Wire):
     rows: list[TenantMember]
     pagination: Pagination | None = None
+
+
+class TenantInvite(Wire):
+    metadata: Metadata
+    email: str
+    role: Literal["OWNER", "ADMIN", "MEMBER", "VIEWER"]
+    tenant_id: str
+    tenant_name: str
+    expires: Instant
+    invited_by: str
+    can_view_payloads: bool = True
+    link: str | None = None
+    """What the invited person opens; only in the answer that made it."""
+
+
+class TenantInvites(Wire):
+    rows: list[TenantInvite]
+
+
+class OpenInvite(Wire):
+    """An invite as whoever has its link sees it."""
+
+    id: str
+    email: str
+    role: Literal["OWNER", "ADMIN", "MEMBER", "VIEWER"]
+    tenant_id: str
+    tenant_name: str
+    expires: Instant
+    invited_by: str
+    has_account: bool
 
 
 class Session(Wire):
@@ -87,6 +118,32 @@ def member(record: accounts.Membership, server_url: str) -> TenantMember:
         user=MemberUser(email=record.email, name=record.account_name or None),
         role=record.role.value,
         tenant=tenant(record.tenant, server_url),
+    )
+
+
+def invite(record: Invite, *, link: str | None = None) -> TenantInvite:
+    return TenantInvite(
+        metadata=metadata_of(record.id, record.created_at, record.updated_at),
+        email=record.email,
+        role=record.role.value,
+        tenant_id=record.tenant_id,
+        tenant_name=record.tenant_name,
+        expires=record.expires_at,
+        invited_by=record.made_by,
+        link=link,
+    )
+
+
+def open_invite(record: Invite, *, has_account: bool) -> OpenInvite:
+    return OpenInvite(
+        id=record.id,
+        email=record.email,
+        role=record.role.value,
+        tenant_id=record.tenant_id,
+        tenant_name=record.tenant_name,
+        expires=record.expires_at,
+        invited_by=record.made_by,
+        has_account=has_account,
     )
 
 
