@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from broadaxe.core.commands.durable import BeginWait, EvictInvocation, ReportWaiting
+from broadaxe.core.commands.durable import BeginWait, EvictInvocation, FindPlace, Place, ReportWaiting
 from broadaxe.core.commands.tasks import RestoreTask
 from broadaxe.core.commands.workers import CloseDurableStream, CloseStream, OpenDurableStream
 from broadaxe.core.decision import EntryCompleted, WaitAck
@@ -341,3 +341,31 @@ def test_an_invocation_that_had_begun_before_a_load_is_told_all_results_in_their
     assert isinstance(ack, WaitAck)
     _, *told = program.ask(BeginWait, conditions=(event("b"),), after=1, told=0)
     assert [(answer.order, answer.ref.node_id) for answer in told] == [(1, 2), (2, 1)]
+
+
+def test_what_was_never_sent_before_a_load_keeps_its_order_after_it() -> None:
+    """A fresh invocation is known to have been sent nothing when its first operation is asked; the tenant is loaded
+    before that is decided."""
+    program = Program()
+    world = program.world
+    program.wait(event("slow"))
+    program.wait(sleep(1))
+    world.advance(2)
+    program.push("slow")
+    assert [program.entry(node).order for node in (1, 2)] == [2, 1]
+    program.evict()
+    world.do(RestoreTask(program.id))
+    assert program.invocation == 2
+    worker_id = world.tasks[program.id].worker_id
+    assert worker_id is not None
+    world.do(OpenDurableStream(worker_id, STREAM))
+    world.do(OpenDurableStream(worker_id, STREAM + 1))
+    program.stream = STREAM + 1
+    place = world.do(FindPlace(program.id, 2))
+    assert place == Place(0, None, 0)
+    world.restart()
+    told = {"invocation": 2, "after": 0, "told": place.sent_at_most, "number": 1}
+    first = program.ask(BeginWait, conditions=(event("slow"),), **told)
+    assert [type(answer) for answer in first] == [WaitAck]
+    second = program.ask(BeginWait, conditions=(sleep(1),), invocation=2, number=2)
+    assert [answer.ref.node_id for answer in second if isinstance(answer, EntryCompleted)] == [2, 1]

@@ -112,3 +112,37 @@ async def test_an_operation_that_was_answered_while_its_submission_failed_is_not
     stream.put(Answer(MemoAck(stream=1, ref=EntryRef("t", 1, 1, 4), is_kept=False, payload=None, number=1)))
     assert len(stream._items) == 1
     assert not any(isinstance(command, BeginMemo) for command in stream.announcement())
+
+
+@pytest.mark.parametrize("has_ended", [False, True], ids=["open", "ended meanwhile"])
+async def test_an_operation_says_where_it_belongs_whatever_became_of_its_stream(has_ended: bool) -> None:
+    """Else a commit of which nobody heard makes it two operations, and the next invocation another story."""
+    stream = DurableStream(1, SystemClock())
+    submitted: list[Command] = []
+
+    async def submit(command: Command) -> Reply:
+        if isinstance(command, FindPlace):
+            if has_ended:
+                stream.close()
+            return Place(0, None, 2)
+        submitted.append(command)
+        return None
+
+    await stream.decide(stream.ask(BeginMemo(stream=1, task_id="t", invocation_count=1)), submit)
+    (operation,) = submitted
+    assert isinstance(operation, BeginMemo)
+    assert (operation.after, operation.told) == (0, 2)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_an_eviction_is_announced_before_what_its_program_asked_after_it(goes_on: bool) -> None:
+    """A result had passed the wish to be evicted. Decided the other way round, the task would sleep for ever."""
+    stream = DurableStream(1, SystemClock())
+    memo = BeginMemo(stream=1, task_id="t", invocation_count=1)
+    leave = EvictInvocation(stream=1, task_id="t", invocation_count=1)
+    for command in (leave, memo) if goes_on else (memo, leave):
+        asked = stream.ask(command)
+        if isinstance(asked, BeginMemo):
+            stream._begin(asked, Place(0, None, 0))
+    expected = [EvictInvocation, BeginMemo] if goes_on else [BeginMemo, EvictInvocation]
+    assert [type(command) for command in stream.announcement()][1:] == expected

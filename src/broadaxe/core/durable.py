@@ -239,7 +239,7 @@ def find_place(state: State, command: FindPlace) -> Place | None:
     if log is None or log.is_adrift:
         return None
     order = log.queue[log.next - 1].order if log.next else 0
-    return Place(log.cursor, None if log.is_unsure else order)
+    return Place(log.cursor, None if log.is_unsure else order, order)
 
 
 def resume(state: State, command: ResumeInvocations, now_us: int) -> None:

@@ -68,7 +68,7 @@ class Answer(msgspec.Struct, frozen=True):
 class _Speaker:
     """An invocation that speaks on a stream."""
 
-    __slots__ = ("asked", "is_asking", "leaving", "node", "order", "order_at_us", "waiting")
+    __slots__ = ("asked", "has_gone_on", "is_asking", "leaving", "node", "order", "order_at_us", "waiting")
 
     def __init__(self) -> None:
         self.is_asking = False
@@ -84,6 +84,8 @@ class _Speaker:
         """(branch, node) of entries it waits for that were not put here yet."""
         self.leaving: EvictInvocation | None = None
         """Its wish to be evicted, until it is answered."""
+        self.has_gone_on = False
+        """The operation was asked after that wish: a result had passed it."""
 
 
 class DurableStream:
@@ -115,7 +117,7 @@ class DurableStream:
                 speaker = self._speaker(command.task_id, command.invocation_count)
                 if speaker.is_asking:
                     return command
-                speaker.is_asking = True
+                speaker.is_asking, speaker.has_gone_on = True, speaker.leaving is not None
                 self._numbers += 1
                 return msgspec.structs.replace(command, number=self._numbers, after=speaker.node)
             case CompleteMemo():
@@ -170,15 +172,18 @@ class DurableStream:
 
     def _begin(self, operation: Operation, place: Place | None) -> Operation:
         """The operation is about to be submitted. `place` is where its invocation is, if it had to be asked for."""
+        if place is not None and operation.after is None:
+            # Also where the stream has ended meanwhile: what may be decided twice must be known the second time.
+            operation = msgspec.structs.replace(operation, after=place.node, told=place.sent_at_most)
         speaker = self._speakers.get((operation.task_id, operation.invocation_count))
         if speaker is None:
             return operation
-        if place is not None and operation.after is None:
-            operation = msgspec.structs.replace(operation, after=place.node)
-            speaker.node = place.node
+        if place is not None:
+            speaker.node = operation.after
             if speaker.order is None:
                 speaker.order = place.order
-        operation = msgspec.structs.replace(operation, told=speaker.order)
+        if speaker.order is not None:
+            operation = msgspec.structs.replace(operation, told=speaker.order)
         if operation.number:
             speaker.asked = operation
         return operation
@@ -211,8 +216,11 @@ class DurableStream:
         if told:
             commands.append(ResumeInvocations(self.number, tuple(told)))
         commands += self._memos
-        commands += (s.asked for s in self._speakers.values() if s.asked is not None)
-        commands += (s.leaving for s in self._speakers.values() if s.leaving is not None)
+        speakers = self._speakers.values()
+        # An eviction that was decided after what the program did next would leave it asleep for ever.
+        commands += (s.leaving for s in speakers if s.leaving is not None and s.has_gone_on)
+        commands += (s.asked for s in speakers if s.asked is not None)
+        commands += (s.leaving for s in speakers if s.leaving is not None and not s.has_gone_on)
         return commands
 
     # What is answered ----------------------------------------------------------------------------------------------

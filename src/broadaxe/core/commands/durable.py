@@ -32,8 +32,8 @@ class DurableRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 class DurableOperation(DurableRequest, frozen=True, kw_only=True):
     """A request that takes the next node. `after` is the node its invocation had come to when it was asked, None if
-    that is not known: then the tenant's own count stands. `told` is the last place in the order of results that it had
-    been sent by then, None if that is not known: it counts where the tenant was loaded since. The answer carries the
+    that is not known: then the tenant's own count stands. `told` is the last place in the order of results that it can
+    have been sent by then, None if that is not known: it counts where the tenant was loaded since. The answer has the
     `number` by which the stream knows the request; one that has a number may be decided again, and is answered with
     what was recorded the first time."""
 
@@ -44,10 +44,11 @@ class DurableOperation(DurableRequest, frozen=True, kw_only=True):
 
 class Place(msgspec.Struct, frozen=True, gc=False):
     """How far an invocation has come: the node of its latest operation, and the last place in the order of results it
-    was sent, None if that is not known."""
+    was sent, None if that is not known. Nothing after the place `sent_at_most` was ever sent to it."""
 
     node: int
     order: int | None
+    sent_at_most: int | None = None
 
 
 class FindPlace(msgspec.Struct, frozen=True):
