@@ -113,12 +113,15 @@ class Player:
             is_hasty = self.random.random() < self.life.haste
             stream: Stream[Any] = Stream(process, self.random, handler, _ignore if is_hasty else hear)
             if is_hasty:
-                if self.random.random() < 0.5:
-                    for _ in range(self.random.randint(0, 12)):
-                        await asyncio.sleep(0)
-                else:
-                    await asyncio.sleep(self.random.uniform(0, 0.02))
-                stream.leave(0)
+                try:
+                    if self.random.random() < 0.5:
+                        for _ in range(self.random.randint(0, 12)):
+                            await asyncio.sleep(0)
+                    else:
+                        await asyncio.sleep(self.random.uniform(0, 0.02))
+                finally:
+                    # Also when the client dies meanwhile.
+                    stream.leave(0)
                 await asyncio.sleep(self.random.choice((0.0, 1.0, 4.0)))
                 continue
             return stream
