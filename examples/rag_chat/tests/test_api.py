@@ -111,6 +111,16 @@ def started(step: Step, status: str, phase: str = "started", attempt: int = 1) -
     return StepChunk.model_validate({"step": step, "phase": phase, "attempt": attempt, "status": status})
 
 
+async def test_further_addresses_are_checked_and_handed_on(client: httpx.AsyncClient, run: ScriptedRun) -> None:
+    refused = await client.post("/message", json=body(sources=["https://e.org/", "localhost"]))
+    assert (refused.status_code, refused.json()["error"]["field"]) == (422, "sources.1")
+    many = await client.post("/message", json=body(sources=["https://e.org/"] * 11))
+    assert (many.status_code, many.json()["error"]["field"]) == (422, "sources")
+    assert (await client.post("/message", json=body(sources=["https://e.org/a"]))).status_code == 202
+    [(question, _metadata)] = run.asked
+    assert question.sources == ["https://e.org/a"]
+
+
 async def test_an_answer_streams_from_the_first_step_to_the_result(client: httpx.AsyncClient, run: ScriptedRun) -> None:
     accepted = await ask(client)
     watcher = Watcher(client, accepted["messageId"])

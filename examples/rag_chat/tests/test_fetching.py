@@ -77,8 +77,8 @@ async def test_a_compressed_page_is_read_and_a_bomb_is_not(fetcher: Fetcher, sit
 
 
 async def test_what_is_not_text_is_refused(fetcher: Fetcher, site: WebSite) -> None:
-    site.pages["/x.pdf"] = Page(b"%PDF", content_type="application/pdf")
-    with pytest.raises(PageError, match="application/pdf; the chat reads HTML"):
+    site.pages["/x.pdf"] = Page(b"%PDF", content_type="image/png")
+    with pytest.raises(PageError, match="image/png; the chat reads HTML"):
         await fetcher.fetch(f"{site.address}/x.pdf")
 
 

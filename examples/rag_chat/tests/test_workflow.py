@@ -290,3 +290,27 @@ async def test_a_long_step_tells_again_what_it_does_for_those_who_came_late(
     assert set(told) == {f"Reading {site.address}/docs/"}
     site.pages["/docs/"].gate.set()
     await running
+
+
+async def test_a_question_may_be_about_several_pages(
+    rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer
+) -> None:
+    urls = [f"{site.address}/docs/{name}.html" for name in ("install", "concepts", "install")]
+    question = ask(urls[0], "How is a task retried, and how do I install it?").model_copy(update={"sources": urls[1:]})
+    loaded = await run_to(rag, resources, question, "load_docs")
+    assert loaded.pages == urls[:2]
+    reasons = await run_to(rag, resources, question, "reason_docs")
+    assert {passage.title for passage in reasons.passages} == {"Install", "Concepts"}
+
+
+async def test_a_page_that_cannot_be_read_costs_only_itself_among_several(
+    rag: RagWorkflow, resources: Resources, site: WebSite
+) -> None:
+    good, bad = f"{site.address}/docs/install.html", f"{site.address}/nothing.html"
+    for first, second in ((good, bad), (bad, good)):
+        question = ask(first).model_copy(update={"sources": [second]})
+        loaded = await run_to(rag, resources, question, "load_docs")
+        assert loaded.pages == [good]
+        assert any("there is no such page" in sentence for sentence in loaded.skipped)
+    with pytest.raises(NonRetryableException, match="there is no such page"):
+        await run_to(rag, resources, ask(bad).model_copy(update={"sources": [bad + "x"]}), "load_docs")

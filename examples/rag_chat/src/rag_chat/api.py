@@ -1,6 +1,7 @@
 """The edge: `python -m rag_chat.api`. HTTP in, runs out, server-sent events back, and the chat page itself.
 
-    POST /message               ask: {messages, url, conversationId?, model?} -> {messageId, conversationId, runId}
+    POST /message               ask: {messages, url, sources?, conversationId?, model?}
+                                -> {messageId, conversationId, runId}
     GET  /message/{id}          server-sent events of that answer, from its beginning, the last of type `result`
     POST /message/{id}/stop     cancel the run, and with it the model's call
     GET  /conversations/{id}    the kept conversation        DELETE forgets it
@@ -90,12 +91,10 @@ router = APIRouter()
 @router.post("/message", status_code=202)
 async def ask(asked: Asked, edge: EdgeOf) -> Accepted:
     """Ask a question about a page. The answer is made by a run; watch it at GET /message/{messageId}."""
-    try:
-        url = parse_web_address(asked.url).geturl()
-    except AddressRefused as error:
-        raise Problem(422, error.code, str(error), field="url") from None
+    url = _address(asked.url, "url")
+    sources = [_address(source, f"sources.{number}") for number, source in enumerate(asked.sources)]
     conversation_id = asked.conversationId or uuid4()
-    question = Question(messages=asked.messages, url=url, model=asked.model)
+    question = Question(messages=asked.messages, url=url, sources=sources, model=asked.model)
     message_id = await edge.conversations.ask(conversation_id, asked.messages[-1].content, url)
     metadata = {"message_id": str(message_id), "conversation_id": str(conversation_id)}
     try:
@@ -235,6 +234,13 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AsyncIterator[None]]:
             await close_edge(edge)
 
     return lifespan
+
+
+def _address(text: str, field: str) -> str:
+    try:
+        return parse_web_address(text).geturl()
+    except AddressRefused as error:
+        raise Problem(422, error.code, str(error), field=field) from None
 
 
 async def _message(edge: Edge, message_id: UUID) -> StoredMessage:

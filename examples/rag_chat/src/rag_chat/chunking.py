@@ -50,7 +50,8 @@ def split_into_passages(document: Document) -> tuple[Passage, ...]:
         for body in _pack(section.blocks):
             if len(passages) == PASSAGES_MAX:
                 return tuple(passages)
-            url = f"{document.url}#{quote(section.anchor)}" if section.anchor else document.url + text_fragment(body)
+            place = "#" + quote(section.anchor, safe="/=") if section.anchor else text_fragment(body)
+            url = document.url + place
             passages.append(Passage(len(passages), heading or document.title, url, body))
     return tuple(passages)
 

@@ -16,11 +16,13 @@ from lxml import html as lxml_html
 
 from rag_chat.errors import PageEmpty
 from rag_chat.fetching import FetchedPage
+from rag_chat.pdf import read_pdf
 
 LINKS_MAX = 400
 LINK_TEXT_CHARS_MAX = 160
 TITLE_CHARS_MAX = 300
 META_CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?\s*([a-zA-Z0-9_\-:]+)", re.IGNORECASE)
+LINE_LIKE_MARKUP = re.compile(r"^(#{1,6}(?=\s)|```+)", re.MULTILINE)
 XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
@@ -44,11 +46,14 @@ class Document:
 
 def extract(page: FetchedPage, text_chars_max: int) -> Document:
     """The document inside a fetched page; raises PageEmpty when there is no text to read."""
-    text = _decode(page)
-    if page.content_type in ("text/plain", "text/markdown"):
-        document = Document(page.url, _plain_title(text, page.url), _clean(text), (), ())
-    else:
-        document = _extract_html(page.url, text)
+    match page.content_type:
+        case "application/pdf":
+            document = _extract_pdf(page, text_chars_max)
+        case "text/plain" | "text/markdown":
+            text = _decode(page)
+            document = Document(page.url, _plain_title(text, page.url), _clean(text), (), ())
+        case _:
+            document = _extract_html(page.url, _decode(page))
     if len(document.markdown) > text_chars_max:
         cut = document.markdown[:text_chars_max]
         document = Document(page.url, document.title, cut, document.anchors, document.links)
@@ -76,6 +81,21 @@ def _decode(page: FetchedPage) -> str:
         except LookupError:
             continue
     return page.body.decode("utf-8", errors="replace")
+
+
+def _extract_pdf(page: FetchedPage, text_chars_max: int) -> Document:
+    name = page.url.rpartition("/")[2] or page.url
+    found = read_pdf(page.body, name, text_chars_max)
+    texts = [(number, _clean(text)) for number, text in enumerate(found.pages, start=1)]
+    # A line that happens to begin like a heading of Markdown is none.
+    markdown = "\n\n".join(f"## Page {number}\n\n{LINE_LIKE_MARKUP.sub('', text)}" for number, text in texts if text)
+    return Document(
+        url=page.url,
+        title=(found.title or name)[:TITLE_CHARS_MAX],
+        markdown=markdown,
+        anchors=tuple((f"page {number}", f"page={number}") for number, _text in texts),
+        links=(),
+    )
 
 
 def _extract_html(url: str, text: str) -> Document:

@@ -22,6 +22,7 @@ from rag_chat.settings import ReadingLimits
 USER_AGENT = "rag-chat/0.1 (reads one page for one question; honours robots.txt)"
 ROBOTS_NAME = "rag-chat"
 TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain", "text/markdown")
+PAGE_TYPES = (*TEXT_TYPES, "application/pdf")
 REDIRECTS = (301, 302, 303, 307, 308)
 RETRYABLE_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 
@@ -72,7 +73,7 @@ class Fetcher:
         *,
         etag: str | None = None,
         last_modified: str | None = None,
-        content_types: tuple[str, ...] = TEXT_TYPES,
+        content_types: tuple[str, ...] = PAGE_TYPES,
     ) -> FetchedPage | NotModified:
         """Get a page, or learn that it is still as it was; raises PageError or PageUnavailable with the reason."""
         try:
@@ -113,13 +114,13 @@ class Fetcher:
             if content_type not in content_types:
                 raise PageError(
                     f"{address.url} is {content_type or 'of an unknown type'}; "
-                    "the chat reads HTML, plain text and Markdown."
+                    "the chat reads HTML, PDF, plain text and Markdown."
                 )
             return FetchedPage(
                 url=address.url,
                 content_type=content_type,
                 charset=charset,
-                body=await self._read_body(address.url, response),
+                body=await self._read_body(address.url, response, content_type),
                 etag=_bounded_header(response, "etag"),
                 last_modified=_bounded_header(response, "last-modified"),
             )
@@ -151,9 +152,10 @@ class Fetcher:
         url = parts._replace(netloc=f"{ip}:{address.port}", path=parts.path or "/").geturl()
         return self._client.build_request("GET", url, headers=headers, extensions={"sni_hostname": address.host})
 
-    async def _read_body(self, url: str, response: httpx.Response) -> bytes:
+    async def _read_body(self, url: str, response: httpx.Response, content_type: str) -> bytes:
         """The body, decompressed by hand so that a small bomb cannot grow past the limit."""
-        limit = self._limits.page_size_bytes_max
+        is_document = content_type == "application/pdf"
+        limit = self._limits.document_size_bytes_max if is_document else self._limits.page_size_bytes_max
         declared = response.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             raise PageTooLarge(_too_large(url, limit))

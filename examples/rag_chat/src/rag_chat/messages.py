@@ -19,6 +19,11 @@ QUESTION_CHARS_MAX = 8_000
 ANSWER_CHARS_MAX = 40_000
 MESSAGES_MAX = 100
 
+#: How many pages beside the first one a question may be about.
+SOURCES_MAX = 10
+
+Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_048)]
+
 
 class Step(StrEnum):
     START = "start"
@@ -57,12 +62,14 @@ class ChatMessage(BaseModel):
 
 
 class Question(BaseModel):
-    """The workflow's input: a conversation that ends with a question, and the page it is about."""
+    """The workflow's input: a conversation that ends with a question, and the page it is about, or several: `sources`
+    are further addresses."""
 
     model_config = ConfigDict(frozen=True)
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MESSAGES_MAX)]
-    url: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_048)]
+    url: Address
+    sources: Annotated[list[Address], Field(max_length=SOURCES_MAX)] = []
     model: Annotated[str, StringConstraints(max_length=200)] | None = None
 
     @model_validator(mode="after")
@@ -100,6 +107,8 @@ class StartOutput(BaseModel):
     question: str
     search_text: str
     url: str
+    # Further pages, none of them twice.
+    sources: list[str] = []
 
 
 class LoadDocsOutput(BaseModel):

@@ -64,6 +64,25 @@ class SiteReader:
         )
         return SiteReader(self._fetcher, self._store, wider)
 
+    async def read_all(self, urls: Sequence[str], question: str, report: Report, attempt: int = 1) -> ReadSite:
+        """Read several pages, one after the other, each as `read` does. One that cannot be read costs only itself, as
+        long as another can; raises the reason of the first when none can."""
+        sites: list[ReadSite] = []
+        failures: list[ChatError] = []
+        for url in urls:
+            try:
+                sites.append(await self.read(url, question, report, attempt))
+            except ChatError as error:
+                # What may work at another try is tried again, before an answer does without it.
+                if error.retryable and attempt == 1:
+                    raise
+                failures.append(error)
+        if not sites:
+            raise failures[0]
+        pages = {page.page_id: page for site in sites for page in site.pages}
+        skipped = [str(failure) for failure in failures] + [sentence for site in sites for sentence in site.skipped]
+        return ReadSite(tuple(pages.values()), tuple(skipped))
+
     async def read(self, url: str, question: str, report: Report, attempt: int = 1) -> ReadSite:
         """Read a page, and the pages below it when it is an index; raises ChatError when the page cannot be read."""
         await report(f"Reading {url}" if attempt == 1 else f"Reading {url}, try {attempt}")

@@ -25,6 +25,8 @@ class ReadingLimits:
     """How much of the web one question may read."""
 
     page_size_bytes_max: int = 2_000_000
+    # PDF documents and files that people give.
+    document_size_bytes_max: int = 20_000_000
     page_time_s_max: float = 20.0
     redirects_max: int = 5
     text_chars_max: int = 400_000
@@ -104,6 +106,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         model=_model_settings(env),
         reading=ReadingLimits(
             page_size_bytes_max=_integer(env, "RAG_CHAT_PAGE_SIZE_BYTES_MAX", 2_000_000, 1_000, 50_000_000),
+            document_size_bytes_max=_integer(env, "RAG_CHAT_DOCUMENT_SIZE_BYTES_MAX", 20_000_000, 1_000, 100_000_000),
             site_pages_max=_integer(env, "RAG_CHAT_SITE_PAGES_MAX", 24, 1, 200),
             fresh_for_s=float(_integer(env, "RAG_CHAT_FRESH_FOR_S", 60, 0, 86_400)),
         ),

@@ -74,13 +74,16 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
     async def start(question: Question, ctx: Context) -> StartOutput:
         """Check what was asked and where to look."""
         async with _step(ctx, Step.START):
-            parts = parse_web_address(question.url)
-            ctx.log(f"Asked about {parts.geturl()}: {question_of(question.messages)[:200]}")
+            url = parse_web_address(question.url).geturl()
+            sources = dict.fromkeys(parse_web_address(source).geturl() for source in question.sources)
+            sources.pop(url, None)
+            ctx.log(f"Asked about {', '.join([url, *sources])}: {question_of(question.messages)[:200]}")
             return StartOutput(
                 status=STATUS_AFTER[Step.START],
                 question=question_of(question.messages),
                 search_text=search_text_of(question.messages),
-                url=parts.geturl(),
+                url=url,
+                sources=list(sources),
             )
 
     @workflow.task(
@@ -93,10 +96,12 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
         backoff_max_seconds=10,
     )
     async def load_docs(question: Question, ctx: Context) -> LoadDocsOutput:
-        """Read the page, and the pages below it when it is an index; index what is new."""
+        """Read each page, and the pages below it when it is an index; index what is new."""
         async with _step(ctx, Step.LOAD_DOCS) as voice:
             begun = ctx.task_output(start)
-            site = await resources_of(ctx).reader.read(begun.url, begun.search_text, voice.progress, ctx.attempt_number)
+            site = await resources_of(ctx).reader.read_all(
+                [begun.url, *begun.sources], begun.search_text, voice.progress, ctx.attempt_number
+            )
             for sentence in site.skipped:
                 ctx.log(sentence)
             return LoadDocsOutput(
