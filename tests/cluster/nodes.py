@@ -35,6 +35,16 @@ class Node:
         """Hears now what the next renewal would say."""
         await self.store._leases.members._renew()
 
+    async def cut_off(self) -> None:
+        """From the database, for longer than its leases last: the others do not see it any more, and it knows."""
+        members = self.store._leases.members
+        await members._loops.close()
+        members._renewed_at_s = float("-inf")
+        assert self.session is not None
+        self.session.terminate()
+        assert self.engine._moves is not None
+        await self.engine._moves._look_alive()
+
     async def kill(self) -> None:
         """Ends it as a kill would: its connections close, and nothing is given back."""
         self.is_dead = True

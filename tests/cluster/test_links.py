@@ -316,6 +316,31 @@ async def test_what_a_killed_owner_decided_and_did_not_tell_goes_out_as_soon_as_
         assert (running.retry_count, running.confirm_by_us) == (0, None)
 
 
+@pytest.mark.parametrize("is_made", [True, False], ids=["made", "not made"])
+async def test_a_trigger_that_was_under_way_when_the_owner_was_killed_makes_one_run_and_is_answered(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, is_made: bool
+) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        await home.trigger()
+        if is_made:
+            is_decided = asyncio.Event()
+            (visit,) = owner.host._visits
+            monkeypatch.setattr(visit.connection, "post", lambda *_, **__: is_decided.set())
+            calling = asyncio.ensure_future(home.trigger('{"key": 1}'))
+            await asyncio.wait_for(is_decided.wait(), PATIENCE_S)
+            await owner.kill()
+        else:
+            async with home.held_journal():
+                calling = asyncio.ensure_future(home.trigger('{"key": 1}'))
+                await home.journal_waits()
+                await owner.kill()
+        run_id = await calling
+        assert other.owns(tenant_id)
+        rows = await pool.fetch("select id::text, input::text from broadaxe.run order by id")
+        assert [(row["id"], row["input"]) for row in rows[1:]] == [(run_id, '{"key": 1}')]
+
+
 async def test_an_owner_that_stops_hands_over(database: str, pool: asyncpg.Pool) -> None:
     tenant_id = await make_tenant(pool)
     async with pair(database, pool, tenant_id) as (owner, other, home):

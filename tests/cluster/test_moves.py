@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import asyncpg
 import pytest
 
 from broadaxe.core.commands.attempts import Outcome
+from broadaxe.core.commands.workers import Heartbeat
 from broadaxe.engine import moves
+from broadaxe.engine.guests import Audience, Guest
+from broadaxe.errors import HeldElsewhere
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.nodes import drain_node, nodes
 from tests.cluster.nodes import Node, node, see_each_other
@@ -163,6 +167,29 @@ async def test_work_of_a_killed_node_is_taken_up_without_a_call(database: str, p
         await two.kill()
         await owner_becomes(pool, tenant_id, one)
         assert one.store.nodes.others() == []
+
+
+async def test_a_node_that_cannot_reach_the_database_sends_others_away_and_they_take_its_tenants(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    """Links to it are as good as ever. A call that is under way there ends with its link, and is made again."""
+    async with node(database, pool) as one, node(database, pool) as two:
+        await see_each_other(one, two)
+        tenant_id = await tenant_of(pool, one)
+        home = House(two.engine, tenant_id, pool)
+        await home.put()
+        session = await home.session()
+        assert one.owns(tenant_id)
+        async with House(one.engine, tenant_id, pool).held_journal():
+            beating = asyncio.ensure_future(home.submit(Heartbeat(session.worker_id)))
+            await home.journal_waits()
+            await one.cut_off()
+        await beating
+        run_id = await home.trigger()
+        assert two.owns(tenant_id)
+        assert (await assigned(session)).attempt.task_id == run_id
+        with pytest.raises(HeldElsewhere):
+            await one.engine.welcome(tenant_id, Guest(cast(Audience, None)))
 
 
 async def test_two_nodes_that_see_each_other_as_the_place_of_a_tenant_agree(database: str, pool: asyncpg.Pool) -> None:

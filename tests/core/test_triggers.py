@@ -265,3 +265,53 @@ def test_one_bad_event_refuses_all(field: str, event: EventRequest) -> None:
         world.do(PushEvents((EventRequest(key="k", payload="{}"), event)))
     assert refused.value.field == field
     assert not world.decide().writes
+
+
+# Asked for again ------------------------------------------------------------------------------------------------------
+
+
+def twice(world: World, *names: str) -> tuple[TriggerRuns, TriggerRuns]:
+    """What somebody asks for by way of a link, and what they ask for when the link broke before the answer."""
+    requests = tuple(RunRequest(workflow_name=name, input="{}") for name in names)
+    first = TriggerRuns(requests).promised(world.ids)
+    second = first.again()
+    assert second is not None
+    return first, second
+
+
+def test_runs_that_were_promised_are_made_once_however_often_they_are_asked_for() -> None:
+    world = World()
+    world.put(task("a"))
+    first, second = twice(world, "flow", "flow")
+    made = world.do(first)
+    assert made == tuple(request.promise.id for request in first.requests if request.promise)
+    assert world.do(second) == made
+    assert world.do(first) == made, "the first one may come after the second"
+    world.restart()
+    assert world.do(second) == made
+    assert len(world.runs) == 2
+
+
+def test_runs_that_were_asked_for_and_never_made_are_made_by_the_second_request() -> None:
+    world = World()
+    world.put(task("a"))
+    _, second = twice(world, "flow")
+    (run_id,) = world.do(second)  # type: ignore[misc]
+    assert list(world.runs) == [run_id]
+
+
+def test_a_run_that_has_ended_meanwhile_is_looked_for_and_not_made_again() -> None:
+    world = World()
+    world.put(task("a"))
+    world.worker("a")
+    first, second = twice(world, "flow")
+    (run_id,) = world.do(first)  # type: ignore[misc]
+    world.complete(run_id)
+    assert world.tenant.missing(first).tasks == frozenset()
+    assert world.tenant.missing(second).tasks == {run_id}
+    assert world.do(second) == (run_id,)
+    assert len(world.runs) == 1
+
+
+def test_what_was_promised_nothing_cannot_be_asked_for_again() -> None:
+    assert TriggerRuns((RunRequest(workflow_name="flow", input="{}"),)).again() is None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
 
-from broadaxe.cluster.leases import Leases
+from broadaxe.cluster.leases import LEASE_TTL_S, Leases
 from broadaxe.errors import Unavailable
+from broadaxe.storage.journal import CONNECTION_SETTINGS
+from broadaxe.storage.outage import OUTAGE
+from broadaxe.storage.statements import statement
 from tests.storage.ground import NODE, OTHER_NODE, make_tenant
 
 
@@ -52,6 +57,29 @@ async def test_a_lease_that_ran_out_is_taken(pool: asyncpg.Pool) -> None:
         with pytest.raises(Unavailable, match=r"two:7077"):
             await ours.acquire(tenant_id)
     finally:
+        await ours.stop()
+        await theirs.stop()
+
+
+async def test_who_was_cut_off_in_the_middle_of_a_commit_keeps_nobody_from_the_tenant(
+    pool: asyncpg.Pool, database: str
+) -> None:
+    """It holds the lease's row in its transaction. The real limit is shorter than a lease lasts."""
+    limit = "idle_in_transaction_session_timeout"
+    assert float(CONNECTION_SETTINGS[limit].removesuffix("s")) < LEASE_TTL_S
+    tenant_id = await make_tenant(pool)
+    ours, theirs = Leases(pool, NODE, "one:7077", never, ttl_s=0.0), Leases(pool, OTHER_NODE, "two:7077", never)
+    cut_off = await asyncpg.connect(database, server_settings={**CONNECTION_SETTINGS, limit: "50ms"})
+    try:
+        epoch = await ours.acquire(tenant_id)
+        await cut_off.execute("begin")
+        assert await cut_off.fetchval(statement("journal/fence"), tenant_id, NODE, epoch) == 1
+        async with asyncio.timeout(20):
+            assert await theirs.acquire(tenant_id) == epoch + 1
+        with pytest.raises(OUTAGE):
+            await cut_off.execute("commit")
+    finally:
+        cut_off.terminate()
         await ours.stop()
         await theirs.stop()
 

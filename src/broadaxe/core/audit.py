@@ -245,8 +245,11 @@ def _after(state: State, command: Command, before: Subject, reply: Reply) -> Sub
             return _of_many(state, (task_id,), {"node": command.node_id, "branch": command.branch_id})
         case RestoreTask(task_id):
             return _of_many(state, (task_id,), {} if reply else None)
-        case TriggerRuns(requests):
+        case TriggerRuns(requests, is_again):
             ids = reply.started if isinstance(reply, IdempotencyCollision) else cast(tuple[str, ...], reply)
+            if is_again:
+                # Those that were there have their entry.
+                ids = tuple(run_id for run_id in ids if state.ledger.makes(run_id))
             names = dict.fromkeys(request.workflow_name for request in requests)
             return _of_many(state, ids, {"workflows": list(names)[:IDS_SHOWN_MAX]} if ids else None)
         case PushEvents(events):

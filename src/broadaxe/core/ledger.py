@@ -163,6 +163,10 @@ class Ledger:
         run.is_touched = True
         self._new_runs.append((run, run_input))
 
+    def makes(self, run_id: str) -> bool:
+        """Whether the run is made in this round. O(runs made in it)."""
+        return any(run.id == run_id for run, _ in self._new_runs)
+
     def touch_run(self, run: Run) -> None:
         if not run.is_touched:
             run.is_touched = True

@@ -57,10 +57,14 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 
 def trigger(state: State, requests: Sequence[RunRequest], now_us: int) -> tuple[str, ...] | IdempotencyCollision:
-    """Run ids in request order; a child that exists already is returned instead of made.
+    """Run ids in request order. What exists already is returned instead of made: a child, or a run under its promised
+    id, whose caller lost sight of it and asks again.
 
     When keys collide, the error that says so, which is told after the commit of the runs that were made.
     """
+    there = {r.promise.id for r in requests if r.promise is not None and r.promise.id in state.runs}
+    if there:
+        return _trigger_rest(state, requests, there, now_us)
     keys = check(state, requests)
     if state.quotas is not None:
         quotas.check(state, Resource.TASK_RUN, _tasks_wanted(state, requests), now_us)
@@ -76,6 +80,20 @@ def trigger(state: State, requests: Sequence[RunRequest], now_us: int) -> tuple[
         message = f"run {collisions[0][0]} holds the idempotency key" if len(requests) == 1 else None
         return IdempotencyCollision(message, started=tuple(run_ids), collisions=tuple(collisions))
     return tuple(run_ids)
+
+
+def _trigger_rest(
+    state: State, requests: Sequence[RunRequest], there: set[str], now_us: int
+) -> tuple[str, ...] | IdempotencyCollision:
+    absent = [request for request in requests if request.promise is None or request.promise.id not in there]
+    made = trigger(state, absent, now_us) if absent else ()
+    if isinstance(made, IdempotencyCollision):
+        return IdempotencyCollision(str(made), started=(*there, *made.started), collisions=made.collisions)
+    fresh = iter(made)
+    return tuple(
+        request.promise.id if request.promise is not None and request.promise.id in there else next(fresh)
+        for request in requests
+    )
 
 
 def create(
@@ -410,7 +428,9 @@ def _check_metadata(metadata: str | None) -> None:
 def _promised(state: State, request: RunRequest | EventRequest, now_us: int) -> tuple[str, int]:
     """Id and birth of what is requested: those that were promised, or fresh ones. Nothing is born in the future."""
     promise = request.promise
-    return (state.new_id(), now_us) if promise is None else (promise.id, min(promise.at_us, now_us))
+    if promise is None:
+        return state.new_id(), now_us
+    return promise.id, now_us if promise.at_us is None else min(promise.at_us, now_us)
 
 
 def _child_metadata(parent: Task, own: str | None) -> str:

@@ -28,6 +28,7 @@ from typing import Final
 import structlog
 
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.asked import again, promised
 from broadaxe.core.commands.outbox import TakeOutbox
 from broadaxe.core.commands.quotas import SetQuotas
 from broadaxe.core.commands.ratelimits import ForgetRateLimits
@@ -110,6 +111,7 @@ class Activation:
         loads: Turns,
         observe: Callable[[str, Decision], None] | None,
         unused_after_us: int,
+        fresh_id: Callable[[], str],
         connect: Connect | None = None,
     ) -> None:
         """`connect` opens the way to a tenant that another node holds; without it such a tenant is waited for. `loads`
@@ -124,6 +126,7 @@ class Activation:
         self._loads = loads
         self._observe = observe
         self._unused_after_us = unused_after_us
+        self._fresh_id = fresh_id
         self._connect = connect
         self.streams = TenantStreams(tenant_id, store, self._make_hub(), self.tell)
         self._backpressure = Backpressure()
@@ -296,18 +299,29 @@ class Activation:
         """The reply to a command of the engine's own, which goes before everybody's and after those told before it."""
         return await self._submit(command, None, command.chars, HOLD_S)
 
-    async def _submit(self, command: Command, client: str | None, chars: int, hold_s: float) -> Reply:
+    async def _submit(
+        self, command: Command, client: str | None, chars: int, hold_s: float, *, is_of_guest: bool = False
+    ) -> Reply:
+        """`is_of_guest`: it says what is open at a guest's node, and is nothing to be passed on to a third one."""
         loop = asyncio.get_running_loop()
         give_up_at_s = loop.time() + hold_s
         is_alone = False
         while True:
             home = self._active or self._remote or await self.home(give_up_at_s)
             self._used_at_s = loop.time()
+            if is_of_guest and not isinstance(home, Active):
+                raise HeldElsewhere()
+            if not isinstance(home, Active):
+                # A link may break over it, and then it is asked for again.
+                command = promised(command, self._fresh_id)
             try:
                 taker = home.actor if isinstance(home, Active) else home
                 return await taker.submit(command, client=client, chars=chars, is_alone=is_alone)
             except Broken as broken:
-                is_repeatable = broken.is_undecided or command.is_repeatable
+                # Also what was not decided here: whoever asked here may have asked elsewhere meanwhile.
+                repeated = again(command) or (command if broken.is_undecided else None)
+                is_repeatable = repeated is not None
+                command = repeated or command
                 if not is_repeatable and broken.doubt is not None:
                     was_made = await self._was_made(broken.doubt.round)
                     if was_made:
@@ -590,7 +604,7 @@ class Activation:
         await self.active()
         for before in self.streams.heard_of_guest(guest, command):
             self.tell(before)
-        return await self.submit_own(command)
+        return await self._submit(command, None, command.chars, HOLD_S, is_of_guest=True)
 
     def not_live(self, run_ids: Iterable[str]) -> list[str]:
         """Those of the runs that are not live here, so that nobody will be told of their end: it has been, or they are

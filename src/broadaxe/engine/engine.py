@@ -34,7 +34,7 @@ from broadaxe.engine.sessions import WorkerSession
 from broadaxe.engine.store import Store
 from broadaxe.engine.subscriptions import EventSubscription, ResultSubscription
 from broadaxe.engine.turns import Turns
-from broadaxe.errors import NotFound, Unavailable
+from broadaxe.errors import HeldElsewhere, NotFound, Unavailable
 from broadaxe.loops import Loops
 from broadaxe.storage.ids import new_id
 
@@ -251,6 +251,8 @@ class Engine:
     # Guests --------------------------------------------------------------------------------------------------------
 
     async def welcome(self, tenant_id: str, guest: Guest) -> None:
+        if self._nodes is not None and not guest.is_edge and not self._nodes.is_alive():
+            raise HeldElsewhere("this node cannot reach the database")
         await self._activation(tenant_id).welcome(guest)
 
     async def submit_of_guest(self, tenant_id: str, guest: Guest, command: Command) -> Reply:
@@ -384,6 +386,7 @@ class Engine:
                 loads=self._loads,
                 observe=self._observe,
                 unused_after_us=self._unused_after_us,
+                fresh_id=self._fresh_id,
                 connect=self._connect,
             )
             if self._is_stopping:

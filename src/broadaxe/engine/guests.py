@@ -58,6 +58,11 @@ class Audience(Protocol):
         """The tenant is not decided here any more, or anew. `is_at_rest`: it was put away, and nobody needs it."""
         ...
 
+    def hang_up(self) -> None:
+        """Nothing can be decided here, and another node may have the tenant by now: the way ends, and with it what was
+        asked over it."""
+        ...
+
 
 class Guest:
     """What one node wants to hear of the tenant."""
@@ -128,6 +133,11 @@ class Guests:
         self._streams.clear()
         for guest in guests:
             guest.audience.shown_out(is_at_rest=is_at_rest)
+
+    def hang_up(self) -> None:
+        """On those that are other nodes'."""
+        for guest in [guest for guest in self._all if not guest.is_edge]:
+            guest.audience.hang_up()
 
     # What comes from a guest ---------------------------------------------------------------------------------------
 

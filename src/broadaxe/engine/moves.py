@@ -4,6 +4,8 @@
     a node goes           what belongs here then and has work to do is taken up
     this node drains      everything moves, one tenant at a time
     this node stops       everything moves, several at a time
+    this node is cut off  from the database for as long as its leases last: other nodes are sent away, which take
+                          its tenants up
 
 Where a tenant belongs is not decided here (`nodes.py`), so two nodes cannot send one to and fro for longer than they
 see different nodes; and a tenant stays with a node that cannot reach the one it belongs to. Owns the order of moves.
@@ -34,6 +36,8 @@ SETTLED_S: Final = 3.0
 #: A tenant that is found busy so many times, with such pauses, moves all the same.
 BUSY_LOOKS_MAX: Final = 8
 BUSY_PAUSE_S: Final = 0.25
+#: How often it is looked whether this node is cut off.
+LOOK_ALIVE_EVERY_S: Final = 0.5
 #: How many move at once when the node stops, and how long that may take.
 STOP_AT_ONCE_MAX: Final = 8
 STOP_S: Final = 20.0
@@ -60,6 +64,7 @@ class Moves:
         self._busy: Counter[str] = Counter()
         """How often each tenant that is to move was found busy."""
         self._said_empty = False
+        self._is_cut_off = False
         self._is_leaving = False
 
     async def start(self) -> None:
@@ -67,10 +72,23 @@ class Moves:
         await self._nodes.join()
         self._nodes_changed()
         self._loops.keep("bring tenants where they belong", self._run)
+        self._loops.every("look whether this node is cut off", LOOK_ALIVE_EVERY_S, self._look_alive)
 
     def _nodes_changed(self) -> None:
         self._connect.keep([node.link_address for node in self._nodes.others()], self._nodes.look)
         self._changed.set()
+
+    async def _look_alive(self) -> None:
+        """The leases of one that is cut off have run out, and who asks it for its tenants would wait for nothing."""
+        is_alive = self._nodes.is_alive()
+        if is_alive and self._is_cut_off:
+            _log.info("this node reaches the database again")
+        elif not is_alive:
+            if not self._is_cut_off:
+                _log.warning("this node cannot reach the database; other nodes take its tenants up if they can")
+            for activation in list(self._activations()):
+                activation.streams.guests.hang_up()
+        self._is_cut_off = not is_alive
 
     async def _run(self) -> None:
         while True:

@@ -277,5 +277,8 @@ class _Channel:
         self._leave_changes()
         self._post(Kind.SHOWN_OUT, pack(is_at_rest))
 
+    def hang_up(self) -> None:
+        self._connection.close("the node cannot reach the database")
+
     def _post(self, kind: Kind, packed: Packed = ("", b"\xc0")) -> None:
         self._connection.post(kind, self._number, packed=packed)

@@ -70,6 +70,8 @@ REFUSED_KEPT_MAX: Final = 10_000
 #: Set on every journal connection. The arrays are small beside the tables, and the only good plan is nested loops over
 #: primary keys, whatever the statistics say on a young database. Postgres chooses by itself to plan the statement of
 #: every round once, since its plan does not depend on the values, and those which look for rows anew for theirs.
+#: A node that freezes or is cut off in the middle of a transaction holds its lease in that: Postgres ends the session
+#: before the lease has run out, or nobody could take the tenant.
 CONNECTION_SETTINGS: Final = {
     "enable_hashjoin": "off",
     "enable_material": "off",
@@ -77,6 +79,7 @@ CONNECTION_SETTINGS: Final = {
     "enable_seqscan": "off",
     "jit": "off",
     "application_name": "broadaxe journal",
+    "idle_in_transaction_session_timeout": "3s",
 }
 
 

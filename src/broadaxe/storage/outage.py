@@ -25,6 +25,8 @@ OUTAGE: Final = (
     asyncpg.TransactionRollbackError,
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
+    # It stood still in the middle of one.
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 #: However a question can stay without an answer: the database is away, or it refuses, a wrong password for instance.
 UNANSWERED: Final = (*OUTAGE, asyncpg.PostgresError)

@@ -5,12 +5,14 @@ What nobody is held to account for (what workers report, what the engine tells i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from broadaxe.core.commands.needs import Needs
+from broadaxe.core.commands.triggers import TriggerRuns
 
 if TYPE_CHECKING:
     from broadaxe.core.commands import Command
@@ -60,3 +62,21 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def needs(self) -> Needs:
         return self.command.needs
+
+
+def promised(command: Command, fresh_id: Callable[[], str]) -> Command:
+    """The same with ids for what it makes, where it can be asked for again with them."""
+    if isinstance(command, Asked):
+        inner = promised(command.command, fresh_id)
+        return command if inner is command.command else Asked(inner, command.by)
+    return command.promised(fresh_id) if isinstance(command, TriggerRuns) else command
+
+
+def again(command: Command) -> Command | None:
+    """What asks for it a second time though it may have been decided, and comes to the same; None if nothing does."""
+    if isinstance(command, Asked):
+        inner = again(command.command)
+        return None if inner is None else Asked(inner, command.by)
+    if isinstance(command, TriggerRuns):
+        return command.again()
+    return command if command.is_repeatable else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
@@ -11,10 +12,11 @@ from broadaxe.core.definition import LabelRequirement
 
 
 class Promise(msgspec.Struct, frozen=True, gc=False):
-    """What was told to whoever asked, before the tenant heard of it: the id, and when that was."""
+    """What is known of a run or an event before the tenant has heard of it: the id, and when somebody was told of it.
+    None: nobody was, and it is born when it is made."""
 
     id: str
-    at_us: int
+    at_us: int | None = None
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,9 @@ class TriggerRuns(msgspec.Struct, frozen=True):
     """
 
     requests: tuple[RunRequest, ...]
+    is_again: bool = False
+    """It may have been decided before: the runs that were promised are looked for, since one that is there is not made
+    again."""
 
     is_repeatable: ClassVar = False
 
@@ -54,5 +59,20 @@ class TriggerRuns(msgspec.Struct, frozen=True):
 
     @property
     def needs(self) -> Needs:
-        parents = frozenset(request.parent_task_id for request in self.requests if request.parent_task_id)
-        return Needs(tasks=parents) if parents else NOTHING
+        named = frozenset(request.parent_task_id for request in self.requests if request.parent_task_id)
+        if self.is_again:
+            named |= {request.promise.id for request in self.requests if request.promise is not None}
+        return Needs(tasks=named) if named else NOTHING
+
+    def promised(self, fresh_id: Callable[[], str]) -> TriggerRuns:
+        """The same with the ids of its runs, so that it can be asked for again."""
+        requests = (
+            request if request.promise is not None else msgspec.structs.replace(request, promise=Promise(fresh_id()))
+            for request in self.requests
+        )
+        return TriggerRuns(tuple(requests), self.is_again)
+
+    def again(self) -> TriggerRuns | None:
+        """What asks for it a second time; None where that might make runs twice."""
+        is_known = all(request.promise is not None for request in self.requests)
+        return TriggerRuns(self.requests, is_again=True) if is_known else None
