@@ -48,7 +48,7 @@ from broadaxe.rpc.services.traces import TraceService
 from broadaxe.rpc.services.workflows import WorkflowService
 from broadaxe.rpc.transport import Metadata, Principal
 from broadaxe.secret_keys import key_from_file
-from broadaxe.storage import accounts, retention, tokens
+from broadaxe.storage import accounts, audit, retention, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.connections import connect, connection_pool
 from broadaxe.storage.embedded import MAIN_DATABASE
@@ -302,7 +302,7 @@ class App:
 
     async def _look_after(self, access: Access, pool: asyncpg.Pool, engine: Engine) -> None:
         """What goes on in the background, once in a node."""
-        keeping = asyncio.create_task(_keep_partitions(pool, engine, self.settings.retention_days), name="partitions")
+        keeping = asyncio.create_task(_keep_partitions(pool, engine, self.settings), name="partitions")
         self._stack.push_async_callback(_cancelled, keeping)
         listener: OutboxListener | OutboxLookout
         if access.session_dsn is None:
@@ -447,7 +447,8 @@ async def _replica(access: Access, primary: asyncpg.Pool) -> AsyncIterator[ReadR
             await replica.stop()
 
 
-async def _keep_partitions(pool: asyncpg.Pool, engine: Engine, retention_days: int) -> None:
+async def _keep_partitions(pool: asyncpg.Pool, engine: Engine, settings: Settings) -> None:
+    retention_days = settings.retention_days
     while True:
         try:
             made = await ensure_partitions(pool, datetime.now(UTC), retention_days)
@@ -458,6 +459,10 @@ async def _keep_partitions(pool: asyncpg.Pool, engine: Engine, retention_days: i
                 if gone:
                     _log.info("old history was dropped", partitions=gone)
                 await engine.forget_unused()
+            if settings.audit_retention_days:
+                deleted = await audit.trim(pool, datetime.now(UTC), settings.audit_retention_days)
+                if deleted:
+                    _log.info("old entries of the audit log are gone", count=deleted)
             wait_s = PARTITIONS_EVERY_S
         except Exception as error:
             # Whatever it is: an engine that makes no partitions any more stops in a few days.

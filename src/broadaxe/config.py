@@ -28,6 +28,7 @@ DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_GRPC_PORT: Final = 7077
 DEFAULT_HTTP_PORT: Final = 8080
 DEFAULT_RETENTION_DAYS: Final = 30
+DEFAULT_AUDIT_RETENTION_DAYS: Final = 365
 RETENTION_DAYS_MAX: Final = 36_500
 DEFAULT_CRON_CATCH_UP_MINUTES: Final = 60
 CRON_CATCH_UP_MINUTES_MAX: Final = 7 * 24 * 60
@@ -98,6 +99,8 @@ class Settings:
     enforce_limits: bool = False
     retention_days: int = DEFAULT_RETENTION_DAYS
     """How long finished runs, events, log lines and spans are kept; 0 is for ever."""
+    audit_retention_days: int = DEFAULT_AUDIT_RETENTION_DAYS
+    """How long entries of the audit log are kept; 0 is for ever."""
     cron_catch_up_minutes: int = DEFAULT_CRON_CATCH_UP_MINUTES
     """How old the last tick of a cron may be that is made up after an absence of the engine; 0 for none."""
     migrate: bool = False
@@ -380,6 +383,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         _flag,
     ),
     Setting("retention_days", "days that finished runs and their history are kept; 0 keeps them for ever", _days),
+    Setting("audit_retention_days", "days that entries of the audit log are kept; 0 keeps them for ever", _days),
     Setting(
         "cron_catch_up_minutes",
         "minutes: a cron's last tick that the engine was away for comes late if it is younger; 0 never makes one up",

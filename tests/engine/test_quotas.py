@@ -8,6 +8,7 @@ import pytest
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.errors import QuotaReached
+from broadaxe.storage.audit import command_line
 from broadaxe.storage.outbox import OutboxListener
 from broadaxe.storage.quotas import change_quotas
 from tests.core.world import DAY_US
@@ -19,7 +20,9 @@ NOW_US = 1_767_268_800_000_000
 
 async def limit(pool: asyncpg.Pool, tenant_id: str, **limits: int) -> None:
     async with pool.acquire() as connection:
-        await change_quotas(connection, tenant_id, {Resource(name): value for name, value in limits.items()})
+        await change_quotas(
+            connection, tenant_id, command_line("root"), {Resource(name): value for name, value in limits.items()}
+        )
 
 
 async def enqueue(pool: asyncpg.Pool, tenant_id: str) -> str:

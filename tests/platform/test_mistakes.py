@@ -65,6 +65,7 @@ WRONG = {
     "--public-url": "example.com",
     "--read-database-url": "mysql://user@host/broadaxe",
     "--retention-days": "-1",
+    "--audit-retention-days": "-1",
     "--role": "KING",
     "--timeout": "long",
     "--tls-certificate": "/none/tls.crt",

@@ -16,6 +16,7 @@ from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
 from broadaxe.core.loaded import Loaded, Missing
+from broadaxe.storage.audit import command_line
 from broadaxe.storage.journal import Journal
 from broadaxe.storage.loader import load_live, load_missing
 from broadaxe.storage.quotas import change_quotas
@@ -53,7 +54,9 @@ class Postgres:
     def set_quotas(self, limits: dict[Resource, int | None]) -> None:
         async def change() -> None:
             async with self._pool.acquire() as connection:
-                await change_quotas(connection, self._tenant_id, limits, frozenset(Resource) - limits.keys())
+                await change_quotas(
+                    connection, self._tenant_id, command_line("root"), limits, frozenset(Resource) - limits.keys()
+                )
 
         self._wait(change())
 

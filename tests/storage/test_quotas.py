@@ -13,6 +13,7 @@ from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.decision import QuotaUsageRow
 from broadaxe.core.definition import WorkflowSpec
 from broadaxe.core.tenant import Tenant
+from broadaxe.storage.audit import command_line
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.loader import load_live
 from broadaxe.storage.outbox import OutboxListener
@@ -43,11 +44,11 @@ async def test_counters_are_written_with_what_they_count(pool: asyncpg.Pool) -> 
 async def test_limits_are_set_and_taken_back(pool: asyncpg.Pool) -> None:
     tenant_id, other_id = await make_tenant(pool), await make_tenant(pool)
     async with pool.acquire() as connection:
-        await change_quotas(connection, tenant_id, {Resource.EVENT: None, Resource.WORKER: 7})
-        await change_quotas(connection, tenant_id, {Resource.WORKER: 8})
-        await change_quotas(connection, other_id, {Resource.WORKER: 1})
+        await change_quotas(connection, tenant_id, command_line("root"), {Resource.EVENT: None, Resource.WORKER: 7})
+        await change_quotas(connection, tenant_id, command_line("root"), {Resource.WORKER: 8})
+        await change_quotas(connection, other_id, command_line("root"), {Resource.WORKER: 1})
         assert await quotas_of(pool, tenant_id) == {Resource.EVENT: None, Resource.WORKER: 8}
-        await change_quotas(connection, tenant_id, {}, frozenset((Resource.EVENT,)))
+        await change_quotas(connection, tenant_id, command_line("root"), {}, frozenset((Resource.EVENT,)))
     loaded = await load_live(pool, tenant_id, 0, with_quotas=True)
     assert loaded.quotas == {Resource.WORKER: 8}
     tenant = Tenant(new_id, enforce_quotas=True)
@@ -63,7 +64,7 @@ async def test_engines_hear_of_a_change_when_it_commits(database: str, pool: asy
     try:
         async with pool.acquire() as connection:
             await connection.execute("select pg_notify($1, 'no tenant')", CHANNEL)
-            await change_quotas(connection, tenant_id, {Resource.EVENT: 1})
+            await change_quotas(connection, tenant_id, command_line("root"), {Resource.EVENT: 1})
         async with asyncio.timeout(PATIENCE_S):
             assert await heard.get() == tenant_id
     finally:

@@ -14,6 +14,7 @@ from lean_client import LeanClient, Task
 from wirekit import EngineProcess, Rest, eventually
 
 from broadaxe.core.commands.quotas import Resource
+from broadaxe.storage.audit import command_line
 from broadaxe.storage.quotas import change_quotas
 
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -40,7 +41,9 @@ def impatient(engine: EngineProcess) -> Hatchet:
 async def limit(pool: asyncpg.Pool, tenant_id: str, rest: Rest, **limits: int) -> None:
     """Sets them, and waits until the engine shows them."""
     async with pool.acquire() as connection:
-        await change_quotas(connection, tenant_id, {Resource(name): value for name, value in limits.items()})
+        await change_quotas(
+            connection, tenant_id, command_line("root"), {Resource(name): value for name, value in limits.items()}
+        )
     await eventually(lambda: _are_in_force(rest, limits), what="the limits are in force")
 
 

@@ -17,7 +17,9 @@ from broadaxe.errors import ConfigurationError, NotFound, Unavailable
 if TYPE_CHECKING:
     import asyncpg
 
-__all__ = ["UUID_SHAPE", "reachable_dsn", "tenant_id_of", "with_connection"]
+    from broadaxe.core.commands.asked import Initiator
+
+__all__ = ["UUID_SHAPE", "initiator", "reachable_dsn", "tenant_id_of", "with_connection"]
 
 SLUGS_NAMED_MAX = 5
 UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -64,6 +66,19 @@ async def with_connection(settings: Settings, work: Callable[[asyncpg.Connection
             raise ConfigurationError("this database has no Broadaxe schema yet; run `broadaxe migrate`") from None
         finally:
             await connection.close()
+
+
+def initiator() -> Initiator:
+    """Who runs the command, to the audit log: the machine's user."""
+    import getpass
+
+    from broadaxe.storage.audit import command_line
+
+    try:
+        return command_line(getpass.getuser())
+    except (KeyError, OSError):
+        # A container may run as a number that has no name.
+        return command_line("somebody on the engine's machine")
 
 
 async def tenant_id_of(connection: asyncpg.Connection, tenant: str) -> str:

@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from broadaxe.cli.account import account
+from broadaxe.cli.audit import audit
 from broadaxe.cli.backup import backup, restore
 from broadaxe.cli.cluster import cluster
 from broadaxe.cli.completion import completion
@@ -69,6 +70,7 @@ for command in (
     demo,
     tenant,
     account,
+    audit,
     token,
     cluster,
     migrate,

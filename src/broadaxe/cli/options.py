@@ -105,13 +105,19 @@ def linking(command: Decorated) -> Decorated:
 
 
 def choosing(command: Decorated) -> Decorated:
-    """`--priority-across-tasks`, `--enforce-limits`, `--retention-days`, `--cron-catch-up-minutes`."""
+    """`--priority-across-tasks`, `--enforce-limits`, `--retention-days`, `--audit-retention-days`,
+    `--cron-catch-up-minutes`."""
     for option in (
         click.option(
             "--cron-catch-up-minutes",
             metavar="MINUTES",
             help="A cron's last tick that the engine was away for comes late if it is younger than this; 0 never makes "
             "one up. [default: 60]",
+        ),
+        click.option(
+            "--audit-retention-days",
+            metavar="DAYS",
+            help="Days that entries of the audit log are kept; 0 keeps them for ever. [default: 365]",
         ),
         click.option(
             "--retention-days",

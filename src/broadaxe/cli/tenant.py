@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from broadaxe.cli import options
-from broadaxe.cli.database import tenant_id_of, with_connection
+from broadaxe.cli.database import initiator, tenant_id_of, with_connection
 from broadaxe.cli.listing import show
 from broadaxe.cli.passwords import OWNER_PASSWORD, ask_password
 from broadaxe.errors import AlreadyExists, InvalidArgument
@@ -168,7 +168,7 @@ def limits(tenant: str, changes: tuple[str, ...], as_json: bool, **given: str | 
         if chosen:
             own = {resource: limit for resource, limit in chosen.items() if limit != DEFAULT_WORD}
             gone = frozenset(resource for resource, limit in chosen.items() if limit == DEFAULT_WORD)
-            await change_quotas(connection, tenant_id, cast("dict[Resource, int | None]", own), gone)
+            await change_quotas(connection, tenant_id, initiator(), cast("dict[Resource, int | None]", own), gone)
         set_by_people, counted = await quotas_of(connection, tenant_id), await in_use(connection, tenant_id)
         # Counters of an engine that enforced limits once say nothing of what was used since.
         usage = await usage_of(connection, tenant_id) if counted.enforces_limits else {}

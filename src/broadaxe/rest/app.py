@@ -33,6 +33,7 @@ from broadaxe.rest.entry import enter
 from broadaxe.rest.gate import Gate
 from broadaxe.rest.metrics import Metrics, Parts
 from broadaxe.rest.routers import (
+    audit,
     changes,
     cluster,
     counts,
@@ -119,6 +120,7 @@ ROUTERS: Final = (
     older.routes,
     older_steps.routes,
     cluster.routes,
+    audit.routes,
 )
 
 

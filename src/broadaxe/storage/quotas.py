@@ -14,7 +14,10 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
+from broadaxe.core.audit import Action, Subject
+from broadaxe.core.commands.asked import Initiator
 from broadaxe.core.commands.quotas import Resource
+from broadaxe.storage import audit
 from broadaxe.storage.ids import id_floor
 from broadaxe.storage.statements import statement
 
@@ -69,14 +72,21 @@ async def usage_of(connection: asyncpg.Connection, tenant_id: str) -> dict[Resou
 async def change_quotas(
     connection: asyncpg.Connection,
     tenant_id: str,
+    by: Initiator,
     limits: Mapping[Resource, int | None],
     defaults: frozenset[Resource] = frozenset(),
 ) -> None:
     """Sets limits, None for no limit, and takes the tenant's own away where `defaults` shall hold again. Running
     engines follow at once."""
     async with connection.transaction():
+        before = await quotas_of(connection, tenant_id)
         await connection.execute(statement("quotas/delete"), tenant_id, [resource.value for resource in defaults])
         await connection.execute(
             statement("quotas/put"), tenant_id, [resource.value for resource in limits], list(limits.values())
         )
         await connection.execute(statement("quotas/tell"), CHANNEL, tenant_id)
+        after = await quotas_of(connection, tenant_id)
+        if after != before:
+            subject = Subject("", "", {str(resource): limit for resource, limit in after.items()})
+            told = {str(resource): limit for resource, limit in before.items()}
+            await audit.write(connection, tenant_id, by, Action.LIMITS_CHANGE, subject, before=dict(told))

@@ -14,7 +14,10 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from broadaxe.core.audit import Action, Subject
+from broadaxe.core.commands.asked import Initiator
 from broadaxe.errors import AlreadyExists, FailedPrecondition
+from broadaxe.storage import audit
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.pages import ById, BySlot, Page, page_of_rows
 from broadaxe.storage.statements import statement
@@ -71,29 +74,33 @@ class Webhooks:
         scope_expression: str | None,
         static_payload: str | None,
         returns_event: bool,
+        by: Initiator,
         webhooks_max: int = WEBHOOKS_MAX,
     ) -> WebhookRecord:
         """AlreadyExists for a taken name, FailedPrecondition at `webhooks_max`, which is the tenant's bound if that is
         lower than everybody's, or without a key to seal with."""
         bound = min(webhooks_max, WEBHOOKS_MAX)
         webhook_id = new_id()
-        row = await self._pool.fetchrow(
-            statement("webhooks/insert"),
-            tenant_id,
-            webhook_id,
-            name,
-            source,
-            proof,
-            self._vault.seal(secret, place=_place(tenant_id, webhook_id)),
-            event_key_expression,
-            scope_expression or None,
-            static_payload,
-            bound,
-            returns_event,
-        )
-        assert row is not None, "the statement answers one row always"
-        if row["id"] is not None:
-            return _webhook(row)
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(
+                statement("webhooks/insert"),
+                tenant_id,
+                webhook_id,
+                name,
+                source,
+                proof,
+                self._vault.seal(secret, place=_place(tenant_id, webhook_id)),
+                event_key_expression,
+                scope_expression or None,
+                static_payload,
+                bound,
+                returns_event,
+            )
+            assert row is not None, "the statement answers one row always"
+            if row["id"] is not None:
+                made = _webhook(row)
+                await audit.write(connection, tenant_id, by, Action.WEBHOOK_CREATE, _subject(made))
+                return made
         if row["webhooks"] >= bound:
             limit = "" if bound == WEBHOOKS_MAX else " by its limit INCOMING_WEBHOOK (see `broadaxe tenant limits`)"
             raise FailedPrecondition(
@@ -134,23 +141,43 @@ class Webhooks:
         scope_expression: str | None,
         static_payload: str | None,
         returns_event: bool | None,
+        by: Initiator,
     ) -> WebhookRecord | None:
         """None keeps a value; an empty scope expression clears it. None when there is no such webhook."""
-        row = await self._pool.fetchrow(
-            statement("webhooks/update"),
-            tenant_id,
-            name,
-            event_key_expression,
-            scope_expression,
-            static_payload,
-            returns_event,
-        )
-        return None if row is None else _webhook(row)
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(statement("webhooks/by_name"), tenant_id, name)
+            if row is None:
+                return None
+            before = _subject(_webhook(row))
+            row = await connection.fetchrow(
+                statement("webhooks/update"),
+                tenant_id,
+                name,
+                event_key_expression,
+                scope_expression,
+                static_payload,
+                returns_event,
+            )
+            if row is None:
+                return None
+            changed = _webhook(row)
+            subject = _subject(changed)
+            if subject != before:
+                await audit.write(connection, tenant_id, by, Action.WEBHOOK_CHANGE, subject, before=before.value)
+        return changed
 
-    async def delete(self, tenant_id: str, name: str) -> WebhookRecord | None:
+    async def delete(self, tenant_id: str, name: str, by: Initiator) -> WebhookRecord | None:
         """What was deleted; None when there was no such webhook."""
-        row = await self._pool.fetchrow(statement("webhooks/delete"), tenant_id, name)
-        return None if row is None else _webhook(row)
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(statement("webhooks/delete"), tenant_id, name)
+            if row is None:
+                return None
+            gone = _webhook(row)
+            subject = _subject(gone)
+            await audit.write(
+                connection, tenant_id, by, Action.WEBHOOK_DELETE, subject._replace(value=None), before=subject.value
+            )
+        return gone
 
     def secret_of(self, record: WebhookRecord) -> str:
         """Unavailable when this engine cannot open it."""
@@ -196,6 +223,22 @@ class Webhooks:
 
 def _place(tenant_id: str, webhook_id: str) -> str:
     return f"webhook {tenant_id} {webhook_id}"
+
+
+def _subject(record: WebhookRecord) -> Subject:
+    """What the audit log says of it: everything but the secret."""
+    return Subject(
+        record.id,
+        record.name,
+        {
+            "source": record.source,
+            "proof": record.proof,
+            "event_key_expression": record.event_key_expression,
+            "scope_expression": record.scope_expression,
+            "static_payload": record.static_payload,
+            "returns_event": record.returns_event,
+        },
+    )
 
 
 def _webhook(row: asyncpg.Record) -> WebhookRecord:

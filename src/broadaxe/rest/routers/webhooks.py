@@ -235,6 +235,7 @@ async def create_webhook(body: NewWebhook, scope: MemberScope, context: ContextD
         scope_expression=body.scope_expression,
         static_payload=_static_payload(body.static_payload),
         returns_event=True if returns_event is None else returns_event,
+        by=scope.caller.by,
         webhooks_max=limits.get(Resource.INCOMING_WEBHOOK, WEBHOOKS_MAX),
     )
     return shapes.webhook(record)
@@ -284,6 +285,7 @@ async def change_webhook(
         scope_expression=body.scope_expression,
         static_payload=_static_payload(body.static_payload),
         returns_event=body.return_event_as_response_payload,
+        by=scope.caller.by,
     )
     return shapes.webhook(_found(record, webhook))
 
@@ -291,7 +293,7 @@ async def change_webhook(
 @routes.delete(f"{STABLE}/tenants/{{tenant}}/webhooks/{{webhook:path}}")
 async def delete_webhook(webhook: NamePath, scope: MemberScope, context: ContextDep) -> shapes.Webhook:
     """Answers what was deleted."""
-    return shapes.webhook(_found(await context.webhooks.delete(scope.tenant_id, webhook), webhook))
+    return shapes.webhook(_found(await context.webhooks.delete(scope.tenant_id, webhook, scope.caller.by), webhook))
 
 
 # The door -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,136 @@
+"""The audit log over HTTP: who may read it, what filters find, its pages, its export, and what changes leave in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+
+from broadaxe.core.audit import Action, Subject
+from broadaxe.core.commands.asked import Initiator, InitiatorKind
+from broadaxe.storage import accounts, audit
+from broadaxe.storage.accounts import Role
+from broadaxe.storage.ids import ID_MAX, id_floor
+from tests.rest.conftest import Serve, Site, make_account
+from tests.rest.test_plans import explain
+
+ANN = Initiator(InitiatorKind.ACCOUNT, "ann-id", "ann@example.com", "192.0.2.7")
+PASSWORD = "Correct-horse-1"
+WEBHOOK = {
+    "name": "in",
+    "sourceName": "GENERIC",
+    "authType": "BASIC",
+    "auth": {"username": "u", "password": "a secret that is nowhere"},
+    "eventKeyExpression": "'k'",
+}
+
+
+async def note(pool: asyncpg.Pool, tenant_id: str, name: str, action: Action = Action.CRON_CREATE) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await audit.write(connection, tenant_id, ANN, action, Subject(f"{name}-id", name, {"name": name}))
+
+
+async def entries(site: Site, **params: Any) -> list[dict[str, Any]]:
+    answer = await site.client.get(f"{site.tenant}/audit", params=params)
+    assert answer.status_code == 200, answer.text
+    rows: list[dict[str, Any]] = answer.json()["rows"]
+    return rows
+
+
+async def test_a_webhook_leaves_entries_with_who_and_what_and_never_its_secret(serve: Serve) -> None:
+    site = await serve(secret_keys=(b"k" * 32,))
+    base = f"{site.stable}/webhooks"
+    assert (await site.client.post(base, json=WEBHOOK)).status_code == 200
+    assert (await site.client.post(base, json=WEBHOOK)).status_code != 200, "the name is taken"
+    assert (await site.client.patch(f"{base}/in", json={"eventKeyExpression": "'k'"})).status_code == 200
+    assert (await site.client.patch(f"{base}/in", json={"eventKeyExpression": "'other'"})).status_code == 200
+    assert (await site.client.delete(f"{base}/in")).status_code == 200
+    gone, changed, made = await entries(site)
+    assert [row["action"] for row in (made, changed, gone)] == ["webhook.create", "webhook.change", "webhook.delete"]
+    assert made["initiator"]["kind"] == "TOKEN"
+    assert made["initiator"]["address"] == "127.0.0.1"
+    assert made["object"]["name"] == "in"
+    assert "before" not in made
+    assert changed["before"]["event_key_expression"] == "'k'"
+    assert changed["after"]["event_key_expression"] == "'other'"
+    assert "after" not in gone
+    assert "a secret that is nowhere" not in str((made, changed, gone))
+    assert (await audit.verify(site.seeds.pool, site.seeds.tenant_id))[1] == []
+
+
+async def test_pages_filters_and_refusals(site: Site) -> None:
+    pool, tenant_id = site.seeds.pool, site.seeds.tenant_id
+    for number in range(5):
+        await note(pool, tenant_id, str(number), Action.CRON_DELETE if number == 3 else Action.CRON_CREATE)
+    await note(pool, str(uuid4()), "another tenant's")
+    first = (await site.client.get(f"{site.tenant}/audit", params={"limit": 2})).json()
+    assert [row["object"]["name"] for row in first["rows"]] == ["4", "3"]
+    cursor = first["pagination"]["next_cursor"]
+    assert [row["object"]["name"] for row in await entries(site, limit=9, cursor=cursor)] == ["2", "1", "0"]
+    assert [row["object"]["name"] for row in await entries(site, action="cron.delete")] == ["3"]
+    assert [row["object"]["name"] for row in await entries(site, object="1-id")] == ["1"]
+    assert len(await entries(site, initiator="ann-id", initiatorKind="ACCOUNT")) == 5
+    assert await entries(site, refused="true") == []
+    assert await entries(site, since=(datetime.now(UTC) + timedelta(hours=1)).isoformat()) == []
+    for params in ({"action": "nonsense"}, {"limit": 0}, {"limit": 1001}, {"cursor": "x"}):
+        answer = await site.client.get(f"{site.tenant}/audit", params=params)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, next(iter(params)))
+
+
+async def test_the_export_has_every_entry_one_a_line(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "READ_AT_ONCE", 2)
+    for number in range(5):
+        await note(site.seeds.pool, site.seeds.tenant_id, f"{number}\n")
+    answer = await site.client.get(f"{site.tenant}/audit/export", params={"action": "cron.create"})
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert "audit.jsonl" in answer.headers["content-disposition"]
+    lines = answer.text.splitlines()
+    assert [msgspec.json.decode(line) for line in lines] == await entries(site)
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER], ids=str)
+async def test_only_admins_read_it(serve: Serve, role: Role) -> None:
+    site = await serve(open_mode=False)
+    pool = site.seeds.pool
+    bob = await make_account(pool, "Bob", "bob@example.com")
+    await accounts.add_member(pool, site.seeds.tenant_id, bob.id, role)
+    cookie = await accounts.open_session(pool, bob.id)
+    async with httpx.AsyncClient(base_url=site.url, cookies={"hatchet": cookie}) as client:
+        for path in ("audit", "audit/export"):
+            assert (await client.get(f"{site.tenant}/{path}")).status_code == 401
+    assert (await site.anonymous.get(f"{site.tenant}/audit")).status_code == 403
+
+
+async def test_a_log_of_many_entries_is_read_by_its_indexes(database: str, pool: asyncpg.Pool) -> None:
+    tenant_id = str(uuid4())
+    await pool.execute(
+        """
+        insert into broadaxe.audit_entry
+        select $1::uuid, (lpad(to_hex(1760000000000 + i), 12, '0') || '70008000000000000000')::uuid, 'EDGE', i,
+            sha256('x'), to_timestamp(1760000000 + i / 1000.0), 'ACCOUNT', 'who-' || i % 20000, 'ann', '',
+            case i % 50000 when 7 then 'token.revoke' else 'run.cancel' end, 'object-' || i, '', null, '{}',
+            case i % 40000 when 9 then 'no' else '' end
+        from generate_series(1, 200000) i
+        """,
+        tenant_id,
+    )
+    await pool.execute("vacuum analyze broadaxe.audit_entry")
+    first, end = id_floor(datetime(2025, 1, 1, tzinfo=UTC)), ID_MAX
+    deep = "0199c82c-6a00-7000-8000-000000000000"
+    for name, arguments, rows, blocks_max in (
+        ("all", (None, None, None, None, False, first, end), 100, 20),
+        ("a page deep in it", (None, None, None, None, False, first, deep), 100, 20),
+        ("a common action", ("run.cancel", None, None, None, False, first, end), 100, 20),
+        ("a rare action", ("token.revoke", None, None, None, False, first, end), 4, 20),
+        ("one person", (None, "who-5", None, None, False, first, end), 10, 40),
+        ("one object", (None, None, "object-777", None, False, first, end), 1, 10),
+    ):
+        plan = await explain(database, "audit/list", (tenant_id, *arguments, 100))
+        assert plan.rows == rows, name
+        assert plan.blocks <= blocks_max, (name, plan)
