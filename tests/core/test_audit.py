@@ -10,7 +10,7 @@ import pytest
 from broadaxe.core.audit import IDS_SHOWN_MAX, TEXT_CHARS_MAX
 from broadaxe.core.commands import Command
 from broadaxe.core.commands.asked import Asked, Initiator, InitiatorKind
-from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.crons import BackfillCron, ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.commands.events import EventRequest, PushEvents
 from broadaxe.core.commands.filters import ChangeFilter, CreateFilter, DeleteFilter
 from broadaxe.core.commands.ratelimits import DeleteRateLimit, PauseRateLimit, PutRateLimit
@@ -118,6 +118,7 @@ EVERYTHING: list[tuple[str, Callable[[dict[str, str]], Command], bool]] = [
         lambda _: CreateCron(workflow_name="flow", name="new", expression="0 0 * * *", input="{}"),
         False,
     ),
+    ("cron.backfill", lambda the: BackfillCron(the["cron"], START_US - 48 * HOUR_US, START_US), False),
     ("cron.change", lambda the: ChangeCron(the["cron"], is_enabled=False), False),
     ("cron.delete", lambda the: DeleteCron(the["cron"]), False),
     ("cron.run", lambda the: RunCron(the["cron"]), False),

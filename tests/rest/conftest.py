@@ -24,6 +24,8 @@ from fastapi import FastAPI
 
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.commands.asked import Initiator
+from broadaxe.core.commands.events import PushEvents
+from broadaxe.core.commands.quotas import ShowQuotas
 from broadaxe.core.definition import TaskSpec, WorkflowDefinition, WorkflowSpec, normalise
 from broadaxe.core.questions import AnswerT, Question
 from broadaxe.engine.changes import ChangeFeed, ChangeSubscription
@@ -195,6 +197,8 @@ class RecordingEngine:
         return memory.tenant.answer(question, memory.now_us)
 
     async def submit(self, tenant_id: str, command: Command, *, by: Initiator | None = None) -> Reply:
+        # Whatever people or programs change over HTTP says who they are; a webhook's sender is nobody of ours.
+        assert by is not None or isinstance(command, ShowQuotas | PushEvents), command
         self.commands.append((tenant_id, command))
         self.asked_by.append(by)
         return None if self.answer is None else await self.answer(command)

@@ -18,7 +18,7 @@ import msgspec
 
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.commands.asked import Asked, Initiator, InitiatorKind
-from broadaxe.core.commands.crons import ChangeCron, CreateCron, DeleteCron, RunCron
+from broadaxe.core.commands.crons import BackfillCron, Backfilled, ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.commands.events import PushEvents
 from broadaxe.core.commands.filters import ChangeFilter, CreateFilter, DeleteFilter
 from broadaxe.core.commands.ratelimits import DeleteRateLimit, PauseRateLimit, PutRateLimit
@@ -46,6 +46,7 @@ class Action(StrEnum):
     ACCOUNT_LOG_IN = "account.log_in"
     ACCOUNT_REGISTER = "account.register"
     ACCOUNT_RESET_PASSWORD = "account.reset_password"
+    CRON_BACKFILL = "cron.backfill"
     CRON_CHANGE = "cron.change"
     CRON_CREATE = "cron.create"
     CRON_DELETE = "cron.delete"
@@ -199,6 +200,7 @@ def _action_of(command: Command, *, is_program: bool) -> Action | None:
 
 
 _OF_PEOPLE: Final[dict[type, Action]] = {
+    BackfillCron: Action.CRON_BACKFILL,
     ChangeCron: Action.CRON_CHANGE,
     CreateCron: Action.CRON_CREATE,
     DeleteCron: Action.CRON_DELETE,
@@ -266,6 +268,11 @@ def _after(state: State, command: Command, before: Subject, reply: Reply) -> Sub
         case DeleteSchedules():
             deleted = cast(tuple[str, ...], reply)
             return _of_many(state, deleted, {"deleted": len(deleted)} if deleted else None)
+        case BackfillCron(cron_id):
+            told: Value = {"since_us": command.since_us, "until_us": command.until_us}
+            if isinstance(reply, Backfilled):
+                told |= {"runs": reply.made, "id": reply.backfill_id}
+            return _cron(state, cron_id)._replace(value=told)
         case RunCron(cron_id):
             cron = _cron(state, cron_id)
             return cron._replace(value={"run": str(reply)})

@@ -222,7 +222,8 @@ async def preview_backfill(
 async def backfill(body: PastRange, cron: PathId, scope: MemberScope, context: ContextDep) -> shapes.Backfill:
     """Makes a run for each tick of a past time range, at most 1000, whether or not it came then. Each has its tick in
     its metadata under `hatchet__cron_scheduled_at`, and all have `backfillId` under `broadaxe__backfill_id`."""
-    done = await context.engine.submit(scope.tenant_id, BackfillCron(cron, _us(body.since), _us(body.until)))
+    command = BackfillCron(cron, _us(body.since), _us(body.until))
+    done = await context.engine.submit(scope.tenant_id, command, by=scope.caller.by)
     assert isinstance(done, Backfilled)
     return shapes.Backfill(backfill_id=done.backfill_id, made=done.made, skipped=done.skipped)
 
