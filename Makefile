@@ -13,6 +13,7 @@ MODELS := .venv-models
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 CHAT := examples/rag_chat
+WORKER := worker
 # What decides that a page must be built again. Sources may come and go, so the list is made afresh each time.
 page_sources = $(shell find $(1) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
 say = @printf '\033[1m==>\033[0m %s\n' $(1)
@@ -43,9 +44,9 @@ $(STAMPS)/requirements: requirements/dev.txt | $(STAMPS)/venv
 	@$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@
 
-$(STAMPS)/packages: pyproject.toml $(CHAT)/pyproject.toml $(STAMPS)/requirements
+$(STAMPS)/packages: pyproject.toml $(CHAT)/pyproject.toml $(WORKER)/pyproject.toml $(STAMPS)/requirements
 	$(call say,"installing broadaxe and the chat from this checkout")
-	@$(PIP) install --no-deps --no-build-isolation --editable . --editable $(CHAT)
+	@$(PIP) install --no-deps --no-build-isolation --editable . --editable $(CHAT) --editable $(WORKER)
 	@touch $@
 
 # The SDK of 2025 needs other versions of packages than the SDK of today, so it lives apart. Only tests and one example
@@ -120,7 +121,7 @@ BROWSER_WORKERS ?= 2
 test: ## Everything: lint, types, import contracts, all tests, the browser tests
 	@scripts/require_chromium.sh
 	@$(MAKE) -j 2 setup sdk-typescript
-	@$(MAKE) -j 2 lint-web types test-web test-example $(STAMPS)/tests lint
+	@$(MAKE) -j 2 lint-web types test-web test-example test-worker $(STAMPS)/tests lint
 	@$(MAKE) test-python test-browser
 	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
 	$(call say,"all tests passed")
@@ -144,6 +145,7 @@ types: $(STAMPS)/packages ## Strict type checking, also as on Windows and macOS
 	@# What we do not run ourselves is at least what its Python has.
 	@for system in win32 darwin; do $(VENV)/bin/mypy --platform $$system; done
 	@cd $(CHAT) && $(abspath $(VENV))/bin/mypy
+	@cd $(WORKER) && $(abspath $(VENV))/bin/mypy
 
 PYTHON_TESTS := tests --ignore tests/browser --ignore tests/deploy/tools --ignore tests/deploy/image
 
@@ -201,6 +203,11 @@ test-web: $(PAGES) ## The pages' own unit tests
 test-example: $(STAMPS)/packages ## The RAG chat's backend tests
 	$(call say,"chat tests")
 	@cd $(CHAT) && $(abspath $(PY)) -m pytest -n auto -q -m "not e2e" $(PYTEST_ARGS)
+
+.PHONY: test-worker
+test-worker: $(STAMPS)/packages ## The worker's tests without an engine; those with one are in tests/wire
+	$(call say,"worker tests")
+	@cd $(WORKER) && $(abspath $(PY)) -m pytest -q $(PYTEST_ARGS)
 
 .PHONY: test-models
 test-models: $(STAMPS)/embeddings $(MODELS)/.installed ## The chat with real weights on a real llama.cpp server, 130 MB; not part of make test

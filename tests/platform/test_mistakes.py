@@ -93,6 +93,8 @@ def leaves(group: click.Group, path: tuple[str, ...] = ()) -> dict[tuple[str, ..
 
 
 COMMANDS = leaves(cli)
+#: What it says is another package's, and tested there (worker/tests/test_mistakes.py).
+del COMMANDS["worker",]
 #: A data directory that cannot be one: `doctor` reports it, `restore` looks at the file first, `serve` needs none.
 NOT_REFUSED = {(("doctor",), "--data-dir"), (("restore",), "--data-dir"), (("serve",), "--data-dir")}
 VALUES = [
@@ -132,6 +134,14 @@ def test_an_unknown_flag(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, path: tuple[str, ...]
 ) -> None:
     assert "No such option '--nonsense'" in refusal(capsys, monkeypatch, *path, *NEEDED.get(path, ()), "--nonsense")
+
+
+@pytest.mark.parametrize("words", [(), ("app.main:hatchet",), ("--help",)], ids=" ".join)
+def test_a_worker_without_its_package(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(sys.modules, "broadaxe_worker", None)
+    assert "pip install broadaxe-worker" in refusal(capsys, monkeypatch, "worker", *words)
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id="-".join(path)) for path in NEEDED])

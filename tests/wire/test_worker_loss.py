@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from gallery.cue import Cue
 from wirekit import EngineProcess, Rest, Stage, StartWorker, eventually
 
@@ -26,10 +27,11 @@ async def test_the_task_of_a_killed_worker_goes_to_another(
     assert (await rest.worker(second_id))["status"] == "ACTIVE"
 
 
+@pytest.mark.parametrize("runtime", ["official", "session"])
 async def test_a_worker_told_to_stop_finishes_what_it_has_and_takes_no_more(
-    engine: EngineProcess, rest: Rest, start_worker: StartWorker, stage: Stage, key: str
+    engine: EngineProcess, rest: Rest, start_worker: StartWorker, stage: Stage, key: str, runtime: str
 ) -> None:
-    worker, worker_id = await start_worker("leaving", namespace=key)
+    worker, worker_id = await start_worker("leaving", namespace=key, runtime=runtime)
     hold = engine.client(key).stubs.workflow(name="hold", input_validator=Cue)
     running = await hold.aio_run(Cue(key=key, n=1), wait_for_result=False)
     await stage.heard(key, "started")

@@ -26,6 +26,7 @@ from broadaxe.cli.move import import_
 from broadaxe.cli.open_file import open_file
 from broadaxe.cli.tenant import tenant
 from broadaxe.cli.token import token
+from broadaxe.cli.worker import worker
 from broadaxe.errors import AlreadyExists, BroadaxeError, ConfigurationError, InvalidArgument, NotFound
 
 __all__ = ["cli", "main", "main_embedded"]
@@ -67,6 +68,7 @@ def cli() -> None:
 for command in (
     dev,
     serve,
+    worker,
     demo,
     tenant,
     account,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import json
 import logging
@@ -48,7 +49,17 @@ from broadaxe_worker import session_pb2 as pb
 from broadaxe_worker.errors import Mistake
 from broadaxe_worker.outbox import Outbox
 
-__all__ = ["FIRST", "LAST", "Program", "SessionRunner", "check_version", "is_official_worker", "is_workflow"]
+__all__ = [
+    "FIRST",
+    "LAST",
+    "Program",
+    "SessionRunner",
+    "check_version",
+    "client_of",
+    "is_client",
+    "is_official_worker",
+    "is_workflow",
+]
 
 FIRST: Final = (1, 33, 0)
 LAST: Final = (1, 43, 1)
@@ -87,6 +98,15 @@ def check_version() -> None:
         )
 
 
+def is_client(thing: object) -> bool:
+    return isinstance(thing, Hatchet)
+
+
+def client_of(workflow: Any) -> Any:
+    """The client a workflow was declared with."""
+    return workflow._client
+
+
 def is_workflow(thing: object) -> bool:
     return isinstance(thing, BaseWorkflow)
 
@@ -112,20 +132,21 @@ class Program:
         """Mistake for workflows that cannot be offered together."""
         self.workflows = list(workflows)
         _check(self.workflows)
-        self._hatchet = hatchet
-        self._given = {
-            "name": name,
-            "slots": slots,
-            "durable_slots": durable_slots,
-            "labels": dict(labels or {}) or None,
-            "workflows": self.workflows,
-            "lifespan": lifespan,
-        }
+        given = dict(labels or {})
+        self._make_official = functools.partial(
+            hatchet.worker,
+            name,
+            slots=slots,
+            durable_slots=durable_slots,
+            labels=given or None,
+            workflows=self.workflows,
+            lifespan=lifespan,
+        )
         try:
             slot_config = _slot_config(self.workflows, slots, durable_slots)
         except ValueError as error:
             raise Mistake(str(error)) from None
-        self._begin(hatchet.config, name, slot_config, dict(labels or {}), lifespan)
+        self._begin(hatchet.config, name, slot_config, given, lifespan)
 
     @classmethod
     def of(cls, official: OfficialWorker) -> Program:
@@ -133,8 +154,7 @@ class Program:
         program = cls.__new__(cls)
         program.workflows = list(official._workflows)
         _check(program.workflows)
-        program._given = {}
-        program._official = official
+        program._make_official = functools.partial(lambda: official)
         labels: dict[str, str | int] = {label.key: label.value for label in official._labels if label.key}
         name = official._name.removeprefix(official._config.namespace)
         program._begin(official._config, name, dict(official._slot_config), labels, official._lifespan)
@@ -174,7 +194,7 @@ class Program:
         return sdk_vars.task_count.value
 
     def dial(self) -> grpc.Channel:
-        return cast(grpc.Channel, new_conn(self.config, False))
+        return new_conn(self.config, False)
 
     def metadata(self) -> Sequence[tuple[str, str]]:
         return (("authorization", f"bearer {self.config.token}"),)
@@ -212,9 +232,7 @@ class Program:
 
     def official(self) -> OfficialWorker:
         """The SDK's own worker for the same program."""
-        if self._given:
-            return self._hatchet.worker(**self._given)
-        return self._official
+        return self._make_official()
 
     async def with_captured_logs(self, outbox: Outbox, main: Callable[[], Any]) -> None:
         """Runs `main`; what its tasks log goes to the engine, unless the configuration says otherwise."""
@@ -471,7 +489,18 @@ class SessionRunner(Runner):
         """Begins what was assigned, cancels what was cancelled."""
         for message in assignments:
             assigned = wire.AssignedAction.FromString(message)
-            action = _action(assigned, worker_id)
+            try:
+                action = _action(assigned, worker_id)
+            except ValueError as error:
+                # It must not cost the others of its frame anything.
+                _log.exception("the assignment of %s cannot be read", assigned.action_id)
+                self._reports.ended(
+                    assigned.task_run_external_id,
+                    assigned.retry_count,
+                    pb.OUTCOME_FAILED,
+                    f"the worker cannot read what it was assigned: {error}".encode(),
+                )
+                continue
             plan = self._plans.get(action.action_id)
             if plan is not None and action.action_type is ActionType.START_STEP_RUN:
                 self._begin_plain(action, plan)
@@ -591,7 +620,7 @@ class _Plan:
         self._dump = task._validators.step_output.dump_json
         parameters = list(inspect.signature(task._fn).parameters.values())
         self.has_dependencies = len(parameters) > 2
-        given = {
+        given: dict[str, Any] = {
             "dispatcher_client": runner.dispatcher_client,
             "admin_client": runner.admin_client,
             "event_client": runner.event_client,
@@ -650,7 +679,7 @@ def _sdk_labels(labels: Mapping[str, str | int]) -> list[Any]:
     return [WorkerLabel(key=key, value=value) for key, value in labels.items()]
 
 
-_ACTION_TYPES: Final = {
+_ACTION_TYPES: Final[dict[int, ActionType]] = {
     wire.ActionType.START_STEP_RUN: ActionType.START_STEP_RUN,
     wire.ActionType.CANCEL_STEP_RUN: ActionType.CANCEL_STEP_RUN,
 }
@@ -659,9 +688,9 @@ if hasattr(ActionType, "START_BATCH"):  # since 1.37
 
 
 def _action(assigned: wire.AssignedAction, worker_id: str) -> Action:
-    action_type = _ACTION_TYPES.get(assigned.action_type)
-    if action_type is None:
+    if assigned.action_type not in _ACTION_TYPES:
         raise ValueError(f"the engine sent an action of the unknown type {assigned.action_type}")
+    action_type = _ACTION_TYPES[assigned.action_type]
     batch: dict[str, Any] = {}
     if action_type is getattr(ActionType, "START_BATCH", None):
         payload = ActionPayload()

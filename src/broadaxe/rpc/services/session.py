@@ -24,7 +24,7 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from broadaxe.core.commands.attempts import Outcome, ReportAttempt, ReportAttempts
-from broadaxe.core.commands.workers import Heartbeat, UnregisterWorker
+from broadaxe.core.commands.workers import Heartbeat, PauseWorker, UnregisterWorker
 from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.durations import US_PER_MS, US_PER_S
 from broadaxe.engine.port import EnginePort
@@ -88,11 +88,14 @@ class SessionService:
         def close() -> None:
             self._engine.close_session(tenant_id, session)
 
+        talk = _Session(self._engine, self._logs, call, send, session)
         try:
             async with closed_by_stop(call, close):
-                await _Session(self._engine, self._logs, call, send, session).hold(frames)
+                await talk.hold(frames)
         finally:
             close()
+        if talk.said_goodbye:
+            await self._engine.submit(tenant_id, UnregisterWorker(session.worker_id), client=call.peer)
 
     async def _admit(self, hello: pb.Hello, call: Call) -> WorkerSession:
         tenant_id = call.principal.tenant_id
@@ -102,7 +105,8 @@ class SessionService:
             raise InvalidArgument(f"a worker brings at most {WORKFLOWS_MAX} workflows", field="workflows")
         for position, wire in enumerate(hello.workflows):
             request = _parsed(CreateWorkflowVersionRequest, wire, field=f"workflows[{position}]")
-            await self._engine.submit(tenant_id, PutWorkflow(inbound.workflow_spec(request)), client=call.peer)
+            command = PutWorkflow(inbound.workflow_spec(request))
+            await self._engine.submit(tenant_id, command, client=call.peer, by=call.by)
         if hello.worker_id:
             try:
                 known = inbound.uuid_text(hello.worker_id, field="worker_id")
@@ -134,6 +138,7 @@ class _Session:
         self._acknowledgements = _Acknowledgements()
         self._durable: asyncio.Queue[DurableTaskRequest] = asyncio.Queue(DURABLE_QUEUE_MAX)
         self._asked_durably = asyncio.Event()
+        self.said_goodbye = False
 
     async def hold(self, frames: AsyncIterator[pb.WorkerFrame]) -> None:
         """Returns when either side has ended it. Raises what makes it unusable."""
@@ -245,8 +250,9 @@ class _Session:
                     self._acknowledgements.expect(taken)
                     go(report(taken))
                 if frame.goodbye:
-                    go(self._tell(UnregisterWorker(self._session.worker_id)))
-                elif frame.heartbeat:
+                    self.said_goodbye = True
+                    go(self._tell(PauseWorker(self._session.worker_id, True)))
+                if frame.heartbeat:
                     go(self._tell(Heartbeat(self._session.worker_id)))
 
         reading = asyncio.create_task(read_all())
@@ -286,7 +292,7 @@ class _Session:
     async def _submit(self, command: ReportAttempts) -> None:
         await self._engine.submit(self._tenant_id, command, client=self._client, hold_s=REPORT_HOLD_S)
 
-    async def _tell(self, command: Heartbeat | UnregisterWorker) -> None:
+    async def _tell(self, command: Heartbeat | PauseWorker) -> None:
         try:
             await self._engine.submit(self._tenant_id, command, client=self._client)
         except FailedPrecondition:
