@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
+import httpx
 import pytest
 from hatchet_sdk import ClientConfig, Context, Hatchet
 from hatchet_sdk.config import ClientTLSConfig
@@ -30,10 +31,12 @@ from rag_chat.model import ModelClient
 from rag_chat.page_store import PageStore
 from rag_chat.reading import SiteReader
 from rag_chat.resources import Resources
-from rag_chat.settings import ModelSettings, ReadingLimits
+from rag_chat.settings import ModelSettings, ReadingLimits, Settings, read_settings
 from rag_chat.workflow import RagWorkflow, build_workflow
 
 from .model_server import ModelServer
+from .scripted_run import ScriptedRun
+from .serving import ORIGIN, serving
 from .steps import unsigned_token
 from .web_site import WebSite
 
@@ -194,3 +197,27 @@ def streamed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(Context, "aio_put_stream", keep)
     return sent
+
+
+@pytest.fixture
+def settings(database_url: str, model_server: ModelServer, tmp_path: Path) -> Settings:
+    (tmp_path / "index.html").write_text("<!doctype html><title>The chat</title>")
+    return read_settings(
+        {
+            "RAG_CHAT_DATABASE_URL": database_url,
+            "RAG_CHAT_CORS_ORIGIN": ORIGIN,
+            "RAG_CHAT_WEB_DIST": str(tmp_path),
+            "OPENAI_BASE_URL": model_server.base_url,
+        }
+    )
+
+
+@pytest.fixture
+def run() -> ScriptedRun:
+    return ScriptedRun()
+
+
+@pytest.fixture
+async def client(settings: Settings, run: ScriptedRun) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(settings, run) as opened:
+        yield opened

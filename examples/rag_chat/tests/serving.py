@@ -22,7 +22,16 @@ ANSWER: dict[str, object] = {
     "status": "complete",
     "message": "With pip [1].",
     "citations": [
-        {"index": 1, "title": "Install", "heading": "With pip", "url": "https://e.org/i#pip", "quote": "pip"}
+        {
+            "index": 1,
+            "title": "Install",
+            "heading": "With pip",
+            "url": "https://e.org/i#pip",
+            "quote": "pip",
+            "page_id": 7,
+            "passage_id": 70,
+            "score": 0.9,
+        }
     ],
     "model": "tiny-chat",
     "extractive": False,

@@ -2,109 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI
 
 from rag_chat import answer_feed
-from rag_chat.api import close_edge, create_app, open_edge
-from rag_chat.database import open_database
-from rag_chat.edge import Edge
 from rag_chat.messages import DraftChunk, Outcome, ProgressChunk, Step, StepChunk, TokenChunk
-from rag_chat.settings import Settings, read_settings
+from rag_chat.settings import Settings
 
-from .model_server import ModelServer
 from .scripted_run import ScriptedRun
+from .serving import ANSWER, ORIGIN, ask, body, serving
 from .watching import Watcher
-
-ANSWER: dict[str, object] = {
-    "status": "complete",
-    "message": "With pip [1].",
-    "citations": [
-        {"index": 1, "title": "Install", "heading": "With pip", "url": "https://e.org/i#pip", "quote": "pip"}
-    ],
-    "model": "tiny-chat",
-    "extractive": False,
-    "notices": [],
-    "reasoning": "",
-}
-ORIGIN = "https://chat.example"
 
 
 @pytest.fixture(autouse=True)
 def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answer_feed, "POLL_EVERY_S", 0.1)
     monkeypatch.setattr(answer_feed, "SAVE_EVERY_S", 0.05)
-
-
-@pytest.fixture
-def settings(database_url: str, model_server: ModelServer, tmp_path: Path) -> Settings:
-    (tmp_path / "index.html").write_text("<!doctype html><title>The chat</title>")
-    return read_settings(
-        {
-            "RAG_CHAT_DATABASE_URL": database_url,
-            "RAG_CHAT_CORS_ORIGIN": ORIGIN,
-            "RAG_CHAT_WEB_DIST": str(tmp_path),
-            "OPENAI_BASE_URL": model_server.base_url,
-        }
-    )
-
-
-@pytest.fixture
-def run() -> ScriptedRun:
-    return ScriptedRun()
-
-
-@asynccontextmanager
-async def serving(settings: Settings, run: ScriptedRun) -> AsyncIterator[httpx.AsyncClient]:
-    """The application behind a real socket, with a scripted run in place of the engine."""
-    edges: list[Edge] = []
-
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        edge = open_edge(settings, await open_database(settings.database_url), run)
-        app.state.edge = edge
-        edges.append(edge)
-        await edge.feeds.resume()
-        yield
-        await close_edge(edge)
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings, lifespan), log_level="warning"))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=10) as client:
-            await client.get("/health")
-            yield client
-    finally:
-        for edge in edges:
-            edge.closing.set()
-        server.should_exit = True
-        await task
-
-
-@pytest.fixture
-async def client(settings: Settings, run: ScriptedRun) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(settings, run) as opened:
-        yield opened
-
-
-def body(question: str = "How do I install it?", **more: object) -> dict[str, object]:
-    return {"messages": [{"role": "user", "content": question}], "url": "https://example.org/docs/", **more}
-
-
-async def ask(client: httpx.AsyncClient, question: str = "How do I install it?", **more: object) -> dict[str, str]:
-    response = await client.post("/message", json=body(question, **more))
-    assert response.status_code == 202, response.text
-    accepted: dict[str, str] = response.json()
-    return accepted
 
 
 def started(step: Step, status: str, phase: str = "started", attempt: int = 1) -> StepChunk:

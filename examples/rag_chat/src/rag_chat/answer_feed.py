@@ -308,7 +308,7 @@ class AnswerFeeds:
     async def resume(self) -> None:
         """Go on with the answers that were running when the last process ended."""
         for message_id in await self._store.running():
-            message = await self._store.get(message_id)
+            message = await self._store.get_running(message_id)
             if message is not None:
                 await self.attach(message)
 

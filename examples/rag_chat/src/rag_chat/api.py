@@ -1,14 +1,13 @@
 """The edge: `python -m rag_chat.api`. HTTP in, runs out, server-sent events back, and the chat page itself.
 
-    POST /message               ask: {messages, url, sources?, conversationId?, model?}
-                                -> {messageId, conversationId, runId}
+    POST /message               ask: {messages, url, sources?, conversationId?, parentId?, questionId?, model?}
+                                -> {messageId, questionId, conversationId, runId}
     GET  /message/{id}          server-sent events of that answer, from its beginning, the last of type `result`
     POST /message/{id}/stop     cancel the run, and with it the model's call
-    GET  /conversations/{id}    the kept conversation        DELETE forgets it
     GET  /config                what the page needs to know  GET /health  whether this process can work
 
-Owns the bounds on requests, and that every other address is the page's. Answers are followed by `answer_feed`,
-conversations kept by `conversation_store`.
+What was asked before is in `conversations_api`. Owns the bounds on requests, and that every other address is the
+page's. Answers are followed by `answer_feed`, conversations kept by `conversation_store`.
 """
 
 from __future__ import annotations
@@ -37,17 +36,18 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rag_chat import evaluation_api
+from rag_chat import conversations_api, evaluation_api
 from rag_chat.addresses import parse_web_address
 from rag_chat.answer_feed import AnswerFeeds, FeedEvent, finished_events
-from rag_chat.conversation_store import ConversationStore, ShownMessage, StoredMessage, terminal
+from rag_chat.conversation_store import ConversationStore, Place, StoredMessage, terminal
 from rag_chat.database import Database, open_database
 from rag_chat.edge import Edge, EdgeOf, Problem
 from rag_chat.engine import HatchetGateway, RunGateway
 from rag_chat.engine_connection import connect, wait_for_engine
-from rag_chat.errors import AddressRefused, ChatError, EngineError, ModelUnreachable, SettingsError
+from rag_chat.errors import AddressRefused, ChatError, EngineError, ModelUnreachable, SettingsError, UnknownPlace
 from rag_chat.messages import Outcome, Question, Result
 from rag_chat.model import ModelClient
+from rag_chat.people import KnownPerson, NamedPerson
 from rag_chat.settings import Settings, read_settings
 
 BODY_SIZE_BYTES_MAX = 1_000_000
@@ -59,20 +59,24 @@ logger = logging.getLogger(__name__)
 
 
 class Asked(Question):
-    """The body of POST /message. The conversation is created when none is named."""
+    """The body of POST /message. The conversation is created when none is named. The question goes behind the answer
+    `parentId`, null being the beginning, and where the conversation left off when that is not given. `questionId` is a
+    question of this conversation that gets another answer."""
 
     conversationId: UUID | None = None
+    parentId: UUID | None = None
+    questionId: UUID | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.parentId, self.questionId, latest="parentId" not in self.model_fields_set)
 
 
 class Accepted(BaseModel):
     messageId: UUID
+    questionId: UUID
     conversationId: UUID
     runId: str
-
-
-class Conversation(BaseModel):
-    conversationId: UUID
-    messages: list[ShownMessage]
 
 
 class Config(BaseModel):
@@ -89,13 +93,18 @@ router = APIRouter()
 
 
 @router.post("/message", status_code=202)
-async def ask(asked: Asked, edge: EdgeOf) -> Accepted:
+async def ask(asked: Asked, edge: EdgeOf, person: KnownPerson) -> Accepted:
     """Ask a question about a page. The answer is made by a run; watch it at GET /message/{messageId}."""
     url = _address(asked.url, "url")
     sources = [_address(source, f"sources.{number}") for number, source in enumerate(asked.sources)]
     conversation_id = asked.conversationId or uuid4()
     question = Question(messages=asked.messages, url=url, sources=sources, model=asked.model)
-    message_id = await edge.conversations.ask(conversation_id, asked.messages[-1].content, url)
+    content = asked.messages[-1].content
+    try:
+        placed = await edge.conversations.ask(conversation_id, person, content, url, asked.place)
+    except UnknownPlace as error:
+        raise Problem(404, error.code, str(error), field=error.field) from None
+    message_id = placed.answer_id
     metadata = {"message_id": str(message_id), "conversation_id": str(conversation_id)}
     try:
         run_id = await edge.gateway.trigger(question, metadata)
@@ -104,27 +113,27 @@ async def ask(asked: Asked, edge: EdgeOf) -> Accepted:
         await edge.conversations.finish(message_id, [], failure)
         raise Problem(503, error.code, str(error)) from None
     await edge.conversations.set_run(message_id, run_id)
-    await edge.feeds.attach(await _message(edge, message_id))
-    return Accepted(messageId=message_id, conversationId=conversation_id, runId=run_id)
+    await edge.feeds.attach(await _message(edge, message_id, person))
+    return Accepted(messageId=message_id, questionId=placed.question_id, conversationId=conversation_id, runId=run_id)
 
 
 @router.get("/message/{message_id}")
-async def watch(message_id: UUID, request: Request, edge: EdgeOf) -> StreamingResponse:
+async def watch(message_id: UUID, edge: EdgeOf, person: KnownPerson) -> StreamingResponse:
     """Server-sent events of one answer: all that happened so far, then what happens, at last the result."""
-    message = await _message(edge, message_id)
+    message = await _message(edge, message_id, person)
     if edge.watchers >= WATCHERS_MAX:
         raise Problem(503, "too_many_watchers", "Too many answers are being watched. Try again in a moment.")
     return StreamingResponse(
-        _server_sent(edge, message),
+        _server_sent(edge, message, person),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
 @router.post("/message/{message_id}/stop", status_code=202)
-async def stop(message_id: UUID, edge: EdgeOf) -> dict[str, str]:
+async def stop(message_id: UUID, edge: EdgeOf, person: KnownPerson) -> dict[str, str]:
     """Cancel the run. The answer's events end with a result of status `cancelled`."""
-    message = await _message(edge, message_id)
+    message = await _message(edge, message_id, person)
     if terminal(message.status):
         return {"status": message.status}
     if message.run_id is None:
@@ -136,22 +145,10 @@ async def stop(message_id: UUID, edge: EdgeOf) -> dict[str, str]:
     return {"status": "stopping"}
 
 
-@router.get("/conversations/{conversation_id}")
-async def conversation(conversation_id: UUID, edge: EdgeOf) -> Conversation:
-    """The kept messages, oldest first. An unknown conversation is an empty one."""
-    return Conversation(conversationId=conversation_id, messages=await edge.conversations.latest(conversation_id))
-
-
-@router.delete("/conversations/{conversation_id}", status_code=204)
-async def forget(conversation_id: UUID, edge: EdgeOf) -> Response:
-    """Forget a conversation for good."""
-    await edge.conversations.delete(conversation_id)
-    return Response(status_code=204)
-
-
 @router.get("/config")
-async def config(edge: EdgeOf) -> Config:
-    """What the page needs to know. When no language model can be asked, `modelProblem` says why."""
+async def config(edge: EdgeOf, _: NamedPerson) -> Config:
+    """What the page needs to know; a browser without a name gets one. When no language model can be asked,
+    `modelProblem` says why."""
     view = await edge.model.look()
     absent = isinstance(view.problem, ModelUnreachable) and not edge.settings.model.explicit
     return Config(
@@ -186,6 +183,7 @@ def create_app(settings: Settings, lifespan: Callable[[FastAPI], AsyncIterator[N
         title="RAG chat", lifespan=asynccontextmanager(lifespan or _lifespan(settings)), docs_url=None, redoc_url=None
     )
     app.include_router(router)
+    app.include_router(conversations_api.router)
     app.include_router(evaluation_api.router)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -194,7 +192,7 @@ def create_app(settings: Settings, lifespan: Callable[[FastAPI], AsyncIterator[N
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["content-type"],
             max_age=600,
         )
@@ -243,31 +241,31 @@ def _address(text: str, field: str) -> str:
         raise Problem(422, error.code, str(error), field=field) from None
 
 
-async def _message(edge: Edge, message_id: UUID) -> StoredMessage:
-    message = await edge.conversations.get(message_id)
+async def _message(edge: Edge, message_id: UUID, person: str | None) -> StoredMessage:
+    message = await edge.conversations.get(message_id, person)
     if message is None or message.role != "assistant":
         raise Problem(404, "unknown_message", f"There is no answer {message_id}.")
     return message
 
 
-async def _server_sent(edge: Edge, message: StoredMessage) -> AsyncIterator[str]:
+async def _server_sent(edge: Edge, message: StoredMessage, person: str | None) -> AsyncIterator[str]:
     """The events as text, with a comment now and then so that nothing between here and the browser gives up."""
     edge.watchers += 1
     try:
         yield "retry: 1000\n\n"
-        async for event in _with_heartbeats(_events(edge, message), edge.closing):
+        async for event in _with_heartbeats(_events(edge, message, person), edge.closing):
             yield ": still here\n\n" if event is None else _as_text(event, message.message_id)
     finally:
         edge.watchers -= 1
 
 
-async def _events(edge: Edge, message: StoredMessage) -> AsyncIterator[FeedEvent]:
+async def _events(edge: Edge, message: StoredMessage, person: str | None) -> AsyncIterator[FeedEvent]:
     feed = None if terminal(message.status) else await edge.feeds.attach(message)
     if feed is not None:
         async for event in feed.events():
             yield event
         return
-    finished = await _message(edge, message.message_id)
+    finished = await _message(edge, message.message_id, person)
     for event in finished_events(finished):
         yield event
 

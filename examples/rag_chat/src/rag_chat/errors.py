@@ -4,6 +4,7 @@
     ├── SettingsError         a setting is missing or malformed
     ├── DatabaseError         the chat's Postgres cannot be used
     ├── EngineError           the engine did not answer
+    ├── UnknownPlace          a conversation has no such message, or is somebody else's
     ├── PageError             the page cannot be read, and trying again will not help
     │   ├── AddressRefused      the address is private, or is no web address at all
     │   ├── PageTooLarge        the page is larger than we read
@@ -42,6 +43,16 @@ class DatabaseError(ChatError):
 
 class EngineError(ChatError):
     code = "engine"
+
+
+class UnknownPlace(ChatError):
+    """`field` is the one of the question that names it."""
+
+    code = "unknown_place"
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class PageError(ChatError):
