@@ -10,10 +10,11 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from ..model_server import ModelServer
 from ..web_site import WebSite
+from .pages import PATIENCE_MS
 from .stack import Stack
 
 WEB = Path(__file__).parents[2] / "web"
@@ -59,3 +60,17 @@ async def browser() -> AsyncIterator[Browser]:
         opened = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened
         await opened.close()
+
+
+@pytest.fixture
+async def page(browser: Browser, stack: Stack) -> AsyncIterator[Page]:
+    """The chat in a browser of its own, which must not complain."""
+    opened = await browser.new_page(viewport={"width": 1_200, "height": 800})
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    opened.set_default_timeout(PATIENCE_MS)
+    await opened.goto(stack.chat_url)
+    yield opened
+    assert complaints == []
+    await opened.close()

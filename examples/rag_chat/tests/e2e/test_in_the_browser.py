@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from ..model_server import ModelServer
 from ..web_site import WebSite
+from .pages import PATIENCE_MS, ask, picture
 from .stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-PATIENCE_MS = 30_000
-
-
-@pytest.fixture
-async def page(browser: Browser, stack: Stack) -> AsyncIterator[Page]:
-    opened = await browser.new_page(viewport={"width": 1_000, "height": 800})
-    complaints: list[str] = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    opened.set_default_timeout(PATIENCE_MS)
-    await opened.goto(stack.chat_url)
-    yield opened
-    assert complaints == []
-    await opened.close()
-
-
-async def picture(page: Page, name: str) -> None:
-    """Keep what a person would see, where RAG_CHAT_TEST_PICTURES names a folder."""
-    folder = os.environ.get("RAG_CHAT_TEST_PICTURES")
-    if folder:
-        await page.screenshot(path=Path(folder) / f"{name}.png")
-
-
-async def ask(page: Page, question: str, url: str | None = None) -> None:
-    if url is not None:
-        await page.get_by_label("About").fill(url)
-    await page.get_by_label("Your question").fill(question)
-    await page.get_by_role("button", name="Ask", exact=True).click()
 
 
 async def test_the_given_page_answers_without_a_model(page: Page, stack: Stack) -> None:

@@ -1,4 +1,4 @@
-import { act, render, screen, waitFor } from "@testing-library/react";
+import { act, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { App } from "./App";
@@ -32,24 +32,35 @@ interface Call {
 
 let calls: Call[] = [];
 let kept: unknown[] = [];
+let headings: unknown[] = [];
+let asked = 0;
 let held: Promise<void> = Promise.resolve();
 let models: string[] = [];
 let modelProblem: string | null = null;
 let refusal: { status: number; message: string } | null = null;
 
-function answer(path: string): [number, unknown] {
+function answer(path: string, questionId?: string): [number, unknown] {
   if (path === "/config") {
     return [200, { defaultUrl: "https://e.org/docs/", dashboardUrl: "https://dash.example", model: models[0] ?? null, models, modelProblem }];
   }
-  if (path.startsWith("/conversations/")) return [200, { messages: kept }];
+  if (path.startsWith("/conversations?")) return [200, { conversations: headings, next: null }];
+  if (path.startsWith("/conversations/") && path.endsWith("/share")) return [201, { link: "L".repeat(43), sharedAt: "2026-01-02T03:04:05Z" }];
+  if (path.startsWith("/conversations/")) return [200, { title: "How?", sharedAt: null, messages: kept }];
+  if (path.startsWith("/shared/")) return [200, { title: "How?", messages: kept }];
   if (path === "/message" && refusal !== null) return [refusal.status, { error: { message: refusal.message } }];
-  if (path === "/message") return [202, { messageId: "m1", conversationId: "c1", runId: "run-7" }];
+  if (path === "/message") {
+    asked += 1;
+    return [202, { messageId: `m${asked}`, questionId: questionId ?? `q${asked}`, conversationId: "c1", runId: "run-7" }];
+  }
   return [202, {}];
 }
 
 beforeEach(() => {
   calls = [];
   kept = [];
+  headings = [];
+  asked = 0;
+  history.replaceState(null, "", "/");
   held = Promise.resolve();
   refusal = null;
   models = ["tiny"];
@@ -59,12 +70,18 @@ beforeEach(() => {
   sessionStorage.clear();
   vi.stubGlobal("EventSource", Stream);
   vi.stubGlobal("fetch", async (path: string, init?: RequestInit) => {
-    calls.push({ path, method: init?.method ?? "GET", body: init?.body === undefined ? null : JSON.parse(String(init.body)) });
+    const sent = init?.body === undefined ? null : (JSON.parse(String(init.body)) as { questionId?: string });
+    calls.push({ path, method: init?.method ?? "GET", body: sent });
     if (path.startsWith("/conversations/")) await held;
-    const [status, body] = answer(path);
+    if (init?.method === "DELETE") return new Response(null, { status: 204 });
+    const [status, body] = answer(path, sent?.questionId);
     return new Response(JSON.stringify(body), { status });
   });
 });
+
+const posted = () => calls.filter((call) => call.path === "/message").map((call) => call.body);
+const question = { messageId: "q", parentId: null, role: "user", status: "complete", content: "How?", url: "https://e.org/", runId: null, result: null, feedback: null };
+const answerTo = { ...question, messageId: "m0", parentId: "q", role: "assistant", content: "With pip [1].", runId: "run-7" };
 
 const stream = (): Stream => {
   const last = Stream.opened.at(-1);
@@ -196,22 +213,59 @@ describe("asking", () => {
     await ask();
     stream().say("result", COMPLETE);
     const user = userEvent.setup();
-    await user.click(screen.getByRole("button", { name: "Copy" }));
-    expect(await screen.findByRole("button", { name: "Copied" })).toBeTruthy();
+    await user.click(screen.getByRole("button", { name: "Copy the answer" }));
+    expect(await screen.findByText("Copied")).toBeTruthy();
     expect(await navigator.clipboard.readText()).toBe("With pip [1].\n\nSources:\n\n1. Install: With pip <https://e.org/i#pip>");
   });
 
-  it("asks again without the answer that did not please, by the same model", async () => {
+  it("asks again for another answer to the same question, by the same model, and walks between the two", async () => {
     await ask();
     stream().say("result", COMPLETE);
     await userEvent.click(screen.getByRole("button", { name: "Ask again" }));
     await waitFor(() => expect(Stream.opened).toHaveLength(2));
-    expect(calls.findLast((call) => call.path === "/message")?.body).toMatchObject({
+    expect(posted().at(-1)).toMatchObject({
       messages: [{ role: "user", content: "How do I install it?" }],
+      parentId: null,
+      questionId: "q1",
       model: "tiny",
       url: "https://e.org/docs/",
     });
-    expect(screen.getByRole<HTMLButtonElement>("button", { name: "Ask again" }).disabled).toBe(true);
+    // Nothing can be asked while an answer is written.
+    expect(screen.queryByRole("button", { name: "Ask again" })).toBeNull();
+    stream().say("result", { ...COMPLETE, message: "With uv." });
+    expect(screen.getByTestId("answer").textContent).toBe("With uv.");
+    const versions = within(screen.getByRole("group", { name: "Versions of the answer" }));
+    expect(versions.getByText("2/2")).toBeTruthy();
+    await userEvent.click(versions.getByRole("button", { name: "Earlier version" }));
+    expect(screen.getByTestId("answer").textContent).toBe("With pip 1.");
+    expect(location.search).toBe("?at=m1");
+    expect(document.activeElement?.getAttribute("aria-label")).toBe("Earlier version");
+  });
+
+  it("asks a question in other words beside the first ones", async () => {
+    await ask();
+    stream().say("result", COMPLETE);
+    await userEvent.click(screen.getByRole("button", { name: "Edit the question" }));
+    await userEvent.keyboard("{Escape}");
+    expect(document.activeElement?.getAttribute("aria-label")).toBe("Edit the question");
+    await userEvent.click(screen.getByRole("button", { name: "Edit the question" }));
+    await userEvent.clear(screen.getByLabelText("The question in other words"));
+    await userEvent.keyboard("How with uv?{Enter}");
+    await waitFor(() => expect(Stream.opened).toHaveLength(2));
+    expect(posted().at(-1)).toMatchObject({ messages: [{ content: "How with uv?" }], parentId: null });
+    expect(posted().at(-1)).not.toHaveProperty("questionId");
+    expect(within(screen.getByRole("group", { name: "Versions of the question" })).getByText("2/2")).toBeTruthy();
+  });
+
+  it("keeps what the person thinks of an answer", async () => {
+    await ask();
+    stream().say("result", COMPLETE);
+    const good = screen.getByRole("button", { name: "A good answer" });
+    await userEvent.click(good);
+    expect(calls.at(-1)).toMatchObject({ path: "/message/m1/feedback", method: "PUT", body: { feedback: "good" } });
+    expect(good.getAttribute("aria-pressed")).toBe("true");
+    await userEvent.click(good);
+    expect(calls.at(-1)).toMatchObject({ body: { feedback: null } });
   });
 
   it("labels quoted passages for what they are, and runs no markup from them", async () => {
@@ -224,39 +278,119 @@ describe("asking", () => {
   });
 });
 
-describe("a reload", () => {
-  const question = { messageId: "q", role: "user", status: "complete", content: "How?", url: "https://e.org/", runId: null, result: null };
+describe("a kept conversation", () => {
+  beforeEach(() => history.replaceState(null, "", "/c/c1"));
 
-  it("shows the kept conversation again", async () => {
-    kept = [question, { ...question, messageId: "m1", role: "assistant", content: "With pip [1].", runId: "run-7", result: COMPLETE }];
+  it("has an address, at which it is shown again", async () => {
+    kept = [question, { ...answerTo, result: COMPLETE }];
     render(<App />);
     expect((await screen.findByTestId("answer")).textContent).toBe("With pip 1.");
+    expect(screen.getByRole("heading", { level: 1 }).textContent).toBe("How?");
     expect(Stream.opened).toHaveLength(0);
   });
 
-  it("lets nothing be asked before the kept conversation is there, which would wipe it out", async () => {
+  it("lets nothing be asked before it is there, which would lose it", async () => {
     let arrive = () => {};
     held = new Promise((resolve) => (arrive = resolve));
-    kept = [question, { ...question, messageId: "m0", role: "assistant", content: "With pip [1].", runId: "run-7", result: COMPLETE }];
+    kept = [question, { ...answerTo, result: COMPLETE }];
     render(<App />);
     await screen.findByDisplayValue("https://e.org/docs/");
     await userEvent.type(screen.getByLabelText("Your question"), "And then?{Enter}");
-    expect(calls.some((call) => call.method === "POST")).toBe(false);
+    expect(posted()).toHaveLength(0);
     act(arrive);
     await screen.findByTestId("answer");
     await userEvent.type(screen.getByLabelText("Your question"), "{Enter}");
     await waitFor(() => expect(Stream.opened).toHaveLength(1));
-    expect(calls.find((call) => call.method === "POST")?.body).toMatchObject({
+    expect(posted()[0]).toMatchObject({
       messages: [{ content: "How?" }, { content: "With pip [1]." }, { role: "user", content: "And then?" }],
+      conversationId: "c1",
+      parentId: "m0",
+      url: "https://e.org/",
     });
     expect(screen.getByText("And then?", { selector: ".question p" })).toBeTruthy();
   });
 
   it("goes on watching an answer that is still being written", async () => {
-    kept = [question, { ...question, messageId: "m1", role: "assistant", status: "running", content: "Wi", runId: "run-7" }];
+    kept = [question, { ...answerTo, status: "running", content: "Wi" }];
     render(<App />);
-    await waitFor(() => expect(stream().url).toBe("/message/m1"));
+    await waitFor(() => expect(stream().url).toBe("/message/m0"));
     stream().say("token", { offset: 0, text: "With" });
     expect(screen.getByTestId("answer").textContent).toBe("With");
+  });
+
+  it("is said not to be there when it is not", async () => {
+    render(<App />);
+    expect(await screen.findByText("There is no such conversation")).toBeTruthy();
+    expect(screen.queryByLabelText("Your question")).toBeNull();
+  });
+
+  it("is renamed, shared and deleted, the last after a question", async () => {
+    kept = [question, { ...answerTo, result: COMPLETE }];
+    render(<App />);
+    await screen.findByTestId("answer");
+    await userEvent.click(screen.getByRole("button", { name: "Share" }));
+    await userEvent.click(screen.getByRole("button", { name: "Make a link" }));
+    expect(calls.findLast((call) => call.path.endsWith("/share"))?.body).toEqual({ messageId: "m0" });
+    expect(screen.getByLabelText<HTMLInputElement>("Link").value).toBe(`${location.origin}/s/${"L".repeat(43)}`);
+    await userEvent.click(screen.getByRole("button", { name: "Stop sharing" }));
+    expect(calls.findLast((call) => call.path.endsWith("/share"))?.method).toBe("DELETE");
+    await userEvent.click(screen.getByRole("button", { name: "Close" }));
+
+    await userEvent.click(screen.getByRole("button", { name: "Delete" }));
+    await userEvent.click(screen.getByRole("button", { name: "Keep it" }));
+    expect(calls.some((call) => call.path === "/conversations/c1" && call.method === "DELETE")).toBe(false);
+    await userEvent.click(screen.getByRole("button", { name: "Delete" }));
+    await userEvent.click(screen.getAllByRole("button", { name: "Delete" }).at(-1) as HTMLElement);
+    await waitFor(() => expect(location.pathname).toBe("/"));
+    expect(calls.some((call) => call.path === "/conversations/c1" && call.method === "DELETE")).toBe(true);
+    expect(screen.getByText("What would you like to know?")).toBeTruthy();
+  });
+});
+
+describe("the list of conversations", () => {
+  const heading = { conversationId: "c1", title: "How?", updatedAt: new Date().toISOString(), sharedAt: null, excerpt: null };
+
+  it("leads to each, and gets the one that begins", async () => {
+    headings = [heading];
+    kept = [question, { ...answerTo, result: COMPLETE }];
+    render(<App />);
+    const link = await screen.findByRole("link", { name: "How?" });
+    expect(link.getAttribute("href")).toBe("/c/c1");
+    await userEvent.click(link);
+    expect((await screen.findByTestId("answer")).textContent).toBe("With pip 1.");
+    expect(location.pathname).toBe("/c/c1");
+    await userEvent.click(screen.getByRole("link", { name: "New conversation" }));
+    expect(screen.getByText("What would you like to know?")).toBeTruthy();
+    const looks = () => calls.filter((call) => call.path.startsWith("/conversations?")).length;
+    const before = looks();
+    await userEvent.type(screen.getByLabelText("Your question"), "Why?{Enter}");
+    await waitFor(() => expect(looks()).toBe(before + 1));
+    expect(location.pathname).toMatch(/^\/c\/[0-9a-f-]{36}$/);
+    // The page stayed: what is asked is still there, and watched.
+    expect(screen.getByText("Why?", { selector: ".question p" })).toBeTruthy();
+    expect(Stream.opened.at(-1)?.readyState).toBe(1);
+  });
+
+  it("finds conversations by words, and says when there are none", async () => {
+    headings = [heading];
+    render(<App />);
+    await screen.findByRole("link", { name: "How?" });
+    headings = [];
+    await userEvent.type(screen.getByLabelText("Search conversations"), "pip install");
+    expect(await screen.findByText("No conversation has these words.")).toBeTruthy();
+    expect(calls.at(-1)?.path).toBe("/conversations?search=pip+install");
+  });
+});
+
+describe("a shared conversation", () => {
+  it("can be read and not changed", async () => {
+    history.replaceState(null, "", `/s/${"L".repeat(43)}`);
+    kept = [{ ...question, messageId: undefined }, { ...answerTo, messageId: undefined, runId: undefined, result: COMPLETE }];
+    render(<App />);
+    expect((await screen.findByTestId("answer")).textContent).toBe("With pip 1.");
+    for (const name of ["Ask again", "Edit the question", "A good answer", "Share", "Delete", "Ask"]) {
+      expect(screen.queryByRole("button", { name })).toBeNull();
+    }
+    expect(screen.queryByRole("link", { name: "Show the run behind this answer" })).toBeNull();
   });
 });

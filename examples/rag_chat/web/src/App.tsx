@@ -1,76 +1,73 @@
-import { useEffect, useRef } from "react";
-import { conversationAsMarkdown, saveAs } from "./chat/markdown";
-import { useChat } from "./chat/useChat";
-import { Answer } from "./components/Answer";
-import { Composer } from "./components/Composer";
-import { AxeIcon } from "./components/icons";
+import { useCallback, useState } from "react";
+import { newConversationId } from "./chat/useChat";
+import { useConfig } from "./chat/useConfig";
+import { Sidebar } from "./components/Sidebar";
+import { ChatPage } from "./pages/ChatPage";
+import { MORE_PAGES } from "./pages/more";
+import { go, usePath } from "./pages/route";
+import { SharedPage } from "./pages/SharedPage";
 
-const NEAR_END_PX = 160;
-
+/** Which page stands at which address, and the list of conversations beside it. */
 export function App() {
-  const { config, turns, loaded, busy, problem, ask, again, stop, startOver } = useChat();
-  const end = useRef<HTMLDivElement>(null);
-  const asked = turns.length;
-  const written = turns.at(-1)?.text.length ?? 0;
+  const path = usePath();
+  const configured = useConfig();
+  const [revision, setRevision] = useState(0);
+  const changed = useCallback(() => setRevision((number) => number + 1), []);
 
-  // Follow the answer while the reader is at its end; leave alone a reader who scrolled back.
-  useEffect(() => {
-    const room = document.documentElement;
-    if (room.scrollHeight - room.scrollTop - room.clientHeight < NEAR_END_PX) end.current?.scrollIntoView({ block: "end" });
-  }, [written]);
-  useEffect(() => {
-    if (asked > 0) end.current?.scrollIntoView({ block: "end" });
-  }, [asked]);
+  // The conversation that begins at "/" has its id from the start, so that its page stays when it gets its address.
+  const [draft, setDraft] = useState({ id: newConversationId(), begun: false });
+  if (path === "/" && draft.begun) setDraft({ id: newConversationId(), begun: false });
+
+  const link = /^\/s\/([^/]+)$/.exec(path)?.[1];
+  const kept = /^\/c\/([^/]+)$/.exec(path)?.[1];
+  const more = MORE_PAGES.find((page) => page.path === path);
+  const conversationId = kept ?? (path === "/" ? draft.id : null);
+
+  const asked = useCallback(
+    (askedIn: string) => {
+      if (askedIn === draft.id) {
+        // Unless the person went elsewhere in the meantime.
+        if (location.pathname === "/") go(`/c/${askedIn}`);
+        setDraft({ id: askedIn, begun: true });
+      }
+      changed();
+    },
+    [changed, draft.id],
+  );
+  const forgotten = useCallback(() => {
+    go("/");
+    changed();
+  }, [changed]);
 
   return (
-    <div className="page">
-      <header>
-        {/* The page has one main heading, whether it greets or shows a conversation. */}
-        {turns.length === 0 ? (
-          <span className="brand">
-            <AxeIcon /> Ask the docs
-          </span>
+    <div className="app">
+      <Sidebar revision={revision} />
+      <div className="page">
+        {link !== undefined ? (
+          <SharedPage key={link} link={link} />
+        ) : conversationId !== null ? (
+          <ChatPage
+            key={conversationId}
+            conversationId={conversationId}
+            isNew={kept === undefined}
+            configured={configured}
+            onAsked={asked}
+            onChanged={changed}
+            onForgotten={forgotten}
+          />
+        ) : more !== undefined ? (
+          <more.Page />
         ) : (
-          <h1 className="brand">
-            <AxeIcon /> Ask the docs
-          </h1>
-        )}
-        {turns.length > 0 && (
-          <span className="doings">
-            <button type="button" className="quiet" onClick={() => saveAs("conversation.md", conversationAsMarkdown(turns))} disabled={busy}>
-              Save as Markdown
-            </button>
-            <button type="button" className="quiet" onClick={startOver} disabled={busy}>
-              New conversation
-            </button>
-          </span>
-        )}
-      </header>
-      <main>
-        {turns.length === 0 && (
-          <section className="welcome">
-            <h1>What would you like to know?</h1>
-            <p>Give a page, ask a question. The answer comes with links to the passages it rests on.</p>
-            {config !== null && config.modelProblem !== null && (
-              <p className="notice" role="status">
-                {config.modelProblem} Until then, answers are quoted passages.
+          <main>
+            <section className="welcome">
+              <h1>There is no such page</h1>
+              <p>
+                <a href="/">Ask something</a>
               </p>
-            )}
-          </section>
+            </section>
+          </main>
         )}
-        {turns.map((turn, index) => (
-          <Answer key={turn.messageId ?? `new-${index}`} turn={turn} dashboardUrl={config?.dashboardUrl ?? ""} onAgain={busy ? null : again} />
-        ))}
-        <div ref={end} className="end" />
-      </main>
-      <footer>
-        {problem !== null && (
-          <p className="error" role="alert">
-            {problem}
-          </p>
-        )}
-        <Composer config={config} loaded={loaded} busy={busy} onAsk={ask} onStop={stop} />
-      </footer>
+      </div>
     </div>
   );
 }

@@ -13,7 +13,7 @@ export function answerAsMarkdown(turn: Turn): string {
 }
 
 /** The finished part of a conversation. */
-export function conversationAsMarkdown(turns: Turn[]): string {
+export function conversationAsMarkdown(turns: readonly Turn[]): string {
   return `${turns
     .filter((turn) => turn.status !== "running")
     .map((turn) => {

@@ -79,27 +79,32 @@ describe("an answer", () => {
 
 describe("a kept conversation", () => {
   const kept = (message: Partial<KeptMessage>): KeptMessage => ({
-    messageId: "m",
+    messageId: "q1",
+    parentId: null,
     role: "user",
     status: "complete",
     content: "How?",
     url: "https://e.org/",
     runId: null,
     result: null,
+    feedback: null,
     ...message,
   });
 
-  it("comes back as turns, the running one with what it had", () => {
+  it("comes back as turns, each answer with its question, the running one with what it had", () => {
     const turns = turnsOf([
       kept({}),
-      kept({ messageId: "a1", role: "assistant", content: "With pip [1].", runId: "r1", result }),
-      kept({ content: "And then?" }),
-      kept({ messageId: "a2", role: "assistant", status: "running", content: "Th", runId: "r2" }),
+      kept({ messageId: "a1", parentId: "q1", role: "assistant", content: "With pip [1].", runId: "r1", result, feedback: "good" }),
+      kept({ messageId: "q2", parentId: "a1", content: "And then?" }),
+      kept({ messageId: "a2", parentId: "q1", role: "assistant", content: "With uv [1].", result }),
+      kept({ messageId: "a3", parentId: "q2", role: "assistant", status: "running", content: "Th", runId: "r2" }),
     ]);
-    expect(turns.map((turn) => [turn.question, turn.messageId, turn.status, turn.text])).toEqual([
-      ["How?", "a1", "complete", "With pip [1]."],
-      ["And then?", "a2", "running", "Th"],
+    expect(turns.map((turn) => [turn.question, turn.parentId, turn.questionId, turn.messageId, turn.status, turn.feedback])).toEqual([
+      ["How?", null, "q1", "a1", "complete", "good"],
+      ["How?", null, "q1", "a2", "complete", null],
+      ["And then?", "a1", "q2", "a3", "running", null],
     ]);
+    expect(turns[2]?.text).toBe("Th");
   });
 
   it("is sent along with the next question, without what failed, and bounded", () => {
@@ -108,11 +113,5 @@ describe("a kept conversation", () => {
     expect(historyOf([done, failed], "Next?").map((message) => message.content)).toEqual(["How?", "With pip [1].", "Next?"]);
     const many = Array.from({ length: 60 }, (_, index): Turn => ({ ...done, question: `How ${index}?` }));
     expect(historyOf(many, "Next?")).toHaveLength(41);
-  });
-
-  it("is sent along with its latest answer alone when it was asked again", () => {
-    const done = after({ type: "result", result });
-    const again = { ...done, text: "With uv." };
-    expect(historyOf([done, again], "Next?").map((message) => message.content)).toEqual(["How?", "With uv.", "Next?"]);
   });
 });

@@ -1,6 +1,6 @@
 // The conversation as the page knows it: plain data, and pure functions that say what an event changes.
 
-import type { AnswerEvent, Citation, KeptMessage, Status } from "../services/wire";
+import type { AnswerEvent, Citation, Feedback, KeptMessage, Status } from "../services/wire";
 
 export const STAGES = ["reading", "making sense", "writing"] as const;
 export type Stage = (typeof STAGES)[number];
@@ -8,6 +8,10 @@ export type Stage = (typeof STAGES)[number];
 export interface Turn {
   question: string;
   url: string;
+  /** The answer it was asked after; null at the beginning of a conversation. */
+  parentId: string | null;
+  /** Null until the edge has the question. */
+  questionId: string | null;
   messageId: string | null;
   runId: string | null;
   status: Status;
@@ -21,12 +25,15 @@ export interface Turn {
   notices: string[];
   reasoning: string;
   error: string | null;
+  feedback: Feedback | null;
 }
 
-export function newTurn(question: string, url: string): Turn {
+export function newTurn(question: string, url: string, parentId: string | null = null, questionId: string | null = null): Turn {
   return {
     question,
     url,
+    parentId,
+    questionId,
     messageId: null,
     runId: null,
     status: "running",
@@ -40,6 +47,7 @@ export function newTurn(question: string, url: string): Turn {
     notices: [],
     reasoning: "",
     error: null,
+    feedback: null,
   };
 }
 
@@ -94,28 +102,30 @@ function furthest(current: Stage | null, next: Stage): Stage {
   return current !== null && STAGES.indexOf(current) > STAGES.indexOf(next) ? current : next;
 }
 
-/** Turns from the messages the edge kept: each question with the answer behind it. */
+/** Turns from the messages the edge kept: each answer with the question it belongs to. */
 export function turnsOf(messages: KeptMessage[]): Turn[] {
-  const turns: Turn[] = [];
-  for (const message of messages) {
-    if (message.role === "user") {
-      turns.push(newTurn(message.content, message.url));
-      continue;
-    }
-    const turn = turns.pop() ?? newTurn("", message.url);
-    const known: Turn = { ...turn, messageId: message.messageId, runId: message.runId, text: message.content };
-    turns.push(message.result === null ? known : applyEvent(known, { type: "result", result: message.result }));
-  }
-  return turns;
+  const questions = new Map(messages.filter((message) => message.role === "user").map((message) => [message.messageId, message]));
+  return messages
+    .filter((message) => message.role === "assistant")
+    .map((message) => {
+      const question = message.parentId === null ? undefined : questions.get(message.parentId);
+      const known: Turn = {
+        ...newTurn(question?.content ?? "", message.url, question?.parentId ?? null, message.parentId),
+        messageId: message.messageId,
+        runId: message.runId,
+        text: message.content,
+        feedback: message.feedback,
+      };
+      return message.result === null ? known : applyEvent(known, { type: "result", result: message.result });
+    });
 }
 
 const HISTORY_MESSAGES_MAX = 40;
 
-/** What is sent with the next question: finished turns, each question once with its latest answer, and the question itself. */
-export function historyOf(turns: Turn[], question: string): { role: "user" | "assistant"; content: string }[] {
-  const past = turns
+/** What is sent with the next question: the finished turns before it, and the question itself. */
+export function historyOf(before: readonly Turn[], question: string): { role: "user" | "assistant"; content: string }[] {
+  const past = before
     .filter((turn) => turn.status === "complete" && turn.question.trim() !== "")
-    .filter((turn, index, all) => !all.slice(index + 1).some((later) => later.question === turn.question && later.url === turn.url))
     .flatMap((turn) => [
       { role: "user" as const, content: turn.question },
       { role: "assistant" as const, content: turn.text },

@@ -1,62 +1,50 @@
-// The one owner of the page's state: the conversation, what is being asked, and the streams that feed it.
+// The one owner of a conversation's state: its turns on all branches, what is being asked, and the streams that feed them.
 
 import { useCallback, useEffect, useRef, useState } from "react";
-import {
-  EdgeError,
-  fetchConfig,
-  fetchConversation,
-  forgetConversation,
-  postQuestion,
-  postStop,
-  watchAnswer,
-  type Config,
-} from "../services/wire";
+import { fetchConversation } from "../services/conversations";
+import { postQuestion, postStop, putFeedback, sentenceOf, watchAnswer, type Feedback } from "../services/wire";
 import { applyEvent, historyOf, newTurn, turnsOf, type Turn } from "./transcript";
+import { lineTo } from "./tree";
 
-const CONVERSATION_KEY = "rag-chat.conversation";
-/** How often a page that is looked at asks whether the model came or went. */
-const LOOK_EVERY_MS = 15_000;
-
-function keptConversationId(): string {
-  const kept = localStorage.getItem(CONVERSATION_KEY);
-  if (kept !== null) return kept;
-  return startConversation();
+export interface Asking {
+  question: string;
+  url: string;
+  model: string | null;
+  /** What was said before it, oldest first. */
+  before: readonly Turn[];
+  /** A question of this conversation that gets another answer. */
+  questionId?: string | null;
 }
-
-function startConversation(): string {
-  // randomUUID exists only on secure origins; a chat on a plain http address in a private network still needs an id.
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const id = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
-  localStorage.setItem(CONVERSATION_KEY, id);
-  return id;
-}
-
-const sentenceOf = (error: unknown): string => (error instanceof EdgeError ? error.message : "Something went wrong on this page.");
 
 export interface Chat {
-  config: Config | null;
+  /** All branches, in the order in which they were asked; the last one may be on its way to the edge. */
   turns: Turn[];
+  title: string;
+  sharedAt: string | null;
   /** Whether the kept conversation is here, or cannot be had. Before that nothing can be asked: it would be lost. */
   loaded: boolean;
-  busy: boolean;
+  /** There is no such conversation, or it is somebody else's. */
+  missing: boolean;
   problem: string | null;
-  ask: (question: string, url: string, model: string | null) => Promise<boolean>;
-  /** Ask a question of this conversation once more, with what was said before it. */
-  again: (turn: Turn) => Promise<boolean>;
-  stop: () => Promise<void>;
-  startOver: () => void;
+  /** Whether the edge took it. */
+  ask: (asking: Asking) => Promise<boolean>;
+  stop: (turn: Turn) => Promise<void>;
+  judge: (turn: Turn, feedback: Feedback | null) => Promise<void>;
+  rename: (title: string) => void;
+  share: (sharedAt: string | null) => void;
 }
 
-export function useChat(): Chat {
-  const [config, setConfig] = useState<Config | null>(null);
+/** `isNew` says that nothing is kept of it yet, at the time it is first shown. */
+export function useChat(conversationId: string, isNew: boolean, onAsked: (conversationId: string) => void): Chat {
+  const [begins] = useState(isNew);
   const [turns, setTurns] = useState<Turn[]>([]);
-  const [loaded, setLoaded] = useState(false);
+  const [pending, setPending] = useState<Turn | null>(null);
+  const [title, setTitle] = useState("");
+  const [sharedAt, setSharedAt] = useState<string | null>(null);
+  const [loaded, setLoaded] = useState(begins);
+  const [missing, setMissing] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
-  const conversationId = useRef<string>("");
-  const unwatch = useRef<() => void>(() => undefined);
+  const watched = useRef(new Map<string, () => void>());
 
   const change = useCallback((messageId: string, update: (turn: Turn) => Turn) => {
     setTurns((all) => all.map((turn) => (turn.messageId === messageId ? update(turn) : turn)));
@@ -64,104 +52,115 @@ export function useChat(): Chat {
 
   const watch = useCallback(
     (messageId: string) => {
-      unwatch.current();
-      unwatch.current = watchAnswer(messageId, (event) => change(messageId, (turn) => applyEvent(turn, event)));
+      const end = watchAnswer(messageId, (event) => change(messageId, (turn) => applyEvent(turn, event)));
+      watched.current.set(messageId, end);
     },
     [change],
   );
 
   useEffect(() => {
+    const streams = watched.current;
     let current = true;
-    conversationId.current = keptConversationId();
-    const configured = fetchConfig()
-      .then((found) => current && setConfig(found))
-      .catch((error: unknown) => current && setProblem(sentenceOf(error)));
-    const remembered = fetchConversation(conversationId.current)
-      .then((messages) => {
-        if (!current) return;
-        const kept = turnsOf(messages);
-        setTurns(kept);
-        // A reload in the middle of an answer: everything so far comes again, so the kept text is a head start only.
-        const running = kept.findLast((turn) => turn.status === "running");
-        if (running?.messageId != null) watch(running.messageId);
-      })
-      .catch((error: unknown) => current && setProblem(sentenceOf(error)));
-    void Promise.all([configured, remembered]).then(() => current && setLoaded(true));
+    if (!begins) {
+      fetchConversation(conversationId)
+        .then((conversation) => {
+          if (!current) return;
+          const kept = turnsOf(conversation.messages);
+          setTurns(kept);
+          setTitle(conversation.title);
+          setSharedAt(conversation.sharedAt);
+          setMissing(kept.length === 0);
+          // A reload in the middle of an answer: everything so far comes again, so the kept text is a head start only.
+          for (const turn of kept) if (turn.status === "running" && turn.messageId !== null) watch(turn.messageId);
+        })
+        .catch((error: unknown) => current && setProblem(sentenceOf(error)))
+        .finally(() => current && setLoaded(true));
+    }
     return () => {
       current = false;
-      unwatch.current();
+      streams.forEach((end) => end());
+      streams.clear();
     };
-  }, [watch]);
+  }, [begins, conversationId, watch]);
 
-  useEffect(() => {
-    const look = () => {
-      if (document.visibilityState === "visible") fetchConfig().then(setConfig, () => undefined);
-    };
-    const timer = setInterval(look, LOOK_EVERY_MS);
-    document.addEventListener("visibilitychange", look);
-    return () => {
-      clearInterval(timer);
-      document.removeEventListener("visibilitychange", look);
-    };
-  }, []);
-
-  const send = useCallback(
-    async (question: string, url: string, model: string | null, before: Turn[]): Promise<boolean> => {
+  const ask = useCallback(
+    async ({ question, url, model, before, questionId = null }: Asking): Promise<boolean> => {
       setProblem(null);
-      const asked = newTurn(question, url);
-      setTurns((all) => [...all, asked]);
+      const parentId = before.at(-1)?.messageId ?? null;
+      const asked = newTurn(question, url, parentId, questionId);
+      setPending(asked);
       try {
         const accepted = await postQuestion({
           messages: historyOf(before, question),
           url,
-          conversationId: conversationId.current,
+          conversationId,
+          parentId,
+          ...(questionId === null ? {} : { questionId }),
           ...(model === null ? {} : { model }),
         });
         const { messageId, runId } = accepted;
-        setTurns((all) => all.map((turn) => (turn === asked ? { ...turn, messageId, runId } : turn)));
+        setTurns((all) => [...all, { ...asked, messageId, runId, questionId: accepted.questionId }]);
+        setTitle((named) => named || question);
+        setPending(null);
         watch(messageId);
+        onAsked(conversationId);
         return true;
       } catch (error) {
-        setTurns((all) => all.filter((turn) => turn !== asked));
+        setPending(null);
         setProblem(sentenceOf(error));
         return false;
       }
     },
-    [watch],
+    [conversationId, onAsked, watch],
   );
 
-  const ask = useCallback(
-    (question: string, url: string, model: string | null) => send(question, url, model, turns),
-    [send, turns],
-  );
-  const again = useCallback(
-    (turn: Turn) => {
-      const known = turn.model !== null && config?.models.includes(turn.model);
-      const before = turns.slice(0, turns.indexOf(turn)).filter((earlier) => earlier.question !== turn.question);
-      return send(turn.question, turn.url, known ? turn.model : null, before);
-    },
-    [send, turns, config],
-  );
-
-  const running = turns.findLast((turn) => turn.status === "running");
-  const runningId = running?.messageId ?? null;
-
-  const stop = useCallback(async () => {
-    if (runningId === null) return;
+  const stop = useCallback(async (turn: Turn) => {
+    if (turn.messageId === null) return;
     try {
-      await postStop(runningId);
+      await postStop(turn.messageId);
     } catch (error) {
       setProblem(sentenceOf(error));
     }
-  }, [runningId]);
-
-  const startOver = useCallback(() => {
-    unwatch.current();
-    void forgetConversation(conversationId.current);
-    conversationId.current = startConversation();
-    setTurns([]);
-    setProblem(null);
   }, []);
 
-  return { config, turns, loaded, busy: running !== undefined, problem, ask, again, stop, startOver };
+  const judge = useCallback(
+    async (turn: Turn, feedback: Feedback | null) => {
+      const { messageId } = turn;
+      if (messageId === null) return;
+      change(messageId, (known) => ({ ...known, feedback }));
+      try {
+        await putFeedback(messageId, feedback);
+      } catch (error) {
+        change(messageId, (known) => ({ ...known, feedback: turn.feedback }));
+        setProblem(sentenceOf(error));
+      }
+    },
+    [change],
+  );
+
+  return {
+    turns: pending === null ? turns : [...turns, pending],
+    title,
+    sharedAt,
+    loaded,
+    missing,
+    problem,
+    ask,
+    stop,
+    judge,
+    rename: setTitle,
+    share: setSharedAt,
+  };
+}
+
+/** What is asked again with another answer in mind: the same question, after the same turns. */
+export const askedBefore = (turns: readonly Turn[], turn: Turn): Turn[] => lineTo(turns, turn).slice(0, -1);
+
+/** An id nobody guesses. `randomUUID` exists only on secure origins; a chat on a plain http address still needs one. */
+export function newConversationId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }

@@ -1,25 +1,24 @@
 import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from "react";
-import type { Config } from "../services/wire";
+import { QUESTION_CHARS_MAX, type Config } from "../services/wire";
 import { SendIcon, StopIcon } from "./icons";
-
-const QUESTION_CHARS_MAX = 8_000;
-const URL_KEY = "rag-chat.url";
 
 interface Props {
   config: Config | null;
   loaded: boolean;
   busy: boolean;
-  onAsk: (question: string, url: string, model: string | null) => Promise<boolean>;
+  url: string;
+  onUrl: (url: string) => void;
+  /** The model that was chosen; null leaves it to the edge. */
+  model: string | null;
+  onModel: (model: string) => void;
+  onAsk: (question: string) => Promise<boolean>;
   onStop: () => Promise<void>;
 }
 
 /** Where to look, what to ask, and the button that asks or stops. */
-export function Composer({ config, loaded, busy, onAsk, onStop }: Props) {
-  const [typedUrl, setTypedUrl] = useState<string | null>(() => sessionStorage.getItem(URL_KEY));
+export function Composer({ config, loaded, busy, url, onUrl, model, onModel, onAsk, onStop }: Props) {
   const [question, setQuestion] = useState("");
-  const [model, setModel] = useState<string | null>(null);
   const box = useRef<HTMLTextAreaElement>(null);
-  const url = typedUrl ?? config?.defaultUrl ?? "";
   const models = config?.models ?? [];
   // A chosen model that went away stays chosen: answering with another one is for the person to decide.
   const names = model === null || models.includes(model) ? models : [model, ...models];
@@ -32,17 +31,12 @@ export function Composer({ config, loaded, busy, onAsk, onStop }: Props) {
     area.style.height = `${Math.min(area.scrollHeight, 200)}px`;
   }, [question]);
 
-  const changeUrl = (value: string) => {
-    setTypedUrl(value);
-    sessionStorage.setItem(URL_KEY, value);
-  };
-
   const submit = async (event?: FormEvent) => {
     event?.preventDefault();
     if (!ready) return;
     const asked = question;
     setQuestion("");
-    if (!(await onAsk(asked.trim(), url.trim(), model))) setQuestion(asked);
+    if (!(await onAsk(asked.trim()))) setQuestion(asked);
     box.current?.focus();
   };
 
@@ -67,10 +61,10 @@ export function Composer({ config, loaded, busy, onAsk, onStop }: Props) {
           autoComplete="off"
           placeholder="https://example.org/docs/"
           value={url}
-          onChange={(event) => changeUrl(event.target.value)}
+          onChange={(event) => onUrl(event.target.value)}
         />
         {names.length > 1 && (
-          <select aria-label="Model" value={model ?? config?.model ?? ""} onChange={(event) => setModel(event.target.value)}>
+          <select aria-label="Model" value={model ?? config?.model ?? ""} onChange={(event) => onModel(event.target.value)}>
             {names.map((name) => (
               <option key={name}>{name}</option>
             ))}

@@ -1,5 +1,8 @@
 // The words spoken with the edge, and the only place that knows them. Everything that arrives is checked before it is believed.
 
+/** The longest question the edge takes. */
+export const QUESTION_CHARS_MAX = 8_000;
+
 export type Status = "running" | "complete" | "failed" | "cancelled";
 
 export interface Citation {
@@ -39,14 +42,19 @@ export type AnswerEvent =
   | { type: "error"; message: string }
   | { type: "result"; result: Result };
 
+export type Feedback = "good" | "bad";
+
 export interface KeptMessage {
   messageId: string;
+  /** What it follows: an answer its question, a question the answer before it. */
+  parentId: string | null;
   role: "user" | "assistant";
   status: Status;
   content: string;
   url: string;
   runId: string | null;
   result: Result | null;
+  feedback: Feedback | null;
 }
 
 export interface Config {
@@ -60,18 +68,19 @@ export interface Config {
 
 export interface Accepted {
   messageId: string;
+  questionId: string;
   conversationId: string;
   runId: string;
 }
 
-type Fields = Record<string, unknown>;
+export type Fields = Record<string, unknown>;
 
-const fieldsOf = (value: unknown): Fields =>
+export const fieldsOf = (value: unknown): Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
-const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
+export const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+export const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
 const numberOf = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
-const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+export const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 
 /** A link that can be followed without harm; anything else leads nowhere. */
 export function safeLink(url: string): string | null {
@@ -142,32 +151,38 @@ function readCitation(fields: Fields): Citation {
   };
 }
 
-function readMessage(fields: Fields): KeptMessage {
-  const status = fields["status"];
+export function readMessage(fields: Fields): KeptMessage {
+  const { status, feedback } = fields;
   return {
     messageId: textOf(fields["messageId"]),
+    parentId: textOrNull(fields["parentId"]),
     role: fields["role"] === "user" ? "user" : "assistant",
     status: status === "running" || status === "complete" || status === "cancelled" ? status : "failed",
     content: textOf(fields["content"]),
     url: textOf(fields["url"]),
     runId: textOrNull(fields["runId"]),
     result: fields["result"] == null ? null : readResult(fieldsOf(fields["result"])),
+    feedback: feedback === "good" || feedback === "bad" ? feedback : null,
   };
 }
 
 /** What the edge said when it refused, in its own words. */
 export class EdgeError extends Error {}
 
+/** What to show of an error: what the edge said, and nothing of what went wrong inside the page. */
+export const sentenceOf = (error: unknown): string => (error instanceof EdgeError ? error.message : "Something went wrong on this page.");
+
 const AWAY = "The chat's server does not answer. Is it running?";
 
-async function call(path: string, init?: RequestInit): Promise<Fields> {
+/** Ask the edge; raises EdgeError with a sentence for the person. */
+export async function call(path: string, init?: RequestInit): Promise<Fields> {
   let response: Response;
   try {
     response = await fetch(path, init);
   } catch {
     throw new EdgeError(AWAY);
   }
-  const body: unknown = await response.json().catch(() => null);
+  const body: unknown = response.status === 204 ? null : await response.json().catch(() => null);
   if (!response.ok) {
     throw new EdgeError(textOf(fieldsOf(fieldsOf(body)["error"])["message"]) || `${AWAY} (HTTP ${response.status})`);
   }
@@ -185,30 +200,29 @@ export async function fetchConfig(): Promise<Config> {
   };
 }
 
-export async function fetchConversation(conversationId: string): Promise<KeptMessage[]> {
-  const fields = await call(`/conversations/${encodeURIComponent(conversationId)}`);
-  return listOf(fields["messages"]).map((entry) => readMessage(fieldsOf(entry)));
-}
-
-export async function forgetConversation(conversationId: string): Promise<void> {
-  await fetch(`/conversations/${encodeURIComponent(conversationId)}`, { method: "DELETE" }).catch(() => undefined);
-}
+/** For `call`: a body of JSON. */
+export const sending = (method: "POST" | "PUT" | "PATCH", body: unknown): RequestInit => ({
+  method,
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify(body),
+});
 
 export interface Question {
   messages: { role: "user" | "assistant"; content: string }[];
   url: string;
   conversationId: string;
+  /** The answer it follows; null at the beginning. */
+  parentId: string | null;
+  /** A question of the conversation that gets another answer. */
+  questionId?: string;
   model?: string;
 }
 
 export async function postQuestion(question: Question): Promise<Accepted> {
-  const fields = await call("/message", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(question),
-  });
+  const fields = await call("/message", sending("POST", question));
   return {
     messageId: textOf(fields["messageId"]),
+    questionId: textOf(fields["questionId"]),
     conversationId: textOf(fields["conversationId"]),
     runId: textOf(fields["runId"]),
   };
@@ -216,6 +230,10 @@ export async function postQuestion(question: Question): Promise<Accepted> {
 
 export async function postStop(messageId: string): Promise<void> {
   await call(`/message/${encodeURIComponent(messageId)}/stop`, { method: "POST" });
+}
+
+export async function putFeedback(messageId: string, feedback: Feedback | null): Promise<void> {
+  await call(`/message/${encodeURIComponent(messageId)}/feedback`, sending("PUT", { feedback }));
 }
 
 /** Watch an answer until its result; the browser reconnects by itself. Returns how to stop watching. */

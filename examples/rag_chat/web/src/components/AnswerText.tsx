@@ -1,0 +1,39 @@
+import { useMemo } from "react";
+import Markdown, { type Components } from "react-markdown";
+import remarkGfm from "remark-gfm";
+import { citationOf, linkCitations } from "../chat/citations";
+import type { Citation } from "../services/wire";
+import { Outward } from "./Outward";
+
+/** An answer as it is written: Markdown without HTML, with its marks as links. */
+export function AnswerText({ text, citations, writing }: { text: string; citations: Citation[]; writing: boolean }) {
+  const known = useMemo(() => new Map(citations.map((citation) => [citation.index, citation])), [citations]);
+  const markdown = useMemo(() => linkCitations(text, new Set(known.keys())), [text, known]);
+  const components = useMemo<Components>(
+    () => ({
+      a: ({ href, children }) => {
+        const citation = known.get(citationOf(href) ?? -1);
+        return citation === undefined ? <Outward href={href ?? ""}>{children}</Outward> : <Chip citation={citation} />;
+      },
+      // Pictures in an answer would be fetched from wherever a page or a model says.
+      img: ({ alt }) => <>{alt}</>,
+    }),
+    [known],
+  );
+  return (
+    <div className={writing ? "text writing" : "text"} data-testid="answer">
+      <Markdown remarkPlugins={[remarkGfm]} components={components}>
+        {markdown}
+      </Markdown>
+    </div>
+  );
+}
+
+function Chip({ citation }: { citation: Citation }) {
+  const name = `Source ${citation.index}: ${citation.title}`;
+  return (
+    <Outward href={citation.url} className="chip" label={name} title={`${citation.title}: ${citation.quote}`}>
+      {citation.index}
+    </Outward>
+  );
+}
