@@ -10,14 +10,20 @@ import pytest
 
 from broadaxe.core.commands.attempts import Outcome
 from broadaxe.core.commands.workers import Heartbeat
+from broadaxe.core.decision import Writes
 from broadaxe.engine import moves
 from broadaxe.engine.guests import Audience, Guest
+from broadaxe.engine.postgres_store import PostgresStore
 from broadaxe.errors import HeldElsewhere
 from broadaxe.storage.ids import new_id
+from broadaxe.storage.journal import CONNECTION_SETTINGS
 from broadaxe.storage.nodes import drain_node, nodes
 from tests.cluster.nodes import Node, node, see_each_other
 from tests.engine.house import PATIENCE_S, House, assigned
-from tests.storage.ground import make_tenant
+from tests.storage.ground import NODE, make_tenant
+
+#: Of loading a tenant that has definitions and workers at most: to begin, to hold, five questions, to end.
+ROUND_TRIPS_MAX = 8
 
 
 async def owner_becomes(pool: asyncpg.Pool, tenant_id: str, wanted: Node) -> None:
@@ -190,6 +196,42 @@ async def test_a_node_that_cannot_reach_the_database_sends_others_away_and_they_
         assert (await assigned(session)).attempt.task_id == run_id
         with pytest.raises(HeldElsewhere):
             await one.engine.welcome(tenant_id, Guest(cast(Audience, None)))
+
+
+async def test_a_node_is_ready_to_load_and_commit_before_the_first_tenant_comes(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    """Statements are prepared on connections; each costs a round trip and its plan, which for tables with so many
+    partitions takes longer than the load."""
+    tenant_id = await make_tenant(pool)
+    one = {"min_size": 1, "max_size": 1}
+    async with (
+        asyncpg.create_pool(database, reset=_keep, **one) as reading,
+        asyncpg.create_pool(database, server_settings=dict(CONNECTION_SETTINGS), **one) as writing,
+    ):
+        store = PostgresStore(journal_pool=writing, pool=reading, node_id=NODE, address="here:7077")
+        kept = await store.open(tenant_id)
+        await store.warm()
+        counts = [await _prepared(each) for each in (reading, writing)]
+        asked: list[str] = []
+        async with reading.acquire() as connection:
+            connection.add_query_logger(lambda query: asked.append(query.query))
+        await kept.load_live(0)
+        assert len(asked) <= ROUND_TRIPS_MAX, asked
+        await kept.commit(Writes())
+        assert [await _prepared(each) for each in (reading, writing)] == counts
+        await store.close()
+
+
+async def _keep(_: asyncpg.Connection) -> None:
+    """As our own pools do."""
+
+
+async def _prepared(pool: asyncpg.Pool) -> int:
+    async with pool.acquire() as connection:
+        await connection.execute("select 1")
+        count: int = await connection.fetchval(r"select count(*) from pg_prepared_statements")
+        return count
 
 
 async def test_two_nodes_that_see_each_other_as_the_place_of_a_tenant_agree(database: str, pool: asyncpg.Pool) -> None:

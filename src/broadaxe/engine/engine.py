@@ -8,6 +8,7 @@ and `quotas_told`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -47,6 +48,8 @@ IDLE_S: Final = 600.0
 LOOK_FOR_IDLE_EVERY_S: Final = 60.0
 #: How long after a failure something is asked for again that nobody waits for.
 AGAIN_AFTER_S: Final = 1.0
+#: More often than pools close connections that nobody uses (five minutes).
+WARM_EVERY_S: Final = 60.0
 LOOK_AT_CLOCK_EVERY_S: Final = 1.0
 US_PER_DAY: Final = 86_400 * US_PER_S
 
@@ -110,9 +113,14 @@ class Engine:
         self._loops.every("clock", LOOK_AT_CLOCK_EVERY_S, self._look_at_clock)
         if self._moves is not None:
             await self._moves.start()
+            self._loops.every("stay ready to take tenants up", WARM_EVERY_S, self._warm)
         await self._take_up_work()
         self._loops.every("put idle tenants away", LOOK_FOR_IDLE_EVERY_S, self._put_idle_away)
         self._is_ready = True
+
+    async def _warm(self) -> None:
+        with contextlib.suppress(Unavailable):
+            await self._store.warm()
 
     async def _take_up_work(self) -> None:
         for tenant_id in await self._store.tenants_with_work():

@@ -6,6 +6,7 @@ business of `storage/`, who owns a tenant that of `cluster/`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ from broadaxe.engine.doubt import Witness
 from broadaxe.engine.nodes import Place
 from broadaxe.engine.store import DurableResult, EntryPlace
 from broadaxe.engine.subscriptions import RunOutcome, TaskOutcome
-from broadaxe.errors import NotFound, Unavailable
+from broadaxe.errors import LeaseLost, NotFound, Unavailable
 from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.journal import Journal
 from broadaxe.storage.loader import load_live, load_missing
@@ -41,6 +42,10 @@ from broadaxe.storage.statements import statement
 __all__ = ["PostgresStore", "PostgresTenantStore", "outage_is_unavailable"]
 
 EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: No tenant has this id.
+NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+#: Of each pool: for a tenant that comes alone, and for one beside it.
+WARM_CONNECTIONS: Final = 2
 NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -108,6 +113,18 @@ class PostgresStore:
     async def close(self) -> None:
         with contextlib.suppress(*OUTAGE):
             await self._leases.stop()
+
+    async def warm(self) -> None:
+        async def load() -> None:
+            async with outage_is_unavailable():
+                await load_live(self._pool, NOBODY, 0, with_quotas=self._with_quotas, asks_everything=True)
+
+        async def commit() -> None:
+            # There is no lease, so nothing is written.
+            with contextlib.suppress(LeaseLost):
+                await Journal(self._journal_pool, NOBODY, self._leases.node_id, 0).commit(Writes())
+
+        await asyncio.gather(*(work() for _ in range(WARM_CONNECTIONS) for work in (load, commit)))
 
     # Reads ---------------------------------------------------------------------------------------------------------
 

@@ -76,6 +76,11 @@ class Store(Protocol):
         """Gives every lease back. Does not raise."""
         ...
 
+    async def warm(self) -> None:
+        """Makes ready what a tenant is taken up with. A tenant that comes here from another node pauses until that is
+        done, and the first load over a connection takes several times as long as the next. Unavailable."""
+        ...
+
     async def tenants_with_work(self) -> list[str]:
         """Those with live runs, crons or schedules."""
         ...

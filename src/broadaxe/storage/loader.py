@@ -71,41 +71,67 @@ _TASK_STATUS = {status.value: status for status in TaskStatus}
 
 
 async def load_live(
-    pool: asyncpg.Pool, tenant_id: str, now_us: int, waiting_max: int = HOT_TASKS_MAX, *, with_quotas: bool = False
+    pool: asyncpg.Pool,
+    tenant_id: str,
+    now_us: int,
+    waiting_max: int = HOT_TASKS_MAX,
+    *,
+    with_quotas: bool = False,
+    asks_everything: bool = False,
 ) -> Loaded:
     """Definitions, workers and every run that has not finished. Of a backlog longer than `waiting_max` only the ids.
-    Limits of the tenant and what it has used only `with_quotas`."""
+    Limits of the tenant and what it has used only `with_quotas`. `asks_everything`: also of tables that have nothing of
+    the tenant."""
     own: dict[Resource, int | None] = {}
     usage: tuple[QuotaUsageRow, ...] = ()
+    runs: list[Any] = []
+    tasks: list[Any] = []
+    children: list[Any] = []
+    sleepers: list[Any] = []
+    cold: tuple[ColdTasks, ...] = ()
+    logs: dict[str, LoadedLog] = {}
+    gates: dict[str, list[GateRow]] = {}
     now = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_us)
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+
+        async def rows_if(there: bool, name: str) -> list[Any]:
+            return await connection.fetch(statement(name), tenant_id) if there or asks_everything else []
+
         await connection.execute(statement("loader/hold_partitions"))
-        oldest = await connection.fetchval(statement("loader/oldest_live"), tenant_id)
+        (outline,) = await connection.fetch(statement("loader/outline"), tenant_id)
+        oldest = outline["oldest_live"]
         floor = ID_MAX if oldest is None else id_floor_of([oldest])
         workflows = await connection.fetch(statement("loader/workflows"), tenant_id)
         versions = await connection.fetch(statement("loader/versions"), tenant_id, floor)
         workers = await connection.fetch(statement("loader/workers"), tenant_id, now, floor)
-        limits = await connection.fetch(statement("loader/rate_limits"), tenant_id)
-        filters = await connection.fetch(statement("loader/filters"), tenant_id)
+        limits = await rows_if(outline["has_rate_limits"], "loader/rate_limits")
+        filters = await rows_if(outline["has_filters"], "loader/filters")
         if with_quotas:
             own = await quotas_of(connection, tenant_id)
             rows = await connection.fetch(statement("loader/quota_usage"), tenant_id)
             usage = tuple(QuotaUsageRow(*row) for row in rows)
-        claims = {digest: packed async for digest, packed in _claims(connection, tenant_id)}
-        waiting = await connection.fetchval(statement("loader/backlog_count"), tenant_id, waiting_max + 1, floor)
-        is_long = waiting > waiting_max
-        runs = await connection.fetch(statement("loader/live_runs"), tenant_id, is_long, floor)
+        claims: dict[bytes, bytes] = {}
+        if outline["has_claims"] or asks_everything:
+            claims = {digest: packed async for digest, packed in _claims(connection, tenant_id)}
         definitions = [_version(row) for row in versions]
-        tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id, is_long, _watched(definitions), floor)
-        # Whatever ran at some time may have spawned children, and may be asked for the same ones again.
-        parents = [row["id"] for row in tasks if row["assigned_at_us"] is not None or row["retry_count"] > 0]
-        children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, parents, floor)
-        cold = await _backlog(connection, tenant_id, floor) if is_long else ()
-        crons = await connection.fetch(statement("loader/crons"), tenant_id)
-        page = await _schedule_page(connection, tenant_id, _BEFORE_ALL)
-        logs = await _logs(connection, tenant_id, parents)
-        gates = await _gates(connection, tenant_id, definitions, tasks)
-        sleepers = await connection.fetch(statement("loader/sleepers"), tenant_id, floor)
+        if oldest is not None or asks_everything:
+            waiting = await connection.fetchval(statement("loader/backlog_count"), tenant_id, waiting_max + 1, floor)
+            is_long = waiting > waiting_max
+            runs = await connection.fetch(statement("loader/live_runs"), tenant_id, is_long, floor)
+            watched = _watched(definitions)
+            tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id, is_long, watched, floor)
+            # Whatever ran at some time may have spawned children, and may be asked for the same ones again.
+            parents = [row["id"] for row in tasks if row["assigned_at_us"] is not None or row["retry_count"] > 0]
+            if parents or asks_everything:
+                children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, parents, floor)
+                logs = await _logs(connection, tenant_id, parents)
+            cold = await _backlog(connection, tenant_id, floor) if is_long else ()
+            gates = await _gates(connection, tenant_id, definitions, tasks)
+            sleepers = await connection.fetch(statement("loader/sleepers"), tenant_id, floor)
+        crons = await rows_if(outline["has_crons"], "loader/crons")
+        page = SchedulePage((), is_last=True)
+        if outline["has_schedules"] or asks_everything:
+            page = await _schedule_page(connection, tenant_id, _BEFORE_ALL)
     return Loaded(
         tuple(map(_workflow, workflows)),
         tuple(definitions),

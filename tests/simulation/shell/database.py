@@ -245,6 +245,9 @@ class ProcessStore:
 
     # Reads ---------------------------------------------------------------------------------------------------------
 
+    async def warm(self) -> None:
+        await self._reach()
+
     async def tenants_with_work(self) -> list[str]:
         await self._reach()
         tables = self.database.tables
