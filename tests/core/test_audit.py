@@ -122,6 +122,7 @@ EVERYTHING: list[tuple[str, Callable[[dict[str, str]], Command], bool]] = [
     ("cron.change", lambda the: ChangeCron(the["cron"], is_enabled=False), False),
     ("cron.delete", lambda the: DeleteCron(the["cron"]), False),
     ("cron.run", lambda the: RunCron(the["cron"]), False),
+    ("cron.backfill", lambda the: BackfillCron(the["cron"], START_US - 24 * HOUR_US, START_US), False),
     (
         "schedule.create",
         lambda _: ScheduleRuns(workflow_name="flow", at_us=(START_US + HOUR_US,), input="{}"),

@@ -276,6 +276,11 @@ def _after(state: State, command: Command, before: Subject, reply: Reply) -> Sub
         case RunCron(cron_id):
             cron = _cron(state, cron_id)
             return cron._replace(value={"run": str(reply)})
+        case BackfillCron(cron_id, since_us, until_us):
+            cron = _cron(state, cron_id)
+            done = cast(Backfilled, reply)
+            made: Value = {"backfill": done.backfill_id, "since_us": since_us, "until_us": until_us, "runs": done.made}
+            return cron._replace(value=made)
         case RunSchedule(schedule_id):
             return Subject(schedule_id, "", {"run": str(reply)})
         case DeleteWorkflow():
