@@ -61,6 +61,7 @@ from broadaxe.storage import (
     logs,
     migrate,
     partitions,
+    payload_search,
     token_verifier,
     tokens,
 )
@@ -219,6 +220,9 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("A tenant may have {} crons", calendar.CRONS_MAX),
     ("crons, a workflow may declare {}", definition.CRONS_MAX),
     ("a run for each tick of that time, at most {} at once", crons.BACKFILL_TICKS_MAX),
+    ("are looked for in the newest {} runs that pass everything else", payload_search.LOOKED_AT_MAX),
+    ("looked for in the newest {} runs that match the rest", payload_search.LOOKED_AT_MAX),
+    ("as far as their payloads have {} together", payload_search.LOOKED_AT_BYTES_MAX),
     ("each tick of the last {} comes", firing.LATE_US_MAX / US_PER_S),
     ("if that is less than {} old", config.DEFAULT_CRON_CATCH_UP_MINUTES * 60),
     ("a cron's last tick if it is less than {} old", config.DEFAULT_CRON_CATCH_UP_MINUTES * 60),

@@ -25,6 +25,7 @@ from broadaxe.storage.event_reads import EventFilter
 from broadaxe.storage.ids import CLOCK_SLACK, id_floor, id_floor_of, id_range
 from broadaxe.storage.log_reads import LogFilter
 from broadaxe.storage.pages import ById, ByTime
+from broadaxe.storage.payload_search import LOOKED_AT_BYTES_MAX, LOOKED_AT_MAX, payload_terms
 from broadaxe.storage.reads import POOL_SETTINGS
 from broadaxe.storage.run_filter import RunFilter
 from broadaxe.storage.statements import statement
@@ -143,6 +144,12 @@ def runs(*more: object, after: After = None, oldest_first: bool = False, **wante
         return *run_filter.run_arguments(_run_filter(crowd, **wanted), place, oldest_first=oldest_first), *more
 
     return arguments
+
+
+def payloads(inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> tuple[object, ...]:
+    asked = [payload_terms(texts, field="input") for texts in (inputs, outputs)]
+    columns = (column for terms in asked for column in ([term.place for term in terms], [term.value for term in terms]))
+    return LOOKED_AT_MAX, *columns, LOOKED_AT_BYTES_MAX
 
 
 def failures(workflows: Sequence[str] | None = None) -> Arguments:
@@ -396,6 +403,16 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     ),
     ("children of a run", "run_list", runs(True, PAGE, 0, False, parent_id=lambda c: c.row_id(5001)), 60, 6),
     ("runs of crons", "run_list", runs(True, PAGE, 0, False, causes=CRON), 400, PAGE),
+    # Every run that is looked at is read, and of outputs each one's task by four pages of its index and itself.
+    ("runs by their input", "runs_by_payload", runs(*payloads(inputs=["n=1"])), 1_500, 1),
+    ("runs by their output", "runs_by_payload", runs(*payloads(outputs=["n=1"])), 50_000, 1),
+    (
+        "runs of a workflow by their input",
+        "runs_by_payload",
+        runs(*payloads(inputs=["n=1"]), workflow_ids=ONE_WORKFLOW),
+        9_000,
+        1,
+    ),
     ("runs that a worker took", "run_list", runs(True, PAGE, 0, False, worker_id=WORKER), 8_000, PAGE),
     (
         "runs that a worker took, from far behind",

@@ -9,8 +9,10 @@ import pytest
 
 from broadaxe.core.commands.tasks import CancelTasks
 from broadaxe.core.definition import TaskSpec
-from broadaxe.storage import accounts
+from broadaxe.errors import InvalidArgument
+from broadaxe.storage import accounts, payload_search
 from broadaxe.storage.ids import id_after, id_floor, ids_with_prefix, new_id
+from broadaxe.storage.payload_search import payload_terms
 from broadaxe.storage.run_names import name_search
 
 from .conftest import Seeds
@@ -200,3 +202,134 @@ def test_a_front_of_ids_is_a_range_of_them() -> None:
         assert not first <= ("0" if one[0] != "0" else "1") + one[1:] < end
     assert ids_with_prefix("f")[1] == "ffffffff-ffff-ffff-ffff-ffffffffffff"
     assert id_after("00000000-0000-7000-8000-ffffffffffff") == "00000000-0000-7000-8001-000000000000"
+
+
+# Values in payloads ---------------------------------------------------------------------------------------------------
+
+
+def done(output: str) -> dict[str, object]:
+    """What a task has that ended well."""
+    return {"status": "COMPLETED", "output": output}
+
+
+async def test_runs_are_found_by_values_in_their_inputs_and_outputs(site: Site) -> None:
+    greet = await site.seeds.single("greet")
+    etl = await site.seeds.workflow(
+        "etl", (TaskSpec(name="a", action_id="etl:a"), TaskSpec(name="b", action_id="etl:b"))
+    )
+    inner = '{"customer": {"id": "acme", "a.b": [1.5, true, null]}, "items": [{"sku": 17}, {"sku": "x y"}]}'
+    acme = await site.seeds.run(greet, input=inner, task=done('{"total": 3}'))
+    other = await site.seeds.run(greet, input='{"customer": {"id": "ACME"}}', task=done('{"total": 30}'))
+    dag = await site.seeds.run(etl, input='{"items": [{"sku": 17}]}')
+    await site.seeds.task(etl, dag, "a", **done('{"rows": 1}'))
+    await site.seeds.task(etl, dag, "b", **done('{"rows": 2, "name": "Zo\\u00eb"}'))
+    # JSON that jsonb cannot hold stands in nobody's way.
+    await site.seeds.run(greet, input='{"customer": {"id": 1e999999}}', task={})
+    assert await found(site, input="customer.id=acme") == {acme}
+    assert await found(site, input="$.customer.id=ACME") == {other}
+    assert await found(site, input="items[0].sku=17") == {acme, dag}
+    assert await found(site, input="items.sku=x y") == {acme}, "a list stands for its items"
+    assert await found(site, input="items[*].sku=17") == {acme, dag}
+    assert await found(site, input='customer["a.b"]=true') == {acme}
+    assert await found(site, input='customer."a.b"[0]=1.5') == {acme}
+    assert await found(site, input="customer.*=ACME") == {other}
+    assert await found(site, input=["items.sku=17", "customer.id=acme"]) == {acme}, "all must be so"
+    assert await found(site, output="total=3") == {acme}
+    assert await found(site, output="rows=2") == {dag}
+    assert await found(site, output="name=Zo\u00eb") == {dag}
+    assert await found(site, output=["rows=1", "rows=2"]) == {dag}, "of any of its tasks"
+    assert await found(site, input="items.sku=17", output="total=3") == {acme}
+    assert await found(site, input="items.sku=17", workflow_names="etl") == {dag}
+    assert await found(site, input="nothing=1") == set()
+
+
+async def test_the_tasks_of_runs_are_found_by_payload_too_whatever_their_status(site: Site) -> None:
+    greet = await site.seeds.single("greet")
+    wanted = await site.seeds.run(greet, input='{"n": 1}', status="COMPLETED", task={"status": "COMPLETED"})
+    await site.seeds.run(greet, input='{"n": 2}', task={})
+    query = {"since": LONG_AGO, "only_tasks": "true", "input": "n=1"}
+    for more in ({}, {"statuses": "COMPLETED"}):
+        answer = (await site.client.get(f"{site.stable}/workflow-runs", params=query | more)).json()
+        assert [row["metadata"]["id"] for row in answer["rows"]] == [wanted]
+        assert answer["lookedAt"]["runs"] == 2
+
+
+async def test_a_search_in_payloads_says_how_far_it_looked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    greet = await site.seeds.single("greet")
+    born = [datetime(2025, 3, day, tzinfo=UTC) for day in (1, 2, 3)]
+    for at in born:
+        await site.seeds.run(greet, id=id_floor(at), created_at=at, input='{"n": 1}', task={"created_at": at})
+
+    async def look(**more: str) -> tuple[int, dict[str, object]]:
+        query = {"since": LONG_AGO, "only_tasks": "false", "input": "n=1", **more}
+        answer = (await site.client.get(f"{site.stable}/workflow-runs", params=query)).json()
+        return len(answer["rows"]), answer["lookedAt"]
+
+    oldest = "2025-03-01T00:00:00.000000Z"
+    assert await look() == (3, {"runs": 3, "isCut": False, "oldest": oldest})
+    monkeypatch.setattr("broadaxe.storage.reads.LOOKED_AT_MAX", 2)
+    assert await look() == (2, {"runs": 2, "isCut": True, "oldest": "2025-03-02T00:00:00.000000Z"})
+    assert await look(until="2025-03-02T00:00:00Z") == (2, {"runs": 2, "isCut": True, "oldest": oldest})
+    monkeypatch.setattr("broadaxe.storage.reads.LOOKED_AT_MAX", 10)
+    monkeypatch.setattr("broadaxe.storage.reads.LOOKED_AT_BYTES_MAX", 1)
+    assert await look() == (1, {"runs": 1, "isCut": True, "oldest": "2025-03-03T00:00:00.000000Z"})
+    assert await look(workflow_names="nothing") == (0, {"runs": 0, "isCut": False})
+
+
+async def test_what_is_found_by_payload_is_what_is_cancelled(site: Site) -> None:
+    greet = await site.seeds.single("greet")
+    wanted = await site.seeds.run(greet, input='{"n": 1}', task={})
+    await site.seeds.run(greet, input='{"n": 2}', task={})
+    answer = await site.client.post(
+        f"{site.stable}/tasks/cancel", json={"filter": {"since": LONG_AGO, "input": ["n=1"]}}
+    )
+    assert answer.status_code == 200, answer.text
+    (submitted,) = [command for _, command in site.engine.commands]
+    assert isinstance(submitted, CancelTasks) and submitted.ids == (wanted,)
+    bad = await site.client.post(f"{site.stable}/tasks/cancel", json={"filter": {"since": LONG_AGO, "output": ["n"]}})
+    assert (bad.status_code, bad.json()["errors"][0]["field"]) == (400, "filter.output")
+
+
+async def test_nobody_finds_payloads_of_another_tenant(site: Site) -> None:
+    other = Seeds(site.seeds.pool, new_id())
+    await site.seeds.pool.execute(
+        "insert into broadaxe.tenant (id, name, slug) values ($1, 'other', 'other')", other.tenant_id
+    )
+    await other.run(await other.single(), input='{"n": 1}', task=done('{"n": 1}'))
+    await site.seeds.single()
+    assert await found(site, input="n=1") == set()
+    assert await found(site, output="n=1") == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "value"),
+    [
+        ("a=1", '$."a"[*]', "1"),
+        ("$.a.b=x=y", '$."a"."b"[*]', "x=y"),
+        ('$[2]["k"]=', '$[2]."k"[*]', ""),
+        ('"a.b=c"."\\u00e9"=v', '$."a.b=c"."\u00e9"[*]', "v"),
+        ("a-b.$x.*[*]=v", '$."a-b"."$x".*[*][*]', "v"),
+    ],
+    ids=["plain", "dollar", "index", "quoted", "signs"],
+)
+def test_a_place_in_a_payload_is_read(text: str, place: str, value: str) -> None:
+    (term,) = payload_terms([text], field="input")
+    assert (term.place, term.value) == (place, value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "=1", ".a=1", "a..b=1", "a b=1", "a[x]=1", "a[1=1", "$a.b", "a[0]b=1", '"a=1', '"\\ud800"=1',
+     '"\\u0000"=1', "a=\x00", "a=\n", "a" * 1_001 + "=1"],
+    ids=["empty", "no-value", "no-place", "dot-first", "two-dots", "blank", "word-index", "open", "no-mark",
+         "no-dot", "open-quote", "surrogate", "nul-key", "nul", "control", "long"],
+)  # fmt: skip
+def test_a_place_that_cannot_be_read_names_its_field(text: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        payload_terms([text], field="input")
+    assert refused.value.field == "input" and len(refused.value.message) < 300
+
+
+def test_no_more_values_are_asked_for_than_may_be() -> None:
+    with pytest.raises(InvalidArgument, match="at most"):
+        payload_terms([f"a{n}=1" for n in range(payload_search.TERMS_MAX + 1)], field="output")

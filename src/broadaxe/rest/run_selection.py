@@ -29,6 +29,7 @@ from broadaxe.rest.parameters import (
     plain_text,
     strict_metadata_pairs,
 )
+from broadaxe.storage.payload_search import PayloadSearch, Searched, payload_terms
 from broadaxe.storage.run_filter import RunFilter
 from broadaxe.storage.run_names import name_search
 
@@ -60,6 +61,12 @@ SearchText = Annotated[
     ),
 ]
 IdPrefixField = Annotated[IdPrefix | None, Field(description="How the id begins, or the whole of it.")]
+_VALUES: Final = (
+    "Texts path=value, like customer.id=acme, all of which must be so; looked for in the newest 10,000 runs that pass "
+    "everything else."
+)
+InputValues = Annotated[TextList, Field(description=f"Of the run's input. {_VALUES}")]
+OutputValues = Annotated[TextList, Field(description=f"Of the output of a task of the run. {_VALUES}")]
 ParentRunId = Annotated[Id | None, Field(description="The run, or the task, that started it.")]
 
 
@@ -83,26 +90,36 @@ class RunTraits(BaseModel):
         Id | None, Field(description="Runs: with a task among the newest 10,000 that the worker took.")
     ] = None
 
+    input: InputValues = None
+    output: OutputValues = None
+
     async def wanted(self, context: Context, tenant_id: str) -> RunFilter:
-        return await _named(
-            context,
-            RunFilter(
-                tenant_id=tenant_id,
-                since=self.since,
-                until=until_or_later(self.until),
-                workflow_ids=_given(self.workflow_ids),
-                worker_id=self.worker_id,
-                parent_task_id=self.parent_task_external_id,
-                parent_id=self.parent_run_external_id,
-                event_id=self.triggering_event_external_id,
-                metadata=metadata_pairs(self.additional_metadata),
-                match_all=self.additional_metadata_operator == "AND",
-                idempotency_keys=_given(self.idempotency_keys),
-                causes=frozenset(self.causes) if self.causes else None,
-                id_prefix=self.external_id_prefix,
-            ),
-            self.workflow_names,
-            self.search,
+        return (await self.searched(context, tenant_id))[0]
+
+    async def searched(
+        self, context: Context, tenant_id: str, *, of_tasks: bool = False
+    ) -> tuple[RunFilter, Searched | None]:
+        """The filter, and what was found in payloads if that was asked for; `of_tasks` when statuses are those of
+        tasks."""
+        named = await _named(context, self.asked(tenant_id), self.workflow_names, self.search)
+        return await _with_payloads(context, named, _payload_search(self.input, self.output), of_tasks=of_tasks)
+
+    def asked(self, tenant_id: str) -> RunFilter:
+        """The filter without what has to be looked up."""
+        return RunFilter(
+            tenant_id=tenant_id,
+            since=self.since,
+            until=until_or_later(self.until),
+            workflow_ids=_given(self.workflow_ids),
+            worker_id=self.worker_id,
+            parent_task_id=self.parent_task_external_id,
+            parent_id=self.parent_run_external_id,
+            event_id=self.triggering_event_external_id,
+            metadata=metadata_pairs(self.additional_metadata),
+            match_all=self.additional_metadata_operator == "AND",
+            idempotency_keys=_given(self.idempotency_keys),
+            causes=frozenset(self.causes) if self.causes else None,
+            id_prefix=self.external_id_prefix,
         )
 
 
@@ -112,9 +129,9 @@ class RunSelection(RunTraits):
     statuses: StatusList = None
     running_filter: RunningFilter = "ALL"
 
-    async def wanted(self, context: Context, tenant_id: str) -> RunFilter:
+    def asked(self, tenant_id: str) -> RunFilter:
         return msgspec.structs.replace(
-            await super().wanted(context, tenant_id),
+            super().asked(tenant_id),
             statuses=frozenset(self.statuses) if self.statuses else None,
             evicted=_evicted(self.running_filter),
         )
@@ -139,10 +156,12 @@ class SelectionBody(Body):
     search: SearchText = None
     worker_id: Id | None = None
     running_filter: RunningFilter = "ALL"
+    input: InputValues = None
+    output: OutputValues = None
 
     async def wanted(self, context: Context, tenant_id: str, statuses: frozenset[RunStatus]) -> RunFilter:
         """`statuses` are meant when it names none."""
-        return await _named(
+        named = await _named(
             context,
             RunFilter(
                 tenant_id=tenant_id,
@@ -164,6 +183,8 @@ class SelectionBody(Body):
             self.workflow_names,
             self.search,
         )
+        search = _payload_search(self.input, self.output, prefix="filter.")
+        return (await _with_payloads(context, named, search))[0]
 
 
 def until_or_later(until: datetime | None) -> datetime:
@@ -185,6 +206,22 @@ async def _named(context: Context, wanted: RunFilter, names: list[str] | None, s
         return wanted
     since, until = max(wanted.since, meant.born.since), min(wanted.until, meant.born.until)
     return msgspec.structs.replace(wanted, since=since, until=until)
+
+
+def _payload_search(inputs: list[str] | None, outputs: list[str] | None, *, prefix: str = "") -> PayloadSearch | None:
+    if not inputs and not outputs:
+        return None
+    return PayloadSearch(payload_terms(inputs, field=f"{prefix}input"), payload_terms(outputs, field=f"{prefix}output"))
+
+
+async def _with_payloads(
+    context: Context, wanted: RunFilter, search: PayloadSearch | None, *, of_tasks: bool = False
+) -> tuple[RunFilter, Searched | None]:
+    if search is None:
+        return wanted, None
+    of_runs = msgspec.structs.replace(wanted, statuses=None, evicted=None) if of_tasks else wanted
+    searched = await context.reads.runs_by_payload(of_runs, search)
+    return msgspec.structs.replace(wanted, ids=searched.ids), searched
 
 
 def _only(wanted: RunFilter, workflow_ids: tuple[str, ...]) -> RunFilter:

@@ -23,6 +23,7 @@ import msgspec
 from broadaxe.core.lifecycle import RunCause, RunStatus, TaskEventType, TaskStatus
 from broadaxe.storage.ids import id_floor_of
 from broadaxe.storage.pages import ById, BySeq, ByTaskEvent, Page, page_of_rows
+from broadaxe.storage.payload_search import LOOKED_AT_BYTES_MAX, LOOKED_AT_MAX, PayloadSearch, Searched
 from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.run_filter import RunFilter, run_arguments, status_question, task_question
 from broadaxe.storage.statements import statement
@@ -152,6 +153,22 @@ class Reads:
     async def run_ids(self, wanted: RunFilter, *, limit: int) -> list[str]:
         rows = await self._pool.fetch(statement("reads/run_ids"), *run_arguments(wanted), limit)
         return [str(row["id"]) for row in rows]
+
+    async def runs_by_payload(self, wanted: RunFilter, search: PayloadSearch) -> Searched:
+        """Those of the newest `LOOKED_AT_MAX` runs that pass the filter which have the values in their payloads."""
+        row = await self._pool.fetchrow(
+            statement("reads/runs_by_payload"),
+            *run_arguments(wanted),
+            LOOKED_AT_MAX,
+            [term.place for term in search.inputs],
+            [term.value for term in search.inputs],
+            [term.place for term in search.outputs],
+            [term.value for term in search.outputs],
+            LOOKED_AT_BYTES_MAX,
+        )
+        assert row is not None, "it counts"
+        is_cut = row["found"] >= LOOKED_AT_MAX or row["looked_at"] < row["found"]
+        return Searched(tuple(map(str, row["ids"])), row["looked_at"], row["oldest"], is_cut)
 
     async def known_ids(self, tenant_id: str, ids: Sequence[str]) -> list[str]:
         """Those of them that are runs or tasks of the tenant, in the same order."""

@@ -45,6 +45,8 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: str | None = None
     """The run, or the task, that started it."""
     causes: frozenset[RunCause] | None = None
+    ids: tuple[str, ...] | None = None
+    """Of these only, as a search in payloads found them."""
 
 
 def run_arguments(wanted: RunFilter, after: ById | None = None, *, oldest_first: bool = False) -> tuple[object, ...]:
@@ -109,7 +111,7 @@ def task_question(
         wanted.workflow_ids,
         wanted.worker_id,
     )
-    if (wanted.event_id, *_later_traits(wanted)) == (None,) * 4 and not wanted.metadata:
+    if (wanted.event_id, *_later_traits(wanted)) == (None,) * 5 and not wanted.metadata:
         return f"reads/{name}", of_task, ()
     metadata = metadata_arguments(wanted.metadata, match_all=wanted.match_all)
     # A run may be a little younger by its id than a task of its own, if their engines' clocks differ.
@@ -121,7 +123,7 @@ def task_question(
 def _later_traits(wanted: RunFilter) -> tuple[object, ...]:
     """The last arguments of `run_traits`."""
     causes = None if wanted.causes is None else sorted(wanted.causes)
-    return wanted.idempotency_keys, wanted.parent_id, causes
+    return wanted.idempotency_keys, wanted.parent_id, causes, wanted.ids
 
 
 def _ids(wanted: RunFilter) -> tuple[str, str]:

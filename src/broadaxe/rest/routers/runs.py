@@ -91,7 +91,7 @@ async def list_runs(
     oldest_first = query.order_by_direction == "ASC"
     if oldest_first and query.only_tasks:
         raise InvalidArgument("tasks are listed newest first only", field="order_by_direction")
-    wanted = await query.wanted(context, scope.tenant_id)
+    wanted, searched = await query.searched(context, scope.tenant_id, of_tasks=query.only_tasks)
     with_payloads = scope.caller.is_token if query.include_payloads is None else query.include_payloads
     listing = _TASKS if query.only_tasks else _RUNS_FROM_THE_OLDEST if oldest_first else _RUNS
     after = listing.after(query.cursor, query.offset)
@@ -121,7 +121,9 @@ async def list_runs(
         if is_counted:
             total = await reads.count_runs(wanted)
     numbers = None if after else page_of(query.offset, query.limit, total, stops=False)
-    return shapes.TaskSummaryList(pagination=listing.pagination(end, numbers), rows=rows)
+    return shapes.TaskSummaryList(
+        pagination=listing.pagination(end, numbers), rows=rows, looked_at=shapes.looked_at(searched)
+    )
 
 
 @routes.get(f"{STABLE}/tenants/{{tenant}}/workflow-runs/external-ids")

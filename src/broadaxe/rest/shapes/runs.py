@@ -29,12 +29,25 @@ from broadaxe.rest.wire import (
     number_of,
 )
 from broadaxe.storage.catalogue import tasks_of
+from broadaxe.storage.payload_search import Searched
 from broadaxe.storage.reads import RunRecord, TaskEventRecord
+
+
+class LookedAt(Wire):
+    """How far a search in payloads went: through the newest runs that pass everything else that is asked for."""
+
+    runs: int
+    is_cut: bool
+    """Whether there may be older ones: ask again with `until` at `oldest`."""
+    oldest: Instant | None = None
+    """When the oldest one was made."""
 
 
 class TaskSummaryList(Wire):
     pagination: Pagination
     rows: list[TaskSummary]
+    looked_at: LookedAt | None = None
+    """Only where values in payloads are asked for."""
 
 
 class WorkflowRun(Wire):
@@ -211,3 +224,9 @@ def _children(declared: Iterable[TaskDefinition]) -> dict[str, list[str]]:
         for parent in task.parents:
             children.setdefault(parent, []).append(task.id)
     return children
+
+
+def looked_at(searched: Searched | None) -> LookedAt | None:
+    return (
+        None if searched is None else LookedAt(runs=searched.looked_at, is_cut=searched.is_cut, oldest=searched.oldest)
+    )

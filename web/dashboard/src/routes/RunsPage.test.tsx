@@ -157,6 +157,33 @@ test("metadata of different keys must all match unless OR stands between", async
   expect(screen.getByRole("combobox", { name: "Search runs" })).toHaveValue("tenant=acme plan=pro");
 });
 
+test("a search in payloads says how far it looked, and looks further back", async () => {
+  const asked: URLSearchParams[] = [];
+  engine.use(
+    onGet(RUNS, (request: Request) => {
+      const query = new URL(request.url).searchParams;
+      asked.push(query);
+      const isFurther = query.get("until") !== null;
+      const lookedAt = isFurther ? { runs: 7, isCut: false } : { runs: 10_000, isCut: true, oldest: "2025-01-31T09:15:00.000000Z" };
+      return { ...runList([runRow()]), lookedAt };
+    }),
+  );
+  const { user, router } = renderApp("/runs?window=30d");
+  await user.type(await screen.findByRole("combobox", { name: "Search runs" }), "input:customer.id=acme output:total=3{Enter}");
+  const note = await screen.findByText(/Looked into the payloads of the newest 10,000 runs/);
+  expect(note).toHaveTextContent(/Older ones may match too/);
+  expect(asked.at(-1)?.getAll("input")).toEqual(["customer.id=acme"]);
+  expect(asked.at(-1)?.getAll("output")).toEqual(["total=3"]);
+  const before = asked.length;
+  await user.click(screen.getByRole("button", { name: "Look again" }));
+  await waitFor(() => expect(asked.length).toBe(before + 1));
+  await user.click(screen.getByRole("button", { name: "Look further back" }));
+  expect(await screen.findByText(/payloads of all 7 runs/)).toBeInTheDocument();
+  expect(asked.at(-1)?.get("until")).toBe("2025-01-31T09:15:00.000Z");
+  expect(router.state.location.search).toMatchObject({ input: "customer.id=acme", to: "2025-01-31T09:15:00.000Z" });
+  expect(screen.queryByRole("button", { name: "Look further back" })).not.toBeInTheDocument();
+});
+
 test("a mistake in the search box is explained and changes nothing", async () => {
   const last = listening();
   const { user, router } = renderApp("/runs");

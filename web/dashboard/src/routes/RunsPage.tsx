@@ -14,6 +14,7 @@ import { QueryBox } from "../components/runs/QueryBox";
 import { RunActsBar } from "../components/runs/RunActsBar";
 import { RunPeek } from "../components/runs/RunPeek";
 import { RunsTable } from "../components/runs/RunsTable";
+import { SearchedPayloads } from "../components/runs/SearchedPayloads";
 import { SavedViews } from "../components/runs/SavedViews";
 import { metadataSeen } from "../components/runs/seen";
 import { TimeRangeChoice } from "../components/runs/TimeRangeChoice";
@@ -24,7 +25,7 @@ import { Button } from "../components/ui/button";
 import { Card } from "../components/ui/card";
 import { EVERY_RUN, type RunQuery } from "../search/grammar";
 import { rowsIn } from "../services/pages";
-import { runListQuery, statusCountsQuery } from "../services/runSearch";
+import { runListQuery, sinceOf, statusCountsQuery } from "../services/runSearch";
 import { workersQuery } from "../services/workers";
 import { workflowsQuery } from "../services/workflows";
 import { isEveryRun, listingOf, queryOf, restOf, searchOf, timeOf, usualWindow } from "./runsAddress";
@@ -51,6 +52,7 @@ export function RunsPage() {
   const workflows = useQuery(workflowsQuery(tenant.id));
   const workers = useQuery(workersQuery(tenant.id));
   const rows = list.data === undefined ? null : orderedRuns(rowsIn(list.data), search.order);
+  const lookedAt = list.data?.pages[0]?.lookedAt ?? null;
   const seen = metadataSeen(rows ?? []);
   // Older links give workflows by their ids; people read names.
   const nameOf = new Map(workflows.data?.map((workflow) => [workflow.metadata.id, workflow.name]));
@@ -93,6 +95,19 @@ export function RunsPage() {
         />
       </div>
       <ActiveFilters query={query} onChange={ask} />
+      {lookedAt !== null && (
+        <SearchedPayloads
+          lookedAt={lookedAt}
+          isFetching={list.isFetching}
+          onFurther={(beforeMs) =>
+            change({ window: undefined, from: sinceOf(listing.range).since, to: new Date(beforeMs).toISOString() })
+          }
+          onAgain={() => {
+            void list.refetch();
+            void counts.refetch();
+          }}
+        />
+      )}
       {list.error !== null && list.data !== undefined && <StaleBanner error={list.error} />}
       <StatusChips counts={counts.data ?? null} chosen={query.statuses} onChange={(statuses) => ask({ ...query, statuses })} />
       <div className="my-3 flex flex-wrap items-center gap-2 text-sm">

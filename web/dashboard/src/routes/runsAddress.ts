@@ -16,6 +16,8 @@ export function queryOf(search: RunsSearch): RunQuery {
     parent: search.parent ?? null,
     worker: search.worker ?? null,
     keys: search.key ?? [],
+    inputs: search.input ?? [],
+    outputs: search.output ?? [],
     text: search.text ?? null,
   };
 }
@@ -33,6 +35,8 @@ export function searchOf(query: RunQuery): RunsSearch {
     ...(query.parent !== null && { parent: query.parent }),
     ...(query.worker !== null && { worker: query.worker }),
     ...(query.keys.length > 0 && { key: [...query.keys] }),
+    ...(query.inputs.length > 0 && { input: [...query.inputs] }),
+    ...(query.outputs.length > 0 && { output: [...query.outputs] }),
     ...(query.text !== null && { text: query.text }),
   };
 }

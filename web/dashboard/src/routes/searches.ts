@@ -77,6 +77,8 @@ export const runsSearchSchema = z.object({
   parent: id,
   worker: id,
   key: listOf(z.string().min(1).max(1_000)),
+  input: listOf(z.string().max(1_000).regex(/=/)),
+  output: listOf(z.string().max(1_000).regex(/=/)),
   text: z.coerce.string<string | number>().min(1).max(200).optional().catch(undefined),
   window: z.enum(RUN_WINDOWS).optional().catch(undefined),
   from: instant,

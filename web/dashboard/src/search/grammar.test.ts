@@ -24,6 +24,8 @@ test.each<[string, Partial<RunQuery>]>([
   [ID.toUpperCase(), { id: ID }],
   [`event:${ID} parent:${ID} worker:${ID}`, { event: ID, parent: ID, worker: ID }],
   ["key:order-7 key:order-8", { keys: ["order-7", "order-8"] }],
+  ["input:customer.id=acme output:total=3", { inputs: ["customer.id=acme"], outputs: ["total=3"] }],
+  ['input:customer.name="Ada L" input:a=', { inputs: ["customer.name=Ada L", "a="] }],
   ["cause:cron,schedule", { causes: ["CRON", "SCHEDULE"] }],
   ["is:evicted", { place: "evicted" }],
   ["is:waiting", { statuses: ["QUEUED"] }],
@@ -42,6 +44,8 @@ test.each([
   ["id:xyz", /An id has the digits/],
   ["parent:12", /takes an id of 36 characters/],
   ["workflow:", /Write name of a workflow behind “workflow:”/],
+  ["input:customer.id", /Write a place and its value behind “input:”, like input:customer.id=acme/],
+  ["output:=3", /Write a place and its value behind “output:”/],
   ["is:nice", /“is:” takes waiting/],
   ["a=1 OR b=2 c=3", /cannot be mixed/],
   ["OR a=1", /OR stands between two pairs/],
@@ -67,6 +71,8 @@ test("what is written for a search reads as the same search", () => {
     parent: ID,
     worker: ID,
     keys: ["a b", "c"],
+    inputs: ["customer.id=acme: x", 'a["b c"]=1'],
+    outputs: ["total=3"],
     text: "some: text",
   };
   expect(parseQuery(formatQuery(full))).toEqual({ query: full, problems: [] });

@@ -32,6 +32,9 @@ export interface RunQuery {
   readonly parent: string | null;
   readonly worker: string | null;
   readonly keys: readonly string[];
+  /** `path=value` in the input, all of which must be so, and in the output of a task. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
   readonly text: string | null;
 }
 
@@ -47,6 +50,8 @@ export const EVERY_RUN: RunQuery = {
   parent: null,
   worker: null,
   keys: [],
+  inputs: [],
+  outputs: [],
   text: null,
 };
 
@@ -62,6 +67,8 @@ export const FIELDS = {
   parent: "id of the run that started it",
   worker: "id of a worker that took it",
   key: "idempotency key",
+  input: "a value in the input, like customer.id=acme",
+  output: "a value in an output, like items[0].sku=17",
   is: "waiting, on-worker, evicted",
 } as const;
 export type FieldName = keyof typeof FIELDS;
@@ -211,6 +218,13 @@ function addField(draft: Draft, given: string, value: string): string | null {
     case "key":
       draft.keys = merged(draft.keys, [value]);
       return null;
+    case "input":
+    case "output": {
+      if (!/^[^=]+=/.test(value)) return `Write a place and its value behind “${name}:”, like ${name}:customer.id=acme.`;
+      const which = name === "input" ? "inputs" : "outputs";
+      draft[which] = merged(draft[which], [value]);
+      return null;
+    }
     case "cron":
       draft.metadata = [...draft.metadata, { key: CRON_NAME_KEY, value }];
       return null;
@@ -266,6 +280,8 @@ export function filterTerms(query: RunQuery): readonly FilterTerm[] {
     if (value !== null) add(`${name}:${value}`, { [name]: null });
   }
   for (const key of query.keys) add(`key:${quoted(key)}`, { keys: query.keys.filter((other) => other !== key) });
+  for (const value of query.inputs) add(`input:${quotedAfterMark(value)}`, { inputs: query.inputs.filter((other) => other !== value) });
+  for (const value of query.outputs) add(`output:${quotedAfterMark(value)}`, { outputs: query.outputs.filter((other) => other !== value) });
   if (query.text !== null) add(needsQuotes(query.text) ? quotedAlways(query.text) : query.text, { text: null });
   return terms;
 }
@@ -289,6 +305,11 @@ function needsQuotes(text: string): boolean {
 
 export function quoted(value: string): string {
   return value === "" || /[\s"\\:=]/.test(value) ? quotedAlways(value) : value;
+}
+
+/** Behind a colon more colons and equals signs mean nothing. */
+function quotedAfterMark(value: string): string {
+  return /[\s"\\]/.test(value) ? quotedAlways(value) : value;
 }
 
 function quotedAlways(value: string): string {

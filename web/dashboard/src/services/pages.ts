@@ -7,7 +7,7 @@ import { infiniteQueryOptions, type InfiniteData } from "@tanstack/react-query";
 import { z } from "zod";
 
 import { request, type RequestOptions } from "./http";
-import { orNull, rowsOf } from "./schemas";
+import { instantMs, orNull, rowsOf } from "./schemas";
 
 export const ROWS_PER_PAGE = 50;
 
@@ -16,7 +16,13 @@ type Query = NonNullable<RequestOptions["query"]>;
 export interface Page<Row> {
   readonly rows: readonly Row[];
   readonly nextCursor: string | null;
+  /** Null where all of what was asked for was looked at. */
+  readonly lookedAt?: LookedAt | null;
 }
+
+const lookedAtSchema = z.object({ runs: z.int(), isCut: z.boolean(), oldest: orNull(instantMs) });
+/** How far a search in payloads went. */
+export type LookedAt = z.output<typeof lookedAtSchema>;
 
 export function pagedQuery<Schema extends z.ZodType>(
   queryKey: readonly unknown[],
@@ -28,6 +34,7 @@ export function pagedQuery<Schema extends z.ZodType>(
   const answerSchema = z.object({
     rows: rowsOf(row),
     pagination: orNull(z.object({ next_cursor: orNull(z.string()) })),
+    lookedAt: orNull(lookedAtSchema),
   });
   return infiniteQueryOptions({
     queryKey: typeof query === "function" ? [...queryKey] : [...queryKey, query],
@@ -36,7 +43,7 @@ export function pagedQuery<Schema extends z.ZodType>(
         signal,
         query: { limit: ROWS_PER_PAGE, ...(typeof query === "function" ? query() : query), cursor: pageParam },
       });
-      return { rows: answer.rows, nextCursor: answer.pagination?.next_cursor ?? null };
+      return { rows: answer.rows, nextCursor: answer.pagination?.next_cursor ?? null, lookedAt: answer.lookedAt };
     },
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.nextCursor,

@@ -45,7 +45,13 @@ export function runListQuery(tenantId: string, listing: RunListing) {
   return {
     ...pagedQuery(["runs", "list", tenantId, listing], listPath(tenantId), taskSummarySchema, () => listParameters(listing)),
     placeholderData: keepPreviousData,
+    meta: { isConstant: isInPayloads(listing) },
   };
+}
+
+/** Whether payloads have to be read for it: then it is asked for once, and not again with every change. */
+function isInPayloads({ query }: RunFilter): boolean {
+  return query.inputs.length > 0 || query.outputs.length > 0;
 }
 
 /** One page of any size, for reading a list to its end. */
@@ -82,6 +88,7 @@ export function statusCountsQuery(tenantId: string, filter: RunFilter) {
       return counts;
     },
     placeholderData: keepPreviousData,
+    meta: { isConstant: isInPayloads(filter) },
   });
 }
 
@@ -139,6 +146,8 @@ function parametersOf({ range, query }: RunFilter): Readonly<Record<string, Valu
     parentRunExternalId: query.parent,
     workerId: query.worker,
     idempotencyKeys: query.keys,
+    input: query.inputs,
+    output: query.outputs,
     search: query.text,
   };
 }

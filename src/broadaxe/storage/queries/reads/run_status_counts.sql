@@ -1,5 +1,5 @@
 -- How many runs of a time range stand in each status, and how many of them have nothing live that is not evicted. Called by Reads.run_status_counts (the filter chips).
--- Rides the same indexes as run_list; parameters $1 to $19 are those of run_list.
+-- Rides the same indexes as run_list; parameters $1 to $20 are those of run_list.
 select
     r.status, count(*) as runs,
     count(*) filter (where r.status = 'RUNNING' and (

@@ -3,8 +3,8 @@
 -- finds (run_by_event, run_by_metadata, run_by_idempotency_key) to their tasks (the primary key, task_by_run).
 -- Key tasks are shown as in task_list.
 -- $1 to $9 are those of task_list, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values,
--- $14 whether all keys must match, $15 idempotency keys, $16 parent run or task, $17 causes, $18 whether payloads are
--- wanted, $19 limit, $20 offset, $21 the id that those of their runs are smaller than. Null means no filter.
+-- $14 whether all keys must match, $15 idempotency keys, $16 parent run or task, $17 causes, $18 ids of runs, $19 whether
+-- payloads are wanted, $20 limit, $21 offset, $22 the id that those of their runs are smaller than. Null means no filter.
 with wanted_task as not materialized (
     select t.*
     from broadaxe.task t
@@ -15,7 +15,7 @@ wanted_run as not materialized (
     select r.id
     from broadaxe.run r
     where r.tenant_id = $1
-        and r.id < $21
+        and r.id < $22
         and (
             \ir parts/run_traits.sql
         )
@@ -27,7 +27,7 @@ found as (
         join wanted_run r on r.id = t.id
         where r.id >= $2 and r.id < $3
         order by t.id desc
-        limit $19::bigint + $20::bigint
+        limit $20::bigint + $21::bigint
     )
     union all
     (
@@ -36,15 +36,15 @@ found as (
         join wanted_run r on r.id = t.run_id
         where t.id <> t.run_id
         order by t.id desc
-        limit $19::bigint + $20::bigint
+        limit $20::bigint + $21::bigint
     )
 ),
 page as (
-    select * from found order by id desc limit $19 offset $20
+    select * from found order by id desc limit $20 offset $21
 )
 select
     page.id, page.run_id, page.definition_id, page.name, page.action_id, page.display_name, page.status,
-    page.retry_count, page.worker_id, case when $18::boolean then page.output end as output, page.error,
+    page.retry_count, page.worker_id, case when $19::boolean then page.output end as output, page.error,
     page.created_at, page.queued_at, page.finished_at,
     case when page.status = 'RUNNING' then started.at else page.started_at end as started_at,
     (

@@ -1,6 +1,6 @@
 -- What may be asked of a run `r` beside time, status and workflow: $1 tenant, $10 triggering event, $11 metadata prefilter,
 -- $12/$13 metadata keys and values, $14 whether all keys must match, $15 idempotency keys, $16 the run or task that
--- started it, $17 causes. Null means no filter.
+-- started it, $17 causes, $18 ids. Null means no filter.
 ($10::uuid is null or r.triggering_event_id = $10)
 and ($11::jsonb[] is null or r.additional_metadata @> any($11))
 and ($12::text[] is null or (
@@ -21,3 +21,4 @@ and ($16::uuid is null or r.parent_task_id = any(array(
     where parent.tenant_id = $1 and parent.run_id = $16 and parent.id <> parent.run_id
 )))
 and ($17::broadaxe.run_cause[] is null or r.cause = any($17))
+and ($18::uuid[] is null or r.id = any($18))
