@@ -235,18 +235,19 @@ Serve = Callable[..., Awaitable[Site]]
 
 @pytest.fixture
 async def serve(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Serve]:
-    """Starts a server; keyword arguments are fields of HttpSettings, `open_mode` switches the login off."""
+    """Starts a server; keyword arguments are fields of HttpSettings, `open_mode` switches the login off, and the server
+    asks the database `through` another pool."""
     servers: list[HttpServer] = []
     clients: list[httpx.AsyncClient] = []
 
-    async def start(*, open_mode: bool = False, **settings: Any) -> Site:
+    async def start(*, open_mode: bool = False, through: Any = pool, **settings: Any) -> Site:
         owner = await make_account(pool, "Ada", "ada@example.com")
         tenant = await accounts.create_tenant(pool, "Default", "default", owner.id)
         engine = RecordingEngine()
         if open_mode:
             settings["open_account_id"] = owner.id
         wanted = HttpSettings(server_url="http://127.0.0.1:1", grpc_address="127.0.0.1:2", **settings)
-        app = create_http_app(pool=pool, engine=engine, verifier=TokenVerifier(pool), settings=wanted)
+        app = create_http_app(pool=through, engine=engine, verifier=TokenVerifier(through), settings=wanted)
         server = HttpServer(grace_s=1)
         servers.append(server)
         url = f"http://127.0.0.1:{await server.start(app, '127.0.0.1', 0)}"

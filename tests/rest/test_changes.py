@@ -7,11 +7,33 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from broadaxe.engine.changes import Kind
+import asyncpg
+import pytest
+
+from broadaxe.engine.changes import Changes, Kind
+from broadaxe.rest.routers import changes as changes_route
 from broadaxe.storage.tokens import create_token, revoke_token
-from tests.rest.conftest import Site
+from tests.rest.conftest import Serve, Site
 
 PATIENCE_S = 20.0
+
+
+class CountingPool:
+    """A pool that remembers what it was asked for."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("acquire", "execute", "executemany", "fetch", "fetchmany", "fetchrow", "fetchval"):
+            self.asked.append(name)
+        return getattr(self._pool, name)
+
+
+@pytest.fixture
+def counting(pool: asyncpg.Pool) -> CountingPool:
+    return CountingPool(pool)
 
 
 def path(site: Site) -> str:
@@ -47,3 +69,19 @@ async def test_it_ends_with_the_token(site: Site) -> None:
         await anext(told)
         await revoke_token(seeds.pool, issued.id)
         assert [message async for message in told] == []
+
+
+async def test_an_open_page_costs_no_query_however_much_is_pushed(
+    serve: Serve, counting: CountingPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes_route, "SPACING_S", 0.0)
+    site = await serve(through=counting)
+    async with asyncio.timeout(PATIENCE_S), site.client.stream("GET", path(site)) as answer:
+        told = messages(answer.aiter_lines())
+        await anext(told)
+        assert counting.asked, "who opens a page is looked up"
+        counting.asked.clear()
+        for beat in range(1, 101):
+            site.engine.feed.note_changes(Changes(frozenset({Kind.RUNS}), frozenset({f"run-{beat}"}), {"worker": beat}))
+            assert (await anext(told))["ids"] == [f"run-{beat}"]
+    assert counting.asked == []
