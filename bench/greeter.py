@@ -1,12 +1,16 @@
-"""The first example of the README: one task on the official SDK. As a program it is the worker."""
+"""The first example of the README: one task on the official SDK. As a program it is the worker: the SDK's own
+(`official`), or ours (`session`)."""
 
 from __future__ import annotations
+
+import sys
 
 from hatchet_sdk import ClientConfig, Context, EmptyModel, Hatchet
 from hatchet_sdk.config import ClientTLSConfig
 from hatchet_sdk.runnables.workflow import Standalone
 
 NAME = "bench-greet"
+ASYNC_NAME = "bench-greet-async"
 
 
 def client(host_port: str, server_url: str, token: str) -> Hatchet:
@@ -24,6 +28,20 @@ def greeting(hatchet: Hatchet) -> Standalone[EmptyModel, dict[str, str]]:
     return greet
 
 
+def greeting_async(hatchet: Hatchet) -> Standalone[EmptyModel, dict[str, str]]:
+    @hatchet.task(name=ASYNC_NAME)
+    async def greet(_: EmptyModel, ctx: Context) -> dict[str, str]:
+        return {"text": "hello"}
+
+    return greet
+
+
 if __name__ == "__main__":
     hatchet = Hatchet()
-    hatchet.worker("greeter", workflows=[greeting(hatchet)]).start()
+    worker = hatchet.worker("greeter", slots=200, workflows=[greeting(hatchet), greeting_async(hatchet)])
+    if sys.argv[1:] == ["session"]:
+        from broadaxe_worker import Worker
+
+        Worker.of(worker).start()
+    else:
+        worker.start()

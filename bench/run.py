@@ -10,6 +10,8 @@ What is measured, each on an engine process of its own data directory:
 - the official SDK's synchronous `run()`: from the call to its result, with a worker of that SDK, one at a time on an
   idle engine;
 - transactional enqueue: from the return of an application's commit to the worker's receipt, on an idle engine;
+- the same workflow code on the SDK's own worker and client, and on `broadaxe-worker` and its `Caller`: tasks a second,
+  and the CPU time of worker and caller per task, `async def` and `def`;
 - throughput: no-op tasks from trigger to finished run, and the CPU time of the engine and of Postgres per task.
 
 Worker and caller are one process beside the engine, so on a machine of two cores all three share them. Numbers compare
@@ -37,9 +39,15 @@ from typing import Final
 import asyncpg
 import greeter
 import psutil
+from hatchet_sdk import Hatchet
 from lean_client import LeanClient, Task
 
 from broadaxe.storage.embedded import EmbeddedPostgres
+
+WORKER: Final = Path(__file__).parents[1] / "worker" / "src"
+sys.path.insert(0, str(WORKER))
+
+from broadaxe_worker import Caller  # noqa: E402 the path to it has only now been laid
 
 WORKFLOW: Final = "bench-noop"
 ACTION: Final = f"{WORKFLOW}:noop"
@@ -238,13 +246,8 @@ async def measure(server: Engine, tasks: int, rounds: int) -> list[Figure]:
 
 def measure_sdk(server: Engine, count: int) -> list[Figure]:
     """What a program on the official SDK waits for: it asks for the run's details until the run is over."""
-    env = {name: text for name, text in os.environ.items() if not name.startswith("HATCHET_")} | server.env
-    worker = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("greeter.py"))],
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    env = _sdk_env(server)
+    worker = _sdk_worker(env, "official")
     logging.disable(logging.INFO)
     try:
         hatchet = greeter.client(
@@ -265,6 +268,80 @@ def measure_sdk(server: Engine, count: int) -> list[Figure]:
     return [Figure("official SDK, synchronous run(): call to result", "ms", waited)]
 
 
+def measure_workers(server: Engine, tasks: int) -> list[Figure]:
+    """Both workers, each with the client that belongs to it. The official one gets a tenth of the tasks."""
+    figures: list[Figure] = []
+    for runtime, count in (("official", max(500, tasks // 10)), ("session", tasks)):
+        env = _sdk_env(server)
+        caller = [sys.executable, str(Path(__file__)), "--call", runtime, "--tasks", str(count)]
+        worker = _sdk_worker(env, runtime)
+        family = psutil.Process(worker.pid)
+        try:
+            for kind in ("async def", "def"):
+                answer = subprocess.run(
+                    [*caller, "--kind", kind, "--worker", str(worker.pid)], env=env, check=True, stdout=subprocess.PIPE
+                )
+                found = json.loads(answer.stdout)
+                how = (
+                    f"{kind}, {'broadaxe-worker and Caller' if runtime == 'session' else 'official worker and client'}"
+                )
+                figures += [
+                    Figure(f"no-op tasks per second, {how}", "/s", [found["per_s"]]),
+                    Figure(f"worker CPU per task, {how}", "µs", [found["worker_us"]]),
+                    Figure(f"caller CPU per task, {how}", "µs", [found["caller_us"]]),
+                ]
+        finally:
+            for process in family.children(recursive=True):
+                process.terminate()
+            worker.terminate()
+            worker.wait(30)
+    return figures
+
+
+def call(runtime: str, kind: str, tasks: int, worker_pid: int) -> dict[str, float]:
+    """The caller of `measure_workers`, a process of its own: 500 runs at a time, with their results."""
+    hatchet = Hatchet()
+    greet = greeter.greeting_async(hatchet) if kind == "async def" else greeter.greeting(hatchet)
+    worker = psutil.Process(worker_pid)
+
+    async def many(count: int) -> None:
+        await greet.aio_run_many([greet.create_bulk_run_item() for _ in range(count)])
+
+    async def main() -> dict[str, float]:
+        await many(200)  # waits for the worker, and warms everything up
+        family = [worker, *worker.children(recursive=True)]
+        before, own, started = sum(map(_cpu_s, family)), time.process_time(), time.perf_counter()
+        for _ in range(tasks // 500):
+            await many(500)
+        done = tasks // 500 * 500
+        return {
+            "per_s": done / (time.perf_counter() - started),
+            "worker_us": (sum(map(_cpu_s, family)) - before) / done * 1e6,
+            "caller_us": (time.process_time() - own) / done * 1e6,
+        }
+
+    logging.disable(logging.INFO)
+    if runtime == "official":
+        return asyncio.run(main())
+    with Caller(hatchet):
+        return asyncio.run(main())
+
+
+def _sdk_env(server: Engine) -> dict[str, str]:
+    path = os.pathsep.join((str(WORKER), os.environ.get("PYTHONPATH", "")))
+    env = {name: text for name, text in os.environ.items() if not name.startswith("HATCHET_")}
+    return env | server.env | {"PYTHONPATH": path}
+
+
+def _sdk_worker(env: dict[str, str], runtime: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("greeter.py")), runtime],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def measure_starts(count: int) -> list[Figure]:
     """In turn, so that a machine whose speed drifts is fair to both kinds."""
     empty: list[float] = []
@@ -283,11 +360,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=500, help="triggers per latency figure [500]")
     parser.add_argument("--starts", type=int, default=3, help="cold starts of either kind [3]")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--workers-only", action="store_true", help="only the two workers side by side")
+    for name in ("--call", "--kind", "--worker"):
+        parser.add_argument(name, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    figures = measure_starts(given.starts)
+    if given.call:
+        print(json.dumps(call(given.call, given.kind, given.tasks, int(given.worker))))
+        return
+    figures = [] if given.workers_only else measure_starts(given.starts)
     with tempfile.TemporaryDirectory(prefix="broadaxe-bench-") as folder, engine(Path(folder)) as server:
-        figures += measure_sdk(server, given.rounds)
-        figures += asyncio.run(measure(server, given.tasks, given.rounds))
+        figures += measure_workers(server, given.tasks)
+        if not given.workers_only:
+            figures += measure_sdk(server, given.rounds)
+            figures += asyncio.run(measure(server, given.tasks, given.rounds))
     if given.json:
         print(json.dumps({"machine": machine(), "figures": [figure.plain() for figure in figures]}, indent=2))
         return

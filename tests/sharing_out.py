@@ -17,7 +17,7 @@ TOGETHER: Final = {
     "durable": ("conditions", "durable"),
     "gallery": (
         *("calendar", "control", "debounce", "families", "metrics", "other_clients", "pausing", "queueing", "retries"),
-        *("runs", "speech", "strict_decoding", "traces", "waiting", "webhooks"),
+        *("runs", "session", "speech", "strict_decoding", "traces", "waiting", "webhooks"),
     ),
 }
 #: What waits for processes and timers begins first, so that nobody waits for it alone at the end.

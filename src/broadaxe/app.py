@@ -255,7 +255,7 @@ class App:
             *EventsService(engine, EventReads(pool), logs).methods(),
             *TraceService(spans).methods(),
             *DurableService(engine).methods(),
-            *SessionService(engine, logs).methods(),
+            *SessionService(engine, logs, clock).methods(),
         ]
         carrier = Http2Carrier(
             [*methods, *HealthService(engine.is_ready, methods).methods()],

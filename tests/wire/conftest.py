@@ -18,7 +18,7 @@ import pytest
 from hatchet_sdk import Hatchet
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent.parent / "bench")]
+sys.path[:0] = [str(HERE), str(HERE.parent.parent / "bench"), str(HERE.parent.parent / "worker" / "src")]
 
 from lean_client import LeanClient  # noqa: E402 the path to it has only now been laid
 from wirekit import RUNTIME, EngineProcess, Rest, Stage, StartWorker, WorkerProcess  # noqa: E402

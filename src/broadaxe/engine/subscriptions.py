@@ -88,6 +88,15 @@ class ResultSubscription:
             await self._wake.wait()
         return self._ready.popleft() if self._ready else None
 
+    async def some(self) -> list[RunOutcome]:
+        """Every outcome there is, at least one; nothing once the subscription is closed and all it had is taken."""
+        while not self._ready and not self._closed:
+            self._wake.clear()
+            await self._wake.wait()
+        taken = list(self._ready)
+        self._ready.clear()
+        return taken
+
     def close(self) -> None:
         self._closed = True
         self._wake.set()

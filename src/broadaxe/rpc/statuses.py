@@ -61,7 +61,7 @@ CODE_BY_ERROR: Mapping[type[errors.BroadaxeError], Code] = MappingProxyType(
     }
 )
 
-_STATUS_DETAILS_KEY = "grpc-status-details-bin"
+STATUS_DETAILS_KEY = "grpc-status-details-bin"
 _IDEMPOTENCY_MESSAGE = "idempotency key collision"
 
 
@@ -127,7 +127,7 @@ def _collision(official_name: str, detail: Message) -> RpcError:
         message=_IDEMPOTENCY_MESSAGE,
         details=[AnyMessage(type_url=f"type.googleapis.com/v1.{official_name}", value=detail.SerializeToString())],
     )
-    return RpcError(Code.ALREADY_EXISTS, _IDEMPOTENCY_MESSAGE, ((_STATUS_DETAILS_KEY, status.SerializeToString()),))
+    return RpcError(Code.ALREADY_EXISTS, _IDEMPOTENCY_MESSAGE, ((STATUS_DETAILS_KEY, status.SerializeToString()),))
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -7,7 +7,8 @@
 or, without a line of code, `broadaxe-worker app.main:hatchet`. See README.md.
 """
 
+from broadaxe_worker.caller import Caller
 from broadaxe_worker.errors import EngineTooOld, Mistake, WorkerError
 from broadaxe_worker.worker import Worker
 
-__all__ = ["EngineTooOld", "Mistake", "Worker", "WorkerError"]
+__all__ = ["Caller", "EngineTooOld", "Mistake", "Worker", "WorkerError"]

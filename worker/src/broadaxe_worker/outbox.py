@@ -1,8 +1,8 @@
 """What a worker has to tell the engine: kept until it is sent, and reports until they are committed.
 
 Reports are numbered from 1 in the life of the process. One that was sent and not acknowledged is sent again after a
-reconnect; `committed` forgets it. Chunks, log lines and durable requests are sent once: they are of no use to whoever
-listens to the next session. A task that begins and ends between two frames is one report.
+reconnect; `committed` forgets it. Everything else is sent once: it is of no use to whoever listens to the next session,
+or whoever asked is told that it was cut. A task that begins and ends between two frames is one report.
 
 Thread-safe: anything may be put from any thread, one thread takes. Bounds: log lines beyond `LOGS_MAX` are dropped and
 counted, chunks beyond `CHUNKS_MAX` make their task wait. Reports are bounded by the worker's slots, since the engine
@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from broadaxe_worker import session_pb2 as pb
@@ -22,6 +23,8 @@ __all__ = ["LOGS_MAX", "Outbox"]
 
 LOGS_MAX: Final = 10_000
 CHUNKS_MAX: Final = 1_000
+#: Runs in one frame whose end is wanted.
+RUNS_MAX: Final = 10_000
 #: A frame is closed once it has so many bytes of payloads; one payload may be larger.
 FRAME_BYTES: Final = 1024 * 1024
 
@@ -36,6 +39,8 @@ class Outbox:
         self._logs: deque[pb.LogLine] = deque()
         self._lost_logs = 0
         self._durable: deque[bytes] = deque()
+        self._triggers: deque[pb.Trigger] = deque()
+        self._awaited: deque[str] = deque()
         self._says_goodbye = False
         self._is_ended = False
         self._session = 0
@@ -74,6 +79,17 @@ class Outbox:
     def durable(self, request: bytes) -> None:
         with self._changed:
             self._durable.append(request)
+            self._changed.notify()
+
+    def trigger(self, trigger: pb.Trigger) -> None:
+        with self._changed:
+            self._triggers.append(trigger)
+            self._changed.notify()
+
+    def wait_for(self, run_ids: Iterable[str]) -> None:
+        """The end of these runs is wanted."""
+        with self._changed:
+            self._awaited.extend(run_ids)
             self._changed.notify()
 
     def goodbye(self) -> None:
@@ -117,11 +133,24 @@ class Outbox:
             return self._fill(reports_max, min(bytes_max, FRAME_BYTES))
 
     def _has_something(self) -> bool:
-        return bool(self._unsent or self._chunks or self._logs or self._durable or self._says_goodbye)
+        return bool(
+            self._unsent
+            or self._chunks
+            or self._logs
+            or self._durable
+            or self._triggers
+            or self._awaited
+            or self._says_goodbye
+        )
 
     def _fill(self, reports_max: int, bytes_max: int) -> pb.WorkerFrame:
         frame = pb.WorkerFrame()
         size_bytes = 0
+        while self._triggers and (not size_bytes or size_bytes < bytes_max):
+            size_bytes += len(self._triggers[0].one) + len(self._triggers[0].many)
+            frame.triggers.append(self._triggers.popleft())
+        for _ in range(min(len(self._awaited), RUNS_MAX)):
+            frame.awaited_runs.append(self._awaited.popleft())
         was_full = len(self._chunks) >= CHUNKS_MAX
         while self._chunks and size_bytes < bytes_max:
             size_bytes += len(self._chunks[0].data)
@@ -164,6 +193,8 @@ class Outbox:
             self._session += 1
             self._chunks.clear()
             self._durable.clear()
+            self._triggers.clear()
+            self._awaited.clear()
             self._changed.notify_all()
 
     def wait_until_told(self, timeout_s: float) -> bool:

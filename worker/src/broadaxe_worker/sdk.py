@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib import metadata
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import grpc
 from hatchet_sdk import Hatchet
@@ -34,6 +34,7 @@ from hatchet_sdk.config import ClientConfig
 from hatchet_sdk.connection import new_conn
 from hatchet_sdk.context.context import Context
 from hatchet_sdk.contracts import dispatcher_pb2 as wire
+from hatchet_sdk.contracts import workflows_pb2 as runs_wire
 from hatchet_sdk.contracts.v1.dispatcher_pb2 import DurableTaskResponse
 from hatchet_sdk.exceptions import IllegalTaskOutputError, NonRetryableException, TaskRunError
 from hatchet_sdk.runnables import contextvars as sdk_vars
@@ -52,13 +53,17 @@ from broadaxe_worker.outbox import Outbox
 __all__ = [
     "FIRST",
     "LAST",
+    "CallFailed",
+    "Calls",
     "Program",
     "SessionRunner",
     "check_version",
     "client_of",
+    "connection_of",
     "is_client",
     "is_official_worker",
     "is_workflow",
+    "redirect",
 ]
 
 FIRST: Final = (1, 33, 0)
@@ -73,6 +78,8 @@ _OUTCOMES: Final = {
 }
 #: The engine refuses larger ones; a little room for what else is in a frame.
 PAYLOAD_BYTES_MAX: Final = 4 * 1024 * 1024 - 4_096
+#: How long a question for the details of a run waits for its end, as a server holds it.
+HELD_S: Final = 0.9
 #: A NUL in JSON: as an escape that is not itself escaped.
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -178,10 +185,6 @@ class Program:
         }
 
     @property
-    def address(self) -> str:
-        return self.config.host_port
-
-    @property
     def shuts_down_at_once(self) -> bool:
         return bool(getattr(self.config, "force_shutdown_on_shutdown_signal", False))
 
@@ -193,11 +196,8 @@ class Program:
     def tasks_begun(self) -> int:
         return sdk_vars.task_count.value
 
-    def dial(self) -> grpc.Channel:
-        return new_conn(self.config, False)
-
-    def metadata(self) -> Sequence[tuple[str, str]]:
-        return (("authorization", f"bearer {self.config.token}"),)
+    def connection(self) -> tuple[Callable[[], grpc.Channel], str, Sequence[tuple[str, str]]]:
+        return _connection(self.config)
 
     def hello(self, protocol: int) -> pb.Hello:
         """Mistake for a workflow that cannot be declared."""
@@ -240,6 +240,86 @@ class Program:
             await main()
         else:
             await capture_logs(self.config.logger, cast(Any, _Logs(outbox)), main)()
+
+
+class CallFailed(grpc.RpcError):
+    """A trigger that was not taken, as the SDK expects to be told."""
+
+    def __init__(self, code: grpc.StatusCode, details: str, status_details: bytes = b"") -> None:
+        super().__init__(f"{code.name}: {details}")
+        self._code = code
+        self._details = details
+        self._trailing = (("grpc-status-details-bin", status_details),) if status_details else ()
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def details(self) -> str:
+        return self._details
+
+    def trailing_metadata(self) -> Any:
+        return self._trailing
+
+
+class Calls(Protocol):
+    """Whoever answers a client's calls instead of the official ones."""
+
+    def start_one(self, request: bytes) -> str: ...
+
+    def start_many(self, request: bytes) -> Sequence[str]: ...
+
+    async def finished(self, run_id: str) -> bytes: ...
+
+    def await_own(self, run_id: str, at_most_s: float) -> None: ...
+
+
+class _Stub:
+    """The SDK's stub of `WorkflowService`, of which two calls go another way."""
+
+    def __init__(self, stub: Any, calls: Calls) -> None:
+        self._stub = stub
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stub, name)
+
+    def TriggerWorkflow(self, request: Any, **_: Any) -> Any:
+        return runs_wire.TriggerWorkflowResponse(workflow_run_id=self._calls.start_one(request.SerializeToString()))
+
+    def BulkTriggerWorkflow(self, request: Any, **_: Any) -> Any:
+        run_ids = self._calls.start_many(request.SerializeToString())
+        return runs_wire.BulkTriggerWorkflowResponse(workflow_run_ids=run_ids)
+
+
+def redirect(hatchet: Hatchet, calls: Calls) -> Callable[[], None]:
+    """Lets `calls` answer what is asked through the client; returns what takes it back."""
+    admin, listener = cast(Any, hatchet._client.admin), cast(Any, hatchet._client.workflow_listener)
+    stub_of, details_of = admin._get_or_create_v0_client, admin.get_details
+
+    async def subscribe(run_id: str) -> Any:
+        return wire.WorkflowRunEvent.FromString(await calls.finished(run_id))
+
+    def get_details(external_id: str) -> Any:
+        calls.await_own(external_id, HELD_S)
+        return details_of(external_id)
+
+    admin._get_or_create_v0_client = lambda: _Stub(stub_of(), calls)
+    admin.get_details = get_details
+    listener.subscribe = subscribe
+
+    def back() -> None:
+        del admin._get_or_create_v0_client, admin.get_details, listener.subscribe
+
+    return back
+
+
+def connection_of(hatchet: Hatchet) -> tuple[Callable[[], grpc.Channel], str, Sequence[tuple[str, str]]]:
+    """How to dial the client's engine, where it is, and who asks."""
+    return _connection(hatchet.config)
+
+
+def _connection(config: ClientConfig) -> tuple[Callable[[], grpc.Channel], str, Sequence[tuple[str, str]]]:
+    return lambda: new_conn(config, False), config.host_port, (("authorization", f"bearer {config.token}"),)
 
 
 def _check(workflows: Sequence[Any]) -> None:

@@ -128,6 +128,10 @@ class Session:
                 if not self._welcomed.is_set() and self._is_final(error):
                     self._welcomed.set()
                     return
+            except Exception as error:
+                # A mistake of ours must not end the worker: what is not acknowledged is sent again.
+                _log.exception("the session broke")
+                problem = f"{type(error).__name__}: {error}"
             finally:
                 channel.close()
             if self._is_stopping.is_set():

@@ -121,7 +121,7 @@ class Worker:
         async with contextlib.AsyncExitStack() as stack:
             if program.lifespan is not None:
                 self._lifespan_context = await stack.enter_async_context(_lifespan(program.lifespan))
-            self._session = session = Session(program.dial, program.address, program.metadata(), hello, self)
+            self._session = session = Session(*program.connection(), hello, self)
             watch = LoopWatch(self._loop, BLOCKED_S)
             try:
                 await asyncio.to_thread(session.start)

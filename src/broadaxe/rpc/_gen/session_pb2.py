@@ -24,31 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62roadaxe/rpc/_gen/session.proto\x12\x10\x62roadaxe.session\"\xf0\x01\n\x0bWorkerFrame\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x17.broadaxe.session.Hello\x12\'\n\x06\x63hunks\x18\x02 \x03(\x0b\x32\x17.broadaxe.session.Chunk\x12\'\n\x04logs\x18\x03 \x03(\x0b\x32\x19.broadaxe.session.LogLine\x12\x18\n\x10\x64urable_requests\x18\x04 \x03(\x0c\x12)\n\x07reports\x18\x05 \x03(\x0b\x32\x18.broadaxe.session.Report\x12\x11\n\theartbeat\x18\x06 \x01(\x08\x12\x0f\n\x07goodbye\x18\x07 \x01(\x08\"U\n\x05Hello\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x14\n\x0cregistration\x18\x03 \x01(\x0c\x12\x11\n\tworkflows\x18\x04 \x03(\x0c\"\x92\x02\n\x06Report\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x1c\n\x14task_run_external_id\x18\x02 \x01(\t\x12\x13\n\x0bretry_count\x18\x03 \x01(\x05\x12*\n\x07outcome\x18\x04 \x01(\x0e\x32\x19.broadaxe.session.Outcome\x12\x15\n\rstarted_at_us\x18\x05 \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\x06 \x01(\x03\x12\x0f\n\x07payload\x18\x07 \x01(\x0c\x12\x18\n\x10should_not_retry\x18\x08 \x01(\x08\x12\x1b\n\x0eretry_after_ms\x18\t \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08\x62\x61tch_id\x18\n \x01(\tB\x11\n\x0f_retry_after_ms\"B\n\x05\x43hunk\x12\x1c\n\x14task_run_external_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"k\n\x07LogLine\x12\x1c\n\x14task_run_external_id\x18\x01 \x01(\t\x12\x13\n\x0bretry_count\x18\x02 \x01(\x05\x12\r\n\x05level\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\r\n\x05\x61t_us\x18\x05 \x01(\x03\"\xa7\x01\n\x0b\x45ngineFrame\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x19.broadaxe.session.Welcome\x12\x13\n\x0b\x61ssignments\x18\x02 \x03(\x0c\x12\x11\n\tcommitted\x18\x03 \x01(\x04\x12+\n\x08refusals\x18\x04 \x03(\x0b\x32\x19.broadaxe.session.Refusal\x12\x17\n\x0f\x64urable_answers\x18\x05 \x03(\x0c\"\xa6\x01\n\x07Welcome\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x11\n\tworker_id\x18\x03 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x04 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x05 \x01(\r\x12\x13\n\x0breports_max\x18\x06 \x01(\r\x12\x17\n\x0f\x66rame_bytes_max\x18\x07 \x01(\r\",\n\x07Refusal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07message\x18\x02 \x01(\t*`\n\x07Outcome\x12\x13\n\x0fOUTCOME_STARTED\x10\x00\x12\x15\n\x11OUTCOME_COMPLETED\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x15\n\x11OUTCOME_CANCELLED\x10\x03\x32W\n\x08Sessions\x12K\n\x07Session\x12\x1d.broadaxe.session.WorkerFrame\x1a\x1d.broadaxe.session.EngineFrame(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62roadaxe/rpc/_gen/session.proto\x12\x10\x62roadaxe.session\"\xb3\x02\n\x0bWorkerFrame\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x17.broadaxe.session.Hello\x12\'\n\x06\x63hunks\x18\x02 \x03(\x0b\x32\x17.broadaxe.session.Chunk\x12\'\n\x04logs\x18\x03 \x03(\x0b\x32\x19.broadaxe.session.LogLine\x12\x18\n\x10\x64urable_requests\x18\x04 \x03(\x0c\x12)\n\x07reports\x18\x05 \x03(\x0b\x32\x18.broadaxe.session.Report\x12\x11\n\theartbeat\x18\x06 \x01(\x08\x12\x0f\n\x07goodbye\x18\x07 \x01(\x08\x12+\n\x08triggers\x18\x08 \x03(\x0b\x32\x19.broadaxe.session.Trigger\x12\x14\n\x0c\x61waited_runs\x18\t \x03(\t\"U\n\x05Hello\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x14\n\x0cregistration\x18\x03 \x01(\x0c\x12\x11\n\tworkflows\x18\x04 \x03(\x0c\"\x92\x02\n\x06Report\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x1c\n\x14task_run_external_id\x18\x02 \x01(\t\x12\x13\n\x0bretry_count\x18\x03 \x01(\x05\x12*\n\x07outcome\x18\x04 \x01(\x0e\x32\x19.broadaxe.session.Outcome\x12\x15\n\rstarted_at_us\x18\x05 \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\x06 \x01(\x03\x12\x0f\n\x07payload\x18\x07 \x01(\x0c\x12\x18\n\x10should_not_retry\x18\x08 \x01(\x08\x12\x1b\n\x0eretry_after_ms\x18\t \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08\x62\x61tch_id\x18\n \x01(\tB\x11\n\x0f_retry_after_ms\"B\n\x05\x43hunk\x12\x1c\n\x14task_run_external_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"k\n\x07LogLine\x12\x1c\n\x14task_run_external_id\x18\x01 \x01(\t\x12\x13\n\x0bretry_count\x18\x02 \x01(\x05\x12\r\n\x05level\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\r\n\x05\x61t_us\x18\x05 \x01(\x03\"A\n\x07Trigger\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\r\n\x03one\x18\x02 \x01(\x0cH\x00\x12\x0e\n\x04many\x18\x03 \x01(\x0cH\x00\x42\x07\n\x05\x61sked\"\xee\x01\n\x0b\x45ngineFrame\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x19.broadaxe.session.Welcome\x12\x13\n\x0b\x61ssignments\x18\x02 \x03(\x0c\x12\x11\n\tcommitted\x18\x03 \x01(\x04\x12+\n\x08refusals\x18\x04 \x03(\x0b\x32\x19.broadaxe.session.Refusal\x12\x17\n\x0f\x64urable_answers\x18\x05 \x03(\x0c\x12.\n\ttriggered\x18\x06 \x03(\x0b\x32\x1b.broadaxe.session.Triggered\x12\x15\n\rfinished_runs\x18\x07 \x03(\x0c\"c\n\tTriggered\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0f\n\x07run_ids\x18\x02 \x03(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\r\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x16\n\x0estatus_details\x18\x05 \x01(\x0c\"\xa6\x01\n\x07Welcome\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x11\n\tworker_id\x18\x03 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x04 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x05 \x01(\r\x12\x13\n\x0breports_max\x18\x06 \x01(\r\x12\x17\n\x0f\x66rame_bytes_max\x18\x07 \x01(\r\",\n\x07Refusal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07message\x18\x02 \x01(\t*`\n\x07Outcome\x12\x13\n\x0fOUTCOME_STARTED\x10\x00\x12\x15\n\x11OUTCOME_COMPLETED\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x15\n\x11OUTCOME_CANCELLED\x10\x03\x32W\n\x08Sessions\x12K\n\x07Session\x12\x1d.broadaxe.session.WorkerFrame\x1a\x1d.broadaxe.session.EngineFrame(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'broadaxe.rpc._gen.session_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOME']._serialized_start=1222
-  _globals['_OUTCOME']._serialized_end=1318
+  _globals['_OUTCOME']._serialized_start=1528
+  _globals['_OUTCOME']._serialized_end=1624
   _globals['_WORKERFRAME']._serialized_start=54
-  _globals['_WORKERFRAME']._serialized_end=294
-  _globals['_HELLO']._serialized_start=296
-  _globals['_HELLO']._serialized_end=381
-  _globals['_REPORT']._serialized_start=384
-  _globals['_REPORT']._serialized_end=658
-  _globals['_CHUNK']._serialized_start=660
-  _globals['_CHUNK']._serialized_end=726
-  _globals['_LOGLINE']._serialized_start=728
-  _globals['_LOGLINE']._serialized_end=835
-  _globals['_ENGINEFRAME']._serialized_start=838
-  _globals['_ENGINEFRAME']._serialized_end=1005
-  _globals['_WELCOME']._serialized_start=1008
-  _globals['_WELCOME']._serialized_end=1174
-  _globals['_REFUSAL']._serialized_start=1176
-  _globals['_REFUSAL']._serialized_end=1220
-  _globals['_SESSIONS']._serialized_start=1320
-  _globals['_SESSIONS']._serialized_end=1407
+  _globals['_WORKERFRAME']._serialized_end=361
+  _globals['_HELLO']._serialized_start=363
+  _globals['_HELLO']._serialized_end=448
+  _globals['_REPORT']._serialized_start=451
+  _globals['_REPORT']._serialized_end=725
+  _globals['_CHUNK']._serialized_start=727
+  _globals['_CHUNK']._serialized_end=793
+  _globals['_LOGLINE']._serialized_start=795
+  _globals['_LOGLINE']._serialized_end=902
+  _globals['_TRIGGER']._serialized_start=904
+  _globals['_TRIGGER']._serialized_end=969
+  _globals['_ENGINEFRAME']._serialized_start=972
+  _globals['_ENGINEFRAME']._serialized_end=1210
+  _globals['_TRIGGERED']._serialized_start=1212
+  _globals['_TRIGGERED']._serialized_end=1311
+  _globals['_WELCOME']._serialized_start=1314
+  _globals['_WELCOME']._serialized_end=1480
+  _globals['_REFUSAL']._serialized_start=1482
+  _globals['_REFUSAL']._serialized_end=1526
+  _globals['_SESSIONS']._serialized_start=1626
+  _globals['_SESSIONS']._serialized_end=1713
 # @@protoc_insertion_point(module_scope)

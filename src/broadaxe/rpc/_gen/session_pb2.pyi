@@ -18,7 +18,7 @@ OUTCOME_FAILED: Outcome
 OUTCOME_CANCELLED: Outcome
 
 class WorkerFrame(_message.Message):
-    __slots__ = ("hello", "chunks", "logs", "durable_requests", "reports", "heartbeat", "goodbye")
+    __slots__ = ("hello", "chunks", "logs", "durable_requests", "reports", "heartbeat", "goodbye", "triggers", "awaited_runs")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_FIELD_NUMBER: _ClassVar[int]
     LOGS_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,8 @@ class WorkerFrame(_message.Message):
     REPORTS_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
+    TRIGGERS_FIELD_NUMBER: _ClassVar[int]
+    AWAITED_RUNS_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     chunks: _containers.RepeatedCompositeFieldContainer[Chunk]
     logs: _containers.RepeatedCompositeFieldContainer[LogLine]
@@ -33,7 +35,9 @@ class WorkerFrame(_message.Message):
     reports: _containers.RepeatedCompositeFieldContainer[Report]
     heartbeat: bool
     goodbye: bool
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., chunks: _Optional[_Iterable[_Union[Chunk, _Mapping]]] = ..., logs: _Optional[_Iterable[_Union[LogLine, _Mapping]]] = ..., durable_requests: _Optional[_Iterable[bytes]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., heartbeat: bool = ..., goodbye: bool = ...) -> None: ...
+    triggers: _containers.RepeatedCompositeFieldContainer[Trigger]
+    awaited_runs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., chunks: _Optional[_Iterable[_Union[Chunk, _Mapping]]] = ..., logs: _Optional[_Iterable[_Union[LogLine, _Mapping]]] = ..., durable_requests: _Optional[_Iterable[bytes]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., heartbeat: bool = ..., goodbye: bool = ..., triggers: _Optional[_Iterable[_Union[Trigger, _Mapping]]] = ..., awaited_runs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("protocol", "worker_id", "registration", "workflows")
@@ -95,19 +99,47 @@ class LogLine(_message.Message):
     at_us: int
     def __init__(self, task_run_external_id: _Optional[str] = ..., retry_count: _Optional[int] = ..., level: _Optional[str] = ..., message: _Optional[str] = ..., at_us: _Optional[int] = ...) -> None: ...
 
+class Trigger(_message.Message):
+    __slots__ = ("number", "one", "many")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ONE_FIELD_NUMBER: _ClassVar[int]
+    MANY_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    one: bytes
+    many: bytes
+    def __init__(self, number: _Optional[int] = ..., one: _Optional[bytes] = ..., many: _Optional[bytes] = ...) -> None: ...
+
 class EngineFrame(_message.Message):
-    __slots__ = ("welcome", "assignments", "committed", "refusals", "durable_answers")
+    __slots__ = ("welcome", "assignments", "committed", "refusals", "durable_answers", "triggered", "finished_runs")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
     DURABLE_ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    TRIGGERED_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_RUNS_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     assignments: _containers.RepeatedScalarFieldContainer[bytes]
     committed: int
     refusals: _containers.RepeatedCompositeFieldContainer[Refusal]
     durable_answers: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Iterable[bytes]] = ..., committed: _Optional[int] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., durable_answers: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    triggered: _containers.RepeatedCompositeFieldContainer[Triggered]
+    finished_runs: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Iterable[bytes]] = ..., committed: _Optional[int] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., durable_answers: _Optional[_Iterable[bytes]] = ..., triggered: _Optional[_Iterable[_Union[Triggered, _Mapping]]] = ..., finished_runs: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Triggered(_message.Message):
+    __slots__ = ("number", "run_ids", "code", "message", "status_details")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    RUN_IDS_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    run_ids: _containers.RepeatedScalarFieldContainer[str]
+    code: int
+    message: str
+    status_details: bytes
+    def __init__(self, number: _Optional[int] = ..., run_ids: _Optional[_Iterable[str]] = ..., code: _Optional[int] = ..., message: _Optional[str] = ..., status_details: _Optional[bytes] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("protocol", "tenant_id", "worker_id", "engine_version", "heartbeat_interval_ms", "reports_max", "frame_bytes_max")

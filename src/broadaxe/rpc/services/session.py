@@ -1,4 +1,4 @@
-"""`broadaxe.session.Sessions`: everything between a worker and the engine on one stream, in batches.
+"""`broadaxe.session.Sessions`: everything between a worker, or a caller, and the engine on one stream, in batches.
 
 It stands beside the official calls of `Dispatcher`, `EventsService` and `V1Dispatcher` and decides nothing they do not:
 assignments, lines and durable operations take the ways those services have, and reports are the same commands, a frame
@@ -27,18 +27,37 @@ from broadaxe.core.commands.attempts import Outcome, ReportAttempt, ReportAttemp
 from broadaxe.core.commands.workers import Heartbeat, PauseWorker, UnregisterWorker
 from broadaxe.core.commands.workflows import PutWorkflow
 from broadaxe.core.durations import US_PER_MS, US_PER_S
+from broadaxe.engine.clock import Clock
 from broadaxe.engine.port import EnginePort
 from broadaxe.engine.sessions import WorkerSession
-from broadaxe.errors import BroadaxeError, FailedPrecondition, InvalidArgument, NotFound, Unimplemented
+from broadaxe.engine.subscriptions import ResultSubscription
+from broadaxe.errors import (
+    BroadaxeError,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Unimplemented,
+)
 from broadaxe.rpc import inbound, outbound
 from broadaxe.rpc._gen import session_pb2 as pb
 from broadaxe.rpc._gen.admin_pb2 import CreateWorkflowVersionRequest
 from broadaxe.rpc._gen.dispatcher_pb2 import WorkerRegisterRequest
 from broadaxe.rpc._gen.durable_pb2 import DurableTaskRequest, DurableTaskResponse
+from broadaxe.rpc._gen.triggers_pb2 import TriggerWorkflowRequest
+from broadaxe.rpc._gen.workflows_pb2 import BulkTriggerWorkflowRequest
 from broadaxe.rpc.draining import closed_by_stop
-from broadaxe.rpc.services.dispatcher import ENGINE_VERSION, REPORT_HOLD_S, refuse_oversize, registration
+from broadaxe.rpc.services.dispatcher import (
+    ENGINE_VERSION,
+    REPORT_HOLD_S,
+    RUNS_AWAITED_MAX,
+    refuse_oversize,
+    registration,
+)
 from broadaxe.rpc.services.durable import Conversation
 from broadaxe.rpc.services.events import keep_line
+from broadaxe.rpc.services.workflows import start_run, start_runs
+from broadaxe.rpc.statuses import STATUS_DETAILS_KEY, is_unforeseen, status_of
 from broadaxe.rpc.transport import SEND_SIZE_BYTES_MAX, Call, Method, Send, bidi
 from broadaxe.storage.logs import LogStore
 
@@ -47,6 +66,7 @@ PROTOCOL: Final = 1
 REPORTS_MAX: Final = 1_000
 #: Frames with reports of one session that are being decided.
 FRAMES_UNDER_WAY_MAX: Final = 16
+TRIGGERS_UNDER_WAY_MAX: Final = 256
 #: A frame of assignments is sent once it has so many bytes.
 FRAME_BYTES: Final = 1024 * 1024
 #: What the session adds to the message of an assignment.
@@ -68,9 +88,10 @@ _log = structlog.get_logger(__name__)
 
 
 class SessionService:
-    def __init__(self, engine: EnginePort, logs: LogStore) -> None:
+    def __init__(self, engine: EnginePort, logs: LogStore, clock: Clock) -> None:
         self._engine = engine
         self._logs = logs
+        self._clock = clock
 
     def methods(self) -> list[Method]:
         return [bidi("/broadaxe.session.Sessions/Session", pb.WorkerFrame, pb.EngineFrame, self.session)]
@@ -84,20 +105,23 @@ class SessionService:
         if not first.HasField("hello"):
             raise InvalidArgument("the first frame of a session says hello", field="hello")
         session = await self._admit(first.hello, call)
+        results = await self._engine.results(tenant_id)
 
         def close() -> None:
-            self._engine.close_session(tenant_id, session)
+            results.close()
+            if session is not None:
+                self._engine.close_session(tenant_id, session)
 
-        talk = _Session(self._engine, self._logs, call, send, session)
+        talk = _Session(self._engine, self._logs, self._clock, call, send, session, results)
         try:
             async with closed_by_stop(call, close):
                 await talk.hold(frames)
         finally:
             close()
-        if talk.said_goodbye:
+        if talk.said_goodbye and session is not None:
             await self._engine.submit(tenant_id, UnregisterWorker(session.worker_id), client=call.peer)
 
-    async def _admit(self, hello: pb.Hello, call: Call) -> WorkerSession:
+    async def _admit(self, hello: pb.Hello, call: Call) -> WorkerSession | None:
         tenant_id = call.principal.tenant_id
         if hello.protocol != PROTOCOL:
             raise Unimplemented(f"this engine speaks session protocol {PROTOCOL}, not {hello.protocol}")
@@ -107,6 +131,8 @@ class SessionService:
             request = _parsed(CreateWorkflowVersionRequest, wire, field=f"workflows[{position}]")
             command = PutWorkflow(inbound.workflow_spec(request))
             await self._engine.submit(tenant_id, command, client=call.peer, by=call.by)
+        if not hello.registration:
+            return None
         if hello.worker_id:
             try:
                 known = inbound.uuid_text(hello.worker_id, field="worker_id")
@@ -120,18 +146,30 @@ class SessionService:
 
 
 class _Session:
-    """One open stream of one worker."""
+    """One open stream, of a worker or of a caller, or of one that is both."""
 
     def __init__(
-        self, engine: EnginePort, logs: LogStore, call: Call, send: Send[pb.EngineFrame], session: WorkerSession
+        self,
+        engine: EnginePort,
+        logs: LogStore,
+        clock: Clock,
+        call: Call,
+        send: Send[pb.EngineFrame],
+        session: WorkerSession | None,
+        results: ResultSubscription,
     ) -> None:
         self._engine = engine
         self._logs = logs
+        self._clock = clock
+        self._results = results
+        self._awaited: dict[str, str] = {}
+        """Under which text the caller asked for a run."""
         self._call = call
         self._tenant_id = call.principal.tenant_id
         self._client = call.peer
         self._send_frame = send
         self._session = session
+        self._worker_id = session.worker_id if session is not None else ""
         # Sends of one call must not overlap.
         self._sending = asyncio.Lock()
         self._under_way: deque[_Frame] = deque()
@@ -145,7 +183,7 @@ class _Session:
         welcome = pb.Welcome(
             protocol=PROTOCOL,
             tenant_id=self._tenant_id,
-            worker_id=self._session.worker_id,
+            worker_id=self._worker_id,
             engine_version=ENGINE_VERSION,
             heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS,
             reports_max=REPORTS_MAX,
@@ -154,9 +192,10 @@ class _Session:
         await self._send(pb.EngineFrame(welcome=welcome))
         tasks: tuple[asyncio.Task[Any], ...] = (
             asyncio.create_task(self._read(frames)),
-            asyncio.create_task(self._assign()),
             asyncio.create_task(self._acknowledge()),
-            asyncio.create_task(self._converse()),
+            asyncio.create_task(self._tell_results()),
+            *([] if self._session is None else [asyncio.create_task(self._assign(self._session))]),
+            *([] if self._session is None else [asyncio.create_task(self._converse())]),
         )
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -174,8 +213,8 @@ class _Session:
 
     # To the worker -------------------------------------------------------------------------------------------------
 
-    async def _assign(self) -> None:
-        while items := await self._session.some():
+    async def _assign(self, session: WorkerSession) -> None:
+        while items := await session.some():
             frame, size_bytes = pb.EngineFrame(), 0
             for item in items:
                 wire = outbound.assigned_action(self._tenant_id, item).SerializeToString()
@@ -189,6 +228,19 @@ class _Session:
                 size_bytes += len(wire)
             if size_bytes:
                 await self._send(frame)
+
+    async def _tell_results(self) -> None:
+        while outcomes := await self._results.some():
+            frame, size_bytes = pb.EngineFrame(), 0
+            for outcome in outcomes:
+                asked_as = self._awaited.pop(outcome.run_id, outcome.run_id)
+                wire = outbound.run_event(outcome, asked_as, self._clock.now_us()).SerializeToString()
+                if size_bytes and size_bytes + len(wire) > FRAME_BYTES:
+                    await self._send(frame)
+                    frame, size_bytes = pb.EngineFrame(), 0
+                frame.finished_runs.append(wire)
+                size_bytes += len(wire)
+            await self._send(frame)
 
     async def _acknowledge(self) -> None:
         acknowledgements = self._acknowledgements
@@ -216,6 +268,7 @@ class _Session:
 
     async def _read(self, frames: AsyncIterator[pb.WorkerFrame]) -> None:
         room = asyncio.Semaphore(FRAMES_UNDER_WAY_MAX)
+        triggers = asyncio.Semaphore(TRIGGERS_UNDER_WAY_MAX)
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         deciding: set[asyncio.Task[None]] = set()
 
@@ -235,8 +288,21 @@ class _Session:
             finally:
                 room.release()
 
+        async def start(trigger: pb.Trigger) -> None:
+            try:
+                await self._send(pb.EngineFrame(triggered=[await self._start(trigger)]))
+            finally:
+                triggers.release()
+
         async def read_all() -> None:
             async for frame in frames:
+                for trigger in frame.triggers:
+                    await triggers.acquire()
+                    go(start(trigger))
+                for wire_id in frame.awaited_runs:
+                    self._await(wire_id)
+                if self._session is None:
+                    continue
                 for chunk in frame.chunks:
                     await self._chunk(chunk)
                 if frame.logs:
@@ -246,14 +312,14 @@ class _Session:
                     await self._durable.put(_parsed(DurableTaskRequest, wire, field="durable_requests"))
                 if frame.reports:
                     await room.acquire()
-                    taken = _Frame(frame.reports, self._session.worker_id)
+                    taken = _Frame(frame.reports, self._worker_id)
                     self._acknowledgements.expect(taken)
                     go(report(taken))
                 if frame.goodbye:
                     self.said_goodbye = True
-                    go(self._tell(PauseWorker(self._session.worker_id, True)))
+                    go(self._tell(PauseWorker(self._worker_id, True)))
                 if frame.heartbeat:
-                    go(self._tell(Heartbeat(self._session.worker_id)))
+                    go(self._tell(Heartbeat(self._worker_id)))
 
         reading = asyncio.create_task(read_all())
         try:
@@ -292,6 +358,40 @@ class _Session:
     async def _submit(self, command: ReportAttempts) -> None:
         await self._engine.submit(self._tenant_id, command, client=self._client, hold_s=REPORT_HOLD_S)
 
+    async def _start(self, trigger: pb.Trigger) -> pb.Triggered:
+        try:
+            if trigger.WhichOneof("asked") == "one":
+                one = _parsed(TriggerWorkflowRequest, trigger.one, field="one")
+                return pb.Triggered(number=trigger.number, run_ids=[await start_run(self._engine, one, self._call)])
+            many = _parsed(BulkTriggerWorkflowRequest, trigger.many, field="many")
+            run_ids = await start_runs(self._engine, many, self._call)
+            return pb.Triggered(number=trigger.number, run_ids=run_ids)
+        except Exception as error:
+            if is_unforeseen(error):
+                _log.exception("a trigger failed for a reason nobody foresaw")
+            status = status_of(error)
+            details = dict(status.trailing).get(STATUS_DETAILS_KEY, b"")
+            return pb.Triggered(
+                number=trigger.number,
+                code=status.code,
+                message=status.message,
+                status_details=details if isinstance(details, bytes) else details.encode(),
+            )
+
+    def _await(self, wire_id: str) -> None:
+        """Malformed ids are ignored, unknown ones waited for (as in `Dispatcher.SubscribeToWorkflowRuns`)."""
+        try:
+            run_id = inbound.uuid_text(wire_id, field="awaited_runs")
+        except InvalidArgument:
+            return
+        if len(self._awaited) >= RUNS_AWAITED_MAX and run_id not in self._awaited:
+            raise ResourceExhausted(
+                f"one session waits for at most {RUNS_AWAITED_MAX} runs at a time; open another for more",
+                field="awaited_runs",
+            )
+        self._awaited[run_id] = wire_id
+        self._results.add(run_id)
+
     async def _tell(self, command: Heartbeat | PauseWorker) -> None:
         try:
             await self._engine.submit(self._tenant_id, command, client=self._client)
@@ -300,7 +400,7 @@ class _Session:
             pass
         except BroadaxeError as error:
             # The next one may be taken: the stream is open, so the worker lives.
-            _log.debug("a worker's sign of life was refused", worker=self._session.worker_id, error=str(error))
+            _log.debug("a worker's sign of life was refused", worker=self._worker_id, error=str(error))
 
     async def _chunk(self, chunk: pb.Chunk) -> None:
         """Chunks are for whoever listens now, as those of the official protocol."""
@@ -310,7 +410,7 @@ class _Session:
                 self._tenant_id, task_id, chunk.data.decode("utf-8", errors="replace"), chunk.index
             )
         except BroadaxeError as error:
-            _log.debug("a chunk went nowhere", worker=self._session.worker_id, error=str(error))
+            _log.debug("a chunk went nowhere", worker=self._worker_id, error=str(error))
 
     async def _keep(self, lines: Iterable[pb.LogLine]) -> None:
         known: dict[str, bool] = {}
@@ -330,7 +430,7 @@ class _Session:
             task_id = inbound.uuid_text(wire_id, field="task_run_external_id")
             await self._engine.check_task(self._tenant_id, task_id)
         except BroadaxeError as error:
-            _log.debug("a line of a log went nowhere", worker=self._session.worker_id, error=str(error))
+            _log.debug("a line of a log went nowhere", worker=self._worker_id, error=str(error))
             return False
         return True
 

@@ -62,26 +62,12 @@ class WorkflowService:
         )
 
     async def trigger(self, request: TriggerWorkflowRequest, call: Call) -> pb.TriggerWorkflowResponse:
-        command = TriggerRuns((inbound.run_request(request),))
-        (run_id,) = _run_ids(await self._engine.submit(call.principal.tenant_id, command, client=call.peer))
+        run_id = await start_run(self._engine, request, call)
         self._askers.triggered(call, (run_id,))
         return pb.TriggerWorkflowResponse(workflow_run_id=run_id)
 
     async def bulk_trigger(self, request: pb.BulkTriggerWorkflowRequest, call: Call) -> pb.BulkTriggerWorkflowResponse:
-        if len(request.workflows) > BULK_MAX:
-            raise InvalidArgument(
-                f"at most {BULK_MAX} runs in one request, not {len(request.workflows)}", field="workflows"
-            )
-        requests = tuple(
-            inbound.run_request(item, field=f"workflows[{position}].")
-            for position, item in enumerate(request.workflows)
-        )
-        try:
-            run_ids = _run_ids(
-                await self._engine.submit(call.principal.tenant_id, TriggerRuns(requests), client=call.peer)
-            )
-        except IdempotencyCollision as collision:
-            raise bulk_idempotency_collision(collision.started, collision.collisions) from None
+        run_ids = await start_runs(self._engine, request, call)
         self._askers.triggered(call, run_ids)
         return pb.BulkTriggerWorkflowResponse(workflow_run_ids=run_ids)
 
@@ -116,6 +102,27 @@ class WorkflowService:
         )
         assert isinstance(in_force_us, int)
         return pb.PauseRateLimitResponse(paused_until=outbound.timestamp(in_force_us))
+
+
+async def start_run(engine: EnginePort, request: TriggerWorkflowRequest, call: Call) -> str:
+    command = TriggerRuns((inbound.run_request(request),))
+    (run_id,) = _run_ids(await engine.submit(call.principal.tenant_id, command, client=call.peer))
+    return run_id
+
+
+async def start_runs(engine: EnginePort, request: pb.BulkTriggerWorkflowRequest, call: Call) -> tuple[str, ...]:
+    """The ids in the order of the requests. RpcError for keys that are taken, with the runs that hold them."""
+    if len(request.workflows) > BULK_MAX:
+        raise InvalidArgument(
+            f"at most {BULK_MAX} runs in one request, not {len(request.workflows)}", field="workflows"
+        )
+    requests = tuple(
+        inbound.run_request(item, field=f"workflows[{position}].") for position, item in enumerate(request.workflows)
+    )
+    try:
+        return _run_ids(await engine.submit(call.principal.tenant_id, TriggerRuns(requests), client=call.peer))
+    except IdempotencyCollision as collision:
+        raise bulk_idempotency_collision(collision.started, collision.collisions) from None
 
 
 def _run_ids(reply: Reply) -> tuple[str, ...]:
