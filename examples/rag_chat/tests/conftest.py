@@ -27,6 +27,7 @@ from rag_chat.database import Database, open_database
 from rag_chat.embedding import Indexer
 from rag_chat.evaluation_store import EvaluationStore
 from rag_chat.fetching import Fetcher
+from rag_chat.library_store import LibraryStore
 from rag_chat.model import ModelClient
 from rag_chat.page_store import PageStore
 from rag_chat.reading import SiteReader
@@ -90,7 +91,7 @@ async def database_url(postgres_url: str) -> AsyncIterator[str]:
     yield url
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute("truncate page, conversation, evaluation restart identity cascade")
+        await connection.execute("truncate page, conversation, evaluation, source restart identity cascade")
     finally:
         await connection.close()
 
@@ -172,7 +173,7 @@ async def indexer(store: PageStore) -> AsyncIterator[Indexer]:
 def resources(
     database: Database, store: PageStore, reader: SiteReader, model_client: ModelClient, indexer: Indexer
 ) -> Resources:
-    return Resources(store, reader, model_client, indexer, EvaluationStore(database))
+    return Resources(store, reader, model_client, indexer, EvaluationStore(database), LibraryStore(database))
 
 
 @pytest.fixture

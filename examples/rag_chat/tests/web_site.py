@@ -16,6 +16,8 @@ class Page:
     headers: dict[str, str] = field(default_factory=dict)
     # Tests hold a page back by an event that is not set.
     gate: asyncio.Event | None = None
+    # Set as soon as somebody asks for the page.
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     etag: bool = True
 
 
@@ -112,6 +114,7 @@ class WebSite:
             return (
                 b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             )
+        page.asked.set()
         if page.gate is not None:
             await page.gate.wait()
         etag = f'"{hashlib.sha256(page.body).hexdigest()[:16]}"'

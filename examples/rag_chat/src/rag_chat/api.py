@@ -36,8 +36,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rag_chat import conversations_api, evaluation_api
-from rag_chat.addresses import parse_web_address
+from rag_chat import conversations_api, evaluation_api, library_api
 from rag_chat.answer_feed import AnswerFeeds, FeedEvent, finished_events
 from rag_chat.conversation_store import ConversationStore, Place, StoredMessage, terminal
 from rag_chat.database import Database, open_database
@@ -45,12 +44,15 @@ from rag_chat.edge import Edge, EdgeOf, Problem
 from rag_chat.engine import HatchetGateway, RunGateway
 from rag_chat.engine_connection import connect, wait_for_engine
 from rag_chat.errors import AddressRefused, ChatError, EngineError, ModelUnreachable, SettingsError, UnknownPlace
+from rag_chat.library_store import checked_address
 from rag_chat.messages import Outcome, Question, Result
 from rag_chat.model import ModelClient
 from rag_chat.people import KnownPerson, NamedPerson
 from rag_chat.settings import Settings, read_settings
 
 BODY_SIZE_BYTES_MAX = 1_000_000
+#: Where files are given, which may be larger than a question.
+FILES_PATH = "/sources/files"
 HEARTBEAT_EVERY_S = 15.0
 WATCHERS_MAX = 1_000
 SHUTDOWN_GRACE_S = 3
@@ -185,9 +187,10 @@ def create_app(settings: Settings, lifespan: Callable[[FastAPI], AsyncIterator[N
     app.include_router(router)
     app.include_router(conversations_api.router)
     app.include_router(evaluation_api.router)
+    app.include_router(library_api.router)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_middleware(BoundedBody)
+    app.add_middleware(BoundedBody, file_bytes_max=settings.reading.document_size_bytes_max)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -236,7 +239,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AsyncIterator[None]]:
 
 def _address(text: str, field: str) -> str:
     try:
-        return parse_web_address(text).geturl()
+        return checked_address(text)
     except AddressRefused as error:
         raise Problem(422, error.code, str(error), field=field) from None
 
@@ -320,8 +323,9 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 class BoundedBody:
     """Refuses a body whose declared size is too large, and one that does not declare it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, file_bytes_max: int) -> None:
         self._app = app
+        self._file_bytes_max = file_bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem = self._problem(scope) if scope["type"] == "http" else None
@@ -332,6 +336,11 @@ class BoundedBody:
         if b"transfer-encoding" in headers:
             return Problem(411, "length_required", "Send the body with a Content-Length.")
         declared = headers.get(b"content-length", b"0")
+        if scope["path"] == FILES_PATH:
+            if not declared.isdigit() or int(declared) > self._file_bytes_max:
+                message = f"The file is larger than {self._file_bytes_max / 1_000_000:g} MB, more than the chat reads."
+                return Problem(413, "too_large", message, field="name")
+            return None
         if not declared.isdigit() or int(declared) > BODY_SIZE_BYTES_MAX:
             message = f"The body is larger than {BODY_SIZE_BYTES_MAX} bytes: send fewer or shorter messages."
             return Problem(413, "too_large", message, field="messages")

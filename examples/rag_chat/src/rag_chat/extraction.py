@@ -44,21 +44,22 @@ class Document:
     links: tuple[Link, ...]
 
 
-def extract(page: FetchedPage, text_chars_max: int) -> Document:
-    """The document inside a fetched page; raises PageEmpty when there is no text to read."""
+def extract(page: FetchedPage, text_chars_max: int, name: str | None = None) -> Document:
+    """The document inside a fetched page; raises PageEmpty when there is no text to read. `name` is what a file is
+    called, when its address does not say it."""
     match page.content_type:
         case "application/pdf":
-            document = _extract_pdf(page, text_chars_max)
+            document = _extract_pdf(page, text_chars_max, name or page.url.rpartition("/")[2] or page.url)
         case "text/plain" | "text/markdown":
             text = _decode(page)
-            document = Document(page.url, _plain_title(text, page.url), _clean(text), (), ())
+            document = Document(page.url, _plain_title(text, name or page.url), _clean(text), (), ())
         case _:
             document = _extract_html(page.url, _decode(page))
     if len(document.markdown) > text_chars_max:
         cut = document.markdown[:text_chars_max]
         document = Document(page.url, document.title, cut, document.anchors, document.links)
     if not document.markdown.strip() and not document.links:
-        raise PageEmpty(no_text(page.url))
+        raise PageEmpty(no_text(page.url) if name is None else f"{name} has no text to read.")
     return document
 
 
@@ -83,8 +84,7 @@ def _decode(page: FetchedPage) -> str:
     return page.body.decode("utf-8", errors="replace")
 
 
-def _extract_pdf(page: FetchedPage, text_chars_max: int) -> Document:
-    name = page.url.rpartition("/")[2] or page.url
+def _extract_pdf(page: FetchedPage, text_chars_max: int, name: str) -> Document:
     found = read_pdf(page.body, name, text_chars_max)
     texts = [(number, _clean(text)) for number, text in enumerate(found.pages, start=1)]
     # A line that happens to begin like a heading of Markdown is none.

@@ -22,6 +22,7 @@ from rag_chat.settings import ReadingLimits
 USER_AGENT = "rag-chat/0.1 (reads one page for one question; honours robots.txt)"
 ROBOTS_NAME = "rag-chat"
 TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain", "text/markdown")
+XML_TYPES = ("application/xml", "text/xml")
 PAGE_TYPES = (*TEXT_TYPES, "application/pdf")
 REDIRECTS = (301, 302, 303, 307, 308)
 RETRYABLE_STATUSES = (408, 425, 429, 500, 502, 503, 504)

@@ -18,6 +18,8 @@ from rag_chat.queries import query
 
 # A change of how passages are cut has to index again pages that did not change themselves.
 INDEX_FORMAT = "1"
+#: How much of a change is kept.
+CHANGED_PASSAGES_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class PageStore:
             page_id: int = await connection.fetchval(
                 query("put_page"), url, document.url, document.title, content_hash, etag, last_modified, links
             )
+            bodies = [passage.body for passage in passages]
+            await connection.execute(query("insert_page_change"), page_id, bodies, CHANGED_PASSAGES_MAX)
             await connection.execute(query("delete_passages"), page_id)
             await connection.execute(
                 query("insert_passages"),
@@ -87,7 +91,7 @@ class PageStore:
                 [passage.position for passage in passages],
                 [passage.heading for passage in passages],
                 [passage.url for passage in passages],
-                [passage.body for passage in passages],
+                bodies,
             )
         return page_id, True
 

@@ -16,7 +16,7 @@ from urllib.robotparser import RobotFileParser
 
 from rag_chat.errors import ChatError, PageEmpty
 from rag_chat.extraction import Link, extract, no_text
-from rag_chat.fetching import ROBOTS_NAME, TEXT_TYPES, FetchedPage, Fetcher, NotModified
+from rag_chat.fetching import ROBOTS_NAME, TEXT_TYPES, XML_TYPES, FetchedPage, Fetcher, NotModified
 from rag_chat.page_store import PageStore
 from rag_chat.settings import ReadingLimits
 
@@ -64,31 +64,12 @@ class SiteReader:
         )
         return SiteReader(self._fetcher, self._store, wider)
 
-    async def read_all(self, urls: Sequence[str], question: str, report: Report, attempt: int = 1) -> ReadSite:
-        """Read several pages, one after the other, each as `read` does. One that cannot be read costs only itself, as
-        long as another can; raises the reason of the first when none can."""
-        sites: list[ReadSite] = []
-        failures: list[ChatError] = []
-        for url in urls:
-            try:
-                sites.append(await self.read(url, question, report, attempt))
-            except ChatError as error:
-                # What may work at another try is tried again, before an answer does without it.
-                if error.retryable and attempt == 1:
-                    raise
-                failures.append(error)
-        if not sites:
-            raise failures[0]
-        pages = {page.page_id: page for site in sites for page in site.pages}
-        skipped = [str(failure) for failure in failures] + [sentence for site in sites for sentence in site.skipped]
-        return ReadSite(tuple(pages.values()), tuple(skipped))
-
     async def read(self, url: str, question: str, report: Report, attempt: int = 1) -> ReadSite:
         """Read a page, and the pages below it when it is an index; raises ChatError when the page cannot be read."""
         await report(f"Reading {url}" if attempt == 1 else f"Reading {url}, try {attempt}")
         telling = asyncio.create_task(self._tell_of_waiting(url, report))
         try:
-            first = await self._read_page(url)
+            first = await self.read_page(url)
         finally:
             telling.cancel()
         links = select_links(first, url, question, self._limits.site_pages_max - 1)
@@ -123,7 +104,7 @@ class SiteReader:
                     skipped.append(f"{link.url} was not read: the site's pages together are too large.")
                     return
                 try:
-                    page = await self._read_page(link.url)
+                    page = await self.read_page(link.url)
                 except ChatError as error:
                     skipped.append(str(error))
                     return
@@ -146,7 +127,8 @@ class SiteReader:
         pages = {first.page_id: first} | {found[rank].page_id: found[rank] for rank in sorted(found)}
         return ReadSite(tuple(pages.values()), tuple(skipped))
 
-    async def _read_page(self, url: str) -> ReadPage:
+    async def read_page(self, url: str) -> ReadPage:
+        """Read one page and nothing it links to; raises ChatError."""
         known = await self._store.find(url)
         if known is not None and known.age_s < self._limits.fresh_for_s:
             return ReadPage(known.page_id, known.final_url, known.title, known.links, 0, indexed=False)
@@ -164,18 +146,37 @@ class SiteReader:
         page_id, indexed = await self._store.put(url, document, answer.etag, answer.last_modified, known)
         return ReadPage(page_id, answer.url, document.title, document.links, len(answer.body), indexed)
 
+    async def keep(self, address: str, found: FetchedPage, name: str) -> int:
+        """Index a document that did not come from the web, under an address of its own; returns its page's id."""
+        document = await asyncio.to_thread(extract, found, self._limits.text_chars_max, name)
+        known = await self._store.find(address)
+        page_id, _indexed = await self._store.put(address, document, None, None, known)
+        return page_id
+
+    async def robots_text(self, url: str) -> str:
+        """The site's rules for readers as they stand; nothing when there are none that can be read."""
+        parts = urlsplit(url)
+        found = await self._fetch_if_there(f"{parts.scheme}://{parts.netloc}/robots.txt", TEXT_TYPES)
+        if found is None or found.content_type != "text/plain":
+            return ""
+        return found.body[:100_000].decode("utf-8", errors="replace")
+
+    async def fetch_if_there(self, url: str) -> bytes:
+        """The bytes of an XML document, such as a sitemap; nothing when it cannot be had."""
+        found = await self._fetch_if_there(url, XML_TYPES)
+        return b"" if found is None else found.body
+
+    async def _fetch_if_there(self, url: str, content_types: tuple[str, ...]) -> FetchedPage | None:
+        try:
+            answer = await self._fetcher.fetch(url, content_types=content_types)
+        except ChatError:
+            return None
+        return answer if isinstance(answer, FetchedPage) else None
+
     async def _robots(self, url: str) -> RobotFileParser:
         """The site's rules for readers; a site without readable rules allows reading."""
-        parts = urlsplit(url)
         rules = RobotFileParser()
-        lines: list[str] = []
-        try:
-            answer = await self._fetcher.fetch(f"{parts.scheme}://{parts.netloc}/robots.txt", content_types=TEXT_TYPES)
-            if isinstance(answer, FetchedPage) and answer.content_type == "text/plain":
-                lines = answer.body[:100_000].decode("utf-8", errors="replace").splitlines()
-        except ChatError:
-            pass
-        rules.parse(lines)
+        rules.parse((await self.robots_text(url)).splitlines())
         return rules
 
 

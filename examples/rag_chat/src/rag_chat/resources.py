@@ -13,6 +13,7 @@ from rag_chat.database import Database, open_database
 from rag_chat.embedding import Embedder, Indexer
 from rag_chat.evaluation_store import EvaluationStore
 from rag_chat.fetching import Fetcher
+from rag_chat.library_store import LibraryStore
 from rag_chat.local_embedding import LocalEmbedder
 from rag_chat.model import ModelClient
 from rag_chat.page_store import PageStore
@@ -27,6 +28,7 @@ class Resources:
     model: ModelClient
     indexer: Indexer
     evaluations: EvaluationStore
+    library: LibraryStore
     # The embedding model in this process, where one is installed.
     local_embedder: Embedder | None = None
 
@@ -46,6 +48,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             model=model,
             indexer=indexer,
             evaluations=EvaluationStore(database),
+            library=LibraryStore(database),
             local_embedder=None if weights is None else LocalEmbedder(weights),
         )
     finally:

@@ -20,6 +20,7 @@ from rag_chat.database import open_database
 from rag_chat.engine_connection import connect, wait_for_engine
 from rag_chat.errors import ChatError
 from rag_chat.evaluation_workflow import build_evaluation
+from rag_chat.library_workflow import build_library
 from rag_chat.resources import Resources, open_resources
 from rag_chat.settings import Settings, read_settings
 from rag_chat.workflow import build_workflow
@@ -43,6 +44,7 @@ def main() -> None:
 
     evaluation = build_evaluation(hatchet)
     workflows: list[BaseWorkflow[Any]] = [build_workflow(hatchet).workflow, evaluation.workflow, evaluation.find]
+    workflows += build_library(hatchet).workflows()
     worker = hatchet.worker("rag-chat-worker", slots=settings.worker_slots, workflows=workflows, lifespan=lifespan)
     worker.start()
 

@@ -20,10 +20,10 @@ from hatchet_sdk import Context, Hatchet, NonRetryableException
 from hatchet_sdk.runnables.task import Task
 from hatchet_sdk.runnables.workflow import Workflow
 
-from rag_chat.addresses import parse_web_address
 from rag_chat.answering import cited, extractive_answer, question_of, quote_of, search_text_of
 from rag_chat.embedding import choose_embedder
 from rag_chat.errors import ChatError, ModelError, ModelUnreachable
+from rag_chat.library_store import checked_address
 from rag_chat.messages import (
     QUESTION_EVENT,
     STATUS_AFTER,
@@ -40,6 +40,7 @@ from rag_chat.messages import (
     Step,
     StepChunk,
 )
+from rag_chat.question_sources import read_all
 from rag_chat.resources import resources_of
 from rag_chat.retrieval import retrieve
 from rag_chat.token_stream import TokenStream
@@ -74,8 +75,8 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
     async def start(question: Question, ctx: Context) -> StartOutput:
         """Check what was asked and where to look."""
         async with _step(ctx, Step.START):
-            url = parse_web_address(question.url).geturl()
-            sources = dict.fromkeys(parse_web_address(source).geturl() for source in question.sources)
+            url = checked_address(question.url)
+            sources = dict.fromkeys(checked_address(source) for source in question.sources)
             sources.pop(url, None)
             ctx.log(f"Asked about {', '.join([url, *sources])}: {question_of(question.messages)[:200]}")
             return StartOutput(
@@ -99,8 +100,12 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
         """Read each page, and the pages below it when it is an index; index what is new."""
         async with _step(ctx, Step.LOAD_DOCS) as voice:
             begun = ctx.task_output(start)
-            site = await resources_of(ctx).reader.read_all(
-                [begun.url, *begun.sources], begun.search_text, voice.progress, ctx.attempt_number
+            site = await read_all(
+                resources_of(ctx),
+                [begun.url, *begun.sources],
+                begun.search_text,
+                voice.progress,
+                ctx.attempt_number,
             )
             for sentence in site.skipped:
                 ctx.log(sentence)
