@@ -39,6 +39,11 @@ class OwnPostgres:
     port: int
     directory: Path
 
+    @property
+    def pid(self) -> int:
+        """Of the postmaster, by its own word."""
+        return int((self.directory / "cluster" / "postmaster.pid").read_text().split()[0])
+
     def url(
         self, database: str = "postgres", user: str = OWNER, password: str | None = PASSWORD, **parameters: str
     ) -> str:

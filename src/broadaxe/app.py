@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from broadaxe.link.host import Host
+    from broadaxe.link.tls import LinkTls
     from broadaxe.link.visitor import Visitor
 
 GRPC_GRACE_S: Final = 5.0
@@ -290,7 +291,13 @@ class App:
     async def _visitor(self, store: PostgresStore) -> Visitor:
         from broadaxe.link.visitor import Visitor
 
-        return Visitor(await store.link_secret())
+        return Visitor(await store.link_secret(), self._link_tls())
+
+    def _link_tls(self) -> LinkTls | None:
+        from broadaxe.link.tls import link_tls
+
+        settings = self.settings
+        return link_tls(settings.link_tls_certificate, settings.link_tls_key, settings.link_tls_ca)
 
     def _is_reached(self, visitor: Visitor | None) -> Callable[[], bool]:
         """Whether whoever decides can be asked."""
@@ -320,7 +327,7 @@ class App:
         host = Host(engine, await store.link_secret(), tallies)
         if self._part is not None:
             await host.start_for_edges(self._part.socket)
-        port = await host.start(settings.host, settings.link_port)
+        port = await host.start(settings.host, settings.link_port, self._link_tls())
         store.reached_at(settings.public_link or f"{await _own_address(settings, self._pool)}:{port}")
         return host
 

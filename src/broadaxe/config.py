@@ -86,6 +86,10 @@ class Settings:
     edges: int = 0
     """Processes that end connections in front of the one that decides; 0: one process does both."""
     public_link: str | None = None
+    link_tls_certificate: Path | None = None
+    """With the next two: nodes speak TLS with each other, and check each other's certificates."""
+    link_tls_key: Path | None = None
+    link_tls_ca: Path | None = None
     log_level: str = "info"
     log_format: str = "auto"
     tls_certificate: Path | None = None
@@ -355,6 +359,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("edges", "processes of serve that end connections in front of the one that decides; 0 for none", _edges),
     Setting("link_port", "port for the other nodes on the same database; 0 picks a free one", _port),
     Setting("public_link", "host:port of the link as other nodes see it; found out if not given", _public_grpc),
+    Setting("link_tls_certificate", "PEM file with this node's certificate chain; turns TLS on between nodes", _file),
+    Setting("link_tls_key", "PEM file with the private key of that certificate", _file),
+    Setting("link_tls_ca", "PEM file with the authorities that the other nodes' certificates must be of", _file),
     Setting("log_level", f"how much to log: {', '.join(LOG_LEVELS)}", _one_of(LOG_LEVELS)),
     Setting("log_format", "console, json, or auto: console on a terminal", _one_of(LOG_FORMATS)),
     Setting("tls_certificate", "PEM file with the gRPC server's certificate chain; turns TLS on for gRPC", _file),

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,7 @@ from tests.chaos.plan import CLOCK_JUMP_S, Blow, Call, Fault, Weather, call_to_j
 from tests.chaos.probe import Prober, tokens_of_others
 from tests.chaos.proxy import Proxy
 from tests.chaos.tables import end_backends, live_runs, owner_of
+from tests.own_postgres import OwnPostgres, own_postgres, replica_of
 
 from wirekit import EngineProcess, eventually  # isort: skip  the path to it was laid by `node`
 
@@ -49,13 +50,23 @@ class Arena:
     """
 
     def __init__(
-        self, directory: Path, database: str | None = None, before: Path | None = None, nodes: int = 1
+        self,
+        directory: Path,
+        database: str | None = None,
+        before: Path | None = None,
+        nodes: int = 1,
+        *,
+        has_standby: bool = False,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._sources = (before or ROOT) / "src"
         self._directory = directory
         self._dsn = database
         self._server: EmbeddedPostgres | None = None
+        self._has_standby = has_standby
+        self._primary: OwnPostgres | None = None
+        self._standby: OwnPostgres | None = None
+        self._stack = AsyncExitStack()
         self._clock = directory / "clock"
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
         self._started = 0
@@ -74,14 +85,18 @@ class Arena:
         return self._dsn
 
     async def start(self) -> None:
-        if self._dsn is None:
+        if self._has_standby:
+            await self._start_servers()
+            await self._migrate("all")
+        elif self._dsn is None:
             self._server = await EmbeddedPostgres.start(self._directory / "postgres")
             self._dsn = self._server.dsn
             await self._migrate("all" if self._sources == ROOT / "src" else None)
         self._clock.write_text("0")
         for number in range(self._count):
             name = f"node {number}"
-            self._nodes.append(Node(name, self._directory / name.replace(" ", "-"), self.dsn, self._clock))
+            standby = None if self._standby is None else self._standby.port
+            self._nodes.append(Node(name, self._directory / name.replace(" ", "-"), self.dsn, self._clock, standby))
         await asyncio.gather(*(node.start(self._sources) for node in self._nodes))
         for number in range(max(WORKERS, self._count)):
             self._start_worker(self._nodes[number % self._count])
@@ -99,6 +114,7 @@ class Arena:
         await asyncio.gather(*(node.stop() for node in self._nodes))
         if self._server is not None:
             await self._server.stop()
+        await self._stack.aclose()
 
     # Load -----------------------------------------------------------------------------------------------------------
 
@@ -175,6 +191,11 @@ class Arena:
                 self._clock.write_text(str(CLOCK_JUMP_S))
                 await asyncio.sleep(blow.for_s)
                 self._clock.write_text("0")
+            case Fault.FAILED_OVER:
+                promoted_at = await self._fail_over(blow.for_s)
+                await self._until_served()
+                self.away.append(Span(since, time.time()))
+                return f"the engine served {time.time() - promoted_at:.2f} s after the promotion"
             case Fault.ENGINE_UPGRADED:
                 await self._upgrade()
             case _:
@@ -303,6 +324,40 @@ class Arena:
     def _engine(self) -> EngineProcess:
         """That of the only node, or of the first."""
         return self._nodes[0].engine
+
+    async def _start_servers(self) -> None:
+        """A primary whose commits wait for its standby."""
+        self._primary = await self._stack.enter_async_context(own_postgres(self._directory / "primary"))
+        primary = await asyncpg.connect(self._primary.url())
+        try:
+            await primary.execute("create database broadaxe")
+            self._dsn = self._primary.url("broadaxe")
+            self._standby = await self._stack.enter_async_context(
+                replica_of(self._primary, self._directory / "standby")
+            )
+            await primary.execute("alter system set synchronous_standby_names = '*'")
+            await primary.execute("select pg_reload_conf()")
+
+            async def is_synchronous() -> bool:
+                return await primary.fetchval("select sync_state from pg_stat_replication") == "sync"
+
+            await eventually(is_synchronous, what="commits wait for the standby", within_s=60)
+        finally:
+            await primary.close()
+
+    async def _fail_over(self, after_s: float) -> float:
+        """The primary is gone for good. Returns when the standby was promoted."""
+        assert self._primary is not None
+        assert self._standby is not None
+        os.kill(self._primary.pid, signal.SIGKILL)
+        await asyncio.sleep(after_s)
+        self._dsn = self._standby.url("broadaxe")
+        standby = await asyncpg.connect(self._dsn)
+        try:
+            assert await standby.fetchval("select pg_promote()")
+        finally:
+            await standby.close()
+        return time.time()
 
     def _own_server(self) -> EmbeddedPostgres:
         assert self._server is not None, "the server is not ours to strike"

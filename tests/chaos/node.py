@@ -25,12 +25,14 @@ from wirekit.engine_process import free_port  # noqa: E402
 class Node:
     """Called by its `name` in logs; `directory` is for it alone."""
 
-    def __init__(self, name: str, directory: Path, dsn: str, clock: Path) -> None:
+    def __init__(self, name: str, directory: Path, dsn: str, clock: Path, standby: int | None = None) -> None:
+        """`standby` is the port of the server that may be promoted."""
         self.name = name
         self._directory = directory
         self._dsn = dsn
         self._clock = clock
-        self.database_line = Proxy(_socket_of(dsn))
+        self.database_line = Proxy(_server_of(dsn))
+        self._standby_line = None if standby is None else Proxy(standby)
         self._link_port = free_port()
         self.link_line = Proxy(self._link_port)
         self.client_line: Proxy
@@ -39,6 +41,8 @@ class Node:
     async def start(self, sources: Path) -> None:
         """With the engine of this source tree."""
         await self.database_line.start()
+        if self._standby_line is not None:
+            await self._standby_line.start()
         await self.link_line.start()
         self.engine = self.new_engine(self._directory, sources)
         await self.engine.start()
@@ -53,6 +57,8 @@ class Node:
             await self.client_line.stop()
         await self.link_line.stop()
         await self.database_line.stop()
+        if self._standby_line is not None:
+            await self._standby_line.stop()
 
     def new_engine(self, directory: Path, sources: Path) -> EngineProcess:
         """One that is not started yet, on the same lines."""
@@ -60,7 +66,9 @@ class Node:
         shift = Path(__file__).parent / "clock_shift"
         return EngineProcess(
             directory,
-            _through(self._dsn, self.database_line.port),
+            _through(
+                self._dsn, self.database_line.port, None if self._standby_line is None else self._standby_line.port
+            ),
             environment={
                 "CHAOS_CLOCK": str(self._clock),
                 "PYTHONPATH": python_path(shift, sources),
@@ -91,14 +99,21 @@ def python_path(*first: Path) -> str:
     return os.pathsep.join(filter(None, (*map(str, first), os.environ.get("PYTHONPATH"))))
 
 
-def _socket_of(dsn: str) -> str:
-    """The path of the server's socket: an embedded server has no other way in."""
-    query = parse_qs(urlsplit(dsn).query)
+def _server_of(dsn: str) -> int | str:
+    """The server's port, or the path of its socket: an embedded server has no other way in."""
+    parts = urlsplit(dsn)
+    if parts.port is not None:
+        return parts.port
+    query = parse_qs(parts.query)
     return f"{query['host'][0]}/.s.PGSQL.{query.get('port', ['5432'])[0]}"
 
 
-def _through(dsn: str, port: int) -> str:
-    """The same database, over a port of this machine."""
+def _through(dsn: str, line: Proxy, standby: Proxy | None) -> str:
+    """The same database, over these lines."""
     parts = urlsplit(dsn)
-    netloc = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}"
-    return urlunsplit(parts._replace(netloc=netloc, query=""))
+    netloc = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{line.port}"
+    if standby is None:
+        return urlunsplit(parts._replace(netloc=netloc, query=""))
+    return urlunsplit(
+        parts._replace(netloc=f"{netloc},127.0.0.1:{standby.port}", query="target_session_attrs=read-write")
+    )

@@ -41,6 +41,7 @@ class Fault(StrEnum):
     OWNER_FROZEN = "SIGSTOP of the owner"
     OWNER_DRAINED = "drain of the owner"
     OWNER_DATABASE_LINE = "owner - PostgreSQL"
+    FAILED_OVER = "kill -9 of the primary, and promotion of its synchronous standby"
     NODES_ROLLED = "SIGTERM to each node, one after the other, and start"
     LINKS = "between the nodes"
 
@@ -99,6 +100,7 @@ class Plan:
     blows: tuple[Blow, ...]
     calls: tuple[Call, ...]
     nodes: int = 1
+    has_standby: bool = False
 
     @property
     def moves_clock(self) -> bool:
@@ -120,6 +122,8 @@ class Scenario:
     says: str
     long_s: float = 0.0
     nodes: int = 1
+    has_standby: bool = False
+    """Whether PostgreSQL has a synchronous standby."""
 
 
 def make_plan(name: str, seed: int, *, seconds: float | None = None, rate: float = RATE) -> Plan:
@@ -132,7 +136,7 @@ def make_plan(name: str, seed: int, *, seconds: float | None = None, rate: float
     if scenario.long_s:
         cue = {"ms": scenario.long_s * 1000, "group": "", "sleep_s": 0, "due_in_s": 0}
         calls += [Call(n / 10, "long", f"long-{n}", {"key": f"long-{n}", **cue}) for n in range(LONG_CALLS)]
-    return Plan(name, seed, whole, fitting, tuple(calls), scenario.nodes)
+    return Plan(name, seed, whole, fitting, tuple(calls), scenario.nodes, scenario.has_standby)
 
 
 def make_calls(seed: str, seconds: float, rate: float = RATE) -> list[Call]:
@@ -262,6 +266,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     ),
     "upgrade": Scenario(
         45, lambda rng: [Blow(rng.uniform(8, 12), Fault.ENGINE_UPGRADED)], "one version takes over from another", 25
+    ),
+    "failover": Scenario(
+        50,
+        lambda rng: [Blow(rng.uniform(10, 14), Fault.FAILED_OVER, rng.uniform(1, 4))],
+        "the primary is killed, and its synchronous standby is promoted",
+        30,
+        has_standby=True,
     ),
     "cluster-kill": Scenario(
         60, _every(12, 16, 50, Fault.OWNER_KILLED, for_s=2), "the owner is killed, and started again later", 40, NODES

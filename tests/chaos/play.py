@@ -40,7 +40,7 @@ async def play(
     """`directory` is for this play alone. `database` is the DSN of a database on a server that is not to be struck,
     `before` the source tree of the version that the engine begins as."""
     began = time.monotonic()
-    arena = Arena(directory, database, before, plan.nodes)
+    arena = Arena(directory, database, before, plan.nodes, has_standby=plan.has_standby)
     try:
         await arena.start()
         await arena.call(plan.calls)

@@ -87,8 +87,17 @@ def read_database_url(command: Decorated) -> Decorated:
 
 
 def linking(command: Decorated) -> Decorated:
-    """`--link-port`, `--public-link`."""
+    """`--link-port`, `--public-link`, `--link-tls-certificate`, `--link-tls-key`, `--link-tls-ca`."""
     for option in (
+        click.option(
+            "--link-tls-ca", metavar="FILE", help="Authorities that the other nodes' certificates must be of (PEM)."
+        ),
+        click.option("--link-tls-key", metavar="FILE", help="Private key of that certificate (PEM)."),
+        click.option(
+            "--link-tls-certificate",
+            metavar="FILE",
+            help="Speak TLS with the other nodes, and show them this certificate (PEM).",
+        ),
         click.option(
             "--public-link",
             metavar="HOST:PORT",

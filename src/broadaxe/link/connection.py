@@ -1,9 +1,10 @@
 """One connection between two nodes: framed, proved, kept alive.
 
 Both sides prove that they know the cluster's secret before anything else is read: each answers the other's nonce with a
-keyed hash, and a nonce is used once. What is said after that is not encrypted; a network that others can read needs a
-tunnel. A side that has nothing to say pings; one that has heard nothing for `SILENCE_S` hangs up, so that a frozen or
-cut off node is noticed. What waits to be written is bounded: a node that does not read is hung up on.
+keyed hash, and a nonce is used once. What is said after that is encrypted only where there are certificates (`tls.py`);
+a network that others can read needs these, or a tunnel. A side that has nothing to say pings; one that has heard
+nothing for `SILENCE_S` hangs up, so that a frozen or cut off node is noticed. What waits to be written is bounded: a
+node that does not read is hung up on.
 
 Owns bytes and time. Refuses to know what frames mean.
 """

@@ -24,6 +24,7 @@ from broadaxe.engine.sessions import Outgoing
 from broadaxe.engine.subscriptions import RunOutcome
 from broadaxe.errors import BroadaxeError, HeldElsewhere, Internal, ShuttingDown
 from broadaxe.link.connection import Connection
+from broadaxe.link.tls import LinkTls
 from broadaxe.link.wire import Chunk, Fired, Frame, Kind, Over, Packed, pack, pack_answer, unpack
 from broadaxe.loops import Loops
 from broadaxe.metrics import Tallies
@@ -44,10 +45,10 @@ class Host:
         self._servers: list[asyncio.Server] = []
         self._visits: set[_Visit] = set()
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, tls: LinkTls | None = None) -> int:
         """Listens; returns the port."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._accept, host, port)
+        server = await loop.create_server(self._accept, host, port, ssl=None if tls is None else tls.accepting)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 

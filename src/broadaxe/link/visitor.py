@@ -23,6 +23,7 @@ from broadaxe.engine.sessions import attempts_of
 from broadaxe.engine.streams import TenantStreams
 from broadaxe.errors import BroadaxeError, HeldElsewhere, Unavailable
 from broadaxe.link.connection import Connection
+from broadaxe.link.tls import LinkTls
 from broadaxe.link.wire import TALLIES, Chunk, Frame, Kind, Packed, answer_of, pack, unpack
 from broadaxe.loops import Loops
 from broadaxe.metrics import Tally
@@ -42,8 +43,10 @@ _log = structlog.get_logger(__name__)
 class Visitor:
     """Opens ways to tenants (`remote.Connect`)."""
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, tls: LinkTls | None = None) -> None:
+        """`tls` is for links to other machines; sockets of this one go without."""
         self._secret = secret
+        self._tls = tls
         self._links: dict[str, _Link] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._loops = Loops("links")
@@ -129,7 +132,12 @@ class Visitor:
             await loop.create_unix_connection(lambda: connection, address.removeprefix(UNIX))
         else:
             host, _, port = address.rpartition(":")
-            await loop.create_connection(lambda: connection, host.strip("[]"), int(port))
+            host = host.strip("[]")
+            if self._tls is None:
+                await loop.create_connection(lambda: connection, host, int(port))
+            else:
+                tls = self._tls.connecting
+                await loop.create_connection(lambda: connection, host, int(port), ssl=tls, server_hostname=host)
         return connection
 
     def _gone(self, link: _Link) -> None:
