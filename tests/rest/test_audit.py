@@ -134,3 +134,47 @@ async def test_a_log_of_many_entries_is_read_by_its_indexes(database: str, pool:
         plan = await explain(database, "audit/list", (tenant_id, *arguments, 100))
         assert plan.rows == rows, name
         assert plan.blocks <= blocks_max, (name, plan)
+
+
+async def test_logins_passwords_tokens_and_names_leave_entries(site: Site) -> None:
+    pool = site.seeds.pool
+    await accounts.register(pool, "Bob", "bob@example.com", PASSWORD)
+    bob = await accounts.account_by_email(pool, "bob@example.com")
+    assert bob is not None
+    await accounts.add_member(pool, site.seeds.tenant_id, bob.id, Role.ADMIN)
+    async with httpx.AsyncClient(base_url=site.url) as client:
+        body = {"email": "Bob@example.com", "password": "wrong"}
+        assert (await client.post("/api/v1/users/login", json=body)).status_code == 400
+        unknown = {"email": "eve@example.com", "password": "wrong"}
+        assert (await client.post("/api/v1/users/login", json=unknown)).status_code == 400
+        assert (await client.post("/api/v1/users/login", json=body | {"password": PASSWORD})).status_code == 200
+        assert (await client.patch(site.tenant, json={"name": "Renamed"})).status_code == 200
+        assert (await client.patch(site.tenant, json={"name": "Renamed"})).status_code == 200
+        made = await client.post(f"{site.tenant}/api-tokens", json={"name": "ci"})
+        assert made.status_code == 200, made.text
+        (token,) = (await client.get(f"{site.tenant}/api-tokens", params={"search": "ci"})).json()["rows"]
+        for _ in range(2):
+            assert (await client.post(f"/api/v1/api-tokens/{token['metadata']['id']}")).status_code == 204
+        change = {"password": PASSWORD, "newPassword": f"{PASSWORD}2"}
+        assert (await client.post("/api/v1/users/password", json=change)).status_code == 200
+        made = await client.post("/api/v1/tenants", json={"name": "Other", "slug": "other"})
+        assert made.status_code == 200, made.text
+    found = await entries(site)
+    assert [row["action"] for row in reversed(found)] == [
+        "account.log_in",
+        "account.log_in",
+        "tenant.change",
+        "token.create",
+        "token.revoke",
+        "account.change_password",
+    ]
+    refused, let_in = found[-1], found[-2]
+    assert (refused["initiator"]["kind"], "wrong" in refused["refusal"]) == ("NOBODY", True)
+    assert (let_in["initiator"]["name"], let_in.get("refusal")) == ("bob@example.com", None)
+    assert "after" not in found[1]
+    assert found[1]["object"]["name"] == "ci"
+    (of_nobody,) = (await audit.page(pool, audit.INSTALLATION, audit.AuditFilter(), limit=9)).rows
+    assert of_nobody.row.by_name == "eve@example.com"
+    assert len((await audit.page(pool, made.json()["metadata"]["id"], audit.AuditFilter(), limit=9)).rows) == 1
+    assert (await audit.verify(pool, None))[1] == []
+    assert PASSWORD not in str(found)

@@ -12,6 +12,7 @@ import pytest
 
 from broadaxe.engine.changes import Changes, Kind
 from broadaxe.rest.routers import changes as changes_route
+from broadaxe.storage.audit import command_line
 from broadaxe.storage.tokens import create_token, revoke_token
 from tests.rest.conftest import Serve, Site
 
@@ -67,7 +68,7 @@ async def test_it_ends_with_the_token(site: Site) -> None:
     ):
         told = messages(answer.aiter_lines())
         await anext(told)
-        await revoke_token(seeds.pool, issued.id)
+        await revoke_token(seeds.pool, issued.id, command_line("root"))
         assert [message async for message in told] == []
 
 

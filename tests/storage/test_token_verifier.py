@@ -14,6 +14,7 @@ import pytest
 from broadaxe.errors import Unauthenticated, Unavailable
 from broadaxe.storage import accounts, token_verifier, tokens
 from broadaxe.storage.accounts import Role
+from broadaxe.storage.audit import command_line
 from broadaxe.storage.token_verifier import CACHE_TTL_S, GRACE_S, TokenPrincipal, TokenVerifier
 from tests.storage.road import Road, road_to
 
@@ -70,7 +71,7 @@ async def test_a_verified_token_is_answered_from_memory_until_it_is_forgotten(to
     principal = await town.verifier.verify(issued.token)
     assert town.verifier.cached(issued.token) == principal
     assert principal == TokenPrincipal(town.tenant_id, issued.id, issued.expires_at, Role.ADMIN)
-    await tokens.revoke_token(town.pool, issued.id)
+    await tokens.revoke_token(town.pool, issued.id, command_line("root"))
     assert town.verifier.cached(issued.token) == principal
     town.clock_s += CACHE_TTL_S
     assert town.verifier.cached(issued.token) is None
@@ -143,7 +144,7 @@ async def test_the_grace_ends_when_the_database_is_back(town: Town) -> None:
     issued, principal = await town.known()
     await town.road.close()
     assert await town.verifier.verify(issued.token) == principal
-    await tokens.revoke_token(town.pool, issued.id)
+    await tokens.revoke_token(town.pool, issued.id, command_line("root"))
     await town.road.open()
     async with asyncio.timeout(20):
         with pytest.raises(Unauthenticated):
@@ -210,7 +211,7 @@ def test_streams_end_within_five_seconds() -> None:
 async def test_the_streams_of_a_revoked_token_end_and_those_of_others_do_not(town: Town) -> None:
     gone, kept = await town.issue(), await town.issue()
     first, second, other = Stream(town, gone.id), Stream(town, gone.id), Stream(town, kept.id)
-    await tokens.revoke_token(town.pool, gone.id)
+    await tokens.revoke_token(town.pool, gone.id, command_line("root"))
     async with asyncio.timeout(10):
         await asyncio.gather(first.ended.wait(), second.ended.wait())
     assert not other.ended.is_set()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from broadaxe.cli import options
-from broadaxe.cli.database import tenant_id_of, with_connection
+from broadaxe.cli.database import initiator, tenant_id_of, with_connection
 from broadaxe.cli.listing import show
 from broadaxe.cli.passwords import ACCOUNT_PASSWORD, ask_password
 from broadaxe.errors import InvalidArgument, NotFound
@@ -64,7 +64,8 @@ def add(email: str, tenant: str, role: str, **given: str | None) -> None:
     settings = options.settings_from(given)
 
     async def let_in(connection: asyncpg.Connection) -> None:
-        from broadaxe.storage import accounts
+        from broadaxe.core.audit import Action, Subject
+        from broadaxe.storage import accounts, audit
 
         tenant_id = await tenant_id_of(connection, tenant)
         is_new = await _found(connection, email) is None
@@ -72,7 +73,14 @@ def add(email: str, tenant: str, role: str, **given: str | None) -> None:
         try:
             async with connection.transaction():
                 person, _ = await accounts.ensure_account(connection, "", email, password)
+                known = await accounts.person_of_account(connection, person.id)
+                before = None if known is None else known.roles.get(tenant_id)
                 await accounts.put_member(connection, tenant_id, person.id, accounts.Role(role))
+                if before != role:
+                    action = Action.MEMBER_ADD if before is None else Action.MEMBER_CHANGE
+                    subject = Subject(person.id, person.email, {"role": role})
+                    told: dict[str, object] | None = None if before is None else {"role": before.value}
+                    await audit.write(connection, tenant_id, initiator(), action, subject, before=told)
         except InvalidArgument as error:
             raise InvalidArgument(f"the password: {error.message}") from None
         kept = "" if is_new else ", with the password they have"
@@ -118,12 +126,17 @@ def remove(email: str, tenant: str, **given: str | None) -> None:
     settings = options.settings_from(given)
 
     async def let_out(connection: asyncpg.Connection) -> None:
+        from broadaxe.core.audit import Action, Subject
+        from broadaxe.storage import audit
         from broadaxe.storage.accounts import remove_member
 
         tenant_id = await tenant_id_of(connection, tenant)
         person = await _existing(connection, email)
-        if not await remove_member(connection, tenant_id, person.id):
-            raise NotFound(f"{person.email} does not belong to {tenant}; `broadaxe account list` shows who does")
+        async with connection.transaction():
+            if not await remove_member(connection, tenant_id, person.id):
+                raise NotFound(f"{person.email} does not belong to {tenant}; `broadaxe account list` shows who does")
+            subject = Subject(person.id, person.email, None)
+            await audit.write(connection, tenant_id, initiator(), Action.MEMBER_REMOVE, subject, before={})
         click.echo(f"{person.email} does not belong to {tenant} any more")
 
     import asyncio
@@ -147,7 +160,7 @@ def password(email: str, **given: str | None) -> None:
 
         person = await _existing(connection, email)
         try:
-            await set_password(connection, person.id, ask_password(person.email, ACCOUNT_PASSWORD))
+            await set_password(connection, person.id, ask_password(person.email, ACCOUNT_PASSWORD), initiator())
         except InvalidArgument as error:
             raise InvalidArgument(f"the password: {error.message}") from None
         click.echo(f"{person.email} has a new password and has to log in anew everywhere")

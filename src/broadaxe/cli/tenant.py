@@ -67,7 +67,8 @@ def create(name: str, slug: str | None, owner_email: str | None, **given: str | 
     chosen = slug if slug is not None else slug_of(name)
 
     async def make(connection: asyncpg.Connection) -> None:
-        from broadaxe.storage import accounts
+        from broadaxe.core.audit import Action, Subject
+        from broadaxe.storage import accounts, audit
 
         password: str | None = None
         if owner_email is not None:
@@ -79,6 +80,8 @@ def create(name: str, slug: str | None, owner_email: str | None, **given: str | 
         try:
             async with connection.transaction():
                 made = await accounts.insert_tenant(connection, name, chosen)
+                subject = Subject(made.id, made.name, {"slug": made.slug, "owner": owner_email})
+                await audit.write(connection, made.id, initiator(), Action.TENANT_CREATE, subject)
                 if owner_email is not None:
                     account, _ = await accounts.ensure_account(connection, "", owner_email, password or "")
                     await accounts.put_member(connection, made.id, account.id, accounts.Role.OWNER)

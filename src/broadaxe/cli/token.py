@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from broadaxe.cli import options
-from broadaxe.cli.database import UUID_SHAPE, tenant_id_of, with_connection
+from broadaxe.cli.database import UUID_SHAPE, initiator, tenant_id_of, with_connection
 from broadaxe.cli.listing import show
 from broadaxe.errors import InvalidArgument
 
@@ -70,7 +70,7 @@ def create(name: str, expires_in: str, role: str, tenant: str, **given: str | No
             settings.http_url,
             settings.grpc_address,
             role=Role(role),
-            made_by="the command line",
+            by=initiator(),
         )
         click.echo(f"token {issued.id}, valid until {issued.expires_at:%Y-%m-%d %H:%M} UTC:", err=True)
         click.echo(issued.token)
@@ -129,7 +129,7 @@ def revoke(token_id: str, **given: str | None) -> None:
     async def end(connection: asyncpg.Connection) -> None:
         from broadaxe.storage.tokens import revoke_token
 
-        await revoke_token(connection, token_id)
+        await revoke_token(connection, token_id, initiator())
         click.echo(f"revoked {token_id}")
 
     import asyncio

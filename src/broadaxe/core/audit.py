@@ -44,7 +44,6 @@ class Action(StrEnum):
 
     ACCOUNT_CHANGE_PASSWORD = "account.change_password"
     ACCOUNT_LOG_IN = "account.log_in"
-    ACCOUNT_REGISTER = "account.register"
     ACCOUNT_RESET_PASSWORD = "account.reset_password"
     CRON_BACKFILL = "cron.backfill"
     CRON_CHANGE = "cron.change"
@@ -80,7 +79,6 @@ class Action(StrEnum):
     TENANT_CHANGE = "tenant.change"
     TENANT_CREATE = "tenant.create"
     TOKEN_CREATE = "token.create"
-    TOKEN_NEW_ADDRESS = "token.new_address"
     TOKEN_REVOKE = "token.revoke"
     WEBHOOK_CHANGE = "webhook.change"
     WEBHOOK_CREATE = "webhook.create"

@@ -26,6 +26,7 @@ from broadaxe.metrics import Tallies
 from broadaxe.rest.api_description import describe, operation_id
 from broadaxe.rest.api_reference import ApiReference
 from broadaxe.rest.attempts import Attempts
+from broadaxe.rest.bursts import Bursts
 from broadaxe.rest.context import Context
 from broadaxe.rest.dashboard_site import DashboardSite
 from broadaxe.rest.docs_site import DocsSite
@@ -64,6 +65,7 @@ from broadaxe.rest.routers import (
     workflows,
 )
 from broadaxe.rest.routers import example as example_routes
+from broadaxe.rest.sessions import UNKNOWN_LOGINS_BURST, UNKNOWN_LOGINS_PER_S
 from broadaxe.rest.settings import ENTRY_PATH, HttpSettings
 from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
 from broadaxe.storage.calendar import CalendarReads
@@ -171,6 +173,7 @@ def create_http_app(
         replica,
     )
     app.state.attempts = Attempts()
+    app.state.unknown_logins = Bursts(rate_per_s=UNKNOWN_LOGINS_PER_S, burst=UNKNOWN_LOGINS_BURST)
     app.state.open_streams = changes.OpenStreams()
     app.state.webhook_door = webhooks.Door()
     for routes in ROUTERS:

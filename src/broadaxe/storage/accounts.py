@@ -156,11 +156,16 @@ class Person(msgspec.Struct, frozen=True):
 # Tenants ------------------------------------------------------------------------------------------------------------
 
 
-async def create_tenant(pool: asyncpg.Pool, name: str, slug: str, owner_account_id: str) -> Tenant:
-    """Makes a tenant and its first owner. AlreadyExists if the slug is taken."""
+async def create_tenant(
+    pool: asyncpg.Pool, name: str, slug: str, owner_account_id: str, by: Initiator | None = None
+) -> Tenant:
+    """Makes a tenant and its first owner. AlreadyExists if the slug is taken. `by` is None for the engine's own."""
     async with pool.acquire() as connection, connection.transaction():
         made = await insert_tenant(connection, name, slug)
         await add_member(connection, made.id, owner_account_id, Role.OWNER)
+        if by is not None:
+            subject = Subject(made.id, made.name, {"slug": made.slug, "owner": by.name})
+            await audit.write(connection, made.id, by, Action.TENANT_CREATE, subject)
     return made
 
 
@@ -196,14 +201,21 @@ async def tenant(db: Queryable, tenant_id: str) -> Tenant | None:
     return None if row is None else _tenant(row)
 
 
-async def rename_tenant(db: Queryable, tenant_id: str, name: str | None) -> Tenant:
+async def rename_tenant(db: Queryable, tenant_id: str, name: str | None, by: Initiator) -> Tenant:
     """Gives a tenant another display name; None leaves it."""
     if name is not None:
         _check_tenant_name(name)
-    row = await db.fetchrow(statement("accounts/tenant_rename"), tenant_id, name)
-    if row is None:
-        raise NotFound(f"there is no tenant {tenant_id}")
-    return _tenant(row)
+    async with audit.transaction(db) as connection:
+        before = await tenant(connection, tenant_id)
+        row = await connection.fetchrow(statement("accounts/tenant_rename"), tenant_id, name)
+        if row is None or before is None:
+            raise NotFound(f"there is no tenant {tenant_id}")
+        renamed = _tenant(row)
+        if renamed.name != before.name:
+            subject = Subject(tenant_id, renamed.name, {"name": renamed.name})
+            told: dict[str, object] = {"name": before.name}
+            await audit.write(connection, tenant_id, by, Action.TENANT_CHANGE, subject, before=told)
+    return renamed
 
 
 async def add_member(db: Queryable, tenant_id: str, account_id: str, role: Role) -> None:
@@ -338,7 +350,13 @@ async def login(db: Queryable, email: str, password: str) -> Account:
 
 
 async def change_password(
-    db: Queryable, account_id: str, password: str, new_password: str, *, keep_cookie: str | None = None
+    db: Queryable,
+    account_id: str,
+    password: str,
+    new_password: str,
+    *,
+    by: Initiator,
+    keep_cookie: str | None = None,
 ) -> Account:
     """Replaces a password and ends the account's other sessions."""
     row = await db.fetchrow(statement("accounts/account_by_id"), account_id)
@@ -348,10 +366,19 @@ async def change_password(
         raise InvalidArgument("the current password is wrong", field="password")
     _check_password(new_password, field="newPassword")
     kept = None if keep_cookie is None else _cookie_hash(keep_cookie)
-    row = await db.fetchrow(statement("accounts/account_password"), account_id, await _hash(new_password), kept)
-    if row is None:
-        raise NotFound("this account is gone")
-    return _account(row)
+    return await _put_password(db, account_id, await _hash(new_password), kept, by, Action.ACCOUNT_CHANGE_PASSWORD)
+
+
+async def _put_password(
+    db: Queryable, account_id: str, password_hash: str, kept_cookie: bytes | None, by: Initiator, action: Action
+) -> Account:
+    async with audit.transaction(db) as connection:
+        row = await connection.fetchrow(statement("accounts/account_password"), account_id, password_hash, kept_cookie)
+        if row is None:
+            raise NotFound("this account is gone")
+        account = _account(row)
+        await audit.write_of_account(connection, account_id, by, action, Subject(account_id, account.email, {}))
+    return account
 
 
 async def is_operator(pool: Queryable, account_id: str) -> bool:
@@ -364,13 +391,10 @@ async def set_operator(pool: Queryable, account_id: str, is_one: bool) -> None:
     await pool.execute(statement("accounts/account_operator"), account_id, is_one)
 
 
-async def set_password(db: Queryable, account_id: str, new_password: str) -> Account:
+async def set_password(db: Queryable, account_id: str, new_password: str, by: Initiator) -> Account:
     """Gives an account another password without asking for the old one, and ends all its sessions."""
     _check_password(new_password, field="newPassword")
-    row = await db.fetchrow(statement("accounts/account_password"), account_id, await _hash(new_password), None)
-    if row is None:
-        raise NotFound("this account is gone")
-    return _account(row)
+    return await _put_password(db, account_id, await _hash(new_password), None, by, Action.ACCOUNT_RESET_PASSWORD)
 
 
 # Sessions -----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -38,9 +39,11 @@ __all__ = [
     "command_line",
     "entries",
     "page",
+    "transaction",
     "trim",
     "verify",
     "write",
+    "write_of_account",
 ]
 
 Queryable = asyncpg.Pool | asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -52,6 +55,8 @@ READ_AT_ONCE: Final = 1_000
 #: Entries of a chain that go in one statement.
 TRIMMED_AT_ONCE_MAX: Final = 1_000
 FAULTS_MAX: Final = 100
+#: Tenants whose logs say that somebody logged in.
+TENANTS_TOLD_MAX: Final = 100
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -132,6 +137,27 @@ async def write(
     await connection.execute(
         statement("journal/append_audit"), tenant_id, *append_arguments(tenant_id, Chain.EDGE, [row])
     )
+
+
+async def write_of_account(
+    connection: Queryable, account_id: str, by: Initiator, action: Action, subject: Subject, *, refusal: str = ""
+) -> None:
+    """What somebody did with their own account: in the log of every tenant it opens (at most `TENANTS_TOLD_MAX`), or in
+    the installation's if it opens none."""
+    rows = await connection.fetch(statement("audit/tenants_of_account"), account_id, TENANTS_TOLD_MAX)
+    for tenant_id in [str(row["tenant_id"]) for row in rows] or [INSTALLATION]:
+        await write(connection, tenant_id, by, action, subject, refusal=refusal)
+
+
+@asynccontextmanager
+async def transaction(db: Queryable) -> AsyncIterator[Queryable]:
+    """A transaction on `db`, for what is done and what is written of it. A pool lends a connection."""
+    if isinstance(db, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
+        async with db.transaction():
+            yield db
+    else:
+        async with db.acquire() as connection, connection.transaction():
+            yield connection
 
 
 def append_arguments(tenant_id: str, chain: Chain, rows: Sequence[AuditRow]) -> Sequence[object]:

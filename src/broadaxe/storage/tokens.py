@@ -22,7 +22,10 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from broadaxe.core.audit import Action, Subject
+from broadaxe.core.commands.asked import Initiator
 from broadaxe.errors import InvalidArgument, NotFound
+from broadaxe.storage import audit
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.pages import ById, Page, page_of_rows
@@ -86,10 +89,10 @@ async def create_token(
     grpc_address: str,
     *,
     role: Role = Role.ADMIN,
-    made_by: str = "",
+    by: Initiator | None = None,
 ) -> IssuedToken:
     """Issues a token for `tenant_id` that SDKs use to find `server_url` (REST) and `grpc_address` (host:port).
-    `made_by` says to people who did it."""
+    `by` is who makes it; None for the engine, which makes some for itself."""
     if role not in TOKEN_ROLES:
         raise InvalidArgument(f"a token has one of the roles {', '.join(TOKEN_ROLES)}", field="role")
     if not name.strip() or len(name) > NAME_LENGTH_MAX:
@@ -112,17 +115,21 @@ async def create_token(
         }
     )
     try:
-        await db.execute(
-            statement("tokens/insert"),
-            token_id,
-            tenant_id,
-            name,
-            hash_of(token),
-            issued_at,
-            expires_at,
-            role.value,
-            made_by,
-        )
+        async with audit.transaction(db) as connection:
+            await connection.execute(
+                statement("tokens/insert"),
+                token_id,
+                tenant_id,
+                name,
+                hash_of(token),
+                issued_at,
+                expires_at,
+                role.value,
+                "" if by is None else by.name,
+            )
+            if by is not None:
+                subject = Subject(token_id, name, {"role": role.value, "expires_at": expires_at.isoformat()})
+                await audit.write(connection, tenant_id, by, Action.TOKEN_CREATE, subject)
     except asyncpg.ForeignKeyViolationError:
         raise NotFound(f"there is no tenant {tenant_id}", field="tenant") from None
     return IssuedToken(token_id, token, expires_at)
@@ -160,10 +167,16 @@ async def tenant_of_token(db: Queryable, token_id: str) -> str | None:
     return None if tenant_id is None else str(tenant_id)
 
 
-async def revoke_token(db: Queryable, token_id: str) -> None:
+async def revoke_token(db: Queryable, token_id: str, by: Initiator) -> None:
     """Ends a token for good. Verifiers of other processes notice within five seconds."""
-    if await db.fetchval(statement("tokens/revoke"), token_id) is None:
-        raise NotFound(f"there is no token {token_id}")
+    async with audit.transaction(db) as connection:
+        row = await connection.fetchrow(statement("tokens/revoke"), token_id)
+        if row is None:
+            raise NotFound(f"there is no token {token_id}")
+        if not row["was_revoked"]:
+            subject = Subject(token_id, row["name"], None)
+            told: dict[str, object] = {"role": row["role"]}
+            await audit.write(connection, str(row["tenant_id"]), by, Action.TOKEN_REVOKE, subject, before=told)
 
 
 async def delete_token(db: Queryable, token_text: str) -> None:

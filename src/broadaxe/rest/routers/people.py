@@ -14,10 +14,10 @@ from broadaxe.errors import InvalidArgument
 from broadaxe.rest.attempts import AttemptsDep
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import AdminScope, PersonDep, ViewerScope, missing
+from broadaxe.rest.identity import AdminScope, CallerDep, PersonDep, ViewerScope, missing
 from broadaxe.rest.parameters import Body, PathId
 from broadaxe.rest.routers.route import API, STABLE, router
-from broadaxe.rest.sessions import open_session
+from broadaxe.rest.sessions import note_refused_login, open_session
 from broadaxe.rest.shapes import people as shapes
 from broadaxe.storage import accounts
 from broadaxe.storage.pages import ByTime
@@ -70,7 +70,11 @@ async def login(
     body: Login, request: Request, response: Response, context: ContextDep, attempts: AttemptsDep
 ) -> shapes.User:
     attempts.count(request, body.email)
-    account = await accounts.login(context.pool, body.email, body.password)
+    try:
+        account = await accounts.login(context.pool, body.email, body.password)
+    except InvalidArgument as error:
+        await note_refused_login(context, request, body.email, error.message)
+        raise
     attempts.forgive(request, body.email)
     await open_session(context, request, response, account.id)
     return shapes.user(account)
@@ -92,12 +96,22 @@ async def current(account: PersonDep) -> shapes.User:
 
 @routes.post(f"{API}/users/password")
 async def change_password(
-    body: PasswordChange, request: Request, context: ContextDep, account: PersonDep, attempts: AttemptsDep
+    body: PasswordChange,
+    request: Request,
+    context: ContextDep,
+    caller: CallerDep,
+    account: PersonDep,
+    attempts: AttemptsDep,
 ) -> shapes.User:
     """Ends every other session of the account."""
     attempts.count(request, account.email)
     changed = await accounts.change_password(
-        context.pool, account.id, body.password, body.new_password, keep_cookie=_cookie(request, context)
+        context.pool,
+        account.id,
+        body.password,
+        body.new_password,
+        by=caller.by,
+        keep_cookie=_cookie(request, context),
     )
     return shapes.user(changed)
 
@@ -139,11 +153,11 @@ async def memberships(context: ContextDep, account: PersonDep) -> shapes.TenantM
 
 
 @routes.post(f"{API}/tenants")
-async def create_tenant(body: NewTenant, context: ContextDep, account: PersonDep) -> shapes.Tenant:
+async def create_tenant(body: NewTenant, context: ContextDep, caller: CallerDep, account: PersonDep) -> shapes.Tenant:
     """The creator becomes its owner."""
     if not context.settings.allows_tenant_creation:
         raise InvalidArgument("creating tenants is switched off on this server")
-    made = await accounts.create_tenant(context.pool, body.name, body.slug, account.id)
+    made = await accounts.create_tenant(context.pool, body.name, body.slug, account.id, caller.by)
     return shapes.tenant(made, context.settings.server_url)
 
 
@@ -158,7 +172,7 @@ async def get_tenant(scope: ViewerScope, context: ContextDep) -> shapes.Tenant:
 @routes.patch(f"{API}/tenants/{{tenant}}")
 async def change_tenant(body: TenantChange, scope: AdminScope, context: ContextDep) -> shapes.Tenant:
     """Only the name can be changed in this version; other keys are ignored."""
-    changed = await accounts.rename_tenant(context.pool, scope.tenant_id, body.name)
+    changed = await accounts.rename_tenant(context.pool, scope.tenant_id, body.name, scope.caller.by)
     return shapes.tenant(changed, context.settings.server_url)
 
 

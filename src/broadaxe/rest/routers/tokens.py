@@ -62,7 +62,7 @@ async def create_token(body: NewToken, scope: AdminPersonScope, context: Context
         context.settings.server_url,
         context.settings.grpc_address,
         role=Role(body.role),
-        made_by=scope.caller.name,
+        by=scope.caller.by,
     )
     return shapes.CreatedToken(token=issued.token)
 
@@ -74,6 +74,6 @@ async def revoke_token(token: PathId, caller: AdminPersonCaller, context: Contex
     if tenant_id is None or tenant_id not in caller.roles:
         raise missing("API token", token)
     caller.enter(tenant_id)
-    await tokens.revoke_token(context.pool, token)
+    await tokens.revoke_token(context.pool, token, caller.by)
     context.verifier.forget(token)
     return Response(status_code=204)
