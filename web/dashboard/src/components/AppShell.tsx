@@ -53,6 +53,7 @@ const SECTIONS = [
       { to: "/settings/members", label: "Members", below: "/settings/members/" },
       { to: "/settings/tenant", label: "Tenant", below: "/settings/tenant/" },
       { to: "/settings/limits", label: "Limits", below: "/settings/limits/" },
+      { to: "/settings/audit", label: "Audit log", below: "/settings/audit/" },
       { to: "/settings/cluster", label: "Cluster", below: "/settings/cluster/" },
       { to: "/settings/account", label: "My account", below: "/settings/account/" },
     ],

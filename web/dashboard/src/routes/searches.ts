@@ -5,6 +5,7 @@
 import { z } from "zod";
 
 import { PLACES, RUN_CAUSES } from "../search/grammar";
+import { AUDIT_ACTIONS } from "../services/audit";
 import { RUN_STATUSES } from "../services/schemas";
 import { LOG_LEVELS } from "../services/tenantLogs";
 import { COMING_KINDS } from "../services/waiting";
@@ -130,6 +131,16 @@ export const logsSearchSchema = z.object({
   from: instant,
   to: instant,
 });
+export const auditSearchSchema = z.object({
+  action: z.enum(AUDIT_ACTIONS).optional().catch(undefined),
+  /** Id of an account or a token. */
+  who: text,
+  /** Id of what it was done to. */
+  what: text,
+  refused: z.boolean().optional().catch(undefined),
+});
+export type AuditSearch = z.output<typeof auditSearchSchema>;
+
 export type LogsSearch = z.output<typeof logsSearchSchema>;
 
 export const concurrencySearchSchema = z.object({ search: text, workflow: z.uuid().optional().catch(undefined) });

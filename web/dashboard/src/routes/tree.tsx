@@ -22,6 +22,7 @@ import { lazyPage } from "./lazyPage";
 import { LoginPage } from "./LoginPage";
 import { OverviewPage } from "./OverviewPage";
 import {
+  auditSearchSchema,
   concurrencySearchSchema,
   errorsSearchSchema,
   eventsSearchSchema,
@@ -267,6 +268,13 @@ const limitsRoute = createRoute({
   component: lazyPage(() => import("./LimitsPage"), "LimitsPage"),
 });
 
+const auditRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/settings/audit",
+  validateSearch: auditSearchSchema,
+  component: lazyPage(() => import("./AuditPage"), "AuditPage"),
+});
+
 const accountRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/settings/account",
@@ -307,6 +315,7 @@ const routeTree = rootRoute.addChildren([
     membersRoute,
     tenantRoute,
     limitsRoute,
+    auditRoute,
     clusterRoute,
     accountRoute,
   ]),

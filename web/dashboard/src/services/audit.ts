@@ -1,0 +1,120 @@
+/** The audit log: who did what to what, as the engine wrote it down. */
+import { z } from "zod";
+
+import { pagedQuery } from "./pages";
+import { instantMs, orNull } from "./schemas";
+
+/** What people can look for, by what it is done to. An action that is not here is shown all the same. */
+export const AUDIT_ACTIONS = [
+  "account.change_password",
+  "account.log_in",
+  "account.reset_password",
+  "cron.backfill",
+  "cron.change",
+  "cron.create",
+  "cron.delete",
+  "cron.run",
+  "event.push",
+  "filter.change",
+  "filter.create",
+  "filter.delete",
+  "invite.accept",
+  "invite.change",
+  "invite.create",
+  "invite.reject",
+  "invite.renew",
+  "invite.revoke",
+  "limits.change",
+  "member.add",
+  "member.change",
+  "member.remove",
+  "rate_limit.delete",
+  "rate_limit.pause",
+  "rate_limit.put",
+  "run.branch",
+  "run.cancel",
+  "run.replay",
+  "run.restore",
+  "run.trigger",
+  "schedule.create",
+  "schedule.delete",
+  "schedule.move",
+  "schedule.run",
+  "tenant.change",
+  "tenant.create",
+  "token.create",
+  "token.revoke",
+  "webhook.change",
+  "webhook.create",
+  "webhook.delete",
+  "worker.pause",
+  "worker.unpause",
+  "workflow.delete",
+  "workflow.pause",
+  "workflow.register",
+  "workflow.unpause",
+] as const;
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
+
+const changes = orNull(z.record(z.string(), z.unknown()));
+
+const entrySchema = z.object({
+  id: z.string(),
+  at: instantMs,
+  initiator: z.object({ kind: z.string(), id: orNull(z.string()), name: z.string(), address: orNull(z.string()) }),
+  action: z.string(),
+  object: z.object({ id: orNull(z.string()), name: orNull(z.string()) }),
+  before: changes,
+  after: changes,
+  refusal: orNull(z.string()),
+});
+export type AuditEntry = z.output<typeof entrySchema>;
+
+export interface AuditFilter {
+  readonly action: AuditAction | null;
+  /** Id of an account or a token. */
+  readonly initiator: string | null;
+  /** Id of what it was done to. */
+  readonly object: string | null;
+  readonly refused: boolean;
+}
+
+function queryOf({ action, initiator, object, refused }: AuditFilter) {
+  return { action, initiator, object, refused: refused ? true : null };
+}
+
+export function auditQuery(tenantId: string, filter: AuditFilter) {
+  return pagedQuery(["audit", tenantId], `/api/v1/tenants/${tenantId}/audit`, entrySchema, queryOf(filter));
+}
+
+/** Where a browser gets what the filter finds as JSON Lines. */
+export function auditExport(tenantId: string, filter: AuditFilter): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(queryOf(filter))) if (value !== null) query.set(name, String(value));
+  return `/api/v1/tenants/${tenantId}/audit/export${query.size === 0 ? "" : `?${query.toString()}`}`;
+}
+
+/** "rate_limit.put" is "rate limit: put". */
+export function wordsOf(action: string): string {
+  return action.replaceAll("_", " ").replace(".", ": ");
+}
+
+export interface Change {
+  readonly name: string;
+  /** Null for what was not there, or is not there any more. */
+  readonly before: string | null;
+  readonly after: string | null;
+}
+
+/** What differs between before and after; of what was made or is gone, everything. */
+export function changesOf({ before, after }: Pick<AuditEntry, "before" | "after">): Change[] {
+  const names = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})]);
+  return [...names]
+    .map((name) => ({ name: name.replaceAll("_", " "), before: textOf(before?.[name]), after: textOf(after?.[name]) }))
+    .filter((change) => change.before !== change.after);
+}
+
+function textOf(value: unknown): string | null {
+  if (value === undefined || value === null) return null;
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
