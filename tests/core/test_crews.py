@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from broadaxe.core import affinity
 from broadaxe.core.commands.workers import Heartbeat
 from broadaxe.core.crews import Crew, RoomKey, wake
-from broadaxe.core.decision import WorkerRow
+from broadaxe.core.decision import WorkerHeard, WorkerRow
+from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.model import Worker
 from tests.core.world import World, task
@@ -158,3 +159,24 @@ def test_a_free_worker_costs_what_waits_and_not_what_it_offers() -> None:
     assert world.status(second) is TaskStatus.RUNNING
     world.complete(second)
     assert world.status(third) is TaskStatus.RUNNING
+
+
+def test_heartbeats_live_in_memory_and_the_row_can_still_tell_who_is_silent() -> None:
+    """What reads rows calls a worker inactive at 30 s without a heartbeat."""
+    world = World()
+    world.put(task("a"))
+    worker_id = world.worker("a")
+    began = len(world.decisions)
+    for _ in range(15):
+        world.advance(4)
+        assert world.now_us - (world.workers[worker_id].last_heartbeat_at_us or 0) < 30 * US_PER_S
+    minute = world.decisions[began:]
+    assert sum(bool(decision.writes.workers) for decision in minute) == 3
+    assert sum(bool(decision.writes) for decision in minute) == 3
+    heard = [effect for decision in minute for effect in decision.effects if isinstance(effect, WorkerHeard)]
+    assert len(heard) == 60 // 4 - 3, "people who watch are told of every other one"
+    world.advance(8)
+    last_us = world.now_us
+    world.beating.pop(worker_id)
+    world.advance(30)
+    assert world.workers[worker_id].last_heartbeat_at_us == last_us, "a silent worker's row has its last sign of life"

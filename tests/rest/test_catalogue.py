@@ -76,8 +76,16 @@ async def test_a_workflow_and_its_version_decode(site: Site) -> None:
 
 async def test_workers_show_free_slots_and_derived_status(site: Site) -> None:
     made = await site.seeds.single()
-    busy = await site.seeds.worker()
+    busy = await site.seeds.worker(last_heartbeat_at=site.seeds.now + timedelta(hours=1))
     await site.seeds.worker(last_heartbeat_at=site.seeds.now - timedelta(seconds=20), name="silent")
+    # The row of a worker that is heard of does not get every heartbeat.
+    seen = {name: site.seeds.now - timedelta(seconds=s) for name, s in (("connected", 24), ("frozen", 31))}
+    connected, frozen = [
+        await site.seeds.worker(last_heartbeat_at=at, is_listening=True, name=name, labels="{}")
+        for name, at in seen.items()
+    ]
+    for worker_id, status in ((connected, "ACTIVE"), (frozen, "INACTIVE")):
+        assert (await site.client.get(f"/api/v1/workers/{worker_id}")).json()["status"] == status
     await site.seeds.worker(
         last_heartbeat_at=site.seeds.now - timedelta(days=2), created_at=site.seeds.now - timedelta(days=3), name="gone"
     )
@@ -85,9 +93,14 @@ async def test_workers_show_free_slots_and_derived_status(site: Site) -> None:
     await site.seeds.run(made, status="RUNNING", task={"status": "RUNNING", "worker_id": busy, "slot_released": True})
     listed = WorkerList.from_dict((await site.client.get(f"{site.tenant}/worker")).json())
     assert listed is not None
-    assert {row.name: row.status for row in listed.rows or []} == {"worker-a": "ACTIVE", "silent": "INACTIVE"}
+    assert {row.name: row.status for row in listed.rows or []} == {
+        "worker-a": "ACTIVE",
+        "silent": "INACTIVE",
+        "connected": "ACTIVE",
+        "frozen": "INACTIVE",
+    }
     for query, names in (
-        ({"statuses": "INACTIVE"}, ["silent"]),
+        ({"statuses": "INACTIVE"}, ["frozen", "silent"]),
         ({"labels": "gpu:2"}, ["silent", "worker-a"]),
         ({"labels": "gpu:3"}, []),
         ({"labels": ["gpu:2", "gpu:3"]}, ["silent", "worker-a"]),

@@ -23,6 +23,7 @@ from broadaxe.core.decision import (
     StartAttempt,
     StartBatch,
     TaskState,
+    WorkerHeard,
     WorkflowRow,
 )
 from broadaxe.core.definition import (
@@ -45,6 +46,7 @@ CONFIRM_US = 5 * US_PER_S
 SILENCE_US = 30 * US_PER_S
 INTERNAL_RETRIES_MAX = 10
 FRESH_US = 10 * US_PER_S
+KEPT_US = 20 * US_PER_S
 
 GroupId = tuple[str, ...]
 #: Priority, when the run was made, its id; how they order is said where they are compared.
@@ -141,6 +143,8 @@ class Books:
         self.streams: dict[str, int | None] = {}
         """Since when each worker has its present stream."""
         self.heard_before: set[str] = set()
+        self.heard: dict[str, int] = {}
+        """When each worker was last heard of; its row is not written each time."""
         self.used: Mapping[str, Counter[str]] = {}
         self.across_queues = False
         """Whether the most urgent task goes first also among different tasks of one worker."""
@@ -160,6 +164,7 @@ class Books:
             self._doubt(worker_id, now_us)
         self.listening.clear()
         self.heard_before.clear()
+        self.heard = {row.id: row.last_heartbeat_at_us or 0 for row in self.tables.workers.values()}
         self.passed.clear()
         # Among those of the same instant, any order is as good after a load.
         self.ready = {
@@ -207,6 +212,10 @@ class Books:
                 self.streams[worker.id] = worker.listening_since_us
                 self._doubt(worker.id, now_us)
             (self.listening.add if worker.is_listening else self.listening.discard)(worker.id)
+            self._hear(worker.id, worker.last_heartbeat_at_us or 0)
+        for effect in decision.effects:
+            if isinstance(effect, WorkerHeard):
+                self._hear(effect.worker_id, effect.at_us)
 
         starts = list(attempts(decision.effects))
         self._check_attempts(starts, now_us)
@@ -235,6 +244,11 @@ class Books:
             self._check_idleness(used, filled, live, now_us)
         self.limits = dict(self.tables.limits)
 
+    def _hear(self, worker_id: str, at_us: int) -> None:
+        kept_at_us = self.tables.workers[worker_id].last_heartbeat_at_us or 0
+        hold(at_us - kept_at_us < KEPT_US, "a live worker's row has an old heartbeat", worker_id, at_us - kept_at_us)
+        self.heard[worker_id] = max(at_us, self.heard.get(worker_id, 0))
+
     def _check_attempts(self, starts: list[StartAttempt], now_us: int) -> None:
         for start in starts:
             attempt = start.task_id, start.retry_count
@@ -252,7 +266,7 @@ class Books:
             worker = self.tables.workers[start.worker_id]
             hold(not worker.is_paused, "sent to a paused worker", attempt)
             hold(start.action_id in worker.actions, "sent to a worker that does not know the task", attempt)
-            hold(now_us - (worker.last_heartbeat_at_us or 0) <= FRESH_US, "sent to a silent worker", attempt)
+            hold(now_us - self.heard.get(start.worker_id, 0) <= FRESH_US, "sent to a silent worker", attempt)
             is_batch = self._definition(start.task_id).batch is not None
             sticky, is_hard = (None, False) if is_batch else self._sticky(start.task_id)
             hold(not is_hard or sticky == start.worker_id, "sent past its sticky worker", attempt)
@@ -380,7 +394,7 @@ class Books:
             if assigned is None or assigned.worker_id is None:
                 continue
             if entry.type is TaskEventType.REASSIGNED and "no heartbeat" in entry.message:
-                heard_at_us = self.tables.workers[assigned.worker_id].last_heartbeat_at_us or 0
+                heard_at_us = self.heard.get(assigned.worker_id, 0)
                 silent_us = now_us - max(heard_at_us, self.back_at_us)
                 hold(silent_us >= SILENCE_US, "called silent too soon", entry.task_id, silent_us)
             if entry.type is TaskEventType.TIMED_OUT:
@@ -804,7 +818,7 @@ class Books:
         worker = self.tables.workers[worker_id]
         if worker.is_paused or self._definition(task_id).action_id not in worker.actions:
             return False
-        if worker.last_heartbeat_at_us is None or now_us - worker.last_heartbeat_at_us > FRESH_US:
+        if now_us - self.heard.get(worker_id, 0) > FRESH_US:
             return False
         taken = used.get(worker_id, Counter())
         if any(worker.slots.get(kind, 0) - taken[kind] < units for kind, units in slots.items()):

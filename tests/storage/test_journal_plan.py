@@ -31,8 +31,9 @@ def _relations(plan: dict[str, Any]) -> Iterator[str]:
         yield from _relations(child)
 
 
-async def test_a_batch_looks_into_no_table(database: str) -> None:
-    text = statement("journal/commit_runs")
+@pytest.mark.parametrize("name", ["commit_runs", "commit_new", "commit_changes"])
+async def test_a_batch_looks_into_no_table(database: str, name: str) -> None:
+    text = statement(f"journal/{name}")
     connection = await asyncpg.connect(database, server_settings=SETTINGS)
     try:
         await connection.execute(f"prepare journal as {text}")

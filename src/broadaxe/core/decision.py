@@ -620,6 +620,13 @@ class SignalFired(msgspec.Struct, frozen=True, gc=False):
     payload: str
 
 
+class WorkerHeard(msgspec.Struct, frozen=True, gc=False):
+    """A worker is alive; its row is not written for that each time. For people who watch it."""
+
+    worker_id: str
+    at_us: int
+
+
 class OutboxHasRoom(msgspec.Struct, frozen=True, gc=False):
     """Rows that had to stay in the outbox may find room by now; it shall be read again."""
 
@@ -638,6 +645,7 @@ Effect = (
     | DurableAnswer
     | InvocationOver
     | SignalFired
+    | WorkerHeard
     | OutboxHasRoom
 )
 

@@ -7,6 +7,9 @@ tasks only while it has one: clients open it seconds after the other one, and wh
 (section 13.10). One that does without it for `SPEECH_US` is given them all the same, since some open it when they need
 it. Memory keeps a worker while it has a stream or was heard of
 within those 30 s.
+
+Heartbeats live in memory: who loads the tenant gives every worker 30 s anyway. Its row gets one so often that people
+who read it can tell a live worker from a silent one, and the last one when it falls silent.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from broadaxe.core.affinity import is_schedulable
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.commands.workers import Arrivals, LabelValue, RegisterWorker
 from broadaxe.core.crews import wake
-from broadaxe.core.decision import WorkerRow
+from broadaxe.core.decision import WorkerHeard, WorkerRow
 from broadaxe.core.definition import check_name, normalise_action_id
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.model import Worker
@@ -30,6 +33,9 @@ from broadaxe.errors import FailedPrecondition, InvalidArgument, NotFound
 SILENCE_US: Final = 30 * US_PER_S
 #: How long a worker with an assignment stream may be without the durable stream it has had.
 SPEECH_US: Final = 15 * US_PER_S
+#: The row of a worker that is heard of tells of a heartbeat this old at most. A worker that beats every 4 s is never
+#: older than 30 s in its row, at which it would count as inactive.
+HEARTBEAT_KEPT_US: Final = 20 * US_PER_S
 SLOTS_MAX: Final = 1_000_000
 ACTIONS_MAX: Final = 10_000
 LABELS_MAX: Final = 1_000
@@ -104,6 +110,7 @@ def open_stream(state: State, worker: Worker, session: int, now_us: int, arrived
     worker.listening_since_us = now_us
     _await_speech(state, worker, now_us)
     _hear(state, worker, now_us)
+    _keep_heartbeat(state, worker)
     state.heat_worker(worker)
 
 
@@ -154,6 +161,10 @@ def heartbeat(state: State, worker: Worker, now_us: int) -> None:
         raise FailedPrecondition("the worker's assignment stream is closed; open it again", field="worker_id")
     was_schedulable = is_schedulable(worker, now_us)
     _hear(state, worker, now_us)
+    if now_us - (worker.heartbeat_kept_at_us or 0) >= HEARTBEAT_KEPT_US:
+        _keep_heartbeat(state, worker)
+    else:
+        state.ledger.emit(WorkerHeard(worker.id, now_us))
     if not was_schedulable:
         state.heat_worker(worker)
 
@@ -189,6 +200,8 @@ def check_silence(state: State, worker: Worker, now_us: int) -> None:
     if now_us - heard_at_us < SILENCE_US:
         _watch(state, worker, heard_at_us + SILENCE_US)
         return
+    if worker.heartbeat_kept_at_us != worker.last_heartbeat_at_us:
+        _keep_heartbeat(state, worker)
     for task in list(worker.running.values()):
         attempts.stop_on_worker(state, task)
         attempts.reassign(state, task, "the worker has sent no heartbeat for 30 seconds", now_us)
@@ -213,8 +226,12 @@ def _hear(state: State, worker: Worker, now_us: int) -> None:
     worker.last_heartbeat_at_us = now_us
     worker.updated_at_us = now_us
     wake(worker)
-    state.ledger.touch_worker(worker)
     _watch(state, worker, now_us + SILENCE_US)
+
+
+def _keep_heartbeat(state: State, worker: Worker) -> None:
+    worker.heartbeat_kept_at_us = worker.last_heartbeat_at_us
+    state.ledger.touch_worker(worker)
 
 
 def _watch(state: State, worker: Worker, at_us: int) -> None:

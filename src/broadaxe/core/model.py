@@ -449,10 +449,10 @@ class Task:
 
 class Worker:
     __slots__ = (
-        "actions", "created_at_us", "durable_stream", "free", "id", "is_paused", "is_touched", "labels",
-        "last_heartbeat_at_us", "listening_since_us", "name", "paused_by", "resting", "running", "runtime", "session",
-        "silent_at_us", "slots", "speaks_durably", "speech_due_at_us", "turn_count", "turns", "updated_at_us",
-        "waited_for_since_us",
+        "actions", "created_at_us", "durable_stream", "free", "heartbeat_kept_at_us", "id", "is_paused", "is_touched",
+        "labels", "last_heartbeat_at_us", "listening_since_us", "name", "paused_by", "resting", "running", "runtime",
+        "session", "silent_at_us", "slots", "speaks_durably", "speech_due_at_us", "turn_count", "turns",
+        "updated_at_us", "waited_for_since_us",
     )  # fmt: skip
 
     def __init__(self, row: WorkerRow) -> None:
@@ -474,6 +474,8 @@ class Worker:
         self.created_at_us = row.created_at_us
         self.updated_at_us = row.updated_at_us
         self.last_heartbeat_at_us = row.last_heartbeat_at_us
+        self.heartbeat_kept_at_us = row.last_heartbeat_at_us
+        """The heartbeat that its row tells of, or will after this round."""
         self.listening_since_us = row.listening_since_us
         self.session: int | None = None
         """The newest open assignment stream, None while there is none."""

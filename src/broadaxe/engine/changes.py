@@ -130,14 +130,17 @@ class ChangeFeed:
     def note(self, kind: Kind, ids: Iterable[str] | None) -> None:
         self._tell({kind}, ids)
 
+    def note_heartbeat(self, worker_id: str, at_us: int) -> None:
+        for follower in self._followers:
+            follower.note_heartbeat(worker_id, at_us)
+
     def note_everything(self) -> None:
         self._tell(set(Kind), None)
 
     def note_changes(self, changes: Changes) -> None:
         """What another node tells, which owns the tenant."""
         for worker_id, at_us in changes.heartbeats.items():
-            for follower in self._followers:
-                follower.note_heartbeat(worker_id, at_us)
+            self.note_heartbeat(worker_id, at_us)
         if changes.kinds:
             self._tell(set(changes.kinds), changes.ids)
 
@@ -150,8 +153,7 @@ class ChangeFeed:
             return
         for row in writes.workers:
             if self._is_only_alive(row):
-                for follower in self._followers:
-                    follower.note_heartbeat(row.id, row.last_heartbeat_at_us or row.updated_at_us)
+                self.note_heartbeat(row.id, row.last_heartbeat_at_us or row.updated_at_us)
             else:
                 kinds.add(Kind.WORKERS)
         if kinds:

@@ -26,7 +26,8 @@ from broadaxe.engine.doubt import Witness
 from broadaxe.engine.nodes import Place
 from broadaxe.engine.store import DurableResult, EntryPlace
 from broadaxe.engine.subscriptions import RunOutcome, TaskOutcome
-from broadaxe.errors import LeaseLost, NotFound, Unavailable
+from broadaxe.errors import NotFound, Unavailable
+from broadaxe.storage.connections import KeptConnections
 from broadaxe.storage.durable_reads import DurableReads
 from broadaxe.storage.journal import Journal
 from broadaxe.storage.loader import load_live, load_missing
@@ -71,7 +72,7 @@ class PostgresStore:
         connect: Callable[[], Awaitable[asyncpg.Connection]] | None = None,
     ) -> None:
         """`with_quotas`: whether limits of tenants are loaded with them. `connect` opens a session of its own."""
-        self._journal_pool = journal_pool
+        self._journal_connections = KeptConnections(journal_pool)
         self._pool = pool
         self._reads = Reads(pool)
         self._durable_reads = DurableReads(pool)
@@ -100,7 +101,7 @@ class PostgresStore:
                 epoch = await self._leases.acquire(tenant_id, here=here)
         except asyncpg.ForeignKeyViolationError:
             raise NotFound(f"there is no tenant {tenant_id}") from None
-        journal = Journal(self._journal_pool, tenant_id, self._leases.node_id, epoch)
+        journal = Journal(self._journal_connections, tenant_id, self._leases.node_id, epoch)
         return PostgresTenantStore(self._pool, tenant_id, epoch, journal, self._with_quotas)
 
     async def release(self, tenant_id: str, successor: str | None = None) -> None:
@@ -113,6 +114,7 @@ class PostgresStore:
     async def close(self) -> None:
         with contextlib.suppress(*OUTAGE):
             await self._leases.stop()
+        await self._journal_connections.close()
 
     async def warm(self) -> None:
         async def load() -> None:
@@ -120,9 +122,8 @@ class PostgresStore:
                 await load_live(self._pool, NOBODY, 0, with_quotas=self._with_quotas, asks_everything=True)
 
         async def commit() -> None:
-            # There is no lease, so nothing is written.
-            with contextlib.suppress(LeaseLost):
-                await Journal(self._journal_pool, NOBODY, self._leases.node_id, 0).commit(Writes())
+            async with outage_is_unavailable():
+                await Journal(self._journal_connections, NOBODY, self._leases.node_id, 0).warm()
 
         await asyncio.gather(*(work() for _ in range(WARM_CONNECTIONS) for work in (load, commit)))
 

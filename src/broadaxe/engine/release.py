@@ -40,6 +40,7 @@ from broadaxe.core.decision import (
     StartBatch,
     TaskProgressed,
     WaitAck,
+    WorkerHeard,
 )
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.engine.durable_streams import Answer
@@ -181,6 +182,8 @@ class Release:
                 self._finish(effect, read)
             case SignalFired(task_id, key, payload):
                 streams.fire(task_id, key, payload)
+            case WorkerHeard(worker_id, at_us):
+                streams.changes.note_heartbeat(worker_id, at_us)
             case OutboxHasRoom():
                 self._on_room()
             case InvocationOver(stream=number, ref=ref):

@@ -38,8 +38,10 @@ RUNNING_MAX: Final = 20_000
 WORKFLOWS_OF_WORKER_MAX: Final = 1_000
 WORKFLOWS_NAMED_MAX: Final = 1_000
 
-#: A worker that has been silent for longer takes no tasks (semantics 2.9).
+#: A worker without a stream that has been silent for longer is inactive (semantics 2.9).
 HEARTBEAT_FRESH: Final = timedelta(seconds=5)
+#: One with a stream: its row does not get every heartbeat (`core/fleet.py`).
+HEARTBEAT_KEPT: Final = timedelta(seconds=30)
 #: A worker that has been silent for longer is no longer listed.
 WORKER_LISTED: Final = timedelta(hours=24)
 
@@ -221,6 +223,7 @@ class Catalogue:
             limit,
             offset,
             *((None, None) if after is None else (after.at, after.id)),
+            now - HEARTBEAT_KEPT,
         )
         running = await self._running(tenant_id, [str(row["id"]) for row in rows])
         page = page_of_rows(
@@ -232,8 +235,9 @@ class Catalogue:
         return page, rows[0]["total"] if rows else 0
 
     async def worker(self, tenant_ids: Sequence[str], worker_id: str) -> WorkerRecord | None:
+        now = self._clock()
         row = await self._pool.fetchrow(
-            statement("reads/worker_by_id"), tenant_ids, worker_id, self._clock() - HEARTBEAT_FRESH
+            statement("reads/worker_by_id"), tenant_ids, worker_id, now - HEARTBEAT_FRESH, now - HEARTBEAT_KEPT
         )
         if row is None:
             return None

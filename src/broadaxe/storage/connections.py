@@ -28,7 +28,7 @@ from broadaxe.errors import ConfigurationError
 from broadaxe.storage.outage import UNANSWERED
 from broadaxe.storage.statements import statement
 
-__all__ = ["Pooling", "connect", "connection_pool", "is_same_database", "pooling_of"]
+__all__ = ["KeptConnections", "Pooling", "connect", "connection_pool", "is_same_database", "pooling_of"]
 
 CONNECT_TIMEOUT_S: Final = 15.0
 COMMAND_TIMEOUT_S: Final = 60.0
@@ -36,6 +36,8 @@ CLOSE_TIMEOUT_S: Final = 5.0
 #: How long a pooler may take to give a second connection.
 ANOTHER_SESSION_S: Final = 5.0
 STATEMENTS_PREPARED_MAX: Final = 100
+#: Connections that `KeptConnections` keeps.
+KEPT_MAX: Final = 2
 #: How often a session is looked for whose settings another connection sees. In a busy pooler others come between.
 LOOKS: Final = 4
 #: What poolers take at the start of a connection, and keep apart for every client.
@@ -167,6 +169,49 @@ async def connection_pool(
             await asyncio.wait_for(pool.close(), CLOSE_TIMEOUT_S)
         except UNANSWERED:
             pool.terminate()
+
+
+class KeptConnections:
+    """Connections of a pool for those who want one again and again. One that was given back stays taken from the pool,
+    which would care for it in a task of its own each time; not one on which something went wrong.
+
+    At most `KEPT_MAX` are kept, and none while somebody waits for the pool. `close` before the pool is closed.
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._kept: list[Any] = []
+        self._waiting = 0
+
+    @contextlib.asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        """Raises what `outage.OUTAGE` lists."""
+        connection = await self._take()
+        is_well = False
+        try:
+            yield connection
+            is_well = True
+        finally:
+            if is_well and not self._waiting and len(self._kept) < KEPT_MAX:
+                self._kept.append(connection)
+            else:
+                await self._pool.release(connection)
+
+    async def close(self) -> None:
+        while self._kept:
+            await self._pool.release(self._kept.pop())
+
+    async def _take(self) -> Any:
+        while self._kept:
+            connection = self._kept.pop()
+            if not connection.is_closed():
+                return connection
+            await self._pool.release(connection)
+        self._waiting += 1
+        try:
+            return await self._pool.acquire()
+        finally:
+            self._waiting -= 1
 
 
 class _Session(asyncpg.Connection):

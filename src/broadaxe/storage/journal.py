@@ -1,9 +1,12 @@
 """Group commit: everything a round decided, in one transaction, under the lease.
 
 Owns how rows are written; decides nothing. The usual round (runs, tasks, history) is one statement and so one round
-trip and one fsync; the fence is part of it. Rarer rows (definitions, workers, pushed events, archived outputs) make it
-a transaction of a few statements behind the same fence, in the order of `BEFORE_RUNS` and `AFTER_RUNS`: every field of
-`Writes` has its place there or in the one statement. What came from the outbox leaves it there: exactly once.
+trip and one fsync; the fence is part of it. There are three such statements, for what is new, for what has changed and
+for both, since an empty part costs PostgreSQL its preparation all the same. A table comes as one text: in a small round
+most of the work is what each argument costs the driver and the server. Rarer rows (definitions, workers, pushed events,
+archived outputs) make it a transaction of a few statements behind the same fence, in the order of `BEFORE_RUNS` and
+`AFTER_RUNS`: every field of `Writes` has its place there or in the one statement. What came from the outbox leaves it
+there: exactly once.
 
 No statement here costs more the longer history is kept: rows are inserted by their id, or looked for from the oldest id
 in question on.
@@ -18,10 +21,8 @@ that must exist does not.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -32,12 +33,12 @@ from broadaxe.core.decision import (
     AuditRow,
     DurableEntryRow,
     MemoRow,
-    NewRun,
-    NewTask,
     ReplacedOutput,
     RunKeysRow,
+    RunRow,
     RunState,
     TaskEventRow,
+    TaskRow,
     TaskState,
     VersionRow,
     WorkerRow,
@@ -45,22 +46,16 @@ from broadaxe.core.decision import (
 )
 from broadaxe.errors import Internal, InvalidArgument, LeaseLost, Unavailable
 from broadaxe.storage.audit import Chain, append_arguments
+from broadaxe.storage.connections import KeptConnections
 from broadaxe.storage.ids import id_floor_of
 from broadaxe.storage.outage import OUTAGE
 from broadaxe.storage.statements import statement
 
-Column = Sequence[object]
 _astuple = msgspec.structs.astuple
 _json = msgspec.json.encode
 
-_NEW_RUN_COLUMNS: Final = 26
-_RUN_COLUMNS: Final = 5
-_NEW_TASK_COLUMNS: Final = 25
-_TASK_COLUMNS: Final = 18
-_TASK_EVENT_COLUMNS: Final = 8
-#: A column's number in the one statement, whether it is sent as a text, and of what it is.
-_COLUMN: Final = re.compile(r"\$(\d+)::(text::)?(\w+)\[\]")
-ID_CHARS: Final = 36
+#: Where a task's state has its output, which travels beside the rest: it may be large, and is sent as it is.
+_OUTPUT: Final = TaskState.__struct_fields__.index("output")
 
 #: Failed expressions kept per tenant, the newest.
 FAILURES_KEPT_MAX: Final = 1_000
@@ -86,14 +81,14 @@ CONNECTION_SETTINGS: Final = {
 class Journal:
     """Writes the rounds of one tenant under one lease epoch."""
 
-    def __init__(self, pool: asyncpg.Pool, tenant_id: str, node_id: str, epoch: int) -> None:
-        self._pool = pool
+    def __init__(self, connections: asyncpg.Pool | KeptConnections, tenant_id: str, node_id: str, epoch: int) -> None:
+        self._connections = connections
         self._fence: tuple[str, str, int] = (tenant_id, node_id, epoch)
 
     async def commit(self, writes: Writes) -> None:
         """Returns once the whole round is durable."""
         try:
-            async with self._pool.acquire() as connection:
+            async with self._connections.acquire() as connection:
                 if not any(_rare(writes)):
                     await self._commit_runs(connection, writes)
                     return
@@ -101,7 +96,8 @@ class Journal:
                     if await connection.fetchval(statement("journal/fence"), *self._fence) is None:
                         raise LeaseLost()
                     await self._commit_rare(connection, BEFORE_RUNS, writes)
-                    await self._commit_runs(connection, writes)
+                    if any(_runs(writes)):
+                        await self._commit_runs(connection, writes)
                     await self._commit_rare(connection, AFTER_RUNS, writes)
                     if writes.audit:
                         await self._append_audit(connection, writes.audit)
@@ -115,17 +111,20 @@ class Journal:
                 raise InvalidArgument(f"the database cannot hold a value: {error}") from error
             raise Unavailable(f"the database did not take what was decided: {error}") from error
 
+    async def warm(self) -> None:
+        """Has a connection prepare the statements of usual rounds. Without a lease, and so nothing is written."""
+        async with self._connections.acquire() as connection:
+            for name, count in (("commit_changes", 4), ("commit_new", 7), ("commit_runs", 7)):
+                await connection.fetchval(statement(f"journal/{name}"), *self._fence, *[None] * count)
+
     async def _commit_runs(self, connection: Any, writes: Writes) -> None:
-        columns = (
-            *_columns(_new_run_rows(writes.new_runs), _NEW_RUN_COLUMNS),
-            *_columns(map(_astuple, writes.runs), _RUN_COLUMNS),
-            *_columns(_new_task_rows(writes.new_tasks), _NEW_TASK_COLUMNS),
-            *_columns(map(_astuple, writes.tasks), _TASK_COLUMNS),
-            *_columns(map(_astuple, writes.task_events), _TASK_EVENT_COLUMNS),
-        )
-        text = statement("journal/commit_runs")
-        arguments = [send(column) for column, send in zip(columns, _senders(text), strict=True)]
-        fences = await connection.fetchval(text, *self._fence, *arguments)
+        is_new = bool(writes.new_runs or writes.new_tasks)
+        is_changed = bool(writes.runs or writes.tasks)
+        name = "commit_changes" if not is_new else "commit_runs" if is_changed else "commit_new"
+        arguments = [_table(map(_astuple, writes.task_events)), *_changed(writes)]
+        if is_new:
+            arguments += _made(writes)
+        fences = await connection.fetchval(statement(f"journal/{name}"), *self._fence, *arguments)
         if fences != 1:
             raise LeaseLost()
 
@@ -272,57 +271,40 @@ AFTER_RUNS: Final = (
 )
 #: Last, under the name of whoever asked.
 AUDIT: Final = "audit"
+_runs: Final = attrgetter(*RUNS)
 _rare: Final = attrgetter(AUDIT, *(step.field for step in (*BEFORE_RUNS, *AFTER_RUNS)))
 
 
-def _new_run_rows(runs: Iterable[NewRun]) -> Iterable[tuple[object, ...]]:
-    for run in runs:
-        state: RunState = run.state
-        yield (*_astuple(run.row), *_astuple(state)[1:], run.input)
+def _changed(writes: Writes) -> tuple[object, ...]:
+    """Runs, tasks, and the outputs of these."""
+    tasks = list(map(_astuple, writes.tasks))
+    return (
+        _table(map(_astuple, writes.runs)),
+        _table((*task[:_OUTPUT], *task[_OUTPUT + 1 :]) for task in tasks),
+        [task[_OUTPUT] for task in tasks],
+    )
 
 
-def _new_task_rows(tasks: Iterable[NewTask]) -> Iterable[tuple[object, ...]]:
-    for task in tasks:
-        yield (*_astuple(task.row), *_astuple(task.state)[1:])
+def _made(writes: Writes) -> tuple[object, ...]:
+    """New runs, the inputs of these, and new tasks."""
+    return (
+        _table((*_astuple(run.row), *_astuple(run.state)[1:]) for run in writes.new_runs),
+        [run.input for run in writes.new_runs],
+        _table((*_astuple(task.row), *_astuple(task.state)[1:]) for task in writes.new_tasks),
+    )
 
 
-def _columns(rows: Iterable[tuple[object, ...]], count: int) -> list[Column]:
-    """Rows turned into columns; empty ones when there are no rows."""
-    columns: list[Column] = list(zip(*rows, strict=True))
-    return columns or [()] * count
-
-
-@cache
-def _senders(text: str) -> tuple[Callable[[Column], object], ...]:
-    """How each column of the one statement is sent, in their order."""
-    found = {int(number): (bool(is_text), kind) for number, is_text, kind in _COLUMN.findall(text)}
-    kinds = [found[number] for number in sorted(found)]
-    return tuple(_as_it_is if not is_text else _uuids if kind == "uuid" else _numbers for is_text, kind in kinds)
-
-
-def _as_it_is(column: Column) -> object:
-    return column
-
-
-def _numbers(column: Column) -> str:
-    """An array of numbers or truths as Postgres writes it."""
-    return "{" + ",".join(["NULL" if value is None else str(value) for value in column]) + "}"
-
-
-def _uuids(column: Column) -> str:
-    """An array of ids as Postgres writes it; they need no quotes. InvalidArgument when one of them is no id: it could
-    be read as two, or as none."""
-    texts = ",".join(["NULL" if value is None else str(value) for value in column])
-    count, nulls = len(column), column.count(None)
-    if count and (
-        texts.count(",") != count - 1 or len(texts) != ID_CHARS * (count - nulls) + len("NULL") * nulls + count - 1
-    ):
-        raise InvalidArgument("the database cannot hold a value: what should be an id is none")
-    return f"{{{texts}}}"
+def _table(rows: Iterable[tuple[object, ...]]) -> str | None:
+    """Rows as one text, a JSON array of an array for each; None when there are none."""
+    found = list(rows)
+    return _json(found).decode() if found else None
 
 
 #: A kind of rows without its place would be lost in silence.
 assert sorted((AUDIT, *RUNS, *(step.field for step in (*BEFORE_RUNS, *AFTER_RUNS)))) == sorted(Writes.__struct_fields__)
-#: The statement names its columns by position; these are what the positions mean.
-assert len(TaskState.__struct_fields__) == _TASK_COLUMNS
-assert len(TaskEventRow.__struct_fields__) == _TASK_EVENT_COLUMNS
+#: The statements know columns by their position in the row.
+assert len(RunRow.__struct_fields__) == 21
+assert len(RunState.__struct_fields__) == 5
+assert len(TaskRow.__struct_fields__) == 8
+assert len(TaskState.__struct_fields__) == 18
+assert len(TaskEventRow.__struct_fields__) == 8

@@ -1,12 +1,13 @@
 -- The workers of a tenant seen lately, newest first. Called by Catalogue.workers_page.
 -- Rides worker_by_day. $1 tenant, $2 the earliest sign of life that still counts, $3 statuses or null,
--- $4 the heartbeat before which a worker is inactive, $5 labels each of which must have one of its values (as text), or
+-- $4 the heartbeat before which a worker is inactive that has no stream ($10: that has one), $5 labels each of which must have one of its values (as text), or
 -- null, $6 limit, $7 offset, $8/$9 the worker behind which to begin (instant, id) or null; then only those behind it
 -- count.
 with known as (
     select
         w.*,
-        case when w.last_heartbeat_at is null or w.last_heartbeat_at < $4::timestamptz then 'INACTIVE'
+        case when w.last_heartbeat_at is null or w.last_heartbeat_at < case when w.is_listening then $10::timestamptz else $4::timestamptz end
+                 then 'INACTIVE'
              when w.is_paused then 'PAUSED'
              else 'ACTIVE' end as status
     from broadaxe.worker w
