@@ -79,7 +79,7 @@ async def test_workers_show_free_slots_and_derived_status(site: Site) -> None:
     busy = await site.seeds.worker(last_heartbeat_at=site.seeds.now + timedelta(hours=1))
     await site.seeds.worker(last_heartbeat_at=site.seeds.now - timedelta(seconds=20), name="silent")
     # The row of a worker that is heard of does not get every heartbeat.
-    seen = {name: site.seeds.now - timedelta(seconds=s) for name, s in (("connected", 24), ("frozen", 31))}
+    seen = {name: site.seeds.now - timedelta(seconds=s) for name, s in (("connected", 6), ("frozen", 31))}
     connected, frozen = [
         await site.seeds.worker(last_heartbeat_at=at, is_listening=True, name=name, labels="{}")
         for name, at in seen.items()

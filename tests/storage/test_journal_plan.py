@@ -146,7 +146,7 @@ async def test_no_statement_locks_more_the_more_days_there_are(database: str, po
 
 def test_every_kind_of_rows_has_its_place() -> None:
     steps = [*journal.BEFORE_RUNS, *journal.AFTER_RUNS]
-    named = [*journal.RUNS, *(step.field for step in steps)]
+    named = [journal.AUDIT, *journal.RUNS, *(step.field for step in steps)]
     assert sorted(named) == sorted(Writes.__struct_fields__)
     for step in steps:
         writes = Writes()
