@@ -70,12 +70,13 @@ FIRST: Final = (1, 33, 0)
 LAST: Final = (1, 43, 1)
 
 _STARTED: Final = wire.STEP_EVENT_TYPE_STARTED
-_OUTCOMES: Final = {
+_OUTCOMES: Final[dict[int, pb.Outcome]] = {
     wire.STEP_EVENT_TYPE_STARTED: pb.OUTCOME_STARTED,
     wire.STEP_EVENT_TYPE_COMPLETED: pb.OUTCOME_COMPLETED,
     wire.STEP_EVENT_TYPE_FAILED: pb.OUTCOME_FAILED,
-    wire.STEP_EVENT_TYPE_CANCELLED: pb.OUTCOME_CANCELLED,
 }
+if hasattr(wire, "STEP_EVENT_TYPE_CANCELLED"):  # since 1.37
+    _OUTCOMES[wire.STEP_EVENT_TYPE_CANCELLED] = pb.OUTCOME_CANCELLED
 #: The engine refuses larger ones; a little room for what else is in a frame.
 PAYLOAD_BYTES_MAX: Final = 4 * 1024 * 1024 - 4_096
 #: How long a question for the details of a run waits for its end, as a server holds it.
@@ -501,7 +502,10 @@ class _DurableListener(DurableEventListener):
         self._request_queue = cast(Any, self)
         self._stream = cast(Any, self._listen())
         await self._register_worker()
-        self._enqueue_worker_status()
+        if hasattr(self, "_enqueue_worker_status"):  # since 1.42
+            self._enqueue_worker_status()
+        else:
+            await cast(Any, self)._poll_worker_status()
 
     async def _listen(self) -> AsyncIterator[DurableTaskResponse]:
         while (answer := await self._answers.get()) is not None:
@@ -548,7 +552,7 @@ class SessionRunner(Runner):
         self._plans: dict[str, _Plan] = {}
         if not self._is_traced:
             for action_id, task in program.tasks.items():
-                if not task._is_durable and task.batch is None:
+                if not task._is_durable and getattr(task, "batch", None) is None:
                     self._plans[action_id] = _Plan(self, task)
 
     def begin(self, worker_id: str) -> None:
@@ -557,13 +561,19 @@ class SessionRunner(Runner):
         if isinstance(self.durable_event_listener, _DurableListener):
             from hatchet_sdk.worker.durable_eviction.manager import DurableEvictionManager
 
-            self._starting = self._loop_of().create_task(self.durable_event_listener.ensure_started(worker_id))
+            self._starting = self._loop_of().create_task(self._start_speech(worker_id))
             self.durable_eviction_manager = DurableEvictionManager(
                 durable_slots=self.durable_slots,
                 cancel_local=self._eviction_cancel_callback,
                 request_eviction_with_ack=self._eviction_request,
             )
             self.durable_eviction_manager.start()
+
+    async def _start_speech(self, worker_id: str) -> None:
+        try:
+            await cast(_DurableListener, self.durable_event_listener).ensure_started(worker_id)
+        except Exception:
+            _log.exception("durable tasks of this worker cannot speak to the engine, and will fail")
 
     def take(self, assignments: Sequence[bytes], worker_id: str) -> None:
         """Begins what was assigned, cancels what was cancelled."""

@@ -22,7 +22,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from broadaxe_worker import session_pb2 as pb
-from broadaxe_worker.errors import EngineTooOld
+from broadaxe_worker.errors import EngineTooOld, WorkerError
 from broadaxe_worker.sdk import Program, SessionRunner, check_version
 from broadaxe_worker.session import PROTOCOL, Session
 from broadaxe_worker.watching import LoopWatch
@@ -86,6 +86,7 @@ class Worker:
         self._session: Session | None = None
         self._lifespan_context: Any = None
         self._worker_id = ""
+        self._problem: Exception | None = None
         self._stops = 0
 
     def start(self) -> None:
@@ -142,7 +143,11 @@ class Worker:
         assert self._stopping is not None
         program = self._program
         runner = self._runner
-        assert runner is not None
+        if runner is None:
+            raise WorkerError(
+                f"this release of hatchet-sdk is not understood ({self._problem}); "
+                "start the worker with the SDK's own worker.start()"
+            ) from self._problem
         _log.info("worker %s has %d actions and waits for tasks", program.name, len(program.tasks))
         await self._stopping.wait()
         session.outbox.goodbye()
@@ -194,16 +199,23 @@ class Worker:
         self._worker_id = welcome.worker_id
         if self._runner is None:
             assert self._session is not None
-            self._runner = SessionRunner(
-                self._program, self._session.outbox, welcome.engine_version, self._lifespan_context
-            )
-            self._runner.begin(welcome.worker_id)
+            try:
+                runner = SessionRunner(
+                    self._program, self._session.outbox, welcome.engine_version, self._lifespan_context
+                )
+                runner.begin(welcome.worker_id)
+            except Exception as error:
+                # Of a release of the SDK that is built in another way.
+                self._problem = error
+                return
+            self._runner = runner
 
     def _heard(self, frame: pb.EngineFrame) -> None:
         for refusal in frame.refusals:
             _log.error("the engine refuses a report for good: %s", refusal.message)
         runner = self._runner
-        assert runner is not None
+        if runner is None:
+            return
         if frame.durable_answers:
             runner.answered(frame.durable_answers)
         if frame.assignments:
