@@ -10,6 +10,9 @@ import jsonschema
 import pytest
 import yaml
 
+from broadaxe.app import GRPC_GRACE_S
+from broadaxe.engine.actor import STOP_GRACE_S
+from broadaxe.engine.moves import STOP_S
 from broadaxe.rest.shapes import counts as count_shapes
 from tests.deploy.conftest import DEPLOY, documents
 from tests.deploy.objects import check_objects
@@ -34,6 +37,16 @@ def test_the_manifests_are_valid_and_fit_each_other() -> None:
     objects = documents(MANIFESTS)
     assert {"Deployment", "Job", "NetworkPolicy", "Service", "ServiceAccount"} == {made["kind"] for made in objects}
     check_objects(objects)
+
+
+def test_an_engine_that_is_told_to_stop_serves_until_services_have_forgotten_it_and_has_time_to_hand_over() -> None:
+    (deployment,) = (
+        made for made in documents(MANIFESTS) if made["metadata"]["name"] == "broadaxe" and made["kind"] == "Deployment"
+    )
+    pod = deployment["spec"]["template"]["spec"]
+    words = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert words[0] == "sleep"
+    assert pod["terminationGracePeriodSeconds"] >= int(words[1]) + STOP_S + STOP_GRACE_S + GRPC_GRACE_S
 
 
 def test_the_manifests_were_rendered_from_the_chart_as_it_is() -> None:
