@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import cast
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -25,6 +25,7 @@ from broadaxe.engine.guests import Audience, Guest
 from broadaxe.engine.sessions import Assignment, Outgoing
 from broadaxe.engine.subscriptions import LiveKind
 from broadaxe.errors import InvalidArgument, NotFound, Unavailable
+from broadaxe.link import visitor
 from broadaxe.link.connection import Connection
 from broadaxe.storage import audit
 from tests.cluster.nodes import node, pair
@@ -266,6 +267,54 @@ async def test_who_asks_during_a_hand_over_opens_no_second_way_to_the_new_owner(
         if activation._loading is not None:
             await asyncio.wait((activation._loading,))
         assert len(other.engine._activations[tenant_id].streams.guests._all) == 1
+
+
+async def test_a_tenant_that_moves_on_in_the_moment_it_is_attached_to_is_looked_for_again(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner's answer and the word that it has moved on come in one read, so the way is lost before it is used."""
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        attach = visitor._Link.attach
+        lost: list[visitor._Remote] = []
+
+        async def attach_and_lose(link: visitor._Link, *args: Any) -> visitor._Remote:
+            remote = await attach(link, *args)
+            if not lost:
+                lost.append(remote)
+                is_lost = asyncio.Event()
+                on_lost = remote._on_lost
+
+                def lose(is_at_rest: bool) -> None:
+                    on_lost(is_at_rest)
+                    is_lost.set()
+
+                remote._on_lost = lose
+                owner.engine._activations[tenant_id].streams.guests.show_out()
+                await asyncio.wait_for(is_lost.wait(), PATIENCE_S)
+            return remote
+
+        monkeypatch.setattr(visitor._Link, "attach", attach_and_lose)
+        await home.trigger()
+        assert lost[0].is_lost
+        assert other.engine._activations[tenant_id]._remote not in (None, lost[0])
+
+
+async def test_two_hosts_that_give_out_the_same_address_do_not_take_the_tenant_from_each_other(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    """As two machines do on which nobody has said another one: their ids tell them apart."""
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, _):
+        rows = await pool.fetch("select id::text, address from broadaxe.node")
+        assert len({row["id"] for row in rows}) == 2
+        assert len({row["address"] for row in rows}) == 1
+        epoch = await pool.fetchval("select epoch from broadaxe.lease")
+        for each in (owner, other) * 3:
+            await House(each.engine, tenant_id, pool).trigger()
+        assert await pool.fetchval("select epoch from broadaxe.lease") == epoch
+        assert owner.owns(tenant_id)
+        assert not other.owns(tenant_id)
 
 
 # Losing the owner ----------------------------------------------------------------------------------------------------
