@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rag_chat.answer_feed import AnswerState, result_of
+from rag_chat.answer_feed import AnswerState
 from rag_chat.engine import RunView, TaskView
 from rag_chat.messages import DraftChunk, Outcome, Step, StepChunk, TokenChunk
+from rag_chat.run_results import result_of, step_records
 
 
 def token(offset: int, text: str, attempt: int = 1) -> TokenChunk:
@@ -87,3 +88,38 @@ def test_a_stopped_answer_keeps_the_passages_it_refers_to() -> None:
     view = RunView(Outcome.CANCELLED, {"reason_docs": TaskView(reasons, None)})
     assert [citation.url for citation in result_of(view, "With pip [1]").citations] == ["http://e.org/i"]
     assert result_of(view, "").citations == []
+
+
+def test_what_was_found_is_shown_however_the_run_ended() -> None:
+    passage = {"index": 1, "title": "Install", "heading": "", "url": "http://e.org/i", "quote": "pip", "text": "all"}
+    tasks = {
+        "reason_docs": TaskView({"status": "writing", "method": "text", "passages": [passage]}, None),
+        "generate_response": TaskView(None, "The worker was lost.", failed=True),
+    }
+    for outcome in (Outcome.FAILED, Outcome.CANCELLED):
+        result = result_of(RunView(outcome, tasks), "")
+        assert [(found.url, found.text) for found in result.found] == [("http://e.org/i", "")]
+
+
+def test_steps_are_remembered_with_their_times_and_what_they_did() -> None:
+    tasks = {
+        "start": TaskView({"status": "reading", "seconds": 0.1}, None),
+        "load_docs": TaskView(
+            {
+                "status": "making sense", "seconds": 2.5, "attempt": 2, "page_ids": [1], "pages": ["http://e.org/"],
+                "indexed": 1, "skipped": ["http://e.org/x was not read."],
+            },
+            None,
+        ),
+        "reason_docs": TaskView(None, "stopped"),
+    }  # fmt: skip
+    told = [
+        StepChunk(step=Step.LOAD_DOCS, phase="retrying", attempt=1, status="reading", detail="HTTP 503."),
+        StepChunk(step=Step.REASON_DOCS, phase="started", attempt=1, status="making sense"),
+    ]
+    records = step_records(RunView(Outcome.CANCELLED, tasks), told)
+    assert [(each.step, each.seconds, each.attempts, each.notes) for each in records] == [
+        ("start", 0.1, 1, []),
+        ("load_docs", 2.5, 2, ["HTTP 503.", "Read 1 page, 1 of them new or changed.", "http://e.org/x was not read."]),
+        ("reason_docs", None, 1, []),
+    ]

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from rag_chat.answering import best_part, build_prompt, cited, extractive_answer, search_text_of, tokens_of
+from rag_chat.answering import (
+    best_part,
+    build_prompt,
+    cited,
+    extractive_answer,
+    follow_ups,
+    search_text_of,
+    tokens_of,
+)
 from rag_chat.messages import ChatMessage, Citation
 
 PASSAGES = [
@@ -97,3 +105,28 @@ def test_a_short_follow_up_is_searched_with_the_question_before_it() -> None:
         == "and on Windows? How do I install it on Linux?"
     )
     assert search_text_of(said("a", "b", "How are failing tasks tried again?")) == "How are failing tasks tried again?"
+    leaning = said("How do I start a worker in the background?", "So.", "How would one stop it on Windows?")
+    assert search_text_of(leaning) == "How would one stop it on Windows? How do I start a worker in the background?"
+    chain = said("How are failing tasks tried again?", "So.", "And for children?", "So.", "How long?")
+    assert search_text_of(chain) == "How long? And for children? How are failing tasks tried again?"
+
+
+def test_questions_that_might_come_next_are_about_what_was_found_and_not_used() -> None:
+    def found(index: int, heading: str) -> Citation:
+        return Citation(index=index, title="Docs", heading=heading, url="https://e.org/", quote="", text="")
+
+    passages = [
+        found(1, "Install / With pip"),
+        found(2, "Install / With pip"),
+        found(3, "Install / How to upgrade"),
+        found(4, "Which Python?"),
+        found(5, "Concepts / Retries"),
+        found(6, "Concepts / Crons"),
+        found(7, "The"),
+    ]
+    assert follow_ups("What are retries?", passages, passages[:1]) == [
+        "How do I upgrade?",
+        "Which Python?",
+        "What about “Crons”?",
+    ]
+    assert follow_ups("How?", [], []) == []

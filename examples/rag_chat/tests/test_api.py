@@ -58,7 +58,7 @@ async def test_an_answer_streams_from_the_first_step_to_the_result(client: httpx
     assert [step["status"] for step in finished] == ["reading", "making sense", "writing", "complete"]
     assert finished[-1]["message"] == "With pip [1]."
     assert events[-1]["type"] == "result"
-    assert events[-1]["payload"] | {"error": None} == ANSWER | {"error": None}
+    assert events[-1]["payload"].items() >= ANSWER.items()
     question, metadata = run.asked[0]
     assert (question.url, metadata["message_id"]) == ("https://example.org/docs/", accepted["messageId"])
 

@@ -231,6 +231,53 @@ async def test_an_unfinished_answer_is_not_shared(client: httpx.AsyncClient) -> 
     assert (await client.post(sharing, json={"messageId": accepted["messageId"]})).status_code == 404
 
 
+FOUND = {
+    "index": 1,
+    "title": "Install",
+    "heading": "With pip",
+    "url": "https://e.org/i#pip",
+    "quote": "pip",
+    "page_id": 1,
+    "passage_id": 2,
+    "score": 0.9,
+    "text": "pip install broadaxe",
+}
+
+
+async def test_a_citation_opens_the_passage_in_its_surroundings_and_says_when_the_page_has_changed(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, run: ScriptedRun, database_url: str
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    page = "insert into page (url, final_url, title, content_hash) values ('u', 'u', 'Install', 'h') returning page_id"
+    page_id = await connection.fetchval(page)
+    await connection.executemany(
+        "insert into passage (page_id, position, heading, url, body) values ($1, $2, $3, 'u', $4)",
+        [(page_id, 0, "Install", "Before."), (page_id, 1, "With pip", FOUND["text"]), (page_id, 2, "Next", "After.")],
+    )
+    await client.get("/config")
+    reasons = {"status": "writing", "method": "text", "passages": [FOUND | {"page_id": page_id}]}
+    run.end(Outcome.COMPLETE, reason_docs=reasons, generate_response=ANSWER)
+    accepted = await answered(client)
+    address = f"/message/{accepted['messageId']}/passages"
+    opened = (await client.get(f"{address}/1")).json()
+    assert (opened["text"], opened["score"], opened["changed"]) == ("pip install broadaxe", 0.9, False)
+    assert opened["before"] == [{"heading": "Install", "text": "Before."}]
+    assert opened["after"] == [{"heading": "Next", "text": "After."}]
+
+    await connection.execute("update passage set body = 'uv add broadaxe' where position = 1")
+    await connection.close()
+    opened = (await client.get(f"{address}/1")).json()
+    assert (opened["text"], opened["before"], opened["changed"]) == ("pip install broadaxe", [], True)
+    assert (await client.get(f"{address}/2")).status_code == 404
+    assert (await stranger.get(f"{address}/1")).status_code == 404
+
+    sharing = f"/conversations/{accepted['conversationId']}/share"
+    link = (await client.post(sharing, json={"messageId": accepted["messageId"]})).json()["link"]
+    assert (await stranger.get(f"/shared/{link}/passages/1/1")).json()["text"] == "pip install broadaxe"
+    for place in ("0/1", "1/2", "2/1", "-1/1"):
+        assert (await stranger.get(f"/shared/{link}/passages/{place}")).status_code == 404
+
+
 def test_an_excerpt_is_a_line_round_the_words() -> None:
     assert excerpt_of("With\n pip  [1].", ["PIP"]) == "With pip [1]."
     long = "before " * 50 + "needle" + " after" * 50

@@ -9,5 +9,6 @@ export default defineConfig({
   server: {
     proxy: Object.fromEntries(["/message", "/conversations", "/config", "/health"].map((path) => [path, EDGE])),
   },
-  test: { environment: "jsdom", setupFiles: ["src/test-setup.ts"] },
+  // Patience for a machine that is busy with something else; nothing waits when there is nothing to wait for.
+  test: { environment: "jsdom", setupFiles: ["src/test-setup.ts"], testTimeout: 60_000 },
 });

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -35,15 +35,14 @@ from rag_chat.messages import (
     Chunk,
     Citation,
     DraftChunk,
-    GenerateResponseOutput,
     Outcome,
     ProgressChunk,
-    ReasonDocsOutput,
     Result,
     Step,
     StepChunk,
     TokenChunk,
 )
+from rag_chat.run_results import failure, passages_found, result_of, shown_passages, step_records
 
 POLL_EVERY_S = 2.0
 LOOK_AGAIN_S = 0.25
@@ -160,7 +159,7 @@ class AnswerFeed:
             async with asyncio.timeout(ANSWER_TIME_S_MAX):
                 await self._follow_to_the_end()
         except TimeoutError:
-            await self._finish(_failure(f"No answer arrived within {ANSWER_TIME_S_MAX / 60:g} minutes."))
+            await self._finish(failure(f"No answer arrived within {ANSWER_TIME_S_MAX / 60:g} minutes."))
 
     async def events(self) -> AsyncIterator[FeedEvent]:
         """Everything up to now, then what happens, up to and including the result."""
@@ -192,7 +191,9 @@ class AnswerFeed:
                     await asyncio.sleep(POLL_EVERY_S)
                     continue
                 if view.outcome is not None:
-                    await self._finish(result_of(view, self.state.text))
+                    steps = step_records(view, self.state.steps)
+                    result = result_of(view, self.state.text).model_copy(update={"steps": steps})
+                    await self._finish(result, passages_found(view))
                     return
                 if listening is None or listening.done():
                     listening = asyncio.create_task(self._listen())
@@ -254,7 +255,7 @@ class AnswerFeed:
                         phase="finished",
                         attempt=1,
                         status=STATUS_AFTER[step],
-                        citations=_passages(task.output) if step is Step.REASON_DOCS else None,
+                        citations=shown_passages(task.output) if step is Step.REASON_DOCS else None,
                     )
                 )
             self._changed.notify_all()
@@ -282,13 +283,13 @@ class AnswerFeed:
                 # The end is written with care; progress is a convenience, and is tried again in a moment.
                 logger.warning("the progress of %s could not be kept: %s", self._message_id, error)
 
-    async def _finish(self, result: Result) -> None:
+    async def _finish(self, result: Result, passages: Sequence[Citation] = ()) -> None:
         """Write the end, then tell it. Watchers must never see the last step without the answer it carries."""
         ended = AnswerState(steps=list(self.state.steps))
         if result.status is Outcome.COMPLETE:
             last = StepChunk(step=Step.GENERATE_RESPONSE, phase="finished", attempt=1, status=Outcome.COMPLETE)
             ended.add_step(last)
-        await self._store.finish(self._message_id, ended.steps, result)
+        await self._store.finish(self._message_id, ended.steps, result, passages)
         async with self._changed:
             self.state.steps = ended.steps
             self.state.result = result
@@ -318,8 +319,8 @@ class AnswerFeeds:
         if feed is not None:
             return feed
         if message.run_id is None:
-            failure = _failure("The chat was interrupted before the question reached the engine. Please ask again.")
-            await self._store.finish(message.message_id, [], failure)
+            ended = failure("The chat was interrupted before the question reached the engine. Please ask again.")
+            await self._store.finish(message.message_id, [], ended)
             return None
         feed = AnswerFeed(message, message.run_id, self._gateway, self._store)
         self._feeds[message.message_id] = feed
@@ -351,62 +352,6 @@ def finished_events(message: StoredMessage) -> list[FeedEvent]:
     """What a page gets that asks for an answer that is already there."""
     state = AnswerState(steps=list(message.steps), result=message.result)
     return list(_Shown().news(state))
-
-
-def result_of(view: RunView, text: str) -> Result:
-    """The end of a run, in words fit to be shown."""
-    match view.outcome:
-        case Outcome.COMPLETE:
-            return _complete(view.tasks.get(Step.GENERATE_RESPONSE))
-        case Outcome.CANCELLED:
-            # A task that nobody started in time is cancelled by the engine as well; then there is a reason.
-            reason = _reason(view)
-            message = text or reason or "The run was cancelled."
-            # What was written may refer to passages; they stay reachable.
-            citations = _found(view) if text else []
-            return Result(status=Outcome.CANCELLED, message=message, citations=citations, error=reason)
-        case _:
-            return _failure(_reason(view) or "The run failed without telling why.")
-
-
-def _reason(view: RunView) -> str | None:
-    """Why a run ended without an answer; a task that failed knows better than those given up because of it."""
-    tasks = sorted(view.tasks.values(), key=lambda task: not task.failed)
-    return next((task.error for task in tasks if task.error), None)
-
-
-def _found(view: RunView) -> list[Citation]:
-    """The passages an answer was to rest on, as far as the run came."""
-    task = view.tasks.get(Step.REASON_DOCS)
-    return [] if task is None or task.output is None else _passages(task.output) or []
-
-
-def _passages(output: Mapping[str, object]) -> list[Citation] | None:
-    try:
-        return [passage.without_text() for passage in ReasonDocsOutput.model_validate(output).passages]
-    except ValidationError:
-        return None
-
-
-def _complete(task: TaskView | None) -> Result:
-    output = None if task is None else task.output
-    try:
-        answer = GenerateResponseOutput.model_validate(output)
-    except ValidationError:
-        return _failure("The run ended without an answer.")
-    return Result(
-        status=Outcome.COMPLETE,
-        message=answer.message,
-        citations=answer.citations,
-        model=answer.model,
-        extractive=answer.extractive,
-        notices=answer.notices,
-        reasoning=answer.reasoning,
-    )
-
-
-def _failure(reason: str) -> Result:
-    return Result(status=Outcome.FAILED, message=reason, error=reason)
 
 
 class _Shown:

@@ -26,6 +26,13 @@ COMMON_WORDS = """
 a an and are as at be by can do does for from how i in into is it its me my of on or should that the this to use we what
 when where which who why will with you your
 """
+# A longer question says enough itself, whatever such words mean in it.
+LEANING_WORDS_MAX = 10
+REFERRING = "it its that this these those they them their one ones there then same"
+REFERRING_WORDS = frozenset(REFERRING.split())
+ASKED_BEFORE_MAX = 4
+FOLLOW_UPS_MAX = 3
+FOLLOW_UP_CHARS_MAX = 100
 STOP_WORDS = frozenset(COMMON_WORDS.split())
 
 NO_MODEL = "No language model is reachable"
@@ -50,11 +57,20 @@ def question_of(messages: Sequence[ChatMessage]) -> str:
 
 
 def search_text_of(messages: Sequence[ChatMessage]) -> str:
-    """What to search for: the question, with the one before it when it is too short alone ("and on Windows?")."""
+    """What to search for: the question, with what was asked before it where it is not understood alone, because it is
+    too short ("and on Windows?") or speaks of something by another word ("how do I stop it again?")."""
     asked = [message.content.strip() for message in messages if message.role == "user"]
-    if len(asked) >= 2 and len(keywords(asked[-1])) <= 2:
-        return f"{asked[-1]} {asked[-2]}"
-    return asked[-1] if asked else ""
+    needed: list[str] = []
+    for question in reversed(asked[-ASKED_BEFORE_MAX:]):
+        needed.append(question)
+        if not _leans_on_others(question):
+            break
+    return " ".join(needed)
+
+
+def _leans_on_others(question: str) -> bool:
+    words = re.findall(r"\w+", question.lower())
+    return len(keywords(question)) <= 2 or (len(words) <= LEANING_WORDS_MAX and not REFERRING_WORDS.isdisjoint(words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +155,35 @@ def cited(answer: str, passages: Sequence[Citation]) -> list[Citation]:
     named = {int(match) for match in CITATION_MARK.findall(without_code(answer))}
     chosen = [passage for passage in passages if passage.index in named]
     return chosen or list(passages)
+
+
+def follow_ups(question: str, found: Sequence[Citation], citations: Sequence[Citation]) -> list[str]:
+    """Questions that might come next, from the headings of passages that were found and not used. They ask for what is
+    certainly there, which nobody has to invent."""
+    used = {citation.index for citation in citations}
+    told = {_heading_of(passage).lower() for passage in found if passage.index in used}
+    asked = keywords(question)
+    questions: dict[str, str] = {}
+    for passage in sorted(found, key=lambda each: each.index in used):
+        heading = _heading_of(passage)
+        about = keywords(heading)
+        # What the question was about already, or what says nothing without its page.
+        if not about or about <= asked or heading.lower() in told or len(heading) > FOLLOW_UP_CHARS_MAX:
+            continue
+        questions.setdefault(heading.lower(), _question_about(heading))
+    return list(questions.values())[:FOLLOW_UPS_MAX]
+
+
+def _heading_of(passage: Citation) -> str:
+    """The last heading above a passage."""
+    return passage.heading.rpartition(" / ")[2].strip() or passage.title.strip()
+
+
+def _question_about(heading: str) -> str:
+    if heading.endswith("?"):
+        return heading
+    how = re.match(r"how to (.+)", heading, re.IGNORECASE)
+    return f"How do I {how.group(1)}?" if how else f"What about “{heading}”?"
 
 
 def without_code(markdown: str) -> str:

@@ -36,7 +36,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rag_chat import conversations_api, evaluation_api, library_api
+from rag_chat import conversations_api, evaluation_api, library_api, passages_api
 from rag_chat.answer_feed import AnswerFeeds, FeedEvent, finished_events
 from rag_chat.conversation_store import ConversationStore, Place, StoredMessage, terminal
 from rag_chat.database import Database, open_database
@@ -186,6 +186,7 @@ def create_app(settings: Settings, lifespan: Callable[[FastAPI], AsyncIterator[N
     )
     app.include_router(router)
     app.include_router(conversations_api.router)
+    app.include_router(passages_api.router)
     app.include_router(evaluation_api.router)
     app.include_router(library_api.router)
     app.add_exception_handler(Problem, _on_problem)

@@ -145,6 +145,11 @@ class ConversationStore:
         row = await self._pool.fetchrow(query("get_running"), message_id)
         return None if row is None else _stored(row)
 
+    async def passages(self, message_id: UUID) -> list[Citation]:
+        """What was found for an answer, in full, as it was then. Whoever calls knows that it may be seen."""
+        kept = await self._pool.fetchval(query("get_found"), message_id)
+        return [Citation.model_validate(passage) for passage in kept or []]
+
     async def heading(self, conversation_id: UUID, person: str | None) -> Heading | None:
         row = await self._pool.fetchrow(query("get_conversation"), conversation_id, person)
         return None if row is None else Heading(row["conversation_id"], row["title"], row["shared_at"])

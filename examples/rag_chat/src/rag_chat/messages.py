@@ -102,8 +102,15 @@ class Citation(BaseModel):
         return self.model_copy(update={"text": ""})
 
 
-class StartOutput(BaseModel):
+class StepOutput(BaseModel):
+    """What every step says at its end: the word for what comes next, the time of its last attempt, and its number."""
+
     status: str
+    seconds: float | None = None
+    attempt: int = 1
+
+
+class StartOutput(StepOutput):
     question: str
     search_text: str
     url: str
@@ -111,24 +118,21 @@ class StartOutput(BaseModel):
     sources: list[str] = []
 
 
-class LoadDocsOutput(BaseModel):
-    status: str
+class LoadDocsOutput(StepOutput):
     page_ids: list[int]
     pages: list[str]
     indexed: int
     skipped: list[str]
 
 
-class ReasonDocsOutput(BaseModel):
-    status: str
+class ReasonDocsOutput(StepOutput):
     method: str
     passages: list[Citation]
     # Whether anything stood at the model's address. If so, its absence later is a restart and no lack of a model.
     model_seen: bool = False
 
 
-class GenerateResponseOutput(BaseModel):
-    status: str
+class GenerateResponseOutput(StepOutput):
     message: str
     citations: list[Citation]
     model: str | None
@@ -136,6 +140,10 @@ class GenerateResponseOutput(BaseModel):
     # Sentences about what is missing: passages that did not fit, an end that was cut.
     notices: list[str] = []
     reasoning: str = ""
+    # How many of the passages that were found, by rank, the answer was made from.
+    given: int = 0
+    # Questions that might come next.
+    suggestions: list[str] = []
 
 
 class StepChunk(BaseModel):
@@ -181,8 +189,18 @@ class DraftChunk(BaseModel):
 Chunk = Annotated[StepChunk | ProgressChunk | TokenChunk | DraftChunk, Field(discriminator="type")]
 
 
+class StepRecord(BaseModel):
+    """What is remembered of a step: the time of its last attempt, how many there were, what it did in sentences."""
+
+    step: Step
+    seconds: float | None
+    attempts: int
+    notes: list[str]
+
+
 class Result(BaseModel):
-    """How an answer ended. `message` is always fit to be shown."""
+    """How an answer ended. `message` is always fit to be shown. `found` are all passages, by rank, of which the answer
+    was made from the first `given` and refers to the `citations`."""
 
     status: Outcome
     message: str
@@ -192,3 +210,7 @@ class Result(BaseModel):
     notices: list[str] = []
     reasoning: str = ""
     error: str | None = None
+    found: list[Citation] = []
+    given: int = 0
+    steps: list[StepRecord] = []
+    suggestions: list[str] = []

@@ -20,7 +20,7 @@ from hatchet_sdk import Context, Hatchet, NonRetryableException
 from hatchet_sdk.runnables.task import Task
 from hatchet_sdk.runnables.workflow import Workflow
 
-from rag_chat.answering import cited, extractive_answer, question_of, quote_of, search_text_of
+from rag_chat.answering import cited, extractive_answer, follow_ups, question_of, quote_of, search_text_of
 from rag_chat.embedding import choose_embedder
 from rag_chat.errors import ChatError, ModelError, ModelUnreachable
 from rag_chat.library_store import checked_address
@@ -74,13 +74,15 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
     @workflow.task(name=Step.START, execution_timeout=timedelta(seconds=30), schedule_timeout=timedelta(minutes=10))
     async def start(question: Question, ctx: Context) -> StartOutput:
         """Check what was asked and where to look."""
-        async with _step(ctx, Step.START):
+        async with _step(ctx, Step.START) as voice:
             url = checked_address(question.url)
             sources = dict.fromkeys(checked_address(source) for source in question.sources)
             sources.pop(url, None)
             ctx.log(f"Asked about {', '.join([url, *sources])}: {question_of(question.messages)[:200]}")
             return StartOutput(
                 status=STATUS_AFTER[Step.START],
+                seconds=voice.seconds(),
+                attempt=ctx.attempt_number,
                 question=question_of(question.messages),
                 search_text=search_text_of(question.messages),
                 url=url,
@@ -111,6 +113,8 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
                 ctx.log(sentence)
             return LoadDocsOutput(
                 status=STATUS_AFTER[Step.LOAD_DOCS],
+                seconds=voice.seconds(),
+                attempt=ctx.attempt_number,
                 page_ids=[page.page_id for page in site.pages],
                 pages=[page.url for page in site.pages],
                 indexed=sum(page.indexed for page in site.pages),
@@ -154,6 +158,8 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
             voice.citations = [passage.without_text() for passage in passages]
             return ReasonDocsOutput(
                 status=STATUS_AFTER[Step.REASON_DOCS],
+                seconds=voice.seconds(),
+                attempt=ctx.attempt_number,
                 method=found.method,
                 passages=passages,
                 model_seen=not isinstance(view.problem, ModelUnreachable),
@@ -173,7 +179,8 @@ def build_workflow(hatchet: Hatchet) -> RagWorkflow:
         """Write the answer, streaming it while it is written."""
         async with _step(ctx, Step.GENERATE_RESPONSE) as voice:
             begun, reasons = ctx.task_output(start), ctx.task_output(reason_docs)
-            return await _generate(question, ctx, voice, begun.question, reasons)
+            answer = await _generate(question, ctx, voice, begun.question, reasons)
+            return answer.model_copy(update={"seconds": voice.seconds(), "attempt": ctx.attempt_number})
 
     return RagWorkflow(workflow, start, load_docs, reason_docs, generate_response)
 
@@ -200,9 +207,11 @@ async def _generate(
             matched = reasons.method != "openings"
             for piece in extractive_answer(asked, reasons.passages, matched, None if absent else error):
                 answer.add(piece)
-            return _output(answer.text, reasons.passages, extractive=True)
+            return _output(answer.text, asked, reasons.passages, reasons.passages, extractive=True)
     return _output(
         written.text,
+        asked,
+        reasons.passages,
         written.passages,
         model=written.model,
         notices=written.notices,
@@ -212,6 +221,8 @@ async def _generate(
 
 def _output(
     message: str,
+    asked: str,
+    found: Sequence[Citation],
     passages: Sequence[Citation],
     *,
     model: str | None = None,
@@ -219,10 +230,14 @@ def _output(
     notices: Sequence[str] = (),
     reasoning: str = "",
 ) -> GenerateResponseOutput:
+    """`passages` are those of the `found` ones that the answer was made from."""
+    citations = [citation.without_text() for citation in cited(message, passages)]
     return GenerateResponseOutput(
         status=Outcome.COMPLETE,
         message=message,
-        citations=[citation.without_text() for citation in cited(message, passages)],
+        citations=citations,
+        given=len(passages),
+        suggestions=follow_ups(asked, found, citations),
         model=model,
         extractive=extractive,
         notices=list(notices),
@@ -240,8 +255,13 @@ class StepVoice:
         self._ctx = ctx
         self._step = step
         self._detail: str | None = None
+        self._begun = asyncio.get_running_loop().time()
         # The passages a finished step hands to those who watch.
         self.citations: list[Citation] | None = None
+
+    def seconds(self) -> float:
+        """Since the step began."""
+        return round(asyncio.get_running_loop().time() - self._begun, 3)
 
     async def progress(self, detail: str) -> None:
         self._ctx.log(detail)

@@ -98,6 +98,40 @@ async def test_a_question_is_edited_and_an_answer_made_again_and_all_versions_st
     await expect(page.get_by_role("button", name="A good answer").first).to_have_attribute("aria-pressed", "true")
 
 
+async def test_a_citation_opens_the_passage_where_it_stands(
+    page: Page, site: WebSite, model_server: ModelServer
+) -> None:
+    await ask(page, "How do I install broadaxe?", f"{site.address}/docs/")
+    await answered(page)
+    await page.get_by_role("link", name="Source 1: Install").first.click()
+    panel = page.get_by_role("complementary", name="Sources", exact=True)
+    passage = panel.get_by_role("region", name="The passage")
+    await expect(passage).to_contain_text("pip install broadaxe")
+    await expect(panel).to_contain_text("nothing else to set up on the machine")
+    words = "Create%20a%20virtual%20environment%20and%20install%20the%20package"
+    original = panel.get_by_role("link", name="Open the page at this passage")
+    place = f"{site.address}/docs/install.html#with-pip"
+    await expect(original).to_have_attribute("href", f"{place}:~:text={words}")
+    await expect(panel.get_by_role("heading", name="Source 1")).to_be_focused()
+    assert await complaints(page) == []
+    await pictures(page, "passage")
+    await page.reload()
+    await expect(passage).to_contain_text("pip install broadaxe")
+    await panel.get_by_role("button", name="All sources").click()
+    await expect(panel.get_by_role("heading", name="The answer refers to")).to_be_visible()
+    assert await complaints(page) == []
+    await pictures(page, "sources")
+    await page.keyboard.press("Escape")
+    await expect(panel).to_have_count(0)
+
+    steps = page.locator("details", has_text="4 steps in")
+    await steps.locator("summary").click()
+    await expect(steps).to_contain_text("Read 3 pages")
+    await pictures(page, "steps")
+    await page.get_by_role("list", name="Questions that might come next").get_by_role("button").first.click()
+    await answered(page, 2)
+
+
 async def test_a_conversation_is_shared_read_by_others_and_deleted(
     page: Page, browser: Browser, site: WebSite, model_server: ModelServer, stack: Stack
 ) -> None:

@@ -46,6 +46,10 @@ function answer(path: string, questionId?: string): [number, unknown] {
   if (path.startsWith("/conversations?")) return [200, { conversations: headings, next: null }];
   if (path.startsWith("/conversations/") && path.endsWith("/share")) return [201, { link: "L".repeat(43), sharedAt: "2026-01-02T03:04:05Z" }];
   if (path.startsWith("/conversations/")) return [200, { title: "How?", sharedAt: null, messages: kept }];
+  if (path.includes("/passages/")) {
+    const passage = { index: 1, title: "Install", heading: "With pip", url: "https://e.org/i#pip", text: "pip install broadaxe, and it runs" };
+    return [200, { ...passage, before: [{ heading: "Install", text: "Before." }], after: [], changed: false }];
+  }
   if (path.startsWith("/shared/")) return [200, { title: "How?", messages: kept }];
   if (path === "/message" && refusal !== null) return [refusal.status, { error: { message: refusal.message } }];
   if (path === "/message") {
@@ -99,7 +103,7 @@ async function ask(question = "How do I install it?") {
 const COMPLETE = {
   status: "complete",
   message: "With pip [1].",
-  citations: [{ index: 1, title: "Install", heading: "With pip", url: "https://e.org/i#pip", quote: "pip install" }],
+  citations: [{ index: 1, title: "Install", heading: "With pip", url: "https://e.org/i#pip", quote: "pip install", score: null }],
   model: "tiny",
   extractive: false,
 };
@@ -255,6 +259,58 @@ describe("asking", () => {
     expect(posted().at(-1)).toMatchObject({ messages: [{ content: "How with uv?" }], parentId: null });
     expect(posted().at(-1)).not.toHaveProperty("questionId");
     expect(within(screen.getByRole("group", { name: "Versions of the question" })).getByText("2/2")).toBeTruthy();
+  });
+
+  it("opens a citation beside the answer, and all that was found, by addresses", async () => {
+    await ask();
+    const [first] = COMPLETE.citations;
+    const unused = { ...first, index: 2, heading: "With uv", quote: "uv add", score: 0.5 };
+    const leftOut = { ...first, index: 3, heading: "Elsewhere" };
+    stream().say("result", { ...COMPLETE, found: [first, unused, leftOut], given: 2 });
+    const chip = screen.getByRole("link", { name: "Source 1: Install" });
+    await userEvent.click(chip);
+    expect(location.search).toBe("?source=m1.1");
+    const panel = within(screen.getByRole("complementary", { name: "Sources" }));
+    expect(calls.at(-1)?.path).toBe("/message/m1/passages/1");
+    expect((await panel.findByRole("region", { name: "The passage" })).textContent).toContain("pip install broadaxe, and it runs");
+    expect(panel.getByRole("link", { name: "Open the page at this passage" }).getAttribute("href")).toBe(
+      "https://e.org/i#pip:~:text=pip%20install%20broadaxe%2C%20and%20it%20runs",
+    );
+    expect(document.activeElement?.textContent).toBe("Source 1");
+    await userEvent.click(panel.getByRole("button", { name: "All sources" }));
+    expect(panel.getAllByRole("heading", { level: 3 }).map((heading) => heading.textContent)).toEqual([
+      "The answer refers to",
+      "Read, and not referred to",
+      "Left out, as the model’s window was full",
+    ]);
+    expect(panel.getByText("fits 50 %")).toBeTruthy();
+    await userEvent.keyboard("{Escape}");
+    expect(screen.queryByRole("complementary", { name: "Sources" })).toBeNull();
+    expect(document.activeElement).toBe(chip);
+    expect(location.search).toBe("");
+  });
+
+  it("remembers the steps, and asks what might come next", async () => {
+    await ask();
+    const steps = [
+      { step: "load_docs", seconds: 2.5, attempts: 2, notes: ["HTTP 503.", "Read 1 page."] },
+      { step: "generate_response", seconds: 61, attempts: 1, notes: [] },
+    ];
+    stream().say("result", { ...COMPLETE, steps, suggestions: ["What about “Retries”?"] });
+    const summary = screen.getByText("2 steps in 1 min 4 s");
+    expect(summary.closest("details")?.open).toBe(false);
+    expect(screen.getByText("2 attempts")).toBeTruthy();
+    await userEvent.click(screen.getByRole("button", { name: "What about “Retries”?" }));
+    await waitFor(() => expect(Stream.opened).toHaveLength(2));
+    expect(posted().at(-1)).toMatchObject({ messages: [{}, {}, { content: "What about “Retries”?" }], parentId: "m1" });
+    expect(screen.queryByRole("button", { name: "What about “Retries”?" })).toBeNull();
+  });
+
+  it("shows the passages that were found when there is no answer", async () => {
+    await ask();
+    stream().say("result", { status: "failed", message: "The worker was lost.", citations: [], found: COMPLETE.citations });
+    expect(screen.getByText("Passages that were found")).toBeTruthy();
+    expect(screen.getByText("pip install", { selector: ".quote" })).toBeTruthy();
   });
 
   it("keeps what the person thinks of an answer", async () => {

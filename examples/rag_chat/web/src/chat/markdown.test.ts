@@ -9,7 +9,7 @@ it("writes questions, answers and where they come from", () => {
     text: "With pip [1].",
     model: "tiny",
     notices: ["It was cut."],
-    citations: [{ index: 1, title: "Install", heading: "With pip", url: "https://e.org/i#pip", quote: "pip" }],
+    citations: [{ index: 1, title: "Install", heading: "With pip", url: "https://e.org/i#pip", quote: "pip", score: null }],
   };
   const failed = { ...newTurn("And then?", "https://e.org/"), status: "failed" as const, error: "There is no such page." };
   expect(conversationAsMarkdown([answered, failed, newTurn("Unfinished?", "https://e.org/")])).toBe(

@@ -5,11 +5,15 @@ import { applyEvent, historyOf, newTurn, splice, turnsOf, type Turn } from "./tr
 const result: Result = {
   status: "complete",
   message: "With pip [1].",
-  citations: [{ index: 1, title: "Install", heading: "With pip", url: "https://e.org/i#pip", quote: "pip" }],
+  citations: [{ index: 1, title: "Install", heading: "With pip", url: "https://e.org/i#pip", quote: "pip", score: null }],
   model: "tiny",
   extractive: false,
   notices: [],
   reasoning: "",
+  found: [],
+  given: 0,
+  steps: [],
+  suggestions: [],
 };
 
 const step = (status: string, more: Partial<Extract<AnswerEvent, { type: "step" }>["step"]> = {}): AnswerEvent => ({

@@ -1,6 +1,6 @@
 // The conversation as the page knows it: plain data, and pure functions that say what an event changes.
 
-import type { AnswerEvent, Citation, Feedback, KeptMessage, Status } from "../services/wire";
+import type { AnswerEvent, Citation, Feedback, KeptMessage, Status, StepRecord } from "../services/wire";
 
 export const STAGES = ["reading", "making sense", "writing"] as const;
 export type Stage = (typeof STAGES)[number];
@@ -24,6 +24,11 @@ export interface Turn {
   extractive: boolean;
   notices: string[];
   reasoning: string;
+  /** All passages that were found; the answer was made from the first `given`. */
+  found: Citation[];
+  given: number;
+  steps: StepRecord[];
+  suggestions: string[];
   error: string | null;
   feedback: Feedback | null;
 }
@@ -46,6 +51,10 @@ export function newTurn(question: string, url: string, parentId: string | null =
     extractive: false,
     notices: [],
     reasoning: "",
+    found: [],
+    given: 0,
+    steps: [],
+    suggestions: [],
     error: null,
     feedback: null,
   };
@@ -77,7 +86,7 @@ export function applyEvent(turn: Turn, event: AnswerEvent): Turn {
     case "error":
       return { ...turn, error: event.message };
     case "result": {
-      const { status, message, citations, model, extractive, notices, reasoning } = event.result;
+      const { status, message, ...more } = event.result;
       const failed = status === "failed";
       return {
         ...turn,
@@ -87,11 +96,7 @@ export function applyEvent(turn: Turn, event: AnswerEvent): Turn {
         notice: "",
         text: failed ? "" : message,
         error: failed ? message : null,
-        citations,
-        model,
-        extractive,
-        notices,
-        reasoning,
+        ...more,
       };
     }
   }

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { answerAsMarkdown } from "../chat/markdown";
 import type { Turn } from "../chat/transcript";
 import type { Versions } from "../chat/tree";
@@ -7,6 +7,7 @@ import { AnswerText } from "./AnswerText";
 import { CopyButton } from "./CopyButton";
 import { AgainIcon, AxeIcon, BadIcon, GoodIcon } from "./icons";
 import { Outward } from "./Outward";
+import { StepsTaken } from "./StepsTaken";
 import { StepProgress } from "./StepProgress";
 import { VersionSwitch } from "./VersionSwitch";
 
@@ -22,11 +23,15 @@ interface Props {
   onAgain: ((turn: Turn) => void) | null;
   /** Keeps what the person thinks of the answer; null where that is not theirs to say. */
   onJudge: ((turn: Turn, feedback: Feedback | null) => void) | null;
+  /** Opens a passage of a finished answer, or the list of all. */
+  onSource: (turn: Turn, index: number | null) => void;
 }
 
 /** An answer, however far it is. */
-export function Answer({ turn, versions, dashboardUrl, onAgain, onJudge }: Props) {
+export function Answer({ turn, versions, dashboardUrl, onAgain, onJudge, onSource }: Props) {
   const quiet = useQuiet(turn);
+  const finished = turn.status !== "running";
+  const open = useCallback((index: number) => onSource(turn, index), [onSource, turn]);
   return (
     <div className="answer">
       {turn.runId !== null && dashboardUrl !== null && (
@@ -55,7 +60,9 @@ export function Answer({ turn, versions, dashboardUrl, onAgain, onJudge }: Props
           </details>
         )}
         {turn.extractive && <p className="label">Quoted passages, no language model</p>}
-        {turn.text !== "" && <AnswerText text={turn.text} citations={turn.citations} writing={turn.status === "running"} />}
+        {turn.text !== "" && (
+          <AnswerText text={turn.text} citations={turn.citations} writing={!finished} onOpen={finished ? open : null} />
+        )}
         {turn.notices.map((notice) => (
           <p key={notice} className="notice">
             {notice}
@@ -72,9 +79,11 @@ export function Answer({ turn, versions, dashboardUrl, onAgain, onJudge }: Props
           </p>
         )}
         {turn.status === "cancelled" && <p className="label">Stopped</p>}
-        {turn.status === "complete" && turn.citations.length > 0 && <Sources citations={turn.citations} />}
+        {turn.status === "complete" && turn.citations.length > 0 && <Sources citations={turn.citations} onOpen={open} />}
+        {turn.status === "failed" && turn.found.length > 0 && <Sources name="Passages that were found" citations={turn.found} onOpen={open} />}
         {turn.model !== null && <p className="label">Answered by {turn.model}</p>}
-        {turn.status !== "running" && (
+        {finished && <StepsTaken steps={turn.steps} />}
+        {finished && (
           <p className="doings">
             {turn.text !== "" && <CopyButton key={turn.messageId} text={answerAsMarkdown(turn)} label="Copy the answer" />}
             {onAgain !== null && (
@@ -83,6 +92,11 @@ export function Answer({ turn, versions, dashboardUrl, onAgain, onJudge }: Props
               </button>
             )}
             {onJudge !== null && turn.status === "complete" && <Thumbs turn={turn} onJudge={onJudge} />}
+            {turn.found.length > 0 && (
+              <button type="button" className="quiet all" onClick={() => onSource(turn, null)}>
+                {turn.found.length === 1 ? "1 source" : `${turn.found.length} sources`}
+              </button>
+            )}
             <VersionSwitch versions={versions} of="answer" />
           </p>
         )}
@@ -126,14 +140,14 @@ function useQuiet(turn: Turn): boolean {
   return quietTurn === turn;
 }
 
-function Sources({ citations }: { citations: Citation[] }) {
+function Sources({ name = "Sources", citations, onOpen }: { name?: string; citations: Citation[]; onOpen: (index: number) => void }) {
   return (
     <section className="sources">
-      <h2>Sources</h2>
+      <h2>{name}</h2>
       <ol>
         {citations.map((citation) => (
           <li key={citation.index} value={citation.index}>
-            <Outward href={citation.url}>
+            <Outward href={citation.url} onFollow={() => onOpen(citation.index)}>
               <span className="number">{citation.index}</span>
               <span>
                 <strong>{citation.heading === "" ? citation.title : `${citation.title}: ${citation.heading}`}</strong>

@@ -8,7 +8,10 @@ import { Composer } from "../components/Composer";
 import { ConversationHeader } from "../components/ConversationHeader";
 import { Question } from "../components/Question";
 import { Welcome } from "../components/Welcome";
+import { SourcesPanel } from "../components/SourcesPanel";
+import { passagesOf } from "../services/passages";
 import { followHere, go, useSearchParam, withParams } from "./route";
+import { useSource } from "./useSource";
 
 const NEAR_END_PX = 160;
 const URL_KEY = "rag-chat.url";
@@ -32,6 +35,7 @@ export function ChatPage({ conversationId, isNew, configured, onAsked, onChanged
   const { turns, ask } = chat;
   const line = shownLine(turns, useSearchParam("at"));
   const last = line.at(-1);
+  const { source, open, close } = useSource(line);
   const busy = last?.status === "running";
   const ready = chat.loaded && config !== null && !busy;
 
@@ -46,7 +50,7 @@ export function ChatPage({ conversationId, isNew, configured, onAsked, onChanged
   const send = useCallback(
     (question: string, about: string, before: readonly Turn[], by: string | null, questionId: string | null = null) => {
       // What is asked now is what is shown, whichever branch was looked at.
-      go(withParams({ at: null }), "replace");
+      go(withParams({ at: null, source: null }), "replace");
       return ask({ question, url: about, model: by, before, questionId });
     },
     [ask],
@@ -109,9 +113,21 @@ export function ChatPage({ conversationId, isNew, configured, onAsked, onChanged
               dashboardUrl={config?.dashboardUrl ?? null}
               onAgain={ready ? again : null}
               onJudge={(judged, feedback) => void chat.judge(judged, feedback)}
+              onSource={open}
             />
           </article>
         ))}
+        {ready && last !== undefined && last.suggestions.length > 0 && (
+          <ul className="suggestions" aria-label="Questions that might come next">
+            {last.suggestions.map((question) => (
+              <li key={question}>
+                <button type="button" className="quiet" onClick={() => void askNext(question)}>
+                  {question}
+                </button>
+              </li>
+            ))}
+          </ul>
+        )}
         <div ref={end} className="end" />
       </main>
       <footer>
@@ -134,6 +150,15 @@ export function ChatPage({ conversationId, isNew, configured, onAsked, onChanged
           />
         )}
       </footer>
+      {source?.turn.messageId != null && (
+        <SourcesPanel
+          turn={source.turn}
+          index={source.index}
+          at={passagesOf(source.turn.messageId)}
+          onOpen={(index) => open(source.turn, index)}
+          onClose={close}
+        />
+      )}
     </>
   );
 }

@@ -6,12 +6,18 @@ import { SaveIcon } from "../components/icons";
 import { Question } from "../components/Question";
 import { fetchShared } from "../services/conversations";
 import { sentenceOf } from "../services/wire";
+import { SourcesPanel } from "../components/SourcesPanel";
+import { sharedPassagesOf } from "../services/passages";
 import { followHere } from "./route";
+import { useSource } from "./useSource";
+
+const NONE: Turn[] = [];
 
 /** A conversation that somebody shared: to be read, and nothing else. */
 export function SharedPage({ link }: { link: string }) {
   const [shared, setShared] = useState<{ title: string; turns: Turn[] } | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
+  const { source, open, close } = useSource(shared?.turns ?? NONE);
   useEffect(() => {
     let current = true;
     fetchShared(link)
@@ -71,7 +77,7 @@ export function SharedPage({ link }: { link: string }) {
         {shared.turns.map((turn) => (
           <article key={turn.messageId} className="turn">
             <Question turn={turn} versions={null} onEdit={null} />
-            <Answer turn={turn} versions={null} dashboardUrl={null} onAgain={null} onJudge={null} />
+            <Answer turn={turn} versions={null} dashboardUrl={null} onAgain={null} onJudge={null} onSource={open} />
           </article>
         ))}
         <p>
@@ -80,6 +86,15 @@ export function SharedPage({ link }: { link: string }) {
           </a>
         </p>
       </main>
+      {source?.turn.messageId != null && (
+        <SourcesPanel
+          turn={source.turn}
+          index={source.index}
+          at={sharedPassagesOf(link, source.turn.messageId)}
+          onOpen={(index) => open(source.turn, index)}
+          onClose={close}
+        />
+      )}
     </>
   );
 }

@@ -11,6 +11,16 @@ export interface Citation {
   heading: string;
   url: string;
   quote: string;
+  /** Its share of the votes it could have got when it was found, 0 to 1. */
+  score: number | null;
+}
+
+/** What is remembered of a step. */
+export interface StepRecord {
+  step: string;
+  seconds: number | null;
+  attempts: number;
+  notes: string[];
 }
 
 export interface Result {
@@ -23,6 +33,12 @@ export interface Result {
   notices: string[];
   /** What the model thought before it answered. */
   reasoning: string;
+  /** All passages that were found, the best first; the answer was made from the first `given`. */
+  found: Citation[];
+  given: number;
+  steps: StepRecord[];
+  /** Questions that might come next. */
+  suggestions: string[];
 }
 
 export interface StepNews {
@@ -79,8 +95,9 @@ export const fieldsOf = (value: unknown): Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
 export const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 export const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
-const numberOf = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
+export const numberOf = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
 export const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const textsOf = (value: unknown): string[] => listOf(value).map(textOf).filter(Boolean);
 
 /** A link that can be followed without harm; anything else leads nowhere. */
 export function safeLink(url: string): string | null {
@@ -134,8 +151,12 @@ function readResult(payload: Fields): Result {
     citations: readCitations(payload["citations"]),
     model: textOrNull(payload["model"]),
     extractive: payload["extractive"] === true,
-    notices: listOf(payload["notices"]).map(textOf).filter(Boolean),
+    notices: textsOf(payload["notices"]),
     reasoning: textOf(payload["reasoning"]),
+    found: readCitations(payload["found"]),
+    given: numberOf(payload["given"]),
+    steps: listOf(payload["steps"]).map((entry) => readStepRecord(fieldsOf(entry))),
+    suggestions: textsOf(payload["suggestions"]),
   };
 }
 
@@ -148,6 +169,16 @@ function readCitation(fields: Fields): Citation {
     heading: textOf(fields["heading"]),
     url: textOf(fields["url"]),
     quote: textOf(fields["quote"]),
+    score: typeof fields["score"] === "number" ? fields["score"] : null,
+  };
+}
+
+function readStepRecord(fields: Fields): StepRecord {
+  return {
+    step: textOf(fields["step"]),
+    seconds: typeof fields["seconds"] === "number" ? fields["seconds"] : null,
+    attempts: numberOf(fields["attempts"]),
+    notes: textsOf(fields["notes"]),
   };
 }
 
