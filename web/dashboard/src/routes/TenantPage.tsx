@@ -5,6 +5,7 @@ import { useState } from "react";
 import { CopyButton } from "../components/CopyButton";
 import { FormDialog } from "../components/FormDialog";
 import { PageHeader } from "../components/PageHeader";
+import { MyInvites } from "../components/people/MyInvites";
 import { useSwitchTenant } from "../components/TenantSwitch";
 import { Button } from "../components/ui/button";
 import { Card, CardHeader } from "../components/ui/card";
@@ -18,7 +19,7 @@ const NAME_LENGTH_MAX = 255;
 
 export function TenantPage() {
   useTitle("Tenant");
-  const { tenant, role, memberships } = useSession();
+  const { tenant, role, user, memberships } = useSession();
   const [asks, setAsks] = useState<"rename" | "create" | null>(null);
   const switchTenant = useSwitchTenant();
   return (
@@ -29,6 +30,7 @@ export function TenantPage() {
           Create a tenant
         </Button>
       </PageHeader>
+      {user !== null && <MyInvites />}
       <Card className="mb-6" aria-label="This tenant">
         <CardHeader title={tenant.name} />
         <dl className="grid grid-cols-[auto_minmax(0,1fr)] items-center gap-x-6 gap-y-2 p-4 text-sm">

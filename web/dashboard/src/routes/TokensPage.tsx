@@ -13,7 +13,7 @@ import { TokenEnvironment } from "../components/TokenEnvironment";
 import { Button } from "../components/ui/button";
 import { Field, Input, Select } from "../components/ui/field";
 import { Tabs } from "../components/ui/tabs";
-import { createToken, revokeToken, SDKS, tokensQuery, type Sdk } from "../services/tokens";
+import { createToken, revokeToken, SDKS, TOKEN_ROLES, tokensQuery, type Sdk, type TokenRole } from "../services/tokens";
 import { useNowMs } from "../time/now";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
@@ -39,7 +39,7 @@ export function TokensPage() {
 
   return (
     <>
-      <PageHeader title="API tokens" docs="console#settings">
+      <PageHeader title="API tokens" docs="team#tokens">
         <SearchBox
           label="Search by name"
           value={search}
@@ -68,7 +68,16 @@ export function TokensPage() {
         }
         columns={[
           { title: "Name", cell: (token) => token.name },
-          { title: "Created", cell: (token) => <Ago instantMs={token.metadata.createdAt} /> },
+          { title: "Role", cell: (token) => token.role },
+          {
+            title: "Created",
+            cell: (token) => (
+              <>
+                <Ago instantMs={token.metadata.createdAt} />
+                {token.madeBy !== null && <span className="text-ink-soft"> by {token.madeBy}</span>}
+              </>
+            ),
+          },
           {
             title: "Last used",
             cell: (token) => (token.lastUsedAt === null ? "never" : <Ago instantMs={token.lastUsedAt} />),
@@ -104,12 +113,13 @@ function Expiry({ atMs }: { atMs: number }) {
 function CreateToken({ tenantId, onClose }: { tenantId: string; onClose: () => void }) {
   const [name, setName] = useState("");
   const [life, setLife] = useState<string>("2160h");
+  const [role, setRole] = useState<TokenRole>("ADMIN");
   return (
     <FormDialog
       title="Create a token"
       onClose={onClose}
-      problems={{ name: name.trim() === "" ? "Give it a name." : null, expiresIn: null }}
-      act={() => createToken(tenantId, name.trim(), life)}
+      problems={{ name: name.trim() === "" ? "Give it a name." : null, expiresIn: null, role: null }}
+      act={() => createToken(tenantId, name.trim(), life, role)}
       submit="Create"
       submitting="Creating…"
       touches={["tokens"]}
@@ -119,6 +129,21 @@ function CreateToken({ tenantId, onClose }: { tenantId: string; onClose: () => v
         <>
           <Field label="Name" hint="Where it will be used, for example “billing workers”." error={problemAt("name")}>
             {(props) => <Input {...props} value={name} maxLength={100} onChange={(event) => setName(event.target.value)} />}
+          </Field>
+          <Field label="Role" hint={`${role} ${TOKEN_ROLES.find((each) => each.role === role)?.means ?? ""}.`} error={problemAt("role")}>
+            {(props) => (
+              <Select
+                {...props}
+                value={role}
+                onChange={(event) => setRole(TOKEN_ROLES.find((each) => each.role === event.target.value)?.role ?? role)}
+              >
+                {TOKEN_ROLES.map((each) => (
+                  <option key={each.role} value={each.role}>
+                    {each.role}
+                  </option>
+                ))}
+              </Select>
+            )}
           </Field>
           <Field label="Valid for" error={problemAt("expiresIn")}>
             {(props) => (

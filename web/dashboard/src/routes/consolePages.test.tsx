@@ -43,7 +43,7 @@ test("a token is made, shown once with its environment, and revoked only after a
   let asked: unknown;
   let revoked = 0;
   engine.use(
-    onGet(TOKENS, page([{ metadata: meta("t1"), name: "old", expiresAt: "2999-01-01T00:00:00Z" }])),
+    onGet(TOKENS, page([{ metadata: meta("t1"), name: "old", expiresAt: "2999-01-01T00:00:00Z", role: "ADMIN" }])),
     onPost(TOKENS, (body) => {
       asked = body;
       return { token: `ey.${claims}.sig` };
@@ -62,7 +62,7 @@ test("a token is made, shown once with its environment, and revoked only after a
   const environment = await screen.findByRole("region", { name: "Environment" });
   expect(environment).toHaveTextContent(`HATCHET_CLIENT_TOKEN=ey.${claims}.sig`);
   expect(environment).toHaveTextContent("HATCHET_CLIENT_HOST_PORT=127.0.0.1:7077");
-  expect(asked).toEqual({ name: "workers", expiresIn: "2160h" });
+  expect(asked).toEqual({ name: "workers", expiresIn: "2160h", role: "ADMIN" });
   await user.click(screen.getByRole("button", { name: "Done" }));
 
   await user.click(screen.getByRole("button", { name: "Revoke old" }));

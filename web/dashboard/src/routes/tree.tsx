@@ -17,6 +17,7 @@ import {
 
 import { AppShell } from "../components/AppShell";
 import { ErrorNotice, Loading, Notice } from "../components/Notice";
+import { MyInvites } from "../components/people/MyInvites";
 import { sessionQuery } from "../services/session";
 import { lazyPage } from "./lazyPage";
 import { LoginPage } from "./LoginPage";
@@ -63,6 +64,17 @@ const loginRoute = createRoute({
   component: LoginPage,
 });
 
+/** Open to whoever has the link: signed in or not, and in no tenant yet. */
+const inviteRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/invite",
+  beforeLoad: async ({ context }) => {
+    const session = await context.queryClient.query({ ...sessionQuery, staleTime: "static" });
+    return { session: session.kind === "signed-in" ? { kind: session.kind, email: session.user?.email ?? null } : session };
+  },
+  component: lazyPage(() => import("./InvitePage"), "InvitePage"),
+});
+
 const sessionRoute = createRoute({
   getParentRoute: () => rootRoute,
   id: "session",
@@ -76,9 +88,10 @@ const sessionRoute = createRoute({
     if (session.kind === "no-tenant") {
       return (
         <main>
+          <MyInvites />
           <Notice level="h1" title="No tenant to show">
             <p>
-              {session.email} is not a member of any tenant. Whoever runs the engine lets you in with{" "}
+              {session.email} is not a member of any tenant. An admin of one invites you, or whoever runs the engine lets you in with{" "}
               <code className="font-mono text-xs">broadaxe account add {session.email}</code>.
             </p>
           </Notice>
@@ -289,6 +302,7 @@ const clusterRoute = createRoute({
 
 const routeTree = rootRoute.addChildren([
   loginRoute,
+  inviteRoute,
   sessionRoute.addChildren([
     overviewRoute,
     runsRoute,

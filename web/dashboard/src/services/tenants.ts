@@ -1,9 +1,8 @@
-/** The tenant itself, who belongs to it, and what it may have. */
+/** The tenant itself, and what it may have. */
 import { queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
 
 import { request } from "./http";
-import { pagedQuery } from "./pages";
 import { instantMs, orNull, resourceMeta, rowsOf } from "./schemas";
 
 const tenantSchema = z.object({ metadata: resourceMeta, name: z.string(), slug: z.string() });
@@ -24,16 +23,6 @@ export function slugOf(name: string): string {
     .replaceAll(/[^a-z0-9._]+/g, "-")
     .replaceAll(/^[-.]+|[-.]+$/g, "")
     .slice(0, 255);
-}
-
-const memberSchema = z.object({
-  metadata: resourceMeta,
-  role: z.string(),
-  user: z.object({ email: z.string(), name: orNull(z.string()) }),
-});
-
-export function membersQuery(tenantId: string) {
-  return pagedQuery(["members", tenantId], `/api/v1/tenants/${tenantId}/members`, memberSchema);
 }
 
 const limitSchema = z.object({

@@ -10,6 +10,8 @@ const tokenSchema = z.object({
   name: z.string(),
   expiresAt: instantMs,
   lastUsedAt: orNull(instantMs),
+  role: z.string(),
+  madeBy: orNull(z.string()),
 });
 export type ApiToken = z.output<typeof tokenSchema>;
 
@@ -19,10 +21,17 @@ export function tokensQuery(tenantId: string, search = "") {
   });
 }
 
+export const TOKEN_ROLES = [
+  { role: "ADMIN", means: "does everything but what concerns people and tokens" },
+  { role: "MEMBER", means: "is a worker, and starts, cancels and replays runs" },
+  { role: "VIEWER", means: "reads and changes nothing; it is refused to workers" },
+] as const;
+export type TokenRole = (typeof TOKEN_ROLES)[number]["role"];
+
 /** `expiresIn` is a duration such as `2160h`. Answers the token itself. */
-export async function createToken(tenantId: string, name: string, expiresIn: string): Promise<string> {
+export async function createToken(tenantId: string, name: string, expiresIn: string, role: TokenRole): Promise<string> {
   const path = `/api/v1/tenants/${tenantId}/api-tokens`;
-  return (await request(z.object({ token: z.string() }), path, { method: "POST", body: { name, expiresIn } })).token;
+  return (await request(z.object({ token: z.string() }), path, { method: "POST", body: { name, expiresIn, role } })).token;
 }
 
 export async function revokeToken(tokenId: string): Promise<void> {

@@ -59,6 +59,7 @@ export const engine = setupServer(
   onGet(`/api/v1/stable/tenants/${TENANT_ID}/task-metrics`, metrics({})),
   onGet(`/api/v1/stable/tenants/${TENANT_ID}/load`, { widthS: 60, results: [] }),
   onGet(`/api/v1/stable/tenants/${TENANT_ID}/log-point-metrics`, { results: [] }),
+  onGet("/api/v1/users/invites", { rows: [] }),
   onGet("/api/v1/stable/workers/:id/load", { widthS: 60, results: [] }),
   onGet(`/api/v1/stable/tenants/${TENANT_ID}/example`, { isOffered: false, isRunning: false, problem: "not here" }),
   onGet("/api/v1/stable/workflow-runs/:id", () => refusal(404, "run not found")),

@@ -73,7 +73,7 @@ function Step({ number, title, children }: { number: number; title: string; chil
 function TokenMaker({ tenantId, sdk }: { tenantId: string; sdk: Sdk }) {
   const client = useQueryClient();
   const making = useMutation({
-    mutationFn: () => createToken(tenantId, TOKEN_NAME, TOKEN_LIFE),
+    mutationFn: () => createToken(tenantId, TOKEN_NAME, TOKEN_LIFE, "ADMIN"),
     onSuccess: () => client.invalidateQueries({ queryKey: ["tokens"] }),
   });
   if (making.data !== undefined) {
