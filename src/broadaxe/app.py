@@ -48,7 +48,7 @@ from broadaxe.rpc.services.traces import TraceService
 from broadaxe.rpc.services.workflows import WorkflowService
 from broadaxe.rpc.transport import Metadata, Principal
 from broadaxe.secret_keys import key_from_file
-from broadaxe.storage import accounts, audit, retention, tokens
+from broadaxe.storage import accounts, audit, retention, setup, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.connections import connect, connection_pool
 from broadaxe.storage.embedded import MAIN_DATABASE
@@ -345,6 +345,14 @@ class App:
         entry_key = self._entry_key()
         self._http.admit(Entry(account.id, entry_key), f"hatchet-{self.settings.http_port}")
         return DevCredentials(tenant.id, account.email, password, token, entry_key)
+
+    async def offer_setup(self) -> None:
+        """Where nobody can log in yet, says in the log how the first account is made."""
+        code = await setup.new_code(self._pool)
+        if code is not None:
+            _log.warning(
+                "nobody can log in yet: open the page and give the code", page=f"{self.http_url}/setup", code=code
+            )
 
     async def database_dsn(self, name: str = MAIN_DATABASE) -> str:
         """The URL, for other programs, of a database on the embedded server, which is made if it is missing."""

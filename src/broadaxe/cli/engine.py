@@ -164,8 +164,9 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
 def serve(**given: str | bool | None) -> None:
     """Run an engine on your own PostgreSQL. Several on one database take over from each other.
 
-    The schema must be up to date: run `broadaxe migrate` first, or start with --migrate. A fresh database has no tenant
-    and nobody to log in: `broadaxe tenant create` makes them. Tokens are issued with `broadaxe token create`.
+    The schema must be up to date: run `broadaxe migrate` first, or start with --migrate. On a fresh database
+    the log has a code, with which the page /setup makes the first account and tenant; `broadaxe tenant create` makes
+    them on the command line. Tokens are issued with `broadaxe token create`.
 
     \b
     Examples:
@@ -181,6 +182,7 @@ def serve(**given: str | bool | None) -> None:
         )
 
     async def announce(app: App) -> None:
+        await app.offer_setup()
         _announce(app.settings)
 
     _run(settings, announce, exclusive=False)

@@ -38,6 +38,8 @@ def main() -> None:
         settings = _after_migrations(settings, part)
 
     async def announce(app: App) -> None:
+        if part.edge is None:
+            await app.offer_setup()
         part.say_ready()
 
     try:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Response
+from fastapi import Query, Request, Response
 
 from broadaxe.rest import wire
-from broadaxe.rest.context import ContextDep
+from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import ViewerScope
 from broadaxe.rest.routers.route import API, router
 from broadaxe.rest.shapes import server as shapes
 from broadaxe.rest.statuses import refusal
+from broadaxe.storage import setup
 from broadaxe.storage.read_replica import ReadReplica
 
 #: The version of the protocol we speak, which clients use to tell which features to expect.
@@ -40,13 +41,14 @@ async def version() -> shapes.Version:
 
 
 @routes.get(f"{API}/meta")
-async def meta(context: ContextDep) -> shapes.Meta:
+async def meta(request: Request, context: ContextDep) -> shapes.Meta:
     settings = context.settings
     is_open = settings.open_account_id is not None
     return shapes.Meta(
         auth=shapes.MetaAuth(schemes=["basic"]),
         allow_signup=settings.allows_signup,
         allow_invites=True,
+        setup_needed=await _needs_setup(request, context) or None,
         allow_create_tenant=settings.allows_tenant_creation,
         allow_change_password=True,
         observability_enabled=True,
@@ -57,6 +59,14 @@ async def meta(context: ContextDep) -> shapes.Meta:
         grpc_tls_strategy=settings.tls_strategy,
         read_replica=None if context.replica is None else _replica(context.replica),
     )
+
+
+async def _needs_setup(request: Request, context: Context) -> bool:
+    """Whether there is no account yet. Asked until there is one."""
+    state = request.app.state
+    if not getattr(state, "has_accounts", False):
+        state.has_accounts = not await setup.is_needed(context.pool)
+    return not state.has_accounts
 
 
 def _replica(replica: ReadReplica) -> shapes.ReadReplica:

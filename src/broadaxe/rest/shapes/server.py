@@ -26,6 +26,8 @@ class Meta(Wire):
     auth: MetaAuth
     allow_signup: bool
     allow_invites: bool
+    setup_needed: bool | None = None
+    """Set while there is no account: `POST /api/v1/stable/setup` makes the first one."""
     allow_create_tenant: bool
     allow_change_password: bool
     observability_enabled: bool

@@ -18,7 +18,7 @@ import {
 import { AppShell } from "../components/AppShell";
 import { ErrorNotice, Loading, Notice } from "../components/Notice";
 import { MyInvites } from "../components/people/MyInvites";
-import { sessionQuery } from "../services/session";
+import { sessionQuery, setupNeededQuery } from "../services/session";
 import { lazyPage } from "./lazyPage";
 import { LoginPage } from "./LoginPage";
 import { OverviewPage } from "./OverviewPage";
@@ -60,8 +60,18 @@ const loginRoute = createRoute({
   beforeLoad: async ({ context, search }) => {
     const session = await context.queryClient.query({ ...sessionQuery, staleTime: "static" });
     if (session.kind === "signed-in") throw redirect({ href: search.next ?? "/" });
+    if (await context.queryClient.query(setupNeededQuery)) throw redirect({ to: "/setup" });
   },
   component: LoginPage,
+});
+
+const setupRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/setup",
+  beforeLoad: async ({ context }) => {
+    if (!(await context.queryClient.query(setupNeededQuery))) throw redirect({ to: "/login", search: {} });
+  },
+  component: lazyPage(() => import("./SetupPage"), "SetupPage"),
 });
 
 /** Open to whoever has the link: signed in or not, and in no tenant yet. */
@@ -303,6 +313,7 @@ const clusterRoute = createRoute({
 const routeTree = rootRoute.addChildren([
   loginRoute,
   inviteRoute,
+  setupRoute,
   sessionRoute.addChildren([
     overviewRoute,
     runsRoute,

@@ -38,6 +38,8 @@ export type ReadReplica = z.output<typeof readReplicaSchema>;
 
 export const metaSchema = z.object({
   authDisabled: z.boolean().nullish().transform((value) => value ?? false),
+  /** Nobody can sign in yet: the first account is still to be made. */
+  setupNeeded: z.boolean().nullish().transform((value) => value ?? false),
   entryLinkPrinted: z.boolean().nullish().transform((value) => value ?? false),
   /** What SDKs have to use at the engine's gRPC address; null if the engine cannot know. */
   grpcTlsStrategy: orNull(z.enum(["none", "tls", "mtls"])),

@@ -46,6 +46,27 @@ export const sessionQuery = queryOptions({
   retry: false,
 });
 
+/** Whether the first account is still to be made. */
+export const setupNeededQuery = queryOptions({
+  queryKey: ["setup-needed"],
+  queryFn: async ({ signal }) => (await request(metaSchema, "/api/v1/meta", { signal })).setupNeeded,
+});
+
+export interface FirstAccount {
+  readonly code: string;
+  readonly name: string;
+  readonly email: string;
+  readonly password: string;
+  readonly tenantName: string;
+  readonly tenantSlug: string;
+}
+
+/** Makes the first account and tenant, and signs in. */
+export async function setUp(client: QueryClient, first: FirstAccount): Promise<void> {
+  await request(userSchema, "/api/v1/stable/setup", { method: "POST", body: { ...first } });
+  client.removeQueries();
+}
+
 /** Whether the engine printed a link that lets a browser in when it started. */
 export const entryLinkQuery = queryOptions({
   queryKey: ["entry-link-printed"],
