@@ -1,8 +1,8 @@
 """The first start: whoever reads the engine's log makes the first account and tenant.
 
 Owns the table setup_code. A code has 78 random bits, of which only the SHA-256 is stored, counts for a day, and is
-worth nothing once there is an account. Refuses a wrong code, and any when there is an account. Invariant: of many who set up
-at once, one does.
+worth nothing once there is an account. Refuses a wrong code, and any when there is an account. Invariant: of many who
+set up at once, one does.
 """
 
 from __future__ import annotations
