@@ -13,6 +13,8 @@ from hatchet_sdk import Hatchet
 from hatchet_sdk.exceptions import FailedTaskRunExceptionGroup
 from wirekit import EngineProcess, Rest, Stage, StartWorker
 
+from tests.chaos.proxy import Proxy
+
 HAPPY = ["QUEUED", "ASSIGNED", "SENT_TO_WORKER", "STARTED", "FINISHED"]
 
 
@@ -91,3 +93,25 @@ async def test_runs_that_are_awaited_are_told_of_after_the_engine_was_killed(
         stage.open(key)
         await own_engine.start()
         assert await results == [{"hold": {"n": n, "retry_count": 0}} for n in range(5)]
+
+
+async def test_every_result_arrives_once_over_a_line_that_breaks(
+    engine: EngineProcess, rest: Rest, stage: Stage, start_worker: StartWorker, key: str
+) -> None:
+    line = Proxy(int(engine.address.rpartition(":")[2]))
+    await line.start()
+    try:
+        environment = engine.worker_environment(key) | {"HATCHET_CLIENT_HOST_PORT": f"127.0.0.1:{line.port}"}
+        await start_worker(namespace=key, slots=4, runtime="session", environment=environment)
+        echo = engine.client(key).stubs.task(name="echo", input_validator=Cue, output_validator=Echoed)
+        runs = [await echo.aio_run(Cue(key=key, n=n), wait_for_result=False) for n in range(40)]
+        results = asyncio.gather(*(run.aio_result() for run in runs))
+        for count in (5, 15, 25):
+            await stage.heard(key, "echo", count=count)
+            line.reset()
+        assert [answer.n for answer in await results] == list(range(40))
+        for run in runs:
+            events = [event["eventType"] for event in await rest.events(run.workflow_run_id)]
+            assert events.count("FINISHED") == 1
+    finally:
+        await line.stop()
