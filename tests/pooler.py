@@ -18,7 +18,7 @@ START_WITHIN_S: Final = 20.0
 
 CONFIG: Final = """\
 [databases]
-* = host={host} port={port} user='{user}' password='{password}'
+* = host={host} port={port} user='{user}'{password}
 
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -74,13 +74,15 @@ def _started(
     directory.mkdir()
     # It refuses to run as root, as PostgreSQL does, and has to reach the same socket.
     account = EmbeddedPostgres(directory, postgres_bin_dir())
+    # It cannot read an empty one.
+    password = unquote(parts.password or "").replace("'", "''")
     config = directory / "pgbouncer.ini"
     config.write_text(
         CONFIG.format(
             host=query["host"][0] if "host" in query else parts.hostname,
             port=query["port"][0] if "port" in query else parts.port or 5432,
             user=unquote(parts.username or "").replace("'", "''"),
-            password=unquote(parts.password or "").replace("'", "''"),
+            password=f" password='{password}'" if password else "",
             listen_port=port,
             mode=mode,
             size=size,

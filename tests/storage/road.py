@@ -17,10 +17,12 @@ class Road:
     def __init__(self, server_dsn: str, directory: Path) -> None:
         parts = urlsplit(server_dsn)
         options = parse_qs(parts.query)
-        self._port = options["port"][0]
-        self._server = f"{options['host'][0]}/.s.PGSQL.{self._port}"
+        self._host = options["host"][0] if "host" in options else parts.hostname or "127.0.0.1"
+        self._port = options["port"][0] if "port" in options else str(parts.port or 5432)
         self._here = directory / f".s.PGSQL.{self._port}"
-        self.dsn = f"postgresql://{parts.netloc}{parts.path}?host={directory}&port={self._port}"
+        # A host before the path would be asked instead of the one behind it.
+        user = parts.netloc.rpartition("@")[0]
+        self.dsn = f"postgresql://{user}@{parts.path}?host={directory}&port={self._port}"
         self._listener: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
 
@@ -37,7 +39,10 @@ class Road:
             end.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_unix_connection(self._server)
+        if self._host.startswith("/"):
+            there, back = await asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._port}")
+        else:
+            there, back = await asyncio.open_connection(self._host, int(self._port))
         self._ends |= {writer, back}
         await asyncio.gather(_pour(reader, back), _pour(there, writer))
         self._ends -= {writer, back}
