@@ -82,6 +82,10 @@ test("of what was made or is gone all is shown, of what changed only that", () =
     { name: "a", before: null, after: "1" },
     { name: "is new", before: null, after: "true" },
   ]);
-  expect(changesOf({ before: { a: 1, b: ["x"] }, after: { a: 1, b: ["y"] } })).toEqual([{ name: "b", before: '["x"]', after: '["y"]' }]);
+  expect(changesOf({ before: { a: 1, b: ["x"] }, after: { a: 1, b: ["y"] } })).toEqual([{ name: "b", before: "x", after: "y" }]);
+  expect(changesOf({ before: null, after: { queue_ttl_us: 90_000_000, at_us: [1_738_314_900_000_000] } })).toEqual([
+    { name: "queue ttl", before: null, after: "90 s" },
+    { name: "at", before: null, after: "2025-01-31T09:15:00.000Z" },
+  ]);
   expect(auditExport("t", { action: null, initiator: null, object: "a b", refused: false })).toBe("/api/v1/tenants/t/audit/export?object=a+b");
 });

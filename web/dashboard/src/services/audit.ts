@@ -110,11 +110,21 @@ export interface Change {
 export function changesOf({ before, after }: Pick<AuditEntry, "before" | "after">): Change[] {
   const names = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})]);
   return [...names]
-    .map((name) => ({ name: name.replaceAll("_", " "), before: textOf(before?.[name]), after: textOf(after?.[name]) }))
+    .map((name) => ({
+      name: name.replace(/_us$/, "").replaceAll("_", " "),
+      before: textOf(name, before?.[name]),
+      after: textOf(name, after?.[name]),
+    }))
     .filter((change) => change.before !== change.after);
 }
 
-function textOf(value: unknown): string | null {
+/** Microseconds beyond this are an instant, others a duration. */
+const INSTANT_US_MIN = 1e14;
+
+function textOf(name: string, value: unknown): string | null {
   if (value === undefined || value === null) return null;
+  if (typeof value === "number" && name.endsWith("_us"))
+    return value < INSTANT_US_MIN ? `${(value / 1e6).toLocaleString("en")} s` : new Date(value / 1e3).toISOString();
+  if (Array.isArray(value) && value.length > 0) return value.map((one) => textOf(name, one) ?? "–").join(", ");
   return typeof value === "string" ? value : JSON.stringify(value);
 }
