@@ -12,6 +12,7 @@ from broadaxe.core.commands.attempts import Outcome
 from broadaxe.core.commands.workers import Heartbeat
 from broadaxe.core.decision import Writes
 from broadaxe.engine import moves
+from broadaxe.engine.changes import Kind
 from broadaxe.engine.guests import Audience, Guest
 from broadaxe.engine.postgres_store import PostgresStore
 from broadaxe.errors import HeldElsewhere
@@ -235,6 +236,19 @@ async def _prepared(pool: asyncpg.Pool | KeptConnections) -> int:
         await connection.execute("select 1")
         count: int = await connection.fetchval(r"select count(*) from pg_prepared_statements")
         return count
+
+
+async def test_who_looks_at_the_nodes_is_told_that_one_has_come(database: str, pool: asyncpg.Pool) -> None:
+    async with node(database, pool) as one:
+        await one.look()
+        tenant_id = await tenant_of(pool, one)
+        changes = one.engine.follow_changes(tenant_id)
+        await changes.next()
+        async with node(database, pool) as two:
+            await see_each_other(one, two)
+            async with asyncio.timeout(PATIENCE_S):
+                while Kind.NODES not in (await changes.next() or pytest.fail("the stream ended")).kinds:
+                    pass
 
 
 async def test_two_nodes_that_see_each_other_as_the_place_of_a_tenant_agree(database: str, pool: asyncpg.Pool) -> None:

@@ -43,6 +43,8 @@ class Kind(StrEnum):
     LIMITS = "limits"
     LOGS = "logs"
     TRACES = "traces"
+    NODES = "nodes"
+    """Of no tenant: told to all that are followed at the node that noticed."""
 
 
 class Changes(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from typing import Final
 import structlog
 
 from broadaxe.engine.activation import Activation
+from broadaxe.engine.changes import Kind
 from broadaxe.engine.nodes import Nodes, Place
 from broadaxe.engine.remote import Connect
 from broadaxe.errors import Unavailable
@@ -77,6 +78,12 @@ class Moves:
     def _nodes_changed(self) -> None:
         self._connect.keep([node.link_address for node in self._nodes.others()], self._nodes.look)
         self._changed.set()
+        self._note_nodes()
+
+    def _note_nodes(self) -> None:
+        """For pages that show the nodes."""
+        for activation in self._activations():
+            activation.streams.changes.note(Kind.NODES, ())
 
     async def _look_alive(self) -> None:
         """The leases of one that is cut off have run out, and who asks it for its tenants would wait for nothing."""
@@ -158,6 +165,7 @@ class Moves:
                 link=place.link_address,
                 ms=round(1e3 * (loop.time() - began_at_s), 1),
             )
+            self._note_nodes()
 
     async def leave(self) -> None:
         """A planned stop: everything goes where it belongs without this node, as far as somebody can be reached."""

@@ -43,6 +43,7 @@ const CHANGED_BY: Readonly<Record<string, readonly string[]>> = {
   waiting: ["runs", "workers", "workflows", "rate-limits"],
   upcoming: ["runs", "crons", "schedules", "rate-limits"],
   queues: ["runs", "workers"],
+  "cluster-nodes": ["nodes"],
 };
 
 /**

@@ -2,6 +2,7 @@
 import { screen, within } from "@testing-library/react";
 import { beforeEach, expect, test } from "vitest";
 
+import { tellChanges } from "../test/changes";
 import { engine, onDelete, onGet, onPut, refusal, withEngine } from "../test/engine";
 import { renderApp } from "../test/renderApp";
 import { META_WITH_LOGIN, USER } from "../test/wire";
@@ -47,6 +48,26 @@ test("nodes are listed with their state, and one is drained after a question", a
   await user.click(screen.getByRole("button", { name: "Drain it" }));
   expect(await screen.findByText("draining")).toBeInTheDocument();
   expect(changed).toEqual([`${NODES}/${ONE.id}/drain`]);
+});
+
+test("an engine that comes is shown by itself, and runs of a tenant ask for nothing", async () => {
+  let nodes = [ONE];
+  let asked = 0;
+  engine.use(
+    onGet(NODES, () => {
+      asked += 1;
+      return { rows: nodes };
+    }),
+  );
+  renderApp("/settings/cluster");
+  await screen.findByText("one:7077");
+  tellChanges({ kinds: [] });
+  nodes = [ONE, TWO];
+  tellChanges({ kinds: ["runs", "workers"] });
+  expect(asked).toBe(1);
+  tellChanges({ kinds: ["nodes"], ids: [] });
+  expect(await screen.findByText("two:7077")).toBeInTheDocument();
+  expect(asked).toBe(2);
 });
 
 test("a drain is taken back", async () => {
