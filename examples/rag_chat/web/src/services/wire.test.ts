@@ -20,6 +20,8 @@ it("believes nothing about the shape of a payload", () => {
 
 it("follows web links only", () => {
   expect(safeLink("https://e.org/#a")).toBe("https://e.org/#a");
+  expect(safeLink("/sources/1/file#page=2")).toBe("/sources/1/file#page=2");
+  expect(safeLink("//e.org/")).toBeNull();
   expect(safeLink("javascript:alert(1)")).toBeNull();
   expect(safeLink("data:text/html,x")).toBeNull();
 });

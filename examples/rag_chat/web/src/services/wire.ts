@@ -101,7 +101,8 @@ const textsOf = (value: unknown): string[] => listOf(value).map(textOf).filter(B
 
 /** A link that can be followed without harm; anything else leads nowhere. */
 export function safeLink(url: string): string | null {
-  return /^https?:\/\//i.test(url) ? url : null;
+  // Files of the library are this server's own.
+  return /^(https?:\/\/|\/sources\/)/i.test(url) ? url : null;
 }
 
 export function readEvent(data: string): AnswerEvent | null {

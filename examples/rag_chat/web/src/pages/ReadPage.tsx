@@ -1,0 +1,73 @@
+import { useCallback } from "react";
+import { Outward } from "../components/Outward";
+import { fetchPage, type Change } from "../services/library";
+import { followHere } from "./route";
+import { useFetched } from "./useFetched";
+
+const finished = (): boolean => false;
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** A page as it was cut into passages, which of them answers cite, and how the page changed between two readings. */
+export function ReadPage({ pageId, sourceId }: { pageId: string; sourceId: string | null }) {
+  const fetching = useCallback(() => fetchPage(pageId), [pageId]);
+  const { value: page, problem } = useFetched(fetching, finished);
+  const back = sourceId === null ? "/library" : `/library?source=${sourceId}`;
+  return (
+    <>
+      <p>
+        <a href={back} onClick={followHere}>
+          {sourceId === null ? "Library" : "All its pages"}
+        </a>
+      </p>
+      {problem !== null && (
+        <p className="error" role="alert">
+          {problem}
+        </p>
+      )}
+      {page === null ? (
+        problem === null && <p role="status">Looking…</p>
+      ) : (
+        <>
+          <h1>{page.title}</h1>
+          <p className="label">
+            <Outward href={page.url}>{page.url}</Outward>, looked at {day.format(new Date(page.checkedAt))}
+          </p>
+          {page.changes.length > 0 && <Changes changes={page.changes} />}
+          <h2>Passages</h2>
+          <ol className="passages">
+            {page.passages.map((passage) => (
+              <li key={passage.passageId} id={`passage-${passage.passageId}`}>
+                <h3>
+                  <Outward href={passage.url}>{passage.heading}</Outward>
+                </h3>
+                {passage.answers > 0 && <p className="label">{passage.answers === 1 ? "1 answer cites it" : `${passage.answers} answers cite it`}</p>}
+                <p className="body">{passage.body}</p>
+              </li>
+            ))}
+          </ol>
+        </>
+      )}
+    </>
+  );
+}
+
+function Changes({ changes }: { changes: Change[] }) {
+  return (
+    <>
+      <h2>Changes</h2>
+      {changes.map((change, index) => (
+        <details key={change.changedAt} open={index === 0}>
+          <summary>
+            {day.format(new Date(change.changedAt))}: {change.added.length} passages new, {change.removed.length} gone
+          </summary>
+          {change.added.map((text) => (
+            <ins key={text}>{text}</ins>
+          ))}
+          {change.removed.map((text) => (
+            <del key={text}>{text}</del>
+          ))}
+        </details>
+      ))}
+    </>
+  );
+}
