@@ -107,7 +107,12 @@ async def ask(asked: Asked, edge: EdgeOf, person: KnownPerson) -> Accepted:
     except UnknownPlace as error:
         raise Problem(404, error.code, str(error), field=error.field) from None
     message_id = placed.answer_id
-    metadata = {"message_id": str(message_id), "conversation_id": str(conversation_id)}
+    metadata = {
+        "message_id": str(message_id),
+        "conversation_id": str(conversation_id),
+        # Who takes turns with others.
+        "person": person[:16] if person is not None else str(conversation_id),
+    }
     try:
         run_id = await edge.gateway.trigger(question, metadata)
     except EngineError as error:

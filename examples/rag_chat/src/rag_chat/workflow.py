@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from hatchet_sdk import Context, Hatchet, NonRetryableException
+from hatchet_sdk import (
+    ConcurrencyExpression,
+    ConcurrencyLimitStrategy,
+    Context,
+    Hatchet,
+    NonRetryableException,
+)
 from hatchet_sdk.runnables.task import Task
 from hatchet_sdk.runnables.workflow import Workflow
 
@@ -48,6 +54,10 @@ from rag_chat.writing import Writer
 
 TELL_TIMEOUT_S = 3.0
 RETELL_EVERY_S = 1.0
+# How many answers to one person are made at once; further questions wait for their turn.
+ANSWERS_PER_PERSON_MAX = 3
+# Whoever pushes an event names nobody; then it is the page that takes turns.
+PERSON_KEY = "has(additional_metadata.person) ? additional_metadata.person : input.url"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +71,17 @@ class RagWorkflow:
 
 def build_workflow(hatchet: Hatchet) -> RagWorkflow:
     """Declare the workflow on a client; the edge declares it to trigger runs, the worker to run them."""
-    # Flow control belongs here, in one place, once the engine accepts it: `concurrency=` on the workflow for fairness
-    # between people (key: input.additional_metadata.conversation_id), `rate_limits=` on load_docs for each host that is
-    # read.
     workflow = hatchet.workflow(
         name=WORKFLOW_NAME,
         description="Reads a page, finds the passages that matter, and answers with citations.",
         input_validator=Question,
         on_events=[QUESTION_EVENT],
+        # Nobody's many questions hold up somebody else's one.
+        concurrency=ConcurrencyExpression(
+            expression=PERSON_KEY,
+            max_runs=ANSWERS_PER_PERSON_MAX,
+            limit_strategy=ConcurrencyLimitStrategy.GROUP_ROUND_ROBIN,
+        ),
     )
 
     @workflow.task(name=Step.START, execution_timeout=timedelta(seconds=30), schedule_timeout=timedelta(minutes=10))

@@ -13,6 +13,7 @@ from hatchet_sdk.clients.rest.models.v1_task_status import V1TaskStatus
 from hatchet_sdk.config import ClientTLSConfig
 
 from rag_chat.answering import EXTRACTIVE_NOTICE
+from rag_chat.workflow import ANSWERS_PER_PERSON_MAX
 
 from ..model_server import ModelServer
 from ..watching import Watcher
@@ -197,7 +198,7 @@ async def test_the_event_question_create_starts_the_same_workflow(
     event = question(f"{site.address}/docs/")
     await hatchet.event.aio_push("question:create", event, additional_metadata={"mark": mark})
     run_id = await run_of_event(hatchet, mark)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         outputs = await hatchet.runs.get_run_ref(run_id).aio_result()
     assert outputs["generate_response"]["message"] == "Install it with pip [1]."
     assert len(model_server.chats) == 1
@@ -253,3 +254,26 @@ async def test_worker_and_edge_stop_cleanly_when_asked(stack: Stack) -> None:
     assert await asyncio.to_thread(stack.stop, "worker") == 0
     stack.start_worker()
     await asyncio.to_thread(stack.start_edge)
+
+
+async def test_one_persons_many_questions_do_not_hold_up_anothers(
+    stack: Stack, site: WebSite, model_server: ModelServer
+) -> None:
+    model_server.gate = asyncio.Event()
+    async with (
+        httpx.AsyncClient(base_url=stack.chat_url, timeout=30) as busy,
+        httpx.AsyncClient(base_url=stack.chat_url, timeout=30) as other,
+    ):
+        for person in (busy, other):
+            await person.get("/config")
+        asked = [await ask(busy, f"{site.address}/docs/") for _ in range(ANSWERS_PER_PERSON_MAX + 1)]
+        many = [Watcher(busy, each["messageId"], 60) for each in asked]
+        one = await watch(other, f"{site.address}/docs/", patience_s=60)
+        await one.until("token")
+        for watcher in many[:-1]:
+            await watcher.until("token")
+        # The last one has not begun; it does when there is room.
+        assert many[-1].events == []
+        model_server.gate.set()
+        for watcher in [*many, one]:
+            assert (await watcher.result())["status"] == "complete"
