@@ -16,7 +16,7 @@ from hatchet_sdk import Hatchet
 
 from broadaxe import app, config
 from broadaxe.cli import database_checks, doctor, move
-from broadaxe.cluster import leases
+from broadaxe.cluster import leases, members
 from broadaxe.core import (
     affinity,
     attempts,
@@ -144,6 +144,7 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("holds up to {} connections in its two pools", app.JOURNAL_CONNECTIONS_MAX + app.READ_CONNECTIONS_MAX),
     ("until its lease has run out, {} after it was last renewed", leases.LEASE_TTL_S),
     ("then a death is noticed after {}", leases.LEASE_TTL_S),
+    ("says only every {} that it lives", members.RENEW_ALONE_EVERY_S),
     ("and within {} when it is cut off", leases.LEASE_TTL_S),
     ("(what workers report: {})", dispatcher.REPORT_HOLD_S),
     ("What workers report is held for {} while the database is away", dispatcher.REPORT_HOLD_S),

@@ -205,6 +205,7 @@ def test_streams_end_within_five_seconds() -> None:
     """A stream is let in by a verdict as old as may be, and its token is looked at soon; then every turn."""
     assert CACHE_TTL_S + token_verifier.WATCH_SOON_S < 5
     assert token_verifier.WATCH_EVERY_S < 5
+    assert token_verifier.WATCH_EVERY_S < token_verifier.WATCHED_TTL_S < 5
 
 
 @pytest.mark.usefixtures("quick")
@@ -215,6 +216,27 @@ async def test_the_streams_of_a_revoked_token_end_and_those_of_others_do_not(tow
     async with asyncio.timeout(10):
         await asyncio.gather(first.ended.wait(), second.ended.wait())
     assert not other.ended.is_set()
+
+
+async def test_calls_beside_an_open_stream_ask_nothing(town: Town) -> None:
+    issued = await town.issue()
+    principal = await town.verifier.verify(issued.token)
+    stream = Stream(town, issued.id)
+    town.asked.clear()
+    for _ in range(3):
+        town.clock_s += token_verifier.WATCH_EVERY_S
+        await town.verifier._look_at_streams()
+        assert town.verifier.cached(issued.token) == principal
+    assert len(town.asked) == 3
+    # Its use is to be noted now and then.
+    town.clock_s += token_verifier.UNASKED_MAX_S
+    await town.verifier._look_at_streams()
+    assert town.verifier.cached(issued.token) is None
+    assert await town.verifier.verify(issued.token) == principal
+    await tokens.revoke_token(town.pool, issued.id, command_line("root"))
+    await town.verifier._look_at_streams()
+    assert stream.ended.is_set()
+    assert town.verifier.cached(issued.token) is None
 
 
 @pytest.mark.usefixtures("quick")

@@ -138,11 +138,14 @@ class Leases:
 
     async def _look(self) -> None:
         held = dict(self._epochs)
-        if not held:
+        # While this node is alone, and was all the time, nobody can have taken one.
+        if not held or (self.members.is_alone and not self.members.was_late):
             return
+        self.members.was_late = False
         try:
             rows = await self._pool.fetch(statement("leases/held"), list(held), list(held.values()), self._node_id)
         except OUTAGE:
+            self.members.was_late = True
             return
         kept = {str(row["tenant_id"]) for row in rows}
         for tenant_id in held.keys() - kept:

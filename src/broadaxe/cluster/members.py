@@ -30,6 +30,9 @@ __all__ = ["LEASE_TTL_S", "RENEW_EVERY_S", "Members"]
 
 LEASE_TTL_S: Final = 4.0
 RENEW_EVERY_S: Final = 1.3
+#: The same of a node that is alone, and hears at once when another one comes: nobody waits for its tenants meanwhile.
+ALONE_TTL_S: Final = 15.0
+RENEW_ALONE_EVERY_S: Final = 5.0
 #: The shortest time between two renewals, however much news there is.
 RENEW_PAUSE_S: Final = 0.1
 #: How long a renewal may take, before it is begun anew.
@@ -66,6 +69,10 @@ class Members:
         self._steps_down = False
         self._all: tuple[Member, ...] = ()
         self._renewed_at_s = float("-inf")
+        self._lasts_s = ttl_s
+        """How long the row lasts after the last renewal."""
+        self.was_late = False
+        """Whether the row had run out before it was renewed, so that others may have taken what this node had."""
         self._cpu_s, self._cpu_at_s = time.process_time(), time.monotonic()
         self._load = 0.0
         self._loops = Loops("members")
@@ -83,7 +90,12 @@ class Members:
 
     def is_alive(self) -> bool:
         """Whether the others see this node live: its row was renewed within the time it lasts."""
-        return time.monotonic() - self._renewed_at_s < self._ttl_s
+        return time.monotonic() - self._renewed_at_s < self._lasts_s
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other node was there at the last renewal, and this one would hear of one."""
+        return len(self._all) == 1 and self._lock is not None
 
     def place(self, tenant_id: str, without: Collection[str | None] = ()) -> Member | None:
         """The other node that the tenant belongs to; None when it belongs here, or nowhere else. `without` are nodes
@@ -131,7 +143,8 @@ class Members:
         while True:
             await asyncio.sleep(RENEW_PAUSE_S)
             try:
-                async with asyncio.timeout(RENEW_EVERY_S - RENEW_PAUSE_S):
+                every_s = RENEW_ALONE_EVERY_S if self.is_alone else RENEW_EVERY_S
+                async with asyncio.timeout(every_s - RENEW_PAUSE_S):
                     await self._news.wait()
             except TimeoutError:
                 pass
@@ -144,25 +157,34 @@ class Members:
     async def _renew(self) -> None:
         async with self._renewing:
             await self._hold_lock()
-            sent_at_s = time.monotonic()
-            self._weigh(sent_at_s)
-            rows = await self._pool.fetch(
-                statement("nodes/renew"),
-                self.node_id,
-                self._address,
-                self.link_address,
-                metadata.version("broadaxe"),
-                None if self._lock is None else self._lock_id,
-                self._ttl_s,
-                self._steps_down,
-                self._load,
-                timeout=ANSWER_S,
-            )
-            self._renewed_at_s = sent_at_s
+            if self.is_alone:
+                rows = await self._say_alive(max(ALONE_TTL_S, self._ttl_s))
+            if not self.is_alone or len(rows) > 1:
+                rows = await self._say_alive(self._ttl_s)
         before, self._all = _standing(self._all), tuple(_member(row) for row in rows)
         self.is_draining = self._all[0].is_draining
         if _standing(self._all) != before:
             self.on_change()
+
+    async def _say_alive(self, lasts_s: float) -> list[Any]:
+        """Keeps the row for so long; returns those of all that live."""
+        sent_at_s = time.monotonic()
+        self._weigh(sent_at_s)
+        rows: list[Any] = await self._pool.fetch(
+            statement("nodes/renew"),
+            self.node_id,
+            self._address,
+            self.link_address,
+            metadata.version("broadaxe"),
+            None if self._lock is None else self._lock_id,
+            lasts_s,
+            self._steps_down,
+            self._load,
+            timeout=ANSWER_S,
+        )
+        self.was_late = self.was_late or (self._is_registered and sent_at_s - self._renewed_at_s >= self._lasts_s)
+        self._renewed_at_s, self._lasts_s = sent_at_s, lasts_s
+        return rows
 
     def _weigh(self, now_s: float) -> None:
         cpu_s = time.process_time()

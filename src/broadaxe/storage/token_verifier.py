@@ -12,9 +12,11 @@ long as the engine would hold it. Away means that the last question failed, or t
 
 **Open streams** are asked about together, once every `WATCH_EVERY_S`, and not at all while there are none. A token that
 had no open stream is asked about soon, because the verdict that let it in is not new. A stream whose token was revoked,
-deleted or has expired is told to end; all in all within five seconds. While the database is away only expiry ends one.
+deleted or has expired is told to end; all in all within five seconds. The answer stands for calls with these tokens as
+well, which then ask only now and then, so that the use is noted. While the database is away only expiry ends one.
 
-Invariants: a verdict that is used without asking is at most `CACHE_TTL_S` old while the database answers; a revocation
+Invariants: a verdict that is used without asking is at most `CACHE_TTL_S` old while the database answers (with an open
+stream `WATCHED_TTL_S`); a revocation
 that this process was told of (`forget`) counts at once and is not overtaken by a question that was under way; at most
 `TOKENS_KNOWN_MAX` verdicts are known and at most as many are wanted.
 """
@@ -46,6 +48,10 @@ HOLD_S: Final = 20.0
 PATIENCE_S: Final = 1.0
 WATCH_EVERY_S: Final = 4.0
 WATCH_SOON_S: Final = 0.8
+#: A turn of the watch, and how long its question may be on its way.
+WATCHED_TTL_S: Final = 4.6
+#: So long the watch may stand for a call's own question, which notes that the token is in use.
+UNASKED_MAX_S: Final = 300.0
 TOKENS_KNOWN_MAX: Final = 4_096
 #: How long one question may take, the wait for a connection included, and when it is asked again after it failed.
 QUESTION_TIMEOUT_S: Final = 5.0
@@ -64,11 +70,11 @@ class TokenPrincipal(msgspec.Struct, frozen=True):
 
 
 class _Verdict:
-    __slots__ = ("fresh_until_s", "given_at_s", "principal")
+    __slots__ = ("asked_at_s", "fresh_until_s", "given_at_s", "principal")
 
     def __init__(self, principal: TokenPrincipal, given_at_s: float) -> None:
         self.principal = principal
-        self.given_at_s = given_at_s
+        self.asked_at_s = self.given_at_s = given_at_s
         self.fresh_until_s = given_at_s + CACHE_TTL_S
 
 
@@ -282,14 +288,22 @@ class TokenVerifier:
         asked = list(self._watched)
         if not asked:
             return
+        asked_at_s = self._clock()
         try:
             async with asyncio.timeout(QUESTION_TIMEOUT_S):
                 rows = await self._pool.fetch(statement("tokens/still_valid"), asked)
         except OUTAGE as error:
             _log.debug("the tokens of open streams cannot be checked", error=str(error))
             return
-        for token_id in set(asked) - {str(row["id"]) for row in rows}:
+        valid = {str(row["id"]) for row in rows}
+        for token_id in set(asked) - valid:
             self.forget(token_id)
+        for verdict in self._known.values():
+            # Who was forgotten while the question was under way is not known any more.
+            if verdict.principal.token_id in valid and asked_at_s - verdict.asked_at_s < UNASKED_MAX_S:
+                life_left_s = (verdict.principal.expires_at - now).total_seconds()
+                verdict.given_at_s = asked_at_s
+                verdict.fresh_until_s = asked_at_s + min(WATCHED_TTL_S, life_left_s)
 
     def _end_streams(self, token_id: str) -> None:
         watched = self._watched.pop(token_id, None)
