@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from broadaxe.core.commands.attempts import Outcome
-from broadaxe.core.commands.workers import Heartbeat
+from broadaxe.core.commands.workers import PutWorkerLabels
 from broadaxe.core.decision import Writes
 from broadaxe.engine import moves
 from broadaxe.engine.changes import Kind
@@ -189,10 +189,10 @@ async def test_a_node_that_cannot_reach_the_database_sends_others_away_and_they_
         session = await home.session()
         assert one.owns(tenant_id)
         async with House(one.engine, tenant_id, pool).held_journal():
-            beating = asyncio.ensure_future(home.submit(Heartbeat(session.worker_id)))
+            telling = asyncio.ensure_future(home.submit(PutWorkerLabels(session.worker_id, {"zone": "a"})))
             await home.journal_waits()
             await one.cut_off()
-        await beating
+        await telling
         run_id = await home.trigger()
         assert two.owns(tenant_id)
         assert (await assigned(session)).attempt.task_id == run_id
