@@ -182,6 +182,8 @@ class Session:
             now_s = time.monotonic()
             if now_s >= beat_at_s:
                 frame.heartbeat = True
+                if lost := self.outbox.take_lost_logs():
+                    _log.warning("%d log lines were dropped: tasks wrote faster than the engine took them", lost)
                 beat_at_s = now_s + self._heartbeat_s
             elif not frame.ByteSize():
                 continue
