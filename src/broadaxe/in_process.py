@@ -11,14 +11,12 @@ event loop, and to change how the program logs. What the engine consists of is `
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
-import structlog
-
+from broadaxe import logs
 from broadaxe.config import Settings, load
 from broadaxe.data_dir_lock import only_engine, state_dir
 from broadaxe.errors import ConfigurationError
@@ -83,7 +81,7 @@ class Engine:
 
         if self._app is not None:
             raise RuntimeError("an engine starts once; make another one")
-        _log_through_the_program()
+        logs.leave_to_the_program()
         settings = self._settings
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(only_engine(settings.data_dir, "data_dir"))
@@ -153,20 +151,3 @@ def _settings(given: Mapping[str, object], environment: Mapping[str, str]) -> Se
             raise ConfigurationError(f"{name} is no setting of an engine inside a program", field=name)
     settings = load(environment, given, flags={name: name for name in given})
     return replace(settings, edges=0, data_dir=state_dir(settings))
-
-
-def _log_through_the_program() -> None:
-    """By the standard library's logging, under the names of our modules, unless the program set structlog up itself."""
-    if structlog.is_configured():
-        return
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.processors.format_exc_info,
-            structlog.stdlib.render_to_log_kwargs,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
-    logging.getLogger("broadaxe").addHandler(logging.NullHandler())

@@ -15,7 +15,7 @@ from typing import Final, TextIO
 import structlog
 from structlog.typing import Processor
 
-__all__ = ["configure"]
+__all__ = ["configure", "leave_to_the_program"]
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -80,6 +80,24 @@ def configure(level: str = "info", format: str = "auto", stream: TextIO | None =
         # Module-level loggers may be made before this runs; a cached one would keep the old set-up.
         cache_logger_on_first_use=False,
     )
+
+
+def leave_to_the_program() -> None:
+    """For an engine inside somebody's program: by the standard library's logging, under the names of our modules,
+    unless the program set structlog up itself."""
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    logging.getLogger("broadaxe").addHandler(logging.NullHandler())
 
 
 def _unchanged(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -111,8 +111,8 @@ def test_the_programs_own_logging_is_left_alone() -> None:
     program = (
         "import asyncio, logging, sys, broadaxe\n"
         "logging.basicConfig(level='WARNING', format='MINE %(name)s %(message)s', stream=sys.stderr)\n"
-        "from broadaxe.in_process import _log_through_the_program\n"
-        "_log_through_the_program()\n"
+        "from broadaxe import logs\n"
+        "logs.leave_to_the_program()\n"
         "import structlog\n"
         "structlog.get_logger('broadaxe.engine').warning('it happened', seconds=3)\n"
         "structlog.get_logger('broadaxe.engine').info('nobody asked')\n"

@@ -163,6 +163,11 @@ class Activation:
         return self._active is None and self._remote is None and self._loading is None
 
     @property
+    def is_loading(self) -> bool:
+        """Whether it is about to be in memory."""
+        return self._loading is not None or (self._is_needed and self._active is None and self._remote is None)
+
+    @property
     def present(self) -> Active | None:
         """The tenant, if it is in memory at this moment."""
         return self._active

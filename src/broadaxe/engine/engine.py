@@ -369,6 +369,11 @@ class Engine:
         for activation in list(self._activations.values()):
             await activation.forget_unused()
 
+    async def put_all_away(self) -> None:
+        """Every tenant leaves memory, until it is asked for again."""
+        for activation in list(self._activations.values()):
+            await activation.put_away()
+
     async def _put_idle_away(self) -> None:
         since_s = asyncio.get_running_loop().time() - IDLE_S
         for activation in list(self._activations.values()):
@@ -403,6 +408,10 @@ class Engine:
 
     def tenants_in_memory(self) -> list[str]:
         return [tenant_id for tenant_id, activation in self._activations.items() if activation.present is not None]
+
+    def is_loading(self) -> bool:
+        """Whether a tenant is about to be in memory."""
+        return any(activation.is_loading for activation in self._activations.values())
 
     def actors(self) -> list[TenantActor]:
         """Of the tenants in memory."""

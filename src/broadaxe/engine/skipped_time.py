@@ -92,12 +92,19 @@ class SkippedTime:
     async def _settle(self, patience_s: float) -> None:
         loop = asyncio.get_running_loop()
         seen, heard_at_s = self._decided(), loop.time()
-        while not all(actor.is_settled(self._clock.now_us()) for actor in self._engine.actors()):
+        while not self._is_settled():
             await asyncio.sleep(LOOK_EVERY_S)
-            if (decided := self._decided()) != seen:
+            if self._engine.is_loading():
+                # It would sleep through what is planned for it.
+                heard_at_s = loop.time()
+            elif (decided := self._decided()) != seen:
                 seen, heard_at_s = decided, loop.time()
             elif loop.time() - heard_at_s > patience_s:
                 return
+
+    def _is_settled(self) -> bool:
+        now_us = self._clock.now_us()
+        return not self._engine.is_loading() and all(actor.is_settled(now_us) for actor in self._engine.actors())
 
     def _decided(self) -> int:
         return sum(actor.rounds_count for actor in self._engine.actors())

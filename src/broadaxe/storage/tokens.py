@@ -38,8 +38,10 @@ __all__ = [
     "create_token",
     "delete_token",
     "hash_of",
+    "keep_token",
     "list_tokens",
     "revoke_token",
+    "shape_token",
     "tenant_of_token",
 ]
 
@@ -62,6 +64,7 @@ class IssuedToken(msgspec.Struct, frozen=True):
     id: str
     token: str
     expires_at: datetime
+    issued_at: datetime
 
 
 class ApiToken(msgspec.Struct, frozen=True):
@@ -99,6 +102,13 @@ async def create_token(
         raise InvalidArgument(f"give the token a name of 1 to {NAME_LENGTH_MAX} characters", field="name")
     if not 1 <= expires_in_s <= LIFE_S_MAX:
         raise InvalidArgument("a token lives between one second and a hundred years", field="expiresIn")
+    shaped = shape_token(tenant_id, expires_in_s, server_url, grpc_address)
+    await keep_token(db, tenant_id, name, shaped, role=role, by=by)
+    return shaped
+
+
+def shape_token(tenant_id: str, expires_in_s: int, server_url: str, grpc_address: str) -> IssuedToken:
+    """A new token that nobody knows yet; `keep_token` makes it count."""
     token_id = new_id()
     issued_at = datetime.now(UTC).replace(microsecond=0)
     expires_at = issued_at + timedelta(seconds=expires_in_s)
@@ -114,25 +124,36 @@ async def create_token(
             "exp": int(expires_at.timestamp()),
         }
     )
+    return IssuedToken(token_id, token, expires_at, issued_at)
+
+
+async def keep_token(
+    db: Queryable,
+    tenant_id: str,
+    name: str,
+    shaped: IssuedToken,
+    *,
+    role: Role = Role.ADMIN,
+    by: Initiator | None = None,
+) -> None:
     try:
         async with audit.transaction(db) as connection:
             await connection.execute(
                 statement("tokens/insert"),
-                token_id,
+                shaped.id,
                 tenant_id,
                 name,
-                hash_of(token),
-                issued_at,
-                expires_at,
+                hash_of(shaped.token),
+                shaped.issued_at,
+                shaped.expires_at,
                 role.value,
                 "" if by is None else by.name,
             )
             if by is not None:
-                subject = Subject(token_id, name, {"role": role.value, "expires_at": expires_at.isoformat()})
+                subject = Subject(shaped.id, name, {"role": role.value, "expires_at": shaped.expires_at.isoformat()})
                 await audit.write(connection, tenant_id, by, Action.TOKEN_CREATE, subject)
     except asyncpg.ForeignKeyViolationError:
         raise NotFound(f"there is no tenant {tenant_id}", field="tenant") from None
-    return IssuedToken(token_id, token, expires_at)
 
 
 async def list_tokens(

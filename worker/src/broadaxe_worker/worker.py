@@ -17,6 +17,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -88,6 +89,8 @@ class Worker:
         self._worker_id = ""
         self._problem: Exception | None = None
         self._stops = 0
+        self.is_ready = threading.Event()
+        """Set once the engine knows the worker and may give it tasks."""
 
     def start(self) -> None:
         """Blocks until the worker has stopped. Falls back to the SDK's own worker at an engine that knows no
@@ -209,6 +212,7 @@ class Worker:
                 self._problem = error
                 return
             self._runner = runner
+        self.is_ready.set()
 
     def _heard(self, frame: pb.EngineFrame) -> None:
         for refusal in frame.refusals:
