@@ -186,6 +186,27 @@ async def test_a_token_has_a_role_and_says_who_made_it(site: Site) -> None:
     assert shown == {"status page": ("VIEWER", "ada@example.com"), "tests": ("ADMIN", None)}
 
 
+async def test_a_token_is_rotated_and_the_old_one_counts_for_a_while(site: Site) -> None:
+    await _log_in(site)
+    old = await tokens.create_token(
+        site.seeds.pool, site.seeds.tenant_id, "ci", 86_400, site.url, "127.0.0.1:2", role=Role.VIEWER
+    )
+    rotate = f"/api/v1/stable/api-tokens/{old.id}/rotate"
+    for overlap in ("x", "-1h", "800h"):
+        refused = await site.anonymous.post(rotate, json={"overlap": overlap})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "overlap"), overlap
+    new = (await site.anonymous.post(rotate, json={"overlap": "1h"})).json()["token"]
+    rows = [
+        row for row in (await site.anonymous.get(f"{site.tenant}/api-tokens")).json()["rows"] if row["name"] == "ci"
+    ]
+    assert [row["role"] for row in rows] == ["VIEWER", "VIEWER"]
+    assert rows[1]["metadata"]["id"] == old.id and rows[1]["expiresAt"] < rows[0]["expiresAt"]
+    site.anonymous.cookies.clear()
+    for token in (new, old.token):
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert (await site.anonymous.get(site.tenant, headers=bearer)).status_code == 200
+
+
 async def test_changing_the_password_ends_other_sessions(site: Site) -> None:
     other = await accounts.open_session(site.seeds.pool, site.owner.id)
     await _log_in(site)

@@ -80,6 +80,7 @@ class Action(StrEnum):
     TENANT_CREATE = "tenant.create"
     TOKEN_CREATE = "token.create"
     TOKEN_REVOKE = "token.revoke"
+    TOKEN_ROTATE = "token.rotate"
     WEBHOOK_CHANGE = "webhook.change"
     WEBHOOK_CREATE = "webhook.create"
     WEBHOOK_DELETE = "webhook.delete"

@@ -41,6 +41,7 @@ __all__ = [
     "keep_token",
     "list_tokens",
     "revoke_token",
+    "rotate_token",
     "shape_token",
     "tenant_of_token",
 ]
@@ -50,6 +51,7 @@ Queryable = asyncpg.Pool | asyncpg.Connection
 DEFAULT_LIFE_S: Final = 90 * 86_400
 LIFE_S_MAX: Final = 100 * 366 * 86_400
 NAME_LENGTH_MAX: Final = 255
+OVERLAP_S_MAX: Final = 30 * 86_400
 TOKENS_LISTED_MAX: Final = 1_000
 TOKEN_LENGTH_MAX: Final = 4_096
 #: Not OWNER: owners are people.
@@ -198,6 +200,26 @@ async def revoke_token(db: Queryable, token_id: str, by: Initiator) -> None:
             subject = Subject(token_id, row["name"], None)
             told: dict[str, object] = {"role": row["role"]}
             await audit.write(connection, str(row["tenant_id"]), by, Action.TOKEN_REVOKE, subject, before=told)
+
+
+async def rotate_token(
+    db: Queryable, token_id: str, overlap_s: int, server_url: str, grpc_address: str, by: Initiator
+) -> IssuedToken:
+    """Issues another token with the name, role and life of this one, which goes on counting for `overlap_s`, or as long
+    as it would have. NotFound for one that does not count."""
+    if not 0 <= overlap_s <= OVERLAP_S_MAX:
+        raise InvalidArgument("the old token goes on counting for 0 s to 30 days", field="overlap")
+    async with audit.transaction(db) as connection:
+        row = await connection.fetchrow(statement("tokens/shorten"), token_id, overlap_s)
+        if row is None:
+            raise NotFound(f"there is no token {token_id} that counts")
+        tenant_id, role, life_s = str(row["tenant_id"]), Role(row["role"]), max(1, row["life_s"])
+        issued = await create_token(
+            connection, tenant_id, row["name"], life_s, server_url, grpc_address, role=role, by=by
+        )
+        told: dict[str, object] = {"expires_at": row["expires_at"].isoformat(), "replaced_by": issued.id}
+        await audit.write(connection, tenant_id, by, Action.TOKEN_ROTATE, Subject(token_id, row["name"], told))
+    return issued
 
 
 async def delete_token(db: Queryable, token_text: str) -> None:

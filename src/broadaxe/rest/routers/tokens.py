@@ -11,7 +11,7 @@ from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import AdminPersonCaller, AdminPersonScope, missing
 from broadaxe.rest.parameters import Body, PathId, plain_text
-from broadaxe.rest.routers.route import API, router
+from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.rest.shapes import tokens as shapes
 from broadaxe.storage import tokens
 from broadaxe.storage.accounts import Role
@@ -26,6 +26,10 @@ class NewToken(Body):
     name: str
     expires_in: str | None = None
     role: Literal["ADMIN", "MEMBER", "VIEWER"] = "ADMIN"
+
+
+class Rotation(Body):
+    overlap: str = "24h"
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/api-tokens")
@@ -63,6 +67,24 @@ async def create_token(body: NewToken, scope: AdminPersonScope, context: Context
         context.settings.grpc_address,
         role=Role(body.role),
         by=scope.caller.by,
+    )
+    return shapes.CreatedToken(token=issued.token)
+
+
+@routes.post(f"{STABLE}/api-tokens/{{token}}/rotate")
+async def rotate_token(
+    token: PathId, body: Rotation, caller: AdminPersonCaller, context: ContextDep
+) -> shapes.CreatedToken:
+    """Makes another token with the name, role and life of this one, which goes on counting for `overlap` (a duration,
+    24h without one), so that programs are changed over one after the other. It is shown this once."""
+    tenant_id = await tokens.tenant_of_token(context.pool, token)
+    if tenant_id is None or tenant_id not in caller.roles:
+        raise missing("API token", token)
+    caller.enter(tenant_id)
+    overlap_s = parse_duration(body.overlap, field="overlap") // US_PER_S
+    settings = context.settings
+    issued = await tokens.rotate_token(
+        context.pool, token, overlap_s, settings.server_url, settings.grpc_address, caller.by
     )
     return shapes.CreatedToken(token=issued.token)
 
