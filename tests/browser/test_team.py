@@ -95,7 +95,7 @@ async def test_three_people_share_a_tenant(
     # The owner makes the viewer a member, and then removes them: it counts at once.
     await settled(page, "/settings/members")
     assert await complaints(page, "/settings/members") == []
-    await page.get_by_role("button", name=f"Change the role of {vic}").click()
+    await page.get_by_role("button", name=f"Change role of {vic}").click()
     await page.get_by_label("Role", exact=True).select_option("MEMBER")
     await page.get_by_role("button", name="Change", exact=True).click()
     await expect(page.get_by_role("dialog")).to_have_count(0)

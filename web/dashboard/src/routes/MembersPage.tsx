@@ -66,7 +66,7 @@ export function MembersPage() {
             cell: (member) =>
               isOthersToChange(member) && (
                 <span className="flex flex-wrap justify-end gap-2">
-                  <Button size="small" aria-label={`Change the role of ${member.user.email}`} onClick={() => setChanged(member)}>
+                  <Button size="small" aria-label={`Change role of ${member.user.email}`} onClick={() => setChanged(member)}>
                     Change role
                   </Button>
                   <ConfirmButton
