@@ -46,7 +46,7 @@ __all__ = [
     "tenant_of_token",
 ]
 
-Queryable = asyncpg.Pool | asyncpg.Connection
+Queryable = asyncpg.Pool | asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 DEFAULT_LIFE_S: Final = 90 * 86_400
 LIFE_S_MAX: Final = 100 * 366 * 86_400
