@@ -15,9 +15,11 @@ import msgspec
 
 from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.core.decision import Decision, Progress, StartAttempt, StartBatch, TaskState
+from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
 from broadaxe.engine.sessions import Assignment, BatchAssignment
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
+from tests.core.world import START_US
 from tests.simulation.books import hold
 from tests.simulation.shell.database import fired, outcome_of
 
@@ -94,7 +96,9 @@ class ShellBooks:
             hold(not is_on_its_way, "an attempt is in no stream and does not go back", start)
 
     def _check_stream(self, process: Process, start: StartAttempt) -> None:
-        since_s = self.life.loop.time() - NEWS_S
+        # A commit may have been under way for as long as the database was away.
+        assigned_at_s = (start.assigned_at_us - START_US) / US_PER_S
+        since_s = min(self.life.loop.time(), assigned_at_s) - NEWS_S
         is_there = any(node.sessions.was_there(start.worker_id, since_s) for node in self.life.listening())
         is_told = process.store.database.is_well(process.store.node) and self.life.is_linked
         # What was decided before a stop and is committed during it goes back.
