@@ -15,10 +15,11 @@ from hatchet_sdk.clients.rest.models.tenant import Tenant
 from hatchet_sdk.clients.rest.models.user import User
 from hatchet_sdk.clients.rest.models.user_tenant_memberships_list import UserTenantMembershipsList
 
+from broadaxe.core.commands.asked import Initiator, InitiatorKind
 from broadaxe.errors import ResourceExhausted
 from broadaxe.rest.app import settle
 from broadaxe.rest.settings import Entry, entry_link
-from broadaxe.storage import accounts, tokens
+from broadaxe.storage import accounts, invites, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.ids import new_id
 
@@ -359,6 +360,10 @@ async def test_resource_exhausted_is_what_the_limit_raises(site: Site) -> None:
 
 #: What anybody may ask, and the door of webhooks, whose senders prove themselves otherwise.
 OPEN = {
+    "/api/v1/stable/invites/look",
+    "/api/v1/stable/invites/join",
+    "/api/v1/stable/invites/reject",
+    "/api/v1/stable/setup",
     "/api/ready",
     "/api/live",
     "/api/v1/version",
@@ -420,7 +425,15 @@ async def _things(seeds: Seeds) -> dict[str, str]:
         "filter": str(await seeds.pool.fetchval("select id from broadaxe.event_filter")),
         "webhook": "door",
         "token": issued.id,
+        "member": str(await seeds.pool.fetchval("select id from broadaxe.membership")),
+        "invite": await _invited(seeds),
     }
+
+
+async def _invited(seeds: Seeds) -> str:
+    by = Initiator(InitiatorKind.NOBODY, "", "somebody")
+    invite, _ = await invites.make(seeds.pool, seeds.tenant_id, f"{SECRET}@example.com", Role.VIEWER, by)
+    return invite.id
 
 
 async def test_every_route_knows_whose_things_it_touches(site: Site) -> None:

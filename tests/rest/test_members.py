@@ -96,6 +96,7 @@ async def test_somebody_gets_in_by_the_link_alone(site: Site) -> None:
     assert await written(site) == [
         (Action.INVITE_CREATE, "ada@example.com", "bob@example.com"),
         (Action.INVITE_ACCEPT, "bob@example.com", "bob@example.com"),
+        (Action.ACCOUNT_LOG_IN, "bob@example.com", "bob@example.com"),
     ]
 
 
