@@ -114,7 +114,7 @@ class VirtualLoop(base_events.BaseEventLoop):
     # A network instead of sockets ------------------------------------------------------------------------------------
 
     async def create_server(  # type: ignore[override]
-        self, protocol_factory: Callable[[], asyncio.BaseProtocol], host: str, port: int
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], host: str, port: int, ssl: None = None
     ) -> Any:
         assert self.network is not None
         return self.network.listen(protocol_factory, host)
