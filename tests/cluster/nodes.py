@@ -61,6 +61,7 @@ class Node:
         await self.engine._loops.close()
         await self.host.stop()
         await self.visitor.close()
+        await self.store._journal_connections.close()
 
 
 @asynccontextmanager

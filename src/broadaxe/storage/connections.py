@@ -182,6 +182,7 @@ class KeptConnections:
         self._pool = pool
         self._kept: list[Any] = []
         self._waiting = 0
+        self._is_closed = False
 
     @contextlib.asynccontextmanager
     async def acquire(self) -> AsyncIterator[Any]:
@@ -192,12 +193,14 @@ class KeptConnections:
             yield connection
             is_well = True
         finally:
-            if is_well and not self._waiting and len(self._kept) < KEPT_MAX:
+            if is_well and not self._waiting and not self._is_closed and len(self._kept) < KEPT_MAX:
                 self._kept.append(connection)
             else:
                 await self._pool.release(connection)
 
     async def close(self) -> None:
+        """From here on none is kept: a pool waits for every one before it closes."""
+        self._is_closed = True
         while self._kept:
             await self._pool.release(self._kept.pop())
 

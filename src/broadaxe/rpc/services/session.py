@@ -104,16 +104,18 @@ class SessionService:
             return
         if not first.HasField("hello"):
             raise InvalidArgument("the first frame of a session says hello", field="hello")
-        session = await self._admit(first.hello, call)
+        # First, for nothing may come between the worker's stream and whoever closes it.
         results = await self._engine.results(tenant_id)
+        session: WorkerSession | None = None
 
         def close() -> None:
             results.close()
             if session is not None:
                 self._engine.close_session(tenant_id, session)
 
-        talk = _Session(self._engine, self._logs, self._clock, call, send, session, results)
         try:
+            session = await self._admit(first.hello, call)
+            talk = _Session(self._engine, self._logs, self._clock, call, send, session, results)
             async with closed_by_stop(call, close):
                 await talk.hold(frames)
         finally:
