@@ -66,9 +66,7 @@ class Node:
         shift = Path(__file__).parent / "clock_shift"
         return EngineProcess(
             directory,
-            _through(
-                self._dsn, self.database_line.port, None if self._standby_line is None else self._standby_line.port
-            ),
+            _through(self._dsn, self.database_line, self._standby_line),
             environment={
                 "CHAOS_CLOCK": str(self._clock),
                 "PYTHONPATH": python_path(shift, sources),
