@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from broadaxe import app
+from broadaxe.config import Settings
 from broadaxe.storage import retention
 from broadaxe.storage.ids import id_floor
 from broadaxe.storage.partitions import ensure_partitions
@@ -241,7 +242,7 @@ async def test_partitions_are_made_again_after_an_error_of_any_kind(
 
     monkeypatch.setattr(app, "ensure_partitions", ensure)
     monkeypatch.setattr(app, "PARTITIONS_AGAIN_AFTER_S", 0.0)
-    keeping = asyncio.create_task(app._keep_partitions(pool, cast(Any, None), 0))
+    keeping = asyncio.create_task(app._keep_partitions(pool, cast(Any, None), Settings(retention_days=0)))
     async with asyncio.timeout(10):
         await has_made.wait()
     keeping.cancel()
