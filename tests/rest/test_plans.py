@@ -738,7 +738,7 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
     (
         "workers",
         "worker_list",
-        lambda c: (c.tenant_id, c.at(ROWS), None, c.at(ROWS), None, PAGE, 0, None, None),
+        lambda c: (c.tenant_id, c.at(ROWS), None, c.at(ROWS), None, PAGE, 0, None, None, c.at(ROWS)),
         50,
         PAGE,
     ),
@@ -858,6 +858,7 @@ def workers(after: After) -> Arguments:
     return lambda c: (
         *(c.tenant_id, c.at(ROWS), None, c.at(ROWS), None, PAGE, 0),
         *((None, None) if after is None else (c.ends_at, c.worker_id(after))),
+        c.at(ROWS),
     )
 
 

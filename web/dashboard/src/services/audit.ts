@@ -44,6 +44,7 @@ export const AUDIT_ACTIONS = [
   "tenant.create",
   "token.create",
   "token.revoke",
+  "token.rotate",
   "webhook.change",
   "webhook.create",
   "webhook.delete",
