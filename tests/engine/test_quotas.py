@@ -25,9 +25,11 @@ async def limit(pool: asyncpg.Pool, tenant_id: str, **limits: int) -> None:
         )
 
 
-async def enqueue(pool: asyncpg.Pool, tenant_id: str) -> str:
-    run_id: str = await pool.fetchval("select broadaxe.enqueue('flow', '{}', tenant => $1)::text", tenant_id)
-    return run_id
+async def enqueue(pool: asyncpg.Pool, tenant_id: str, count: int) -> list[str]:
+    """Runs of one transaction, which keep their order whatever the outbox has heard of when."""
+    async with pool.acquire() as connection, connection.transaction():
+        call = "select broadaxe.enqueue('flow', '{}', tenant => $1)::text"
+        return [await connection.fetchval(call, tenant_id) for _ in range(count)]
 
 
 async def test_committed_work_waits_in_the_outbox_until_a_limit_is_raised(database: str, pool: asyncpg.Pool) -> None:
@@ -41,7 +43,7 @@ async def test_committed_work_waits_in_the_outbox_until_a_limit_is_raised(databa
             await home.put()
             first = await home.trigger()
             assert await seen.next_runs(1) == [first]
-            waiting = [await enqueue(pool, tenant_id) for _ in range(3)]
+            waiting = await enqueue(pool, tenant_id, 3)
             with pytest.raises(QuotaReached, match="TASK_RUN"):
                 await home.trigger()
             assert await home.count("outbox") == 3
