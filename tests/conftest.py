@@ -95,8 +95,8 @@ def postgres(_fixture_loop: _LoopThread, tmp_path_factory: pytest.TempPathFactor
 
 
 async def _stop_server_in(place: Path) -> None:
-    # Whoever leaves last stops it, so one has to come first.
-    if (place / "postgres").exists():
+    # Whoever leaves last stops it, so one has to come first. A run that was killed before it had a cluster left none.
+    if (place / "postgres" / "cluster" / "PG_VERSION").exists():
         await (await EmbeddedPostgres.start(place / "postgres")).stop()
 
 

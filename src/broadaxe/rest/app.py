@@ -33,6 +33,7 @@ from broadaxe.rest.docs_site import DocsSite
 from broadaxe.rest.entry import enter
 from broadaxe.rest.gate import Gate
 from broadaxe.rest.metrics import Metrics, Parts
+from broadaxe.rest.open_streams import OpenStreams
 from broadaxe.rest.routers import (
     audit,
     changes,
@@ -176,7 +177,7 @@ def create_http_app(
     )
     app.state.attempts = Attempts()
     app.state.unknown_logins = Bursts(rate_per_s=UNKNOWN_LOGINS_PER_S, burst=UNKNOWN_LOGINS_BURST)
-    app.state.open_streams = changes.OpenStreams()
+    app.state.open_streams = OpenStreams(pool)
     app.state.webhook_door = webhooks.Door()
     for routes in ROUTERS:
         app.include_router(routes)
@@ -211,7 +212,7 @@ def settle(app: FastAPI, settings: HttpSettings) -> None:
 
 def end_streams(app: FastAPI) -> None:
     """Ends what would never end by itself, before a stop waits for requests."""
-    streams: changes.OpenStreams = app.state.open_streams
+    streams: OpenStreams = app.state.open_streams
     streams.close()
 
 

@@ -31,7 +31,7 @@ from broadaxe.errors import NotFound, PermissionDenied, Unauthenticated
 from broadaxe.rest.client_address import client_address, is_direct_and_local
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.parameters import PathId
-from broadaxe.storage.accounts import Account, Person, Role, is_operator, person_of_account, person_of_session
+from broadaxe.storage.accounts import Account, Role, cookie_hash, is_operator, person_of_account, person_of_session
 from broadaxe.storage.token_verifier import TokenPrincipal
 
 __all__ = [
@@ -66,6 +66,8 @@ class Caller:
     token: TokenPrincipal | None = None
     address: str = ""
     """Where the request came from."""
+    login: bytes | None = None
+    """The hash of the cookie that a person came with; None for tokens and in the open mode."""
     needed: Role = Role.VIEWER
     """What the route asks for in the tenant that `enter` is given."""
 
@@ -135,6 +137,7 @@ async def needs_caller(request: Request, context: ContextDep) -> Caller:
             pass
     cookie = request.cookies.get(context.settings.cookie_name)
     person = await person_of_session(context.pool, cookie) if cookie else None
+    login = cookie_hash(cookie) if cookie and person is not None else None
     if person is None and context.settings.open_account_id is not None and not has_token:
         _check_loopback(request)
         person = await person_of_account(context.pool, context.settings.open_account_id)
@@ -142,7 +145,7 @@ async def needs_caller(request: Request, context: ContextDep) -> Caller:
         by_link = "" if context.settings.entry is None else "open the link that the engine printed when it started, "
         raise Unauthenticated(f"{by_link}log in, or send a valid API token as 'Authorization: Bearer …'")
     _check_origin(request, context)
-    return _of_person(person, address)
+    return Caller(person.roles, person.account, address=address, login=login)
 
 
 CallerDep = Annotated[Caller, Depends(needs_caller)]
@@ -258,10 +261,6 @@ def missing(kind: str, id_text: str) -> NotFound:
 
 def _of_token(principal: TokenPrincipal, address: str) -> Caller:
     return Caller({principal.tenant_id: principal.role}, None, principal, address)
-
-
-def _of_person(person: Person, address: str) -> Caller:
-    return Caller(person.roles, person.account, address=address)
 
 
 def _check_loopback(request: Request) -> None:

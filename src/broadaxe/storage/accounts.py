@@ -13,12 +13,12 @@ import asyncio
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import argon2
 import asyncpg
@@ -39,6 +39,7 @@ __all__ = [
     "Person",
     "Role",
     "Session",
+    "Standing",
     "Tenant",
     "account_by_email",
     "add_member",
@@ -46,6 +47,7 @@ __all__ = [
     "change_password",
     "checked_email",
     "close_session",
+    "cookie_hash",
     "create_tenant",
     "end_member",
     "end_other_sessions",
@@ -68,6 +70,7 @@ __all__ = [
     "sessions_of_account",
     "set_operator",
     "set_password",
+    "still_standing",
     "tenant",
 ]
 
@@ -151,6 +154,16 @@ class Person(msgspec.Struct, frozen=True):
 
     account: Account
     roles: dict[str, Role]
+
+
+class Standing(NamedTuple):
+    """By what somebody reads a tenant: a login and a role."""
+
+    login: bytes | None
+    """Hash of the session's cookie; None where nobody logs in."""
+    account_id: str
+    tenant_id: str
+    role: Role
 
 
 # Tenants ------------------------------------------------------------------------------------------------------------
@@ -365,7 +378,7 @@ async def change_password(
     if len(password) > 4 * PASSWORD_LENGTH_MAX or not await _is_password(row["password_hash"], password):
         raise InvalidArgument("the current password is wrong", field="password")
     _check_password(new_password, field="newPassword")
-    kept = None if keep_cookie is None else _cookie_hash(keep_cookie)
+    kept = None if keep_cookie is None else cookie_hash(keep_cookie)
     return await _put_password(db, account_id, await _hash(new_password), kept, by, Action.ACCOUNT_CHANGE_PASSWORD)
 
 
@@ -405,23 +418,21 @@ async def open_session(db: Queryable, account_id: str, device: str = "") -> str:
     what the browser calls itself, cut to `DEVICE_LENGTH_MAX`."""
     cookie = secrets.token_urlsafe(32)
     expires_at = datetime.now(UTC) + timedelta(seconds=SESSION_LIFE_S)
-    await db.execute(
-        statement("accounts/session_insert"), _cookie_hash(cookie), account_id, expires_at, _device(device)
-    )
+    await db.execute(statement("accounts/session_insert"), cookie_hash(cookie), account_id, expires_at, _device(device))
     return cookie
 
 
 async def close_session(db: Queryable, cookie: str) -> None:
-    await db.execute(statement("accounts/session_delete"), _cookie_hash(cookie))
+    await db.execute(statement("accounts/session_delete"), cookie_hash(cookie))
 
 
 async def person_of_session(db: Queryable, cookie: str) -> Person | None:
     """Who this cookie stands for, or None when it is unknown or expired."""
     if len(cookie) > _COOKIE_LENGTH_MAX:
         return None
-    found = await db.fetch(statement("accounts/session_person"), _cookie_hash(cookie), TENANTS_PER_ACCOUNT_MAX)
+    found = await db.fetch(statement("accounts/session_person"), cookie_hash(cookie), TENANTS_PER_ACCOUNT_MAX)
     if found and found[0]["is_noted_long_ago"]:
-        await db.execute(statement("accounts/session_used"), _cookie_hash(cookie))
+        await db.execute(statement("accounts/session_used"), cookie_hash(cookie))
     return _person(found)
 
 
@@ -430,7 +441,7 @@ async def sessions_of_account(
 ) -> Page[Session, ByTime]:
     """Where an account is logged in, newest first; the session of `cookie` is the current one."""
     place = (None, None) if after is None else (after.at, after.id)
-    current = None if cookie is None else _cookie_hash(cookie)
+    current = None if cookie is None else cookie_hash(cookie)
     rows = await db.fetch(statement("accounts/session_list"), account_id, current, limit, *place)
     sessions = [
         Session(
@@ -453,8 +464,18 @@ async def end_session(db: Queryable, account_id: str, session_id: str) -> bool:
 
 async def end_other_sessions(db: Queryable, account_id: str, cookie: str | None) -> int:
     """Ends the account's sessions but the one of `cookie`; how many there were."""
-    kept = None if cookie is None else _cookie_hash(cookie)
+    kept = None if cookie is None else cookie_hash(cookie)
     return int(await db.fetchval(statement("accounts/session_end_others"), account_id, kept))
+
+
+async def still_standing(db: Queryable, people: Collection[Standing]) -> set[Standing]:
+    """Those of them who are still logged in and have the same role in the tenant."""
+    asked = list(people)
+    if not asked:
+        return set()
+    logins, account_ids, tenant_ids, roles = zip(*asked, strict=True)
+    rows = await db.fetch(statement("accounts/still_standing"), logins, account_ids, tenant_ids, roles)
+    return {asked[row["place"] - 1] for row in rows}
 
 
 async def person_of_account(db: Queryable, account_id: str) -> Person | None:
@@ -512,7 +533,7 @@ def _check_tenant_name(name: str) -> None:
         raise InvalidArgument(f"a tenant has a name of 1 to {NAME_LENGTH_MAX} characters", field="name")
 
 
-def _cookie_hash(cookie: str) -> bytes:
+def cookie_hash(cookie: str) -> bytes:
     return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).digest()
 
 

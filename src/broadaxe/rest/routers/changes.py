@@ -2,7 +2,8 @@
 then.
 
 Bounds: a message a second at most; a stream lives `STREAM_LIFE_S`, after which the browser opens it again and is asked
-who it is; a token's stream ends when the token does. Source: the WHATWG HTML standard, "Server-sent events".
+who it is; one that may not be read any more ends before (`open_streams.py`). Source: the WHATWG HTML standard,
+"Server-sent events".
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 from fastapi import Request
@@ -19,11 +20,12 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from broadaxe.engine.changes import Changes, ChangeSubscription
-from broadaxe.rest.context import Context, ContextDep
-from broadaxe.rest.identity import Caller, ViewerScope
+from broadaxe.rest.context import ContextDep
+from broadaxe.rest.identity import ViewerScope
+from broadaxe.rest.open_streams import OpenStreams
 from broadaxe.rest.routers.route import STABLE, router
 
-__all__ = ["EventStream", "OpenStreams", "routes"]
+__all__ = ["EventStream", "routes"]
 
 SPACING_S: Final = 1.0
 #: Something is sent after so much silence, for proxies that end connections nobody uses.
@@ -33,40 +35,6 @@ STREAM_LIFE_S: Final = 15 * 60.0
 RECONNECT_MS: Final = 1_000
 
 routes = router("changes")
-
-
-class _Closable(Protocol):
-    def close(self) -> None: ...
-
-
-class OpenStreams:
-    """The streams of this edge, so that a stop does not wait for them."""
-
-    def __init__(self) -> None:
-        self._streams: set[_Closable] = set()
-        self._is_closed = False
-
-    def enter(self, subscription: _Closable, caller: Caller, context: Context) -> Callable[[], None]:
-        """Closes the subscription when the server stops or the caller's token ends; returns what takes it out again."""
-        self._streams.add(subscription)
-        if self._is_closed:
-            subscription.close()
-        token = caller.token
-        unwatch = None
-        if token is not None:
-            unwatch = context.verifier.watch(token.token_id, token.expires_at, subscription.close)
-
-        def leave() -> None:
-            if unwatch is not None:
-                unwatch()
-            self._streams.discard(subscription)
-
-        return leave
-
-    def close(self) -> None:
-        self._is_closed = True
-        for subscription in self._streams:
-            subscription.close()
 
 
 @routes.get(
@@ -81,7 +49,7 @@ async def follow_changes(request: Request, scope: ViewerScope, context: ContextD
     at most."""
     subscription = context.engine.follow_changes(scope.tenant_id)
     open_streams: OpenStreams = request.app.state.open_streams
-    leave = open_streams.enter(subscription, scope.caller, context)
+    leave = open_streams.enter(subscription, scope.caller, scope.tenant_id, context)
 
     def end() -> None:
         leave()

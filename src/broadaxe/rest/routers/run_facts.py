@@ -15,8 +15,9 @@ from broadaxe.core.lifecycle import TERMINAL_RUN
 from broadaxe.engine.subscriptions import EventSubscription, LiveKind
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.identity import ViewerCaller, missing
+from broadaxe.rest.open_streams import OpenStreams
 from broadaxe.rest.parameters import PathId
-from broadaxe.rest.routers.changes import KEEP_ALIVE_S, STREAM_LIFE_S, EventStream, OpenStreams
+from broadaxe.rest.routers.changes import KEEP_ALIVE_S, STREAM_LIFE_S, EventStream
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.shapes.run_facts import RunFactsAnswer, facts_of
 from broadaxe.rest.wire import format_instant
@@ -55,7 +56,7 @@ async def follow_chunks(run: PathId, caller: ViewerCaller, context: ContextDep, 
     tenant_id = found[0].tenant_id
     subscription = await context.engine.watch_run(tenant_id, run)
     open_streams: OpenStreams = request.app.state.open_streams
-    leave = open_streams.enter(subscription, caller, context)
+    leave = open_streams.enter(subscription, caller, tenant_id, context)
 
     def end() -> None:
         leave()
