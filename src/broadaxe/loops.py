@@ -48,7 +48,13 @@ class Loops:
             return None
         task = asyncio.create_task(self._once(name, work), name=f"{self._owner}: {name}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            # A task that is cancelled before its first step has not awaited it.
+            work.close()
+
+        task.add_done_callback(ended)
         return task
 
     def keep(self, name: str, body: Callable[[], Coroutine[Any, Any, None]]) -> None:
