@@ -14,7 +14,7 @@ from broadaxe.core.attempts import CONFIRM_US
 from broadaxe.core.commands.asked import Initiator, InitiatorKind
 from broadaxe.core.commands.attempts import Outcome
 from broadaxe.core.commands.durable import BeginMemo, CompleteMemo
-from broadaxe.core.commands.events import EventRequest, PushEvents
+from broadaxe.core.commands.events import EventRequest, PushedEvent, PushEvents
 from broadaxe.core.commands.tasks import CancelTasks
 from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.commands.workers import Heartbeat, OpenStream, RegisterWorker
@@ -365,29 +365,41 @@ async def test_what_a_killed_owner_decided_and_did_not_tell_goes_out_as_soon_as_
         assert (running.retry_count, running.confirm_by_us) == (0, None)
 
 
+@pytest.mark.parametrize("is_push", [False, True], ids=["a trigger", "a push"])
 @pytest.mark.parametrize("is_made", [True, False], ids=["made", "not made"])
-async def test_a_trigger_that_was_under_way_when_the_owner_was_killed_makes_one_run_and_is_answered(
-    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, is_made: bool
+async def test_what_was_under_way_when_the_owner_was_killed_makes_one_run_and_is_answered(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, is_made: bool, is_push: bool
 ) -> None:
     tenant_id = await make_tenant(pool)
     async with pair(database, pool, tenant_id) as (owner, other, home):
+        await home.put(event_triggers=("order",))
+
+        async def ask() -> str:
+            if not is_push:
+                return await home.trigger('{"key": 1}')
+            reply = await home.submit(PushEvents((EventRequest(key="order", payload='{"key": 1}'),)))
+            (pushed,) = cast(tuple[PushedEvent, ...], reply)
+            (run_id,) = pushed.run_ids
+            return run_id
+
         await home.trigger()
         if is_made:
             is_decided = asyncio.Event()
             (visit,) = owner.host._visits
             monkeypatch.setattr(visit.connection, "post", lambda *_, **__: is_decided.set())
-            calling = asyncio.ensure_future(home.trigger('{"key": 1}'))
+            calling = asyncio.ensure_future(ask())
             await asyncio.wait_for(is_decided.wait(), PATIENCE_S)
             await owner.kill()
         else:
             async with home.held_journal():
-                calling = asyncio.ensure_future(home.trigger('{"key": 1}'))
+                calling = asyncio.ensure_future(ask())
                 await home.journal_waits()
                 await owner.kill()
         run_id = await calling
         assert other.owns(tenant_id)
         rows = await pool.fetch("select id::text, input::text from broadaxe.run order by id")
         assert [(row["id"], row["input"]) for row in rows[1:]] == [(run_id, '{"key": 1}')]
+        assert await home.count("event") == is_push
 
 
 async def test_an_owner_that_stops_hands_over(database: str, pool: asyncpg.Pool) -> None:

@@ -11,7 +11,7 @@ import pytest
 from broadaxe.core.commands.attempts import Outcome
 from broadaxe.core.commands.workers import PutWorkerLabels
 from broadaxe.core.decision import Writes
-from broadaxe.engine import moves
+from broadaxe.engine import activation, moves
 from broadaxe.engine.changes import Kind
 from broadaxe.engine.guests import Audience, Guest
 from broadaxe.engine.postgres_store import PostgresStore
@@ -260,6 +260,35 @@ async def test_two_nodes_that_see_each_other_as_the_place_of_a_tenant_agree(data
         belongs_at(one, two)
         await asyncio.gather(*(House(each.engine, tenant_id, pool).put() for each in (one, two)))
         assert [one.owns(tenant_id), two.owns(tenant_id)].count(True) == 1
+
+
+async def test_nodes_that_look_for_a_tenant_at_each_other_do_not_wait_for_each_other(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One has not heard yet that the other drains, and so each says that the tenant is the other's."""
+    monkeypatch.setattr(activation, "HOLD_S", 30 * PATIENCE_S)
+    async with node(database, pool) as one, node(database, pool) as two:
+        await see_each_other(one, two)
+        tenant_id = await make_tenant(pool)
+        belongs_at(two, one)
+        belongs_at(one, two)
+        two.store._leases.members.is_draining = True
+        sent_away = asyncio.Event()
+        asked = activation.Activation.welcome
+
+        async def welcome(which: activation.Activation, guest: Guest) -> None:
+            try:
+                await asked(which, guest)
+            except HeldElsewhere:
+                sent_away.set()
+                raise
+
+        monkeypatch.setattr(activation.Activation, "welcome", welcome)
+        putting = asyncio.ensure_future(House(one.engine, tenant_id, pool).put())
+        await asyncio.wait_for(sent_away.wait(), PATIENCE_S)
+        belongs_at(one, one)
+        await asyncio.wait_for(putting, PATIENCE_S)
+        assert one.owns(tenant_id)
 
 
 async def _epoch(pool: asyncpg.Pool, tenant_id: str) -> int:

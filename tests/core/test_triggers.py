@@ -315,3 +315,40 @@ def test_a_run_that_has_ended_meanwhile_is_looked_for_and_not_made_again() -> No
 
 def test_what_was_promised_nothing_cannot_be_asked_for_again() -> None:
     assert TriggerRuns((RunRequest(workflow_name="flow", input="{}"),)).again() is None
+
+
+def test_events_that_were_promised_are_pushed_once_however_often_they_are_pushed_again() -> None:
+    world = World()
+    world.put(task("a"), event_triggers=("order:*",))
+    first = PushEvents(tuple(EventRequest(key=f"order:{n}", payload="{}") for n in range(2))).promised(world.ids)
+    second = first.again()
+    assert second is not None
+    made = world.do(first)
+    assert world.do(second) == made
+    world.restart()
+    assert world.do(second) == made, "from the tables"
+    assert [event.event_id for event in made] == [event.promise.id for event in first.events if event.promise]  # type: ignore[union-attr]
+    assert len(world.pushed) == len(world.runs) == 2
+
+
+def test_an_event_that_comes_twice_in_one_round_is_pushed_once() -> None:
+    """The first was under way when its link broke, and the second overtook nothing."""
+    world = World()
+    world.put(task("a"), event_triggers=("order",))
+    first = PushEvents((EventRequest(key="order", payload="{}"),)).promised(world.ids)
+    second = first.again()
+    assert second is not None
+    decision = world.decide(first, second)
+    assert decision.replies[0] == decision.replies[1]
+    assert len(world.pushed) == len(world.runs) == 1
+
+
+def test_events_that_never_were_pushed_are_pushed_by_the_second_request() -> None:
+    world = World()
+    world.put(task("a"), event_triggers=("order",))
+    request = PushEvents((EventRequest(key="order", payload="{}"),))
+    assert request.again() is None, "nobody knows under which id it would be"
+    second = request.promised(world.ids).again()
+    assert second is not None
+    (pushed,) = world.do(second)  # type: ignore[misc]
+    assert list(world.pushed) == [pushed.event_id]  # type: ignore[union-attr]

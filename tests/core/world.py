@@ -15,6 +15,7 @@ import msgspec
 from broadaxe.core.calendar import PAGE_SCHEDULES_MAX, SchedulePage
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.commands.attempts import Accepted, Outcome, ReportAttempt
+from broadaxe.core.commands.events import PushedEvent
 from broadaxe.core.commands.needs import EventQuery
 from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.commands.workers import Heartbeat, OpenStream, RegisterWorker
@@ -342,7 +343,12 @@ class World:
             schedules=tuple(self.schedules[i] for i in sorted(missing.schedules) if i in self.schedules),
             schedule_page=None if missing.schedules_after is None else self._page(missing.schedules_after),
             events=tuple(event for query in missing.events for event in self._past(query)),
+            pushed=tuple(self._pushed(self.pushed[i]) for i in sorted(missing.pushed) if i in self.pushed),
         )
+
+    def _pushed(self, event: EventRow) -> PushedEvent:
+        run_ids = (row.id for row in self.run_rows.values() if row.triggering_event_id == event.id)
+        return PushedEvent(event.id, event.seen_at_us, tuple(sorted(run_ids)))
 
     def _past(self, query: EventQuery) -> list[PastEvent]:
         found = [

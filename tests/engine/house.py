@@ -67,8 +67,8 @@ class House:
     async def submit(self, command: Command) -> Reply:
         return await self.engine.submit(self.tenant_id, command)
 
-    async def put(self, *tasks: TaskSpec, name: str = "flow") -> None:
-        spec = WorkflowSpec(name=name, tasks=tasks or (task("a"),))
+    async def put(self, *tasks: TaskSpec, name: str = "flow", event_triggers: tuple[str, ...] = ()) -> None:
+        spec = WorkflowSpec(name=name, tasks=tasks or (task("a"),), event_triggers=event_triggers)
         await self.engine.submit(self.tenant_id, PutWorkflow(spec))
 
     async def worker(self, *actions: str, slots: int = 100) -> str:

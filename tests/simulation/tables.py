@@ -17,6 +17,7 @@ from broadaxe.core import backlog, calendar
 from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.calendar import SchedulePage
 from broadaxe.core.claims import pack
+from broadaxe.core.commands.events import PushedEvent
 from broadaxe.core.commands.needs import EventQuery
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import (
@@ -332,7 +333,12 @@ class Tables:
             schedules=tuple(row for row in self._planned() if row.id in missing.schedules),
             schedule_page=None if missing.schedules_after is None else self._page(missing.schedules_after),
             events=tuple(event for query in sorted(missing.events, key=repr) for event in self._past(query)),
+            pushed=tuple(self._pushed(self.pushed[i]) for i in sorted(missing.pushed) if i in self.pushed),
         )
+
+    def _pushed(self, event: EventRow) -> PushedEvent:
+        run_ids = (row.id for row in self.run_rows.values() if row.triggering_event_id == event.id)
+        return PushedEvent(event.id, event.seen_at_us, tuple(sorted(run_ids)))
 
     def _past(self, query: EventQuery) -> list[PastEvent]:
         found = [

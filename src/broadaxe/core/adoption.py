@@ -77,6 +77,7 @@ def adopt(state: State, loaded: Loaded, now_us: int) -> None:
     ready: list[tuple[Task, TaskState]] = []
     dormant.place(state, loaded.dormant)
     state.past_events += loaded.events
+    state.pushed.update((event.event_id, event) for event in loaded.pushed)
     for task, task_state in live:
         if task.status is TaskStatus.RUNNING:
             attempts.resume(state, task, now_us)

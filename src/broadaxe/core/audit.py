@@ -253,7 +253,13 @@ def _after(state: State, command: Command, before: Subject, reply: Reply) -> Sub
                 ids = tuple(run_id for run_id in ids if state.ledger.makes(run_id))
             names = dict.fromkeys(request.workflow_name for request in requests)
             return _of_many(state, ids, {"workflows": list(names)[:IDS_SHOWN_MAX]} if ids else None)
-        case PushEvents(events):
+        case PushEvents(events, is_again):
+            if is_again:
+                # Those that were there have their entry.
+                here = {row.id for row in state.ledger.events()}
+                events = tuple(event for event in events if event.promise is not None and event.promise.id in here)
+                if not events:
+                    return _NOTHING
             keys = dict.fromkeys(event.key for event in events)
             return Subject("", "", {"keys": list(keys)[:IDS_SHOWN_MAX], "count": len(events)})
         case ScheduleRuns():

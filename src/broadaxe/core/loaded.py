@@ -11,6 +11,7 @@ import msgspec
 
 from broadaxe.core.backlog import ColdTasks
 from broadaxe.core.calendar import ScheduleKey, SchedulePage
+from broadaxe.core.commands.events import PushedEvent
 from broadaxe.core.commands.needs import EventQuery
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import (
@@ -74,6 +75,8 @@ class Loaded(msgspec.Struct, frozen=True):
     schedule_page: SchedulePage | None = None
     dormant: tuple[DormantTask, ...] = ()
     events: tuple[PastEvent, ...] = ()
+    pushed: tuple[PushedEvent, ...] = ()
+    """Stored events that were asked for by id, as whoever pushed them was answered."""
     quotas: dict[Resource, int | None] = {}
     """The tenant's own limits; None for no limit."""
     quota_usage: tuple[QuotaUsageRow, ...] = ()
@@ -88,9 +91,10 @@ class Missing(msgspec.Struct, frozen=True):
     schedules: frozenset[str] = frozenset()
     schedules_after: ScheduleKey | None = None
     events: frozenset[EventQuery] = frozenset()
+    pushed: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.tasks or self.workers or self.schedules or self.schedules_after or self.events)
+        return bool(self.tasks or self.workers or self.schedules or self.schedules_after or self.events or self.pushed)
 
     def __or__(self, other: Missing) -> Missing:
         return Missing(
@@ -99,6 +103,7 @@ class Missing(msgspec.Struct, frozen=True):
             self.schedules | other.schedules,
             self.schedules_after or other.schedules_after,
             self.events | other.events,
+            self.pushed | other.pushed,
         )
 
 

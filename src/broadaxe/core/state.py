@@ -9,6 +9,7 @@ from broadaxe.core.batching import Batch, BatchGroup
 from broadaxe.core.calendar import Calendar
 from broadaxe.core.claims import Claims
 from broadaxe.core.commands.asked import Initiator
+from broadaxe.core.commands.events import PushedEvent
 from broadaxe.core.crews import wake
 from broadaxe.core.decision import ExpressionFailureRow, FailureSource
 from broadaxe.core.durations import US_PER_S
@@ -68,6 +69,7 @@ class State:
         "new_id",
         "past_events",
         "prioritise_across_queues",
+        "pushed",
         "queues",
         "quotas",
         "runs",
@@ -143,6 +145,8 @@ class State:
         """Child runs that ended and whose parents were not told yet."""
         self.past_events: tuple[PastEvent, ...] = ()
         """Stored events that waits of this round may look back at."""
+        self.pushed: dict[str, PushedEvent] = {}
+        """Events under a promised id, by that: those of this round, and stored ones that were read for it."""
         self.dormant: dict[str, Dormant] = {}
         """Evicted tasks that are not in memory, by id."""
         self.dormant_for_events: Interests[Dormant] = Interests()

@@ -208,6 +208,7 @@ class Tenant:
             needs.workers - state.workers.keys(),
             frozenset(i for i in needs.schedules if i not in schedules),
             events=needs.events,
+            pushed=needs.pushed,
         )
 
     # Deciding ------------------------------------------------------------------------------------------------------
@@ -368,6 +369,7 @@ class Tenant:
         self._follow_up(now_us)
         decision = state.ledger.drain(replies)
         state.past_events = ()
+        state.pushed.clear()
         state.forget_finished()
         backlog.freeze(state)
         backlog.want(state)

@@ -169,7 +169,13 @@ def take_outbox(
 
 
 def push(state: State, events: Sequence[EventRequest], now_us: int) -> tuple[PushedEvent, ...]:
-    """Stores events, and starts one run per matching (workflow, pattern) and filter, latest versions only."""
+    """Stores events, and starts one run per matching (workflow, pattern) and filter, latest versions only. What was
+    pushed already under its promised id, whose caller lost sight of it and asks again, is answered as it was then."""
+    pushed = {e.promise.id: state.pushed[e.promise.id] for e in events if e.promise and e.promise.id in state.pushed}
+    if pushed:
+        absent = [event for event in events if event.promise is None or event.promise.id not in pushed]
+        fresh = iter(push(state, absent, now_us) if absent else ())
+        return tuple(pushed.get(event.promise.id if event.promise else "") or next(fresh) for event in events)
     for position, event in enumerate(events):
         if not event.key:
             raise InvalidArgument("an event needs a key", field=f"events[{position}].key")
@@ -415,7 +421,10 @@ def _push_one(state: State, event: EventRequest, now_us: int) -> PushedEvent:
                 )
                 if isinstance(run, Run):
                     run_ids.append(run.id)
-    return PushedEvent(row.id, seen_at_us, tuple(run_ids))
+    pushed = PushedEvent(row.id, seen_at_us, tuple(run_ids))
+    if event.promise is not None:
+        state.pushed[row.id] = pushed
+    return pushed
 
 
 def _check_metadata(metadata: str | None) -> None:

@@ -174,14 +174,18 @@ class Activation:
 
     async def active(self) -> Active:
         """The tenant in memory here. HeldElsewhere when it is another node's, and as `home`."""
-        home = await self.home()
+        home = await self.home(is_of_guest=True)
         if not isinstance(home, Active):
             raise HeldElsewhere()
         return home
 
-    async def home(self, until_s: float | None = None) -> Active | Remote:
+    async def home(self, until_s: float | None = None, *, is_of_guest: bool = False) -> Active | Remote:
         """The tenant in memory, or the way to it; loads it if need be and waits for that, until `until_s` on the loop's
-        clock (None: for `HOLD_S`). NotFound, or the reason why it could not be loaded, as Unavailable."""
+        clock (None: for `HOLD_S`). NotFound, or the reason why it could not be loaded, as Unavailable.
+
+        `is_of_guest`: another node asks, and hears HeldElsewhere as soon as a third one is asked, or itself: nodes that
+        wait for each other's answers would wait for nothing.
+        """
         if (home := self._active or self._remote) is not None:
             return home
         if until_s is None:
@@ -191,6 +195,8 @@ class Activation:
             while (home := self._active or self._remote) is None:
                 if self._is_closed:
                     raise ShuttingDown()
+                if is_of_guest and self._is_visiting:
+                    raise HeldElsewhere()
                 self._load_in_background()
                 self._loads.hurry(self.tenant_id)
                 try:
@@ -476,6 +482,8 @@ class Activation:
     async def _visit(self, connect: Connect, link_address: str) -> None:
         """Another node holds it: its streams are announced there, and it is told what is followed here."""
         self._is_visiting = True
+        # Guests that wait here are told to look elsewhere.
+        self._tell_change()
         try:
             remote = await connect(link_address, self.tenant_id, self.streams, self._remote_lost)
         finally:
@@ -598,9 +606,6 @@ class Activation:
         """Another node has streams of the tenant. HeldElsewhere when it is not here."""
         if self._active is None and self._remote is None and not guest.is_edge:
             self._is_wanted_here = True
-        if self._is_visiting:
-            # Each would wait for the other.
-            raise HeldElsewhere()
         await self.active()
         self.streams.guests.welcome(guest)
 

@@ -22,6 +22,7 @@ from broadaxe.core.calendar import (
     ScheduleKey,
     SchedulePage,
 )
+from broadaxe.core.commands.events import PushedEvent
 from broadaxe.core.commands.needs import EventQuery
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.commands.workers import LabelValue
@@ -230,6 +231,10 @@ async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> 
         logs = await _logs(connection, tenant_id, task_ids)
         gates = await _gates(connection, tenant_id, definitions, tasks)
         events = await _past_events(connection, tenant_id, sorted(missing.events, key=repr))
+        pushed: list[Any] = []
+        if missing.pushed:
+            ids = sorted(missing.pushed)
+            pushed = await connection.fetch(statement("loader/pushed_events"), tenant_id, ids, id_floor_of(ids))
     return Loaded(
         versions=tuple(definitions),
         workers=tuple(map(_worker, workers)),
@@ -237,6 +242,7 @@ async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> 
         schedules=schedules,
         schedule_page=page,
         events=events,
+        pushed=tuple(PushedEvent(row["id"], row["seen_at_us"], tuple(row["run_ids"])) for row in pushed),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from broadaxe.core.commands.events import PushEvents
 from broadaxe.core.commands.needs import Needs
 from broadaxe.core.commands.triggers import TriggerRuns
 
@@ -69,7 +70,7 @@ def promised(command: Command, fresh_id: Callable[[], str]) -> Command:
     if isinstance(command, Asked):
         inner = promised(command.command, fresh_id)
         return command if inner is command.command else Asked(inner, command.by)
-    return command.promised(fresh_id) if isinstance(command, TriggerRuns) else command
+    return command.promised(fresh_id) if isinstance(command, TriggerRuns | PushEvents) else command
 
 
 def again(command: Command) -> Command | None:
@@ -77,6 +78,6 @@ def again(command: Command) -> Command | None:
     if isinstance(command, Asked):
         inner = again(command.command)
         return None if inner is None else Asked(inner, command.by)
-    if isinstance(command, TriggerRuns):
+    if isinstance(command, TriggerRuns | PushEvents):
         return command.again()
     return command if command.is_repeatable else None

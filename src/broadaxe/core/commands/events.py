@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
 
-from broadaxe.core.commands.needs import NOTHING
+from broadaxe.core.commands.needs import NOTHING, Needs
 from broadaxe.core.commands.triggers import Promise
 
 
@@ -29,13 +30,34 @@ class PushEvents(msgspec.Struct, frozen=True):
     """Stores events and starts the runs they trigger. Reply: tuple of `PushedEvent` in request order."""
 
     events: tuple[EventRequest, ...]
+    is_again: bool = False
+    """It may have been decided before: events that were promised are looked for, since one that is there is not pushed
+    again."""
 
     is_repeatable: ClassVar = False
-    needs: ClassVar = NOTHING
 
     @property
     def chars(self) -> int:
         return sum(event.chars for event in self.events)
+
+    @property
+    def needs(self) -> Needs:
+        if not self.is_again:
+            return NOTHING
+        return Needs(pushed=frozenset(event.promise.id for event in self.events if event.promise is not None))
+
+    def promised(self, fresh_id: Callable[[], str]) -> PushEvents:
+        """The same with the ids of its events, so that it can be asked for again."""
+        events = (
+            event if event.promise is not None else msgspec.structs.replace(event, promise=Promise(fresh_id()))
+            for event in self.events
+        )
+        return PushEvents(tuple(events), self.is_again)
+
+    def again(self) -> PushEvents | None:
+        """What asks for it a second time; None where that might push events twice."""
+        is_known = all(event.promise is not None for event in self.events)
+        return PushEvents(self.events, is_again=True) if is_known else None
 
 
 class PushedEvent(msgspec.Struct, frozen=True):

@@ -30,6 +30,8 @@ class Needs(msgspec.Struct, frozen=True):
     workers: frozenset[str] = frozenset()
     schedules: frozenset[str] = frozenset()
     events: frozenset[EventQuery] = frozenset()
+    pushed: frozenset[str] = frozenset()
+    """Ids of events that may have been pushed already."""
 
 
 NOTHING: Final = Needs()
