@@ -368,11 +368,13 @@ def main() -> None:
         print(json.dumps(call(given.call, given.kind, given.tasks, int(given.worker))))
         return
     figures = [] if given.workers_only else measure_starts(given.starts)
-    with tempfile.TemporaryDirectory(prefix="broadaxe-bench-") as folder, engine(Path(folder)) as server:
-        figures += measure_workers(server, given.tasks)
-        if not given.workers_only:
+    if not given.workers_only:
+        with tempfile.TemporaryDirectory(prefix="broadaxe-bench-") as folder, engine(Path(folder)) as server:
             figures += measure_sdk(server, given.rounds)
             figures += asyncio.run(measure(server, given.tasks, given.rounds))
+    # On an engine of its own: its runs would make everything that is measured after them dearer.
+    with tempfile.TemporaryDirectory(prefix="broadaxe-bench-") as folder, engine(Path(folder)) as server:
+        figures += measure_workers(server, given.tasks)
     if given.json:
         print(json.dumps({"machine": machine(), "figures": [figure.plain() for figure in figures]}, indent=2))
         return
