@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,9 @@ def test_a_wrong_target_is_named(
         ["--stop-limit", "-1"],
         ["--label", "region"],
         ["--log-level", "loud"],
+        ["--processes", "0"],
+        ["--processes", "all"],
+        ["--reload", "--processes", "2"],
         ["--colour"],
     ],
     ids=" ".join,
@@ -83,6 +89,19 @@ def test_a_wrong_flag_is_named(arguments: list[str], tmp_path: Path, capsys: pyt
     assert main(["fine:hatchet", *arguments]) == 2
     said = capsys.readouterr().err
     assert arguments[0] in said and "Traceback" not in said
+
+
+def test_what_is_wrong_is_said_once_however_many_processes_there_are(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("x = 1 / 0")
+    ended = subprocess.run(
+        [sys.executable, "-m", "broadaxe_worker", "broken:hatchet", "--processes", "3"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.count("module broken cannot be imported") == 1 and "Traceback" not in ended.stderr
 
 
 def test_a_client_offers_what_is_declared_with_it(tmp_path: Path) -> None:

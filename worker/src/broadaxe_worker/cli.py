@@ -9,10 +9,15 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from broadaxe_worker.errors import Mistake, WorkerError
+from broadaxe_worker.processes import PROCESSES_MAX, run_processes
+
+if TYPE_CHECKING:
+    from broadaxe_worker.worker import Worker
 
 __all__ = ["main"]
 
@@ -27,23 +32,37 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "broadaxe-wor
         given = parser.parse_args(said)
     except SystemExit as end:  # argparse has said what is wrong
         return end.code if isinstance(end.code, int) else 2
-    logging.basicConfig(format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("broadaxe_worker").setLevel(given.log_level.upper())
-    try:
-        if given.reload:
-            from broadaxe_worker.reloading import reload_on_change
+    _log_to_stderr(given.log_level)
+    if given.reload:
+        if given.processes > 1:
+            print(f"{program}: --reload is for one process; leave --processes out", file=sys.stderr)
+            return 2
+        from broadaxe_worker.reloading import reload_on_change
 
-            return reload_on_change([each for each in said if each != "--reload"])
+        return reload_on_change([each for each in said if each != "--reload"])
+    if given.processes > 1:
+        return run_processes(_start, [program, *said], given.processes)
+    return _start([program, *said], lambda _: None)
+
+
+def _start(arguments: Sequence[str], begun: Callable[[Worker], None]) -> int:
+    """Runs one worker; the first of the arguments is the program's name. Returns the exit code."""
+    program, *said = arguments
+    given = _parser(program).parse_args(said)
+    _log_to_stderr(given.log_level)
+    try:
         from broadaxe_worker.finding import find
 
-        find(
+        worker = find(
             given.target,
             name=given.name,
             slots=given.slots,
             durable_slots=given.durable_slots,
             labels=_labels(given.label),
             stop_limit_s=given.stop_limit,
-        ).start()
+        )
+        begun(worker)
+        worker.start()
     except Mistake as mistake:
         print(f"{program}: {mistake}", file=sys.stderr)
         return 2
@@ -53,6 +72,11 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "broadaxe-wor
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("broadaxe_worker").setLevel(level.upper())
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -78,6 +102,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="how long a stop waits for tasks that run [as long as they take]",
     )
     parser.add_argument(
+        "--processes",
+        type=_processes,
+        default=1,
+        metavar="N",
+        help="how many processes, each a worker with its own slots, for tasks that keep the processor busy [1]",
+    )
+    parser.add_argument(
         "--reload", action="store_true", help="start again when a .py file below this directory changes"
     )
     parser.add_argument("--log-level", choices=_LEVELS, default="info", help="what the worker says of itself [info]")
@@ -88,6 +119,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text[:9]) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000000")
+    return int(text)
+
+
+def _processes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= PROCESSES_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {PROCESSES_MAX}")
     return int(text)
 
 

@@ -99,6 +99,8 @@ class Worker:
             has_ended = asyncio.run(self.run(handles_signals=True))
         except EngineTooOld as error:
             _log.warning("%s; going on with the official protocol, at its speed", error)
+            # As far as can be told from here.
+            self.is_ready.set()
             self._program.official().start()
             return
         if not has_ended:
