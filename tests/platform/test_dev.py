@@ -312,7 +312,9 @@ def test_doctor_knows_the_engine_that_holds_its_own_ports(running: tuple[Path, d
     assert "0 waiting, 0 refused" in done.stdout
 
 
-def test_token_is_issued_listed_and_revoked_beside_a_running_engine(running: tuple[Path, dict[str, str]]) -> None:
+def test_token_is_issued_listed_rotated_and_revoked_beside_a_running_engine(
+    running: tuple[Path, dict[str, str]],
+) -> None:
     data_dir, values = running
     created = broadaxe("token", "create", "--name", "billing workers", "--expires-in", "1d", "--data-dir", data_dir)
     assert created.returncode == 0, created.stderr
@@ -321,7 +323,16 @@ def test_token_is_issued_listed_and_revoked_beside_a_running_engine(running: tup
     listed = broadaxe("token", "list", "--data-dir", data_dir)
     line = next(line for line in listed.stdout.splitlines() if line.endswith("billing workers"))
     assert token not in listed.stdout
-    assert broadaxe("token", "revoke", line.split()[0], "--data-dir", data_dir).returncode == 0
+    old_id = line.split()[0]
+    rotated = broadaxe("token", "rotate", old_id, "--overlap", "1h", "--data-dir", data_dir)
+    assert rotated.returncode == 0, rotated.stderr
+    assert f"the old one, {old_id}, counts until " in rotated.stderr
+    assert workers(values, rotated.stdout.strip()) == workers(values, token) == 200
+    lines = {line.split()[0]: line for line in broadaxe("token", "list", "--data-dir", data_dir).stdout.splitlines()}
+    assert "  replaced, ends " in lines.pop(old_id)
+    (new_id,) = (token_id for token_id, line in lines.items() if line.endswith("billing workers"))
+    for token_id in (old_id, new_id):
+        assert broadaxe("token", "revoke", token_id, "--data-dir", data_dir).returncode == 0
     assert "billing workers" not in broadaxe("token", "list", "--data-dir", data_dir).stdout
 
 

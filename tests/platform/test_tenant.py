@@ -171,6 +171,8 @@ async def test_a_wrong_limit_is_named_and_nothing_is_set(
         ("token", "create", "--name", "t", "--tenant", "acme", "--expires-in", "5q"),
         ("token", "create", "--name", "", "--tenant", "acme"),
         ("token", "revoke", "abc"),
+        ("token", "rotate", "abc"),
+        ("token", "rotate", "0199b6a2-7c1e-7f00-8000-0123456789ab"),
         ("token", "revoke", "0199b6a2-7c1e-7f00-8000-0123456789ab"),
         ("tenant", "limits", "nope"),
         ("account", "list", "--tenant", "nope"),

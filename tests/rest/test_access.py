@@ -196,12 +196,15 @@ async def test_a_token_is_rotated_and_the_old_one_counts_for_a_while(site: Site)
     for overlap in ("x", "-1h", "800h"):
         refused = await site.anonymous.post(rotate, json={"overlap": overlap})
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "overlap"), overlap
-    new = (await site.anonymous.post(rotate, json={"overlap": "1h"})).json()["token"]
+    answer = (await site.anonymous.post(rotate, json={"overlap": "1h"})).json()
+    new = answer["token"]
     rows = [
         row for row in (await site.anonymous.get(f"{site.tenant}/api-tokens")).json()["rows"] if row["name"] == "ci"
     ]
     assert [row["role"] for row in rows] == ["VIEWER", "VIEWER"]
     assert rows[1]["metadata"]["id"] == old.id and rows[1]["expiresAt"] < rows[0]["expiresAt"]
+    assert rows[1]["expiresAt"] == answer["oldExpiresAt"]
+    assert (rows[1]["replacedBy"], rows[0].get("replacedBy")) == (rows[0]["metadata"]["id"], None)
     site.anonymous.cookies.clear()
     for token in (new, old.token):
         bearer = {"Authorization": f"Bearer {token}"}

@@ -1,4 +1,4 @@
-"""`broadaxe token`: issue, list and revoke the API tokens that SDKs log in with."""
+"""`broadaxe token`: issue, list, rotate and revoke the API tokens that SDKs log in with."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from broadaxe.errors import InvalidArgument
 if TYPE_CHECKING:
     import asyncpg
 
+    from broadaxe.storage.tokens import ApiToken
+
 __all__ = ["token"]
 
 ROLES = ("ADMIN", "MEMBER", "VIEWER")
@@ -22,14 +24,15 @@ ROLES = ("ADMIN", "MEMBER", "VIEWER")
 DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "y": 365 * 86_400}
 
 
-@click.group(short_help="Issue, list and revoke API tokens.")
+@click.group(short_help="Issue, list, rotate and revoke API tokens.")
 def token() -> None:
-    """Issue, list and revoke the API tokens that SDKs and scripts log in with.
+    """Issue, list, rotate and revoke the API tokens that SDKs and scripts log in with.
 
     \b
     Examples:
       broadaxe token create --name "billing workers" --expires-in 90d
       broadaxe token list
+      broadaxe token rotate 0199b6a2-7c1e-7f00-8000-0123456789ab --overlap 24h
       broadaxe token revoke 0199b6a2-7c1e-7f00-8000-0123456789ab
     """
 
@@ -55,7 +58,7 @@ def create(name: str, expires_in: str, role: str, tenant: str, **given: str | No
     give --public-url and --public-grpc.
     """
     settings = options.settings_from(given)
-    lifetime_s = _seconds(expires_in)
+    lifetime_s = _seconds("--expires-in", expires_in)
 
     async def issue(connection: asyncpg.Connection) -> None:
         from broadaxe.storage.accounts import Role
@@ -95,15 +98,13 @@ def list_(tenant: str, as_json: bool, **given: str | None) -> None:
         show(
             (await list_tokens(connection, await tenant_id_of(connection, tenant))).rows,
             as_json=as_json,
-            line=lambda row: (
-                f"{row.id}  {row.role:<6}  made {row.created_at:%Y-%m-%d}  expires {row.expires_at:%Y-%m-%d}  "
-                f"used {'never     ' if row.last_used_at is None else format(row.last_used_at, '%Y-%m-%d')}  {row.name}"
-            ),
+            line=_line,
             fields=lambda row: {
                 "id": row.id,
                 "name": row.name,
                 "role": str(row.role),
                 "madeBy": row.made_by or None,
+                "replacedBy": row.replaced_by,
                 "lastUsedAt": row.last_used_at,
                 "createdAt": row.created_at,
                 "expiresAt": row.expires_at,
@@ -118,13 +119,42 @@ def list_(tenant: str, as_json: bool, **given: str | None) -> None:
 
 @token.command()
 @click.argument("token_id")
+@click.option("--overlap", default="24h", show_default=True, help="How long the old one goes on counting: 0s to 30d.")
+@options.listening
+@options.database_url
+@options.data_dir
+def rotate(token_id: str, overlap: str, **given: str | None) -> None:
+    """Put a new token in the place of TOKEN_ID, and print it.
+
+    The new one has its name, role and life. The old one goes on counting for the overlap, so that programs are changed
+    over one after the other; `token list` says of each when it was last used.
+    """
+    settings = options.settings_from(given)
+    token_id = _checked(token_id)
+    overlap_s = _seconds("--overlap", overlap, can_be_none=True)
+
+    async def issue(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage.tokens import rotate_token
+
+        by = initiator()
+        rotated = await rotate_token(connection, token_id, overlap_s, settings.http_url, settings.grpc_address, by)
+        click.echo(f"token {rotated.issued.id}, valid until {rotated.issued.expires_at:%Y-%m-%d %H:%M} UTC:", err=True)
+        click.echo(rotated.issued.token)
+        click.echo(f"the old one, {token_id}, counts until {rotated.old_expires_at:%Y-%m-%d %H:%M} UTC", err=True)
+
+    import asyncio
+
+    asyncio.run(with_connection(settings, issue))
+
+
+@token.command()
+@click.argument("token_id")
 @options.database_url
 @options.data_dir
 def revoke(token_id: str, **given: str | None) -> None:
     """End a token for good. TOKEN_ID is what `token list` shows."""
     settings = options.settings_from(given)
-    if UUID_SHAPE.fullmatch(token_id) is None:
-        raise InvalidArgument(f"{token_id[:60]!r} is no token id; `broadaxe token list` shows them")
+    token_id = _checked(token_id)
 
     async def end(connection: asyncpg.Connection) -> None:
         from broadaxe.storage.tokens import revoke_token
@@ -137,8 +167,21 @@ def revoke(token_id: str, **given: str | None) -> None:
     asyncio.run(with_connection(settings, end))
 
 
-def _seconds(text: str) -> int:
+def _line(row: ApiToken) -> str:
+    used = "never     " if row.last_used_at is None else format(row.last_used_at, "%Y-%m-%d")
+    made = f"made {row.created_at:%Y-%m-%d}" + (f" by {row.made_by}" if row.made_by else "")
+    ends = f"{'replaced, ends' if row.replaced_by else 'expires'} {row.expires_at:%Y-%m-%d}"
+    return f"{row.id}  {row.role:<6}  {made}  {ends}  used {used}  {row.name}"
+
+
+def _checked(token_id: str) -> str:
+    if UUID_SHAPE.fullmatch(token_id) is None:
+        raise InvalidArgument(f"{token_id[:60]!r} is no token id; `broadaxe token list` shows them")
+    return token_id
+
+
+def _seconds(flag: str, text: str, *, can_be_none: bool = False) -> int:
     found = re.fullmatch(r"([0-9]{1,6})([smhdy])", text.strip())
-    if found is None or int(found[1]) == 0:
-        raise InvalidArgument(f"--expires-in {text!r}: write a number and a unit, such as 12h, 90d or 1y")
+    if found is None or (int(found[1]) == 0 and not can_be_none):
+        raise InvalidArgument(f"{flag} {text!r}: write a number and a unit, such as 12h, 90d or 1y")
     return int(found[1]) * DURATION_UNITS_S[found[2]]

@@ -35,6 +35,7 @@ __all__ = [
     "TOKEN_ROLES",
     "ApiToken",
     "IssuedToken",
+    "RotatedToken",
     "create_token",
     "delete_token",
     "hash_of",
@@ -83,6 +84,17 @@ class ApiToken(msgspec.Struct, frozen=True):
     role: Role
     made_by: str
     """Who made it, for people to read; empty if nobody knows."""
+    replaced_by: str | None
+    """The token that took its place when it was rotated."""
+
+
+class RotatedToken(msgspec.Struct, frozen=True):
+    """A token that takes the place of another one."""
+
+    issued: IssuedToken
+    name: str
+    old_expires_at: datetime
+    """Until when the other one goes on counting."""
 
 
 async def create_token(
@@ -179,6 +191,7 @@ async def list_tokens(
             last_used_at=row["last_used_at"],
             role=Role(row["role"]),
             made_by=row["made_by"],
+            replaced_by=None if row["replaced_by"] is None else str(row["replaced_by"]),
         )
         for row in rows
     ]
@@ -204,7 +217,7 @@ async def revoke_token(db: Queryable, token_id: str, by: Initiator) -> None:
 
 async def rotate_token(
     db: Queryable, token_id: str, overlap_s: int, server_url: str, grpc_address: str, by: Initiator
-) -> IssuedToken:
+) -> RotatedToken:
     """Issues another token with the name, role and life of this one, which goes on counting for `overlap_s`, or as long
     as it would have. NotFound for one that does not count."""
     if not 0 <= overlap_s <= OVERLAP_S_MAX:
@@ -217,9 +230,10 @@ async def rotate_token(
         issued = await create_token(
             connection, tenant_id, row["name"], life_s, server_url, grpc_address, role=role, by=by
         )
+        await connection.execute(statement("tokens/replaced"), token_id, issued.id)
         told: dict[str, object] = {"expires_at": row["expires_at"].isoformat(), "replaced_by": issued.id}
         await audit.write(connection, tenant_id, by, Action.TOKEN_ROTATE, Subject(token_id, row["name"], told))
-    return issued
+    return RotatedToken(issued, row["name"], row["expires_at"])
 
 
 async def delete_token(db: Queryable, token_text: str) -> None:

@@ -74,7 +74,7 @@ async def create_token(body: NewToken, scope: AdminPersonScope, context: Context
 @routes.post(f"{STABLE}/api-tokens/{{token}}/rotate")
 async def rotate_token(
     token: PathId, body: Rotation, caller: AdminPersonCaller, context: ContextDep
-) -> shapes.CreatedToken:
+) -> shapes.RotatedToken:
     """Makes another token with the name, role and life of this one, which goes on counting for `overlap` (a duration,
     24h without one), so that programs are changed over one after the other. It is shown this once."""
     tenant_id = await tokens.tenant_of_token(context.pool, token)
@@ -83,10 +83,10 @@ async def rotate_token(
     caller.enter(tenant_id)
     overlap_s = parse_duration(body.overlap, field="overlap") // US_PER_S
     settings = context.settings
-    issued = await tokens.rotate_token(
+    rotated = await tokens.rotate_token(
         context.pool, token, overlap_s, settings.server_url, settings.grpc_address, caller.by
     )
-    return shapes.CreatedToken(token=issued.token)
+    return shapes.RotatedToken(token=rotated.issued.token, old_expires_at=rotated.old_expires_at)
 
 
 @routes.post(f"{API}/api-tokens/{{token}}", status_code=204)

@@ -17,6 +17,8 @@ class ApiToken(Wire):
     role: Literal["OWNER", "ADMIN", "MEMBER", "VIEWER"]
     made_by: str | None = None
     """Who made it; missing when nobody knows."""
+    replaced_by: str | None = None
+    """The token that took its place when it was rotated; it ends at `expiresAt` then."""
 
 
 class ApiTokens(Wire):
@@ -28,6 +30,11 @@ class CreatedToken(Wire):
     token: str
 
 
+class RotatedToken(CreatedToken):
+    old_expires_at: Instant
+    """Until when the token before goes on counting."""
+
+
 def api_token(record: tokens.ApiToken) -> ApiToken:
     return ApiToken(
         metadata=metadata_of(record.id, record.created_at, record.updated_at),
@@ -36,4 +43,5 @@ def api_token(record: tokens.ApiToken) -> ApiToken:
         last_used_at=record.last_used_at,
         role=record.role.value,
         made_by=record.made_by or None,
+        replaced_by=record.replaced_by,
     )

@@ -254,6 +254,30 @@ test("a token that is made has an environment for each SDK, and tokens are found
   await waitFor(() => expect(asked.at(-1)).toBe("ci"));
 });
 
+test("a token is rotated, and it is shown until when the one before counts", async () => {
+  const asked: unknown[] = [];
+  const old = { metadata: metadata("1"), name: "ci", expiresAt: "2999-01-01T00:00:00Z", role: "MEMBER" };
+  let rows: object[] = [old];
+  engine.use(
+    onGet(`/api/v1/tenants/${TENANT_ID}/api-tokens`, () => ({ rows })),
+    onPost("/api/v1/stable/api-tokens/1/rotate", (body: unknown) => {
+      asked.push(body);
+      rows = [{ ...old, metadata: metadata("2") }, { ...old, replacedBy: "2" }];
+      return { token: "eyJ.x.y", oldExpiresAt: "2999-01-01T00:00:00Z" };
+    }),
+  );
+  const { user } = renderApp("/settings/tokens");
+  await user.click(await screen.findByRole("button", { name: "Rotate ci" }));
+  await user.selectOptions(screen.getByLabelText("The old one goes on counting for"), "1 hour");
+  await user.click(screen.getByRole("button", { name: "Rotate" }));
+  expect(await screen.findByText(/The one before counts until/)).toBeInTheDocument();
+  expect(asked).toEqual([{ overlap: "1h" }]);
+  await user.click(screen.getByRole("button", { name: "Done" }));
+  expect(await screen.findByText("replaced, counts until")).toBeInTheDocument();
+  // What was replaced is not replaced again.
+  expect(screen.getAllByRole("button", { name: "Rotate ci" })).toHaveLength(1);
+});
+
 test("names are turned into slugs and browsers into words", () => {
   expect(slugOf("Acme Billing (EU)")).toBe("acme-billing-eu");
   expect(slugOf("!!")).toBe("");

@@ -12,6 +12,8 @@ const tokenSchema = z.object({
   lastUsedAt: orNull(instantMs),
   role: z.string(),
   madeBy: orNull(z.string()),
+  /** Which token took its place; it goes on counting until it expires. */
+  replacedBy: orNull(z.string()),
 });
 export type ApiToken = z.output<typeof tokenSchema>;
 
@@ -32,6 +34,12 @@ export type TokenRole = (typeof TOKEN_ROLES)[number]["role"];
 export async function createToken(tenantId: string, name: string, expiresIn: string, role: TokenRole): Promise<string> {
   const path = `/api/v1/tenants/${tenantId}/api-tokens`;
   return (await request(z.object({ token: z.string() }), path, { method: "POST", body: { name, expiresIn, role } })).token;
+}
+
+/** Puts a new token in the place of another, which goes on counting for `overlap`, a duration such as `24h`. */
+export function rotateToken(tokenId: string, overlap: string): Promise<{ token: string; oldExpiresAt: number }> {
+  const path = `/api/v1/stable/api-tokens/${tokenId}/rotate`;
+  return request(z.object({ token: z.string(), oldExpiresAt: instantMs }), path, { method: "POST", body: { overlap } });
 }
 
 export async function revokeToken(tokenId: string): Promise<void> {
