@@ -11,10 +11,11 @@ import pytest
 from broadaxe.core.commands.attempts import Outcome
 from broadaxe.core.commands.workers import PutWorkerLabels
 from broadaxe.core.decision import Writes
+from broadaxe.core.loaded import Loaded
 from broadaxe.engine import activation, moves
 from broadaxe.engine.changes import Kind
 from broadaxe.engine.guests import Audience, Guest
-from broadaxe.engine.postgres_store import PostgresStore
+from broadaxe.engine.postgres_store import PostgresStore, PostgresTenantStore
 from broadaxe.errors import HeldElsewhere
 from broadaxe.storage.connections import KeptConnections
 from broadaxe.storage.ids import new_id
@@ -294,3 +295,78 @@ async def test_nodes_that_look_for_a_tenant_at_each_other_do_not_wait_for_each_o
 async def _epoch(pool: asyncpg.Pool, tenant_id: str) -> int:
     epoch: int = await pool.fetchval("select epoch from broadaxe.lease where tenant_id = $1", tenant_id)
     return epoch
+
+
+@pytest.mark.parametrize("is_changed", [False, True], ids=["nothing since", "a commit since"])
+async def test_a_tenant_is_read_before_it_is_let_go_and_again_only_if_something_was_committed_since(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, is_changed: bool
+) -> None:
+    async with node(database, pool) as one, node(database, pool) as two:
+        await see_each_other(one, two)
+        tenant_id = await tenant_of(pool, one)
+        home = House(one.engine, tenant_id, pool)
+        await home.put()
+        runs = [await home.trigger()]
+        loads: list[str] = []
+        load_live, prepare = PostgresTenantStore.load_live, two.engine.prepare
+
+        async def load_and_note(kept: PostgresTenantStore, now_us: int) -> Loaded:
+            loads.append("anew")
+            return await load_live(kept, now_us)
+
+        async def prepare_and_change(tenant_id: str) -> bool:
+            is_ahead = await prepare(tenant_id)
+            loads.append("ahead")
+            if is_changed:
+                runs.append(await home.trigger())
+            return is_ahead
+
+        monkeypatch.setattr(PostgresTenantStore, "load_live", load_and_note)
+        monkeypatch.setattr(two.engine, "prepare", prepare_and_change)
+        (successor,) = one.store.nodes.others()
+        await home.activation.hand_over(successor)
+        assert two.owns(tenant_id)
+        assert loads == (["ahead", "anew"] if is_changed else ["ahead"])
+        session = await home.session()
+        assert {(await assigned(session)).attempt.task_id for _ in runs} == set(runs)
+
+
+async def test_what_was_read_ahead_of_a_hand_over_that_came_to_nothing_is_not_used_for_a_later_epoch(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    async with node(database, pool) as one, node(database, pool) as two:
+        await see_each_other(one, two)
+        tenant_id = await tenant_of(pool, one)
+        home = House(one.engine, tenant_id, pool)
+        await home.put()
+        (successor,) = one.store.nodes.others()
+        assert await two.engine.prepare(tenant_id)
+        ahead = two.engine._activations[tenant_id]._ahead
+        epoch = await _epoch(pool, tenant_id)
+        run_id = await home.trigger()
+        # Loaded anew, by whatever broke it: another epoch, and what was committed in the one before was not seen.
+        home.activation.lease_lost()
+        await home.trigger()
+        await home.activation.hand_over(successor)
+        await home.activation.put_away()
+        behind = two.engine._activations[tenant_id]
+        await behind.put_away()
+        behind._ahead, behind._unchanged_epoch = ahead, epoch
+        await House(two.engine, tenant_id, pool).trigger()
+        assert await two.engine.is_live(tenant_id, run_id)
+
+
+async def test_a_node_that_knows_no_preparing_is_not_asked_for_it(
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with node(database, pool) as one, node(database, pool) as two:
+        await see_each_other(one, two)
+        tenant_id = await tenant_of(pool, one)
+        home = House(one.engine, tenant_id, pool)
+        await home.put()
+        (successor,) = one.store.nodes.others()
+        assert await one.visitor.prepare(successor.link_address, tenant_id)
+        one.visitor._links[successor.link_address].connection.peer_minor = 0
+        monkeypatch.setattr(two.engine, "prepare", pytest.fail)
+        await home.activation.hand_over(successor)
+        assert two.owns(tenant_id)

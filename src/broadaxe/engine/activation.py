@@ -33,6 +33,7 @@ from broadaxe.core.commands.outbox import TakeOutbox
 from broadaxe.core.commands.quotas import SetQuotas
 from broadaxe.core.commands.ratelimits import ForgetRateLimits
 from broadaxe.core.decision import Decision
+from broadaxe.core.loaded import Loaded
 from broadaxe.core.questions import AnswerT, Question
 from broadaxe.core.ratelimits import FORGOTTEN_AT_ONCE_MAX
 from broadaxe.core.tenant import Tenant
@@ -61,6 +62,9 @@ HOLD_S: Final = 20.0
 #: How long one that may have been committed waits to hear of it. Told Unavailable its client would try again, and what
 #: it asked for might be done twice.
 DOUBT_HOLD_S: Final = 600.0
+#: How long a node that is to get the tenant may take to read it ahead, and how long that is kept there.
+PREPARE_S: Final = 10.0
+AHEAD_S: Final = 15.0
 #: Pauses between loads that fail: the first, doubled each time up to the second.
 LOAD_AGAIN_FIRST_S: Final = 0.02
 LOAD_AGAIN_MAX_S: Final = 1.0
@@ -149,6 +153,12 @@ class Activation:
         """Whether the load under way asks another node for the tenant."""
         self._is_wanted_here = False
         """Another node has asked for it here: the next load takes it, wherever it belongs."""
+        self._ahead: Loaded | None = None
+        """Read while another node had the tenant, which is about to hand it over."""
+        self._ahead_count = 0
+        """How often that was begun: an earlier one that ends late must not stand for a later one."""
+        self._unchanged_epoch: int | None = None
+        """In which nothing was committed since then, by the word of who had the tenant in it."""
         self._used_at_s = 0.0
         self._numbers = 0
         """Of streams, counted on over loads."""
@@ -249,7 +259,15 @@ class Activation:
 
     async def hand_over(self, successor: Place) -> None:
         """Commits what was accepted, gives the lease back for that node, and goes on with the tenant by way of it. Who
-        asks meanwhile waits. Unavailable when nobody has it in time; then it is still brought to somebody, or here."""
+        asks meanwhile waits. Unavailable when nobody has it in time; then it is still brought to somebody, or here.
+
+        The other node has read the tenant before this one lets it go. So nothing of that has to be done for the first
+        time while callers wait, and nothing at all of it if nothing was committed since.
+        """
+        seen = self._active
+        # While a commit is under way nobody can say what a reader sees of it.
+        commits_seen = seen.actor.commits_count if seen is not None and seen.actor.is_quiet else None
+        is_ahead = await self._have_prepared(successor)
         async with self._moving:
             active, self._active = self._active, None
             if active is None or self._connect is None:
@@ -263,7 +281,9 @@ class Activation:
             try:
                 await self._store.release(self.tenant_id, successor.node_id)
                 self.streams.guests.show_out()
-                await self._visit(self._connect, successor.link_address)
+                is_unchanged = is_ahead and active is seen and active.actor.commits_count == commits_seen
+                unchanged_epoch = active.kept.epoch if is_unchanged else None
+                await self._visit(self._connect, successor.link_address, unchanged_epoch)
                 self._tell_change()
                 await self._settle_doubts(is_owner=False)
             except Unavailable as error:
@@ -272,6 +292,32 @@ class Activation:
                 self.streams.guests.show_out()
         self._is_needed = True
         await self.home()
+
+    async def _have_prepared(self, successor: Place) -> bool:
+        if self._connect is None:
+            return False
+        try:
+            async with asyncio.timeout(PREPARE_S):
+                return await self._connect.prepare(successor.link_address, self.tenant_id)
+        except (Unavailable, TimeoutError) as error:
+            _log.info("a tenant moves to a node that is not prepared", tenant=self.tenant_id, reason=str(error))
+            return False
+
+    async def prepare(self) -> bool:
+        """Reads the tenant ahead, which another node is about to hand over: whether it has been. Unavailable."""
+        self._ahead_count += 1
+        count, self._ahead = self._ahead_count, None
+        async with self._loads.turn(f"{self.tenant_id}, ahead", is_hurried=False):
+            loaded = await self._store.read_ahead(self.tenant_id, self._clock.now_us())
+        if loaded is None or count != self._ahead_count:
+            return False
+        self._ahead = loaded
+        asyncio.get_running_loop().call_later(AHEAD_S, self._forget_ahead, count)
+        return True
+
+    def _forget_ahead(self, count: int) -> None:
+        if count == self._ahead_count:
+            self._ahead = None
 
     def refuse(self) -> None:
         """From here on nothing is taken, and who waits is told so."""
@@ -438,7 +484,11 @@ class Activation:
 
     async def _bring(self, kept: TenantStore) -> None:
         await self._settle_doubts(is_owner=True)
-        loaded = await kept.load_live(self._clock.now_us())
+        ahead, self._ahead = self._ahead, None
+        unchanged_epoch, self._unchanged_epoch = self._unchanged_epoch, None
+        # Whoever had it in the epoch before ours has committed nothing since this was read, and nobody else can have.
+        is_unchanged = ahead is not None and unchanged_epoch is not None and kept.epoch == unchanged_epoch + 1
+        loaded = ahead if ahead is not None and is_unchanged else await kept.load_live(self._clock.now_us())
         tenant = self._new_tenant()
         tenant.adopt(loaded, self._clock.now_us())
         if self._is_closed:
@@ -479,13 +529,13 @@ class Activation:
             is_sure = is_there or is_owner or doubtful.witness.stays
             doubtful.was_made.set_result(is_there if is_sure else None)
 
-    async def _visit(self, connect: Connect, link_address: str) -> None:
+    async def _visit(self, connect: Connect, link_address: str, unchanged_epoch: int | None = None) -> None:
         """Another node holds it: its streams are announced there, and it is told what is followed here."""
         self._is_visiting = True
         # Guests that wait here are told to look elsewhere.
         self._tell_change()
         try:
-            remote = await connect(link_address, self.tenant_id, self.streams, self._remote_lost)
+            remote = await connect(link_address, self.tenant_id, self.streams, self._remote_lost, unchanged_epoch)
         finally:
             self._is_visiting = False
         if remote.is_lost:
@@ -602,8 +652,11 @@ class Activation:
 
     # Guests --------------------------------------------------------------------------------------------------------
 
-    async def welcome(self, guest: Guest) -> None:
-        """Another node has streams of the tenant. HeldElsewhere when it is not here."""
+    async def welcome(self, guest: Guest, unchanged_epoch: int | None = None) -> None:
+        """Another node has streams of the tenant. HeldElsewhere when it is not here. `unchanged_epoch` as of
+        `remote.Connect`."""
+        if unchanged_epoch is not None:
+            self._unchanged_epoch = unchanged_epoch
         if self._active is None and self._remote is None and not guest.is_edge:
             self._is_wanted_here = True
         await self.active()

@@ -85,6 +85,8 @@ class TenantActor:
         self.in_doubt: DoubtfulRound | None = None
         """The round it broke over, when nobody heard whether that was committed."""
         self.rounds_count = 0
+        self.commits_count = 0
+        """Of those that were begun."""
         self._inbox = Inbox()
         self._round: list[Waiting] = []
         self._decision: Decision | None = None
@@ -207,6 +209,7 @@ class TenantActor:
         decision = tenant.decide([waiting.command for waiting in self._round], now_us)
         if decision.writes:
             self._decision = decision
+            self.commits_count += 1
             await self._kept.commit(decision.writes)
             self._decision = None
         self.rounds_count += 1

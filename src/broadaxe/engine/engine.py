@@ -258,10 +258,15 @@ class Engine:
 
     # Guests --------------------------------------------------------------------------------------------------------
 
-    async def welcome(self, tenant_id: str, guest: Guest) -> None:
+    async def prepare(self, tenant_id: str) -> bool:
+        """Another node is about to hand the tenant over to this one: whether it was read ahead. Unavailable."""
+        return await self._activation(tenant_id).prepare()
+
+    async def welcome(self, tenant_id: str, guest: Guest, unchanged_epoch: int | None = None) -> None:
+        """`unchanged_epoch` as of `remote.Connect`."""
         if self._nodes is not None and not guest.is_edge and not self._nodes.is_alive():
             raise HeldElsewhere("this node cannot reach the database")
-        await self._activation(tenant_id).welcome(guest)
+        await self._activation(tenant_id).welcome(guest, unchanged_epoch)
 
     async def submit_of_guest(self, tenant_id: str, guest: Guest, command: Command) -> Reply:
         return await self._activation(tenant_id).submit_of_guest(guest, command)

@@ -127,6 +127,13 @@ class PostgresStore:
 
         await asyncio.gather(*(work() for _ in range(WARM_CONNECTIONS) for work in (load, commit)))
 
+    async def read_ahead(self, tenant_id: str, now_us: int) -> Loaded | None:
+        async with outage_is_unavailable():
+            loaded = await load_live(self._pool, tenant_id, now_us, with_quotas=self._with_quotas)
+            await Journal(self._journal_connections, NOBODY, self._leases.node_id, 0).warm()
+        # Limits are changed past the owner.
+        return None if self._with_quotas else loaded
+
     # Reads ---------------------------------------------------------------------------------------------------------
 
     async def tenants_with_work(self) -> list[str]:

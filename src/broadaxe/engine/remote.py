@@ -57,11 +57,22 @@ class Remote(Elsewhere, Protocol):
 
 class Connect(Protocol):
     """Opens the way to a tenant. `on_lost` is called once when it breaks or the owner has the tenant no more, with
-    whether nobody needs the tenant. Raises HeldElsewhere when that node has it not, and Unavailable."""
+    whether nobody needs the tenant. Raises HeldElsewhere when that node has it not, and Unavailable.
+    `unchanged_epoch`: that of this node's lease, when it hands the tenant over and has committed nothing since that
+    node has prepared for it."""
 
     async def __call__(
-        self, link_address: str, tenant_id: str, streams: TenantStreams, on_lost: Callable[[bool], None]
+        self,
+        link_address: str,
+        tenant_id: str,
+        streams: TenantStreams,
+        on_lost: Callable[[bool], None],
+        unchanged_epoch: int | None = None,
     ) -> Remote: ...
+
+    async def prepare(self, link_address: str, tenant_id: str) -> bool:
+        """Has that node read the tenant, which is about to be handed to it: whether it has. Unavailable."""
+        ...
 
     async def reach(self, link_address: str) -> None:
         """Unavailable when the node cannot be reached."""

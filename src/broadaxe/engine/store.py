@@ -81,6 +81,11 @@ class Store(Protocol):
         done, and the first load over a connection takes several times as long as the next. Unavailable."""
         ...
 
+    async def read_ahead(self, tenant_id: str, now_us: int) -> Loaded | None:
+        """What `TenantStore.load_live` would load, of a tenant that another node still holds. None if that is no use,
+        since others than its owner may change it. Unavailable."""
+        ...
+
     async def tenants_with_work(self) -> list[str]:
         """Those with live runs, crons or schedules."""
         ...

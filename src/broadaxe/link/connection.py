@@ -21,7 +21,7 @@ from typing import Final, cast
 import msgspec
 
 from broadaxe.errors import Unavailable
-from broadaxe.link.wire import FRAME_SIZE_BYTES_MAX, VERSION, Frame, Kind, Packed
+from broadaxe.link.wire import FRAME_SIZE_BYTES_MAX, MINOR, VERSION, Frame, Kind, Packed
 
 __all__ = ["Connection"]
 
@@ -42,6 +42,8 @@ class _Hello(msgspec.Struct, frozen=True, array_like=True):
     version: int
     nonce: bytes
     proof: bytes = b""
+    minor: int = 0
+    """Nodes of before there were any say none."""
 
 
 class Connection(asyncio.Protocol):
@@ -52,6 +54,8 @@ class Connection(asyncio.Protocol):
         self._is_caller = is_caller
         self._nonce = secrets.token_bytes(NONCE_BYTES)
         self._peer_nonce = b""
+        self.peer_minor = 0
+        """What the other node understands beside this version."""
         self._is_proved = False
         self.proved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.on_frame: Callable[[Frame], None] = lambda _: None
@@ -111,7 +115,7 @@ class Connection(asyncio.Protocol):
         # Not every loop's transports are of this type.
         self._transport = cast(asyncio.Transport, transport)
         if self._is_caller:
-            self._write(_encode(_Hello(VERSION, self._nonce)))
+            self._write(_encode(_Hello(VERSION, self._nonce, minor=MINOR)))
         self._timer = asyncio.get_running_loop().call_later(PING_EVERY_S, self._look)
 
     def data_received(self, data: bytes) -> None:
@@ -152,19 +156,23 @@ class Connection(asyncio.Protocol):
 
     def _prove(self, hello: _Hello) -> None:
         if hello.version != VERSION:
+            if not self._is_caller:
+                # So that the other node can say why, too.
+                self._write(_encode(_Hello(VERSION, self._nonce)))
             self.close(f"the other node speaks version {hello.version} of the link, this one {VERSION}")
             return
+        self.peer_minor = hello.minor
         if not self._peer_nonce:
             self._peer_nonce = hello.nonce
             if not self._is_caller:
                 # The caller's first message carries no proof: it has to see our nonce first.
-                self._write(_encode(_Hello(VERSION, self._nonce, self._proof(by_caller=False))))
+                self._write(_encode(_Hello(VERSION, self._nonce, self._proof(by_caller=False), MINOR)))
                 return
         if not hmac.compare_digest(hello.proof, self._proof(by_caller=not self._is_caller)):
             self.close("the other node does not know the secret of this cluster")
             return
         if self._is_caller:
-            self._write(_encode(_Hello(VERSION, self._nonce, self._proof(by_caller=True))))
+            self._write(_encode(_Hello(VERSION, self._nonce, self._proof(by_caller=True), MINOR)))
         self._is_proved = True
         if not self.proved.done():
             self.proved.set_result(None)

@@ -25,7 +25,7 @@ from broadaxe.engine.subscriptions import RunOutcome
 from broadaxe.errors import BroadaxeError, HeldElsewhere, Internal, ShuttingDown
 from broadaxe.link.connection import Connection
 from broadaxe.link.tls import LinkTls
-from broadaxe.link.wire import Chunk, Fired, Frame, Kind, Over, Packed, pack, pack_answer, unpack
+from broadaxe.link.wire import EPOCH, Chunk, Fired, Frame, Kind, Over, Packed, pack, pack_answer, unpack
 from broadaxe.loops import Loops
 from broadaxe.metrics import Tallies
 
@@ -100,7 +100,10 @@ class _Visit:
         if frame.kind is Kind.ATTACH:
             channel = _Channel(self._engine, self.connection, frame.channel, frame.name, is_edge=self._is_edge)
             self._channels[frame.channel] = channel
-            self._go(frame, channel.attach())
+            self._go(frame, channel.attach(frame))
+            return
+        if frame.kind is Kind.PREPARE:
+            self._go(frame, self._prepare(frame.name))
             return
         if frame.kind is Kind.TALLIES:
             self._go(frame, self._count())
@@ -125,6 +128,9 @@ class _Visit:
 
     async def _count(self) -> Packed:
         return pack_answer(self._tallies.by_tenant())
+
+    async def _prepare(self, tenant_id: str) -> Packed:
+        return pack(await self._engine.prepare(tenant_id))
 
     async def _answer(self, frame: Frame, work: Coroutine[Any, Any, Packed]) -> None:
         try:
@@ -157,8 +163,8 @@ class _Channel:
         self._has_ended = False
         self._following: asyncio.Task[None] | None = None
 
-    async def attach(self) -> Packed:
-        await self._engine.welcome(self._tenant_id, self._guest)
+    async def attach(self, frame: Frame) -> Packed:
+        await self._engine.welcome(self._tenant_id, self._guest, EPOCH.decode(frame.body))
         return "", b"\xc0"
 
     def end(self) -> None:

@@ -55,10 +55,25 @@ class Visitor:
         self._on_kept_gone: Callable[[], None] = lambda: None
 
     async def __call__(
-        self, link_address: str, tenant_id: str, streams: TenantStreams, on_lost: Callable[[bool], None]
+        self,
+        link_address: str,
+        tenant_id: str,
+        streams: TenantStreams,
+        on_lost: Callable[[bool], None],
+        unchanged_epoch: int | None = None,
     ) -> _Remote:
         link = await self._link(link_address)
-        return await link.attach(tenant_id, streams, on_lost)
+        return await link.attach(tenant_id, streams, on_lost, unchanged_epoch)
+
+    async def prepare(self, link_address: str, tenant_id: str) -> bool:
+        link = await self._link(link_address)
+        if link.connection.peer_minor < 1:
+            return False
+        try:
+            frame = await link.call(Kind.PREPARE, 0, (tenant_id, b"\xc0"))
+        except Broken as broken:
+            raise broken.reason from None
+        return frame.kind is Kind.REPLY and bool(unpack(frame.name, frame.body))
 
     async def reach(self, link_address: str) -> None:
         await self._link(link_address)
@@ -168,13 +183,19 @@ class _Link:
         if not connection.is_open:
             self._end("the connection was closed")
 
-    async def attach(self, tenant_id: str, streams: TenantStreams, on_lost: Callable[[bool], None]) -> _Remote:
+    async def attach(
+        self,
+        tenant_id: str,
+        streams: TenantStreams,
+        on_lost: Callable[[bool], None],
+        unchanged_epoch: int | None,
+    ) -> _Remote:
         self._count += 1
         remote = _Remote(self, self._count, streams, on_lost)
         # In place before the answer: what follows it at once is told already.
         self._channels[remote.channel] = remote
         try:
-            frame = await self.call(Kind.ATTACH, remote.channel, (tenant_id, b"\xc0"))
+            frame = await self.call(Kind.ATTACH, remote.channel, (tenant_id, pack(unchanged_epoch)[1]))
         except Broken as broken:
             raise Unavailable(str(broken)) from None
         if frame.kind is not Kind.REPLY:

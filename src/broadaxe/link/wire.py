@@ -28,7 +28,9 @@ from broadaxe.errors import BroadaxeError, IdempotencyCollision, Internal, Inval
 from broadaxe.metrics import Tally
 
 __all__ = [
+    "EPOCH",
     "FRAME_SIZE_BYTES_MAX",
+    "MINOR",
     "TALLIES",
     "VERSION",
     "Chunk",
@@ -45,6 +47,8 @@ __all__ = [
 
 #: Nodes whose links speak another version do not talk to each other.
 VERSION: Final = 1
+#: What came since, which is only said to nodes that have come so far. 1: PREPARE, and what ATTACH says after it.
+MINOR: Final = 1
 #: A little more than the largest message a client may send.
 FRAME_SIZE_BYTES_MAX: Final = 64 * 1024 * 1024
 
@@ -55,7 +59,10 @@ class Kind(StrEnum):
     PING = "ping"
     """Both, when there is nothing to say."""
     ATTACH = "attach"
-    """V: begins a channel. The name is the tenant. Answered like a call."""
+    """V: begins a channel. The name is the tenant. Answered like a call. The body is nothing, or the epoch in which the
+    visitor, who had the tenant, has committed nothing since it was prepared for."""
+    PREPARE = "prepare"
+    """V, on no channel: the tenant of this name will be handed over. Answered whether it was read ahead."""
     TALLIES = "tallies"
     """V, on no channel: what the process has counted, by tenant."""
     DETACH = "detach"
@@ -188,6 +195,7 @@ _DECODERS: Final = _decoders()
 _ASKED: Final = msgspec.msgpack.Decoder(_Asked)
 _ANSWER: Final = msgspec.msgpack.Decoder(_Answer)
 TALLIES: Final = msgspec.msgpack.Decoder(dict[str, Tally])
+EPOCH: Final = msgspec.msgpack.Decoder(int | None)
 _ERROR: Final = msgspec.msgpack.Decoder(_Error)
 _ERRORS: Final = {kind.code: kind for kind in all_error_types()}
 

@@ -248,6 +248,12 @@ class ProcessStore:
     async def warm(self) -> None:
         await self._reach()
 
+    async def read_ahead(self, tenant_id: str, now_us: int) -> Loaded:
+        await self._reach()
+        loaded = self.database.tables.load_live(now_us, HOT_TASKS_MAX)
+        await self._reach()
+        return loaded
+
     async def tenants_with_work(self) -> list[str]:
         await self._reach()
         tables = self.database.tables
