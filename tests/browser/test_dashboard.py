@@ -110,6 +110,7 @@ async def test_a_run_is_cancelled_and_replayed(page: Page, hatchet: Hatchet, sta
     await stage.heard(key, "cancelled")
     await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_disabled()
     await page.get_by_role("button", name="Replay", exact=True).click()
+    await page.get_by_role("button", name="Replay 1 task").click()
     await stage.heard(key, "started", count=2)
     await expect(status_of_run(page)).to_have_text("Running")
     stage.open(key)

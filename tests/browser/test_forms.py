@@ -54,13 +54,39 @@ async def test_a_cron_is_made_with_its_next_ticks_in_sight_and_edited(page: Page
     await dialog.get_by_role("button", name="Create cron").click()
     row = page.get_by_role("row").filter(has_text=key)
     await expect(row).to_contain_text("in ")
-    await page.get_by_role("button", name=f"Edit {key}").click()
+    await page.get_by_role("button", name=f"More for {key}").click()
+    await page.get_by_role("menuitem", name="Edit…").click()
     await page.get_by_role("dialog").get_by_label("Expression").fill("0 3 * * *")
     await page.get_by_role("button", name="Save").click()
     await expect(row).to_contain_text("0 3 * * *")
-    await page.get_by_role("button", name=f"Delete {key}").click()
+    await page.get_by_role("button", name=f"More for {key}").click()
+    await page.get_by_role("menuitem", name="Delete…").click()
     await page.get_by_role("button", name="Delete it").click()
     await expect(row).to_have_count(0)
+
+
+async def test_ticks_of_the_past_are_made_up_for_after_saying_how_many(page: Page, hatchet: Hatchet, key: str) -> None:
+    await hatchet.cron.aio_create("echo", key, "0 3 * * *", {"key": key}, {})
+    await page.goto("/crons")
+    await page.get_by_role("button", name=f"More for {key}").click()
+    await page.get_by_role("menuitem", name="Backfill…").click()
+    dialog = page.get_by_role("dialog")
+    since, until = dialog.get_by_label("From"), dialog.get_by_label("To", exact=True)
+    makes = dialog.get_by_role("button", name="Make", exact=False)
+    # A day has one; of years the first thousand are offered, and one cannot ask for more.
+    await expect(dialog.get_by_role("status")).to_contain_text("1 tick, ")
+    await since.fill("2019-01-01T00:00")
+    await expect(dialog.get_by_role("status")).to_contain_text("More than 1000 ticks. Make them in parts")
+    await expect(makes).to_be_disabled()
+    await until.fill("2018-01-01T00:00")
+    await expect(until).to_have_attribute("aria-invalid", "true")
+    await until.fill("2019-01-03T12:00")
+    await expect(makes).to_have_text("Make 3 runs")
+    await makes.click()
+    await expect(page.get_by_role("dialog", name="3 runs made")).to_be_visible()
+    await page.get_by_role("link", name="Show the runs of this backfill").click()
+    await expect(page.get_by_test_id("run-row")).to_have_count(3)
+    await expect(page.get_by_test_id("run-row").get_by_test_id("status")).to_have_text(["Completed"] * 3)
 
 
 async def test_a_workflow_is_paused_with_its_choices_and_its_run_waits_until_it_goes_on(

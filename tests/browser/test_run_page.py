@@ -52,6 +52,8 @@ async def test_what_failed_is_replayed_with_what_comes_after_it_and_nothing_else
     await expect(error).to_contain_text(re.compile(r"gallery/plain\.py:\d+ in b"))
     await expect(error).not_to_contain_text("hatchet_error_metadata")
     await choose(page, re.compile("^Replay what failed"))
+    # b failed, and d comes after it.
+    await page.get_by_role("button", name="Replay 2 tasks").click()
     await expect(status_of_run(page)).to_have_text("Failed")
     await expect(page.get_by_role("combobox", name="Replay")).to_be_visible()
     rows = page.get_by_role("table", name="Tasks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +42,7 @@ lateral (select now() - interval '10 minutes' - n * interval '20 milliseconds' a
 """
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def crowd(engine: EngineProcess, hatchet: Hatchet) -> AsyncIterator[None]:
     """Many finished runs, which are gone afterwards: the engine is everybody's."""
     connection = await asyncpg.connect(engine.env["BROADAXE_ENGINE_DATABASE_URL"])
@@ -112,6 +113,34 @@ async def test_one_run_is_found_among_many_and_all_that_match_are_cancelled(
     await expect(status_of_run(page)).to_have_text("Running")
     stage.open(f"{key}0")
     await expect(status_of_run(page)).to_have_text("Completed")
+
+
+async def test_runs_are_found_by_what_went_in_and_came_out_and_the_page_says_how_far_it_looked(
+    page: Page, hatchet: Hatchet, crowd: None, key: str
+) -> None:
+    mine, other = [
+        await hatchet.runs.aio_create("echo", {"key": key, "text": f"{key} {customer}", "customer": {"id": customer}})
+        for customer in (key, f"{key}-other")
+    ]
+    await page.goto("/runs")
+    await search(page, f"input:customer.id={key}")
+    await expect(page.get_by_test_id("run-row")).to_have_count(1)
+    await expect(row_of(page, mine.run.metadata.id)).to_be_visible()
+    looked = page.get_by_role("status").filter(has_text="Looked into the payloads")
+    await expect(looked).to_contain_text("newest 10,000 runs that match everything else")
+    await expect(looked).to_contain_text("Older ones may match too")
+    await page.get_by_role("button", name="Look further back").click()
+    await expect(page.get_by_test_id("run-row")).to_have_count(0)
+    # Where less is to be looked through all of it is.
+    await page.goto(f"/runs?id={other.run.metadata.id}")
+    await expect(row_of(page, other.run.metadata.id).get_by_test_id("status")).to_have_text("Completed")
+    await page.goto("/runs")
+    await search(page, f'workflow:echo output:text="{key} {key}-other"')
+    await expect(row_of(page, other.run.metadata.id)).to_be_visible()
+    await expect(page.get_by_test_id("run-row")).to_have_count(1)
+    await expect(looked).to_contain_text(re.compile(r"payloads of all [\d,]+ runs that match everything else"))
+    await search(page, "input:customer.id")
+    await expect(page.get_by_text("Write a place and its value behind")).to_be_visible()
 
 
 async def test_a_run_is_looked_at_beside_the_list_and_its_children_under_it(

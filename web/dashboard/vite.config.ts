@@ -1,13 +1,49 @@
 /// <reference types="vitest/config" />
 import tailwindcss from "@tailwindcss/vite";
+import { gzipSync } from "node:zlib";
+
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
 
 /** Where `npm run dev` and `npm run preview` find an engine; the built dashboard always uses its own origin. */
 const engineUrl = process.env["BROADAXE_HTTP_URL"] ?? "http://127.0.0.1:8080";
 
+const FIRST_PAGE_BYTES_MAX = 200_000;
+
+/**
+ * Fails a build whose first page is too heavy: the entry, whatever it imports at once and its styles, each compressed as
+ * the engine sends them. What is imported when it is needed does not count.
+ */
+function lightFirstPage(): Plugin {
+  return {
+    name: "light-first-page",
+    apply: "build",
+    writeBundle(_options, bundle) {
+      const names = new Set<string>();
+      const take = (name: string): void => {
+        const chunk = bundle[name];
+        if (chunk === undefined || names.has(name)) return;
+        names.add(name);
+        if (chunk.type !== "chunk") return;
+        chunk.imports.forEach(take);
+        chunk.viteMetadata?.importedCss.forEach(take);
+      };
+      Object.values(bundle).forEach((chunk) => chunk.type === "chunk" && chunk.isEntry && take(chunk.fileName));
+      const weights = [...names].map((name) => {
+        const part = bundle[name];
+        return part === undefined ? 0 : gzipSync(part.type === "chunk" ? part.code : part.source).length;
+      });
+      const weight = weights.reduce((sum, one) => sum + one, 0);
+      if (weight > FIRST_PAGE_BYTES_MAX) {
+        this.error(`The first page has ${weight} bytes compressed, of ${FIRST_PAGE_BYTES_MAX} that it may have: import what it does not need at once when it is needed.`);
+      }
+      this.info(`first page: ${weight} bytes compressed in ${names.size} files, of ${FIRST_PAGE_BYTES_MAX} at most`);
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react(), tailwindcss()],
+  plugins: [react(), tailwindcss(), lightFirstPage()],
   server: { host: "127.0.0.1", proxy: { "/api": engineUrl } },
   preview: { host: "127.0.0.1", proxy: { "/api": engineUrl } },
   build: { target: "es2022", reportCompressedSize: true },

@@ -1,45 +1,66 @@
-/** A button for what cannot be taken back: it asks first, says what will happen, and shows why it did not. */
-import { useState, type ReactNode } from "react";
+/** What cannot be taken back is asked about first: what will happen, and afterwards why it did not. */
+import { useState, type ComponentProps, type ReactNode } from "react";
 
 import { FormDialog } from "./FormDialog";
 import { Button } from "./ui/button";
 
+interface Question {
+  readonly title: string;
+  /** What will happen, and to how many, in a sentence or two. */
+  readonly children: ReactNode;
+  /** On the button that does it. */
+  readonly confirm: string;
+  readonly act: () => Promise<unknown>;
+  readonly onDone?: () => void;
+  /** False while it is not known what would happen. */
+  readonly canConfirm?: boolean;
+}
+
+/** The question alone, for whatever opens it. */
+export function Confirmation({ title, children, confirm, act, onDone, canConfirm = true, onClose }: Question & { readonly onClose: () => void }) {
+  return (
+    <FormDialog
+      title={title}
+      onClose={onClose}
+      problems={{}}
+      act={act}
+      canSubmit={canConfirm}
+      submit={confirm}
+      submitting={confirm}
+      close="Keep"
+      onDone={() => {
+        onClose();
+        onDone?.();
+      }}
+    >
+      {() => <div className="space-y-2 text-sm">{children}</div>}
+    </FormDialog>
+  );
+}
+
 export function ConfirmButton({
   label,
-  title,
-  children,
-  confirm,
-  act,
-  onOpen,
-  onDone,
-  size = "small",
-  disabled = false,
-  canConfirm = true,
   accessibleName,
-}: {
+  onOpen,
+  size = "small",
+  variant = "danger",
+  className,
+  disabled = false,
+  ...question
+}: Question & {
   /** On the button that opens the question. */
   label: string;
-  title: string;
-  /** What will happen, in a sentence or two. */
-  children: ReactNode;
-  /** On the button that does it. */
-  confirm: string;
-  act: () => Promise<unknown>;
+  accessibleName?: string;
   /** Whoever has to look up what will happen begins now. */
   onOpen?: () => void;
-  onDone?: () => void;
-  size?: "small" | "regular";
-  disabled?: boolean;
-  /** False while it is not known what would happen. */
-  canConfirm?: boolean;
-  accessibleName?: string;
-}) {
+} & Pick<ComponentProps<typeof Button>, "size" | "variant" | "className"> & { disabled?: boolean }) {
   const [asks, setAsks] = useState(false);
   return (
     <>
       <Button
-        variant="danger"
+        variant={variant}
         size={size}
+        className={className}
         disabled={disabled}
         aria-label={accessibleName}
         onClick={() => {
@@ -49,24 +70,7 @@ export function ConfirmButton({
       >
         {label}
       </Button>
-      {asks && (
-        <FormDialog
-          title={title}
-          onClose={() => setAsks(false)}
-          problems={{}}
-          act={act}
-          canSubmit={canConfirm}
-          submit={confirm}
-          submitting={confirm}
-          close="Keep"
-          onDone={() => {
-            setAsks(false);
-            onDone?.();
-          }}
-        >
-          {() => <div className="space-y-2 text-sm">{children}</div>}
-        </FormDialog>
-      )}
+      {asks && <Confirmation {...question} onClose={() => setAsks(false)} />}
     </>
   );
 }

@@ -38,3 +38,10 @@ export function RateLimitUsers({ tenantId, limitKey, onClose }: { tenantId: stri
     </Dialog>
   );
 }
+
+/** How many they are, in a sentence; nothing until it is known. */
+export function CountOfUsers({ tenantId, limitKey }: { tenantId: string; limitKey: string }) {
+  const count = useQuery(rateLimitUsersQuery(tenantId, limitKey)).data?.length;
+  if (count === undefined) return null;
+  return <>{count === 0 ? "No task" : count === 1 ? "1 task" : `${count} tasks`} of registered workflows may ask for it.</>;
+}

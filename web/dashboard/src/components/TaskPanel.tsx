@@ -109,7 +109,7 @@ export function TaskPanel({
         {shown === "input" && <JsonViewer label="Input" value={task.input} empty={absence(task, "This task was given no input.")} />}
         {shown === "logs" && <LogView tenantId={tenantId} taskIds={[task.taskExternalId]} />}
         {shown === "stream" && <StreamView runId={task.workflowRunExternalId} taskId={task.taskExternalId} />}
-        {shown === "durable" && <DurableLog tenantId={tenantId} task={latest} mayAct={mayAct} />}
+        {shown === "durable" && <DurableLog tenantId={tenantId} task={latest} later={downstreamOf(steps, step.id).size - 1} mayAct={mayAct} />}
         {shown === "events" && <EventTimeline events={own} />}
       </Tabs>
     </Card>

@@ -66,7 +66,7 @@ function Drain({ node, onDone }: { node: ClusterNode; onDone: () => void }) {
       <p>
         {isUndone
           ? "It gets its share of the tenants from the other engines, one at a time."
-          : "It hands its tenants over to the other engines, one at a time, and takes none from then on. No call fails over it, and its clients stay connected until it is stopped."}
+          : `It hands its tenants (${node.tenants} now) over to the other engines, one at a time, and takes none from then on. No call fails over it, and its clients stay connected until it is stopped.`}
       </p>
     </ConfirmButton>
   );

@@ -4,7 +4,7 @@ import { useState } from "react";
 
 import { BackfillDialog } from "../components/BackfillDialog";
 import { ChosenBar } from "../components/ChosenBar";
-import { ConfirmButton } from "../components/ConfirmButton";
+import { Confirmation, ConfirmButton } from "../components/ConfirmButton";
 import { CronDialog } from "../components/CronDialog";
 import { Notice, Refusal } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
@@ -12,6 +12,7 @@ import { PageHeader } from "../components/PageHeader";
 import { StartWorkflowButton } from "../components/StartWorkflowButton";
 import { Ago, LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
+import { Menu } from "../components/ui/menu";
 import { forEachOf } from "../services/bulk";
 import { rowsIn } from "../services/pages";
 import { cronsQuery, cronTicksQuery, deleteCron, runCron, setCronEnabled, type Cron } from "../services/triggers";
@@ -21,6 +22,7 @@ import { useTitle } from "./useTitle";
 const route = getRouteApi("/session/crons");
 /** What the engine computes in one answer; the rows behind show their expression only. */
 const TICKS_AT_ONCE_MAX = 100;
+const LOST_TICKS = "Ticks of the time until it is resumed do not come, also not later; a backfill makes their runs.";
 
 export function CronsPage() {
   useTitle("Crons");
@@ -87,33 +89,42 @@ function NextRun({ isEnabled, atMs }: { isEnabled: boolean; atMs: number | undef
 
 function BulkActs({ tenantId, chosen, onDone }: { tenantId: string; chosen: ReadonlySet<string>; onDone: () => void }) {
   const client = useQueryClient();
-  const switching = useMutation({
-    mutationFn: (enabled: boolean) => forEachOf(chosen, (id) => setCronEnabled(tenantId, id, enabled)),
-    onSuccess: onDone,
-    onSettled: () => client.invalidateQueries({ queryKey: ["crons"] }),
-  });
+  const refresh = () => client.invalidateQueries({ queryKey: ["crons"] });
+  const resuming = useMutation({ mutationFn: () => forEachOf(chosen, (id) => setCronEnabled(tenantId, id, true)), onSuccess: onDone, onSettled: refresh });
+  const many = chosen.size === 1 ? "1 cron" : `${chosen.size} crons`;
+  const shared = {
+    onDone: () => {
+      onDone();
+      void refresh();
+    },
+  };
   return (
     <>
-      <Button size="small" disabled={switching.isPending} onClick={() => switching.mutate(false)}>
-        Pause
-      </Button>
-      <Button size="small" disabled={switching.isPending} onClick={() => switching.mutate(true)}>
+      <ConfirmButton
+        label="Pause…"
+        accessibleName="Pause the chosen crons"
+        variant="secondary"
+        title={`Pause ${many}?`}
+        confirm={`Pause ${chosen.size}`}
+        act={() => forEachOf(chosen, (id) => setCronEnabled(tenantId, id, false))}
+        {...shared}
+      >
+        <p>{LOST_TICKS}</p>
+      </ConfirmButton>
+      <Button size="small" aria-label="Resume the chosen crons" disabled={resuming.isPending} onClick={() => resuming.mutate()}>
         Resume
       </Button>
       <ConfirmButton
         label="Delete…"
         accessibleName="Delete the chosen crons"
-        title={`Delete ${chosen.size} crons?`}
+        title={`Delete ${many}?`}
         confirm={`Delete ${chosen.size}`}
         act={() => forEachOf(chosen, (id) => deleteCron(tenantId, id))}
-        onDone={() => {
-          onDone();
-          void client.invalidateQueries({ queryKey: ["crons"] });
-        }}
+        {...shared}
       >
         <p>They do not tick any more. Those that are declared in code come back when their workflow is registered again.</p>
       </ConfirmButton>
-      {switching.error !== null && <Refusal error={switching.error} />}
+      {resuming.error !== null && <Refusal error={resuming.error} />}
     </>
   );
 }
@@ -121,53 +132,66 @@ function BulkActs({ tenantId, chosen, onDone }: { tenantId: string; chosen: Read
 function CronActions({ tenantId, cron }: { tenantId: string; cron: Cron }) {
   const client = useQueryClient();
   const navigate = route.useNavigate();
-  const [edits, setEdits] = useState(false);
+  const [open, setOpen] = useState<"edit" | "delete" | null>(null);
   const [backfillsAtMs, setBackfillsAtMs] = useState<number | null>(null);
   const id = cron.metadata.id;
   const name = cron.name ?? cron.cron;
+  const close = () => setOpen(null);
   const refresh = () => void client.invalidateQueries({ queryKey: ["crons"] });
-  const toggle = useMutation({ mutationFn: () => setCronEnabled(tenantId, id, !cron.enabled), onSettled: refresh });
+  const resuming = useMutation({ mutationFn: () => setCronEnabled(tenantId, id, true), onSettled: refresh });
   const run = useMutation({
     mutationFn: () => runCron(tenantId, id),
     onSuccess: (runId) => navigate({ to: "/runs/$id", params: { id: runId } }),
   });
-  const error = toggle.error ?? run.error;
+  const error = resuming.error ?? run.error;
   return (
     <div className="flex flex-wrap justify-end gap-1.5">
       <Button size="small" aria-label={`Run now: ${name}`} disabled={run.isPending} onClick={() => run.mutate()}>
         Run now
       </Button>
-      <Button size="small" aria-label={`Backfill ${name}`} onClick={() => setBackfillsAtMs(Date.now())}>
-        Backfill
-      </Button>
-      {cron.method === "API" && (
-        <Button size="small" aria-label={`Edit ${name}`} onClick={() => setEdits(true)}>
-          Edit
+      {cron.enabled ? (
+        <ConfirmButton
+          label="Pause"
+          accessibleName={`Pause ${name}`}
+          variant="secondary"
+          title={`Pause the cron ${name}?`}
+          confirm="Pause it"
+          act={() => setCronEnabled(tenantId, id, false)}
+          onDone={refresh}
+        >
+          <p>{LOST_TICKS}</p>
+        </ConfirmButton>
+      ) : (
+        <Button size="small" aria-label={`Resume ${name}`} disabled={resuming.isPending} onClick={() => resuming.mutate()}>
+          Resume
         </Button>
       )}
-      <Button
+      <Menu
+        label="More"
+        accessibleName={`More for ${name}`}
         size="small"
-        aria-label={`${cron.enabled ? "Pause" : "Resume"} ${name}`}
-        disabled={toggle.isPending}
-        onClick={() => toggle.mutate()}
-      >
-        {cron.enabled ? "Pause" : "Resume"}
-      </Button>
-      <ConfirmButton
-        label="Delete"
-        accessibleName={`Delete ${name}`}
-        title={`Delete the cron ${name}?`}
-        confirm="Delete it"
-        act={() => deleteCron(tenantId, id)}
-        onDone={refresh}
-      >
-        <p>It does not tick any more.{cron.method === "DEFAULT" && " It comes back when the workflow that declares it is registered again."}</p>
-      </ConfirmButton>
+        items={[
+          ...(cron.method === "API" ? [{ label: "Edit…", onChoose: () => setOpen("edit") }] : []),
+          { label: "Backfill…", onChoose: () => setBackfillsAtMs(Date.now()) },
+          { label: "Delete…", onChoose: () => setOpen("delete") },
+        ]}
+      />
       {error !== null && <Refusal error={error} className="w-full text-right text-xs" />}
       {backfillsAtMs !== null && (
         <BackfillDialog tenantId={tenantId} cron={cron} openedMs={backfillsAtMs} onClose={() => setBackfillsAtMs(null)} />
       )}
-      {edits && <CronDialog tenantId={tenantId} cron={cron} onClose={() => setEdits(false)} />}
+      {open === "edit" && <CronDialog tenantId={tenantId} cron={cron} onClose={close} />}
+      {open === "delete" && (
+        <Confirmation
+          title={`Delete the cron ${name}?`}
+          confirm="Delete it"
+          act={() => deleteCron(tenantId, id)}
+          onDone={refresh}
+          onClose={close}
+        >
+          <p>It does not tick any more.{cron.method === "DEFAULT" && " It comes back when the workflow that declares it is registered again."}</p>
+        </Confirmation>
+      )}
     </div>
   );
 }

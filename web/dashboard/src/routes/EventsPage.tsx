@@ -87,7 +87,7 @@ export function EventsPage() {
         <ConfirmButton
           label="Push again…"
           accessibleName="Push the chosen events again"
-          title={`Push ${chosen.size} events again?`}
+          title={chosen.size === 1 ? "Push 1 event again?" : `Push ${chosen.size} events again?`}
           confirm={`Push ${chosen.size}`}
           act={() => forEachOf(chosen, pushAgain)}
           onDone={() => {

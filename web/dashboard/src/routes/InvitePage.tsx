@@ -4,8 +4,9 @@
  */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useRouter } from "@tanstack/react-router";
-import type { SyntheticEvent } from "react";
+import { useState, type SyntheticEvent } from "react";
 
+import { ConfirmButton } from "../components/ConfirmButton";
 import { Loading, Refusal } from "../components/Notice";
 import { EntryField, EntryFrame, textOf } from "../components/people/EntryForm";
 import { LocalTime } from "../components/Times";
@@ -54,7 +55,7 @@ function Invited({ invite, secret, signedInAs }: { invite: OpenInvite; secret: s
     },
     onSuccess: enter,
   });
-  const rejecting = useMutation({ mutationFn: () => rejectByLink(secret) });
+  const [isRejected, setIsRejected] = useState(false);
   const leaving = useMutation({ mutationFn: () => signOut(client), onSuccess: () => router.invalidate() });
 
   function onSubmit(event: SyntheticEvent<HTMLFormElement>): void {
@@ -63,14 +64,14 @@ function Invited({ invite, secret, signedInAs }: { invite: OpenInvite; secret: s
     entering.mutate({ name: textOf(form, "name"), password: textOf(form, "password") });
   }
 
-  if (rejecting.isSuccess) {
+  if (isRejected) {
     return (
       <EntryFrame title="Rejected">
         <p className="mt-4 text-center text-sm">The invite does not count any more.</p>
       </EntryFrame>
     );
   }
-  const error = entering.error ?? rejecting.error ?? leaving.error;
+  const error = entering.error ?? leaving.error;
   return (
     <EntryFrame title={`Join ${invite.tenantName}`}>
       <p className="mt-3 text-sm text-ink-soft">
@@ -103,10 +104,21 @@ function Invited({ invite, secret, signedInAs }: { invite: OpenInvite; secret: s
           <Button type="submit" variant="primary" className="h-9 w-full" disabled={entering.isPending}>
             {isMe ? "Accept" : invite.hasAccount ? "Sign in and accept" : "Join"}
           </Button>
-          <Button className="h-9 w-full" disabled={rejecting.isPending} onClick={() => rejecting.mutate()}>
-            Reject
-          </Button>
         </form>
+      )}
+      {!isElse && (
+        <ConfirmButton
+          label="Reject"
+          size="regular"
+          variant="secondary"
+          className="mt-4 h-9 w-full"
+          title={`Reject the invite to ${invite.tenantName}?`}
+          confirm="Reject it"
+          act={() => rejectByLink(secret)}
+          onDone={() => setIsRejected(true)}
+        >
+          <p>It does not count any more. To let you in after all, {invite.invitedBy} has to invite you again.</p>
+        </ConfirmButton>
       )}
     </EntryFrame>
   );

@@ -7,7 +7,7 @@ import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { RateLimitDialog } from "../components/RateLimitDialog";
-import { RateLimitUsers } from "../components/RateLimitUsers";
+import { CountOfUsers, RateLimitUsers } from "../components/RateLimitUsers";
 import { SearchBox } from "../components/SearchBox";
 import { Ago, LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
@@ -98,7 +98,10 @@ export function RateLimitsPage() {
                   act={() => deleteRateLimit(tenant.id, limit.key)}
                   onDone={() => void client.invalidateQueries({ queryKey: ["rate-limits"] })}
                 >
-                  <p>Tasks that ask for it wait until it is put again; a dynamic limit comes back with the next task that names it.</p>
+                  <p>
+                    <CountOfUsers tenantId={tenant.id} limitKey={limit.key} /> Tasks that ask for it wait until it is put again; a dynamic limit comes
+                    back with the next task that names it.
+                  </p>
                 </ConfirmButton>
               </div>
             ),

@@ -101,6 +101,8 @@ test("a refused action says why", async () => {
   );
   const { user } = renderApp(`/runs/${RUN_ID}`);
   await user.click(await screen.findByRole("button", { name: "Replay" }));
+  expect(await screen.findByRole("dialog", { name: "Replay this run?" })).toHaveTextContent("All its 2 tasks run again");
+  await user.click(screen.getByRole("button", { name: "Replay 2 tasks" }));
   expect(await screen.findByRole("alert")).toHaveTextContent("a viewer may not replay");
 });
 

@@ -337,6 +337,7 @@ test("a view is saved with its search, opened again and forgotten", async () => 
   await user.selectOptions(screen.getByRole("combobox", { name: "Saved view" }), "Failures");
   await waitFor(() => expect(router.state.location.search).toMatchObject({ status: "FAILED", window: "7d" }));
   await user.click(screen.getByRole("button", { name: "Forget view Failures" }));
+  await user.click(screen.getByRole("button", { name: "Forget it" }));
   expect(screen.queryByRole("combobox", { name: "Saved view" })).not.toBeInTheDocument();
 });
 

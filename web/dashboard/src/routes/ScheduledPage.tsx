@@ -82,7 +82,7 @@ function BulkActs({ tenantId, chosen, onDone }: { tenantId: string; chosen: Read
       <ConfirmButton
         label="Delete…"
         accessibleName="Delete the chosen runs"
-        title={`Delete ${ids.length} scheduled runs?`}
+        title={ids.length === 1 ? "Delete 1 scheduled run?" : `Delete ${ids.length} scheduled runs?`}
         confirm={`Delete ${ids.length}`}
         act={() => deleteSchedules(tenantId, ids)}
         onDone={() => {

@@ -77,7 +77,7 @@ function WorkflowView({ workflow }: { workflow: WorkflowDetails }) {
         <Button variant="primary" onClick={() => setStarts(true)}>
           Run
         </Button>
-        <PauseControl workflow={workflow} />
+        <PauseControl tenantId={tenant.id} workflow={workflow} />
         <DeleteControl tenantId={tenant.id} workflow={workflow} onDone={() => void navigate({ to: "/workflows" })} />
       </PageHeader>
       {workflow.description !== null && workflow.description !== "" && <p className="text-ink-soft">{workflow.description}</p>}

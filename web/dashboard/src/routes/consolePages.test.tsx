@@ -225,6 +225,9 @@ test("a cron is paused, run now, and one is created", async () => {
   );
   const { user, router } = renderApp("/crons");
   await user.click(await screen.findByRole("button", { name: "Pause nightly" }));
+  expect(await screen.findByRole("dialog", { name: "Pause the cron nightly?" })).toHaveTextContent("do not come, also not later");
+  expect(did).toEqual([]);
+  await user.click(screen.getByRole("button", { name: "Pause it" }));
   await waitFor(() => expect(did).toEqual([{ enabled: false }]));
 
   await user.click(screen.getByRole("button", { name: "Create a cron" }));

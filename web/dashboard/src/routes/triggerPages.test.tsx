@@ -58,8 +58,11 @@ test("a cron's next run is in the list, and editing it shows ticks or what is wr
   );
   const { user } = renderApp("/crons");
   expect((await screen.findAllByText(/2999/)).length).toBe(2);
-  expect(screen.queryByRole("button", { name: "Edit 0 9 * * *" })).not.toBeInTheDocument();
-  await user.click(screen.getByRole("button", { name: "Edit nightly" }));
+  await user.click(screen.getByRole("button", { name: "More for 0 9 * * *" }));
+  expect(screen.getAllByRole("menuitem").map((item) => item.textContent)).toEqual(["Backfill…", "Delete…"]);
+  await user.keyboard("{Escape}");
+  await user.click(screen.getByRole("button", { name: "More for nightly" }));
+  await user.click(screen.getByRole("menuitem", { name: "Edit…" }));
   const dialog = await screen.findByRole("dialog", { name: "Edit nightly" });
   const expression = within(dialog).getByLabelText("Expression");
   expect(within(await within(dialog).findByRole("table", { name: "Next ticks" })).getByText(/9:00:00/)).toBeInTheDocument();
@@ -95,7 +98,8 @@ test("chosen crons are paused and deleted together, after saying how many", asyn
   const { user } = renderApp("/crons");
   await user.click(await screen.findByRole("checkbox", { name: "Choose one" }));
   await user.click(screen.getByRole("checkbox", { name: "Choose two" }));
-  await user.click(within(screen.getByRole("group", { name: "With the chosen rows" })).getByRole("button", { name: "Pause" }));
+  await user.click(within(screen.getByRole("group", { name: "With the chosen rows" })).getByRole("button", { name: "Pause the chosen crons" }));
+  await user.click(await screen.findByRole("button", { name: "Pause 2" }));
   await waitFor(() => expect(did).toEqual(['one {"enabled":false}', 'two {"enabled":false}']));
   await waitFor(() => expect(screen.queryByRole("group", { name: "With the chosen rows" })).not.toBeInTheDocument());
   await user.click(screen.getByRole("checkbox", { name: "Choose one" }));
@@ -124,7 +128,8 @@ test("a cron is backfilled over a past time, after saying how many runs that mak
     }),
   );
   const { user } = renderApp("/crons");
-  await user.click(await screen.findByRole("button", { name: "Backfill nightly" }));
+  await user.click(await screen.findByRole("button", { name: "More for nightly" }));
+  await user.click(screen.getByRole("menuitem", { name: "Backfill…" }));
   const dialog = await screen.findByRole("dialog", { name: "Backfill nightly" });
   const from = within(dialog).getByLabelText("From");
   const say = async (text: string) => {

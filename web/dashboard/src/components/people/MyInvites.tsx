@@ -4,6 +4,7 @@ import { useRouter } from "@tanstack/react-router";
 
 import { acceptInvite, myInvitesQuery, rejectInvite, type Invite } from "../../services/members";
 import { sessionQuery } from "../../services/session";
+import { ConfirmButton } from "../ConfirmButton";
 import { Refusal } from "../Notice";
 import { Button } from "../ui/button";
 import { Card, CardHeader } from "../ui/card";
@@ -26,9 +27,10 @@ export function MyInvites() {
 function MyInvite({ invite }: { invite: Invite }) {
   const client = useQueryClient();
   const router = useRouter();
-  const answering = useMutation({
-    mutationFn: (accepts: boolean) => (accepts ? acceptInvite : rejectInvite)(invite.metadata.id),
-    onSettled: () => void client.invalidateQueries({ queryKey: myInvitesQuery.queryKey }),
+  const refresh = () => void client.invalidateQueries({ queryKey: myInvitesQuery.queryKey });
+  const accepting = useMutation({
+    mutationFn: () => acceptInvite(invite.metadata.id),
+    onSettled: refresh,
     onSuccess: () => {
       client.removeQueries({ queryKey: sessionQuery.queryKey });
       void router.invalidate();
@@ -43,14 +45,22 @@ function MyInvite({ invite }: { invite: Invite }) {
         </span>
       </span>
       <span className="flex gap-2">
-        <Button size="small" variant="primary" disabled={answering.isPending} onClick={() => answering.mutate(true)}>
+        <Button size="small" variant="primary" disabled={accepting.isPending} onClick={() => accepting.mutate()}>
           Accept
         </Button>
-        <Button size="small" disabled={answering.isPending} onClick={() => answering.mutate(false)}>
-          Reject
-        </Button>
+        <ConfirmButton
+          label="Reject"
+          accessibleName={`Reject the invite to ${invite.tenantName}`}
+          variant="secondary"
+          title={`Reject the invite to ${invite.tenantName}?`}
+          confirm="Reject it"
+          act={() => rejectInvite(invite.metadata.id)}
+          onDone={refresh}
+        >
+          <p>It does not count any more. To let you in after all, {invite.invitedBy} has to invite you again.</p>
+        </ConfirmButton>
       </span>
-      {answering.error !== null && <Refusal error={answering.error} className="basis-full" />}
+      {accepting.error !== null && <Refusal error={accepting.error} className="basis-full" />}
     </li>
   );
 }

@@ -10,7 +10,18 @@ import { ErrorNotice, Loading } from "../Notice";
 import { LocalTime } from "../Times";
 import { cn } from "../ui/classes";
 
-export function DurableLog({ tenantId, task, mayAct }: { tenantId: string; task: TaskSummary; mayAct: boolean }) {
+export function DurableLog({
+  tenantId,
+  task,
+  later,
+  mayAct,
+}: {
+  tenantId: string;
+  task: TaskSummary;
+  /** How many tasks come after it: they are replayed with a branch. */
+  later: number;
+  mayAct: boolean;
+}) {
   const client = useQueryClient();
   const log = useQuery(durableLogQuery(tenantId, task.taskExternalId));
   if (log.data === undefined) {
@@ -48,13 +59,14 @@ export function DurableLog({ tenantId, task, mayAct }: { tenantId: string; task:
               label="Branch…"
               accessibleName={`Branch from operation ${entry.nodeId}`}
               title={`Do it again from operation ${entry.nodeId}?`}
-              confirm="Branch"
+              confirm={later === 0 ? "Branch" : `Branch, and replay ${later}`}
               act={() => branchTask(tenantId, task.taskExternalId, entry)}
               onDone={() => void client.invalidateQueries({ queryKey: ["runs"] })}
             >
               <p>
                 The task starts anew on a branch of its log. What it recorded before operation {entry.nodeId} is given back to it as it was; from
-                there on it is done again. Tasks that come after it are replayed as well.
+                there on it is done again.{" "}
+                {later > 0 && (later === 1 ? "The task that comes after it is replayed as well." : `The ${later} tasks that come after it are replayed as well.`)}
               </p>
             </ConfirmButton>
           )}

@@ -3,13 +3,13 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useState } from "react";
 
 import { asCurl, asPython, givenMetadata, type Started } from "../../copy/asCode";
-import type { Step } from "../../graph/steps";
+import { downstreamOf, type Step } from "../../graph/steps";
 import { cancelRuns, isTerminal, replayRuns } from "../../services/runs";
 import { replayTasks, runFilePath, type RunFacts } from "../../services/runFacts";
 import type { RunDetails } from "../../services/schemas";
 import type { SignedIn } from "../../services/session";
 import { CodeBlock } from "../CodeBlock";
-import { ConfirmButton } from "../ConfirmButton";
+import { Confirmation, ConfirmButton } from "../ConfirmButton";
 import { Refusal } from "../Notice";
 import { StartDialog } from "../StartDialog";
 import { Button } from "../ui/button";
@@ -41,14 +41,14 @@ export function RunActs({
   const [again, setAgain] = useState(false);
   const [code, setCode] = useState<Code | null>(null);
   const [compares, setCompares] = useState(false);
+  const [replaysUnhappy, setReplaysUnhappy] = useState(false);
   const { tenant } = session;
   const { run, tasks } = details;
   const runId = run.metadata.id;
   const live = !isTerminal(run.status);
   const refresh = { onSettled: () => client.invalidateQueries({ queryKey: ["runs"] }) };
-  const replay = useMutation({ mutationFn: () => replayRuns(tenant.id, [runId]), ...refresh });
-  const unhappy = steps.flatMap(({ task }) => (task !== null && (task.status === "FAILED" || task.status === "CANCELLED") ? [task.taskExternalId] : []));
-  const replayUnhappy = useMutation({ mutationFn: () => replayTasks(tenant.id, unhappy), ...refresh });
+  const unhappy = steps.filter(({ task }) => task !== null && (task.status === "FAILED" || task.status === "CANCELLED"));
+  const withUnhappy = new Set(unhappy.flatMap((step) => [...downstreamOf(steps, step.id)])).size;
   const testing = useMutation({
     mutationFn: async (step: Step) => testOf(tenant.id, details, step),
     onSuccess: (text) => setCode({ label: "pytest", text }),
@@ -58,7 +58,6 @@ export function RunActs({
   const active = tasks.filter((task) => !isTerminal(task.status)).length;
   const metadata = givenMetadata(run.additionalMetadata);
   const started: Started = { tenantId: tenant.id, workflowName: workflowName ?? "", input: run.input, metadata, priority: facts?.priority ?? null };
-  const refused = [replay.error, replayUnhappy.error, testing.error].find((error) => error !== null);
   const hasTask = chosen !== null && chosen.task !== null;
 
   return (
@@ -80,9 +79,21 @@ export function RunActs({
                 are told to stop what runs. {session.user === null ? "" : `You do this as ${session.user.email}.`}
               </p>
             </ConfirmButton>
-            <Button disabled={live || replay.isPending} onClick={() => replay.mutate()}>
-              {replay.isPending ? "Replaying…" : "Replay"}
-            </Button>
+            <ConfirmButton
+              label="Replay"
+              size="regular"
+              variant="secondary"
+              disabled={live}
+              title="Replay this run?"
+              confirm={`Replay ${manyTasks(steps.length)}`}
+              act={() => replayRuns(tenant.id, [runId])}
+              onDone={() => void refresh.onSettled()}
+            >
+              <p>
+                {steps.length === 1 ? "Its task runs" : `All its ${steps.length} tasks run`} again from the start, with the input that this run had. The
+                outputs it has now make room for the new ones.
+              </p>
+            </ConfirmButton>
             {workflowName !== null && <Button onClick={() => setAgain(true)}>Run again…</Button>}
           </>
         )}
@@ -93,8 +104,8 @@ export function RunActs({
               ? [
                   {
                     label: `Replay what failed (${unhappy.length} and what comes after)`,
-                    isDisabled: live || unhappy.length === 0 || replayUnhappy.isPending,
-                    onChoose: () => replayUnhappy.mutate(),
+                    isDisabled: live || unhappy.length === 0,
+                    onChoose: () => setReplaysUnhappy(true),
                   },
                 ]
               : []),
@@ -116,7 +127,21 @@ export function RunActs({
           ]}
         />
       </div>
-      {refused !== undefined && <Refusal error={refused} className="max-w-72 md:text-right" />}
+      {testing.error !== null && <Refusal error={testing.error} className="max-w-72 md:text-right" />}
+      {replaysUnhappy && (
+        <Confirmation
+          title="Replay what failed?"
+          confirm={`Replay ${manyTasks(withUnhappy)}`}
+          act={() => replayTasks(tenant.id, unhappy.flatMap(({ task }) => (task === null ? [] : [task.taskExternalId])))}
+          onDone={() => void refresh.onSettled()}
+          onClose={() => setReplaysUnhappy(false)}
+        >
+          <p>
+            What failed or was cancelled ({unhappy.length}) and what comes after it run again: {manyTasks(withUnhappy)}. What was done before is kept, and
+            given to them as it was.
+          </p>
+        </Confirmation>
+      )}
       {again && workflowName !== null && (
         <StartDialog
           tenantId={tenant.id}
@@ -138,4 +163,8 @@ export function RunActs({
       )}
     </div>
   );
+}
+
+function manyTasks(count: number): string {
+  return count === 1 ? "1 task" : `${count} tasks`;
 }

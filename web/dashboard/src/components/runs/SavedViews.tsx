@@ -3,6 +3,7 @@ import { useState } from "react";
 import { z } from "zod";
 
 import { runsSearchSchema, type RunsSearch } from "../../routes/searches";
+import { ConfirmButton } from "../ConfirmButton";
 import { FormDialog } from "../FormDialog";
 import { keep, kept } from "../kept";
 import { Button } from "../ui/button";
@@ -67,9 +68,14 @@ export function SavedViews({
           Save view…
         </Button>
       ) : (
-        <Button size="small" variant="danger" onClick={() => write(views.filter((view) => view !== current))}>
-          Forget view {current.name}
-        </Button>
+        <ConfirmButton
+          label={`Forget view ${current.name}`}
+          title={`Forget the view ${current.name}?`}
+          confirm="Forget it"
+          act={() => Promise.resolve(write(views.filter((view) => view !== current)))}
+        >
+          <p>1 view is forgotten in this browser. The runs that it shows stay as they are.</p>
+        </ConfirmButton>
       )}
       {asks && (
         <SaveDialog

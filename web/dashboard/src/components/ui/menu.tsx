@@ -9,7 +9,18 @@ export interface MenuItem {
   readonly isDisabled?: boolean;
 }
 
-export function Menu({ label, items }: { label: string; items: readonly MenuItem[] }) {
+export function Menu({
+  label,
+  accessibleName = label,
+  size = "regular",
+  items,
+}: {
+  label: string;
+  /** What it is for, where there are several: begins with the label. */
+  accessibleName?: string;
+  size?: "small" | "regular";
+  items: readonly MenuItem[];
+}) {
   const [isOpen, setIsOpen] = useState(false);
   const id = useId();
   const frame = useRef<HTMLDivElement>(null);
@@ -49,14 +60,14 @@ export function Menu({ label, items }: { label: string; items: readonly MenuItem
     // The keys are those of the buttons inside.
     // eslint-disable-next-line jsx-a11y/no-static-element-interactions
     <div ref={frame} className="relative" onKeyDown={onKeyDown}>
-      <Button aria-haspopup="menu" aria-expanded={isOpen} aria-controls={id} onClick={() => setIsOpen(!isOpen)}>
+      <Button size={size} aria-label={accessibleName} aria-haspopup="menu" aria-expanded={isOpen} aria-controls={id} onClick={() => setIsOpen(!isOpen)}>
         {label} <span aria-hidden="true">▾</span>
       </Button>
       {isOpen && (
         <div
           id={id}
           role="menu"
-          aria-label={label}
+          aria-label={accessibleName}
           className="absolute top-full right-0 z-10 mt-1 max-h-[70vh] w-max max-w-[80vw] overflow-y-auto rounded-md border border-line bg-card py-1 shadow-lg"
         >
           {items.map((item) => (

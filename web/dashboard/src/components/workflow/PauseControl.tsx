@@ -8,8 +8,9 @@ import { FormDialog } from "../FormDialog";
 import { Refusal } from "../Notice";
 import { Button } from "../ui/button";
 import { Field, Input, Select } from "../ui/field";
+import { useOwnTriggers } from "./useOwnTriggers";
 
-export function PauseControl({ workflow }: { workflow: WorkflowDetails }) {
+export function PauseControl({ tenantId, workflow }: { tenantId: string; workflow: WorkflowDetails }) {
   const client = useQueryClient();
   const [asks, setAsks] = useState(false);
   const [crons, setCrons] = useState<"DROP" | "QUEUE">("DROP");
@@ -44,7 +45,9 @@ export function PauseControl({ workflow }: { workflow: WorkflowDetails }) {
         >
           {(problemAt) => (
             <>
-              <p className="mb-3 text-sm">New runs are made and wait; what is running goes on.</p>
+              <p className="mb-3 text-sm">
+                New runs are made and wait; what is running goes on. <Touched tenantId={tenantId} workflowId={id} />
+              </p>
               <Field label="A cron's tick meanwhile">
                 {(props) => <Behaviour {...props} value={crons} onChange={setCrons} />}
               </Field>
@@ -64,6 +67,11 @@ export function PauseControl({ workflow }: { workflow: WorkflowDetails }) {
       )}
     </>
   );
+}
+
+function Touched({ tenantId, workflowId }: { tenantId: string; workflowId: string }) {
+  const own = useOwnTriggers(tenantId, workflowId);
+  return own === null ? null : <>It has {own}.</>;
 }
 
 function Behaviour({
