@@ -111,8 +111,8 @@ def test_files_named_in_the_architecture_exist(pages: list[Any], root: Path) -> 
     places = [
         root,
         package,
-        *(package / room for room in ("core", "rpc", "cluster", "link", "rest", "storage", "engine", "cli", "moving")),
-        package / "testing",
+        *(package / room for room in ("core", "rpc", "cluster", "link", "rest", "storage", "engine", "cli")),
+        *(package / room for room in ("moving", "remote", "testing")),
     ]
     places += [root / "web" / "dashboard", root / "examples" / "rag_chat", root / "proto"]
     named = {span for span in architecture.spans if re.fullmatch(r"[\w./-]+(\.(py|md|sql|toml)|/)", span)}

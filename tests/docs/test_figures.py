@@ -40,7 +40,7 @@ from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.durations import US_PER_S
 from broadaxe.engine import activation, backpressure, changes, outbox, subscriptions
 from broadaxe.moving import plan
-from broadaxe.moving import server as moving_server
+from broadaxe.remote import server as moving_server
 from broadaxe.rest import attempts as logins
 from broadaxe.rest import parameters, webhook_proofs
 from broadaxe.rest import server as rest_server

@@ -19,11 +19,11 @@ from click.testing import CliRunner
 from broadaxe import dev_secrets
 from broadaxe.cli.main import cli
 from broadaxe.errors import ConfigurationError, InvalidArgument, Unavailable
-from broadaxe.moving import server as server_module
 from broadaxe.moving.mover import move
 from broadaxe.moving.plan import Kind, queued_runs, survey
 from broadaxe.moving.rows import MOVED_FROM
-from broadaxe.moving.server import Server
+from broadaxe.remote import server as server_module
+from broadaxe.remote.server import Server
 
 THEIRS, OURS = "707d0855-80ab-4e1f-a156-f1c4546cbf52", "0b1d2c3e-0000-4000-8000-000000000001"
 

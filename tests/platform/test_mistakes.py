@@ -35,6 +35,12 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("restore",): ("none.broadaxe",),
     ("open",): ("none.json",),
     ("completion",): ("bash",),
+    ("profiles", "use"): ("nobody",),
+    ("runs", "show"): ("0199b6a2",),
+    ("runs", "logs"): ("0199b6a2",),
+    ("runs", "cancel"): ("0199b6a2",),
+    ("runs", "replay"): ("0199b6a2",),
+    ("trigger",): ("greet",),
     ("import",): (
         *("--from-token", "eyJ.eyJzdWIiOiI3MDdkMDg1NS04MGFiLTRlMWYtYTE1Ni1mMWM0NTQ2Y2JmNTIifQ.c2ln"),
         *("--from-url", "http://127.0.0.1:1"),
@@ -42,6 +48,7 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 #: Values that are wrong whatever else is said.
 WRONG = {
+    "--cause": "fate",
     "--chat-port": "many",
     "--cron-catch-up-minutes": "soon",
     "--data-dir": "/dev/null/data",
@@ -50,11 +57,25 @@ WRONG = {
     "--direct-database-url": "mysql://user@host/broadaxe",
     "--edges": "-1",
     "--env-file": "/dev/null/engine.env",
+    "--event": "0199b6a2",
     "--expires-in": "5q",
     "--extra-database": "No Name",
     "--from-token": "abc",
     "--from-url": "old:8080",
+    "--field": "no value",
     "--grpc-port": "70000",
+    "--id": "no id",
+    "--input": "/none/input.json",
+    "--is": "nowhere",
+    "--level": "quiet",
+    "--metadata": "no value",
+    "--output": "no value",
+    "--parent": "0199b6a2",
+    "--priority": "9",
+    "--profile": "no profile",
+    "--schedule": "0199b6a2",
+    "--status": "lost",
+    "--worker": "0199b6a2",
     "--link-port": "70000",
     "--link-tls-ca": "/none/ca.crt",
     "--link-tls-certificate": "/none/link.crt",
@@ -87,9 +108,13 @@ WRONG = {
     "--webhook-secrets": "/none/secrets.json",
 }
 #: Flags that take any text, or whose value only a database can call wrong.
-FREE = {"--name", "--slug", "--tenant", "--owner-email", "--host"}
+FREE = {"--name", "--slug", "--tenant", "--owner-email", "--host", "--text", "--workflow", "--cron", "--key"}
 #: Commands that make a database where there is none, or need none.
-WITHOUT_DATABASE = {("dev",), ("serve",), ("demo",), ("doctor",), ("open",), ("completion",), ("restore",)}
+WITHOUT_DATABASE = {("dev",), ("serve",), ("demo",), ("doctor",), ("open",), ("completion",), ("restore",)} | {
+    ("logout",),
+    ("profiles", "list"),
+    ("profiles", "use"),
+}
 
 
 def leaves(group: click.Group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:
@@ -121,8 +146,10 @@ VALUES = [
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty directory, and no setting of whoever runs the tests."""
     monkeypatch.chdir(tmp_path)
+    # Where there is nothing.
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(Path(__file__).with_name("none")))
     for name in list(os.environ):
-        if name.startswith("BROADAXE_"):
+        if name.startswith(("BROADAXE_", "HATCHET_CLIENT_")):
             monkeypatch.delenv(name)
 
 

@@ -21,11 +21,14 @@ from broadaxe.cli.demo import demo
 from broadaxe.cli.doctor import doctor
 from broadaxe.cli.embedded import embedded
 from broadaxe.cli.engine import dev, serve
+from broadaxe.cli.login import login, logout, profiles
 from broadaxe.cli.migrate import migrate
 from broadaxe.cli.move import import_
 from broadaxe.cli.open_file import open_file
+from broadaxe.cli.runs import runs
 from broadaxe.cli.tenant import tenant
 from broadaxe.cli.token import token
+from broadaxe.cli.trigger import trigger
 from broadaxe.cli.worker import worker
 from broadaxe.errors import AlreadyExists, BroadaxeError, ConfigurationError, InvalidArgument, NotFound
 
@@ -54,6 +57,12 @@ def cli() -> None:
       broadaxe doctor                       what is wrong with this machine, and what to do
 
     \b
+    Every day:
+      broadaxe trigger greet --field name=Ada --wait
+      broadaxe runs list --status failed
+      broadaxe runs watch 0199b6a2
+
+    \b
     In production:
       export BROADAXE_DATABASE_URL=postgresql://user:password@host/broadaxe
       broadaxe migrate
@@ -70,6 +79,11 @@ for command in (
     serve,
     worker,
     demo,
+    login,
+    logout,
+    profiles,
+    runs,
+    trigger,
     tenant,
     account,
     audit,

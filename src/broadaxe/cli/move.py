@@ -16,7 +16,7 @@ from broadaxe.errors import ConfigurationError, InvalidArgument, Unavailable
 
 if TYPE_CHECKING:
     from broadaxe.moving.plan import Plan
-    from broadaxe.moving.server import Server
+    from broadaxe.remote.server import Server
 
 __all__ = ["import_"]
 
@@ -123,7 +123,7 @@ def _servers(
     from_url: str | None, from_token: str, url: str | None, token: str | None, timeout_s: float, data_dir: str | None
 ) -> tuple[Server, Server]:
     from broadaxe import dev_secrets
-    from broadaxe.moving.server import Server, claims_of
+    from broadaxe.remote.server import Server, claims_of
 
     source = Server(
         "the server to move from",

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.moving import rows
 from broadaxe.moving.plan import REFUSED, Creation, Kind, Plan, QueuedRun, Say, Section
-from broadaxe.moving.server import Server
+from broadaxe.remote.server import Server
 
 __all__ = ["move"]
 

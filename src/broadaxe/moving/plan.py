@@ -23,7 +23,7 @@ import msgspec
 from broadaxe.core.durations import parse_duration
 from broadaxe.errors import BroadaxeError, ConfigurationError, InvalidArgument, NotFound, Unavailable
 from broadaxe.moving import rows
-from broadaxe.moving.server import Query, Server, path_part
+from broadaxe.remote.server import Query, Server, path_part
 
 __all__ = ["Creation", "Kind", "Plan", "QueuedRun", "Section", "moved_before", "survey"]
 

@@ -5,12 +5,11 @@ assert_that(run).completed().ran("charge", times=2)
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any, Final, Self
 
+from broadaxe.remote.story import short, story, task_name
 from broadaxe.testing.rest import Rest
 
 __all__ = ["RunAssertion", "assert_that"]
@@ -51,7 +50,7 @@ class RunAssertion:
     def returned(self, **outputs: Any) -> Self:
         """What its tasks returned, by their names: `returned(charge={"cents": 5})`."""
         for name, expected in outputs.items():
-            found = [task.get("output") for task in self._read()["tasks"] if _name(task) == name]
+            found = [task.get("output") for task in self._read()["tasks"] if task_name(task) == name]
             if expected not in found:
                 raise self._wrong(f"returned {expected!r} from {name}, which returned {found}")
         return self
@@ -70,23 +69,12 @@ class RunAssertion:
         """What happened to it, line by line."""
         read = self._read()
         run = read["run"]
-        lines = [
-            f"run {self.run_id} of {run.get('displayName', '')}: {run['status']}, input {_short(run.get('input'))}"
-        ]
-        for event in read["taskEvents"]:
-            where = event.get("taskDisplayName") or ""
-            attempt = event.get("retryCount") or 0
-            where += f" (retry {attempt})" if attempt else ""
-            told = " ".join(filter(None, (_reason(event.get("message")), _reason(event.get("errorMessage")))))
-            lines.append(f"  {event['timestamp']}  {where}  {event['eventType']}  {told}".rstrip())
-        for task in read["tasks"]:
-            ended = _reason(task.get("errorMessage")) or _short(task.get("output"))
-            lines.append(f"  {_name(task)}: {task['status']}  {ended}")
-        return "\n".join(lines)
+        first = f"run {self.run_id} of {run.get('displayName', '')}: {run['status']}, input {short(run.get('input'))}"
+        return "\n".join([first, *(f"  {line}" for line in story(read))])
 
     def _attempts(self) -> Counter[str]:
         read = self._read()
-        names = {task["taskExternalId"]: _name(task) for task in read["tasks"]}
+        names = {task["taskExternalId"]: task_name(task) for task in read["tasks"]}
         started = {
             (event["taskId"], event.get("retryCount") or 0)
             for event in read["taskEvents"]
@@ -115,22 +103,3 @@ def assert_that(run: Any) -> RunAssertion:
     engine = plugin.engine_in_use()
     engine.clock.settle().result()
     return RunAssertion(str(getattr(run, "workflow_run_id", run)), engine.rest)
-
-
-def _name(task: Mapping[str, Any]) -> str:
-    action = str(task.get("actionId") or "")
-    return action.rpartition(":")[2] or str(task.get("displayName"))
-
-
-def _reason(error: str | None) -> str:
-    """What was raised, and the last place it came by; without the traceback in between and what the SDK adds."""
-    if not error:
-        return ""
-    lines = [line for line in error.splitlines() if line.strip()]
-    places = [line.strip() for line in lines if line.lstrip().startswith('File "')]
-    return lines[0] + (f"  ({places[-1]})" if places else "")
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,8 +1,8 @@
-"""A server of the protocol as its REST API shows it: the one that things are moved from, or the one they are moved to.
+"""A server of the protocol as its REST API shows it: the only client of that API there is here.
 
 Owns how it is spoken to: bounds on what is read and on how long it takes, which answers are tried again, and the
-sentence that names server, address and answer when something is wrong. Refuses to know what is moved. Redirects are not
-followed, so a token goes to no server but the one that was named.
+sentence that names server, address and answer when something is wrong. Refuses to know what it is asked for. Redirects
+are not followed, so a token goes to no server but the one that was named.
 
 Invariants: an answer has at most `ANSWER_BYTES_MAX` and takes at most `PATIENCE_S`; only reading is tried again here,
 because who writes has to find out first what became of the first try. Safe to use from several threads.
@@ -17,14 +17,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Final, NoReturn, TypeVar
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
 
 from broadaxe.errors import ConfigurationError, InvalidArgument, NotFound, Unavailable
 
-__all__ = ["Claims", "Server", "claims_of", "described", "path_part"]
+__all__ = ["Claims", "Server", "checked_url", "claims_of", "described", "path_part"]
 
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 #: How long one answer may take, however steadily it drips.
@@ -40,6 +40,10 @@ ROWS_MAX: Final = 200_000
 LIST_BYTES_MAX: Final = 512 * 1024 * 1024
 TEXT_SHOWN_MAX: Final = 300
 _CHUNK_BYTES: Final = 1 << 16
+
+#: The server says something at least every 20 s on a stream, and ends one after 15 minutes.
+STREAM_SILENCE_S: Final = 60.0
+EVENT_BYTES_MAX: Final = 4 * 1024 * 1024
 
 Row = TypeVar("Row")
 Query = Mapping[str, str | int | list[str]]
@@ -58,6 +62,15 @@ class _Untouched(Exception):
 
 class _Page(msgspec.Struct, frozen=True):
     rows: list[msgspec.Raw] | None = None
+
+
+class _Pagination(msgspec.Struct, frozen=True):
+    next_cursor: str | None = None
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    rows: list[msgspec.Raw] | None = None
+    pagination: _Pagination = _Pagination()
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -85,20 +98,11 @@ class Server:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """`name` is what messages call it; `timeout_s` is how long it may say nothing."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError(
-                f"{url_flag} {url[:TEXT_SHOWN_MAX]!r}: write the address of the REST API, such as http://host:8080",
-                field=url_flag,
-            )
+        parts = checked_url(url, url_flag)
         self.name = name
         self.url = url.rstrip("/")
         self._secure = parts.scheme == "https"
-        self._host, self._base = parts.hostname, parts.path.rstrip("/")
-        try:
-            self._port = parts.port
-        except ValueError:
-            raise ConfigurationError(f"{url_flag} {url[:TEXT_SHOWN_MAX]!r}: no such port", field=url_flag) from None
+        self._host, self._base, self._port = parts.hostname or "", parts.path.rstrip("/"), parts.port
         self._url_flag, self._token_flag = url_flag, token_flag
         self._timeout_s, self._pause = timeout_s, pause
         self.tenant_id = claims_of(token, token_flag).sub
@@ -156,18 +160,67 @@ class Server:
         """All rows of a list."""
         return [row for page in self.pages(path, shape, limit, query) for row in page]
 
+    def newest(self, path: str, shape: type[Row], count: int, page: int, query: Query | None = None) -> Iterator[Row]:
+        """The first `count` rows of a list that tells cursors, `page` of them at a time."""
+        cursor: str | None = None
+        while count > 0:
+            size = min(count, page)
+            asked = {**(query or {}), "limit": size, **({} if cursor is None else {"cursor": cursor})}
+            answer = self.get(path, _Listed, asked)
+            rows = (answer.rows or [])[:size]
+            yield from (self._row(bytes(row), shape, path) for row in rows)
+            count -= len(rows)
+            cursor = answer.pagination.next_cursor
+            if cursor is None:
+                return
+
     def send(self, method: str, path: str, body: object) -> None:
         """Asks it to do something, which it does at most once: it is asked again only after it said, or could not be
         told, to do nothing. InvalidArgument and NotFound when it refuses; Unavailable when it may have done it."""
+        self._done(method, path, body)
+
+    def ask(self, method: str, path: str, body: object, shape: type[Row]) -> Row:
+        """The same, and what it answers."""
+        return self._decoded(self._done(method, path, body), shape, path)
+
+    def events(self, path: str) -> Iterator[tuple[str, bytes]]:
+        """Server-sent events, name and data, until the server ends the stream. Unavailable when it breaks."""
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = kind(self._host, self._port, timeout=STREAM_SILENCE_S)
+        try:
+            connection.request("GET", self._base + path, headers={**self._headers, "Accept": "text/event-stream"})
+            response = connection.getresponse()
+            if response.status != 200:
+                self._refuse(response.status, "", response.read(EVENT_BYTES_MAX), "GET", path)
+            name, data = "message", b""
+            while line := response.readline(EVENT_BYTES_MAX + 1):
+                if len(line) + len(data) > EVENT_BYTES_MAX:
+                    raise Unavailable(f"{self.name} {self.url} sent more than {EVENT_BYTES_MAX >> 20} MiB in one event")
+                field, _, value = line.rstrip(b"\r\n").partition(b": ")
+                if field == b"event":
+                    name = value.decode(errors="replace")
+                elif field == b"data":
+                    data += value
+                elif not field and data:
+                    yield name, data
+                    name, data = "message", b""
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            raise self._unreached(error, Unavailable) from None
+        except _Untouched as error:
+            raise Unavailable(str(error)) from None
+        finally:
+            connection.close()
+
+    def _done(self, method: str, path: str, body: object) -> bytes:
         content = msgspec.json.encode(body)
         for left in range(TRIES - 1, -1, -1):
             try:
-                self._ask(method, path, content)
-                return
+                return self._ask(method, path, content)
             except _Untouched as error:
                 if left == 0:
                     raise Unavailable(str(error)) from None
             self._wait(left)
+        raise AssertionError("the last try returns or raises")
 
     def _wait(self, left: int) -> None:
         self._pause(FIRST_PAUSE_S * 2 ** (TRIES - 1 - left) * random.uniform(0.75, 1.25))
@@ -190,8 +243,11 @@ class Server:
 
     def _ask(self, method: str, address: str, body: bytes | None) -> bytes:
         status, location, content = self._exchange(method, address, body)
-        if 200 <= status < 300:
-            return content
+        if not 200 <= status < 300:
+            self._refuse(status, location, content, method, address)
+        return content
+
+    def _refuse(self, status: int, location: str, content: bytes, method: str, address: str) -> NoReturn:
         said = described(content)
         sentence = (
             f"{self.name} {self.url} answered {status} to {method} {_shown(address)}{f': {said}' if said else ''}"
@@ -270,6 +326,24 @@ class Server:
         if self._is_known or isinstance(error, TimeoutError):
             return kind(sentence)
         return ConfigurationError(f"{sentence}; is it running, and is {self._url_flag} right?", field=self._url_flag)
+
+
+def checked_url(url: str, flag: str) -> SplitResult:
+    """The parts of an address of a REST API. ConfigurationError naming `flag` for what is none."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and url.isascii() and url.isprintable()
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise ConfigurationError(
+            f"{flag} {url[:TEXT_SHOWN_MAX]!r}: write the address of the REST API, such as http://host:8080", field=flag
+        )
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ConfigurationError(f"{flag} {url[:TEXT_SHOWN_MAX]!r}: no such port", field=flag) from None
+    return parts
 
 
 def claims_of(token: str, flag: str) -> Claims:
