@@ -31,6 +31,8 @@ from broadaxe.engine.engine import Engine
 from broadaxe.engine.postgres_store import PostgresStore
 from broadaxe.errors import ConfigurationError, Unauthenticated
 from broadaxe.example import ExampleWorker
+from broadaxe.loops import Loops
+from broadaxe.mail import Mailer
 from broadaxe.metrics import Tallies, Tally, observer
 from broadaxe.parts import Part
 from broadaxe.rest.edge import HttpEdge
@@ -196,6 +198,11 @@ class App:
             open_account_id = await self._ensure_dev(pool)
         parts = None if visitor is None or self._part is None else _Parts(self._part, visitor)
         http = HttpServer()
+        background = Loops("http")
+        stack.push_async_callback(background.close)
+        mailer = None
+        if settings.smtp_url is not None and settings.mail_from is not None:
+            mailer = Mailer(settings.smtp_url, settings.mail_from)
         example = None
         if settings.embedded and settings.loopback_only and settings.tls_certificate is None:
             example = ExampleWorker(settings.data_dir)
@@ -208,6 +215,8 @@ class App:
                 pool=pool,
                 replica=replica,
                 example=example,
+                mailer=mailer,
+                background=background,
                 engine=engine,
                 verifier=verifier,
                 tallies=tallies,

@@ -18,6 +18,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from broadaxe.errors import ConfigurationError
+from broadaxe.mail import MailServer, parse_mail_from, parse_smtp_url
 from broadaxe.secret_keys import parse_key
 
 __all__ = ["SETTINGS", "Setting", "Settings", "load"]
@@ -111,6 +112,10 @@ class Settings:
     """Whether a start on a database of the user's own brings its schema up to date first."""
     extra_databases: tuple[str, ...] = ()
     secret_key: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
+    smtp_url: MailServer | None = None
+    """The server that takes mails; without it none are sent."""
+    mail_from: str | None = None
+    """Their sender; there is one if there is a server."""
 
     @property
     def embedded(self) -> bool:
@@ -196,6 +201,11 @@ def load(
         raise ConfigurationError(
             "--database-schema: only a database of your own can have another schema; give --database-url as well",
             field="database_schema",
+        )
+    if settings.smtp_url is not None and settings.mail_from is None:
+        raise ConfigurationError(
+            "--mail-from: mails need a sender; give one as well as --smtp-url, such as broadaxe@example.com",
+            field="mail_from",
         )
     return settings
 
@@ -404,4 +414,6 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         _keys,
         has_flag=False,
     ),
+    Setting("smtp_url", "the SMTP server that takes mails: smtp://user:password@host:587", parse_smtp_url),
+    Setting("mail_from", "the sender of mails", parse_mail_from),
 )

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from broadaxe.errors import FailedPrecondition
-from broadaxe.storage import accounts
+from broadaxe.storage import accounts, password_resets
 from broadaxe.storage.accounts import Role
 from tests.platform.test_tenant import PASSWORD, broadaxe, roles
 
@@ -54,6 +54,23 @@ async def test_a_forgotten_password_is_set_anew_and_ends_all_sessions(
     assert done.returncode == 0, done.stderr
     assert (await accounts.login(pool, "ada@example.com", "Another-horse-8")).id == ada.id
     assert await accounts.person_of_session(pool, cookie) is None
+
+
+async def test_a_link_sets_another_password_and_ends_all_sessions_at_once(
+    database: str, pool: asyncpg.Pool, tenant: accounts.Tenant
+) -> None:
+    ada = await accounts.account_by_email(pool, "ada@example.com")
+    assert ada is not None
+    cookie = await accounts.open_session(pool, ada.id)
+    done = broadaxe(database, "account", "reset", "Ada@example.com", "--public-url", "https://axe.example.com/")
+    assert done.returncode == 0, done.stderr
+    address, _, secret = done.stdout.strip().partition("#")
+    assert address == "https://axe.example.com/reset-password"
+    assert await accounts.person_of_session(pool, cookie) is None
+    assert (await password_resets.use(pool, secret, "Another-horse-8", "")).id == ada.id
+    assert (await accounts.login(pool, "ada@example.com", "Another-horse-8")).id == ada.id
+    unknown = broadaxe(database, "account", "reset", "bob@example.com")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
 
 
 @pytest.mark.parametrize(

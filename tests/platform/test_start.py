@@ -13,6 +13,7 @@ from pathlib import Path
 
 #: Each costs tens to hundreds of milliseconds, and is for what comes later: pages, the REST API, passwords, webhooks.
 LATER = (
+    "aiosmtplib",
     "broadaxe.rest.app",
     "broadaxe.rest.wire",
     "cryptography",

@@ -29,6 +29,8 @@ from broadaxe.core.commands.quotas import ShowQuotas
 from broadaxe.core.definition import TaskSpec, WorkflowDefinition, WorkflowSpec, normalise
 from broadaxe.core.questions import AnswerT, Question
 from broadaxe.engine.changes import ChangeFeed, ChangeSubscription
+from broadaxe.loops import Loops
+from broadaxe.mail import Mailer
 from broadaxe.rest.app import create_http_app, settle
 from broadaxe.rest.server import HttpServer
 from broadaxe.rest.settings import HttpSettings
@@ -236,18 +238,28 @@ Serve = Callable[..., Awaitable[Site]]
 @pytest.fixture
 async def serve(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Serve]:
     """Starts a server; keyword arguments are fields of HttpSettings, `open_mode` switches the login off, and the server
-    asks the database `through` another pool."""
+    asks the database `through` another pool and sends mails by `mailer`."""
     servers: list[HttpServer] = []
+    background = Loops("tests")
     clients: list[httpx.AsyncClient] = []
 
-    async def start(*, open_mode: bool = False, through: Any = pool, **settings: Any) -> Site:
+    async def start(
+        *, open_mode: bool = False, through: Any = pool, mailer: Mailer | None = None, **settings: Any
+    ) -> Site:
         owner = await make_account(pool, "Ada", "ada@example.com")
         tenant = await accounts.create_tenant(pool, "Default", "default", owner.id)
         engine = RecordingEngine()
         if open_mode:
             settings["open_account_id"] = owner.id
         wanted = HttpSettings(server_url="http://127.0.0.1:1", grpc_address="127.0.0.1:2", **settings)
-        app = create_http_app(pool=through, engine=engine, verifier=TokenVerifier(through), settings=wanted)
+        app = create_http_app(
+            pool=through,
+            engine=engine,
+            verifier=TokenVerifier(through),
+            settings=wanted,
+            mailer=mailer,
+            background=background,
+        )
         server = HttpServer(grace_s=1)
         servers.append(server)
         url = f"http://127.0.0.1:{await server.start(app, '127.0.0.1', 0)}"
@@ -264,6 +276,7 @@ async def serve(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Serve]:
         await client.aclose()
     for server in servers:
         await server.stop()
+    await background.close()
 
 
 @pytest.fixture

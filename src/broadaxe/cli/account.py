@@ -13,7 +13,7 @@ import click
 from broadaxe.cli import options
 from broadaxe.cli.database import initiator, tenant_id_of, with_connection
 from broadaxe.cli.listing import show
-from broadaxe.cli.passwords import ACCOUNT_PASSWORD, ask_password
+from broadaxe.cli.passwords import ACCOUNT_PASSWORD, ask_password, read_password
 from broadaxe.errors import InvalidArgument, NotFound
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def account() -> None:
       broadaxe account add bob@example.com --tenant billing --role MEMBER
       broadaxe account list --tenant billing
       broadaxe account remove bob@example.com --tenant billing
+      broadaxe account reset bob@example.com
       broadaxe account password bob@example.com
       broadaxe account operator bob@example.com
     """
@@ -146,12 +147,41 @@ def remove(email: str, tenant: str, **given: str | None) -> None:
 
 @account.command()
 @click.argument("email")
+@options.public_url
 @options.database_url
 @options.data_dir
-def password(email: str, **given: str | None) -> None:
+def reset(email: str, **given: str | None) -> None:
+    """Print a link with which EMAIL, who has forgotten the password, sets another one, and end all their sessions.
+
+    It counts for an hour and once. Send it to them, and to nobody else: whoever opens it has the account.
+    """
+    settings = options.settings_from(given)
+
+    async def make_link(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage import accounts, password_resets
+
+        person = await _existing(connection, email)
+        async with connection.transaction():
+            secret = await password_resets.make(connection, person, initiator())
+            await accounts.end_other_sessions(connection, person.id, None)
+        click.echo(f"{settings.http_url}/reset-password#{secret}")
+        click.echo(f"{person.email} is signed out everywhere, and sets a password there within an hour", err=True)
+
+    import asyncio
+
+    asyncio.run(with_connection(settings, make_link))
+
+
+@account.command()
+@click.argument("email")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from a line of the standard input.")
+@options.database_url
+@options.data_dir
+def password(email: str, from_stdin: bool, **given: str | None) -> None:
     """Set the password of EMAIL, who has forgotten it, and end all their sessions.
 
-    It is asked for on the terminal or found in BROADAXE_ACCOUNT_PASSWORD.
+    It is asked for on the terminal, read from the standard input, or found in BROADAXE_ACCOUNT_PASSWORD. To let them
+    choose it themselves, use `broadaxe account reset`.
     """
     settings = options.settings_from(given)
 
@@ -160,7 +190,8 @@ def password(email: str, **given: str | None) -> None:
 
         person = await _existing(connection, email)
         try:
-            await set_password(connection, person.id, ask_password(person.email, ACCOUNT_PASSWORD), initiator())
+            given_password = read_password() if from_stdin else ask_password(person.email, ACCOUNT_PASSWORD)
+            await set_password(connection, person.id, given_password, initiator())
         except InvalidArgument as error:
             raise InvalidArgument(f"the password: {error.message}") from None
         click.echo(f"{person.email} has a new password and has to log in anew everywhere")

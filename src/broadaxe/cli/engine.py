@@ -38,6 +38,7 @@ Ready = Callable[["App"], Awaitable[None]]
 @options.data_dir
 @options.listening
 @options.choosing
+@options.mail
 @options.tls
 @click.option("--env-file", metavar="FILE", help="Once ready, write what SDKs need into FILE as KEY=value lines.")
 @click.option(
@@ -158,6 +159,7 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
 )
 @options.linking
 @options.choosing
+@options.mail
 @options.tls
 @options.logging_flags
 @options.data_dir

@@ -22,6 +22,8 @@ __all__ = [
     "linking",
     "listening",
     "logging_flags",
+    "mail",
+    "public_url",
     "read_database_url",
     "settings_from",
     "tls",
@@ -156,6 +158,20 @@ def choosing(command: Decorated) -> Decorated:
     return command
 
 
+def mail(command: Decorated) -> Decorated:
+    """`--smtp-url`, `--mail-from`."""
+    for option in (
+        click.option("--mail-from", metavar="ADDRESS", help="The sender of mails. [BROADAXE_MAIL_FROM]"),
+        click.option(
+            "--smtp-url",
+            metavar="URL",
+            help="Send mails through this server: smtp://user:password@host:587, or smtps://. [BROADAXE_SMTP_URL]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def tls(command: Decorated) -> Decorated:
     """`--tls-certificate`, `--tls-key`, `--tls-client-ca`."""
     for option in (
@@ -171,7 +187,7 @@ def listening(command: Decorated) -> Decorated:
     """`--host`, `--grpc-port`, `--http-port`, `--public-url`, `--public-grpc`."""
     for option in (
         click.option("--public-grpc", metavar="HOST:PORT", help="The gRPC address as clients see it, for tokens."),
-        click.option("--public-url", metavar="URL", help="The HTTP address as clients see it, for tokens."),
+        public_url,
         click.option(
             "--http-port", metavar="PORT", help="Dashboard and REST API; 0 picks a free port. [default: 8080]"
         ),
@@ -180,6 +196,13 @@ def listening(command: Decorated) -> Decorated:
     ):
         command = option(command)
     return command
+
+
+def public_url(command: Decorated) -> Decorated:
+    """`--public-url`."""
+    return click.option(
+        "--public-url", metavar="URL", help="The HTTP address as clients see it, for tokens and links."
+    )(command)
 
 
 def logging_flags(command: Decorated) -> Decorated:

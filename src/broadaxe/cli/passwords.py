@@ -1,4 +1,4 @@
-"""Where commands get a password from: a prompt on a terminal, or a variable of the environment.
+"""Where commands get a password from: a prompt on a terminal, a variable of the environment, or the standard input.
 
 Never a flag, because flags are seen in process lists and kept in shell histories. Refuses to know what a good password
 is: that is `storage.accounts`.
@@ -14,10 +14,11 @@ import click
 
 from broadaxe.errors import ConfigurationError
 
-__all__ = ["ACCOUNT_PASSWORD", "OWNER_PASSWORD", "ask_password"]
+__all__ = ["ACCOUNT_PASSWORD", "OWNER_PASSWORD", "ask_password", "read_password"]
 
 OWNER_PASSWORD: Final = "BROADAXE_OWNER_PASSWORD"
 ACCOUNT_PASSWORD: Final = "BROADAXE_ACCOUNT_PASSWORD"
+LINE_CHARS_MAX: Final = 1_000
 
 
 def ask_password(whose: str, variable: str) -> str:
@@ -32,3 +33,11 @@ def ask_password(whose: str, variable: str) -> str:
         )
     answer: str = click.prompt(f"Password for {whose}", hide_input=True, confirmation_prompt=True)
     return answer
+
+
+def read_password() -> str:
+    """The password in the first line of the standard input."""
+    line = sys.stdin.readline(LINE_CHARS_MAX).rstrip("\r\n")
+    if not line:
+        raise ConfigurationError("the standard input is empty; write the password into it as one line", field="--stdin")
+    return line

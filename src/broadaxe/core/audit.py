@@ -42,6 +42,7 @@ IDS_SHOWN_MAX: Final = 50
 class Action(StrEnum):
     """What was done. Before the dot stands what it was done to."""
 
+    ACCOUNT_ASK_RESET = "account.ask_reset"
     ACCOUNT_CHANGE_PASSWORD = "account.change_password"
     ACCOUNT_LOG_IN = "account.log_in"
     ACCOUNT_RESET_PASSWORD = "account.reset_password"

@@ -22,6 +22,8 @@ from starlette.types import Receive, Scope, Send
 from broadaxe.engine.port import EnginePort
 from broadaxe.errors import BroadaxeError, InvalidArgument, Unavailable
 from broadaxe.example import ExampleWorker
+from broadaxe.loops import Loops
+from broadaxe.mail import Mailer
 from broadaxe.metrics import Tallies
 from broadaxe.rest.api_description import describe, operation_id
 from broadaxe.rest.api_reference import ApiReference
@@ -32,6 +34,7 @@ from broadaxe.rest.dashboard_site import DashboardSite
 from broadaxe.rest.docs_site import DocsSite
 from broadaxe.rest.entry import enter
 from broadaxe.rest.gate import Gate
+from broadaxe.rest.letters import MailBursts
 from broadaxe.rest.metrics import Metrics, Parts
 from broadaxe.rest.open_streams import OpenStreams
 from broadaxe.rest.routers import (
@@ -50,6 +53,7 @@ from broadaxe.rest.routers import (
     members,
     older,
     older_steps,
+    password_resets,
     people,
     quotas,
     run_facts,
@@ -95,6 +99,7 @@ _log = logging.getLogger(__name__)
 ROUTERS: Final = (
     server.routes,
     people.routes,
+    password_resets.routes,
     members.routes,
     setup.routes,
     tokens.routes,
@@ -138,11 +143,13 @@ def create_http_app(
     tallies: Tallies | None = None,
     parts: Parts | None = None,
     example: ExampleWorker | None = None,
+    mailer: Mailer | None = None,
+    background: Loops | None = None,
     replica: ReadReplica | None = None,
 ) -> FastAPI:
     """The application. `pool` is best made with `storage.reads.POOL_SETTINGS` as server settings. What people look at
     is read from the `replica`, if there is one; accounts, tokens and webhooks never are. `parts`: the processes of the
-    node, when this is one of several."""
+    node, when this is one of several. Whoever gives `background` closes it."""
     app = FastAPI(
         title="Broadaxe",
         version=version("broadaxe"),
@@ -172,10 +179,13 @@ def create_http_app(
         Catalogue(looked_at),
         CalendarReads(looked_at),
         Webhooks(pool, Vault(settings.secret_keys)),
+        background or Loops("http"),
+        mailer,
         example,
         replica,
     )
     app.state.attempts = Attempts()
+    app.state.mail_bursts = MailBursts()
     app.state.unknown_logins = Bursts(rate_per_s=UNKNOWN_LOGINS_PER_S, burst=UNKNOWN_LOGINS_BURST)
     app.state.open_streams = OpenStreams(pool)
     app.state.webhook_door = webhooks.Door()

@@ -13,6 +13,8 @@ from fastapi import Depends, Request
 
 from broadaxe.engine.port import EnginePort
 from broadaxe.example import ExampleWorker
+from broadaxe.loops import Loops
+from broadaxe.mail import Mailer
 from broadaxe.rest.settings import HttpSettings
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
@@ -50,6 +52,10 @@ class Context:
     catalogue: Catalogue
     calendar: CalendarReads
     webhooks: Webhooks
+    background: Loops
+    """What goes on after an answer."""
+    mailer: Mailer | None = None
+    """None where no mails are sent."""
     example: ExampleWorker | None = None
     """What an engine on somebody's own machine offers to newcomers; None elsewhere."""
     replica: ReadReplica | None = None

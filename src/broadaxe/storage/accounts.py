@@ -54,6 +54,7 @@ __all__ = [
     "end_session",
     "ensure_account",
     "ensure_tenant",
+    "hashed",
     "insert_tenant",
     "is_operator",
     "list_tenants",
@@ -64,6 +65,7 @@ __all__ = [
     "person_of_account",
     "person_of_session",
     "put_member",
+    "put_password",
     "register",
     "remove_member",
     "rename_tenant",
@@ -324,8 +326,7 @@ async def register(db: Queryable, name: str, email: str, password: str) -> Accou
     email = checked_email(email)
     if len(name) > NAME_LENGTH_MAX or "\0" in name:
         raise InvalidArgument(f"a name has at most {NAME_LENGTH_MAX} characters", field="name")
-    _check_password(password, field="password")
-    password_hash = await _hash(password)
+    password_hash = await hashed(password, field="password")
     row = await db.fetchrow(statement("accounts/account_insert"), new_id(), email, name, password_hash)
     if row is None:
         raise AlreadyExists("an account with this e-mail address exists already; log in instead", field="email")
@@ -377,14 +378,16 @@ async def change_password(
         raise NotFound("this account is gone")
     if len(password) > 4 * PASSWORD_LENGTH_MAX or not await _is_password(row["password_hash"], password):
         raise InvalidArgument("the current password is wrong", field="password")
-    _check_password(new_password, field="newPassword")
+    new_hash = await hashed(new_password, field="newPassword")
     kept = None if keep_cookie is None else cookie_hash(keep_cookie)
-    return await _put_password(db, account_id, await _hash(new_password), kept, by, Action.ACCOUNT_CHANGE_PASSWORD)
+    return await put_password(db, account_id, new_hash, kept, by, Action.ACCOUNT_CHANGE_PASSWORD)
 
 
-async def _put_password(
+async def put_password(
     db: Queryable, account_id: str, password_hash: str, kept_cookie: bytes | None, by: Initiator, action: Action
 ) -> Account:
+    """Replaces a password by one that `hashed` made of it, and ends the account's sessions but the one whose cookie has
+    the hash `kept_cookie`."""
     async with audit.transaction(db) as connection:
         row = await connection.fetchrow(statement("accounts/account_password"), account_id, password_hash, kept_cookie)
         if row is None:
@@ -406,8 +409,8 @@ async def set_operator(pool: Queryable, account_id: str, is_one: bool) -> None:
 
 async def set_password(db: Queryable, account_id: str, new_password: str, by: Initiator) -> Account:
     """Gives an account another password without asking for the old one, and ends all its sessions."""
-    _check_password(new_password, field="newPassword")
-    return await _put_password(db, account_id, await _hash(new_password), None, by, Action.ACCOUNT_RESET_PASSWORD)
+    new_hash = await hashed(new_password, field="newPassword")
+    return await put_password(db, account_id, new_hash, None, by, Action.ACCOUNT_RESET_PASSWORD)
 
 
 # Sessions -----------------------------------------------------------------------------------------------------------
@@ -496,7 +499,9 @@ def _nobodys_hash() -> str:
     return _hasher.hash(secrets.token_hex(16))
 
 
-async def _hash(password: str) -> str:
+async def hashed(password: str, *, field: str) -> str:
+    """A password as it is stored. InvalidArgument, which names `field`, for a weak one."""
+    _check_password(password, field=field)
     return await asyncio.get_running_loop().run_in_executor(_hashing, _hasher.hash, password)
 
 

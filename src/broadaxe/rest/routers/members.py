@@ -7,13 +7,15 @@ carry the secret in their body are open to anybody: the secret is the proof.
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Final, Literal
 
 from fastapi import Query, Request, Response
 
 from broadaxe.core.audit import Action
 from broadaxe.core.commands.asked import Initiator, InitiatorKind
-from broadaxe.errors import FailedPrecondition, PermissionDenied
+from broadaxe.errors import BroadaxeError, FailedPrecondition, PermissionDenied
+from broadaxe.rest import letters
 from broadaxe.rest.attempts import AttemptsDep
 from broadaxe.rest.client_address import client_address
 from broadaxe.rest.context import Context, ContextDep
@@ -32,6 +34,8 @@ _MEMBERS: Final = Listing(ByTime, "members")
 RoleName = Literal["OWNER", "ADMIN", "MEMBER", "VIEWER"]
 
 routes = router("members and invites")
+
+_log = logging.getLogger(__name__)
 
 
 class RoleChange(Body):
@@ -105,11 +109,14 @@ async def list_invites(scope: AdminScope, context: ContextDep) -> shapes.TenantI
 
 
 @routes.post(f"{API}/tenants/{{tenant}}/invites", status_code=201)
-async def create_invite(body: NewInvite, scope: AdminPersonScope, context: ContextDep) -> shapes.TenantInvite:
-    """Asks somebody in, for seven days. `link` is what they open; it is shown this once."""
+async def create_invite(
+    body: NewInvite, request: Request, scope: AdminPersonScope, context: ContextDep
+) -> shapes.TenantInvite:
+    """Asks somebody in, for seven days. `link` is what they open; it is shown this once, and goes to them by mail where
+    this server sends mails."""
     role = _grantable(body.role, scope)
     invite, secret = await invites.make(context.pool, scope.tenant_id, body.email, role, scope.caller.by)
-    return shapes.invite(invite, link=_link(context, secret))
+    return await _sent(invite, secret, request, context)
 
 
 @routes.patch(f"{API}/tenants/{{tenant}}/invites/{{invite}}")
@@ -133,13 +140,15 @@ async def revoke_invite(invite: PathId, scope: AdminPersonScope, context: Contex
 
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/invites/{{invite}}/resend")
-async def resend_invite(invite: PathId, scope: AdminPersonScope, context: ContextDep) -> shapes.TenantInvite:
-    """Makes a new link, which counts for seven days; the one before ends."""
+async def resend_invite(
+    invite: PathId, request: Request, scope: AdminPersonScope, context: ContextDep
+) -> shapes.TenantInvite:
+    """Makes a new link, which counts for seven days, and mails it like the first; the one before ends."""
     async with context.pool.acquire() as connection, connection.transaction():
         found = await invites.of_tenant_by_id(connection, scope.tenant_id, invite)
         _grantable(found.role, scope)
         renewed, secret = await invites.renew(connection, found, scope.caller.by)
-    return shapes.invite(renewed, link=_link(context, secret))
+    return await _sent(renewed, secret, request, context)
 
 
 # Being invited ------------------------------------------------------------------------------------------------------
@@ -212,8 +221,22 @@ def _grantable(role: str, scope: Scope) -> Role:
     return Role(role)
 
 
-def _link(context: Context, secret: str) -> str:
-    return f"{context.settings.server_url}/invite#{secret}"
+async def _sent(invite: invites.Invite, secret: str, request: Request, context: Context) -> shapes.TenantInvite:
+    """The invite with its link, which was mailed if this server sends mails. One that could not be is there all the
+    same: the link can be sent by hand."""
+    link = f"{context.settings.server_url}/invite#{secret}"
+    mailer = context.mailer
+    if mailer is None:
+        return shapes.invite(invite, link=link)
+    bursts: letters.MailBursts = request.app.state.mail_bursts
+    if not bursts.invites.take(invite.tenant_id):
+        return shapes.invite(invite, link=link, mailed=False, mail_problem="too many invites were mailed just now")
+    try:
+        await mailer.send(invite.email, *letters.invite(invite, link))
+    except BroadaxeError as error:
+        _log.warning("an invite could not be mailed: %s", error.message)
+        return shapes.invite(invite, link=link, mailed=False, mail_problem=error.message)
+    return shapes.invite(invite, link=link, mailed=True)
 
 
 def _address(request: Request, context: Context) -> str:

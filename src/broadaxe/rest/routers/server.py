@@ -55,6 +55,7 @@ async def meta(request: Request, context: ContextDep) -> shapes.Meta:
         prometheus_server_enabled=False,
         auth_disabled=True if is_open else None,
         auth_disabled_token=settings.open_token if is_open else None,
+        reset_by_mail=None if context.mailer is None else True,
         entry_link_printed=None if settings.entry is None else True,
         grpc_tls_strategy=settings.tls_strategy,
         read_replica=None if context.replica is None else _replica(context.replica),

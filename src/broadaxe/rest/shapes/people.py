@@ -55,6 +55,10 @@ class TenantInvite(Wire):
     can_view_payloads: bool = True
     link: str | None = None
     """What the invited person opens; only in the answer that made it."""
+    mailed: bool | None = None
+    """Whether the link went to them by mail; absent where this server sends no mail."""
+    mail_problem: str | None = None
+    """Why it did not."""
 
 
 class TenantInvites(Wire):
@@ -121,7 +125,9 @@ def member(record: accounts.Membership, server_url: str) -> TenantMember:
     )
 
 
-def invite(record: Invite, *, link: str | None = None) -> TenantInvite:
+def invite(
+    record: Invite, *, link: str | None = None, mailed: bool | None = None, mail_problem: str | None = None
+) -> TenantInvite:
     return TenantInvite(
         metadata=metadata_of(record.id, record.created_at, record.updated_at),
         email=record.email,
@@ -131,6 +137,8 @@ def invite(record: Invite, *, link: str | None = None) -> TenantInvite:
         expires=record.expires_at,
         invited_by=record.made_by,
         link=link,
+        mailed=mailed,
+        mail_problem=mail_problem,
     )
 
 

@@ -36,6 +36,8 @@ class Meta(Wire):
     auth_disabled_token: str | None = None
     entry_link_printed: bool | None = None
     """Whether the engine lets browsers in by a link that it printed when it started."""
+    reset_by_mail: bool | None = None
+    """Whether a forgotten password can be set anew by a link that is sent by mail."""
     embedded: bool | None = None
     grpc_tls_strategy: str | None = None
     """What SDKs have to use at the address in their tokens, `none`, `tls` or `mtls`; absent if a proxy may end TLS."""

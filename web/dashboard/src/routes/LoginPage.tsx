@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi, useRouter } from "@tanstack/react-router";
+import { getRouteApi, Link, useRouter } from "@tanstack/react-router";
 import type { SyntheticEvent } from "react";
 
 import { EntryField, EntryFrame, textOf } from "../components/people/EntryForm";
@@ -45,6 +45,9 @@ export function LoginPage() {
             {login.isPending ? "Signing in…" : "Sign in"}
           </Button>
         </form>
+        <Link to="/forgot-password" className="mt-6 block text-center text-sm text-accent underline">
+          Forgotten your password?
+        </Link>
     </EntryFrame>
   );
 }

@@ -74,6 +74,18 @@ const setupRoute = createRoute({
   component: lazyPage(() => import("./SetupPage"), "SetupPage"),
 });
 
+const forgotPasswordRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/forgot-password",
+  component: lazyPage(() => import("./ForgotPasswordPage"), "ForgotPasswordPage"),
+});
+
+const resetPasswordRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/reset-password",
+  component: lazyPage(() => import("./ResetPasswordPage"), "ResetPasswordPage"),
+});
+
 /** Open to whoever has the link: signed in or not, and in no tenant yet. */
 const inviteRoute = createRoute({
   getParentRoute: () => rootRoute,
@@ -314,6 +326,8 @@ const routeTree = rootRoute.addChildren([
   loginRoute,
   inviteRoute,
   setupRoute,
+  forgotPasswordRoute,
+  resetPasswordRoute,
   sessionRoute.addChildren([
     overviewRoute,
     runsRoute,

@@ -32,6 +32,16 @@ export async function changePassword(password: string, newPassword: string): Pro
   await request(userSchema, "/api/v1/users/password", { method: "POST", body: { password, newPassword } });
 }
 
+/** Has a link mailed to the account with this address, if there is one. */
+export async function askForReset(email: string): Promise<void> {
+  await request(z.unknown(), "/api/v1/users/password/forgot", { method: "POST", body: { email } });
+}
+
+/** Sets another password with the secret of a link. */
+export function resetPassword(secret: string, newPassword: string) {
+  return request(userSchema, "/api/v1/users/password/reset", { method: "POST", body: { secret, newPassword } });
+}
+
 const BROWSERS = [
   ["Edg", "Edge"],
   ["OPR", "Opera"],

@@ -6,6 +6,7 @@ import { instantMs, orNull } from "./schemas";
 
 /** What people can look for, by what it is done to. An action that is not here is shown all the same. */
 export const AUDIT_ACTIONS = [
+  "account.ask_reset",
   "account.change_password",
   "account.log_in",
   "account.reset_password",

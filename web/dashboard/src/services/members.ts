@@ -45,7 +45,13 @@ const inviteSchema = z.object({
 });
 export type Invite = z.output<typeof inviteSchema>;
 
-const madeSchema = z.object({ ...inviteSchema.shape, link: z.string() });
+const madeSchema = z.object({
+  ...inviteSchema.shape,
+  link: z.string(),
+  /** Whether the link went to them by mail; null where the engine sends no mails. */
+  mailed: orNull(z.boolean()),
+  mailProblem: orNull(z.string()),
+});
 export type MadeInvite = z.output<typeof madeSchema>;
 
 export function invitesQuery(tenantId: string) {

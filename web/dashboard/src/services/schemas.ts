@@ -40,6 +40,8 @@ export const metaSchema = z.object({
   authDisabled: z.boolean().nullish().transform((value) => value ?? false),
   /** Nobody can sign in yet: the first account is still to be made. */
   setupNeeded: z.boolean().nullish().transform((value) => value ?? false),
+  /** A forgotten password is set anew by a link that is mailed. */
+  resetByMail: z.boolean().nullish().transform((value) => value ?? false),
   entryLinkPrinted: z.boolean().nullish().transform((value) => value ?? false),
   /** What SDKs have to use at the engine's gRPC address; null if the engine cannot know. */
   grpcTlsStrategy: orNull(z.enum(["none", "tls", "mtls"])),

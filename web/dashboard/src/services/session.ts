@@ -74,6 +74,13 @@ export const entryLinkQuery = queryOptions({
   staleTime: Infinity,
 });
 
+/** Whether a forgotten password is set anew by a link that is mailed. */
+export const resetByMailQuery = queryOptions({
+  queryKey: ["reset-by-mail"],
+  queryFn: async ({ signal }) => (await request(metaSchema, "/api/v1/meta", { signal })).resetByMail,
+  staleTime: Infinity,
+});
+
 export const tlsStrategyQuery = queryOptions({
   queryKey: ["tls-strategy"],
   queryFn: async ({ signal }) => (await request(metaSchema, "/api/v1/meta", { signal })).grpcTlsStrategy,

@@ -6,8 +6,13 @@ import { LocalTime } from "../Times";
 export function InviteLink({ invite }: { invite: MadeInvite }) {
   return (
     <div className="space-y-3 text-sm">
+      {invite.mailProblem !== null && (
+        <p role="alert" className="break-words text-failed">
+          It could not be mailed: {invite.mailProblem}.
+        </p>
+      )}
       <p>
-        Send this link to {invite.email}. It lets them in as {invite.role}, once, until <LocalTime instantMs={invite.expires} />. It is shown only now.
+        {invite.mailed === true ? `This link was mailed to ${invite.email}.` : `Send this link to ${invite.email}.`} It lets them in as {invite.role}, once, until <LocalTime instantMs={invite.expires} />. It is shown only now.
       </p>
       <CodeBlock wraps label="Link" text={invite.link} />
     </div>
