@@ -62,6 +62,7 @@ from broadaxe.storage.outbox import Outbox, OutboxListener, OutboxLookout
 from broadaxe.storage.partitions import ensure_partitions
 from broadaxe.storage.read_replica import ReadReplica
 from broadaxe.storage.reads import POOL_SETTINGS, Reads
+from broadaxe.storage.revocations import Revocations
 from broadaxe.storage.spans import SpanStore
 from broadaxe.storage.statements import statement
 from broadaxe.storage.token_verifier import TokenVerifier
@@ -119,6 +120,7 @@ class App:
         self._decides = part is None or part.edge is None
         self._has_edges = part is None or part.edge is not None
         self._stack = contextlib.AsyncExitStack()
+        self._revocations = Revocations()
         self._stack.push_async_callback(database.close)
         self._database = database
         self._pool: asyncpg.Pool
@@ -164,7 +166,7 @@ class App:
         pool = self._pool = await stack.enter_async_context(
             _pool(access, READ_CONNECTIONS_MAX, {**POOL_SETTINGS, "application_name": "broadaxe"})
         )
-        verifier = self._verifier = TokenVerifier(pool)
+        verifier = self._verifier = TokenVerifier(pool, self._revocations)
         stack.push_async_callback(verifier.stop)
         clock = self._clock
         tallies = Tallies()
@@ -219,6 +221,7 @@ class App:
                 background=background,
                 engine=engine,
                 verifier=verifier,
+                revocations=self._revocations,
                 tallies=tallies,
                 parts=parts,
                 settings=settings,
@@ -324,7 +327,9 @@ class App:
         if access.session_dsn is None:
             listener = OutboxLookout(Outbox(pool), engine.outbox_unsure)
         else:
-            listener = OutboxListener(access.session_dsn, engine.outbox_told, engine.outbox_unsure, engine.quotas_told)
+            listener = OutboxListener(
+                access.session_dsn, engine.outbox_told, engine.outbox_unsure, engine.quotas_told, self._revocations
+            )
         self._stack.push_async_callback(listener.stop)
         await listener.start()
 

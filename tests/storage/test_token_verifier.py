@@ -15,6 +15,8 @@ from broadaxe.errors import Unauthenticated, Unavailable
 from broadaxe.storage import accounts, token_verifier, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.audit import command_line
+from broadaxe.storage.outbox import OutboxListener
+from broadaxe.storage.revocations import HEARD_EVERY_S, Revocations
 from broadaxe.storage.token_verifier import CACHE_TTL_S, GRACE_S, TokenPrincipal, TokenVerifier
 from tests.storage.road import Road, road_to
 
@@ -34,7 +36,8 @@ class Town:
         """The questions about tokens that were asked."""
         self.clock_s = 100.0
         self.now = datetime.now(UTC)
-        self.verifier = TokenVerifier(over_road, clock=lambda: self.clock_s, now=lambda: self.now)
+        self.revocations = Revocations()
+        self.verifier = TokenVerifier(over_road, self.revocations, clock=lambda: self.clock_s, now=lambda: self.now)
 
     async def issue(self, life_s: int = LIFE_S) -> tokens.IssuedToken:
         return await tokens.create_token(self.pool, self.tenant_id, "n", life_s, "http://x", "x:1")
@@ -204,8 +207,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_streams_end_within_five_seconds() -> None:
     """A stream is let in by a verdict as old as may be, and its token is looked at soon; then every turn."""
     assert CACHE_TTL_S + token_verifier.WATCH_SOON_S < 5
-    assert token_verifier.WATCH_EVERY_S < 5
-    assert token_verifier.WATCH_EVERY_S < token_verifier.WATCHED_TTL_S < 5
+    assert token_verifier.WATCH_EVERY_S + token_verifier.WATCHED_SLACK_S < 5
 
 
 @pytest.mark.usefixtures("quick")
@@ -237,6 +239,44 @@ async def test_calls_beside_an_open_stream_ask_nothing(town: Town) -> None:
     await town.verifier._look_at_streams()
     assert stream.ended.is_set()
     assert town.verifier.cached(issued.token) is None
+
+
+async def test_streams_are_looked_at_when_something_is_revoked(
+    town: Town, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whatever process, and without a turn in between."""
+    monkeypatch.setattr(token_verifier, "WATCH_EVERY_S", 3_600.0)
+    monkeypatch.setattr(token_verifier, "WATCH_SOON_S", 0.0)
+    listener = OutboxListener(database, lambda *_: None, lambda: None, revocations=town.revocations)
+    await listener.start()
+    try:
+        gone, kept = await town.issue(), await town.issue()
+        stream, other = Stream(town, gone.id), Stream(town, kept.id)
+        await tokens.revoke_token(town.pool, gone.id, command_line("root"))
+        async with asyncio.timeout(10):
+            await stream.ended.wait()
+        assert not other.ended.is_set()
+    finally:
+        await listener.stop()
+
+
+async def test_the_next_turn_is_far_off_only_while_somebody_listens(town: Town) -> None:
+    issued = await town.issue()
+    Stream(town, issued.id, issued.expires_at)
+    assert town.verifier._pause_s() == token_verifier.WATCH_EVERY_S
+    town.revocations.listens(True)
+    assert town.verifier._pause_s() == HEARD_EVERY_S
+    principal = await town.verifier.verify(issued.token)
+    assert await town.verifier._look_at_streams()
+    town.clock_s += HEARD_EVERY_S
+    assert town.verifier.cached(issued.token) == principal
+    # A token's end is no news.
+    town.now = issued.expires_at - timedelta(seconds=2)
+    assert town.verifier._pause_s() == 2
+    town.revocations.listens(False)
+    assert town.verifier._is_due.is_set()
+    await town.road.close()
+    assert not await town.verifier._look_at_streams()
 
 
 @pytest.mark.usefixtures("quick")

@@ -86,6 +86,7 @@ from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
 from broadaxe.storage.rate_limit_reads import RateLimitReads
 from broadaxe.storage.read_replica import Queries, ReadReplica
 from broadaxe.storage.reads import Reads
+from broadaxe.storage.revocations import Revocations
 from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.trace_reads import TraceReads
 from broadaxe.storage.vault import Vault
@@ -140,6 +141,7 @@ def create_http_app(
     engine: EnginePort,
     verifier: TokenVerifier,
     settings: HttpSettings,
+    revocations: Revocations | None = None,
     tallies: Tallies | None = None,
     parts: Parts | None = None,
     example: ExampleWorker | None = None,
@@ -187,7 +189,7 @@ def create_http_app(
     app.state.attempts = Attempts()
     app.state.mail_bursts = MailBursts()
     app.state.unknown_logins = Bursts(rate_per_s=UNKNOWN_LOGINS_PER_S, burst=UNKNOWN_LOGINS_BURST)
-    app.state.open_streams = OpenStreams(pool)
+    app.state.open_streams = OpenStreams(pool, revocations or Revocations())
     app.state.webhook_door = webhooks.Door()
     for routes in ROUTERS:
         app.include_router(routes)

@@ -1,17 +1,20 @@
 """The answers of this edge that stay open, and when they end: with a stop, and with what their readers were let in by.
 
 A token's stream ends when the token does (`storage/token_verifier.py`). A person's ends when they log out or are logged
-out, are taken out of the tenant, or get another role there: all that are open are asked about together, once every
-`WATCH_EVERY_S`, and not at all while there are none. A browser opens its stream again and is asked who it is. While the
-database is away nobody is sent out.
+out, are taken out of the tenant, or get another role there: all that are open are asked about together when something
+of the kind is told (`storage/revocations.py`), where nobody hears of that once every `WATCH_EVERY_S`, and not at all
+while there are none. A browser opens its stream again and is asked who it is. While the database is away nobody is sent
+out.
 
-Invariant: nothing is told over a stream for more than five seconds after its reader lost what let them in; that is
-`WATCH_EVERY_S`, one question, and what a stream waits between two messages.
+Invariant: nothing is told over a stream for more than five seconds after its reader was taken what let them in; that is
+`WATCH_EVERY_S`, one question, and what a stream waits between two messages. A log-in that ends by the clock is noticed
+within a minute.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -22,6 +25,7 @@ from broadaxe.rest.context import Context
 from broadaxe.rest.identity import Caller
 from broadaxe.storage.accounts import Standing, still_standing
 from broadaxe.storage.outage import OUTAGE
+from broadaxe.storage.revocations import Revocations
 
 __all__ = ["OpenStreams"]
 
@@ -36,8 +40,10 @@ class _Closable(Protocol):
 
 
 class OpenStreams:
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, revocations: Revocations) -> None:
         self._pool = pool
+        self._revocations = revocations
+        self._is_due = revocations.watcher()
         self._streams: set[_Closable] = set()
         self._people: dict[_Closable, Standing] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -76,10 +82,15 @@ class OpenStreams:
     async def _watch(self) -> None:
         """One turn after the other until nobody reads."""
         try:
+            pause_s = WATCH_EVERY_S
             while self._people:
-                await asyncio.sleep(WATCH_EVERY_S)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._is_due.wait(), pause_s)
+                self._is_due.clear()
+                pause_s = WATCH_EVERY_S
                 try:
                     await self._look()
+                    pause_s = self._revocations.pause_s(WATCH_EVERY_S)
                 except OUTAGE as error:
                     _log.debug("the readers of open streams cannot be looked up", error=str(error))
                 except Exception:

@@ -28,6 +28,8 @@ from broadaxe.storage import quotas
 from broadaxe.storage.connections import connect
 from broadaxe.storage.ids import is_id
 from broadaxe.storage.outage import UNANSWERED
+from broadaxe.storage.revocations import CHANNEL as REVOCATION_CHANNEL
+from broadaxe.storage.revocations import Revocations
 from broadaxe.storage.statements import statement
 
 __all__ = ["CHANNEL", "Outbox", "OutboxListener", "OutboxLookout", "OutboxPage", "outbox_counts"]
@@ -93,7 +95,8 @@ class OutboxListener:
     """Listens until it is stopped, over any number of connections.
 
     `on_told(tenant_id, transaction)` for every notification; `on_unsure()` whenever some may have been missed: at the
-    start, and after the connection was lost. The same connection hears of changed limits: `on_quotas(tenant_id)`.
+    start, and after the connection was lost. The same connection hears of changed limits, `on_quotas(tenant_id)`, and
+    of what was revoked.
     """
 
     def __init__(
@@ -102,8 +105,10 @@ class OutboxListener:
         on_told: Callable[[str, int], None],
         on_unsure: Callable[[], None],
         on_quotas: Callable[[str], None] = lambda _: None,
+        revocations: Revocations | None = None,
     ) -> None:
         self._dsn = dsn
+        self._revocations = revocations or Revocations()
         self._on_told = on_told
         self._on_unsure = on_unsure
         self._on_quotas = on_quotas
@@ -142,7 +147,9 @@ class OutboxListener:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, self._heard)
             await connection.add_listener(quotas.CHANNEL, self._heard_of_quotas)
+            await connection.add_listener(REVOCATION_CHANNEL, lambda *_: self._revocations.tell())
             self._on_unsure()
+            self._revocations.listens(True)
             listening.set()
             while not lost.is_set():
                 with contextlib.suppress(TimeoutError):
@@ -151,6 +158,7 @@ class OutboxListener:
                 await connection.execute(statement("outbox/alive"), timeout=CONNECT_TIMEOUT_S)
             _log.warning("the connection that listens to the outbox was lost; connecting again")
         finally:
+            self._revocations.listens(False)
             connection.terminate()
 
     def _heard(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:

@@ -10,15 +10,16 @@ into the next.
 own end: a worker whose report were refused would forget it. A call whose token nobody knows waits, up to `HOLD_S`, as
 long as the engine would hold it. Away means that the last question failed, or that `PATIENCE_S` brought no answer.
 
-**Open streams** are asked about together, once every `WATCH_EVERY_S`, and not at all while there are none. A token that
-had no open stream is asked about soon, because the verdict that let it in is not new. A stream whose token was revoked,
-deleted or has expired is told to end; all in all within five seconds. The answer stands for calls with these tokens as
-well, which then ask only now and then, so that the use is noted. While the database is away only expiry ends one.
+**Open streams** are asked about together when something was revoked (`revocations.py`), where nobody hears of that once
+every `WATCH_EVERY_S`, and not at all while there are none. A token that had no open stream is asked about soon, because
+the verdict that let it in is not new. A stream whose token was revoked, deleted or has expired is told to end; all in
+all within five seconds. The answer stands for calls with these tokens as well, which then ask only now and then, so
+that the use is noted. While the database is away only expiry ends one.
 
 Invariants: a verdict that is used without asking is at most `CACHE_TTL_S` old while the database answers (with an open
-stream `WATCHED_TTL_S`); a revocation
-that this process was told of (`forget`) counts at once and is not overtaken by a question that was under way; at most
-`TOKENS_KNOWN_MAX` verdicts are known and at most as many are wanted.
+stream a turn of its watch and `WATCHED_SLACK_S`); a revocation that this process was told of (`forget`) counts at once
+and is not overtaken by a question that was under way; at most `TOKENS_KNOWN_MAX` verdicts are known and at most as many
+are wanted.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ import structlog
 from broadaxe.errors import Unauthenticated, Unavailable
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
+from broadaxe.storage.revocations import Revocations
 from broadaxe.storage.statements import statement
 from broadaxe.storage.tokens import TOKEN_LENGTH_MAX, hash_of
 
@@ -48,8 +50,8 @@ HOLD_S: Final = 20.0
 PATIENCE_S: Final = 1.0
 WATCH_EVERY_S: Final = 4.0
 WATCH_SOON_S: Final = 0.8
-#: A turn of the watch, and how long its question may be on its way.
-WATCHED_TTL_S: Final = 4.6
+#: How long the question of a turn may be on its way.
+WATCHED_SLACK_S: Final = 0.6
 #: So long the watch may stand for a call's own question, which notes that the token is in use.
 UNASKED_MAX_S: Final = 300.0
 TOKENS_KNOWN_MAX: Final = 4_096
@@ -94,6 +96,7 @@ class TokenVerifier:
     def __init__(
         self,
         pool: asyncpg.Pool,
+        revocations: Revocations | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -110,7 +113,9 @@ class TokenVerifier:
         self._ended: set[str] = set()
         """Tokens whose end was told of since the question under way was asked."""
         self._watched: dict[str, _Watched] = {}
-        self._has_new_watch = asyncio.Event()
+        self._revocations = revocations or Revocations()
+        self._is_due = self._revocations.watcher()
+        """Set when the open streams are to be looked at before their turn."""
         self._watching: asyncio.Task[None] | None = None
 
     def cached(self, token_text: str) -> TokenPrincipal | None:
@@ -152,14 +157,14 @@ class TokenVerifier:
         self._end_streams(token_id)
 
     def watch(self, token_id: str, expires_at: datetime | None, on_end: Callable[[], None]) -> Callable[[], None]:
-        """Calls `on_end` once, within `WATCH_EVERY_S` and a moment, when the token does not count any more.
+        """Calls `on_end` once, within five seconds, when the token does not count any more.
 
         Returns what ends the watch; it may be called at any time and again.
         """
         watched = self._watched.get(token_id)
         if watched is None:
             watched = self._watched[token_id] = _Watched(expires_at)
-            self._has_new_watch.set()
+            self._is_due.set()
         key = object()
         watched.tells[key] = on_end
         if self._watching is None:
@@ -266,36 +271,47 @@ class TokenVerifier:
     async def _watch_streams(self) -> None:
         """One turn after the other until no stream is open."""
         try:
+            pause_s = WATCH_EVERY_S
             while self._watched:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(WATCH_EVERY_S):
-                        await self._has_new_watch.wait()
+                    async with asyncio.timeout(pause_s):
+                        await self._is_due.wait()
                         await asyncio.sleep(WATCH_SOON_S)
-                self._has_new_watch.clear()
+                self._is_due.clear()
+                pause_s = WATCH_EVERY_S
                 try:
-                    await self._look_at_streams()
+                    if await self._look_at_streams():
+                        pause_s = self._pause_s()
                 except Exception:
                     # Whatever it is: tokens that ended must not go on reading because of it.
                     _log.exception("the tokens of open streams could not be checked; trying again")
         finally:
             self._watching = None
 
-    async def _look_at_streams(self) -> None:
+    def _pause_s(self) -> float:
+        """Until the next turn, or the next end of a token."""
+        ends = [watched.expires_at for watched in self._watched.values() if watched.expires_at is not None]
+        pause_s = self._revocations.pause_s(WATCH_EVERY_S)
+        return min(pause_s, (min(ends) - self._now()).total_seconds()) if ends else pause_s
+
+    async def _look_at_streams(self) -> bool:
+        """False when nobody could tell."""
         now = self._now()
         for token_id, watched in list(self._watched.items()):
             if watched.expires_at is not None and watched.expires_at <= now:
                 self._end_streams(token_id)
         asked = list(self._watched)
         if not asked:
-            return
+            return True
         asked_at_s = self._clock()
         try:
             async with asyncio.timeout(QUESTION_TIMEOUT_S):
                 rows = await self._pool.fetch(statement("tokens/still_valid"), asked)
         except OUTAGE as error:
             _log.debug("the tokens of open streams cannot be checked", error=str(error))
-            return
+            return False
         valid = {str(row["id"]) for row in rows}
+        turn_s = self._revocations.pause_s(WATCH_EVERY_S)
         for token_id in set(asked) - valid:
             self.forget(token_id)
         for verdict in self._known.values():
@@ -303,7 +319,8 @@ class TokenVerifier:
             if verdict.principal.token_id in valid and asked_at_s - verdict.asked_at_s < UNASKED_MAX_S:
                 life_left_s = (verdict.principal.expires_at - now).total_seconds()
                 verdict.given_at_s = asked_at_s
-                verdict.fresh_until_s = asked_at_s + min(WATCHED_TTL_S, life_left_s)
+                verdict.fresh_until_s = asked_at_s + min(turn_s + WATCHED_SLACK_S, life_left_s)
+        return True
 
     def _end_streams(self, token_id: str) -> None:
         watched = self._watched.pop(token_id, None)
