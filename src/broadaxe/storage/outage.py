@@ -25,6 +25,8 @@ OUTAGE: Final = (
     asyncpg.TransactionRollbackError,
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
+    # Somebody has told the database to take nobody for now.
+    asyncpg.ObjectNotInPrerequisiteStateError,
     # It stood still in the middle of one.
     asyncpg.IdleInTransactionSessionTimeoutError,
 )

@@ -156,6 +156,10 @@ class EngineUnderTest:
         """A planned stop and a new start, on the same database."""
         self._do(self._restart())
 
+    def crash(self) -> None:
+        """An end without a goodbye, as by `kill -9`, and a new start: nothing that was not committed is left."""
+        self._do(self._crash())
+
     @contextlib.contextmanager
     def database_away(self) -> Iterator[None]:
         """Within it the engine has no database: connections are cut, and new ones refused."""
@@ -200,6 +204,15 @@ class EngineUnderTest:
 
     async def _restart(self) -> None:
         await self._stop_app()
+        await self._start()
+
+    async def _crash(self) -> None:
+        # Whatever a stop does for those who are connected, nothing of it reaches the database any more.
+        await self._on_server(lambda server: server.set_away(True))
+        try:
+            await self._stop_app()
+        finally:
+            await self._on_server(lambda server: server.set_away(False))
         await self._start()
 
     async def _stop(self) -> None:
