@@ -49,6 +49,10 @@ class ModelServer:
         self.refused_fields: set[str] = set()
         self.fail_embeddings = False
         self.embedding_gate: asyncio.Event | None = None
+        # What it says to a question whose answer is not streamed, by a word of its instructions; else it says nothing.
+        self.replies: dict[str, str] = {}
+        self.reply_gate: asyncio.Event | None = None
+        self.asides: list[dict[str, Any]] = []
         self.chats: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.embedded: list[str] = []
@@ -167,6 +171,9 @@ class ModelServer:
         return end + b"data: [DONE]\n\n"
 
     async def _chat(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: dict[str, Any]) -> None:
+        if body.get("stream") is False:
+            await self._reply(reader, writer, body)
+            return
         self.chats.append(body)
         self.asked.set()
         refusal = self._refusal(body)
@@ -200,6 +207,22 @@ class ModelServer:
             self.hung_up.set()
         finally:
             gone.cancel()
+
+    async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: dict[str, Any]) -> None:
+        self.asides.append(body)
+        if self.reply_gate is not None:
+            gone = asyncio.create_task(reader.read(1))
+            gate = asyncio.create_task(self.reply_gate.wait())
+            await asyncio.wait({gate, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                self.hung_up.set()
+            gate.cancel()
+            gone.cancel()
+        instructions = body["messages"][0]["content"]
+        said = next((text for word, text in self.replies.items() if word in instructions), "")
+        message = {"role": "assistant", "content": said}
+        whole = {"message": message, "done": True} if self.kind == "ollama" else {"choices": [{"message": message}]}
+        await _send_json(writer, 200, whole)
 
     async def _embed(self, writer: asyncio.StreamWriter, body: dict[str, Any]) -> None:
         if self.fail_embeddings:

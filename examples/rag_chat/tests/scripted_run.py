@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from rag_chat.engine import RunView, TaskView
 from rag_chat.errors import EngineError
-from rag_chat.messages import Outcome, Question, Step
+from rag_chat.messages import Mode, Outcome, Question, Step
 
 
 class ScriptedRun:
@@ -17,6 +17,7 @@ class ScriptedRun:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Question, Mapping[str, str]]] = []
+        self.modes: list[Mode] = []
         self.started: list[tuple[str, BaseModel]] = []
         self.cancelled: list[str] = []
         self.available = True
@@ -45,8 +46,9 @@ class ScriptedRun:
         self.tasks[step] = TaskView(None, error)
         self.end(Outcome.FAILED)
 
-    async def trigger(self, question: Question, metadata: Mapping[str, str]) -> str:
+    async def trigger(self, question: Question, mode: Mode, metadata: Mapping[str, str]) -> str:
         self._require_available()
+        self.modes.append(mode)
         self.asked.append((question, metadata))
         return "run-1"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rag_chat.answering import (
+    Opening,
     best_part,
     build_prompt,
     cited,
@@ -130,3 +131,25 @@ def test_questions_that_might_come_next_are_about_what_was_found_and_not_used() 
         "What about “Crons”?",
     ]
     assert follow_ups("How?", [], []) == []
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown", "not_said"),
+    [
+        (["[0] No."], "No.", True),
+        (["[", "0", "]", ": ", "No."], "No.", True),
+        ([" \n[0]\n\n", "No [0]."], "No [0].", True),
+        (["[1] says so."], "[1] says so.", False),
+        (["[", "1] says so."], "[1] says so.", False),
+        (["Yes [0]."], "Yes [0].", False),
+        (["["], "[", False),
+        (["[0]"], "", True),
+    ],
+    ids=["whole", "torn", "with space", "a citation", "a torn citation", "later", "cut", "alone"],
+)
+def test_the_mark_of_an_answer_that_is_none_is_taken_off_its_beginning(
+    pieces: list[str], shown: str, not_said: bool
+) -> None:
+    opening = Opening()
+    assert "".join(opening.take(piece) for piece in pieces) + opening.rest() == shown
+    assert opening.not_said is not_said

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from rag_chat import answer_feed
-from rag_chat.messages import DraftChunk, Outcome, ProgressChunk, Step, StepChunk, TokenChunk
+from rag_chat.messages import DraftChunk, Mode, Outcome, ProgressChunk, Step, StepChunk, TokenChunk
 from rag_chat.settings import Settings
 
 from .scripted_run import ScriptedRun
@@ -241,6 +242,7 @@ async def test_an_engine_that_is_away_is_said_plainly_and_kept_in_the_conversati
         ({"url": ""}, "url"),
         ({"url": "ftp://example.org/"}, "url"),
         ({"url": 7}, "url"),
+        ({"mode": "slow"}, "mode"),
         ({"conversationId": "mine"}, "conversationId"),
     ],
 )
@@ -283,3 +285,38 @@ async def test_the_page_its_configuration_and_health_are_served(client: httpx.As
     assert config["defaultUrl"] == "http://127.0.0.1:8080/docs/"
     assert (config["models"], config["model"], config["modelProblem"]) == (["tiny-chat"], "tiny-chat", None)
     assert (await client.get("/health")).json() == {"status": "ok"}
+
+
+async def test_the_mode_of_a_question_chooses_its_workflow_and_is_kept_with_what_it_is_about(
+    client: httpx.AsyncClient, run: ScriptedRun
+) -> None:
+    await ask(client)
+    accepted = await ask(client, mode="thorough", sources=["https://example.org/more"])
+    assert run.modes == [Mode.BALANCED, Mode.THOROUGH]
+    kept = (await client.get(f"/conversations/{accepted['conversationId']}")).json()["messages"]
+    assert [(each["mode"], each["sources"]) for each in kept] == [("thorough", ["https://example.org/more"])] * 2
+
+
+async def test_what_is_planned_and_searched_for_is_told(client: httpx.AsyncClient, run: ScriptedRun) -> None:
+    accepted = await ask(client, mode="thorough")
+    watcher = Watcher(client, accepted["messageId"])
+    await asyncio.wait_for(run.listening.wait(), 10)
+    run.tell(StepChunk(step=Step.PLAN, phase="started", attempt=1, status="planning"))
+    run.tell(StepChunk(step=Step.PLAN, phase="finished", attempt=1, status="reading", searched_for=["How?", "Why?"]))
+    run.tell(StepChunk(step=Step.READ_MORE, phase="started", attempt=1, status="reading"))
+    steps = await watcher.until("step", 5)
+    assert [(step["step"], step["status"]) for step in steps] == [
+        ("start", "planning"), ("plan", "planning"), ("plan", "reading"), ("load_docs", "reading"),
+        ("read_more", "reading"),
+    ]  # fmt: skip
+    assert steps[2]["searched_for"] == ["How?", "Why?"]
+    plan = {"status": "reading", "questions": ["How?", "Why?"], "by_model": True}
+    more = {"status": "making sense", "page_ids": [1, 2], "tried": 3, "skipped": ["One was gone."]}
+    reasons = {"status": "writing", "method": "text", "passages": [], "searched_for": ["How?", "Why?"]}
+    answer = ANSWER | {"not_said": True, "citations": []}
+    run.end(Outcome.COMPLETE, plan=plan, read_more=more, reason_docs=reasons, generate_response=answer)
+    result = await watcher.result()
+    assert (result["searched_for"], result["not_said"]) == (["How?", "Why?"], True)
+    notes = {step["step"]: step["notes"] for step in result["steps"]}
+    assert notes["plan"] == ["Looked for:", "How?", "Why?"]
+    assert notes["read_more"] == ["Read 2 of 3 further pages.", "One was gone."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -254,6 +255,23 @@ async def test_a_question_about_the_library_reads_nothing_again(
     assert loaded.skipped == [f"{url} is still being read."]
     with pytest.raises(NonRetryableException, match="not in the library"):
         await run_to(rag, resources, ask(source_address(uuid4())), "load_docs")
+
+
+async def test_a_question_waits_for_a_file_that_was_given_a_moment_ago(
+    rag: RagWorkflow, resources: Resources, library: LibraryStore, store: PageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_chat.question_sources.LOOK_EVERY_S", 0.01)
+    url = "manual.md"
+    source_id = await library.add(SourceKind.PAGE, url, 1, None)
+    asking = asyncio.create_task(run_to(rag, resources, ask(source_address(source_id)), "load_docs"))
+    page_id, _ = await store.put(url, Document(url, "Manual", "Open the valve.", (), ()), None, None, None)
+    await library.add_page(source_id, page_id)
+    await library.finish(source_id)
+    assert (await asking).page_ids == [page_id]
+    never = await library.add(SourceKind.PAGE, "other.md", 1, None)
+    monkeypatch.setattr("rag_chat.question_sources.LIBRARY_WAIT_S", 0.0)
+    with pytest.raises(NonRetryableException, match=r"other\.md has not been read yet"):
+        await run_to(rag, resources, ask(source_address(never)), "load_docs")
 
 
 async def test_only_what_is_due_is_read_again(library: LibraryStore, database: Database) -> None:

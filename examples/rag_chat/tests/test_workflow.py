@@ -11,7 +11,7 @@ import pytest
 from hatchet_sdk import NonRetryableException
 
 from rag_chat.errors import ModelUnavailable, ModelUnreachable, PageUnavailable
-from rag_chat.messages import LoadDocsOutput, ReasonDocsOutput, StartOutput
+from rag_chat.messages import ChatMessage, LoadDocsOutput, ReasonDocsOutput, StartOutput
 from rag_chat.model import ModelClient
 from rag_chat.resources import Resources
 from rag_chat.settings import ModelSettings
@@ -53,7 +53,9 @@ async def test_each_step_announces_what_comes_next_and_the_last_one_answers(
         ("start", "started"), ("start", "finished"), ("load_docs", "started"), ("load_docs", "finished"),
         ("reason_docs", "started"), ("reason_docs", "finished"), ("generate_response", "started"),
     ]  # fmt: skip
-    [reasoned] = [chunk for chunk in streamed if chunk.get("step") == "reason_docs" and chunk["phase"] == "finished"]
+    [reasoned] = [
+        chunk for chunk in streamed if chunk.get("step") == "reason_docs" and chunk.get("phase") == "finished"
+    ]
     assert (reasoned["citations"][0]["index"], "text" in reasoned["citations"][0]) == (1, False)
     tokens = [chunk for chunk in streamed if chunk["type"] == "token"]
     assert "".join(token["text"] for token in tokens) == answer.message
@@ -283,7 +285,7 @@ async def test_a_long_step_tells_again_what_it_does_for_those_who_came_late(
             told.append(detail)
 
     monkeypatch.setattr(Context, "aio_put_stream", listen)
-    monkeypatch.setattr("rag_chat.workflow.RETELL_EVERY_S", 0.01)
+    monkeypatch.setattr("rag_chat.step_voice.RETELL_EVERY_S", 0.01)
     site.pages["/docs/"].gate = asyncio.Event()
     running = asyncio.create_task(run_to(rag, resources, ask(f"{site.address}/docs/"), "load_docs"))
     await asyncio.wait_for(told_again.wait(), 10)
@@ -314,3 +316,53 @@ async def test_a_page_that_cannot_be_read_costs_only_itself_among_several(
         assert any("there is no such page" in sentence for sentence in loaded.skipped)
     with pytest.raises(NonRetryableException, match="there is no such page"):
         await run_to(rag, resources, ask(bad).model_copy(update={"sources": [bad + "x"]}), "load_docs")
+
+
+async def test_that_the_sources_do_not_say_it_is_said_and_nothing_is_cited_for_it(
+    rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer, streamed: list[dict[str, Any]]
+) -> None:
+    model_server.pieces = ["[", "0", "] ", "The pages do not say ", "who wrote it."]
+    answer = await run_to(rag, resources, ask(f"{site.address}/docs/", "Who wrote broadaxe?"), "generate_response")
+    assert (answer.message, answer.not_said) == ("The pages do not say who wrote it.", True)
+    assert answer.citations == [], "no passage is listed as a source of what none says"
+    assert answer.given == 3 and not answer.extractive
+    tokens = "".join(chunk["text"] for chunk in streamed if chunk["type"] == "token")
+    assert tokens == answer.message, "the mark is for the chat, not for people"
+    assert "begin with [0]" in model_server.chats[0]["messages"][0]["content"]
+
+
+async def test_without_a_model_a_question_that_matches_nothing_is_said_not_to_be_answered(
+    rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer
+) -> None:
+    model_server.models = []
+    answer = await run_to(rag, resources, ask(f"{site.address}/docs/", "zanzibar quokka"), "generate_response")
+    assert (answer.extractive, answer.not_said) == (True, True)
+
+
+async def test_a_follow_up_is_searched_for_in_the_models_words_and_says_so(
+    rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer, streamed: list[dict[str, Any]]
+) -> None:
+    model_server.replies["Rewrite"] = "How often is a failing task retried with backoff?"
+    before = [ChatMessage(role="user", content="What is a task?"), ChatMessage(role="assistant", content="Work [1].")]
+    question = ask(f"{site.address}/docs/", "And when it breaks?")
+    question = question.model_copy(update={"messages": [*before, *question.messages]})
+    reasons = await run_to(rag, resources, question, "reason_docs")
+    assert reasons.searched_for == ["How often is a failing task retried with backoff?"]
+    assert any(passage.heading.endswith("Retries") for passage in reasons.passages)
+    [told] = [chunk for chunk in streamed if chunk.get("step") == "reason_docs" and chunk.get("phase") == "finished"]
+    assert told["searched_for"] == reasons.searched_for
+    # Without a model, the words of the conversation do.
+    model_server.replies = {}
+    reasons = await run_to(rag, resources, question, "reason_docs")
+    assert reasons.searched_for == ["And when it breaks? What is a task?"]
+
+
+async def test_what_might_be_asked_next_is_the_models_idea_or_what_was_found_and_not_used(
+    rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer
+) -> None:
+    question = ask(f"{site.address}/docs/")
+    certain = (await run_to(rag, resources, question, "generate_response")).suggestions
+    assert certain and all(each.startswith("What about") for each in certain)
+    model_server.replies["Suggest"] = "How is it started?\nDoes it need a server?\nHow is it updated?"
+    ideas = (await run_to(rag, resources, question, "generate_response")).suggestions
+    assert ideas == ["How is it started?", "Does it need a server?", "How is it updated?"]

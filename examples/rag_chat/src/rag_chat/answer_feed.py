@@ -32,6 +32,7 @@ from rag_chat.errors import EngineError
 from rag_chat.messages import (
     ANSWER_CHARS_MAX,
     STATUS_AFTER,
+    STATUS_WHILE,
     Chunk,
     Citation,
     DraftChunk,
@@ -42,7 +43,7 @@ from rag_chat.messages import (
     StepChunk,
     TokenChunk,
 )
-from rag_chat.run_results import failure, passages_found, result_of, shown_passages, step_records
+from rag_chat.run_results import failure, passages_found, result_of, searched_for, shown_passages, step_records
 
 POLL_EVERY_S = 2.0
 LOOK_AGAIN_S = 0.25
@@ -53,6 +54,8 @@ ANSWER_TIME_S_MAX = 7_200.0
 STEPS_MAX = 100
 # Their end says nothing beyond itself; that of reason_docs brings the passages, and is waited for.
 STEPS_WITHOUT_NEWS = (Step.START, Step.LOAD_DOCS)
+# They come between steps that otherwise follow each other, and change what these announce.
+ONLY_THOROUGH = (Step.PLAN, Step.READ_MORE)
 ENGINE_GONE_NOTICE = "The engine does not answer just now. The question is safe; the answer continues when it is back."
 
 CHUNKS: TypeAdapter[Chunk] = TypeAdapter(Chunk)
@@ -98,7 +101,8 @@ class AnswerState:
             if list(Step).index(earlier) >= list(Step).index(chunk.step):
                 break
             # The steps run one after the other, so whoever hears of a later one knows that this one has ended.
-            self._keep(StepChunk(step=earlier, phase="finished", attempt=1, status=STATUS_AFTER[earlier]))
+            status = STATUS_WHILE[chunk.step] if chunk.step in ONLY_THOROUGH else STATUS_AFTER[earlier]
+            self._keep(StepChunk(step=earlier, phase="finished", attempt=1, status=status))
         self._keep(chunk)
 
     def _keep(self, chunk: StepChunk) -> None:
@@ -254,8 +258,9 @@ class AnswerFeed:
                         step=step,
                         phase="finished",
                         attempt=1,
-                        status=STATUS_AFTER[step],
+                        status=str(task.output.get("status") or STATUS_AFTER[step]),
                         citations=shown_passages(task.output) if step is Step.REASON_DOCS else None,
+                        searched_for=searched_for(step, task.output),
                     )
                 )
             self._changed.notify_all()

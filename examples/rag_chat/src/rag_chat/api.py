@@ -1,6 +1,6 @@
 """The edge: `python -m rag_chat.api`. HTTP in, runs out, server-sent events back, and the chat page itself.
 
-    POST /message               ask: {messages, url, sources?, conversationId?, parentId?, questionId?, model?}
+    POST /message               ask: {messages, url, sources?, mode?, model?, conversationId?, parentId?, questionId?}
                                 -> {messageId, questionId, conversationId, runId}
     GET  /message/{id}          server-sent events of that answer, from its beginning, the last of type `result`
     POST /message/{id}/stop     cancel the run, and with it the model's call
@@ -38,14 +38,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rag_chat import conversations_api, evaluation_api, library_api, passages_api
 from rag_chat.answer_feed import AnswerFeeds, FeedEvent, finished_events
-from rag_chat.conversation_store import ConversationStore, Place, StoredMessage, terminal
+from rag_chat.conversation_store import About, ConversationStore, Place, StoredMessage, terminal
 from rag_chat.database import Database, open_database
 from rag_chat.edge import Edge, EdgeOf, Problem
 from rag_chat.engine import HatchetGateway, RunGateway
 from rag_chat.engine_connection import connect, wait_for_engine
 from rag_chat.errors import AddressRefused, ChatError, EngineError, ModelUnreachable, SettingsError, UnknownPlace
 from rag_chat.library_store import checked_address
-from rag_chat.messages import Outcome, Question, Result
+from rag_chat.messages import Mode, Outcome, Question, Result
 from rag_chat.model import ModelClient
 from rag_chat.people import KnownPerson, NamedPerson
 from rag_chat.settings import Settings, read_settings
@@ -61,10 +61,11 @@ logger = logging.getLogger(__name__)
 
 
 class Asked(Question):
-    """The body of POST /message. The conversation is created when none is named. The question goes behind the answer
-    `parentId`, null being the beginning, and where the conversation left off when that is not given. `questionId` is a
-    question of this conversation that gets another answer."""
+    """The body of POST /message. `mode` says how much is done for the answer. The conversation is created when none is
+    named. The question goes behind the answer `parentId`, null being the beginning, and where the conversation left off
+    when that is not given. `questionId` is a question of this conversation that gets another answer."""
 
+    mode: Mode = Mode.BALANCED
     conversationId: UUID | None = None
     parentId: UUID | None = None
     questionId: UUID | None = None
@@ -103,7 +104,8 @@ async def ask(asked: Asked, edge: EdgeOf, person: KnownPerson) -> Accepted:
     question = Question(messages=asked.messages, url=url, sources=sources, model=asked.model)
     content = asked.messages[-1].content
     try:
-        placed = await edge.conversations.ask(conversation_id, person, content, url, asked.place)
+        about = About(url, sources, asked.mode)
+        placed = await edge.conversations.ask(conversation_id, person, content, about, asked.place)
     except UnknownPlace as error:
         raise Problem(404, error.code, str(error), field=error.field) from None
     message_id = placed.answer_id
@@ -114,7 +116,7 @@ async def ask(asked: Asked, edge: EdgeOf, person: KnownPerson) -> Accepted:
         "person": person[:16] if person is not None else str(conversation_id),
     }
     try:
-        run_id = await edge.gateway.trigger(question, metadata)
+        run_id = await edge.gateway.trigger(question, asked.mode, metadata)
     except EngineError as error:
         failure = Result(status=Outcome.FAILED, message=str(error), error=str(error))
         await edge.conversations.finish(message_id, [], failure)

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from rag_chat.database import Connection, Database
 from rag_chat.errors import UnknownPlace
-from rag_chat.messages import Citation, Outcome, Result, StepChunk
+from rag_chat.messages import Citation, Mode, Outcome, Result, StepChunk
 from rag_chat.queries import query
 
 MESSAGES_SHOWN_MAX = 400
@@ -44,6 +44,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What a question is about, a first address and further ones, and how much is done for its answer."""
+
+    url: str
+    sources: Sequence[str] = ()
+    mode: Mode = Mode.BALANCED
+
+
+@dataclass(frozen=True, slots=True)
 class StoredMessage:
     message_id: UUID
     conversation_id: UUID
@@ -51,7 +60,7 @@ class StoredMessage:
     role: str
     status: str
     content: str
-    url: str
+    about: About
     run_id: str | None
     steps: tuple[StepChunk, ...]
     result: Result | None
@@ -67,6 +76,8 @@ class ShownMessage(BaseModel):
     status: Literal["running", "complete", "failed", "cancelled"]
     content: str
     url: str
+    sources: list[str]
+    mode: Mode
     runId: str | None
     result: Result | None
     feedback: Feedback | None
@@ -95,10 +106,11 @@ class ConversationStore:
     def __init__(self, database: Database) -> None:
         self._pool = database.pool
 
-    async def ask(self, conversation_id: UUID, person: str | None, question: str, url: str, place: Place) -> Asked:
+    async def ask(self, conversation_id: UUID, person: str | None, question: str, about: About, place: Place) -> Asked:
         """Write a question, unless it is there, and the answer it waits for. Raises UnknownPlace."""
         question = _storable(question)
         answer_id = uuid4()
+        where = (about.url, list(about.sources), about.mode)
         async with self._pool.acquire() as connection, connection.transaction():
             mine = await connection.fetchval(query("put_conversation"), conversation_id, person, _title_of(question))
             if mine is None:
@@ -107,12 +119,14 @@ class ConversationStore:
             if question_id is None:
                 question_id = uuid4()
                 after = await _answer_before(connection, conversation_id, place)
-                await connection.execute(query("insert_question"), question_id, conversation_id, after, question, url)
+                await connection.execute(
+                    query("insert_question"), question_id, conversation_id, after, question, *where
+                )
             else:
                 kept = await connection.fetchrow(query("find_in_conversation"), question_id, conversation_id)
                 if kept is None or kept["role"] != "user" or kept["content"].strip() != question.strip():
                     raise UnknownPlace("This conversation has no such question.", "questionId")
-            await connection.execute(query("insert_answer"), answer_id, conversation_id, question_id, url)
+            await connection.execute(query("insert_answer"), answer_id, conversation_id, question_id, *where)
         return Asked(question_id, answer_id)
 
     async def set_run(self, message_id: UUID, run_id: str) -> None:
@@ -234,7 +248,9 @@ def shown(message: StoredMessage) -> ShownMessage:
             "role": message.role,
             "status": message.status,
             "content": message.content,
-            "url": message.url,
+            "url": message.about.url,
+            "sources": list(message.about.sources),
+            "mode": message.about.mode,
             "runId": message.run_id,
             "result": message.result,
             "feedback": message.feedback,
@@ -259,7 +275,7 @@ def _stored(row: asyncpg.Record) -> StoredMessage:
         role=row["role"],
         status=row["status"],
         content=row["content"],
-        url=row["url"],
+        about=About(row["url"], tuple(row["sources"]), Mode(row["mode"])),
         run_id=row["run_id"],
         steps=tuple(StepChunk.model_validate(step) for step in row["steps"]),
         result=None if row["result"] is None else Result.model_validate(row["result"]),

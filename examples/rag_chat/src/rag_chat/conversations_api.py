@@ -22,7 +22,7 @@ from pydantic import BaseModel, StringConstraints
 from rag_chat.conversation_store import Feedback, ShownMessage
 from rag_chat.edge import EdgeOf, Problem
 from rag_chat.errors import EngineError
-from rag_chat.messages import Result
+from rag_chat.messages import Mode, Result
 from rag_chat.people import KnownPerson, NamedPerson, hash_of, new_secret
 
 LISTED_MAX = 50
@@ -78,6 +78,8 @@ class SharedMessage(BaseModel):
     status: Literal["complete", "failed", "cancelled"]
     content: str
     url: str
+    sources: list[str]
+    mode: Mode
     result: Result | None
 
 

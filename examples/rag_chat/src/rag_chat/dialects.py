@@ -99,6 +99,16 @@ def read_ollama(line: str) -> Piece | None:
     return Piece(_text(said.get("content")), _text(said.get("thinking")), finish, _count(event, "prompt_eval_count"))
 
 
+def read_whole(body: bytes) -> str:
+    """The text of an answer that was not streamed, in either dialect, without thoughts; empty when it has none."""
+    answer = _event(body.decode("utf-8", errors="replace"))
+    choices = answer.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else answer
+    message = first.get("message") if isinstance(first, dict) else None
+    text = _text(message.get("content")) if isinstance(message, dict) else ""
+    return ThoughtSplitter().split(Piece(text, finish="stop")).text.strip()
+
+
 def too_long(status: int, body: bytes) -> PromptTooLong | None:
     """Whether a refusal says that the prompt does not fit, in the words of any of the servers."""
     said = error_text(body)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import grpc
 from hatchet_sdk import Hatchet
@@ -17,13 +17,11 @@ from hatchet_sdk.clients.admin import RunStatus
 from hatchet_sdk.clients.rest.exceptions import OpenApiException
 from hatchet_sdk.clients.rest.models.v1_task_status import V1TaskStatus
 from hatchet_sdk.exceptions import TaskRunError
-from hatchet_sdk.runnables.workflow import Workflow
 from pydantic import BaseModel
 from urllib3.exceptions import HTTPError as RestTransportFailure
 
 from rag_chat.errors import EngineError
-from rag_chat.messages import Outcome, Question
-from rag_chat.workflow import build_workflow
+from rag_chat.messages import WORKFLOW_NAMES, Mode, Outcome, Question
 
 CALL_TIMEOUT_S = 10.0
 TRIGGER_PATIENCE_S = 8.0
@@ -55,7 +53,7 @@ class RunUnknown(EngineError):
 
 
 class RunGateway(Protocol):
-    async def trigger(self, question: Question, metadata: Mapping[str, str]) -> str: ...
+    async def trigger(self, question: Question, mode: Mode, metadata: Mapping[str, str]) -> str: ...
     async def start(self, workflow: str, job: BaseModel, metadata: Mapping[str, str]) -> str: ...
     def stream(self, run_id: str) -> AsyncIterator[str]: ...
     async def wait(self, run_id: str) -> None: ...
@@ -68,23 +66,20 @@ class HatchetGateway:
 
     def __init__(self, hatchet: Hatchet) -> None:
         self._hatchet = hatchet
-        self._workflow = build_workflow(hatchet).workflow
 
-    async def trigger(self, question: Question, metadata: Mapping[str, str]) -> str:
+    async def trigger(self, question: Question, mode: Mode, metadata: Mapping[str, str]) -> str:
         """Start the run that answers a question."""
-        return await self._start(self._workflow, question, metadata)
+        return await self.start(WORKFLOW_NAMES[mode], question, metadata)
 
     async def start(self, workflow: str, job: BaseModel, metadata: Mapping[str, str]) -> str:
-        """Start a run of another workflow of the chat's worker, by its name."""
-        return await self._start(self._hatchet.workflow(name=workflow, input_validator=type(job)), job, metadata)
-
-    async def _start(self, workflow: Workflow[Any], job: BaseModel, metadata: Mapping[str, str]) -> str:
-        """Start a run; returns its id once the engine has it. Waits a little for a worker that is just starting."""
+        """Start a run of a workflow of the chat's worker, by its name; returns its id once the engine has it. Waits a
+        little for a worker that is just starting."""
+        named = self._hatchet.workflow(name=workflow, input_validator=type(job))
         deadline = asyncio.get_running_loop().time() + TRIGGER_PATIENCE_S
         while True:
             try:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
-                    ref = await workflow.aio_run(job, wait_for_result=False, additional_metadata=dict(metadata))
+                    ref = await named.aio_run(job, wait_for_result=False, additional_metadata=dict(metadata))
                 return ref.workflow_run_id
             except (grpc.RpcError, TimeoutError) as error:
                 code = _code(error)

@@ -58,9 +58,11 @@ class Plan(BaseModel):
 
 
 class PageInput(BaseModel):
+    """A page to read, for a source of the library, or for one answer when it names none."""
+
     model_config = ConfigDict(frozen=True)
 
-    source_id: UUID
+    source_id: UUID | None = None
     url: str
     host: str
 
@@ -99,7 +101,7 @@ def build_library(hatchet: Hatchet) -> Library:
 
     @hatchet.task(
         name=PAGE_TASK,
-        description="Reads one page of a source.",
+        description="Reads one page, for a source of the library or for a thorough answer.",
         input_validator=PageInput,
         execution_timeout=timedelta(minutes=2),
         schedule_timeout=timedelta(hours=6),
@@ -124,7 +126,8 @@ def build_library(hatchet: Hatchet) -> Library:
             if error.retryable and ctx.attempt_number < ctx.max_attempts:
                 raise
             return PageOutcome(error=str(error))
-        await resources.library.add_page(asked.source_id, found.page_id)
+        if asked.source_id is not None:
+            await resources.library.add_page(asked.source_id, found.page_id)
         return PageOutcome(page_id=found.page_id, links=[link.url for link in found.links[:LINKS_PER_PAGE_MAX]])
 
     workflow = hatchet.workflow(

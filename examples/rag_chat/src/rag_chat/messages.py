@@ -12,7 +12,20 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-WORKFLOW_NAME = "rag-chat"
+
+class Mode(StrEnum):
+    """How much is done for an answer; each is a workflow of its own. `balanced` is what an event gets."""
+
+    QUICK = "quick"
+    BALANCED = "balanced"
+    THOROUGH = "thorough"
+
+
+WORKFLOW_NAMES: dict[Mode, str] = {
+    Mode.QUICK: "rag-chat-quick",
+    Mode.BALANCED: "rag-chat",
+    Mode.THOROUGH: "rag-chat-thorough",
+}
 QUESTION_EVENT = "question:create"
 
 QUESTION_CHARS_MAX = 8_000
@@ -26,8 +39,12 @@ Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, 
 
 
 class Step(StrEnum):
+    """In the order in which they run. Only a thorough answer is planned and reads more."""
+
     START = "start"
+    PLAN = "plan"
     LOAD_DOCS = "load_docs"
+    READ_MORE = "read_more"
     REASON_DOCS = "reason_docs"
     GENERATE_RESPONSE = "generate_response"
 
@@ -35,14 +52,18 @@ class Step(StrEnum):
 # What the chat is doing while a step runs.
 STATUS_WHILE: dict[Step, str] = {
     Step.START: "starting",
+    Step.PLAN: "planning",
     Step.LOAD_DOCS: "reading",
+    Step.READ_MORE: "reading",
     Step.REASON_DOCS: "making sense",
     Step.GENERATE_RESPONSE: "writing",
 }
 # What a step announces when it ends: the next thing the chat does.
 STATUS_AFTER: dict[Step, str] = {
     Step.START: STATUS_WHILE[Step.LOAD_DOCS],
+    Step.PLAN: STATUS_WHILE[Step.LOAD_DOCS],
     Step.LOAD_DOCS: STATUS_WHILE[Step.REASON_DOCS],
+    Step.READ_MORE: STATUS_WHILE[Step.REASON_DOCS],
     Step.REASON_DOCS: STATUS_WHILE[Step.GENERATE_RESPONSE],
     Step.GENERATE_RESPONSE: "complete",
 }
@@ -118,16 +139,34 @@ class StartOutput(StepOutput):
     sources: list[str] = []
 
 
+class PlanOutput(StepOutput):
+    """The questions that are searched for, one of which is the person's own when the model had no plan."""
+
+    questions: list[str]
+    by_model: bool = False
+
+
 class LoadDocsOutput(StepOutput):
     page_ids: list[int]
     pages: list[str]
     indexed: int
+    skipped: list[str]
+    # Pages that these link to and that a thorough answer reads next, the most promising first.
+    further: list[str] = []
+
+
+class ReadMoreOutput(StepOutput):
+    page_ids: list[int]
+    # How many more pages were tried.
+    tried: int
     skipped: list[str]
 
 
 class ReasonDocsOutput(StepOutput):
     method: str
     passages: list[Citation]
+    # What was searched for beside, or in place of, the question as it stands.
+    searched_for: list[str] = []
     # Whether anything stood at the model's address. If so, its absence later is a restart and no lack of a model.
     model_seen: bool = False
 
@@ -137,6 +176,8 @@ class GenerateResponseOutput(StepOutput):
     citations: list[Citation]
     model: str | None
     extractive: bool
+    # The answer says that the passages do not contain one.
+    not_said: bool = False
     # Sentences about what is missing: passages that did not fit, an end that was cut.
     notices: list[str] = []
     reasoning: str = ""
@@ -159,6 +200,8 @@ class StepChunk(BaseModel):
     status: str
     detail: str | None = None
     citations: list[Citation] | None = None
+    # The end of `plan` and of `reason_docs` says what is searched for.
+    searched_for: list[str] | None = None
 
 
 class ProgressChunk(BaseModel):
@@ -200,13 +243,16 @@ class StepRecord(BaseModel):
 
 class Result(BaseModel):
     """How an answer ended. `message` is always fit to be shown. `found` are all passages, by rank, of which the answer
-    was made from the first `given` and refers to the `citations`."""
+    was made from the first `given` and refers to the `citations`; with `not_said` it says that they contain none.
+    `searched_for` is what was searched for where that is not the question as it stands."""
 
     status: Outcome
     message: str
     citations: list[Citation] = []
     model: str | None = None
     extractive: bool = False
+    not_said: bool = False
+    searched_for: list[str] = []
     notices: list[str] = []
     reasoning: str = ""
     error: str | None = None

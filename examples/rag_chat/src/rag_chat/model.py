@@ -25,6 +25,7 @@ from rag_chat.dialects import (
     openai_body,
     read_ollama,
     read_openai,
+    read_whole,
     refused_field,
     too_long,
 )
@@ -45,6 +46,7 @@ from rag_chat.settings import ModelSettings
 LOOK_FRESH_FOR_S = 5.0
 LINE_CHARS_MAX = 1_000_000
 ERROR_BYTES_MAX = 20_000
+WHOLE_BYTES_MAX = 200_000
 EMBEDDING_TEXT_CHARS_MAX = 6_000
 WINDOWS_LEARNED_MAX = 100
 
@@ -119,14 +121,8 @@ class ModelClient:
     ) -> AsyncGenerator[Piece, None]:
         """The answer, piece by piece, the last of which has `finish`. Raises ModelError when the server fails, refuses,
         stays silent, or breaks off before the answer is complete."""
-        tokens_max = answer_tokens_max or self._settings.answer_tokens_max
-        if model.kind is ServerKind.OLLAMA:
-            url = f"{self._settings.root_url}/api/chat"
-            window = model.window_tokens or self._settings.window_tokens
-            body, read = ollama_body(model.name, messages, tokens_max, window, model.thinks), read_ollama
-        else:
-            url = f"{self._settings.base_url}/chat/completions"
-            body, read = openai_body(model.name, messages, tokens_max), read_openai
+        url, body = self._request(model, messages, answer_tokens_max or self._settings.answer_tokens_max)
+        read = read_ollama if model.kind is ServerKind.OLLAMA else read_openai
         first_by = asyncio.get_running_loop().time() + self._settings.first_token_wait_s
         try:
             response = await self._send(url, body, first_by)
@@ -142,6 +138,32 @@ class ModelClient:
             raise ModelUnavailable(
                 f"The connection to the language model broke off ({type(error).__name__})."
             ) from None
+
+    async def say(self, model: Model, messages: Sequence[PromptMessage], answer_tokens_max: int) -> str:
+        """A short answer as a whole, without thoughts. Raises ModelError; whoever calls bounds its time, and gives up
+        by leaving, which hangs up on the server."""
+        url, body = self._request(model, messages, answer_tokens_max)
+        body["stream"] = False
+        body.pop("stream_options", None)
+        if "think" in body:
+            body["think"] = False
+        first_by = asyncio.get_running_loop().time() + self._settings.first_token_wait_s
+        try:
+            return read_whole(await _bounded(await self._send(url, body, first_by), WHOLE_BYTES_MAX))
+        except httpx.HTTPError as error:
+            raise ModelUnavailable(
+                f"The connection to the language model broke off ({type(error).__name__})."
+            ) from None
+
+    def _request(
+        self, model: Model, messages: Sequence[PromptMessage], tokens_max: int
+    ) -> tuple[str, dict[str, object]]:
+        """Where the model is asked for a streamed answer, and with what."""
+        if model.kind is ServerKind.OLLAMA:
+            window = model.window_tokens or self._settings.window_tokens
+            body = ollama_body(model.name, messages, tokens_max, window, model.thinks)
+            return f"{self._settings.root_url}/api/chat", body
+        return f"{self._settings.base_url}/chat/completions", openai_body(model.name, messages, tokens_max)
 
     async def _send(self, url: str, body: dict[str, object], first_by: float) -> httpx.Response:
         """The response whose body is the answer. A server that does not know a field of ours is asked without it."""
@@ -226,13 +248,13 @@ class ModelClient:
         return embeddings
 
 
-async def _bounded(response: httpx.Response) -> bytes:
-    """The start of an error's body."""
+async def _bounded(response: httpx.Response, bytes_max: int = ERROR_BYTES_MAX) -> bytes:
+    """The start of a body."""
     body = bytearray()
     try:
         async for piece in response.aiter_bytes():
             body += piece
-            if len(body) > ERROR_BYTES_MAX:
+            if len(body) > bytes_max:
                 break
     finally:
         await response.aclose()

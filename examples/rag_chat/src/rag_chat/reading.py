@@ -57,6 +57,10 @@ class SiteReader:
         self._store = store
         self._limits = limits
 
+    @property
+    def limits(self) -> ReadingLimits:
+        return self._limits
+
     def widened(self, pages_max: int, time_s_max: float) -> SiteReader:
         """A reader for more of a site than one question reads, for work that nobody waits for."""
         wider = replace(

@@ -48,25 +48,35 @@ def fuse(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
 
 
 async def retrieve(
-    store: PageStore, page_ids: Sequence[int], question: str, embedder: Embedder | None, *, by_words: bool = True
+    store: PageStore,
+    page_ids: Sequence[int],
+    question: str,
+    embedder: Embedder | None,
+    *,
+    besides: Sequence[str] = (),
+    passages_max: int = PASSAGES_MAX,
+    by_words: bool = True,
 ) -> Retrieved:
-    """The best passages of these pages for a question, at most PASSAGES_MAX. An `embedder` has seen them all. Only an
-    evaluation asks for one without words."""
-    question = question[:QUESTION_CHARS_MAX].replace("\x00", " ")
+    """The best passages of these pages for a question, at most `passages_max`. An `embedder` has seen them all.
+    `besides` are other questions to find passages for, of equal weight. Only an evaluation asks for one without
+    words."""
     rankings: list[list[int]] = []
-    if by_words:
-        rankings.append(await store.search_all_words(page_ids, question, CANDIDATES_MAX))
-        rankings.append(await store.search_any_word(page_ids, question, CANDIDATES_MAX))
     methods = ["text"] if by_words else []
-    by_meaning = await _search_by_meaning(store, page_ids, question, embedder)
-    if by_meaning:
-        rankings.append(by_meaning)
-        methods.append("meaning")
+    for asked in dict.fromkeys([question, *besides]):
+        asked = asked[:QUESTION_CHARS_MAX].replace("\x00", " ")
+        if by_words:
+            rankings.append(await store.search_all_words(page_ids, asked, CANDIDATES_MAX))
+            rankings.append(await store.search_any_word(page_ids, asked, CANDIDATES_MAX))
+        by_meaning = await _search_by_meaning(store, page_ids, asked, embedder)
+        if by_meaning:
+            rankings.append(by_meaning)
+            methods.append("meaning")
+    methods = list(dict.fromkeys(methods))
     scores = fuse(rankings)
     if not scores:
-        scores = dict.fromkeys(await store.leads(page_ids, PASSAGES_MAX), 0.0)
+        scores = dict.fromkeys(await store.leads(page_ids, passages_max), 0.0)
         methods = ["openings"]
-    passages = _spread(await store.passages(list(scores)[:CANDIDATES_MAX]))
+    passages = _spread(await store.passages(list(scores)[:CANDIDATES_MAX]), passages_max)
     best_possible = len(rankings) / (FUSION_CONSTANT + 1) or 1.0
     shares = tuple(round(scores[passage.passage_id] / best_possible, 3) for passage in passages)
     return Retrieved(passages, shares, "+".join(methods))
@@ -86,7 +96,7 @@ async def _search_by_meaning(
     return await store.search_by_meaning(page_ids, vector, embedder.name, CANDIDATES_MAX)
 
 
-def _spread(passages: Sequence[StoredPassage]) -> tuple[StoredPassage, ...]:
+def _spread(passages: Sequence[StoredPassage], passages_max: int) -> tuple[StoredPassage, ...]:
     """The best passages, without letting one page crowd out the others while others have something to say."""
     per_page: Counter[int] = Counter()
     kept: list[StoredPassage] = []
@@ -97,4 +107,4 @@ def _spread(passages: Sequence[StoredPassage]) -> tuple[StoredPassage, ...]:
             kept.append(passage)
         else:
             spare.append(passage)
-    return tuple((kept + spare)[:PASSAGES_MAX])
+    return tuple((kept + spare)[:passages_max])

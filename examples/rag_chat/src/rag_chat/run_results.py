@@ -15,6 +15,8 @@ from rag_chat.messages import (
     GenerateResponseOutput,
     LoadDocsOutput,
     Outcome,
+    PlanOutput,
+    ReadMoreOutput,
     ReasonDocsOutput,
     Result,
     Step,
@@ -72,6 +74,20 @@ def shown_passages(output: Mapping[str, object]) -> list[Citation] | None:
         return None
 
 
+def searched_for(step: Step, output: Mapping[str, object]) -> list[str] | None:
+    """What a step's output says is searched for; None when it is none of those that say it."""
+    try:
+        match step:
+            case Step.PLAN:
+                return PlanOutput.model_validate(output).questions
+            case Step.REASON_DOCS:
+                return ReasonDocsOutput.model_validate(output).searched_for
+            case _:
+                return None
+    except ValidationError:
+        return None
+
+
 def step_records(view: RunView, told: Sequence[StepChunk]) -> list[StepRecord]:
     """The steps that ended, and those of which something was told."""
     records: list[StepRecord] = []
@@ -99,6 +115,14 @@ def _notes(step: Step, output: Mapping[str, object]) -> list[str]:
                 loaded = LoadDocsOutput.model_validate(output)
                 pages = f"Read {_count(len(loaded.pages), 'page')}, {loaded.indexed} of them new or changed."
                 return [pages, *loaded.skipped[:SKIPPED_SHOWN_MAX]]
+            case Step.PLAN:
+                plan = PlanOutput.model_validate(output)
+                made = "Looked for:" if plan.by_model else "No model was there to plan; looked for the question alone:"
+                return [made, *plan.questions]
+            case Step.READ_MORE:
+                more = ReadMoreOutput.model_validate(output)
+                pages = f"Read {len(more.page_ids)} of {_count(more.tried, 'further page')}."
+                return [pages, *more.skipped[:SKIPPED_SHOWN_MAX]]
             case Step.REASON_DOCS:
                 reasons = ReasonDocsOutput.model_validate(output)
                 how = HOW_FOUND.get(reasons.method, reasons.method)
@@ -129,6 +153,7 @@ def _found(view: RunView) -> list[Citation]:
 
 
 def _complete(view: RunView) -> Result:
+    reasons = _output(view, Step.REASON_DOCS)
     try:
         answer = GenerateResponseOutput.model_validate(_output(view, Step.GENERATE_RESPONSE))
     except ValidationError:
@@ -139,6 +164,8 @@ def _complete(view: RunView) -> Result:
         citations=answer.citations,
         model=answer.model,
         extractive=answer.extractive,
+        not_said=answer.not_said,
+        searched_for=[] if reasons is None else searched_for(Step.REASON_DOCS, reasons) or [],
         notices=answer.notices,
         reasoning=answer.reasoning,
         found=_found(view),

@@ -31,6 +31,8 @@ class ReadingLimits:
     redirects_max: int = 5
     text_chars_max: int = 400_000
     site_pages_max: int = 24
+    # How many pages beyond those a thorough answer reads.
+    further_pages_max: int = 24
     site_size_bytes_max: int = 12_000_000
     site_time_s_max: float = 60.0
     parallel_requests_max: int = 3
@@ -61,6 +63,8 @@ class ModelSettings:
     answer_time_s_max: float = 600.0
     answer_chars_max: int = 24_000
     window_tokens: int = 8_192
+    # The model of quick answers, where nobody chose one.
+    quick_model: str | None = None
 
     @property
     def root_url(self) -> str:
@@ -108,6 +112,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
             page_size_bytes_max=_integer(env, "RAG_CHAT_PAGE_SIZE_BYTES_MAX", 2_000_000, 1_000, 50_000_000),
             document_size_bytes_max=_integer(env, "RAG_CHAT_DOCUMENT_SIZE_BYTES_MAX", 20_000_000, 1_000, 100_000_000),
             site_pages_max=_integer(env, "RAG_CHAT_SITE_PAGES_MAX", 24, 1, 200),
+            further_pages_max=_integer(env, "RAG_CHAT_THOROUGH_PAGES_MAX", 24, 0, 200),
             fresh_for_s=float(_integer(env, "RAG_CHAT_FRESH_FOR_S", 60, 0, 86_400)),
         ),
         web_dist=Path(env.get("RAG_CHAT_WEB_DIST") or WEB_DIST_DEFAULT),
@@ -141,6 +146,7 @@ def _model_settings(env: Mapping[str, str]) -> ModelSettings:
         silence_timeout_s=float(_integer(env, "RAG_CHAT_TOKEN_WAIT_S", 60, 1, 600)),
         answer_tokens_max=_integer(env, "RAG_CHAT_ANSWER_TOKENS_MAX", 2_048, 64, 8_000),
         window_tokens=_integer(env, "RAG_CHAT_WINDOW_TOKENS", 8_192, 512, 1_000_000),
+        quick_model=env.get("RAG_CHAT_QUICK_MODEL", "").strip() or None,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from hatchet_sdk.runnables.workflow import BaseWorkflow
 
+from rag_chat.answer_steps import BALANCED, QUICK
 from rag_chat.database import open_database
 from rag_chat.engine_connection import connect, wait_for_engine
 from rag_chat.errors import ChatError
@@ -23,6 +24,7 @@ from rag_chat.evaluation_workflow import build_evaluation
 from rag_chat.library_workflow import build_library
 from rag_chat.resources import Resources, open_resources
 from rag_chat.settings import Settings, read_settings
+from rag_chat.thorough_workflow import build_thorough
 from rag_chat.workflow import build_workflow
 
 
@@ -43,8 +45,10 @@ def main() -> None:
             yield resources
 
     evaluation = build_evaluation(hatchet)
-    workflows: list[BaseWorkflow[Any]] = [build_workflow(hatchet).workflow, evaluation.workflow, evaluation.find]
-    workflows += build_library(hatchet).workflows()
+    library = build_library(hatchet)
+    answers = [build_workflow(hatchet, depth).workflow for depth in (BALANCED, QUICK)]
+    workflows: list[BaseWorkflow[Any]] = [*answers, build_thorough(hatchet, library.page).workflow]
+    workflows += [evaluation.workflow, evaluation.find, *library.workflows()]
     worker = hatchet.worker("rag-chat-worker", slots=settings.worker_slots, workflows=workflows, lifespan=lifespan)
     worker.start()
 

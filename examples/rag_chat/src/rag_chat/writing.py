@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
-from rag_chat.answering import Prompt, build_prompt, tokens_of
+from rag_chat.answering import Opening, Prompt, build_prompt, tokens_of
 from rag_chat.dialects import Piece
 from rag_chat.errors import ModelLoading, ModelRefused, ModelUnavailable, ModelUnreachable, PromptTooLong
 from rag_chat.messages import ChatMessage, Citation
@@ -35,12 +35,14 @@ Report = Callable[[str], Awaitable[None]]
 
 @dataclass(slots=True)
 class Written:
-    """An answer. `notices` are sentences about what is missing from it, `passages` what the model was given."""
+    """An answer. `notices` are sentences about what is missing from it, `passages` what the model was given, `not_said`
+    that it told the passages do not contain an answer."""
 
     model: str
     text: str = ""
     reasoning: str = ""
     passages: tuple[Citation, ...] = ()
+    not_said: bool = False
     notices: list[str] = field(default_factory=list)
 
 
@@ -55,9 +57,15 @@ class Writer:
         self._seen = seen
 
     async def write(
-        self, messages: Sequence[ChatMessage], passages: Sequence[Citation], wanted: str | None, answer: TokenStream
+        self,
+        messages: Sequence[ChatMessage],
+        passages: Sequence[Citation],
+        wanted: str | None,
+        answer: TokenStream,
+        covering: Sequence[str] = (),
     ) -> Written:
-        """The model's answer, streamed into `answer` while it is written."""
+        """The model's answer, streamed into `answer` while it is written. `covering` are smaller questions it answers
+        on the way."""
         begun = asyncio.get_running_loop().time()
         room: int | None = None
         smaller_times = 0
@@ -67,7 +75,7 @@ class Writer:
                 model = await self._client.find(wanted)
                 self._seen = True
                 room = room if smaller_times else self._room(model)
-                prompt = build_prompt(messages, passages, room)
+                prompt = build_prompt(messages, passages, room, covering)
                 return await self._ask(model, prompt, answer)
             except ModelLoading:
                 if waited_s >= self._settings.first_token_wait_s:
@@ -111,6 +119,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         end_by: float | None = None
         checked_chars = 0
+        opening = Opening()
         answer_tokens = self._answer_tokens(model.window_tokens)
         async with (
             self._telling_of_waiting(model, written),
@@ -121,9 +130,10 @@ class Writer:
                     end_by = end_by or loop.time() + self._settings.answer_time_s_max
                 if piece.reasoning:
                     written.reasoning = (written.reasoning + piece.reasoning)[:REASONING_CHARS_MAX]
-                if piece.text:
-                    answer.add(piece.text)
-                    written.text += piece.text
+                text = opening.take(piece.text) + (opening.rest() if piece.finish else "")
+                if text:
+                    answer.add(text)
+                    written.text += text
                 self._compare(model, prompt, piece, written)
                 if piece.finish == "length":
                     written.notices.append(
@@ -146,6 +156,7 @@ class Writer:
                     minutes = self._settings.answer_time_s_max / 60
                     written.notices.append(f"The answer was cut after {minutes:g} minutes of writing.")
                     break
+        written.not_said = opening.not_said
         if written.text.strip():
             return written
         if end_by is not None and written.notices:

@@ -26,7 +26,7 @@ async def test_a_file_is_given_read_and_asked_about(browser: Browser, stack: Sta
     await page.get_by_role("link", name="manual.pdf").click(timeout=PATIENCE_MS)
     await expect(page.get_by_text("The zanzibar valve is opened with a spanner.")).to_be_visible()
     await page.go_back()
-    await page.get_by_role("button", name="Ask about it").click()
+    await page.get_by_role("link", name="Ask about it").click()
     await page.get_by_label("Your question").fill("How is the zanzibar valve opened?")
     await page.get_by_label("Your question").press("Enter")
     await expect(page.get_by_text("is opened with a spanner").first).to_be_visible(timeout=PATIENCE_MS)

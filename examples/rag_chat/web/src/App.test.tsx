@@ -33,6 +33,10 @@ interface Call {
 let calls: Call[] = [];
 let kept: unknown[] = [];
 let headings: unknown[] = [];
+const shelf = [
+  { sourceId: "s1", address: "source:s1", kind: "file", url: "manual.pdf", status: "ready", error: null, pages: 1, found: 1 },
+  { sourceId: "s2", address: "source:s2", kind: "site", url: "https://e.org/broken/", status: "failed", error: "It is gone.", pages: 0, found: 0 },
+];
 let asked = 0;
 let held: Promise<void> = Promise.resolve();
 let models: string[] = [];
@@ -50,6 +54,8 @@ function answer(path: string, questionId?: string): [number, unknown] {
     const passage = { index: 1, title: "Install", heading: "With pip", url: "https://e.org/i#pip", text: "pip install broadaxe, and it runs" };
     return [200, { ...passage, before: [{ heading: "Install", text: "Before." }], after: [], changed: false }];
   }
+  if (path === "/sources") return [200, { sources: shelf }];
+  if (path.startsWith("/sources/files?")) return [201, { ...shelf[0], sourceId: "s9", address: "source:s9", url: "new.pdf" }];
   if (path.startsWith("/shared/")) return [200, { title: "How?", messages: kept }];
   if (path === "/message" && refusal !== null) return [refusal.status, { error: { message: refusal.message } }];
   if (path === "/message") {
@@ -74,7 +80,7 @@ beforeEach(() => {
   sessionStorage.clear();
   vi.stubGlobal("EventSource", Stream);
   vi.stubGlobal("fetch", async (path: string, init?: RequestInit) => {
-    const sent = init?.body === undefined ? null : (JSON.parse(String(init.body)) as { questionId?: string });
+    const sent = init?.body === undefined || init.body instanceof File ? null : (JSON.parse(String(init.body)) as { questionId?: string });
     calls.push({ path, method: init?.method ?? "GET", body: sent });
     if (path.startsWith("/conversations/")) await held;
     if (init?.method === "DELETE") return new Response(null, { status: 204 });
@@ -435,6 +441,96 @@ describe("the list of conversations", () => {
     await userEvent.type(screen.getByLabelText("Search conversations"), "pip install");
     expect(await screen.findByText("No conversation has these words.")).toBeTruthy();
     expect(calls.at(-1)?.path).toBe("/conversations?search=pip+install");
+  });
+});
+
+describe("what a question is about", () => {
+  const url = () => screen.getByLabelText<HTMLInputElement>("About");
+  const chips = () => within(screen.getByRole("list", { name: "Further sources" })).getAllByRole("listitem").map((chip) => chip.title);
+
+  it("is several addresses, added and taken away by the keyboard, and kept in the address of the page", async () => {
+    render(<App />);
+    await screen.findByDisplayValue("https://e.org/docs/");
+    await userEvent.type(url(), "{Enter}https://e.org/more{Enter}");
+    expect(chips()).toEqual(["https://e.org/docs/", "https://e.org/more"]);
+    expect(new URLSearchParams(location.search).getAll("about")).toEqual(["https://e.org/docs/", "https://e.org/more"]);
+    await userEvent.type(url(), "{Backspace}");
+    expect(chips()).toEqual(["https://e.org/docs/"]);
+    await userEvent.type(url(), "no address{Enter}");
+    expect(chips()).toEqual(["https://e.org/docs/"]);
+    await userEvent.clear(url());
+    await userEvent.type(url(), "https://e.org/third");
+    await userEvent.type(screen.getByLabelText("Your question"), "How?{Enter}");
+    await waitFor(() => expect(posted()).toHaveLength(1));
+    expect(posted()[0]).toMatchObject({ url: "https://e.org/third", sources: ["https://e.org/docs/"], mode: "balanced" });
+    // The next question is about the same.
+    stream().say("result", COMPLETE);
+    expect(chips()).toEqual(["https://e.org/docs/"]);
+  });
+
+  it("is also files and sources of the library, which have names", async () => {
+    render(<App />);
+    await screen.findByDisplayValue("https://e.org/docs/");
+    await userEvent.click(screen.getByRole("button", { name: "Sources" }));
+    const dialog = within(screen.getByRole("dialog", { name: "Sources" }));
+    await userEvent.click(await dialog.findByRole("checkbox", { name: /^manual.pdf/ }));
+    expect(dialog.getByRole<HTMLInputElement>("checkbox", { name: /broken/ }).disabled).toBe(true);
+    await userEvent.upload(dialog.getByLabelText("Files to ask about"), new File(["x"], "new.pdf", { type: "application/pdf" }));
+    expect(calls.some((call) => call.path === "/sources/files?name=new.pdf")).toBe(true);
+    await userEvent.click(dialog.getByRole("button", { name: "Close" }));
+    await waitFor(() => expect(chips()[0]).toBe("manual.pdf"));
+    expect(chips()).toHaveLength(2);
+    await userEvent.click(screen.getByRole("button", { name: "Leave out manual.pdf" }));
+    await userEvent.type(screen.getByLabelText("Your question"), "How?{Enter}");
+    await waitFor(() => expect(posted()).toHaveLength(1));
+    expect(posted()[0]).toMatchObject({ url: "https://e.org/docs/", sources: ["source:s9"] });
+  });
+
+  it("can be said by a link, as the library does", async () => {
+    history.replaceState(null, "", "/?about=source:s1&about=https://e.org/more");
+    render(<App />);
+    expect(await screen.findByDisplayValue("https://e.org/more")).toBeTruthy();
+    await waitFor(() => expect(chips()).toEqual(["manual.pdf"]));
+    await userEvent.clear(url());
+    await userEvent.type(screen.getByLabelText("Your question"), "How?{Enter}");
+    await waitFor(() => expect(posted()).toHaveLength(1));
+    expect(posted()[0]).toMatchObject({ url: "source:s1", sources: [] });
+    expect(screen.getByText("manual.pdf", { selector: ".about" })).toBeTruthy();
+  });
+});
+
+describe("how thorough an answer is", () => {
+  it("is chosen by a switch, which is in the address, and shows the plan", async () => {
+    render(<App />);
+    await screen.findByDisplayValue("https://e.org/docs/");
+    expect(screen.getByRole<HTMLInputElement>("radio", { name: "Balanced" }).checked).toBe(true);
+    await userEvent.click(screen.getByRole("radio", { name: "Thorough" }));
+    expect(location.search).toBe("?mode=thorough");
+    await userEvent.type(screen.getByLabelText("Your question"), "How?{Enter}");
+    await waitFor(() => expect(Stream.opened).toHaveLength(1));
+    expect(posted()[0]).toMatchObject({ mode: "thorough" });
+    expect(document.querySelector('[data-stage="planning"]')).not.toBeNull();
+    stream().say("step", { step: "plan", phase: "finished", status: "reading", attempt: 1, searched_for: ["What?", "Why?"] });
+    expect(screen.getByText("Plan: 2 questions").closest("details")?.open).toBe(true);
+    expect(screen.getByText("Why?")).toBeTruthy();
+    stream().say("result", { ...COMPLETE, searched_for: ["What?", "Why?"] });
+    expect(screen.getByText("Plan: 2 questions").closest("details")?.open).toBe(false);
+    // What was chosen stays chosen for the next question.
+    expect(screen.getByRole<HTMLInputElement>("radio", { name: "Thorough" }).checked).toBe(true);
+  });
+
+  it("names a mode that there is not", async () => {
+    history.replaceState(null, "", "/?mode=slow");
+    render(<App />);
+    expect((await screen.findByRole("alert")).textContent).toBe("There is no mode “slow”: it is quick, balanced, thorough.");
+  });
+
+  it("says what was searched for, and that the sources do not say", async () => {
+    await ask();
+    stream().say("result", { ...COMPLETE, message: "They do not say.", citations: [], not_said: true, searched_for: ["How on Windows?"] });
+    expect(screen.getByText("Searched for “How on Windows?”")).toBeTruthy();
+    expect(screen.getByText("The sources do not say")).toBeTruthy();
+    expect(screen.queryByRole("heading", { name: "Sources" })).toBeNull();
   });
 });
 

@@ -12,6 +12,6 @@ with recursive line as (
     join message on message.message_id = line.parent_id
     where line.length < $2
 )
-select title, message_id, conversation_id, parent_id, role, status, content, url, run_id, steps, result, feedback
+select title, message_id, conversation_id, parent_id, role, status, content, url, sources, mode, run_id, steps, result, feedback
 from line
 order by length desc;

@@ -1,5 +1,6 @@
 // A conversation, or one answer of it, as Markdown for elsewhere: the marks of an answer lead to notes with the addresses.
 
+import { plainName } from "../services/library";
 import type { Citation } from "../services/wire";
 import type { Turn } from "./transcript";
 
@@ -18,7 +19,8 @@ export function conversationAsMarkdown(turns: readonly Turn[]): string {
     .filter((turn) => turn.status !== "running")
     .map((turn) => {
       const by = turn.model === null ? "" : `, answered by ${turn.model}`;
-      return `## ${turn.question.replace(/\s+/g, " ")}\n\nAbout <${turn.url}>${by}\n\n${answerAsMarkdown(turn)}`;
+      const about = [turn.url, ...turn.sources].map((address) => (address.startsWith("source:") ? plainName(address) : `<${address}>`));
+      return `## ${turn.question.replace(/\s+/g, " ")}\n\nAbout ${about.join(", ")}${by}\n\n${answerAsMarkdown(turn)}`;
     })
     .join("\n\n")}\n`;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { AnswerEvent, KeptMessage, Result } from "../services/wire";
-import { applyEvent, historyOf, newTurn, splice, turnsOf, type Turn } from "./transcript";
+import { applyEvent, historyOf, newTurn, splice, stagesOf, turnsOf, type Turn } from "./transcript";
 
 const result: Result = {
   status: "complete",
@@ -8,6 +8,8 @@ const result: Result = {
   citations: [{ index: 1, title: "Install", heading: "With pip", url: "https://e.org/i#pip", quote: "pip", score: null }],
   model: "tiny",
   extractive: false,
+  notSaid: false,
+  searchedFor: [],
   notices: [],
   reasoning: "",
   found: [],
@@ -18,7 +20,7 @@ const result: Result = {
 
 const step = (status: string, more: Partial<Extract<AnswerEvent, { type: "step" }>["step"]> = {}): AnswerEvent => ({
   type: "step",
-  step: { step: "load_docs", phase: "finished", status, attempt: 1, detail: null, citations: null, ...more },
+  step: { step: "load_docs", phase: "finished", status, attempt: 1, detail: null, citations: null, searchedFor: null, ...more },
 });
 
 const after = (...events: AnswerEvent[]): Turn => events.reduce(applyEvent, newTurn("How?", "https://e.org/"));
@@ -81,6 +83,15 @@ describe("an answer", () => {
   });
 });
 
+describe("a thorough answer", () => {
+  it("is planned before it reads, and shows its plan", () => {
+    const begun = newTurn("How?", { url: "https://e.org/", sources: [], mode: "thorough" });
+    expect([stagesOf(begun)[0], stagesOf(newTurn("How?", "https://e.org/"))[0]]).toEqual(["planning", "reading"]);
+    const planned = [step("planning"), step("reading", { step: "plan", searchedFor: ["What?", "Why?"] }), step("reading")].reduce(applyEvent, begun);
+    expect([planned.stage, planned.searchedFor]).toEqual(["reading", ["What?", "Why?"]]);
+  });
+});
+
 describe("a kept conversation", () => {
   const kept = (message: Partial<KeptMessage>): KeptMessage => ({
     messageId: "q1",
@@ -89,6 +100,8 @@ describe("a kept conversation", () => {
     status: "complete",
     content: "How?",
     url: "https://e.org/",
+    sources: [],
+    mode: "balanced",
     runId: null,
     result: null,
     feedback: null,

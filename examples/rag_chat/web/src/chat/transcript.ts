@@ -1,13 +1,17 @@
 // The conversation as the page knows it: plain data, and pure functions that say what an event changes.
 
-import type { AnswerEvent, Citation, Feedback, KeptMessage, Status, StepRecord } from "../services/wire";
+import type { AnswerEvent, Citation, Feedback, KeptMessage, Mode, Status, StepRecord } from "../services/wire";
 
-export const STAGES = ["reading", "making sense", "writing"] as const;
+/** The first one is that of thorough answers alone. */
+export const STAGES = ["planning", "reading", "making sense", "writing"] as const;
 export type Stage = (typeof STAGES)[number];
 
 export interface Turn {
   question: string;
   url: string;
+  /** Further addresses it is about. */
+  sources: string[];
+  mode: Mode;
   /** The answer it was asked after; null at the beginning of a conversation. */
   parentId: string | null;
   /** Null until the edge has the question. */
@@ -22,6 +26,10 @@ export interface Turn {
   citations: Citation[];
   model: string | null;
   extractive: boolean;
+  /** The answer says that the sources do not contain one. */
+  notSaid: boolean;
+  /** What was searched for, where that is not the question as it stands; of a thorough answer, its plan. */
+  searchedFor: string[];
   notices: string[];
   reasoning: string;
   /** All passages that were found; the answer was made from the first `given`. */
@@ -33,10 +41,17 @@ export interface Turn {
   feedback: Feedback | null;
 }
 
-export function newTurn(question: string, url: string, parentId: string | null = null, questionId: string | null = null): Turn {
+/** What a question is about, and how much is done for its answer. */
+export interface About {
+  url: string;
+  sources: string[];
+  mode: Mode;
+}
+
+export function newTurn(question: string, about: string | About, parentId: string | null = null, questionId: string | null = null): Turn {
   return {
     question,
-    url,
+    ...(typeof about === "string" ? { url: about, sources: [], mode: "balanced" as const } : about),
     parentId,
     questionId,
     messageId: null,
@@ -49,6 +64,8 @@ export function newTurn(question: string, url: string, parentId: string | null =
     citations: [],
     model: null,
     extractive: false,
+    notSaid: false,
+    searchedFor: [],
     notices: [],
     reasoning: "",
     found: [],
@@ -59,6 +76,9 @@ export function newTurn(question: string, url: string, parentId: string | null =
     feedback: null,
   };
 }
+
+/** The stages of one answer. */
+export const stagesOf = (turn: Turn): readonly Stage[] => (turn.mode === "thorough" ? STAGES : STAGES.slice(1));
 
 const isStage = (status: string): status is Stage => (STAGES as readonly string[]).includes(status);
 
@@ -75,7 +95,8 @@ export function applyEvent(turn: Turn, event: AnswerEvent): Turn {
       const again = event.step.attempt > 1 && event.step.phase === "started" ? "Trying once more…" : turn.detail;
       const detail = event.step.phase === "retrying" ? `${event.step.detail ?? ""} Trying again…`.trim() : again;
       const citations = event.step.citations ?? turn.citations;
-      return { ...turn, stage, citations, detail: stage === turn.stage ? detail : "" };
+      const searchedFor = event.step.searchedFor ?? turn.searchedFor;
+      return { ...turn, stage, citations, searchedFor, detail: stage === turn.stage ? detail : "" };
     }
     case "progress":
       return { ...turn, detail: event.detail };
@@ -115,7 +136,7 @@ export function turnsOf(messages: KeptMessage[]): Turn[] {
     .map((message) => {
       const question = message.parentId === null ? undefined : questions.get(message.parentId);
       const known: Turn = {
-        ...newTurn(question?.content ?? "", message.url, question?.parentId ?? null, message.parentId),
+        ...newTurn(question?.content ?? "", { url: message.url, sources: message.sources, mode: message.mode }, question?.parentId ?? null, message.parentId),
         messageId: message.messageId,
         runId: message.runId,
         text: message.content,

@@ -3,12 +3,12 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { fetchConversation } from "../services/conversations";
 import { postQuestion, postStop, putFeedback, sentenceOf, watchAnswer, type Feedback } from "../services/wire";
-import { applyEvent, historyOf, newTurn, turnsOf, type Turn } from "./transcript";
+import { applyEvent, historyOf, newTurn, turnsOf, type About, type Turn } from "./transcript";
 import { lineTo } from "./tree";
 
 export interface Asking {
   question: string;
-  url: string;
+  about: About;
   model: string | null;
   /** What was said before it, oldest first. */
   before: readonly Turn[];
@@ -84,15 +84,15 @@ export function useChat(conversationId: string, isNew: boolean, onAsked: (conver
   }, [begins, conversationId, watch]);
 
   const ask = useCallback(
-    async ({ question, url, model, before, questionId = null }: Asking): Promise<boolean> => {
+    async ({ question, about, model, before, questionId = null }: Asking): Promise<boolean> => {
       setProblem(null);
       const parentId = before.at(-1)?.messageId ?? null;
-      const asked = newTurn(question, url, parentId, questionId);
+      const asked = newTurn(question, about, parentId, questionId);
       setPending(asked);
       try {
         const accepted = await postQuestion({
           messages: historyOf(before, question),
-          url,
+          ...about,
           conversationId,
           parentId,
           ...(questionId === null ? {} : { questionId }),

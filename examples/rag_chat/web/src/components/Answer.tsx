@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
 import { answerAsMarkdown } from "../chat/markdown";
-import type { Turn } from "../chat/transcript";
+import { stagesOf, type Turn } from "../chat/transcript";
 import type { Versions } from "../chat/tree";
 import type { Citation, Feedback } from "../services/wire";
 import { AnswerText } from "./AnswerText";
@@ -47,7 +47,8 @@ export function Answer({ turn, versions, dashboardUrl, onAgain, onJudge, onSourc
         </a>
       )}
       <div className="words">
-        {turn.status === "running" && <StepProgress stage={turn.stage} detail={turn.detail} />}
+        {turn.status === "running" && <StepProgress stages={stagesOf(turn)} stage={turn.stage} detail={turn.detail} />}
+        <SearchedFor turn={turn} />
         {turn.notice !== "" && (
           <p className="notice" role="status">
             {turn.notice}
@@ -60,6 +61,7 @@ export function Answer({ turn, versions, dashboardUrl, onAgain, onJudge, onSourc
           </details>
         )}
         {turn.extractive && <p className="label">Quoted passages, no language model</p>}
+        {turn.notSaid && <p className="label not-said">The sources do not say</p>}
         {turn.text !== "" && (
           <AnswerText text={turn.text} citations={turn.citations} writing={!finished} onOpen={finished ? open : null} />
         )}
@@ -102,6 +104,22 @@ export function Answer({ turn, versions, dashboardUrl, onAgain, onJudge, onSourc
         )}
       </div>
     </div>
+  );
+}
+
+/** What was looked for in the place of the question; of a thorough answer, its plan. */
+function SearchedFor({ turn }: { turn: Turn }) {
+  if (turn.searchedFor.length === 0) return null;
+  if (turn.mode !== "thorough") return <p className="label">Searched for “{turn.searchedFor.join("” and “")}”</p>;
+  return (
+    <details className="folded plan" open={turn.status === "running"}>
+      <summary>Plan: {turn.searchedFor.length === 1 ? "1 question" : `${turn.searchedFor.length} questions`}</summary>
+      <ol>
+        {turn.searchedFor.map((question) => (
+          <li key={question}>{question}</li>
+        ))}
+      </ol>
+    </details>
   );
 }
 

@@ -1,13 +1,17 @@
 import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from "react";
-import { QUESTION_CHARS_MAX, type Config } from "../services/wire";
+import type { AboutNext } from "../chat/useAbout";
+import { QUESTION_CHARS_MAX, type Config, type Mode } from "../services/wire";
+import { AboutField } from "./AboutField";
 import { SendIcon, StopIcon } from "./icons";
+import { ModeSwitch } from "./ModeSwitch";
 
 interface Props {
   config: Config | null;
   loaded: boolean;
   busy: boolean;
-  url: string;
-  onUrl: (url: string) => void;
+  about: AboutNext;
+  mode: Mode;
+  onMode: (mode: Mode) => void;
   /** The model that was chosen; null leaves it to the edge. */
   model: string | null;
   onModel: (model: string) => void;
@@ -16,13 +20,13 @@ interface Props {
 }
 
 /** Where to look, what to ask, and the button that asks or stops. */
-export function Composer({ config, loaded, busy, url, onUrl, model, onModel, onAsk, onStop }: Props) {
+export function Composer({ config, loaded, busy, about, mode, onMode, model, onModel, onAsk, onStop }: Props) {
   const [question, setQuestion] = useState("");
   const box = useRef<HTMLTextAreaElement>(null);
   const models = config?.models ?? [];
   // A chosen model that went away stays chosen: answering with another one is for the person to decide.
   const names = model === null || models.includes(model) ? models : [model, ...models];
-  const ready = question.trim() !== "" && url.trim() !== "" && loaded && !busy;
+  const ready = question.trim() !== "" && about.addresses.length > 0 && loaded && !busy;
 
   useEffect(() => {
     const area = box.current;
@@ -49,33 +53,12 @@ export function Composer({ config, loaded, busy, url, onUrl, model, onModel, onA
 
   return (
     <form className="composer" onSubmit={(event) => void submit(event)}>
-      <div className="where">
-        <label htmlFor="url">About</label>
-        <input
-          id="url"
-          type="url"
-          inputMode="url"
-          required
-          readOnly={!loaded}
-          spellCheck={false}
-          autoComplete="off"
-          placeholder="https://example.org/docs/"
-          value={url}
-          onChange={(event) => onUrl(event.target.value)}
-        />
-        {names.length > 1 && (
-          <select aria-label="Model" value={model ?? config?.model ?? ""} onChange={(event) => onModel(event.target.value)}>
-            {names.map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        )}
-      </div>
+      <AboutField loaded={loaded} typed={about.typed} onTyped={about.type} chips={about.chips} onAdd={about.add} onRemove={about.remove} />
       <div className="what">
         <textarea
           ref={box}
           aria-label="Your question"
-          placeholder="Ask something about this page…"
+          placeholder={about.addresses.length > 1 ? "Ask something about these sources…" : "Ask something about this page…"}
           rows={1}
           maxLength={QUESTION_CHARS_MAX}
           value={question}
@@ -91,6 +74,16 @@ export function Composer({ config, loaded, busy, url, onUrl, model, onModel, onA
           <button type="submit" disabled={!ready} aria-label="Ask" title="Ask">
             <SendIcon />
           </button>
+        )}
+      </div>
+      <div className="how">
+        <ModeSwitch mode={mode} onMode={onMode} />
+        {names.length > 1 && (
+          <select aria-label="Model" value={model ?? config?.model ?? ""} onChange={(event) => onModel(event.target.value)}>
+            {names.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
         )}
       </div>
     </form>

@@ -1,6 +1,7 @@
 import { useLayoutEffect, useRef, useState, type KeyboardEvent } from "react";
 import type { Turn } from "../chat/transcript";
 import type { Versions } from "../chat/tree";
+import { plainName } from "../services/library";
 import { QUESTION_CHARS_MAX } from "../services/wire";
 import { EditIcon } from "./icons";
 import { VersionSwitch } from "./VersionSwitch";
@@ -10,10 +11,12 @@ interface Props {
   versions: Versions | null;
   /** Asks it in other words, beside the first ones; null while nothing can be asked. */
   onEdit: ((turn: Turn, question: string) => void) | null;
+  /** What an address is called; sources of the library have names. */
+  nameOf?: (address: string) => string;
 }
 
 /** What was asked; it can be asked in other words. */
-export function Question({ turn, versions, onEdit }: Props) {
+export function Question({ turn, versions, onEdit, nameOf = plainName }: Props) {
   const [words, setWords] = useState<string | null>(null);
   const edit = useRef<HTMLButtonElement>(null);
   const wasEditing = useRef(false);
@@ -69,7 +72,11 @@ export function Question({ turn, versions, onEdit }: Props) {
     <div className="asked">
       <div className="question">
         <p>{turn.question}</p>
-        <p className="about">{turn.url}</p>
+        {[turn.url, ...turn.sources].map((address) => (
+          <p key={address} className="about">
+            {nameOf(address)}
+          </p>
+        ))}
       </div>
       <p className="doings">
         <VersionSwitch versions={versions} of="question" />

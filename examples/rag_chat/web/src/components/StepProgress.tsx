@@ -1,13 +1,13 @@
-import { STAGES, type Stage } from "../chat/transcript";
+import type { Stage } from "../chat/transcript";
 import { CheckIcon } from "./icons";
 
 /** Where an answer is on its way: what is done, what happens now, what is still to come. */
-export function StepProgress({ stage, detail }: { stage: Stage | null; detail: string }) {
-  const now = stage === null ? -1 : STAGES.indexOf(stage);
+export function StepProgress({ stages, stage, detail }: { stages: readonly Stage[]; stage: Stage | null; detail: string }) {
+  const now = stage === null ? -1 : stages.indexOf(stage);
   return (
     <div className="progress">
       <ol aria-label="Progress">
-        {STAGES.map((name, index) => {
+        {stages.map((name, index) => {
           const state = index < now ? "done" : index === now ? "now" : "later";
           return (
             <li key={name} className={state} aria-current={state === "now" ? "step" : undefined} data-stage={name}>

@@ -2,7 +2,9 @@ import type { StepRecord } from "../services/wire";
 
 const NAMES: Record<string, string> = {
   start: "Starting",
+  plan: "Planning",
   load_docs: "Reading",
+  read_more: "Reading more",
   reason_docs: "Making sense",
   generate_response: "Writing",
 };

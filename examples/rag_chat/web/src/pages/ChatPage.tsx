@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { answerVersions, questionVersions, shownLine } from "../chat/tree";
-import type { Turn } from "../chat/transcript";
+import type { About, Turn } from "../chat/transcript";
+import { useAbout } from "../chat/useAbout";
 import { askedBefore, useChat } from "../chat/useChat";
 import type { Configured } from "../chat/useConfig";
 import { Answer } from "../components/Answer";
@@ -10,11 +11,11 @@ import { Question } from "../components/Question";
 import { Welcome } from "../components/Welcome";
 import { SourcesPanel } from "../components/SourcesPanel";
 import { passagesOf } from "../services/passages";
+import { isMode, MODES, type Mode } from "../services/wire";
 import { followHere, go, useSearchParam, withParams } from "./route";
 import { useSource } from "./useSource";
 
 const NEAR_END_PX = 160;
-const URL_KEY = "rag-chat.url";
 
 interface Props {
   conversationId: string;
@@ -39,28 +40,29 @@ export function ChatPage({ conversationId, isNew, configured, onAsked, onChanged
   const busy = last?.status === "running";
   const ready = chat.loaded && config !== null && !busy;
 
-  const [typedUrl, setTypedUrl] = useState<string | null>(() => (isNew ? sessionStorage.getItem(URL_KEY) : null));
-  const url = typedUrl ?? last?.url ?? config?.defaultUrl ?? "";
-  const changeUrl = (typed: string) => {
-    setTypedUrl(typed);
-    sessionStorage.setItem(URL_KEY, typed);
-  };
+  const about = useAbout(isNew, last, config?.defaultUrl ?? "", line);
+  const wantedMode = useSearchParam("mode");
+  const mode: Mode = isMode(wantedMode) ? wantedMode : (last?.mode ?? "balanced");
   const [model, setModel] = useState<string | null>(null);
 
   const send = useCallback(
-    (question: string, about: string, before: readonly Turn[], by: string | null, questionId: string | null = null) => {
+    (question: string, about: About, before: readonly Turn[], by: string | null, questionId: string | null = null) => {
       // What is asked now is what is shown, whichever branch was looked at.
       go(withParams({ at: null, source: null }), "replace");
-      return ask({ question, url: about, model: by, before, questionId });
+      return ask({ question, about, model: by, before, questionId });
     },
     [ask],
   );
-  const askNext = (question: string) => send(question, url.trim(), line, model);
+  const [url = "", ...sources] = about.addresses;
+  const askNext = (question: string) => send(question, { url, sources, mode }, line, model);
   const again = (turn: Turn) => {
     const known = turn.model !== null && config?.models.includes(turn.model);
-    void send(turn.question, turn.url, askedBefore(turns, turn), model ?? (known ? turn.model : null), turn.questionId);
+    // What it was about stays; how much is done for it is what the person has chosen by now.
+    const same = { url: turn.url, sources: turn.sources, mode };
+    void send(turn.question, same, askedBefore(turns, turn), model ?? (known ? turn.model : null), turn.questionId);
   };
-  const edit = (turn: Turn, question: string) => void send(question, turn.url, askedBefore(turns, turn), model);
+  const edit = (turn: Turn, question: string) =>
+    void send(question, { url: turn.url, sources: turn.sources, mode }, askedBefore(turns, turn), model);
 
   useTitle(chat.title);
   const end = useFollowedEnd(line);
@@ -96,7 +98,7 @@ export function ChatPage({ conversationId, isNew, configured, onAsked, onChanged
           </section>
         )}
         {turns.length === 0 && chat.loaded && !chat.missing && (
-          <Welcome config={config} url={url} onAsk={ready && url.trim() !== "" ? (question) => void askNext(question) : null} />
+          <Welcome config={config} url={url} onAsk={ready && url !== "" ? (question) => void askNext(question) : null} />
         )}
         {!chat.loaded && (
           <p className="label" role="status">
@@ -106,7 +108,7 @@ export function ChatPage({ conversationId, isNew, configured, onAsked, onChanged
         {line.map((turn, index) => (
           // By its place, so that walking through versions keeps the focus on the button that walks.
           <article key={index} className="turn" aria-busy={turn.status === "running"}>
-            <Question turn={turn} versions={questionVersions(turns, turn)} onEdit={ready ? edit : null} />
+            <Question turn={turn} versions={questionVersions(turns, turn)} onEdit={ready ? edit : null} nameOf={about.nameOf} />
             <Answer
               turn={turn}
               versions={answerVersions(turns, turn)}
@@ -136,13 +138,19 @@ export function ChatPage({ conversationId, isNew, configured, onAsked, onChanged
             {chat.problem ?? configured.problem}
           </p>
         )}
+        {wantedMode !== null && !isMode(wantedMode) && (
+          <p className="error" role="alert">
+            There is no mode “{wantedMode}”: it is {MODES.join(", ")}.
+          </p>
+        )}
         {!chat.missing && (
           <Composer
             config={config}
             loaded={chat.loaded && config !== null}
             busy={busy}
-            url={url}
-            onUrl={changeUrl}
+            about={about}
+            mode={mode}
+            onMode={(chosen) => go(withParams({ mode: chosen }), "replace")}
             model={model}
             onModel={setModel}
             onAsk={askNext}

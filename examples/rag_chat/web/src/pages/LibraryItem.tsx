@@ -5,9 +5,6 @@ import { sentenceOf } from "../services/wire";
 import { followHere, go } from "./route";
 import { useFetched } from "./useFetched";
 
-/** Where the page that asks looks what the next question is about. */
-const URL_KEY = "rag-chat.url";
-
 const pagesOf = (count: number): string => (count === 1 ? "1 page" : `${count} pages`);
 
 /** The state of a source in a few words. */
@@ -39,10 +36,6 @@ export function LibraryItem({ sourceId }: { sourceId: string }) {
       setRefusal(sentenceOf(error));
     }
   };
-  const askAbout = (address: string) => {
-    sessionStorage.setItem(URL_KEY, address);
-    go("/");
-  };
   const remove = () =>
     attempt(async () => {
       await takeOut(sourceId);
@@ -71,9 +64,11 @@ export function LibraryItem({ sourceId }: { sourceId: string }) {
           </p>
           {source.status === "reading" && <progress aria-label="Pages read" value={source.pages} max={Math.max(1, source.found)} />}
           <p className="doings">
-            <button type="button" disabled={source.pages === 0} onClick={() => askAbout(source.address)}>
-              Ask about it
-            </button>
+            {source.status !== "failed" && (
+              <a className="strong" href={`/?${new URLSearchParams({ about: source.address })}`} onClick={followHere}>
+                Ask about it
+              </a>
+            )}
             <button type="button" className="quiet" disabled={source.status === "reading"} onClick={() => void attempt(() => readAgain(sourceId))}>
               Read again
             </button>

@@ -75,9 +75,8 @@ test("a source is asked about, and taken out only after a second word", async ()
   await userEvent.click(screen.getByRole("button", { name: "Take out…" }));
   await userEvent.click(screen.getByRole("button", { name: "Keep it" }));
   expect(sent.some(([what]) => what.startsWith("DELETE"))).toBe(false);
-  await userEvent.click(screen.getByRole("button", { name: "Ask about it" }));
-  expect(sessionStorage.getItem("rag-chat.url")).toBe("source:s1");
-  expect(location.pathname).toBe("/");
+  await userEvent.click(screen.getByRole("link", { name: "Ask about it" }));
+  expect(location.pathname + location.search).toBe("/?about=source%3As1");
 });
 
 test("a page shows its passages, who cites them and what changed", async () => {

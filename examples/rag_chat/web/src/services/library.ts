@@ -2,6 +2,9 @@
 
 import { call, fieldsOf, listOf, numberOf, sending, textOf, textOrNull, type Fields } from "./wire";
 
+/** What an address is called by somebody who does not see the library. */
+export const plainName = (address: string): string => (address.startsWith("source:") ? "A source of the library" : address);
+
 export type SourceStatus = "reading" | "ready" | "failed";
 
 export interface Source {

@@ -3,6 +3,11 @@
 /** The longest question the edge takes. */
 export const QUESTION_CHARS_MAX = 8_000;
 
+/** How much is done for an answer. */
+export const MODES = ["quick", "balanced", "thorough"] as const;
+export type Mode = (typeof MODES)[number];
+export const isMode = (value: unknown): value is Mode => MODES.some((mode) => mode === value);
+
 export type Status = "running" | "complete" | "failed" | "cancelled";
 
 export interface Citation {
@@ -29,6 +34,10 @@ export interface Result {
   citations: Citation[];
   model: string | null;
   extractive: boolean;
+  /** The answer says that the sources do not contain one. */
+  notSaid: boolean;
+  /** What was searched for, where that is not the question as it stands. */
+  searchedFor: string[];
   /** Sentences about what is missing from the answer. */
   notices: string[];
   /** What the model thought before it answered. */
@@ -48,6 +57,7 @@ export interface StepNews {
   attempt: number;
   detail: string | null;
   citations: Citation[] | null;
+  searchedFor: string[] | null;
 }
 
 export type AnswerEvent =
@@ -68,6 +78,9 @@ export interface KeptMessage {
   status: Status;
   content: string;
   url: string;
+  /** Further addresses the question was about. */
+  sources: string[];
+  mode: Mode;
   runId: string | null;
   result: Result | null;
   feedback: Feedback | null;
@@ -141,6 +154,7 @@ function readStep(payload: Fields): StepNews {
     attempt: numberOf(payload["attempt"]),
     detail: textOrNull(payload["detail"]),
     citations: Array.isArray(payload["citations"]) ? readCitations(payload["citations"]) : null,
+    searchedFor: Array.isArray(payload["searched_for"]) ? textsOf(payload["searched_for"]) : null,
   };
 }
 
@@ -152,6 +166,8 @@ function readResult(payload: Fields): Result {
     citations: readCitations(payload["citations"]),
     model: textOrNull(payload["model"]),
     extractive: payload["extractive"] === true,
+    notSaid: payload["not_said"] === true,
+    searchedFor: textsOf(payload["searched_for"]),
     notices: textsOf(payload["notices"]),
     reasoning: textOf(payload["reasoning"]),
     found: readCitations(payload["found"]),
@@ -192,6 +208,8 @@ export function readMessage(fields: Fields): KeptMessage {
     status: status === "running" || status === "complete" || status === "cancelled" ? status : "failed",
     content: textOf(fields["content"]),
     url: textOf(fields["url"]),
+    sources: textsOf(fields["sources"]),
+    mode: isMode(fields["mode"]) ? fields["mode"] : "balanced",
     runId: textOrNull(fields["runId"]),
     result: fields["result"] == null ? null : readResult(fieldsOf(fields["result"])),
     feedback: feedback === "good" || feedback === "bad" ? feedback : null,
@@ -242,6 +260,8 @@ export const sending = (method: "POST" | "PUT" | "PATCH", body: unknown): Reques
 export interface Question {
   messages: { role: "user" | "assistant"; content: string }[];
   url: string;
+  sources: string[];
+  mode: Mode;
   conversationId: string;
   /** The answer it follows; null at the beginning. */
   parentId: string | null;
