@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,9 +14,10 @@ import pytest
 
 from broadaxe.core.audit import Action, Subject
 from broadaxe.core.commands.asked import Initiator, InitiatorKind
-from broadaxe.storage import accounts, audit
+from broadaxe.storage import accounts, audit, audit_groups
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.ids import ID_MAX, id_floor
+from broadaxe.storage.tokens import create_token
 from tests.rest.conftest import Serve, Site, make_account
 from tests.rest.test_plans import explain
 
@@ -101,7 +103,7 @@ async def test_only_admins_read_it(serve: Serve, role: Role) -> None:
     bob = await make_account(pool, "Bob", "bob@example.com")
     await accounts.add_member(pool, site.seeds.tenant_id, bob.id, role)
     cookie = await accounts.open_session(pool, bob.id)
-    async with httpx.AsyncClient(base_url=site.url, cookies={"hatchet": cookie}) as client:
+    async with httpx.AsyncClient(base_url=site.url, cookies={"hatchet": cookie}, timeout=60) as client:
         for path in ("audit", "audit/export"):
             assert (await client.get(f"{site.tenant}/{path}")).status_code == 401
     assert (await site.anonymous.get(f"{site.tenant}/audit")).status_code == 403
@@ -142,7 +144,7 @@ async def test_logins_passwords_tokens_and_names_leave_entries(site: Site) -> No
     bob = await accounts.account_by_email(pool, "bob@example.com")
     assert bob is not None
     await accounts.add_member(pool, site.seeds.tenant_id, bob.id, Role.ADMIN)
-    async with httpx.AsyncClient(base_url=site.url) as client:
+    async with httpx.AsyncClient(base_url=site.url, timeout=60) as client:
         body = {"email": "Bob@example.com", "password": "wrong"}
         assert (await client.post("/api/v1/users/login", json=body)).status_code == 400
         unknown = {"email": "eve@example.com", "password": "wrong"}
@@ -159,7 +161,15 @@ async def test_logins_passwords_tokens_and_names_leave_entries(site: Site) -> No
         assert (await client.post("/api/v1/users/password", json=change)).status_code == 200
         made = await client.post("/api/v1/tenants", json={"name": "Other", "slug": "other"})
         assert made.status_code == 200, made.text
+        other = await accounts.open_session(pool, bob.id, "Old browser")
+        assert (await client.delete("/api/v1/stable/users/sessions")).json() == {"ended": 1}
+        assert (await client.delete("/api/v1/stable/users/sessions")).json() == {"ended": 0}
+        assert await accounts.person_of_session(pool, other) is None
+        assert (await client.post("/api/v1/users/logout")).status_code == 200
     found = await entries(site)
+    assert [row["action"] for row in found[:2]] == ["account.log_out", "account.end_sessions"]
+    assert found[1]["after"] == {"sessions": 1}
+    found = found[2:]
     assert [row["action"] for row in reversed(found)] == [
         "account.log_in",
         "account.log_in",
@@ -175,6 +185,71 @@ async def test_logins_passwords_tokens_and_names_leave_entries(site: Site) -> No
     assert found[1]["object"]["name"] == "ci"
     (of_nobody,) = (await audit.page(pool, audit.INSTALLATION, audit.AuditFilter(), limit=9)).rows
     assert of_nobody.row.by_name == "eve@example.com"
-    assert len((await audit.page(pool, made.json()["metadata"]["id"], audit.AuditFilter(), limit=9)).rows) == 1
+    assert len((await audit.page(pool, made.json()["metadata"]["id"], audit.AuditFilter(), limit=9)).rows) == 3
     assert (await audit.verify(pool, None))[1] == []
     assert PASSWORD not in str(found)
+
+
+@pytest.fixture
+def short_windows(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Windows of refusals end when the test says so."""
+    ends = asyncio.Event()
+
+    async def until_then(_: float) -> None:
+        await ends.wait()
+
+    monkeypatch.setattr(audit_groups, "sleep", until_then)
+    return ends
+
+
+async def _refused(site: Site, count: int) -> list[dict[str, Any]]:
+    """The newest refusals, when there are so many."""
+    async with asyncio.timeout(60):
+        found = await entries(site, refused="true")
+        while len(found) < count:
+            found = await entries(site, refused="true")
+        return found
+
+
+async def test_what_a_role_does_not_allow_leaves_entries_and_not_a_flood(
+    site: Site, short_windows: asyncio.Event
+) -> None:
+    pool, tenant_id = site.seeds.pool, site.seeds.tenant_id
+    bob = await make_account(pool, "Bob", "bob@example.com")
+    await accounts.add_member(pool, tenant_id, bob.id, Role.VIEWER)
+    cookie = await accounts.open_session(pool, bob.id)
+    async with httpx.AsyncClient(base_url=site.url, cookies={"hatchet": cookie}, timeout=60) as client:
+        for _ in range(20):
+            assert (await client.patch(site.tenant, json={"name": "Mine"})).status_code == 401
+        reader = await create_token(pool, tenant_id, "r", 3600, site.url, "127.0.0.1:2", role=Role.VIEWER)
+        bearer = {"Authorization": f"Bearer {reader.token}"}
+        run = f"/api/v1/api-tokens/{reader.id}"
+        assert (await client.post(run, headers=bearer)).status_code == 401, "of no token's business"
+        # An operator's business is nobody's of the tenant.
+        assert (await client.get("/api/v1/cluster/nodes")).status_code == 401
+    found = await entries(site, refused="true")
+    assert [row["action"] for row in found] == ["access.refused"] * 4
+    by_token, *by_bob = found
+    assert (by_token["initiator"]["kind"], by_token["initiator"]["id"]) == ("TOKEN", reader.id)
+    assert {row["initiator"]["name"] for row in by_bob} == {"bob@example.com"}
+    assert {row["object"]["name"] for row in by_bob} == {"PATCH /api/v1/tenants/{tenant}"}
+    assert "yours is VIEWER" in by_bob[0]["refusal"]
+    short_windows.set()
+    (others, *_) = await _refused(site, 5)
+    assert (others["after"], "17 more" in others["refusal"]) == ({"count": 17}, True)
+    installation = (await audit.page(pool, audit.INSTALLATION, audit.AuditFilter(), limit=9)).rows
+    assert [(row.row.action, row.row.by_name) for row in installation] == [("access.refused", "bob@example.com")]
+    assert (await audit.verify(pool, None))[1] == []
+
+
+async def test_logins_that_fail_again_and_again_are_counted(site: Site, short_windows: asyncio.Event) -> None:
+    pool = site.seeds.pool
+    bob = await accounts.register(pool, "Bob", "bob@example.com", PASSWORD)
+    await accounts.add_member(pool, site.seeds.tenant_id, bob.id, Role.VIEWER)
+    body = {"email": "bob@example.com", "password": "wrong"}
+    for _ in range(6):
+        assert (await site.anonymous.post("/api/v1/users/login", json=body)).status_code == 400
+    assert len(await entries(site, refused="true")) == 3
+    short_windows.set()
+    others, *_ = await _refused(site, 4)
+    assert (others["action"], others["after"]) == ("account.log_in", {"count": 3})

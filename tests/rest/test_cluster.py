@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broadaxe.storage import accounts
+from broadaxe.storage import accounts, audit
 from broadaxe.storage.ids import new_id
 from tests.storage.ground import make_tenant, take_lease
 
@@ -43,4 +43,9 @@ async def test_only_an_operator_sees_and_drains_nodes(site: Site) -> None:
     assert row["drainingAt"]
     (row,) = [row for row in (await site.anonymous.delete(drain)).json()["rows"] if row["id"] == node_id]
     assert "drainingAt" not in row
+    log = (await audit.page(pool, audit.INSTALLATION, audit.AuditFilter(), limit=2)).rows
+    assert [(entry.row.action, entry.row.by_name) for entry in log] == [
+        ("node.undrain", "ada@example.com"),
+        ("node.drain", "ada@example.com"),
+    ]
     assert (await site.anonymous.put(f"{NODES}/{new_id()}/drain")).status_code == 404

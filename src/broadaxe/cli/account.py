@@ -217,7 +217,7 @@ def operator(email: str, undo: bool, **given: str | None) -> None:
         from broadaxe.storage.accounts import set_operator
 
         person = await _existing(connection, email)
-        await set_operator(connection, person.id, not undo)
+        await set_operator(connection, person.id, not undo, initiator())
         click.echo(f"{person.email} is {'no operator any more' if undo else 'an operator of the installation'}")
 
     import asyncio

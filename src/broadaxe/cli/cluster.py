@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from broadaxe.cli import options
-from broadaxe.cli.database import with_connection
+from broadaxe.cli.database import initiator, with_connection
 from broadaxe.cli.listing import show
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def drain(node: str, undo: bool, **given: str | None) -> None:
     async def tell(connection: asyncpg.Connection) -> None:
         from broadaxe.storage.nodes import drain_node, nodes
 
-        row = await drain_node(connection, node, is_undone=undo)
+        row = await drain_node(connection, node, initiator(), is_undone=undo)
         if undo:
             click.echo(f"node {row.id} may own tenants again")
             return

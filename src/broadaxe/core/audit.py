@@ -42,9 +42,13 @@ IDS_SHOWN_MAX: Final = 50
 class Action(StrEnum):
     """What was done. Before the dot stands what it was done to."""
 
+    ACCESS_REFUSED = "access.refused"
     ACCOUNT_ASK_RESET = "account.ask_reset"
     ACCOUNT_CHANGE_PASSWORD = "account.change_password"
+    ACCOUNT_END_SESSIONS = "account.end_sessions"
     ACCOUNT_LOG_IN = "account.log_in"
+    ACCOUNT_LOG_OUT = "account.log_out"
+    ACCOUNT_OPERATOR = "account.operator"
     ACCOUNT_RESET_PASSWORD = "account.reset_password"
     CRON_BACKFILL = "cron.backfill"
     CRON_CHANGE = "cron.change"
@@ -65,6 +69,8 @@ class Action(StrEnum):
     MEMBER_ADD = "member.add"
     MEMBER_CHANGE = "member.change"
     MEMBER_REMOVE = "member.remove"
+    NODE_DRAIN = "node.drain"
+    NODE_UNDRAIN = "node.undrain"
     RATE_LIMIT_DELETE = "rate_limit.delete"
     RATE_LIMIT_PAUSE = "rate_limit.pause"
     RATE_LIMIT_PUT = "rate_limit.put"

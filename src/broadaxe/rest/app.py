@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from broadaxe.engine.port import EnginePort
-from broadaxe.errors import BroadaxeError, InvalidArgument, Unavailable
+from broadaxe.errors import BroadaxeError, InvalidArgument, PermissionDenied, Unavailable
 from broadaxe.example import ExampleWorker
 from broadaxe.loops import Loops
 from broadaxe.mail import Mailer
@@ -37,6 +37,7 @@ from broadaxe.rest.gate import Gate
 from broadaxe.rest.letters import MailBursts
 from broadaxe.rest.metrics import Metrics, Parts
 from broadaxe.rest.open_streams import OpenStreams
+from broadaxe.rest.refusals import note_refusal
 from broadaxe.rest.routers import (
     audit,
     changes,
@@ -74,6 +75,7 @@ from broadaxe.rest.routers import example as example_routes
 from broadaxe.rest.sessions import UNKNOWN_LOGINS_BURST, UNKNOWN_LOGINS_PER_S
 from broadaxe.rest.settings import ENTRY_PATH, HttpSettings
 from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
+from broadaxe.storage.audit_groups import AuditGroups
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.count_reads import CountReads
@@ -190,6 +192,7 @@ def create_http_app(
     app.state.mail_bursts = MailBursts()
     app.state.unknown_logins = Bursts(rate_per_s=UNKNOWN_LOGINS_PER_S, burst=UNKNOWN_LOGINS_BURST)
     app.state.open_streams = OpenStreams(pool, revocations or Revocations())
+    app.state.refusals = AuditGroups(pool)
     app.state.webhook_door = webhooks.Door()
     for routes in ROUTERS:
         app.include_router(routes)
@@ -226,6 +229,8 @@ def end_streams(app: FastAPI) -> None:
     """Ends what would never end by itself, before a stop waits for requests."""
     streams: OpenStreams = app.state.open_streams
     streams.close()
+    refusals: AuditGroups = app.state.refusals
+    refusals.close()
 
 
 def _otherwise(page: Callable[[Request], Awaitable[Response]]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
@@ -250,6 +255,8 @@ def _otherwise(page: Callable[[Request], Awaitable[Response]]) -> Callable[[Scop
 
 async def _on_our_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, BroadaxeError)
+    if isinstance(error, PermissionDenied):
+        await note_refusal(request, error)
     if status_of(type(error)) == 500:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return error_response(error)

@@ -19,7 +19,7 @@ unless it brings a token, which no browser attaches by itself.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -40,6 +40,7 @@ __all__ = [
     "AdminPersonScope",
     "AdminScope",
     "Caller",
+    "CallerDep",
     "MemberCaller",
     "MemberScope",
     "OperatorDep",
@@ -70,6 +71,8 @@ class Caller:
     """The hash of the cookie that a person came with; None for tokens and in the open mode."""
     needed: Role = Role.VIEWER
     """What the route asks for in the tenant that `enter` is given."""
+    refused_in: list[str] = field(default_factory=list, compare=False, repr=False)
+    """The tenant in which the role did not suffice; shared with what is made of this caller, for the audit log."""
 
     @property
     def is_token(self) -> bool:
@@ -100,6 +103,7 @@ class Caller:
             # The same words for a tenant that is not there: existence is nobody else's business.
             raise Unauthenticated("these credentials do not give access to this tenant")
         if not role.reaches(self.needed):
+            self.refused_in.append(tenant_id)
             whose = "this token's" if self.is_token else "yours"
             raise PermissionDenied(f"this needs the role {self.needed} in the tenant; {whose} is {role}")
         return Scope(tenant_id, self)
@@ -126,6 +130,11 @@ class PersonalScope:
 
 
 async def needs_caller(request: Request, context: ContextDep) -> Caller:
+    caller = request.state.caller = await _caller_of(request, context)
+    return caller
+
+
+async def _caller_of(request: Request, context: Context) -> Caller:
     address = client_address(request, context.settings.trusted_proxies)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     has_token = scheme.lower() == "bearer"

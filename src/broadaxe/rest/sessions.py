@@ -13,6 +13,7 @@ from broadaxe.rest.bursts import Bursts
 from broadaxe.rest.client_address import client_address
 from broadaxe.rest.context import Context
 from broadaxe.storage import accounts, audit
+from broadaxe.storage.audit_groups import AuditGroups
 
 #: Logins refused for addresses that nobody has, which a process writes down.
 UNKNOWN_LOGINS_PER_S: Final = 0.2
@@ -45,8 +46,9 @@ async def open_session(context: Context, request: Request, response: Response, a
 
 
 async def note_refused_login(context: Context, request: Request, email: str, refusal: str) -> None:
-    """Somebody gave a wrong password. For an account that there is not it is the installation's business, at most so
-    often: whoever guesses addresses shall not fill the log, nor learn from the time it takes which there are."""
+    """Somebody gave a wrong password; many in a short time are counted. For an account that there is not it is the
+    installation's business, at most so often: whoever guesses addresses shall not fill the log, nor learn from the time
+    it takes which there are."""
     try:
         account = await accounts.account_by_email(context.pool, email)
     except InvalidArgument:
@@ -57,7 +59,10 @@ async def note_refused_login(context: Context, request: Request, email: str, ref
     unknown: Bursts = request.app.state.unknown_logins
     if account is None and not unknown.take(""):
         return
-    subject = Subject("" if account is None else account.id, name, None)
-    async with context.pool.acquire() as connection, connection.transaction():
-        account_id = audit.INSTALLATION if account is None else account.id
+    account_id = audit.INSTALLATION if account is None else account.id
+
+    async def write(connection: audit.Queryable, subject: Subject, refusal: str) -> None:
         await audit.write_of_account(connection, account_id, by, action, subject, refusal=refusal)
+
+    groups: AuditGroups = request.app.state.refusals
+    await groups.note(("login", account_id), write, Subject("" if account is None else account.id, name, None), refusal)

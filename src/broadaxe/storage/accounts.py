@@ -403,8 +403,14 @@ async def is_operator(pool: Queryable, account_id: str) -> bool:
     return bool(found)
 
 
-async def set_operator(pool: Queryable, account_id: str, is_one: bool) -> None:
-    await pool.execute(statement("accounts/account_operator"), account_id, is_one)
+async def set_operator(pool: Queryable, account_id: str, is_one: bool, by: Initiator | None = None) -> None:
+    """`by` is None for what the engine does by itself."""
+    async with audit.transaction(pool) as connection:
+        email = await connection.fetchval(statement("accounts/account_operator"), account_id, is_one)
+        if by is not None and email is not None:
+            subject = Subject(account_id, email, {"is_operator": is_one})
+            before: dict[str, object] = {"is_operator": not is_one}
+            await audit.write(connection, audit.INSTALLATION, by, Action.ACCOUNT_OPERATOR, subject, before=before)
 
 
 async def set_password(db: Queryable, account_id: str, new_password: str, by: Initiator) -> Account:
@@ -425,8 +431,13 @@ async def open_session(db: Queryable, account_id: str, device: str = "") -> str:
     return cookie
 
 
-async def close_session(db: Queryable, cookie: str) -> None:
-    await db.execute(statement("accounts/session_delete"), cookie_hash(cookie))
+async def close_session(db: Queryable, cookie: str, by: Initiator | None = None) -> None:
+    """Ends the session of this cookie, if there is one. `by` is who logs out; None when nobody does."""
+    async with audit.transaction(db) as connection:
+        account_id = await connection.fetchval(statement("accounts/session_delete"), cookie_hash(cookie))
+        if account_id is not None and by is not None:
+            subject = Subject(str(account_id), by.name, {})
+            await audit.write_of_account(connection, str(account_id), by, Action.ACCOUNT_LOG_OUT, subject)
 
 
 async def person_of_session(db: Queryable, cookie: str) -> Person | None:
@@ -460,15 +471,25 @@ async def sessions_of_account(
     return page_of_rows(rows, sessions, limit, lambda row: ByTime(row["created_at"], str(row["id"])))
 
 
-async def end_session(db: Queryable, account_id: str, session_id: str) -> bool:
+async def end_session(db: Queryable, account_id: str, session_id: str, by: Initiator) -> bool:
     """Ends a session of the account; False if it has none with this id."""
-    return await db.fetchval(statement("accounts/session_end"), account_id, session_id) is not None
+    async with audit.transaction(db) as connection:
+        device = await connection.fetchval(statement("accounts/session_end"), account_id, session_id)
+        if device is not None:
+            subject = Subject(account_id, by.name, {"sessions": 1, "device": device})
+            await audit.write_of_account(connection, account_id, by, Action.ACCOUNT_END_SESSIONS, subject)
+    return device is not None
 
 
-async def end_other_sessions(db: Queryable, account_id: str, cookie: str | None) -> int:
+async def end_other_sessions(db: Queryable, account_id: str, cookie: str | None, by: Initiator) -> int:
     """Ends the account's sessions but the one of `cookie`; how many there were."""
     kept = None if cookie is None else cookie_hash(cookie)
-    return int(await db.fetchval(statement("accounts/session_end_others"), account_id, kept))
+    async with audit.transaction(db) as connection:
+        ended = int(await connection.fetchval(statement("accounts/session_end_others"), account_id, kept))
+        if ended:
+            subject = Subject(account_id, by.name, {"sessions": ended})
+            await audit.write_of_account(connection, account_id, by, Action.ACCOUNT_END_SESSIONS, subject)
+    return ended
 
 
 async def still_standing(db: Queryable, people: Collection[Standing]) -> set[Standing]:

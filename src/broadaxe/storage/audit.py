@@ -35,6 +35,7 @@ __all__ = [
     "Chain",
     "Fault",
     "Head",
+    "Queryable",
     "append_arguments",
     "command_line",
     "entries",

@@ -12,7 +12,10 @@ from typing import Final
 
 import asyncpg
 
+from broadaxe.core.audit import Action, Subject
+from broadaxe.core.commands.asked import Initiator
 from broadaxe.errors import InvalidArgument, NotFound
+from broadaxe.storage import audit
 from broadaxe.storage.statements import statement
 
 __all__ = ["CHANNEL", "NodeRow", "drain_node", "nodes", "tell_nodes"]
@@ -60,9 +63,12 @@ async def nodes(pool: asyncpg.Pool | asyncpg.Connection) -> list[NodeRow]:
     ]
 
 
-async def drain_node(pool: asyncpg.Pool | asyncpg.Connection, node: str, *, is_undone: bool = False) -> NodeRow:
+async def drain_node(
+    pool: asyncpg.Pool | asyncpg.Connection, node: str, by: Initiator | None = None, *, is_undone: bool = False
+) -> NodeRow:
     """Tells a node to hand its tenants over and to take none, or that it may own again. `node` is its id or enough of
-    its beginning. Returns it as it was. NotFound for none that lives; InvalidArgument when several begin so."""
+    its beginning; `by` is who wants it, for the audit log. Returns it as it was. NotFound for none that lives;
+    InvalidArgument when several begin so."""
     if not node:
         raise InvalidArgument("which node? `broadaxe cluster nodes` lists them", field="node")
     found = [row for row in await nodes(pool) if row.id.startswith(node.lower()) and not row.is_lost]
@@ -70,10 +76,17 @@ async def drain_node(pool: asyncpg.Pool | asyncpg.Connection, node: str, *, is_u
         raise NotFound(f"there is no live node {node}; `broadaxe cluster nodes` lists them", field="node")
     if len(found) > 1:
         raise InvalidArgument(f"{len(found)} nodes begin with {node}; say more of the id", field="node")
-    await pool.execute(statement("nodes/drain"), found[0].id, is_undone)
-    await tell_nodes(pool, found[0].id)
-    return found[0]
+    row = found[0]
+    async with audit.transaction(pool) as connection:
+        await connection.execute(statement("nodes/drain"), row.id, is_undone)
+        await tell_nodes(connection, row.id)
+        if by is not None and is_undone != (row.draining_at is None):
+            action = Action.NODE_UNDRAIN if is_undone else Action.NODE_DRAIN
+            subject = Subject(row.id, row.address, {"is_draining": not is_undone})
+            before: dict[str, object] = {"is_draining": is_undone}
+            await audit.write(connection, audit.INSTALLATION, by, action, subject, before=before)
+    return row
 
 
-async def tell_nodes(pool: asyncpg.Pool | asyncpg.Connection, node_id: str) -> None:
+async def tell_nodes(pool: audit.Queryable, node_id: str) -> None:
     await pool.execute(statement("nodes/tell"), node_id)

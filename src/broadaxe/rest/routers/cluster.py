@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from broadaxe.rest.context import ContextDep
-from broadaxe.rest.identity import OperatorDep
+from broadaxe.rest.identity import CallerDep, OperatorDep
 from broadaxe.rest.parameters import PathId
 from broadaxe.rest.routers.route import API, router
 from broadaxe.rest.shapes import cluster as shapes
@@ -20,16 +20,16 @@ async def nodes(operator: OperatorDep, context: ContextDep) -> shapes.Nodes:
 
 
 @routes.put(f"{API}/cluster/nodes/{{node}}/drain")
-async def drain(node: PathId, operator: OperatorDep, context: ContextDep) -> shapes.Nodes:
+async def drain(node: PathId, operator: OperatorDep, caller: CallerDep, context: ContextDep) -> shapes.Nodes:
     """Lets an engine hand all its tenants over and take none; it goes on serving its clients. Answers what is then."""
-    await drain_node(context.pool, node)
+    await drain_node(context.pool, node, caller.by)
     return await nodes(operator, context)
 
 
 @routes.delete(f"{API}/cluster/nodes/{{node}}/drain")
-async def undo_drain(node: PathId, operator: OperatorDep, context: ContextDep) -> shapes.Nodes:
+async def undo_drain(node: PathId, operator: OperatorDep, caller: CallerDep, context: ContextDep) -> shapes.Nodes:
     """Lets an engine own tenants again."""
-    await drain_node(context.pool, node, is_undone=True)
+    await drain_node(context.pool, node, caller.by, is_undone=True)
     return await nodes(operator, context)
 
 

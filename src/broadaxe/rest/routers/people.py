@@ -14,7 +14,7 @@ from broadaxe.errors import InvalidArgument
 from broadaxe.rest.attempts import AttemptsDep
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import AdminScope, CallerDep, PersonDep, ViewerScope, missing
+from broadaxe.rest.identity import AdminScope, CallerDep, PersonDep, PersonScope, ViewerScope, missing
 from broadaxe.rest.parameters import Body, PathId
 from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.rest.sessions import note_refused_login, open_session
@@ -81,10 +81,12 @@ async def login(
 
 
 @routes.post(f"{API}/users/logout")
-async def logout(request: Request, response: Response, context: ContextDep, account: PersonDep) -> shapes.User:
+async def logout(
+    request: Request, response: Response, context: ContextDep, account: PersonDep, caller: CallerDep
+) -> shapes.User:
     cookie = _cookie(request, context)
     if cookie:
-        await accounts.close_session(context.pool, cookie)
+        await accounts.close_session(context.pool, cookie, caller.by)
     response.delete_cookie(context.settings.cookie_name, path="/", httponly=True, samesite="lax")
     return shapes.user(account)
 
@@ -132,16 +134,17 @@ async def list_sessions(
 
 
 @routes.delete(f"{STABLE}/users/sessions")
-async def end_other_sessions(request: Request, context: ContextDep, account: PersonDep) -> shapes.EndedSessions:
+async def end_other_sessions(request: Request, context: ContextDep, person: PersonScope) -> shapes.EndedSessions:
     """Logs the caller out everywhere but here."""
-    ended = await accounts.end_other_sessions(context.pool, account.id, _cookie(request, context))
+    cookie = _cookie(request, context)
+    ended = await accounts.end_other_sessions(context.pool, person.account.id, cookie, person.caller.by)
     return shapes.EndedSessions(ended=ended)
 
 
 @routes.delete(f"{STABLE}/users/sessions/{{session}}", status_code=204)
-async def end_session(session: PathId, context: ContextDep, account: PersonDep) -> Response:
+async def end_session(session: PathId, context: ContextDep, person: PersonScope) -> Response:
     """Logs one browser of the caller's out."""
-    if not await accounts.end_session(context.pool, account.id, session):
+    if not await accounts.end_session(context.pool, person.account.id, session, person.caller.by):
         raise missing("session", session)
     return Response(status_code=204)
 

@@ -6,9 +6,13 @@ import { instantMs, orNull } from "./schemas";
 
 /** What people can look for, by what it is done to. An action that is not here is shown all the same. */
 export const AUDIT_ACTIONS = [
+  "access.refused",
   "account.ask_reset",
   "account.change_password",
+  "account.end_sessions",
   "account.log_in",
+  "account.log_out",
+  "account.operator",
   "account.reset_password",
   "cron.backfill",
   "cron.change",
@@ -29,6 +33,8 @@ export const AUDIT_ACTIONS = [
   "member.add",
   "member.change",
   "member.remove",
+  "node.drain",
+  "node.undrain",
   "rate_limit.delete",
   "rate_limit.pause",
   "rate_limit.put",
