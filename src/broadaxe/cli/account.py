@@ -163,7 +163,7 @@ def reset(email: str, **given: str | None) -> None:
         person = await _existing(connection, email)
         async with connection.transaction():
             secret = await password_resets.make(connection, person, initiator())
-            await accounts.end_other_sessions(connection, person.id, None)
+            await accounts.end_other_sessions(connection, person.id, None, initiator())
         click.echo(f"{settings.http_url}/reset-password#{secret}")
         click.echo(f"{person.email} is signed out everywhere, and sets a password there within an hour", err=True)
 
