@@ -42,6 +42,20 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("runs", "cancel"): ("0199b6a2",),
     ("runs", "replay"): ("0199b6a2",),
     ("trigger",): ("greet",),
+    ("workflows", "show"): ("greet",),
+    ("workflows", "pause"): ("greet",),
+    ("workflows", "unpause"): ("greet",),
+    ("workers", "show"): ("worker-a",),
+    ("crons", "create"): ("nightly", "--workflow", "greet", "--expression", "0 3 * * *"),
+    ("crons", "delete"): ("nightly",),
+    ("crons", "pause"): ("nightly",),
+    ("crons", "unpause"): ("nightly",),
+    ("crons", "run"): ("nightly",),
+    ("schedules", "create"): ("--workflow", "greet", "--at", "2027-01-31T03:00:00Z"),
+    ("schedules", "delete"): ("0199b6a2-7c1e-7f00-8000-0123456789ab",),
+    ("schedules", "run"): ("0199b6a2-7c1e-7f00-8000-0123456789ab",),
+    ("events", "push"): ("order:paid",),
+    ("rate-limits", "set"): ("mail-api", "--units", "100", "--window", "1m"),
     ("import",): (
         *("--from-token", "eyJ.eyJzdWIiOiI3MDdkMDg1NS04MGFiLTRlMWYtYTE1Ni1mMWM0NTQ2Y2JmNTIifQ.c2ln"),
         *("--from-url", "http://127.0.0.1:1"),
@@ -49,9 +63,11 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 #: Values that are wrong whatever else is said.
 WRONG = {
+    "--at": "sometime",
     "--cause": "fate",
     "--chat-port": "many",
     "--cron-catch-up-minutes": "soon",
+    "--crons": "maybe",
     "--data-dir": "/dev/null/data",
     "--database-schema": "pg_mine",
     "--database-url": "mysql://user@host/broadaxe",
@@ -60,12 +76,14 @@ WRONG = {
     "--env-file": "/dev/null/engine.env",
     "--event": "0199b6a2",
     "--expires-in": "5q",
+    "--expression": "every day",
     "--extra-database": "No Name",
     "--from-token": "abc",
     "--from-url": "old:8080",
     "--field": "no value",
     "--grpc-port": "70000",
     "--id": "no id",
+    "--in": "soon",
     "--input": "/none/input.json",
     "--is": "nowhere",
     "--level": "quiet",
@@ -74,8 +92,12 @@ WRONG = {
     "--parent": "0199b6a2",
     "--priority": "9",
     "--profile": "no profile",
+    "--queue-ttl": "long",
     "--schedule": "0199b6a2",
+    "--schedules": "maybe",
     "--status": "lost",
+    "--units": "few",
+    "--window": "wide",
     "--worker": "0199b6a2",
     "--link-port": "70000",
     "--link-tls-ca": "/none/ca.crt",
@@ -111,7 +133,7 @@ WRONG = {
     "--webhook-secrets": "/none/secrets.json",
 }
 #: Flags that take any text, or whose value only a database can call wrong.
-FREE = {"--name", "--slug", "--tenant", "--owner-email", "--host", "--text", "--workflow", "--cron", "--key"}
+FREE = {"--name", "--slug", "--tenant", "--owner-email", "--host", "--scope", "--text", "--workflow", "--cron", "--key"}
 #: Commands that make a database where there is none, or need none.
 WITHOUT_DATABASE = {("dev",), ("serve",), ("demo",), ("doctor",), ("open",), ("completion",), ("restore",)} | {
     ("logout",),

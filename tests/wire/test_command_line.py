@@ -160,3 +160,58 @@ def test_what_tasks_log_is_printed_oldest_first(call: Call, key: str) -> None:
     assert [row["message"].split()[0] for row in followed[:2]] == ["a", "some"]
     assert [row["createdAt"] for row in followed] == sorted(row["createdAt"] for row in followed)
     assert call("runs", "logs", run_id, "--text", "nobody wrote this").err == "nothing was logged\n"
+
+
+def test_workflows_and_workers_are_found_by_name(call: Call) -> None:
+    names = [row["name"] for row in call("workflows", "list", "--limit", "1000", "--json").done().rows]
+    assert "echo" in names
+    schema = call("workflows", "show", "ECHO", "--json").done().rows[0]["inputJsonSchema"]
+    assert "key" in schema["properties"]
+    assert '"key"' in call("workflows", "show", "echo").done().out
+    unknown = call("workflows", "show", "ech")
+    assert unknown.code == 2 and "echo" in unknown.err
+    call("workflows", "pause", "a-nul", "--crons", "drop").done()
+    assert (
+        call("workflows", "list", "--text", "a-nul", "--json").rows[0]["pausedWorkflowCronRunQueueBehavior"] == "DROP"
+    )
+    call("workflows", "unpause", "a-nul").done()
+    assert not call("workflows", "list", "--text", "a-nul", "--json").rows[0].get("isPaused")
+    worker = next(
+        row for row in call("workers", "list", "--status", "active", "--json").done().rows if row["name"] == "gallery"
+    )
+    assert worker["metadata"]["id"] in call("workers", "show", worker["metadata"]["id"]).done().out
+    assert call("workers", "show", "nobody").code == 2
+
+
+def test_crons_and_schedules_are_made_run_and_deleted(call: Call, key: str) -> None:
+    words = ("--workflow", "nothing", "--expression", "0 0 1 1 *", "--field", f"key={key}")
+    cron_id = call("crons", "create", key, *words).done().out.strip()
+    assert cron_id in call("crons", "list").done().out
+    call("crons", "pause", key).done()
+    assert not next(row for row in call("crons", "list", "--json").rows if row["name"] == key)["enabled"]
+    call("crons", "unpause", cron_id).done()
+    run_id = call("crons", "run", key).done().out.strip()
+    assert call("runs", "list", "--cron", key, "--json").rows[0]["workflowRunExternalId"] == run_id
+    call("crons", "delete", key).done()
+    assert call("crons", "delete", key).code == 2
+    made = [
+        call("schedules", "create", "--workflow", "nothing", "--in", "2h", "--field", f"key={key}").done().out.strip()
+        for _ in range(2)
+    ]
+    assert set(made) <= {row["metadata"]["id"] for row in call("schedules", "list", "--json").done().rows}
+    assert call("runs", "show", call("schedules", "run", made[0]).done().out.strip()).code == 0
+    call("schedules", "delete", made[1]).done()
+    assert call("schedules", "delete", made[1]).code == 2
+
+
+def test_events_start_runs_and_limits_are_set(call: Call, key: str) -> None:
+    pushed = call("events", "push", "wire:exact", "--field", f"key={key}", "--metadata", f"mark={key}", "--json").done()
+    (event,) = pushed.rows
+    assert event["payload"] == {"key": key} and event["triggeredRuns"]
+    listed = call("events", "list", "--key", "wire:exact", "--since", "1h", "--json").done().rows
+    assert event["metadata"]["id"] in [row["metadata"]["id"] for row in listed]
+    assert call("events", "push", f"nobody:{key}").done().err == "no run was started by it\n"
+    call("rate-limits", "set", key, "--units", "100", "--window", "1m").done()
+    (limit,) = call("rate-limits", "list", "--text", key, "--json").done().rows
+    assert (limit["limitValue"], limit["window"]) == (100, "1m0s")
+    call("webhooks", "list").done()

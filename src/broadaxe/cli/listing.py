@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-__all__ = ["Column", "ago", "at", "between", "json_line", "lines_or_table", "plain", "show", "status"]
+__all__ = ["Column", "ago", "at", "between", "json_line", "json_lines", "lines_or_table", "plain", "show", "status"]
 
 Entry = TypeVar("Entry")
 
@@ -32,6 +32,8 @@ COLOURS: Final = {
     "Failed": "red",
     "Cancelled": "magenta",
 }
+
+json_lines = click.option("--json", "as_json", is_flag=True, help="JSON Lines, for programs.")
 
 
 @dataclass(frozen=True, slots=True)

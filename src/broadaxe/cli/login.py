@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from broadaxe.cli.listing import Column, json_lines, lines_or_table
 from broadaxe.errors import ConfigurationError, InvalidArgument
 
 __all__ = ["login", "logout", "profiles"]
@@ -84,10 +85,9 @@ def profiles() -> None:
 
 
 @profiles.command("list")
-@click.option("--json", "as_json", is_flag=True, help="JSON Lines, for programs.")
+@json_lines
 def list_(as_json: bool) -> None:
     """List the profiles; a star marks the one in use. Tokens are not shown."""
-    from broadaxe.cli.listing import Column, lines_or_table
     from broadaxe.remote.profiles import place, read
     from broadaxe.remote.server import claims_of
 

@@ -21,15 +21,18 @@ from broadaxe.cli.demo import demo
 from broadaxe.cli.doctor import doctor
 from broadaxe.cli.embedded import embedded
 from broadaxe.cli.engine import dev, serve
+from broadaxe.cli.events import events, rate_limits, webhooks
 from broadaxe.cli.login import login, logout, profiles
 from broadaxe.cli.migrate import migrate
 from broadaxe.cli.move import import_
 from broadaxe.cli.open_file import open_file
+from broadaxe.cli.planned import crons, schedules
 from broadaxe.cli.runs import runs
 from broadaxe.cli.tenant import tenant
 from broadaxe.cli.token import token
 from broadaxe.cli.trigger import trigger
 from broadaxe.cli.worker import worker
+from broadaxe.cli.workflows import workers, workflows
 from broadaxe.errors import AlreadyExists, BroadaxeError, ConfigurationError, InvalidArgument, NotFound
 
 __all__ = ["cli", "main", "main_embedded"]
@@ -84,6 +87,13 @@ for command in (
     profiles,
     runs,
     trigger,
+    workflows,
+    workers,
+    crons,
+    schedules,
+    events,
+    webhooks,
+    rate_limits,
     tenant,
     account,
     audit,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 import click
 
 from broadaxe.cli.connection import Connection, connecting
-from broadaxe.cli.listing import Column, ago, at, between, json_line, lines_or_table, plain, status
+from broadaxe.cli.listing import Column, ago, at, between, json_line, json_lines, lines_or_table, plain, status
 from broadaxe.cli.run_flags import Words, query_of, searching
 from broadaxe.errors import InvalidArgument
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from broadaxe.remote.runs import Act
     from broadaxe.remote.server import Server
 
-__all__ = ["follow_to_the_end", "json_lines", "runs"]
+__all__ = ["follow_to_the_end", "runs"]
 
 LISTED_MAX: Final = 200_000
 LINES_MAX: Final = 100_000
@@ -40,8 +40,6 @@ ERROR_LINES_MAX: Final = 200
 NONE_FOUND: Final = "no run matches; --since ever looks further"
 LAST_LINES_S: Final = 1.0
 LEVELS: Final = ("debug", "info", "warn", "error")
-
-json_lines = click.option("--json", "as_json", is_flag=True, help="JSON Lines, for programs.")
 
 COLUMNS: Final = (
     Column("Id", lambda row: str(row["taskExternalId"]), is_whole=True),
