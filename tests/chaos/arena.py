@@ -414,7 +414,7 @@ class Arena:
         environment = node.engine.worker_environment("") | {
             "HATCHET_CLIENT_HOST_PORT": node.client_address,
             "HATCHET_CLIENT_TLS_STRATEGY": "none",
-            "PYTHONPATH": python_path(ROOT),
+            "PYTHONPATH": python_path(ROOT / "tests" / "wire" / "wirekit" / "swift", ROOT),
         }
         if module.endswith(".caller"):
             environment["HATCHET_CLIENT_TENACITY_MAX_ATTEMPTS"] = "0"

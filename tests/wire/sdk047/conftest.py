@@ -87,7 +87,7 @@ def environment(engine: EngineProcess, namespace: str = "") -> dict[str, str]:
     variables = engine.worker_environment(namespace)
     for name in ("HATCHET_CLIENT_HOST_PORT", "HATCHET_CLIENT_SERVER_URL", "HATCHET_CLIENT_API_URL"):
         variables.pop(name, None)
-    return variables | {"PYTHONPATH": str(WIRE)}
+    return variables | {"PYTHONPATH": os.pathsep.join(map(str, (WIRE / "wirekit" / "swift", WIRE)))}
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ from wirekit.stage import Stage
 
 HOME: Final = Path(__file__).parent.parent
 SESSION_WORKER: Final = HOME.parent.parent / "worker" / "src"
+#: What programs on the SDK import beside it: their own modules, and what lets them start sooner.
+PYTHONPATH: Final = os.pathsep.join(map(str, (HOME / "wirekit" / "swift", HOME, SESSION_WORKER)))
 #: What the workers of tests run on that do not say: `official`, or `session` for the whole suite on the other one.
 RUNTIME: Final = os.environ.get("WIRE_RUNTIME", "official")
 END_WITHIN_S: Final = PATIENCE_S
@@ -60,7 +62,7 @@ class WorkerProcess:
                 # The SDK reads .env files of the directory it is started in.
                 cwd=directory,
                 env=dict(environment or engine.worker_environment(namespace))
-                | {"WIRE_STAGE_PORT": str(stage.port), "PYTHONPATH": f"{HOME}{os.pathsep}{SESSION_WORKER}"},
+                | {"WIRE_STAGE_PORT": str(stage.port), "PYTHONPATH": PYTHONPATH},
                 start_new_session=True,
             )
 

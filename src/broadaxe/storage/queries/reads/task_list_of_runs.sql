@@ -1,6 +1,8 @@
 -- One page of tasks whose runs are as asked for, newest first. Called by Reads.tasks_page. Two arms, because a task that
--- is alone in its run has the run's id: either arm goes from the tasks to their runs, or from the runs that an index
--- finds (run_by_event, run_by_metadata, run_by_idempotency_key) to their tasks (the primary key, task_by_run).
+-- is alone in its run has the run's id, and each for two kinds of questions. What names an event, keys, a parent or ids
+-- has few runs, which an index finds (run_by_event, run_by_idempotency_key, run_by_parent, the primary key): always from
+-- them to their tasks (the primary key, task_by_run), however many the planner expects. Else it chooses: from the tasks
+-- to their runs, or from the runs that run_by_metadata and run_by_cause find.
 -- Key tasks are shown as in task_list.
 -- $1 to $9 are those of task_list, $10 triggering event, $11 metadata prefilter, $12/$13 metadata keys and values,
 -- $14 whether all keys must match, $15 idempotency keys, $16 parent run or task, $17 causes, $18 ids of runs, $19 whether
@@ -20,12 +22,34 @@ wanted_run as not materialized (
             \ir parts/run_traits.sql
         )
 ),
+few_runs as materialized (
+    select r.id
+    from wanted_run r
+    where num_nonnulls($10::uuid, $15::text[], $16::uuid, $18::uuid[]) > 0
+),
 found as (
+    (
+        select t.*
+        from (select id from few_runs where id >= $2 and id < $3 order by id desc) r
+        -- The limit keeps this a look-up for each run, of no more runs than the page needs.
+        cross join lateral (select * from wanted_task where id = r.id limit 1) t
+        order by r.id desc
+        limit $20::bigint + $21::bigint
+    )
+    union all
+    (
+        select t.*
+        from few_runs r
+        cross join lateral (select * from wanted_task where run_id = r.id and id <> run_id offset 0) t
+        order by t.id desc
+        limit $20::bigint + $21::bigint
+    )
+    union all
     (
         select t.*
         from wanted_task t
         join wanted_run r on r.id = t.id
-        where r.id >= $2 and r.id < $3
+        where num_nonnulls($10::uuid, $15::text[], $16::uuid, $18::uuid[]) = 0 and r.id >= $2 and r.id < $3
         order by t.id desc
         limit $20::bigint + $21::bigint
     )
@@ -34,7 +58,7 @@ found as (
         select t.*
         from wanted_task t
         join wanted_run r on r.id = t.run_id
-        where t.id <> t.run_id
+        where num_nonnulls($10::uuid, $15::text[], $16::uuid, $18::uuid[]) = 0 and t.id <> t.run_id
         order by t.id desc
         limit $20::bigint + $21::bigint
     )
