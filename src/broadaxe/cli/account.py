@@ -147,15 +147,31 @@ def remove(email: str, tenant: str, **given: str | None) -> None:
 
 @account.command()
 @click.argument("email")
+@click.option(
+    "--second-factor",
+    "is_of_factor",
+    is_flag=True,
+    help="Turn off the second factor instead, for somebody who lost it; the password stays.",
+)
 @options.public_url
 @options.database_url
 @options.data_dir
-def reset(email: str, **given: str | None) -> None:
+def reset(email: str, is_of_factor: bool, **given: str | None) -> None:
     """Print a link with which EMAIL, who has forgotten the password, sets another one, and end all their sessions.
 
     It counts for an hour and once. Send it to them, and to nobody else: whoever opens it has the account.
     """
     settings = options.settings_from(given)
+
+    async def turn_off(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage import accounts, second_factors
+
+        person = await _existing(connection, email)
+        async with connection.transaction():
+            if not await second_factors.remove(connection, person, initiator()):
+                raise NotFound(f"{person.email} has no second factor")
+            await accounts.end_other_sessions(connection, person.id, None, initiator())
+        click.echo(f"{person.email} has no second factor any more, and is signed out everywhere")
 
     async def make_link(connection: asyncpg.Connection) -> None:
         from broadaxe.storage import accounts, password_resets
@@ -169,7 +185,7 @@ def reset(email: str, **given: str | None) -> None:
 
     import asyncio
 
-    asyncio.run(with_connection(settings, make_link))
+    asyncio.run(with_connection(settings, turn_off if is_of_factor else make_link))
 
 
 @account.command()

@@ -61,6 +61,7 @@ from broadaxe.rest.routers import (
     run_files,
     runs,
     schedules,
+    second_factors,
     server,
     setup,
     tasks,
@@ -72,7 +73,7 @@ from broadaxe.rest.routers import (
     workflows,
 )
 from broadaxe.rest.routers import example as example_routes
-from broadaxe.rest.sessions import UNKNOWN_LOGINS_BURST, UNKNOWN_LOGINS_PER_S
+from broadaxe.rest.sessions import CODE_TRIES_BURST, CODE_TRIES_PER_S, UNKNOWN_LOGINS_BURST, UNKNOWN_LOGINS_PER_S
 from broadaxe.rest.settings import ENTRY_PATH, HttpSettings
 from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
 from broadaxe.storage.audit_groups import AuditGroups
@@ -103,6 +104,7 @@ ROUTERS: Final = (
     server.routes,
     people.routes,
     password_resets.routes,
+    second_factors.routes,
     members.routes,
     setup.routes,
     tokens.routes,
@@ -165,6 +167,7 @@ def create_http_app(
         separate_input_output_schemas=False,
         generate_unique_id_function=operation_id,
     )
+    vault = Vault(settings.secret_keys)
     looked_at: Queries = pool if replica is None else replica
     app.state.context = Context(
         pool,
@@ -182,7 +185,8 @@ def create_http_app(
         DurableReads(looked_at),
         Catalogue(looked_at),
         CalendarReads(looked_at),
-        Webhooks(pool, Vault(settings.secret_keys)),
+        Webhooks(pool, vault),
+        vault,
         background or Loops("http"),
         mailer,
         example,
@@ -190,6 +194,7 @@ def create_http_app(
     )
     app.state.attempts = Attempts()
     app.state.mail_bursts = MailBursts()
+    app.state.code_tries = Bursts(rate_per_s=CODE_TRIES_PER_S, burst=CODE_TRIES_BURST)
     app.state.unknown_logins = Bursts(rate_per_s=UNKNOWN_LOGINS_PER_S, burst=UNKNOWN_LOGINS_BURST)
     app.state.open_streams = OpenStreams(pool, revocations or Revocations())
     app.state.refusals = AuditGroups(pool)

@@ -29,6 +29,7 @@ from broadaxe.storage.read_replica import ReadReplica
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.trace_reads import TraceReads
+from broadaxe.storage.vault import Vault
 from broadaxe.storage.webhooks import Webhooks
 
 __all__ = ["Context", "ContextDep"]
@@ -52,6 +53,7 @@ class Context:
     catalogue: Catalogue
     calendar: CalendarReads
     webhooks: Webhooks
+    vault: Vault
     background: Loops
     """What goes on after an answer."""
     mailer: Mailer | None = None

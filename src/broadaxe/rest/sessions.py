@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from fastapi import Request, Response
 
-from broadaxe.core.audit import Action, Subject
+from broadaxe.core.audit import Action, Subject, Value
 from broadaxe.core.commands.asked import Initiator, InitiatorKind
-from broadaxe.errors import InvalidArgument
+from broadaxe.errors import InvalidArgument, ResourceExhausted
 from broadaxe.rest.bursts import Bursts
 from broadaxe.rest.client_address import client_address
 from broadaxe.rest.context import Context
-from broadaxe.storage import accounts, audit
+from broadaxe.storage import accounts, audit, second_factors
 from broadaxe.storage.audit_groups import AuditGroups
 
 #: Logins refused for addresses that nobody has, which a process writes down.
 UNKNOWN_LOGINS_PER_S: Final = 0.2
 UNKNOWN_LOGINS_BURST: Final = 100
 
-__all__ = ["UNKNOWN_LOGINS_BURST", "UNKNOWN_LOGINS_PER_S", "note_refused_login", "open_session"]
+CODE_NEEDED: Final = "give the code that your authenticator app shows, or a recovery code"
+#: Codes of a second factor that may be tried at an account, from wherever: whoever tries one has its password.
+CODE_TRIES_PER_S: Final = 1 / 30
+CODE_TRIES_BURST: Final = 10
+
+__all__ = [
+    "CODE_TRIES_BURST",
+    "CODE_TRIES_PER_S",
+    "UNKNOWN_LOGINS_BURST",
+    "UNKNOWN_LOGINS_PER_S",
+    "check_second_factor",
+    "note_refused_login",
+    "open_session",
+]
 
 
-async def open_session(context: Context, request: Request, response: Response, account_id: str) -> None:
-    """Begins a session of the account and puts its cookie into the answer."""
+async def open_session(
+    context: Context, request: Request, response: Response, account_id: str, told: Value | None = None
+) -> None:
+    """Begins a session of the account and puts its cookie into the answer. `told` is what the audit log says
+    besides, of what let them in."""
     device = request.headers.get("user-agent", "")
     address = client_address(request, context.settings.trusted_proxies)
     async with context.pool.acquire() as connection, connection.transaction():
@@ -32,7 +49,7 @@ async def open_session(context: Context, request: Request, response: Response, a
         if person is not None:
             email = person.account.email
             by = Initiator(InitiatorKind.ACCOUNT, account_id, email, address)
-            subject = Subject(account_id, email, {"device": device})
+            subject = Subject(account_id, email, {"device": device} | (told or {}))
             await audit.write_of_account(connection, account_id, by, Action.ACCOUNT_LOG_IN, subject)
     response.set_cookie(
         context.settings.cookie_name,
@@ -43,6 +60,19 @@ async def open_session(context: Context, request: Request, response: Response, a
         samesite="lax",
         secure=context.settings.is_cookie_secure,
     )
+
+
+async def check_second_factor(context: Context, request: Request, account_id: str, code: str) -> Value:
+    """What the audit log says of the code that let somebody in; nothing where none is asked for. InvalidArgument, which
+    names the field `code`, when one is missing or wrong."""
+    if not await second_factors.is_on(context.pool, account_id):
+        return {}
+    if not code:
+        raise InvalidArgument(CODE_NEEDED, field="code")
+    tries: Bursts = request.app.state.code_tries
+    if not tries.take(account_id):
+        raise ResourceExhausted("too many codes were tried at this account; wait some minutes")
+    return {"second_factor": await second_factors.check(context.pool, context.vault, account_id, code, time.time())}
 
 
 async def note_refused_login(context: Context, request: Request, email: str, refusal: str) -> None:

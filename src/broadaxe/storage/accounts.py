@@ -45,6 +45,7 @@ __all__ = [
     "add_member",
     "change_member",
     "change_password",
+    "check_password",
     "checked_email",
     "close_session",
     "cookie_hash",
@@ -373,14 +374,19 @@ async def change_password(
     keep_cookie: str | None = None,
 ) -> Account:
     """Replaces a password and ends the account's other sessions."""
+    await check_password(db, account_id, password)
+    new_hash = await hashed(new_password, field="newPassword")
+    kept = None if keep_cookie is None else cookie_hash(keep_cookie)
+    return await put_password(db, account_id, new_hash, kept, by, Action.ACCOUNT_CHANGE_PASSWORD)
+
+
+async def check_password(db: Queryable, account_id: str, password: str) -> None:
+    """Raises InvalidArgument unless it is the account's password."""
     row = await db.fetchrow(statement("accounts/account_by_id"), account_id)
     if row is None:
         raise NotFound("this account is gone")
     if len(password) > 4 * PASSWORD_LENGTH_MAX or not await _is_password(row["password_hash"], password):
         raise InvalidArgument("the current password is wrong", field="password")
-    new_hash = await hashed(new_password, field="newPassword")
-    kept = None if keep_cookie is None else cookie_hash(keep_cookie)
-    return await put_password(db, account_id, new_hash, kept, by, Action.ACCOUNT_CHANGE_PASSWORD)
 
 
 async def put_password(

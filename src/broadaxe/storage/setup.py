@@ -7,8 +7,6 @@ set up at once, one does.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from typing import Final
 
 import asyncpg
@@ -16,18 +14,14 @@ import asyncpg
 from broadaxe.core.audit import Action, Subject
 from broadaxe.core.commands.asked import Initiator, InitiatorKind
 from broadaxe.errors import FailedPrecondition, InvalidArgument
-from broadaxe.storage import accounts, audit
+from broadaxe.storage import accounts, audit, typed_codes
 from broadaxe.storage.accounts import Account, Queryable, Role
 from broadaxe.storage.statements import statement
+from broadaxe.storage.typed_codes import CODE_CHARS_MAX, code_hash
 
 __all__ = ["complete", "is_needed", "new_code"]
 
 CODE_LIFE_S: Final = 86_400
-#: Without letters and digits that look like others.
-_ALPHABET: Final = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
-_GROUPS: Final = 4
-_GROUP_CHARS: Final = 4
-CODE_CHARS_MAX: Final = 64
 
 _NOT_NEEDED: Final = "this server is set up already; log in, or let an admin invite you"
 
@@ -39,9 +33,8 @@ async def is_needed(db: Queryable) -> bool:
 
 async def new_code(db: Queryable) -> str | None:
     """A code for whoever reads the log; None if there is an account."""
-    groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_CHARS)) for _ in range(_GROUPS))
-    code = "-".join(groups)
-    return code if await db.fetchval(statement("setup/insert"), _hash(code), CODE_LIFE_S) else None
+    code = typed_codes.new_code()
+    return code if await db.fetchval(statement("setup/insert"), code_hash(code), CODE_LIFE_S) else None
 
 
 async def complete(
@@ -53,7 +46,7 @@ async def complete(
         await connection.execute(statement("setup/lock"))
         if not await is_needed(connection):
             raise FailedPrecondition(_NOT_NEEDED)
-        if len(code) > CODE_CHARS_MAX or not await connection.fetchval(statement("setup/is_right"), _hash(code)):
+        if len(code) > CODE_CHARS_MAX or not await connection.fetchval(statement("setup/is_right"), code_hash(code)):
             raise InvalidArgument(
                 "this code does not count; the engine's log has the one of its latest start", field="code"
             )
@@ -66,9 +59,3 @@ async def complete(
         subject = Subject(made.id, made.slug, {"name": made.name, "owner": account.email})
         await audit.write(connection, made.id, by, Action.TENANT_CREATE, subject)
     return account
-
-
-def _hash(code: str) -> bytes:
-    """However it is typed: small letters, with or without hyphens and spaces."""
-    plain = "".join(letter for letter in code.upper() if letter.isalnum())
-    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).digest()

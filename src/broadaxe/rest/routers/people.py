@@ -17,7 +17,7 @@ from broadaxe.rest.cursors import Cursor, Listing
 from broadaxe.rest.identity import AdminScope, CallerDep, PersonDep, PersonScope, ViewerScope, missing
 from broadaxe.rest.parameters import Body, PathId
 from broadaxe.rest.routers.route import API, STABLE, router
-from broadaxe.rest.sessions import note_refused_login, open_session
+from broadaxe.rest.sessions import check_second_factor, note_refused_login, open_session
 from broadaxe.rest.shapes import people as shapes
 from broadaxe.storage import accounts
 from broadaxe.storage.pages import ByTime
@@ -36,6 +36,8 @@ class Registration(Body):
 class Login(Body):
     email: str
     password: str
+    code: str = ""
+    """Of the second factor, where the account has one."""
 
 
 class PasswordChange(Body):
@@ -69,6 +71,7 @@ async def register(
 async def login(
     body: Login, request: Request, response: Response, context: ContextDep, attempts: AttemptsDep
 ) -> shapes.User:
+    """`code` is asked for, by an error that names it, where the account has a second factor."""
     attempts.count(request, body.email)
     try:
         account = await accounts.login(context.pool, body.email, body.password)
@@ -76,7 +79,14 @@ async def login(
         await note_refused_login(context, request, body.email, error.message)
         raise
     attempts.forgive(request, body.email)
-    await open_session(context, request, response, account.id)
+    try:
+        told = await check_second_factor(context, request, account.id, body.code)
+    except InvalidArgument as error:
+        if body.code:
+            attempts.count(request, body.email)
+            await note_refused_login(context, request, body.email, error.message)
+        raise
+    await open_session(context, request, response, account.id, told)
     return shapes.user(account)
 
 

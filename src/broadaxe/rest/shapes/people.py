@@ -95,6 +95,25 @@ class Sessions(Wire):
     pagination: Pagination | None = None
 
 
+class SecondFactor(Wire):
+    is_on: bool
+    since: Instant | None = None
+    recovery_codes_left: int | None = None
+
+
+class NewSecondFactor(Wire):
+    secret: str
+    """In base32, for who types it."""
+    address: str
+    """`otpauth:`, for an app on the same device."""
+    picture: str
+    """The address as a QR code: SVG in a `data:` URI."""
+
+
+class RecoveryCodes(Wire):
+    codes: list[str]
+
+
 class EndedSessions(Wire):
     ended: int
 

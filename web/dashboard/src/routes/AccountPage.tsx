@@ -4,6 +4,7 @@ import { useState } from "react";
 import { ConfirmButton } from "../components/ConfirmButton";
 import { FormDialog } from "../components/FormDialog";
 import { Notice } from "../components/Notice";
+import { SecondFactor } from "../components/people/SecondFactor";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { Ago, LocalTime } from "../components/Times";
@@ -38,6 +39,7 @@ export function AccountPage() {
             {user.name !== null && ` (${user.name})`}.
           </p>
           <Sessions />
+          <SecondFactor />
         </>
       )}
       {changes && <ChangePassword onClose={() => setChanges(false)} />}

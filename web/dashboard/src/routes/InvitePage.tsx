@@ -8,11 +8,11 @@ import { useState, type SyntheticEvent } from "react";
 
 import { ConfirmButton } from "../components/ConfirmButton";
 import { Loading, Refusal } from "../components/Notice";
-import { EntryField, EntryFrame, textOf } from "../components/people/EntryForm";
+import { CodeField, EntryField, EntryFrame, textOf } from "../components/people/EntryForm";
 import { LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { acceptInvite, join, openInviteQuery, rejectByLink, ROLE_MEANS, type OpenInvite } from "../services/members";
-import { chooseTenant, signIn, signOut } from "../services/session";
+import { asksForCode, chooseTenant, signIn, signOut } from "../services/session";
 import { useTitle } from "./useTitle";
 
 const route = getRouteApi("/invite");
@@ -48,9 +48,9 @@ function Invited({ invite, secret, signedInAs }: { invite: OpenInvite; secret: s
   }
 
   const entering = useMutation({
-    mutationFn: async ({ name, password }: { name: string; password: string }) => {
+    mutationFn: async ({ name, password, code }: { name: string; password: string; code: string }) => {
       if (!isMe && !invite.hasAccount) return join(secret, name, password);
-      if (!isMe) await signIn(client, { email: invite.email, password });
+      if (!isMe) await signIn(client, { email: invite.email, password, code });
       return acceptInvite(invite.id);
     },
     onSuccess: enter,
@@ -61,7 +61,7 @@ function Invited({ invite, secret, signedInAs }: { invite: OpenInvite; secret: s
   function onSubmit(event: SyntheticEvent<HTMLFormElement>): void {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    entering.mutate({ name: textOf(form, "name"), password: textOf(form, "password") });
+    entering.mutate({ name: textOf(form, "name"), password: textOf(form, "password"), code: textOf(form, "code") });
   }
 
   if (isRejected) {
@@ -100,6 +100,7 @@ function Invited({ invite, secret, signedInAs }: { invite: OpenInvite; secret: s
                 : { hint: "8 to 64 characters, among them an upper-case letter, a lower-case letter and a digit." })}
             />
           )}
+          {asksForCode(error) && <CodeField />}
           {error !== null && <Refusal error={error} />}
           <Button type="submit" variant="primary" className="h-9 w-full" disabled={entering.isPending}>
             {isMe ? "Accept" : invite.hasAccount ? "Sign in and accept" : "Join"}

@@ -56,6 +56,24 @@ test("wrong credentials are answered with the engine's words", async () => {
   expect(await screen.findByRole("alert")).toHaveTextContent("e-mail or password is wrong");
 });
 
+test("whoever has a second factor is asked for its code, and keeps what they typed", async () => {
+  engine.use(
+    onPost("/api/v1/users/login", (body) => {
+      if ((body as { code: string }).code !== "123456") return refusal(400, "give the code that your authenticator app shows", "code");
+      signedIn = true;
+      return USER;
+    }),
+  );
+  const { user, router } = renderApp("/runs");
+  await user.type(await screen.findByLabelText("E-mail"), "ada@example.com");
+  await user.type(screen.getByLabelText("Password"), "Correct1horse");
+  expect(screen.queryByLabelText(/^Code/)).not.toBeInTheDocument();
+  await user.click(screen.getByRole("button", { name: "Sign in" }));
+  await user.type(await screen.findByLabelText(/^Code/), "123456");
+  await user.click(screen.getByRole("button", { name: "Sign in" }));
+  await waitFor(() => expect(router.state.location.pathname).toBe("/runs"));
+});
+
 test("a session that ends while a page is open leads back to the sign-in", async () => {
   signedIn = true;
   const { router } = renderApp("/runs");

@@ -1,10 +1,10 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link, useRouter } from "@tanstack/react-router";
-import type { SyntheticEvent } from "react";
+import { useState, type SyntheticEvent } from "react";
 
-import { EntryField, EntryFrame, textOf } from "../components/people/EntryForm";
+import { CodeField, EntryField, EntryFrame, textOf } from "../components/people/EntryForm";
 import { Button } from "../components/ui/button";
-import { entryLinkQuery, signIn } from "../services/session";
+import { asksForCode, entryLinkQuery, signIn } from "../services/session";
 import { useTitle } from "./useTitle";
 
 const route = getRouteApi("/login");
@@ -14,16 +14,20 @@ export function LoginPage() {
   const { next } = route.useSearch();
   const router = useRouter();
   const client = useQueryClient();
+  const [isCoded, setIsCoded] = useState(false);
   const isLinkPrinted = useQuery(entryLinkQuery).data ?? false;
   const login = useMutation({
-    mutationFn: (credentials: { email: string; password: string }) => signIn(client, credentials),
+    mutationFn: (credentials: { email: string; password: string; code: string }) => signIn(client, credentials),
     onSuccess: () => router.navigate({ href: next ?? "/" }),
   });
+
+  // Once asked for, it stays: a wrong password may come in between.
+  if (!isCoded && asksForCode(login.error)) setIsCoded(true);
 
   function onSubmit(event: SyntheticEvent<HTMLFormElement>): void {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    login.mutate({ email: textOf(form, "email"), password: textOf(form, "password") });
+    login.mutate({ email: textOf(form, "email"), password: textOf(form, "password"), code: textOf(form, "code") });
   }
 
   return (
@@ -36,6 +40,7 @@ export function LoginPage() {
         <form className="mt-6 space-y-4" onSubmit={onSubmit}>
           <EntryField label="E-mail" name="email" type="email" autoComplete="username" />
           <EntryField label="Password" name="password" type="password" autoComplete="current-password" />
+          {isCoded && <CodeField />}
           {login.error !== null && (
             <p role="alert" className="text-sm text-failed">
               {login.error.message}

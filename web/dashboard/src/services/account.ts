@@ -1,9 +1,10 @@
 /** The person's own account: its password, and where it is logged in. */
+import { queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
 
 import { request } from "./http";
 import { pagedQuery } from "./pages";
-import { instantMs, userSchema } from "./schemas";
+import { instantMs, orNull, userSchema } from "./schemas";
 
 const sessionSchema = z.object({
   id: z.string(),
@@ -40,6 +41,35 @@ export async function askForReset(email: string): Promise<void> {
 /** Sets another password with the secret of a link. */
 export function resetPassword(secret: string, newPassword: string) {
   return request(userSchema, "/api/v1/users/password/reset", { method: "POST", body: { secret, newPassword } });
+}
+
+const FACTOR = "/api/v1/stable/users/second-factor";
+
+const secondFactorSchema = z.object({
+  /** Null while it is off. */
+  since: orNull(instantMs),
+  recoveryCodesLeft: z.int().nullish().transform((left) => left ?? 0),
+});
+
+export const secondFactorQuery = queryOptions({
+  queryKey: ["second-factor"],
+  queryFn: ({ signal }) => request(secondFactorSchema, FACTOR, { signal }),
+});
+
+const newSecondFactorSchema = z.object({ secret: z.string(), picture: z.string() });
+export type NewSecondFactor = z.output<typeof newSecondFactorSchema>;
+
+export function beginSecondFactor(password: string): Promise<NewSecondFactor> {
+  return request(newSecondFactorSchema, FACTOR, { method: "POST", body: { password } });
+}
+
+/** Answers the recovery codes, which are shown this once. */
+export async function confirmSecondFactor(code: string): Promise<readonly string[]> {
+  return (await request(z.object({ codes: z.array(z.string()) }), `${FACTOR}/confirm`, { method: "POST", body: { code } })).codes;
+}
+
+export async function turnOffSecondFactor(password: string): Promise<void> {
+  await request(z.unknown(), `${FACTOR}/off`, { method: "POST", body: { password } });
 }
 
 const BROWSERS = [

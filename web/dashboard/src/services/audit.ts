@@ -7,12 +7,14 @@ import { instantMs, orNull } from "./schemas";
 /** What people can look for, by what it is done to. An action that is not here is shown all the same. */
 export const AUDIT_ACTIONS = [
   "access.refused",
+  "account.add_second_factor",
   "account.ask_reset",
   "account.change_password",
   "account.end_sessions",
   "account.log_in",
   "account.log_out",
   "account.operator",
+  "account.remove_second_factor",
   "account.reset_password",
   "cron.backfill",
   "cron.change",

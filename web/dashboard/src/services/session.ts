@@ -8,7 +8,7 @@
 import { queryOptions, type QueryClient } from "@tanstack/react-query";
 import { z } from "zod";
 
-import { isForbidden, request } from "./http";
+import { ApiError, isForbidden, request } from "./http";
 import { membershipsSchema, metaSchema, userSchema, versionSchema, type User } from "./schemas";
 
 export interface Tenant {
@@ -100,7 +100,12 @@ export const engineVersionQuery = queryOptions({
   staleTime: Infinity,
 });
 
-export async function signIn(client: QueryClient, credentials: { email: string; password: string }): Promise<void> {
+/** Whether the engine wants a code of a second factor as well, or another one. */
+export function asksForCode(error: unknown): boolean {
+  return error instanceof ApiError && error.field === "code";
+}
+
+export async function signIn(client: QueryClient, credentials: { email: string; password: string; code?: string }): Promise<void> {
   await request(userSchema, "/api/v1/users/login", { method: "POST", body: credentials });
   client.removeQueries();
 }

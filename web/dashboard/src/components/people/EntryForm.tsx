@@ -26,6 +26,19 @@ export function EntryField({ label, hint, ...input }: { label: string; hint?: st
   );
 }
 
+/** Asked for once the engine has said that it wants one. */
+export function CodeField() {
+  return (
+    <EntryField
+      label="Code"
+      name="code"
+      autoComplete="one-time-code"
+      maxLength={64}
+      hint="Of your authenticator app, or a recovery code."
+    />
+  );
+}
+
 export function textOf(form: FormData, name: string): string {
   const value = form.get(name);
   return typeof value === "string" ? value : "";
