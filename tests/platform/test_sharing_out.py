@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.sharing_out import TOGETHER, begins_at, group_of
+from tests.sharing_out import BEGIN, END, TOGETHER, begins_at, group_of
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
@@ -25,6 +25,8 @@ def test_files_of_one_worker_are_one_group_and_others_are_by_themselves() -> Non
 def test_groups_begin_before_files_and_what_waits_before_what_does_not() -> None:
     shuffled = [
         "tests/core/test_cron.py",
+        "tests/rpc_http2/test_fuzz.py",
+        "tests/platform/test_dev.py",
         "tests/wire/test_moving.py",
         "tests/rest/test_runs.py",
         "tests/wire/test_runs.py",
@@ -32,6 +34,12 @@ def test_groups_begin_before_files_and_what_waits_before_what_does_not() -> None
     assert sorted(shuffled, key=begins_at) == [
         "tests/wire/test_runs.py",
         "tests/wire/test_moving.py",
+        "tests/platform/test_dev.py",
         "tests/rest/test_runs.py",
+        "tests/rpc_http2/test_fuzz.py",
         "tests/core/test_cron.py",
     ]
+
+
+def test_every_directory_that_is_named_exists() -> None:
+    assert set(BEGIN) | set(END) <= {file.split("/")[1] for file in FILES}
