@@ -32,6 +32,8 @@ class ModelServer:
         self.pause_s = 0.0
         self.gate: asyncio.Event | None = None
         self.pieces_before_gate = 1
+        # The number of the first chat that the gate holds back.
+        self.gated_from = 1
         self.fail_times = 0
         self.fail_status = 500
         self.fail_message = "the model fell over"
@@ -40,6 +42,8 @@ class ModelServer:
         self.list_status = 200
         self.list_gate: asyncio.Event | None = None
         self.break_off = False
+        # The same, for the chats of these numbers alone, the first being 1.
+        self.breaks_off_at: set[int] = set()
         # A prompt with more tokens (a word each) than this is refused, or cut without a word.
         self.window_tokens: int | None = None
         self.cuts_silently = False
@@ -175,6 +179,7 @@ class ModelServer:
             await self._reply(reader, writer, body)
             return
         self.chats.append(body)
+        number = len(self.chats)
         self.asked.set()
         refusal = self._refusal(body)
         if refusal is not None:
@@ -187,7 +192,7 @@ class ModelServer:
             for thought in self.reasoning:
                 writer.write(self._said(thought, thought=True))
             for index, piece in enumerate(pieces):
-                if self.gate is not None and index == self.pieces_before_gate:
+                if self.gate is not None and number >= self.gated_from and index == self.pieces_before_gate:
                     gate = asyncio.create_task(self.gate.wait())
                     await asyncio.wait({gate, gone}, return_when=asyncio.FIRST_COMPLETED)
                     gate.cancel()
@@ -199,7 +204,7 @@ class ModelServer:
                 self.speaking.set()
                 if self.pause_s or self.endless:
                     await asyncio.wait({gone}, timeout=self.pause_s)
-            if self.break_off:
+            if self.break_off or number in self.breaks_off_at:
                 return
             writer.write(self._end(body))
             await writer.drain()

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from rag_chat.dialects import PromptMessage
 from rag_chat.errors import ModelUnavailable
 from rag_chat.messages import ChatMessage, Citation
 from rag_chat.model import ModelClient
@@ -131,6 +132,12 @@ async def test_what_does_not_fit_its_window_is_left_out(attempt: Attempt) -> Non
     written = await attempt.write()
     assert 0 < len(written.passages) < len(PASSAGES)
     assert "of the 6 passages" in written.notices[0]
+
+
+async def test_a_short_question_beside_the_answer_is_answered_whole(attempt: Attempt) -> None:
+    model = await attempt.client.find()
+    prompt = [PromptMessage("system", "Reply with one question."), PromptMessage("user", "Ask me about pip.")]
+    assert await attempt.client.say(model, prompt, 8)
 
 
 @pytest.mark.parametrize("attempt", [4], indirect=True, ids=["four tokens"])

@@ -61,7 +61,12 @@ async def _events(run_id: str) -> AsyncIterator[str]:
     run = app.state.hatchet.admin.get_workflow_run(run_id)
     async for event in run.stream():
         if event.type == StepRunEventType.STEP_RUN_EVENT_TYPE_STREAM:
-            yield _event("token", {"text": _decoded(event.payload).get("text", "")})
+            said = _decoded(event.payload)
+            if "status" in said:
+                yield _event("status", {"text": said["status"]})
+            else:
+                # A piece of another attempt replaces what the earlier one wrote.
+                yield _event("token", {"text": said.get("text", ""), "attempt": said.get("attempt", 0)})
         elif event.type == StepRunEventType.STEP_RUN_EVENT_TYPE_COMPLETED:
             yield _event("status", {"text": _decoded(event.payload).get("status", "")})
     try:
@@ -77,11 +82,11 @@ def _first_words(error: str) -> str:
     return re.split(r"\\n|\n", error)[0].removeprefix("Workflow Errors: [").strip("'\"")
 
 
-def _decoded(payload: Any) -> dict[str, str]:
+def _decoded(payload: Any) -> dict[str, Any]:
     return payload if isinstance(payload, dict) else {}
 
 
-def _event(name: str, data: dict[str, str]) -> str:
+def _event(name: str, data: dict[str, Any]) -> str:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
@@ -101,7 +106,10 @@ document.querySelector("form").onsubmit = async submitted => {
   const feed = new EventSource("/message/" + (await asked.json()).messageId);
   const text = event => JSON.parse(event.data).text;
   feed.addEventListener("status", event => at("status").textContent = text(event));
-  feed.addEventListener("token", event => at("answer").textContent += text(event));
+  let attempt = 0;
+  feed.addEventListener("token", event => {
+    const same = JSON.parse(event.data).attempt === attempt; attempt = JSON.parse(event.data).attempt;
+    at("answer").textContent = (same ? at("answer").textContent : "") + text(event); });
   feed.addEventListener("answer", event => {
     at("answer").textContent = text(event); at("status").textContent = ""; feed.close(); });
   feed.addEventListener("error", event => { if (event.data) at("status").textContent = text(event); feed.close(); });

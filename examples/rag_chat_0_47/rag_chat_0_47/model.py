@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 
@@ -31,8 +31,12 @@ class ModelRefused(Exception):
     """The model's server said no, and will say it again."""
 
 
-async def say(messages: list[dict[str, str]]) -> AsyncIterator[str]:
-    """The model's answer, piece by piece."""
+def _nobody(words: str) -> None:
+    """Nobody listens."""
+
+
+async def say(messages: list[dict[str, str]], tell: Callable[[str], object] = _nobody) -> AsyncIterator[str]:
+    """The model's answer, piece by piece. `tell` hears what is waited for meanwhile."""
     base_url = os.environ.get("OPENAI_BASE_URL", DEFAULT_BASE_URL).rstrip("/")
     headers = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY', 'none')}"}
     body = {"model": os.environ.get("OPENAI_MODEL", DEFAULT_MODEL), "messages": messages, "stream": True}
@@ -51,12 +55,14 @@ async def say(messages: list[dict[str, str]]) -> AsyncIterator[str]:
                 problem = ModelGone(f"Nothing answers at {base_url}: start Ollama, or set OPENAI_BASE_URL.")
                 if waited_s >= RETURN_S:
                     raise problem from None
+                tell(f"Waiting for the model's server to come back ({waited_s:.0f} s)")
             except httpx.HTTPError as error:
                 raise ModelGone(f"The connection to the language model broke off ({type(error).__name__}).") from None
             else:
                 loading = response.status_code == 503 and waited_s < PATIENCE_S
                 if not loading:
                     raise problem
+                tell(f"The model is loading ({waited_s:.0f} s)")
             await asyncio.sleep(LOOK_AGAIN_S)
 
 
@@ -80,11 +86,14 @@ def _problem(status: int, body: bytes, base_url: str, model: str) -> Exception:
     if status in (401, 403):
         return ModelRefused(f"The model's server at {base_url} refuses the key: check OPENAI_API_KEY.")
     if status == 404:
-        return ModelRefused(f"The model {model} is not there: run `ollama pull {model}`, or set OPENAI_MODEL.")
+        return ModelRefused(
+            f"A server answers at {base_url}, but does not have the model {model}: run `ollama pull {model}`, "
+            "or set OPENAI_MODEL."
+        )
     if status in (408, 429) or status >= 500:
         return ModelGone(f"The language model answered with HTTP {status}: {said}")
     return ModelRefused(f"The language model answered with HTTP {status}: {said}")
 
 
-async def whole(messages: list[dict[str, str]]) -> str:
-    return "".join([piece async for piece in say(messages)])
+async def whole(messages: list[dict[str, str]], tell: Callable[[str], object] = _nobody) -> str:
+    return "".join([piece async for piece in say(messages, tell)])

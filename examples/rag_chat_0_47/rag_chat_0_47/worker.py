@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from hatchet_sdk import Context, Hatchet
@@ -32,7 +33,8 @@ class AnswerQuestion:
             [
                 {"role": "system", "content": context.playground("reasoning_prompt", task)},
                 {"role": "user", "content": f"Question: {question}\n\nThe page says:\n" + "\n\n".join(evidence)},
-            ]
+            ],
+            _telling(context),
         )
         return {"status": "The answer is thought out.", "notes": notes}
 
@@ -42,11 +44,16 @@ class AnswerQuestion:
         task = context.playground("answer_prompt", "Answer the last message from these notes, and from nothing else.")
         said = ""
         prompt = [{"role": "system", "content": f"{task}\n\n{notes}"}, *context.workflow_input()["messages"]]
-        async for piece in model.say(prompt):
+        async for piece in model.say(prompt, _telling(context)):
             said += piece
-            # As JSON, because this SDK decodes what looks like it: a bare "42 " would arrive as a number.
-            context.put_stream(json.dumps({"text": piece}))
+            # As JSON, because this SDK decodes what looks like it: a bare "42 " would arrive as a number. What an
+            # earlier attempt wrote stays on the page until the next one speaks.
+            context.put_stream(json.dumps({"text": piece, "attempt": context.retry_count()}))
         return {"status": "Done.", "message": said}
+
+
+def _telling(context: Context) -> Callable[[str], None]:
+    return lambda words: context.put_stream(json.dumps({"status": words}))
 
 
 def main() -> None:

@@ -122,6 +122,31 @@ async def test_tokens_arrive_while_the_model_speaks(chat: httpx.AsyncClient, mod
     assert ("status", "The answer is thought out.") in events
 
 
+async def test_a_model_that_breaks_off_is_asked_again_and_what_was_written_stays_till_then(
+    chat: httpx.AsyncClient, model: ModelServer, page_url: str
+) -> None:
+    # The first chat is that of the step before; in the second one the server goes away, the third is held back.
+    model.breaks_off_at = {2}
+    model.gate, model.gated_from = asyncio.Event(), 3
+    question = {"role": "user", "content": "How do I install it?"}
+    asked = await chat.post("/message", json={"url": f"{page_url}/install", "messages": [question]})
+    attempts: list[int] = []
+    name = ""
+    async with chat.stream("GET", f"/message/{asked.json()['messageId']}") as events:
+        async for line in events.aiter_lines():
+            name = line.removeprefix("event: ") if line.startswith("event: ") else name
+            if not line.startswith("data: "):
+                continue
+            data = json.loads(line.removeprefix("data: "))
+            if name == "token":
+                attempts.append(data["attempt"])
+                if data["attempt"] == 1:
+                    model.gate.set()
+    assert (name, data) == ("answer", {"text": "Install it with pip [1]."})
+    assert len(model.chats) == 3
+    assert attempts == sorted(attempts) and attempts[-1] == 1
+
+
 async def test_a_page_that_is_not_there_is_said_to_be_so(
     chat: httpx.AsyncClient, model: ModelServer, page_url: str
 ) -> None:
@@ -144,15 +169,18 @@ def asking(model: ModelServer, monkeypatch: pytest.MonkeyPatch) -> ModelServer:
 ASKED: Final = [{"role": "user", "content": "How do I install it?"}]
 
 
-async def test_a_server_that_loads_its_model_is_waited_for(asking: ModelServer) -> None:
+async def test_a_server_that_loads_its_model_is_waited_for_with_progress(asking: ModelServer) -> None:
     asking.fail_times, asking.fail_status = 3, 503
-    assert await old_model.whole(ASKED) == "Install it with pip [1]."
+    told: list[str] = []
+    assert await old_model.whole(ASKED, told.append) == "Install it with pip [1]."
+    assert len(told) == 3 and all(words.startswith("The model is loading (") for words in told)
 
 
 async def test_a_server_that_restarts_is_waited_for(asking: ModelServer) -> None:
     await asking.stop()
-    answer = asyncio.create_task(old_model.whole(ASKED))
-    await asyncio.sleep(0)
+    away = asyncio.Event()
+    answer = asyncio.create_task(old_model.whole(ASKED, lambda words: away.set()))
+    await asyncio.wait_for(away.wait(), 30)
     await asking.start()
     assert await answer == "Install it with pip [1]."
 
@@ -161,7 +189,11 @@ async def test_a_server_that_restarts_is_waited_for(asking: ModelServer) -> None
     ("change", "error", "said"),
     [
         ({"break_off": True}, old_model.ModelGone, "before its answer was complete"),
-        ({"models": ["nomic-embed-text"]}, old_model.ModelRefused, "run `ollama pull tiny-chat`"),
+        (
+            {"models": ["nomic-embed-text"]},
+            old_model.ModelRefused,
+            "A server answers at .* run `ollama pull tiny-chat`",
+        ),
         ({"fail_times": 1, "fail_status": 401}, old_model.ModelRefused, "check OPENAI_API_KEY"),
         ({"fail_times": 1, "fail_status": 500}, old_model.ModelGone, "HTTP 500: .*the model fell over"),
     ],

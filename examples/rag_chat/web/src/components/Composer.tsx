@@ -58,7 +58,7 @@ export function Composer({ config, loaded, busy, about, mode, onMode, model, onM
         <textarea
           ref={box}
           aria-label="Your question"
-          placeholder={about.addresses.length > 1 ? "Ask something about these sources…" : "Ask something about this page…"}
+          placeholder={about.addresses.length > 1 ? "Ask about these sources…" : "Ask about this page…"}
           rows={1}
           maxLength={QUESTION_CHARS_MAX}
           value={question}
