@@ -194,10 +194,11 @@ async def test_axe_finds_nothing_on_any_page(reader: Page, things: dict[str, str
     assert not told, "\n".join(told)
 
 
-async def test_axe_finds_nothing_on_the_sign_in(page: Page, engine: EngineProcess) -> None:
+async def test_axe_finds_nothing_on_what_strangers_see(page: Page, engine: EngineProcess) -> None:
     await page.context.clear_cookies()
-    await settled(page, "/login")
-    assert await complaints(page, "/login") == []
+    for address in ("/login", "/invite#nothing"):
+        await settled(page, address)
+        assert await complaints(page, address) == []
 
 
 async def test_every_page_is_walked_by_keyboard(page: Page, things: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from playwright.async_api import Page, expect
 from wirekit import Stage
 
 from tests.browser.test_dashboard import status_of_run
+from tests.browser.test_every_page import complaints
 
 
 async def test_a_run_is_started_with_the_form_of_its_schema_and_seen_to_complete(
@@ -67,14 +68,21 @@ async def test_a_cron_is_made_with_its_next_ticks_in_sight_and_edited(page: Page
 
 async def test_ticks_of_the_past_are_made_up_for_after_saying_how_many(page: Page, hatchet: Hatchet, key: str) -> None:
     await hatchet.cron.aio_create("echo", key, "0 3 * * *", {"key": key}, {})
+    await page.set_viewport_size({"width": 390, "height": 844})
     await page.goto("/crons")
     await page.get_by_role("button", name=f"More for {key}").click()
-    await page.get_by_role("menuitem", name="Backfill…").click()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert await complaints(page, "the menu of a cron") == []
+    await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_role("menuitem", name="Backfill…")).to_be_focused()
+    await page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
+    await expect(dialog).to_be_visible()
+    assert await complaints(page, "the backfill of a cron") == []
     since, until = dialog.get_by_label("From"), dialog.get_by_label("To", exact=True)
     makes = dialog.get_by_role("button", name="Make", exact=False)
     # A day has one; of years the first thousand are offered, and one cannot ask for more.
-    await expect(dialog.get_by_role("status")).to_contain_text("1 tick, ")
+    await expect(dialog.get_by_role("status")).to_contain_text("1 tick, at ")
     await since.fill("2019-01-01T00:00")
     await expect(dialog.get_by_role("status")).to_contain_text("More than 1000 ticks. Make them in parts")
     await expect(makes).to_be_disabled()

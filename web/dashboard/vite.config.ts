@@ -1,5 +1,7 @@
 /// <reference types="vitest/config" />
 import tailwindcss from "@tailwindcss/vite";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
 import react from "@vitejs/plugin-react";
@@ -9,6 +11,20 @@ import { defineConfig, type Plugin } from "vite";
 const engineUrl = process.env["BROADAXE_HTTP_URL"] ?? "http://127.0.0.1:8080";
 
 const FIRST_PAGE_BYTES_MAX = 200_000;
+
+/** Puts a compressed copy beside every file that the engine may send as that. */
+function compressedAssets(): Plugin {
+  return {
+    name: "compressed-assets",
+    apply: "build",
+    writeBundle({ dir }) {
+      const assets = join(dir ?? "dist", "assets");
+      for (const name of readdirSync(assets).filter((one) => /\.(js|css|svg)$/.test(one))) {
+        writeFileSync(join(assets, `${name}.gz`), gzipSync(readFileSync(join(assets, name)), { level: 9 }));
+      }
+    },
+  };
+}
 
 /**
  * Fails a build whose first page is too heavy: the entry, whatever it imports at once and its styles, each compressed as
@@ -43,7 +59,7 @@ function lightFirstPage(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [react(), tailwindcss(), lightFirstPage()],
+  plugins: [react(), tailwindcss(), lightFirstPage(), compressedAssets()],
   server: { host: "127.0.0.1", proxy: { "/api": engineUrl } },
   preview: { host: "127.0.0.1", proxy: { "/api": engineUrl } },
   build: { target: "es2022", reportCompressedSize: true },

@@ -107,7 +107,8 @@ function Found({ preview: { count, countMax, isTooMany, first, last } }: { previ
   }
   return (
     <>
-      {count === 1 ? "1 tick" : `${count} ticks`}, {times}.
+      {count === 1 ? "1 tick, at " : `${count} ticks, `}
+      {count === 1 ? <LocalTime instantMs={first} /> : times}.
     </>
   );
 }

@@ -56,11 +56,15 @@ test("a refusal that names a field stands at the field, and goes when the text i
   expect(screen.queryByText("it is taken")).not.toBeInTheDocument();
 });
 
-test("a refusal of no field in particular is shown with what helps, and the entries stay", async () => {
+test.each([
+  [409, "it is paused already", /it is paused already.*Look at how it is now, then try again/],
+  [429, "no room for another run", /no room for another run.*Wait until it has room/],
+  [401, "a viewer may not do this", /a viewer may not do this.*ask an owner or an administrator/],
+])("a refusal of no field in particular (%i) is shown with what helps, and the entries stay", async (status, words, shown) => {
   const user = userEvent.setup();
-  render(<Example act={() => Promise.reject(new ApiError("refused", 429, "no room for another run"))} />);
+  render(<Example act={() => Promise.reject(new ApiError("refused", status, words))} />);
   await user.type(screen.getByLabelText("Name"), "a{Enter}");
-  expect(await screen.findByRole("alert")).toHaveTextContent(/no room for another run.*Wait until it has room/);
+  expect(await screen.findByRole("alert")).toHaveTextContent(shown);
   expect(screen.getByLabelText("Name")).toHaveValue("a");
 });
 

@@ -43,5 +43,6 @@ export function RateLimitUsers({ tenantId, limitKey, onClose }: { tenantId: stri
 export function CountOfUsers({ tenantId, limitKey }: { tenantId: string; limitKey: string }) {
   const count = useQuery(rateLimitUsersQuery(tenantId, limitKey)).data?.length;
   if (count === undefined) return null;
-  return <>{count === 0 ? "No task" : count === 1 ? "1 task" : `${count} tasks`} of registered workflows may ask for it.</>;
+  if (count === 0) return <>No task of a registered workflow asks for it.</>;
+  return <>{count === 1 ? "1 task of a registered workflow asks for it, or may." : `${count} tasks of registered workflows ask for it, or may.`}</>;
 }

@@ -135,3 +135,19 @@ test("an invite for oneself is accepted in the settings", async () => {
   await user.click(await screen.findByRole("button", { name: "Accept" }));
   await waitFor(() => expect(asked).toEqual([{ invite: "i1" }]));
 });
+
+test("an invite for oneself is rejected after a question", async () => {
+  const asked: unknown[] = [];
+  engine.use(
+    onGet("/api/v1/users/invites", { rows: [{ ...INVITE, tenantName: "Billing" }] }),
+    onPost("/api/v1/users/invites/reject", (body) => {
+      asked.push(body);
+      return new Response(null, { status: 200 });
+    }),
+  );
+  const { user } = renderApp("/settings/tenant");
+  await user.click(await screen.findByRole("button", { name: "Reject the invite to Billing" }));
+  expect(asked).toEqual([]);
+  await user.click(await screen.findByRole("button", { name: "Reject it" }));
+  await waitFor(() => expect(asked).toEqual([{ invite: "i1" }]));
+});

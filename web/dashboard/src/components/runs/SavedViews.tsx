@@ -72,7 +72,8 @@ export function SavedViews({
           label={`Forget view ${current.name}`}
           title={`Forget the view ${current.name}?`}
           confirm="Forget it"
-          act={() => Promise.resolve(write(views.filter((view) => view !== current)))}
+          act={() => Promise.resolve()}
+          onDone={() => write(views.filter((view) => view !== current))}
         >
           <p>1 view is forgotten in this browser. The runs that it shows stay as they are.</p>
         </ConfirmButton>

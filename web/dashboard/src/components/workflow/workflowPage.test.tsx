@@ -117,6 +117,8 @@ test("a workflow is paused with its choices, and a wrong duration is blamed at i
   withWorkflow();
   const asked: unknown[] = [];
   engine.use(
+    onGet(`/api/v1/tenants/${TENANT_ID}/workflows/crons`, { rows: [], pagination: {} }),
+    onGet(`/api/v1/tenants/${TENANT_ID}/workflows/scheduled`, { rows: [], pagination: {} }),
     onPatch(`/api/v1/workflows/${WORKFLOW_ID}`, (body) => {
       asked.push(body);
       return asked.length > 1
@@ -126,6 +128,7 @@ test("a workflow is paused with its choices, and a wrong duration is blamed at i
   );
   const { user } = renderApp(`/workflows/${WORKFLOW_ID}`);
   await user.click(await screen.findByRole("button", { name: "Pause" }));
+  expect(await screen.findByText(/It has 0 crons and 0 scheduled runs/)).toBeInTheDocument();
   await user.selectOptions(screen.getByLabelText("A cron's tick meanwhile"), "QUEUE");
   await user.click(screen.getByRole("button", { name: "Pause it" }));
   const ttl = screen.getByLabelText("Waiting runs are cancelled after");
