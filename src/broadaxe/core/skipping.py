@@ -33,6 +33,11 @@ def is_settled(state: State) -> bool:
     )
 
 
+def listening(state: State) -> set[str]:
+    """Ids of the workers that may be given tasks of each kind they offer: those whose streams are open."""
+    return {worker.id for worker in state.workers.values() if worker.session is not None and worker.takes_durable_tasks}
+
+
 def skip(state: State, now_us: int) -> None:
     """Tells that time went on to `now_us` without passing. Then `decide`."""
     for worker in state.workers.values():

@@ -141,6 +141,10 @@ class Tenant:
         """The next instant that time may be skipped to (`skipping.py`); None when nothing is planned."""
         return skipping.next_due_us(self._state)
 
+    def listening(self) -> set[str]:
+        """Ids of the workers whose streams are open."""
+        return skipping.listening(self._state)
+
     def is_settled(self) -> bool:
         """Whether no task runs but for those that wait for something."""
         return skipping.is_settled(self._state)

@@ -74,6 +74,19 @@ class SkippedTime:
                     return
                 await self._move_to(due_us, patience_s)
 
+    def listening(self) -> set[str]:
+        """Ids of the workers whose streams are open."""
+        return {worker_id for actor in self._engine.actors() for worker_id in actor.tenant.listening()}
+
+    async def wait_for(self, workers: set[str], patience_s: float) -> None:
+        """Returns once the streams of each of them are open. Whoever has not come by then has gone."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + patience_s
+        while workers - self.listening():
+            if loop.time() > until_s:
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+
     async def settle(self, patience_s: float = PATIENCE_S) -> None:
         """Returns once nothing goes on that needs no more time."""
         async with self._moving:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,6 +38,8 @@ _HOST: Final = "127.0.0.1"
 _TOKEN_LIFE_S: Final = 30 * 86_400
 #: How long anything may take that the engine does for a test.
 _GIVE_UP_S: Final = 120.0
+#: How long workers are waited for after a restart.
+_COME_BACK_S: Final = 30.0
 
 
 class Pending(Generic[T]):
@@ -203,17 +205,26 @@ class EngineUnderTest:
         self._app, self._time = app, SkippedTime(app.engine, self.clock.moved)
 
     async def _restart(self) -> None:
-        await self._stop_app()
-        await self._start()
+        async with self._workers_come_back():
+            await self._stop_app()
 
     async def _crash(self) -> None:
-        # Whatever a stop does for those who are connected, nothing of it reaches the database any more.
-        await self._on_server(lambda server: server.set_away(True))
-        try:
-            await self._stop_app()
-        finally:
-            await self._on_server(lambda server: server.set_away(False))
+        async with self._workers_come_back():
+            # Whatever a stop does for those who are connected, nothing of it reaches the database any more.
+            await self._on_server(lambda server: server.set_away(True))
+            try:
+                await self._stop_app()
+            finally:
+                await self._on_server(lambda server: server.set_away(False))
+
+    @contextlib.asynccontextmanager
+    async def _workers_come_back(self) -> AsyncIterator[None]:
+        """Starts the engine again afterwards. Time that is skipped before the workers are there would pass them by."""
+        assert self._time is not None
+        workers = self._time.listening()
+        yield
         await self._start()
+        await self._time.wait_for(workers, _COME_BACK_S)
 
     async def _stop(self) -> None:
         await self._stop_app()
