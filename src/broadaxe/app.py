@@ -21,6 +21,8 @@ import asyncpg
 import structlog
 
 from broadaxe import dev_secrets
+from broadaxe.alerting.pump import AlertPump
+from broadaxe.alerting.sending import Sender
 from broadaxe.config import DEFAULT_HOST, Settings
 from broadaxe.core.durations import US_PER_S
 from broadaxe.database import Access, Database, no_connection
@@ -52,6 +54,7 @@ from broadaxe.rpc.transport import Metadata, Principal
 from broadaxe.secret_keys import key_from_file
 from broadaxe.storage import accounts, audit, retention, setup, tokens
 from broadaxe.storage.accounts import Role
+from broadaxe.storage.alerts import Alerts
 from broadaxe.storage.connections import connect, connection_pool
 from broadaxe.storage.embedded import MAIN_DATABASE
 from broadaxe.storage.event_reads import EventReads
@@ -66,6 +69,7 @@ from broadaxe.storage.revocations import Revocations
 from broadaxe.storage.spans import SpanStore
 from broadaxe.storage.statements import statement
 from broadaxe.storage.token_verifier import TokenVerifier
+from broadaxe.storage.vault import Vault
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -238,6 +242,7 @@ class App:
                 enforce_limits=settings.enforce_limits,
                 retention_days=settings.retention_days,
                 trusted_proxies=settings.trusted_proxies,
+                alert_networks=settings.alert_networks,
             ),
             http_app,
         )
@@ -323,12 +328,29 @@ class App:
         """What goes on in the background, once in a node."""
         keeping = asyncio.create_task(_keep_partitions(pool, engine, self.settings), name="partitions")
         self._stack.push_async_callback(_cancelled, keeping)
+        pump = AlertPump(
+            Alerts(pool, Vault(_secret_keys(self.settings))),
+            Sender(self.settings.alert_networks, lambda: self.http_url),
+            lambda tenant_id: engine.note_change(tenant_id, Kind.ALERTS),
+        )
+        self._stack.push_async_callback(pump.stop)
+        pump.start()
         listener: OutboxListener | OutboxLookout
         if access.session_dsn is None:
-            listener = OutboxLookout(Outbox(pool), engine.outbox_unsure)
+
+            def unsure() -> None:
+                engine.outbox_unsure()
+                pump.tell()
+
+            listener = OutboxLookout(Outbox(pool), unsure)
         else:
             listener = OutboxListener(
-                access.session_dsn, engine.outbox_told, engine.outbox_unsure, engine.quotas_told, self._revocations
+                access.session_dsn,
+                engine.outbox_told,
+                engine.outbox_unsure,
+                engine.quotas_told,
+                self._revocations,
+                pump.tell,
             )
         self._stack.push_async_callback(listener.stop)
         await listener.start()

@@ -100,6 +100,8 @@ class Settings:
     require_login: bool = True
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Proxies whose word about the client's address is taken."""
+    alert_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Private networks that messages of alerts may be sent to."""
     priority_across_tasks: bool = False
     enforce_limits: bool = False
     retention_days: int = DEFAULT_RETENTION_DAYS
@@ -387,6 +389,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "trusted_proxies",
         "addresses or networks of proxies whose X-Forwarded-For is believed, separated by commas",
+        _networks,
+    ),
+    Setting(
+        "alert_networks",
+        "private addresses or networks that messages of alerts may be sent to, separated by commas",
         _networks,
     ),
     Setting(

@@ -56,7 +56,7 @@ def stage() -> Iterator[Stage]:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     built = ROOT / "web" / "dashboard" / "dist" / "index.html"
     assert built.exists(), "the dashboard is not built; run `make setup`"
-    engine = EngineProcess(tmp_path_factory.mktemp("engine"))
+    engine = EngineProcess(tmp_path_factory.mktemp("engine"), flags=("--alert-networks", "127.0.0.1"))
     _run(engine.start())
     yield engine
     _run(engine.dispose())

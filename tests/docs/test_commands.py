@@ -112,7 +112,7 @@ def test_files_named_in_the_architecture_exist(pages: list[Any], root: Path) -> 
         root,
         package,
         *(package / room for room in ("core", "rpc", "cluster", "link", "rest", "storage", "engine", "cli")),
-        *(package / room for room in ("moving", "remote", "testing")),
+        *(package / room for room in ("alerting", "moving", "remote", "testing")),
     ]
     places += [root / "web" / "dashboard", root / "examples" / "rag_chat", root / "proto"]
     named = {span for span in architecture.spans if re.fullmatch(r"[\w./-]+(\.(py|md|sql|toml)|/)", span)}

@@ -128,6 +128,7 @@ WRONG = {
     "--tls-client-ca": "/none/ca.crt",
     "--tls-key": "/none/tls.key",
     "--token": "abc",
+    "--alert-networks": "everywhere",
     "--trusted-proxies": "everybody",
     "--url": "new:8080",
     "--webhook-secrets": "/none/secrets.json",

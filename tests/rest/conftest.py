@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ from broadaxe.core.commands.events import PushEvents
 from broadaxe.core.commands.quotas import ShowQuotas
 from broadaxe.core.definition import TaskSpec, WorkflowDefinition, WorkflowSpec, normalise
 from broadaxe.core.questions import AnswerT, Question
-from broadaxe.engine.changes import ChangeFeed, ChangeSubscription
+from broadaxe.engine.changes import ChangeFeed, ChangeSubscription, Kind
 from broadaxe.loops import Loops
 from broadaxe.mail import Mailer
 from broadaxe.rest.app import create_http_app, settle
@@ -190,6 +190,9 @@ class RecordingEngine:
     def unfollow_changes(self, tenant_id: str, subscription: ChangeSubscription) -> None:
         self.feed.unfollow(subscription)
         self.is_unfollowed.set()
+
+    def note_change(self, tenant_id: str, kind: Kind, ids: Iterable[str] | None = None) -> None:
+        self.feed.note(kind, ids)
 
     memories: dict[str, World] = field(default_factory=dict)
     """What `ask` is answered from, by tenant: nothing is in memory of others."""

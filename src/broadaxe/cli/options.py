@@ -141,6 +141,11 @@ def choosing(command: Decorated) -> Decorated:
             help="Addresses or networks, separated by commas, of proxies whose X-Forwarded-For is believed.",
         ),
         click.option(
+            "--alert-networks",
+            metavar="NETWORKS",
+            help="Private addresses or networks, separated by commas, that messages of alerts may be sent to.",
+        ),
+        click.option(
             "--enforce-limits",
             is_flag=True,
             default=None,

@@ -12,6 +12,7 @@ import msgspec
 
 from broadaxe.core import (
     admission,
+    alerts,
     attempts,
     backlog,
     concurrency,
@@ -60,6 +61,8 @@ def adopt(state: State, loaded: Loaded, now_us: int) -> None:
     if loaded.quotas or loaded.quota_usage:
         quotas.adopt(state, loaded.quotas, loaded.quota_usage)
     filters.adopt(state, loaded.filters)
+    if loaded.alert_rules:
+        alerts.adopt(state, loaded.alert_rules, loaded.alerts, now_us)
     if loaded.claims:
         idempotency.adopt(state, loaded.claims)
     live: list[tuple[Task, TaskState]] = []

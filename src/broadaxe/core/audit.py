@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, cast
 import msgspec
 
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.alerts import DeleteAlertRule, PutAlertRule
 from broadaxe.core.commands.asked import Asked, Initiator, InitiatorKind
 from broadaxe.core.commands.crons import BackfillCron, Backfilled, ChangeCron, CreateCron, DeleteCron, RunCron
 from broadaxe.core.commands.events import PushEvents
@@ -52,6 +53,12 @@ class Action(StrEnum):
     ACCOUNT_OPERATOR = "account.operator"
     ACCOUNT_REMOVE_SECOND_FACTOR = "account.remove_second_factor"
     ACCOUNT_RESET_PASSWORD = "account.reset_password"
+    ALERT_CHANNEL_CHANGE = "alert_channel.change"
+    ALERT_CHANNEL_CREATE = "alert_channel.create"
+    ALERT_CHANNEL_DELETE = "alert_channel.delete"
+    ALERT_RULE_CHANGE = "alert_rule.change"
+    ALERT_RULE_CREATE = "alert_rule.create"
+    ALERT_RULE_DELETE = "alert_rule.delete"
     CRON_BACKFILL = "cron.backfill"
     CRON_CHANGE = "cron.change"
     CRON_CREATE = "cron.create"
@@ -198,6 +205,10 @@ def _action_of(command: Command, *, is_program: bool) -> Action | None:
             return Action.RATE_LIMIT_PUT
         case DeleteRateLimit():
             return Action.RATE_LIMIT_DELETE
+        case PutAlertRule(rule_id=rule_id):
+            return Action.ALERT_RULE_CREATE if rule_id is None else Action.ALERT_RULE_CHANGE
+        case DeleteAlertRule():
+            return Action.ALERT_RULE_DELETE
         case CreateFilter():
             return Action.FILTER_CREATE
         case ChangeFilter():
@@ -240,6 +251,8 @@ def _look(state: State, command: Command) -> Subject:
             return _filter(state, filter_id)
         case ChangeCron(cron_id) | DeleteCron(cron_id):
             return _cron(state, cron_id)
+        case PutAlertRule(rule_id=str(rule_id)) | DeleteAlertRule(rule_id):
+            return _alert_rule(state, rule_id)
     return _NOTHING
 
 
@@ -247,6 +260,8 @@ def _after(state: State, command: Command, before: Subject, reply: Reply) -> Sub
     match command:
         case CreateFilter():
             return _filter(state, str(reply))
+        case PutAlertRule():
+            return _alert_rule(state, str(reply))
         case CreateCron():
             return _cron(state, str(reply))
         case CancelTasks(ids) | ReplayTasks(ids):
@@ -353,6 +368,24 @@ def _filter(state: State, filter_id: str) -> Subject:
         return Subject(filter_id, "", None)
     value: Value = {"scope": found.scope, "expression": found.expression, "payload": found.payload}
     return Subject(filter_id, found.workflow.name, value)
+
+
+def _alert_rule(state: State, rule_id: str) -> Subject:
+    rule = state.alerts.rules.get(rule_id)
+    if rule is None:
+        return Subject(rule_id, "", None)
+    row = rule.row
+    value: Value = {
+        "kind": row.kind,
+        "workflow": row.workflow,
+        "threshold": row.threshold,
+        "window_us": row.window_us,
+        "quiet_us": row.quiet_us,
+        "channels": list(row.channel_ids),
+        "is_enabled": row.is_enabled,
+        "template": row.template,
+    }
+    return Subject(rule_id, row.name, value)
 
 
 def _cron(state: State, cron_id: str) -> Subject:

@@ -10,7 +10,7 @@ Cost: O(children) per ended task, plus O(tasks of the run) when a DAG task ends 
 
 from __future__ import annotations
 
-from broadaxe.core import attempts, concurrency, conditions, idempotency, ratelimits, waits
+from broadaxe.core import alerts, attempts, concurrency, conditions, idempotency, ratelimits, waits
 from broadaxe.core.conditions import Decided, Gate
 from broadaxe.core.debounce import Plan
 from broadaxe.core.decision import RunFinished, TaskResult
@@ -324,6 +324,8 @@ def _set_status(state: State, run: Run, status: RunStatus, now_us: int) -> None:
         if run.row.parent_task_id is not None:
             state.ended_children.append(run)
         state.ledger.touch_run(run)
+        if state.alerts.rules:
+            alerts.run_finished(state, run, now_us)
         state.ledger.emit(
             RunFinished(
                 run.id,

@@ -310,6 +310,54 @@ class AuditRow(msgspec.Struct, frozen=True, gc=False):
     refusal: str = ""
 
 
+class AlertRuleRow(msgspec.Struct, frozen=True, gc=False):
+    """An alert rule. `kind` is an `AlertKind`; `workflow` is a name, empty for every workflow."""
+
+    id: str
+    name: str
+    kind: str
+    workflow: str
+    threshold: int
+    window_us: int
+    quiet_us: int
+    channel_ids: tuple[str, ...]
+    is_enabled: bool
+    template: str
+    created_at_us: int
+    updated_at_us: int
+
+
+class AlertRow(msgspec.Struct, frozen=True, gc=False):
+    """What a rule watches, or an alert that is over. `status` is an `AlertStatus`; `state` is JSON of what the core
+    remembers of one that is not over."""
+
+    id: str
+    rule_id: str
+    rule_name: str
+    kind: str
+    subject: str
+    status: str
+    opened_at_us: int
+    last_at_us: int
+    resolved_at_us: int | None
+    count: int
+    run_id: str | None
+    error: str | None
+    state: str | None
+
+
+class AlertDeliveryRow(msgspec.Struct, frozen=True, gc=False):
+    """A message that a channel is to be given. `occasion` is an `AlertOccasion`, `message` JSON of an
+    `AlertMessage`."""
+
+    id: str
+    alert_id: str
+    channel_id: str
+    occasion: str
+    message: str
+    at_us: int
+
+
 class ReplacedOutput(msgspec.Struct, frozen=True, gc=False):
     """An output that a replay cleared in the round that brought it: it only ever lives in the history."""
 
@@ -423,6 +471,11 @@ class Writes(msgspec.Struct):
     memos: list[MemoRow] = []
     news: list[tuple[str, str]] = []
     """Durable tasks that are not in memory, each with an event that one of its waits is for."""
+    alert_rules: list[AlertRuleRow] = []
+    deleted_alert_rules: list[str] = []
+    alerts: list[AlertRow] = []
+    deleted_alerts: list[str] = []
+    alert_deliveries: list[AlertDeliveryRow] = []
     audit: list[AuditRow] = []
 
     def __bool__(self) -> bool:

@@ -16,6 +16,9 @@ from broadaxe.core.commands import Reply
 from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.commands.outbox import RefusedRequest
 from broadaxe.core.decision import (
+    AlertDeliveryRow,
+    AlertRow,
+    AlertRuleRow,
     AuditRow,
     ClaimRow,
     CronTick,
@@ -40,6 +43,7 @@ from broadaxe.core.model import Filter, Run, Task, Worker, Workflow
 from broadaxe.errors import BroadaxeError
 
 if TYPE_CHECKING:
+    from broadaxe.core.alerts import Watch
     from broadaxe.core.calendar import Cron
     from broadaxe.core.conditions import Gate
     from broadaxe.core.durable_log import DurableLog, Entry
@@ -52,12 +56,12 @@ FAILURES_MAX: Final = 100
 
 class Ledger:
     __slots__ = (
-        "_archived_outputs", "_audit", "_branches", "_claims", "_cleared_workflows", "_cron_ticks", "_crons",
-        "_deleted_crons",
+        "_alert_deliveries", "_alert_rules", "_alerts", "_archived_outputs", "_audit", "_branches", "_claims",
+        "_cleared_workflows", "_cron_ticks", "_crons", "_deleted_alert_rules", "_deleted_alerts", "_deleted_crons",
         "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_entries", "_events", "_failures",
         "_filters", "_finished_children", "_gates", "_keys", "_limits", "_logs", "_memos", "_new_runs", "_news",
         "_refused", "_reopened_children", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events",
-        "_tasks", "_versions", "_windows", "_workers", "_workflows",
+        "_tasks", "_versions", "_watches", "_windows", "_workers", "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -99,6 +103,12 @@ class Ledger:
         self._memos: dict[tuple[str, int, int], MemoRow] = {}
         self._news: dict[tuple[str, str], None] = {}
         self._audit: list[AuditRow] = []
+        self._alert_rules: dict[str, AlertRuleRow] = {}
+        self._deleted_alert_rules: list[str] = []
+        self._watches: list[Watch] = []
+        self._alerts: list[AlertRow] = []
+        self._deleted_alerts: list[str] = []
+        self._alert_deliveries: list[AlertDeliveryRow] = []
         self._effects: list[Effect] = []
 
     def touch_workflow(self, workflow: Workflow) -> None:
@@ -250,6 +260,32 @@ class Ledger:
     def add_audit(self, row: AuditRow) -> None:
         self._audit.append(row)
 
+    def put_alert_rule(self, row: AlertRuleRow) -> None:
+        self._alert_rules[row.id] = row
+
+    def delete_alert_rule(self, rule_id: str) -> None:
+        self._alert_rules.pop(rule_id, None)
+        self._deleted_alert_rules.append(rule_id)
+
+    def touch_alert(self, watch: Watch) -> None:
+        if not watch.is_touched:
+            watch.is_touched = True
+            self._watches.append(watch)
+
+    def add_alert(self, row: AlertRow) -> None:
+        """One that is over. Its watch goes on under another id."""
+        self._alerts.append(row)
+
+    def forget_alert(self, watch: Watch) -> None:
+        """Its id never comes back, so the journal may delete after it puts."""
+        if watch.is_touched:
+            watch.is_touched = False
+            self._watches.remove(watch)
+        self._deleted_alerts.append(watch.id)
+
+    def add_alert_delivery(self, row: AlertDeliveryRow) -> None:
+        self._alert_deliveries.append(row)
+
     def finish_child(self, task_id: str, run_id: str) -> None:
         """The run is over: its outcome goes into the log of the durable task that spawned it."""
         if (task_id, run_id) in self._reopened_children:
@@ -370,6 +406,14 @@ class Ledger:
         writes.memos = list(self._memos.values())
         writes.news = list(self._news)
         writes.audit = self._audit
+        writes.alert_rules = list(self._alert_rules.values())
+        writes.deleted_alert_rules = self._deleted_alert_rules
+        writes.alerts = self._alerts
+        for watch in self._watches:
+            watch.is_touched = False
+            writes.alerts.append(watch.row())
+        writes.deleted_alerts = self._deleted_alerts
+        writes.alert_deliveries = self._alert_deliveries
         decision = Decision(writes, self._effects, replies)
         self._clear()
         return decision

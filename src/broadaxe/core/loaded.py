@@ -15,6 +15,8 @@ from broadaxe.core.commands.events import PushedEvent
 from broadaxe.core.commands.needs import EventQuery
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import (
+    AlertRow,
+    AlertRuleRow,
     CronRow,
     DurableBranchRow,
     DurableEntryRow,
@@ -80,6 +82,9 @@ class Loaded(msgspec.Struct, frozen=True):
     quotas: dict[Resource, int | None] = {}
     """The tenant's own limits; None for no limit."""
     quota_usage: tuple[QuotaUsageRow, ...] = ()
+    alert_rules: tuple[AlertRuleRow, ...] = ()
+    alerts: tuple[AlertRow, ...] = ()
+    """Those that are not over."""
 
 
 class Missing(msgspec.Struct, frozen=True):

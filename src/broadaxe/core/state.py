@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from broadaxe.core.alerts import Alerts
 from broadaxe.core.batching import Batch, BatchGroup
 from broadaxe.core.calendar import Calendar
 from broadaxe.core.claims import Claims
@@ -42,6 +43,7 @@ FAILURE_CHARS_MAX: Final = 2_000
 class State:
     __slots__ = (
         "advanced",
+        "alerts",
         "asked_by",
         "batch_groups",
         "batches",
@@ -123,6 +125,8 @@ class State:
         """Lanes that wait for a rate limit nobody has put yet, by its key."""
         self.quotas: Quotas | None = None
         """What the tenant may have; None while that is not enforced."""
+        self.alerts = Alerts()
+        """When people are to be told that something is wrong."""
         self.prioritise_across_queues = False
         """Whether the most urgent task goes first also among different tasks of one worker."""
         self.filters: dict[str, Filter] = {}

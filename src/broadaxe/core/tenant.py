@@ -19,6 +19,7 @@ from typing import assert_never, cast
 from broadaxe.core import (
     admission,
     adoption,
+    alerts,
     attempts,
     audit,
     backlog,
@@ -42,10 +43,12 @@ from broadaxe.core import (
     why,
     workflows,
 )
+from broadaxe.core.alerts import Watch
 from broadaxe.core.batching import BatchGroup
 from broadaxe.core.calendar import Cron, Schedule
 from broadaxe.core.claims import Claims
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.alerts import DeleteAlertRule, PutAlertRule
 from broadaxe.core.commands.asked import Asked
 from broadaxe.core.commands.attempts import (
     FailDelivery,
@@ -301,6 +304,10 @@ class Tenant:
                 quotas.set_limits(state, limits, now_us)
             case ShowQuotas():
                 return quotas.show(state, now_us)
+            case PutAlertRule():
+                return alerts.put(state, command, now_us)
+            case DeleteAlertRule(rule_id):
+                alerts.delete(state, rule_id, now_us)
             case CreateCron():
                 return firing.create_cron(state, command, now_us)
             case ChangeCron():
@@ -466,6 +473,8 @@ class Tenant:
                 quotas.ring(state, subject)
             case Claims():
                 idempotency.sweep(state, now_us)
+            case Watch():
+                alerts.ring(state, subject, now_us)
             case _:
                 assert_never(subject)
 

@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
+    from broadaxe.core.alerts import Watch
     from broadaxe.core.batching import BatchGroup
     from broadaxe.core.calendar import Cron, Schedule
     from broadaxe.core.claims import Claims
@@ -58,10 +59,13 @@ class AlarmKind(IntEnum):
     """A worker that had a durable stream has been without one for too long."""
     OUTBOX_WAITS = 12
     """Rows that had to stay in the outbox for want of room may find some."""
+    ALERT_DUE = 14
+    """What an alert rule watches is to be looked at."""
 
 
 Subject: TypeAlias = (
     "Task | Worker | Lane | BatchGroup | Segment | Claims | Cron | Schedule | Wait | DurableLog | Dormant | Quotas"
+    "| Watch"
 )
 Alarm: TypeAlias = tuple[int, int, AlarmKind, Subject]
 
@@ -130,6 +134,7 @@ _DEADLINE: Final[dict[AlarmKind, Callable[[Any], int | None]]] = {
     AlarmKind.DORMANT_DUE: attrgetter("due_at_us"),
     AlarmKind.DURABLE_STREAM_MISSED: attrgetter("speech_due_at_us"),
     AlarmKind.OUTBOX_WAITS: attrgetter("outbox_waits_until_us"),
+    AlarmKind.ALERT_DUE: attrgetter("due_at_us"),
 }
 
 

@@ -41,6 +41,8 @@ class Kind(StrEnum):
     FILTERS = "filters"
     RATE_LIMITS = "rate-limits"
     LIMITS = "limits"
+    ALERTS = "alerts"
+    """Rules, channels, alerts and messages."""
     LOGS = "logs"
     TRACES = "traces"
     NODES = "nodes"
@@ -207,6 +209,8 @@ def _kinds_of(writes: Writes) -> set[Kind]:
         kinds.add(Kind.RATE_LIMITS)
     if writes.quota_usage:
         kinds.add(Kind.LIMITS)
+    if writes.alert_rules or writes.deleted_alert_rules or writes.alerts or writes.alert_deliveries:
+        kinds.add(Kind.ALERTS)
     return kinds
 
 

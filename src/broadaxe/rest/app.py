@@ -39,6 +39,7 @@ from broadaxe.rest.metrics import Metrics, Parts
 from broadaxe.rest.open_streams import OpenStreams
 from broadaxe.rest.refusals import note_refusal
 from broadaxe.rest.routers import (
+    alerts,
     audit,
     changes,
     cluster,
@@ -76,6 +77,7 @@ from broadaxe.rest.routers import example as example_routes
 from broadaxe.rest.sessions import CODE_TRIES_BURST, CODE_TRIES_PER_S, UNKNOWN_LOGINS_BURST, UNKNOWN_LOGINS_PER_S
 from broadaxe.rest.settings import ENTRY_PATH, HttpSettings
 from broadaxe.rest.statuses import INTERNAL_MESSAGE, error_response, refusal, status_of
+from broadaxe.storage.alerts import Alerts
 from broadaxe.storage.audit_groups import AuditGroups
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
@@ -136,6 +138,7 @@ ROUTERS: Final = (
     older_steps.routes,
     cluster.routes,
     audit.routes,
+    alerts.routes,
 )
 
 
@@ -186,6 +189,7 @@ def create_http_app(
         Catalogue(looked_at),
         CalendarReads(looked_at),
         Webhooks(pool, vault),
+        Alerts(pool, vault),
         vault,
         background or Loops("http"),
         mailer,
@@ -199,6 +203,7 @@ def create_http_app(
     app.state.open_streams = OpenStreams(pool, revocations or Revocations())
     app.state.refusals = AuditGroups(pool)
     app.state.webhook_door = webhooks.Door()
+    app.state.alert_tests = Bursts(rate_per_s=alerts.TESTS_PER_S, burst=alerts.TESTS_BURST)
     for routes in ROUTERS:
         app.include_router(routes)
     # FastAPI's own way to give the document another form is to replace the method.

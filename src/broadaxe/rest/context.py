@@ -16,6 +16,7 @@ from broadaxe.example import ExampleWorker
 from broadaxe.loops import Loops
 from broadaxe.mail import Mailer
 from broadaxe.rest.settings import HttpSettings
+from broadaxe.storage.alerts import Alerts
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
 from broadaxe.storage.count_reads import CountReads
@@ -53,6 +54,7 @@ class Context:
     catalogue: Catalogue
     calendar: CalendarReads
     webhooks: Webhooks
+    alerts: Alerts
     vault: Vault
     background: Loops
     """What goes on after an answer."""

@@ -40,6 +40,8 @@ class HttpSettings:
     open_account_id: str | None = None
     entry: Entry | None = None
     """Lets browsers in by a link; see `entry.py`."""
+    alert_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Private networks that messages of alerts may be sent to."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Peers whose X-Forwarded-For is believed."""
     open_token: str | None = None

@@ -30,6 +30,7 @@ import asyncpg
 import msgspec
 
 from broadaxe.core.decision import (
+    AlertRuleRow,
     AuditRow,
     DurableEntryRow,
     MemoRow,
@@ -61,6 +62,8 @@ _OUTPUT: Final = TaskState.__struct_fields__.index("output")
 FAILURES_KEPT_MAX: Final = 1_000
 #: Enqueued requests of a tenant that could not be done, kept for people to find; the newest.
 REFUSED_KEPT_MAX: Final = 10_000
+#: Alerts of a tenant that are over, and messages that were given or given up; the newest.
+ALERTS_KEPT_MAX: Final = 10_000
 
 #: Set on every journal connection. The arrays are small beside the tables, and the only good plan is nested loops over
 #: primary keys, whatever the statistics say on a young database. Postgres chooses by itself to plan the statement of
@@ -185,6 +188,10 @@ def _pairs_of_ids(pairs: Sequence[tuple[str, str]]) -> Sequence[object]:
     return *zip(*pairs, strict=True), id_floor_of(id_ for pair in pairs for id_ in pair)
 
 
+def _alert_rules(rows: Sequence[AlertRuleRow]) -> Sequence[object]:
+    return _rows([msgspec.structs.replace(row, channel_ids=",".join(row.channel_ids)) for row in rows])
+
+
 def _versions(rows: Sequence[VersionRow]) -> Sequence[object]:
     return list(
         zip(
@@ -254,6 +261,11 @@ BEFORE_RUNS: Final = (
     Step("schedules", "put_schedules", _rows),
     Step("deleted_schedules", "delete_schedules", _ids),
     Step("cleared_workflows", "clear_schedules", _ids),
+    Step("alert_rules", "put_alert_rules", _alert_rules),
+    Step("deleted_alert_rules", "delete_alert_rules", _ids),
+    Step("alerts", "put_alerts", _rows),
+    Step("deleted_alerts", "delete_alerts", _ids),
+    Step("alert_deliveries", "insert_alert_deliveries", _rows, ("trim_alert_deliveries", ALERTS_KEPT_MAX)),
 )
 #: Written by the one statement.
 RUNS: Final = ("new_runs", "runs", "new_tasks", "tasks", "task_events")

@@ -28,6 +28,8 @@ from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.commands.workers import LabelValue
 from broadaxe.core.commands.workflows import WhilePaused
 from broadaxe.core.decision import (
+    AlertRow,
+    AlertRuleRow,
     CronRow,
     DurableBranchRow,
     DurableEntryRow,
@@ -66,6 +68,7 @@ _RUN_ROW_FIELDS = len(RunRow.__struct_fields__)
 _TASK_ROW_FIELDS = len(TaskRow.__struct_fields__)
 #: Where an entry's event keys are among its columns after the kind.
 _EVENT_KEYS = DurableEntryRow.__struct_fields__.index("event_keys") - 4
+_CHANNEL_IDS: Final = AlertRuleRow.__struct_fields__.index("channel_ids")
 _RUN_CAUSE = {cause.value: cause for cause in RunCause}
 _RUN_STATUS = {status.value: status for status in RunStatus}
 _TASK_STATUS = {status.value: status for status in TaskStatus}
@@ -111,6 +114,8 @@ async def load_live(
             own = await quotas_of(connection, tenant_id)
             rows = await connection.fetch(statement("loader/quota_usage"), tenant_id)
             usage = tuple(QuotaUsageRow(*row) for row in rows)
+        alert_rules = await rows_if(outline["has_alert_rules"], "loader/alert_rules")
+        alerts = await rows_if(outline["has_alert_rules"], "loader/alerts")
         claims: dict[bytes, bytes] = {}
         if outline["has_claims"] or asks_everything:
             claims = {digest: packed async for digest, packed in _claims(connection, tenant_id)}
@@ -147,6 +152,8 @@ async def load_live(
         dormant=tuple(DormantTask(row[0], row[1], events_of(row[2]), row[3]) for row in sleepers),
         quotas=own,
         quota_usage=usage,
+        alert_rules=tuple(map(_alert_rule, alert_rules)),
+        alerts=tuple(AlertRow(*row) for row in alerts),
     )
 
 
@@ -244,6 +251,12 @@ async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> 
         events=events,
         pushed=tuple(PushedEvent(row["id"], row["seen_at_us"], tuple(row["run_ids"])) for row in pushed),
     )
+
+
+def _alert_rule(row: Any) -> AlertRuleRow:
+    columns = list(row)
+    columns[_CHANNEL_IDS] = tuple(columns[_CHANNEL_IDS])
+    return AlertRuleRow(*columns)
 
 
 def _workflow(row: Any) -> WorkflowRow:

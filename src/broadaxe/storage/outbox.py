@@ -24,7 +24,7 @@ import structlog
 from broadaxe.core.commands.events import EventRequest
 from broadaxe.core.commands.triggers import Promise, RunRequest
 from broadaxe.loops import Loops
-from broadaxe.storage import quotas
+from broadaxe.storage import alerts, quotas
 from broadaxe.storage.connections import connect
 from broadaxe.storage.ids import is_id
 from broadaxe.storage.outage import UNANSWERED
@@ -95,8 +95,8 @@ class OutboxListener:
     """Listens until it is stopped, over any number of connections.
 
     `on_told(tenant_id, transaction)` for every notification; `on_unsure()` whenever some may have been missed: at the
-    start, and after the connection was lost. The same connection hears of changed limits, `on_quotas(tenant_id)`, and
-    of what was revoked.
+    start, and after the connection was lost. The same connection hears of changed limits, `on_quotas(tenant_id)`, of
+    messages of alerts that wait, `on_alerts()`, and of what was revoked.
     """
 
     def __init__(
@@ -106,12 +106,14 @@ class OutboxListener:
         on_unsure: Callable[[], None],
         on_quotas: Callable[[str], None] = lambda _: None,
         revocations: Revocations | None = None,
+        on_alerts: Callable[[], None] = lambda: None,
     ) -> None:
         self._dsn = dsn
         self._revocations = revocations or Revocations()
         self._on_told = on_told
         self._on_unsure = on_unsure
         self._on_quotas = on_quotas
+        self._on_alerts = on_alerts
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -148,6 +150,7 @@ class OutboxListener:
             await connection.add_listener(CHANNEL, self._heard)
             await connection.add_listener(quotas.CHANNEL, self._heard_of_quotas)
             await connection.add_listener(REVOCATION_CHANNEL, lambda *_: self._revocations.tell())
+            await connection.add_listener(alerts.CHANNEL, lambda *_: self._on_alerts())
             self._on_unsure()
             self._revocations.listens(True)
             listening.set()

@@ -16,6 +16,7 @@ and `Reply`.
 
 from __future__ import annotations
 
+from broadaxe.core.commands.alerts import DeleteAlertRule, PutAlertRule
 from broadaxe.core.commands.asked import Asked
 from broadaxe.core.commands.attempts import (
     Accepted,
@@ -102,6 +103,8 @@ Command = (
     | PauseRateLimit
     | SetQuotas
     | ShowQuotas
+    | PutAlertRule
+    | DeleteAlertRule
     | CreateCron
     | ChangeCron
     | DeleteCron

@@ -52,6 +52,7 @@ const SECTIONS = [
       { to: "/settings/tokens", label: "API tokens", below: "/settings/tokens/" },
       { to: "/settings/members", label: "Members", below: "/settings/members/" },
       { to: "/settings/tenant", label: "Tenant", below: "/settings/tenant/" },
+      { to: "/settings/alerts", label: "Alerts", below: "/settings/alerts/" },
       { to: "/settings/limits", label: "Limits", below: "/settings/limits/" },
       { to: "/settings/audit", label: "Audit log", below: "/settings/audit/" },
       { to: "/settings/cluster", label: "Cluster", below: "/settings/cluster/" },

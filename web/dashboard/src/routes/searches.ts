@@ -139,6 +139,9 @@ export const auditSearchSchema = z.object({
   what: text,
   refused: z.boolean().optional().catch(undefined),
 });
+export const ALERT_TABS = ["history", "rules", "channels", "messages"] as const;
+export const alertsSearchSchema = z.object({ tab: z.enum(ALERT_TABS).optional().catch(undefined) });
+
 export type AuditSearch = z.output<typeof auditSearchSchema>;
 
 export type LogsSearch = z.output<typeof logsSearchSchema>;

@@ -23,6 +23,7 @@ import { lazyPage } from "./lazyPage";
 import { LoginPage } from "./LoginPage";
 import { OverviewPage } from "./OverviewPage";
 import {
+  alertsSearchSchema,
   auditSearchSchema,
   concurrencySearchSchema,
   errorsSearchSchema,
@@ -310,6 +311,13 @@ const auditRoute = createRoute({
   component: lazyPage(() => import("./AuditPage"), "AuditPage"),
 });
 
+const alertsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/settings/alerts",
+  validateSearch: alertsSearchSchema,
+  component: lazyPage(() => import("./AlertsPage"), "AlertsPage"),
+});
+
 const accountRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/settings/account",
@@ -354,6 +362,7 @@ const routeTree = rootRoute.addChildren([
     membersRoute,
     tenantRoute,
     limitsRoute,
+    alertsRoute,
     auditRoute,
     clusterRoute,
     accountRoute,

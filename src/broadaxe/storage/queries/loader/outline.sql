@@ -8,4 +8,5 @@ select
     exists (select from broadaxe.event_filter where tenant_id = $1) as has_filters,
     exists (select from broadaxe.idempotency_claim where tenant_id = $1) as has_claims,
     exists (select from broadaxe.cron where tenant_id = $1) as has_crons,
-    exists (select from broadaxe.schedule where tenant_id = $1) as has_schedules
+    exists (select from broadaxe.schedule where tenant_id = $1) as has_schedules,
+    exists (select from broadaxe.alert_rule where tenant_id = $1) as has_alert_rules

@@ -1,0 +1,84 @@
+import { useState } from "react";
+
+import { CHANNEL_KINDS, createChannel, type ChannelBody, type ChannelKind, type MadeChannel } from "../../services/alerts";
+import { CopyButton } from "../CopyButton";
+import { FormDialog } from "../FormDialog";
+import { Field, Input, Select } from "../ui/field";
+
+export function ChannelDialog({ tenantId, onClose }: { tenantId: string; onClose: () => void }) {
+  const [kind, setKind] = useState<ChannelKind>("WEBHOOK");
+  const [name, setName] = useState("");
+  const [url, setUrl] = useState("");
+  const [routingKey, setRoutingKey] = useState("");
+
+  function body(): ChannelBody {
+    const common = { kind, name: name.trim() };
+    return kind === "PAGERDUTY" ? { ...common, routingKey: routingKey.trim() } : { ...common, url: url.trim() };
+  }
+
+  return (
+    <FormDialog
+      title="Create a channel"
+      onClose={onClose}
+      problems={{
+        name: name.trim() === "" ? "Give it a name." : null,
+        url: kind !== "PAGERDUTY" && url.trim() === "" ? "Give an address." : null,
+        routingKey: kind === "PAGERDUTY" && routingKey.trim() === "" ? "Give the routing key." : null,
+      }}
+      act={() => createChannel(tenantId, body())}
+      submit="Create"
+      submitting="Creating…"
+      touches={["alert-channels"]}
+      done={(made) => ({ title: `${made.name} is ready`, content: <Made channel={made} /> })}
+    >
+      {(problemAt) => (
+        <>
+          <Field label="Kind">
+            {(props) => (
+              <Select {...props} value={kind} onChange={({ target }) => setKind(target.value as ChannelKind)}>
+                {CHANNEL_KINDS.map((known) => (
+                  <option key={known.kind} value={known.kind}>
+                    {known.label}
+                  </option>
+                ))}
+              </Select>
+            )}
+          </Field>
+          <Field label="Name" error={problemAt("name")}>
+            {(props) => <Input {...props} value={name} onChange={({ target }) => setName(target.value)} />}
+          </Field>
+          {kind === "PAGERDUTY" ? (
+            <Field label="Routing key" hint="Of an integration with the Events API v2. Kept encrypted." error={problemAt("routingKey")}>
+              {(props) => (
+                <Input {...props} type="password" autoComplete="off" value={routingKey} onChange={({ target }) => setRoutingKey(target.value)} />
+              )}
+            </Field>
+          ) : (
+            <Field
+              label="Address"
+              hint={kind === "SLACK" ? "Of an incoming webhook of Slack, Mattermost or the like. Kept encrypted." : "Messages are sent to it as signed requests."}
+              error={problemAt("url")}
+            >
+              {(props) => (
+                <Input {...props} type="url" autoComplete="off" placeholder="https://" value={url} onChange={({ target }) => setUrl(target.value)} />
+              )}
+            </Field>
+          )}
+        </>
+      )}
+    </FormDialog>
+  );
+}
+
+function Made({ channel }: { channel: MadeChannel }) {
+  if (channel.secret === null) return <p className="text-sm">Send a test to see whether it works, and name it in a rule.</p>;
+  return (
+    <>
+      <p className="text-sm">Requests are signed with this secret. It is shown this once:</p>
+      <p className="mt-2 flex items-start gap-2 rounded-md bg-sunken p-3">
+        <code className="min-w-0 font-mono text-xs break-all">{channel.secret}</code>
+        <CopyButton label="secret" text={channel.secret} />
+      </p>
+    </>
+  );
+}
