@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -129,12 +130,27 @@ async def _make_template(dsn: str) -> None:
 @pytest.fixture
 async def database(postgres: str) -> AsyncIterator[str]:
     """The DSN of a fresh, migrated database."""
+    async with _fresh_database(postgres) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def common_database(postgres: str, _fixture_loop: _LoopThread) -> Iterator[str]:
+    """The DSN of a migrated database that tests with a tenant each may have in common. A file whose tests all are like
+    that makes it its `database`."""
+    fresh = _fresh_database(postgres)
+    yield _fixture_loop.run(fresh.__aenter__())
+    _fixture_loop.run(fresh.__aexit__(None, None, None))
+
+
+@asynccontextmanager
+async def _fresh_database(server: str) -> AsyncIterator[str]:
     name = f"test_{uuid4().hex}"
-    connection = await asyncpg.connect(postgres)
+    connection = await asyncpg.connect(server)
     try:
         # Files are copied rather than logged: the template is small and the disk is not waited for.
         await connection.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
-        yield with_database(postgres, name)
+        yield with_database(server, name)
         await connection.execute(f"drop database {name} with (force)")
     finally:
         await connection.close()

@@ -72,6 +72,12 @@ DAY_US = 24 * HOUR_US
 STREAM = 1
 
 
+@pytest.fixture
+def database(common_database: str) -> str:
+    """Each pair has a tenant of its own, and nothing here looks at another's rows."""
+    return common_database
+
+
 class Room:
     """A tenant, its journal and the time."""
 
