@@ -88,6 +88,16 @@ $(SDK_TYPESCRIPT): $(wildcard tests/sdk_typescript/src/*.ts tests/sdk_typescript
 .PHONY: sdk-typescript
 sdk-typescript: $(SDK_TYPESCRIPT) ## Install the TypeScript SDK and build the test programs that use it
 
+# The OpenID provider that people sign in through in tests.
+OPENID_PROVIDER := tests/openid_provider/node_modules/.installed
+
+$(OPENID_PROVIDER): $(wildcard tests/openid_provider/*.js tests/openid_provider/*.json) $(STAMPS)/node
+	$(call say,"installing the OpenID provider of the tests")
+	@scripts/build_page.sh tests/openid_provider $(VENV)/bin node_modules/.installed
+
+.PHONY: openid-provider
+openid-provider: $(OPENID_PROVIDER) ## Install the OpenID provider that tests sign in through
+
 # Running ------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
@@ -120,7 +130,7 @@ BROWSER_WORKERS ?= 2
 .PHONY: test
 test: ## Everything: lint, types, import contracts, all tests, the browser tests
 	@scripts/require_chromium.sh
-	@$(MAKE) -j 2 setup sdk-typescript
+	@$(MAKE) -j 2 setup sdk-typescript openid-provider
 	@$(MAKE) -j 2 lint-web types test-web test-example test-worker $(STAMPS)/tests lint
 	@$(MAKE) test-python test-browser
 	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
@@ -156,7 +166,7 @@ $(STAMPS)/tests: $(shell find tests -name node_modules -prune -o -name '*.py' -p
 	@touch $@
 
 .PHONY: test-python
-test-python: $(STAMPS)/tests $(SDK_047)/.installed $(SDK_TYPESCRIPT) ## The engine's Python tests, in parallel
+test-python: $(STAMPS)/tests $(SDK_047)/.installed $(SDK_TYPESCRIPT) $(OPENID_PROVIDER) ## The engine's Python tests, in parallel
 	$(call say,"engine tests")
 	@# The tests start some seventy engines, and several would compile all of it at once.
 	@$(PY) -m compileall -q src
@@ -339,6 +349,6 @@ dist: setup ## Build the wheel and the source distribution, dashboard and docs i
 
 .PHONY: clean
 clean: ## Remove what was built or cached; keeps .broadaxe, where the data is
-	@rm -rf $(VENV) $(SDK_047) $(MODELS) .venv-peers .tools .image dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules tests/sdk_typescript/node_modules tests/sdk_typescript/build
+	@rm -rf $(VENV) $(SDK_047) $(MODELS) .venv-peers .tools .image dist build web/dashboard/dist web/dashboard/node_modules $(CHAT)/web/dist $(CHAT)/web/node_modules tests/sdk_typescript/node_modules tests/sdk_typescript/build tests/openid_provider/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(CHAT)/.mypy_cache $(CHAT)/.pytest_cache

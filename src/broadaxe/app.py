@@ -238,6 +238,7 @@ class App:
                 tls_strategy=settings.tls_strategy,
                 open_account_id=None if settings.require_login else open_account_id,
                 is_cookie_secure=settings.http_url.startswith("https://"),
+                openid_providers=settings.openid_providers,
                 secret_keys=_secret_keys(settings),
                 enforce_limits=settings.enforce_limits,
                 retention_days=settings.retention_days,

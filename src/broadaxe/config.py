@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from broadaxe.errors import ConfigurationError
 from broadaxe.mail import MailServer, parse_mail_from, parse_smtp_url
+from broadaxe.openid_providers import OpenIdProvider, parse_openid_providers
 from broadaxe.secret_keys import parse_key
 
 __all__ = ["SETTINGS", "Setting", "Settings", "load"]
@@ -114,6 +115,8 @@ class Settings:
     """Whether a start on a database of the user's own brings its schema up to date first."""
     extra_databases: tuple[str, ...] = ()
     secret_key: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
+    openid_providers: tuple[OpenIdProvider, ...] = ()
+    """Through whom people may sign in, besides their passwords."""
     smtp_url: MailServer | None = None
     """The server that takes mails; without it none are sent."""
     mail_from: str | None = None
@@ -420,6 +423,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "32 random bytes in base64 that the secrets of webhooks are sealed with; older keys may follow, after commas",
         _keys,
         has_flag=False,
+    ),
+    Setting(
+        "openid_providers", "TOML file with the OpenID providers that people sign in through", parse_openid_providers
     ),
     Setting("smtp_url", "the SMTP server that takes mails: smtp://user:password@host:587", parse_smtp_url),
     Setting("mail_from", "the sender of mails", parse_mail_from),

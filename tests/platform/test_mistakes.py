@@ -108,6 +108,7 @@ WRONG = {
     "--log-level": "loud",
     "--overlap": "5q",
     "--mail-from": "nobody",
+    "--openid-providers": "/none/providers.toml",
     "--phase": "middle",
     "--port": "many",
     "--public-grpc": "grpc.example.com",

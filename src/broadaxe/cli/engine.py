@@ -39,6 +39,7 @@ Ready = Callable[["App"], Awaitable[None]]
 @options.listening
 @options.choosing
 @options.mail
+@options.openid
 @options.tls
 @click.option("--env-file", metavar="FILE", help="Once ready, write what SDKs need into FILE as KEY=value lines.")
 @click.option(
@@ -160,6 +161,7 @@ def dev(env_file: str | None, login: bool | None, extra_databases: tuple[str, ..
 @options.linking
 @options.choosing
 @options.mail
+@options.openid
 @options.tls
 @options.logging_flags
 @options.data_dir

@@ -23,6 +23,7 @@ __all__ = [
     "listening",
     "logging_flags",
     "mail",
+    "openid",
     "public_url",
     "read_database_url",
     "settings_from",
@@ -201,6 +202,15 @@ def listening(command: Decorated) -> Decorated:
     ):
         command = option(command)
     return command
+
+
+def openid(command: Decorated) -> Decorated:
+    """`--openid-providers`."""
+    return click.option(
+        "--openid-providers",
+        metavar="FILE",
+        help="Let people sign in through the OpenID providers that this TOML file names. [BROADAXE_OPENID_PROVIDERS]",
+    )(command)
 
 
 def public_url(command: Decorated) -> Decorated:

@@ -37,6 +37,7 @@ from broadaxe.rest.gate import Gate
 from broadaxe.rest.letters import MailBursts
 from broadaxe.rest.metrics import Metrics, Parts
 from broadaxe.rest.open_streams import OpenStreams
+from broadaxe.rest.openid_client import openid_clients
 from broadaxe.rest.refusals import note_refusal
 from broadaxe.rest.routers import (
     alerts,
@@ -55,6 +56,7 @@ from broadaxe.rest.routers import (
     members,
     older,
     older_steps,
+    openid,
     password_resets,
     people,
     quotas,
@@ -107,6 +109,7 @@ ROUTERS: Final = (
     people.routes,
     password_resets.routes,
     second_factors.routes,
+    openid.routes,
     members.routes,
     setup.routes,
     tokens.routes,
@@ -191,6 +194,7 @@ def create_http_app(
         Webhooks(pool, vault),
         Alerts(pool, vault),
         vault,
+        openid_clients(settings.openid_providers),
         background or Loops("http"),
         mailer,
         example,

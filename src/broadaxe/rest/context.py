@@ -5,6 +5,7 @@ Owns nothing. The engine is reached through its port only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -15,6 +16,7 @@ from broadaxe.engine.port import EnginePort
 from broadaxe.example import ExampleWorker
 from broadaxe.loops import Loops
 from broadaxe.mail import Mailer
+from broadaxe.rest.openid_client import OpenIdClient
 from broadaxe.rest.settings import HttpSettings
 from broadaxe.storage.alerts import Alerts
 from broadaxe.storage.calendar import CalendarReads
@@ -56,6 +58,8 @@ class Context:
     webhooks: Webhooks
     alerts: Alerts
     vault: Vault
+    openid: Mapping[str, OpenIdClient]
+    """By the id of the provider."""
     background: Loops
     """What goes on after an answer."""
     mailer: Mailer | None = None

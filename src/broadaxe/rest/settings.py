@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
+from broadaxe.openid_providers import OpenIdProvider
+
 __all__ = ["ENTRY_PATH", "Entry", "HttpSettings", "entry_link"]
 
 #: The page behind the link is `entry.py`.
@@ -59,6 +61,8 @@ class HttpSettings:
     """Whether tenants are held to their limits."""
     retention_days: int = 0
     """Days that finished runs and their history are kept; 0 for ever."""
+    openid_providers: tuple[OpenIdProvider, ...] = ()
+    """Through whom people may sign in."""
     secret_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """What secrets of webhooks are sealed with; the first seals, all of them open."""
 

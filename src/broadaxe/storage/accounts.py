@@ -75,6 +75,7 @@ __all__ = [
     "set_password",
     "still_standing",
     "tenant",
+    "tenant_id_by_slug",
 ]
 
 Queryable = asyncpg.Pool | asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -215,6 +216,11 @@ async def ensure_tenant(db: Queryable, name: str, slug: str) -> Tenant:
 async def tenant(db: Queryable, tenant_id: str) -> Tenant | None:
     row = await db.fetchrow(statement("accounts/tenant_by_id"), tenant_id)
     return None if row is None else _tenant(row)
+
+
+async def tenant_id_by_slug(db: Queryable, slug: str) -> str | None:
+    row = await db.fetchrow(statement("accounts/tenant_by_slug"), slug)
+    return None if row is None else str(row["id"])
 
 
 async def rename_tenant(db: Queryable, tenant_id: str, name: str | None, by: Initiator) -> Tenant:

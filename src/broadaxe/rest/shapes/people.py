@@ -114,6 +114,15 @@ class RecoveryCodes(Wire):
     codes: list[str]
 
 
+class OpenIdProvider(Wire):
+    id: str
+    name: str
+
+
+class OpenIdProviders(Wire):
+    rows: list[OpenIdProvider]
+
+
 class EndedSessions(Wire):
     ended: int
 

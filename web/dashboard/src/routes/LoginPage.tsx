@@ -4,7 +4,7 @@ import { useState, type SyntheticEvent } from "react";
 
 import { CodeField, EntryField, EntryFrame, textOf } from "../components/people/EntryForm";
 import { Button } from "../components/ui/button";
-import { asksForCode, entryLinkQuery, signIn } from "../services/session";
+import { asksForCode, entryLinkQuery, openIdQuery, signIn, takeSignInProblem } from "../services/session";
 import { useTitle } from "./useTitle";
 
 const route = getRouteApi("/login");
@@ -14,6 +14,8 @@ export function LoginPage() {
   const { next } = route.useSearch();
   const router = useRouter();
   const client = useQueryClient();
+  const providers = useQuery(openIdQuery).data ?? [];
+  const [problem] = useState(takeSignInProblem);
   const [isCoded, setIsCoded] = useState(false);
   const isLinkPrinted = useQuery(entryLinkQuery).data ?? false;
   const login = useMutation({
@@ -37,6 +39,11 @@ export function LoginPage() {
             Open the link that the engine printed when it started: it lets this browser in. Or sign in with a password.
           </p>
         )}
+        {problem !== null && (
+          <p role="alert" className="mt-4 text-sm break-words text-failed">
+            You were not signed in: {problem}
+          </p>
+        )}
         <form className="mt-6 space-y-4" onSubmit={onSubmit}>
           <EntryField label="E-mail" name="email" type="email" autoComplete="username" />
           <EntryField label="Password" name="password" type="password" autoComplete="current-password" />
@@ -50,6 +57,15 @@ export function LoginPage() {
             {login.isPending ? "Signing in…" : "Sign in"}
           </Button>
         </form>
+        {providers.map((provider) => (
+          <a
+            key={provider.id}
+            href={`/api/v1/stable/openid/${provider.id}/begin?next=${encodeURIComponent(next ?? "/")}`}
+            className="mt-3 grid h-9 w-full place-items-center rounded-md border border-line-strong text-sm font-medium"
+          >
+            Sign in with {provider.name}
+          </a>
+        ))}
         <Link to="/forgot-password" className="mt-6 block text-center text-sm text-accent underline">
           Forgotten your password?
         </Link>

@@ -74,6 +74,24 @@ export const entryLinkQuery = queryOptions({
   staleTime: Infinity,
 });
 
+/** Through whom people may sign in, besides their passwords. */
+export const openIdQuery = queryOptions({
+  queryKey: ["openid-providers"],
+  queryFn: async ({ signal }) =>
+    (await request(z.object({ rows: z.array(z.object({ id: z.string(), name: z.string() })) }), "/api/v1/stable/openid/providers", { signal })).rows,
+  staleTime: Infinity,
+});
+
+const PROBLEM = "hatchet-problem";
+
+/** Why a provider's sign-in came to nothing, said once. */
+export function takeSignInProblem(): string | null {
+  const kept = document.cookie.split("; ").find((part) => part.startsWith(`${PROBLEM}=`));
+  if (kept === undefined) return null;
+  document.cookie = `${PROBLEM}=; Max-Age=0; Path=/login`;
+  return decodeURIComponent(kept.slice(PROBLEM.length + 1).replace(/^"|"$/g, ""));
+}
+
 /** Whether a forgotten password is set anew by a link that is mailed. */
 export const resetByMailQuery = queryOptions({
   queryKey: ["reset-by-mail"],

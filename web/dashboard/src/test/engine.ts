@@ -50,6 +50,7 @@ export function onDelete(path: string, answer: (body: unknown, request: Request)
 /** An engine in development mode with nothing in it; a test adds what it needs with `engine.use(...)`. */
 export const engine = setupServer(
   onGet("/api/v1/meta", META_OPEN),
+  onGet("/api/v1/stable/openid/providers", { rows: [] }),
   onGet("/api/v1/version", { version: "v0.1.0" }),
   onGet("/api/v1/users/memberships", MEMBERSHIPS),
   onGet(`/api/v1/tenants/${TENANT_ID}/workflows`, WORKFLOWS),

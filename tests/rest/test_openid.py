@@ -1,0 +1,260 @@
+"""Signing in through OpenID providers, against a real one: `oidc-provider`, a process of Node on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from broadaxe.core.audit import Action
+from broadaxe.openid_providers import GroupRole, OpenIdProvider, parse_openid_providers
+from broadaxe.rest.openid_client import OpenIdClient
+from broadaxe.storage import accounts
+from broadaxe.storage.accounts import Role
+from tests.rest.test_members import written
+
+if TYPE_CHECKING:
+    from .conftest import Serve, Site
+
+PROVIDER = Path(__file__).resolve().parents[1] / "openid_provider"
+#: That of this environment, if `make setup` had to bring one along.
+NODE = Path(sys.executable).with_name("node")
+HAS_NODE = NODE.exists()
+OPENID = "/api/v1/stable/openid"
+ADA: dict[str, Any] = {"sub": "1", "email": "ada@example.com", "email_verified": True, "name": "Ada", "groups": []}
+BOB = ADA | {"sub": "2", "email": "bob@example.com", "name": "Bob"}
+
+
+class Provider:
+    """The provider's process, and a browser that nobody has signed in yet."""
+
+    def __init__(self, site: Site, issuer: str, app: FastAPI) -> None:
+        self.site = site
+        self.issuer = issuer
+        self.app = app
+        self.client = httpx.AsyncClient(timeout=60)
+
+    def trust(self, **changes: Any) -> OpenIdClient:
+        """From here on the installation trusts this provider, on these terms."""
+        terms: dict[str, Any] = {
+            "id": "acme",
+            "name": "Acme",
+            "issuer": self.issuer,
+            "client_id": "broadaxe",
+            "client_secret": "a secret: with signs/+",
+        }
+        made = OpenIdClient(OpenIdProvider(**terms | changes), httpx.AsyncClient())
+        self.app.state.context = replace(self.app.state.context, openid={"acme": made})
+        return made
+
+    async def is_person(self, person: dict[str, Any]) -> None:
+        """Whoever comes to the provider is this person."""
+        (await self.client.post(f"{self.issuer}/person", json=person)).raise_for_status()
+
+    async def browser(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(timeout=60, follow_redirects=False)
+
+
+async def sign_in(provider: Provider, browser: httpx.AsyncClient | None = None, to: str = "/runs") -> tuple[str, str]:
+    """Follows a sign-in to its end: where the browser is left, and why it was not let in."""
+    browser = browser or await provider.browser()
+    answer = await browser.get(f"{provider.site.url}{OPENID}/acme/begin", params={"next": to})
+    for _ in range(10):
+        if not answer.is_redirect:
+            raise AssertionError(f"{answer.url}: {answer.status_code} {answer.text[:500]}")
+        place = str(answer.url.join(answer.headers["location"]))
+        if place.startswith(provider.site.url) and OPENID not in place:
+            break
+        answer = await browser.get(place)
+    problem = browser.cookies.get("hatchet-problem", "")
+    return urlsplit(place).path, unquote(problem)
+
+
+@pytest.fixture
+async def provider(serve: Serve) -> AsyncIterator[Provider]:
+    site = await serve()
+    process = await asyncio.create_subprocess_exec(
+        str(NODE) if HAS_NODE else "node",
+        str(PROVIDER / "server.js"),
+        f"{site.url}{OPENID}/acme/callback",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    made = Provider(site, (await process.stdout.readline()).decode().strip(), site.app)
+    yield made
+    await made.client.aclose()
+    process.kill()
+    await process.wait()
+
+
+async def whoever(provider: Provider, browser: httpx.AsyncClient) -> str | None:
+    answer = await browser.get(f"{provider.site.url}/api/v1/users/current")
+    return answer.json()["email"] if answer.status_code == 200 else None
+
+
+async def test_somebody_signs_in_and_is_known_by_their_subject_from_then_on(provider: Provider) -> None:
+    provider.trust()
+    assert (await provider.client.get(f"{provider.site.url}{OPENID}/providers")).json() == {
+        "rows": [{"id": "acme", "name": "Acme"}]
+    }
+    browser = await provider.browser()
+    assert await sign_in(provider, browser) == ("/runs", "")
+    assert await whoever(provider, browser) == "ada@example.com"
+    # Their address has changed at the provider: it is the same person.
+    await provider.is_person(ADA | {"email": "countess@example.com"})
+    again = await provider.browser()
+    assert await sign_in(provider, again) == ("/runs", "")
+    assert await whoever(provider, again) == "ada@example.com"
+    # Nobody is sent to another site.
+    assert (await sign_in(provider, to="//evil.example.com/"))[0] == "/"
+    actions = [(action, name) for action, name, _ in await written(provider.site)]
+    assert actions == [(Action.ACCOUNT_LOG_IN, "ada@example.com")] * 3
+
+
+async def test_a_newcomer_gets_an_account_if_the_provider_may_make_them(provider: Provider) -> None:
+    await provider.is_person(BOB)
+    provider.trust()
+    path, problem = await sign_in(provider)
+    assert path == "/login" and "let an admin invite you" in problem
+    provider.trust(creates_accounts=True, domains=("example.org",))
+    path, problem = await sign_in(provider)
+    assert path == "/login" and "not of a domain" in problem
+    provider.trust(creates_accounts=True, domains=("example.com",))
+    browser = await provider.browser()
+    assert await sign_in(provider, browser) == ("/runs", "")
+    assert await whoever(provider, browser) == "bob@example.com"
+    # Without a password nobody logs in with one.
+    for password in ("", "None", "Correct-horse-7"):
+        answer = await provider.client.post(
+            f"{provider.site.url}/api/v1/users/login", json={"email": "bob@example.com", "password": password}
+        )
+        assert answer.status_code == 400
+
+
+async def test_an_address_that_is_not_verified_lets_nobody_in(provider: Provider) -> None:
+    provider.trust(creates_accounts=True)
+    for said in ({"email_verified": False}, {"email_verified": "false"}, {"email_verified": None}):
+        await provider.is_person(ADA | said)
+        path, problem = await sign_in(provider)
+        assert path == "/login" and "has not verified" in problem
+    assert await provider.site.seeds.pool.fetchval("select count(*) from broadaxe.openid_identity") == 0
+
+
+async def test_an_answer_counts_once_and_for_the_browser_that_asked(provider: Provider) -> None:
+    provider.trust()
+    browser = await provider.browser()
+    answer = await browser.get(f"{provider.site.url}{OPENID}/acme/begin")
+    while not str(answer.headers["location"]).startswith(f"{provider.site.url}{OPENID}"):
+        answer = await browser.get(str(answer.url.join(answer.headers["location"])))
+    callback = answer.headers["location"]
+    stranger = await provider.browser()
+    assert "/login" in (await stranger.get(callback)).headers["location"]
+    assert (await browser.get(callback)).headers["location"] == "/"
+    cookie = browser.cookies.get("hatchet")
+    replayed = await browser.get(callback)
+    assert replayed.headers["location"] == "/login" and "does not count" in unquote(replayed.cookies["hatchet-problem"])
+    assert browser.cookies.get("hatchet") == cookie
+    other = callback.replace(parse_qs(urlsplit(callback).query)["state"][0], "another")
+    assert (await browser.get(other)).headers["location"] == "/login"
+
+
+async def test_a_token_of_another_issuer_or_another_time_lets_nobody_in(provider: Provider) -> None:
+    provider.trust(issuer=provider.issuer.replace("127.0.0.1", "localhost"))
+    path, problem = await sign_in(provider)
+    assert path == "/login" and "calls itself" in problem
+    client = provider.trust()
+    client._now = lambda: time.time() + 2 * 86_400
+    path, problem = await sign_in(provider)
+    assert path == "/login" and "expired" in problem
+    provider.trust(client_secret="wrong")
+    path, problem = await sign_in(provider)
+    assert path == "/login" and "invalid_client" in problem
+
+
+async def test_groups_decide_who_is_a_member_where_the_provider_has_some(provider: Provider) -> None:
+    roles = (GroupRole("staff", "default", "VIEWER"), GroupRole("leads", "default", "ADMIN"))
+    provider.trust(creates_accounts=True, roles=roles)
+    tenant_id = provider.site.seeds.tenant_id
+    pool = provider.site.seeds.pool
+
+    async def role_with(*groups: str) -> Role | None:
+        await provider.is_person(BOB | {"groups": list(groups)})
+        assert await sign_in(provider) == ("/runs", "")
+        account = await accounts.account_by_email(pool, "bob@example.com")
+        assert account is not None
+        person = await accounts.person_of_account(pool, account.id)
+        return None if person is None else person.roles.get(tenant_id)
+
+    assert await role_with("staff", "leads") is Role.ADMIN
+    assert await role_with("staff") is Role.VIEWER
+    assert await role_with("others") is None
+    actions = [action for action, name, _ in await written(provider.site) if name == "bob@example.com"]
+    assert [action for action in actions if action != Action.ACCOUNT_LOG_IN] == [
+        Action.MEMBER_ADD,
+        Action.MEMBER_CHANGE,
+        Action.MEMBER_REMOVE,
+    ]
+    # The last owner stays one, whatever the groups say.
+    await provider.is_person(ADA)
+    assert await sign_in(provider) == ("/runs", "")
+    person = await accounts.person_of_account(pool, provider.site.owner.id)
+    assert person is not None and person.roles[tenant_id] is Role.OWNER
+
+
+async def test_a_provider_that_is_away_is_said_to_be_and_asked_again(provider: Provider) -> None:
+    client = provider.trust()
+    issuer = client.provider.issuer
+    client.provider = replace(client.provider, issuer="http://127.0.0.1:9")
+    path, problem = await sign_in(provider)
+    assert path == "/login" and "Acme cannot be reached" in problem
+    client.provider = replace(client.provider, issuer=issuer)
+    assert await sign_in(provider) == ("/runs", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "one [[provider]]"),
+        ("[[provider]]\npreset = 'gogle'", "preset is one of"),
+        ("[[provider]]\npreset = 'google'", "client_id is missing"),
+        ("[[provider]]\nid = 'a'\nclient_id = 'b'\nissuer = 'http://id.example.com'", "https address"),
+        ("[[provider]]\npreset = 'google'\nclient_id = 'b'\nsecret = 'geheim'", "there is no 'secret'"),
+        ("[[provider]]\npreset = 'google'\nclient_id = 'b'\nroles = [{group = 'a'}]", "a group, a tenant and a role"),
+        ("provider = [", "not valid TOML"),
+    ],
+    ids=["empty", "preset", "client", "issuer", "unknown", "roles", "toml"],
+)
+def test_a_wrong_file_is_refused_in_words(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "providers.toml"
+    file.write_text(text)
+    with pytest.raises(ValueError) as refused:
+        parse_openid_providers(str(file))
+    assert said in str(refused.value) and "geheim" not in str(refused.value)
+
+
+def test_a_file_names_several_providers_and_keeps_secrets_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("geheim\n")
+    file = tmp_path / "providers.toml"
+    file.write_text(
+        "[[provider]]\npreset = 'google'\nclient_id = 'g'\nclient_secret_file = 'secret'\ndomains = ['@Example.com']\n"
+        "[[provider]]\npreset = 'keycloak'\nissuer = 'https://id.example.com/realms/a'\nclient_id = 'k'\n"
+        "[[provider.roles]]\ngroup = 'staff'\ntenant = 'billing'\nrole = 'viewer'\n"
+    )
+    google, keycloak = parse_openid_providers(str(file))
+    assert (google.issuer, google.client_secret, google.domains) == (
+        "https://accounts.google.com",
+        "geheim",
+        ("example.com",),
+    )
+    assert keycloak.roles == (GroupRole("staff", "billing", "VIEWER"),)
+    assert "geheim" not in repr(google)
