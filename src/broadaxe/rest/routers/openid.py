@@ -38,14 +38,14 @@ _log = logging.getLogger(__name__)
 
 
 @routes.get(f"{STABLE}/openid/providers")
-async def providers(context: ContextDep) -> shapes.OpenIdProviders:
+async def openid_providers(context: ContextDep) -> shapes.OpenIdProviders:
     """Through whom people may sign in."""
     rows = [shapes.OpenIdProvider(id=found.provider.id, name=found.provider.name) for found in context.openid.values()]
     return shapes.OpenIdProviders(rows=rows)
 
 
 @routes.get(f"{STABLE}/openid/{{provider}}/begin", response_class=RedirectResponse)
-async def begin(
+async def begin_openid_sign_in(
     provider: str,
     context: ContextDep,
     next_path: Annotated[str, Query(alias="next", max_length=CHARS_MAX)] = "/",
@@ -74,7 +74,7 @@ async def begin(
 
 
 @routes.get(f"{STABLE}/openid/{{provider}}/callback", response_class=RedirectResponse)
-async def callback(
+async def finish_openid_sign_in(
     provider: str,
     request: Request,
     context: ContextDep,

@@ -36,7 +36,7 @@ async def second_factor(person: PersonScope, context: ContextDep) -> shapes.Seco
 
 
 @routes.post(f"{STABLE}/users/second-factor")
-async def begin(
+async def begin_second_factor(
     body: Password, request: Request, person: PersonScope, context: ContextDep, attempts: AttemptsDep
 ) -> shapes.NewSecondFactor:
     """A secret for an authenticator app. It counts once a code of it is confirmed."""
@@ -52,7 +52,7 @@ async def begin(
 
 
 @routes.post(f"{STABLE}/users/second-factor/confirm")
-async def confirm(
+async def confirm_second_factor(
     body: Code, request: Request, person: PersonScope, context: ContextDep, attempts: AttemptsDep
 ) -> shapes.RecoveryCodes:
     """Turns it on. `codes` let the caller in without the app, each once; they are shown this once."""
@@ -65,7 +65,7 @@ async def confirm(
 
 
 @routes.post(f"{STABLE}/users/second-factor/off", response_class=Response)
-async def turn_off(
+async def turn_off_second_factor(
     body: Password, request: Request, person: PersonScope, context: ContextDep, attempts: AttemptsDep
 ) -> Response:
     """Turns it off; the recovery codes end with it."""
