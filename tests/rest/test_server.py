@@ -123,6 +123,20 @@ async def test_the_documentation_is_rendered_with_anchors_and_links(serve: Serve
     assert (await site.anonymous.get("/docs/%2e%2e/pyproject")).status_code == 404
 
 
+async def test_language_models_get_the_documentation_as_markdown(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "index.md").write_text("---\ntitle: Start\n---\n# Welcome\n\nSee [install](install.md).\n")
+    (tmp_path / "install.md").write_text("# Install\n")
+    site = await serve(docs_dir=tmp_path)
+    listed = await site.anonymous.get("/llms.txt")
+    assert listed.headers["content-type"].startswith("text/plain")
+    assert listed.text.startswith("# Broadaxe\n\n> ")
+    assert "- [Start](/docs/index.md)\n- [Install](/docs/install.md)\n" in listed.text
+    page = await site.anonymous.get("/docs/index.md")
+    assert page.headers["content-type"].startswith("text/markdown")
+    assert page.text == "# Welcome\n\nSee [install](install.md).\n"
+    assert (await site.anonymous.get("/docs/none.md")).status_code == 404
+
+
 async def test_the_documentation_is_searched_section_by_section(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "index.md").write_text(
         "# Welcome\n\nTo *all*.\n\n## From `source`\n\n```bash\nmake it\n```\n\n## Empty\n"

@@ -23,6 +23,7 @@ from broadaxe.cli.embedded import embedded
 from broadaxe.cli.engine import dev, serve
 from broadaxe.cli.events import events, rate_limits, webhooks
 from broadaxe.cli.login import login, logout, profiles
+from broadaxe.cli.mcp import mcp
 from broadaxe.cli.migrate import migrate
 from broadaxe.cli.move import import_
 from broadaxe.cli.open_file import open_file
@@ -94,6 +95,7 @@ for command in (
     events,
     webhooks,
     rate_limits,
+    mcp,
     tenant,
     account,
     audit,

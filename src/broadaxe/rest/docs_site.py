@@ -2,9 +2,10 @@
 
 Owns turning Markdown into pages: headings with anchors, tables, code, links between the files, a navigation made from
 the files' titles, the contents of each page, its neighbours, and the index that the page's own script searches. Serves
-the pictures of `pictures/` beside them. Refuses names that are not plain file names, raw HTML, and files larger than
-`PAGE_BYTES_MAX`. A page is rendered again only when a file of the directory has changed. Invariant: what is served
-loads nothing from elsewhere.
+the pictures of `pictures/` beside them, and for language models each page as the Markdown it is made of, with `.md`
+behind its address, and a list of them at `/llms.txt`. Refuses names that are not plain file names, raw HTML, and files
+larger than `PAGE_BYTES_MAX`. A page is rendered again only when a file of the directory has changed. Invariant: what is
+served loads nothing from elsewhere.
 
 A file may begin with a block of `key: value` lines between two lines of `---`. `title` names the page (else its first
 heading does), `order` places it (else it comes after those that have one, by title); `index` always comes first.
@@ -86,6 +87,7 @@ class DocsSite:
             Route("/docs/search.json", self.search_index),
             Route("/docs/pictures/{name}", self.picture),
             Route("/docs/{name:path}", self.page),
+            Route("/llms.txt", self.for_models),
         ]
 
     async def to_index(self, request: Request) -> Response:
@@ -93,13 +95,23 @@ class DocsSite:
 
     async def page(self, request: Request) -> Response:
         await asyncio.to_thread(self._refresh)
-        source = self._sources.get((request.path_params["name"] or "index").removesuffix(".md"))
+        name: str = request.path_params["name"] or "index"
+        source = self._sources.get(name.removesuffix(".md"))
         if source is None:
             return HTMLResponse(self._not_found(), status_code=404)
+        if name.endswith(".md"):
+            return _answer(request, source.markdown.lstrip().encode(), "text/markdown", source.changed_at)
         html = self._pages.get(source.name)
         if html is None:
             html = self._pages[source.name] = self._render(source)
         return _answer(request, html.encode(), "text/html", source.changed_at)
+
+    async def for_models(self, request: Request) -> Response:
+        """Where every page is as Markdown, by the convention of https://llmstxt.org."""
+        await asyncio.to_thread(self._refresh)
+        links = [f"- [{source.title}](/docs/{source.name}.md)" for source in self._sources.values()]
+        text = "\n".join(["# Broadaxe", "", "> A durable task and workflow engine.", "", "## Docs", "", *links, ""])
+        return _answer(request, text.encode(), "text/plain", self._changed_at())
 
     async def search_index(self, request: Request) -> Response:
         """Every section of every page as `{page, heading, address, text}`; see `site/site.js`."""
@@ -112,8 +124,7 @@ class DocsSite:
                     for part in sections
                 ]
             )
-        changed_at = max((source.changed_at for source in self._sources.values()), default=datetime.now(UTC))
-        return _answer(request, self._index, "application/json", changed_at)
+        return _answer(request, self._index, "application/json", self._changed_at())
 
     async def picture(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -126,6 +137,9 @@ class DocsSite:
             return HTMLResponse(self._not_found(), status_code=404)
         changed_at = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
         return _answer(request, await asyncio.to_thread(path.read_bytes), media_type, changed_at)
+
+    def _changed_at(self) -> datetime:
+        return max((source.changed_at for source in self._sources.values()), default=datetime.now(UTC))
 
     def _directory(self) -> Path | None:
         return find_directory(self._given, in_checkout="docs", in_package="_docs")
