@@ -42,7 +42,17 @@ etcd --data-dir "$directory/etcd" --name one --log-level error \
     --initial-cluster one=http://127.0.0.1:23800 >"$directory/etcd.log" 2>&1 &
 children=$!
 # Patroni stops its PostgreSQL when it is told to stop; etcd goes last.
-trap 'trap - INT TERM EXIT; for child in $children; do kill "$child" 2>/dev/null; wait "$child" 2>/dev/null; done; exit 0' INT TERM EXIT
+stop() {
+    trap - INT TERM EXIT
+    for child in $children; do
+        # Some may have been killed on purpose.
+        kill "$child" 2>/dev/null || true
+        wait "$child" 2>/dev/null || true
+    done
+    exit "$1"
+}
+trap 'stop 0' INT TERM
+trap 'stop $?' EXIT
 
 for node in $nodes; do
     cat >"$directory/pg$node.yml" <<YAML
@@ -85,8 +95,8 @@ done
 
 printf 'postgresql://postgres:%s@127.0.0.1:25441,127.0.0.1:25442,127.0.0.1:25443/postgres?target_session_attrs=read-write\n' \
     "$password" >"$directory/url"
-echo "waiting for a primary and two standbys (a minute at most)"
-tries=60
+echo "waiting for a primary and two standbys (two minutes at most)"
+tries=120
 until [ "$(patronictl -c "$directory/pg1.yml" list -f tsv 2>/dev/null | grep -c -E 'Leader|running|streaming')" -ge 3 ]; do
     tries=$((tries - 1))
     if [ $tries = 0 ]; then

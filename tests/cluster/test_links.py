@@ -252,14 +252,22 @@ async def test_what_was_sent_over_a_way_that_broke_unnoticed_is_sent_again_over_
 
 
 async def test_who_asks_during_a_hand_over_opens_no_second_way_to_the_new_owner(
-    database: str, pool: asyncpg.Pool
+    database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant_id = await make_tenant(pool)
     async with pair(database, pool, tenant_id) as (owner, other, _):
         home = House(owner.engine, tenant_id, pool)
         (successor,) = owner.store.nodes.others()
+        is_let_go = asyncio.Event()
+        release = owner.store.release
+
+        async def release_and_tell(tenant_id: str, successor: str | None = None) -> None:
+            is_let_go.set()
+            await release(tenant_id, successor)
+
+        monkeypatch.setattr(owner.store, "release", release_and_tell)
         moving = asyncio.ensure_future(owner.engine._activations[tenant_id].hand_over(successor))
-        await asyncio.sleep(0)
+        await asyncio.wait_for(is_let_go.wait(), PATIENCE_S)
         assert not owner.owns(tenant_id)
         await home.trigger()
         await moving

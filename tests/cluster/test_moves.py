@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from broadaxe.core.commands.attempts import Outcome
+from broadaxe.core.commands.triggers import Promise, RunRequest, TriggerRuns
 from broadaxe.core.commands.workers import PutWorkerLabels
 from broadaxe.core.decision import Writes
 from broadaxe.core.loaded import Loaded
@@ -16,7 +17,7 @@ from broadaxe.engine import activation, moves
 from broadaxe.engine.changes import Kind
 from broadaxe.engine.guests import Audience, Guest
 from broadaxe.engine.postgres_store import PostgresStore, PostgresTenantStore
-from broadaxe.errors import HeldElsewhere
+from broadaxe.errors import HeldElsewhere, Unavailable
 from broadaxe.storage.connections import KeptConnections
 from broadaxe.storage.ids import new_id
 from broadaxe.storage.journal import CONNECTION_SETTINGS
@@ -277,9 +278,9 @@ async def test_nodes_that_look_for_a_tenant_at_each_other_do_not_wait_for_each_o
         sent_away = asyncio.Event()
         asked = activation.Activation.welcome
 
-        async def welcome(which: activation.Activation, guest: Guest) -> None:
+        async def welcome(which: activation.Activation, guest: Guest, unchanged_epoch: int | None) -> None:
             try:
-                await asked(which, guest)
+                await asked(which, guest, unchanged_epoch)
             except HeldElsewhere:
                 sent_away.set()
                 raise
@@ -354,6 +355,25 @@ async def test_what_was_read_ahead_of_a_hand_over_that_came_to_nothing_is_not_us
         behind._ahead, behind._unchanged_epoch = ahead, epoch
         await House(two.engine, tenant_id, pool).trigger()
         assert await two.engine.is_live(tenant_id, run_id)
+
+
+async def test_a_node_of_before_promises_is_asked_without_them_and_not_again(database: str, pool: asyncpg.Pool) -> None:
+    async with node(database, pool) as one, node(database, pool) as two:
+        await see_each_other(one, two)
+        tenant_id = await tenant_of(pool, one)
+        home = House(two.engine, tenant_id, pool)
+        await home.put()
+        (link,) = two.visitor._links.values()
+        link.connection.peer_minor = 0
+        promised = "00000000-0000-7000-8000-000000000000"
+        first = TriggerRuns((RunRequest(workflow_name="flow", input="{}", promise=Promise(promised)),))
+        (run_id,) = cast(tuple[str, ...], await home.submit(first))
+        assert run_id != promised, "the older owner would not understand it"
+        again = first.again()
+        assert again is not None
+        with pytest.raises(Unavailable, match="older version"):
+            await home.submit(again)
+        assert await home.count("run") == 1
 
 
 async def test_a_node_that_knows_no_preparing_is_not_asked_for_it(

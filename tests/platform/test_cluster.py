@@ -30,6 +30,7 @@ async def test_nodes_are_listed_and_drained_by_the_beginning_of_their_id(databas
     assert rows["1.4.2"]["drainingAt"] is not None
     assert rows["1.5.0"]["drainingAt"] is None
     assert (rows["1.4.2"]["load"], rows["1.4.2"]["isLost"], rows["1.4.2"]["tenants"]) == (0.25, False, 0)
+    assert "  drained   1.4.2" in broadaxe(database, "cluster", "nodes").stdout
     assert "may own tenants again" in broadaxe(database, "cluster", "drain", "aa", "--undo").stdout
     assert await pool.fetchval("select count(*) from broadaxe.node where draining_at is not null") == 0
 

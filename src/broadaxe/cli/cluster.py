@@ -101,7 +101,11 @@ def drain(node: str, undo: bool, **given: str | None) -> None:
 
 
 def _line(row: NodeRow) -> str:
-    state = "lost" if row.is_lost else "draining" if row.draining_at is not None else "live"
+    state = "live"
+    if row.is_lost:
+        state = "lost"
+    elif row.draining_at is not None:
+        state = "draining" if row.tenants else "drained"
     return (
         f"{row.id}  {state:<8}  {row.version:<8}  {row.tenants:>6} tenants  {row.load:>5.2f} cores"
         f"  seen {row.renewed_ago_s:>5.1f} s ago  {row.address}"

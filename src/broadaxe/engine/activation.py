@@ -28,7 +28,7 @@ from typing import Final
 import structlog
 
 from broadaxe.core.commands import Command, Reply
-from broadaxe.core.commands.asked import again, promised
+from broadaxe.core.commands.asked import again, promised, unpromised
 from broadaxe.core.commands.outbox import TakeOutbox
 from broadaxe.core.commands.quotas import SetQuotas
 from broadaxe.core.commands.ratelimits import ForgetRateLimits
@@ -370,7 +370,7 @@ class Activation:
                 raise HeldElsewhere()
             if not isinstance(home, Active):
                 # A link may break over it, and then it is asked for again.
-                command = promised(command, self._fresh_id)
+                command = self._promised(command, home)
             try:
                 taker = home.actor if isinstance(home, Active) else home
                 return await taker.submit(command, client=client, chars=chars, is_alone=is_alone)
@@ -389,6 +389,14 @@ class Activation:
                 is_alone = is_alone or broken.is_suspect
                 if self._is_closed or loop.time() >= give_up_at_s:
                     raise broken.reason from None
+
+    def _promised(self, command: Command, remote: Remote) -> Command:
+        if remote.knows_promises:
+            return promised(command, self._fresh_id)
+        known = unpromised(command)
+        if known is None:
+            raise Unavailable("the owner of the tenant is of an older version and cannot be asked again; try again")
+        return known
 
     async def _was_made(self, doubtful: DoubtfulRound) -> bool | None:
         """Whether it was committed after all; None when that cannot be told in `DOUBT_HOLD_S`."""

@@ -29,6 +29,11 @@ class Remote(Elsewhere, Protocol):
         """As of `actor.TenantActor`."""
         ...
 
+    @property
+    def knows_promises(self) -> bool:
+        """Whether the owner makes what it is asked for under the ids it is told. One of an older version does not."""
+        ...
+
     async def next_number(self) -> int:
         """A number for a stream that is about to be opened."""
         ...

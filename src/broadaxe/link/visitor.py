@@ -16,6 +16,7 @@ from typing import Any, Final
 import structlog
 
 from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.asked import Asked
 from broadaxe.core.questions import AnswerT, Question
 from broadaxe.engine import changes
 from broadaxe.engine.actor import Broken
@@ -289,6 +290,9 @@ class _Remote:
         self, command: Command, *, client: str | None, chars: int = 0, is_alone: bool = False
     ) -> asyncio.Future[Reply]:
         kind = Kind.OWN if client is None else Kind.SUBMIT
+        if isinstance(command, Asked) and self._link.connection.peer_minor < 1:
+            # It keeps no audit log.
+            command = command.command
         answered = self._link.call(kind, self.channel, pack(command), client or "")
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
@@ -305,6 +309,10 @@ class _Remote:
 
         answered.add_done_callback(hand_on)
         return reply
+
+    @property
+    def knows_promises(self) -> bool:
+        return self._link.connection.peer_minor >= 1
 
     async def next_number(self) -> int:
         number = await self._ask(Kind.NUMBER, ("", b"\xc0"))

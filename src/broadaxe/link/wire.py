@@ -47,7 +47,8 @@ __all__ = [
 
 #: Nodes whose links speak another version do not talk to each other.
 VERSION: Final = 1
-#: What came since, which is only said to nodes that have come so far. 1: PREPARE, and what ATTACH says after it.
+#: What came since, which is only said to nodes that have come so far. 1: PREPARE, and what ATTACH says after it;
+#: who asks (`Asked`), and the ids of runs and events that are asked for.
 MINOR: Final = 1
 #: A little more than the largest message a client may send.
 FRAME_SIZE_BYTES_MAX: Final = 64 * 1024 * 1024

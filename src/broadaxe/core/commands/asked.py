@@ -73,6 +73,21 @@ def promised(command: Command, fresh_id: Callable[[], str]) -> Command:
     return command.promised(fresh_id) if isinstance(command, TriggerRuns | PushEvents) else command
 
 
+def unpromised(command: Command) -> Command | None:
+    """The same without such ids, for whoever knows none; None if it has been asked for with them already."""
+    if isinstance(command, Asked):
+        inner = unpromised(command.command)
+        return None if inner is None else Asked(inner, command.by)
+    if not isinstance(command, TriggerRuns | PushEvents):
+        return command
+    if command.is_again:
+        return None
+    without = msgspec.structs.replace
+    if isinstance(command, TriggerRuns):
+        return TriggerRuns(tuple(without(request, promise=None) for request in command.requests))
+    return PushEvents(tuple(without(event, promise=None) for event in command.events))
+
+
 def again(command: Command) -> Command | None:
     """What asks for it a second time though it may have been decided, and comes to the same; None if nothing does."""
     if isinstance(command, Asked):

@@ -44,6 +44,7 @@ test("nodes are listed with their state, and one is drained after a question", a
   expect(screen.getByText("lost")).toBeInTheDocument();
   expect(screen.queryByRole("button", { name: /three/ })).not.toBeInTheDocument();
   await user.click(screen.getByRole("button", { name: "Drain: one:7077 11111111" }));
+  expect(screen.getByText(/no other engine to take its tenants/)).toBeInTheDocument();
   expect(changed).toEqual([]);
   await user.click(screen.getByRole("button", { name: "Drain it" }));
   expect(await screen.findByText("draining")).toBeInTheDocument();
@@ -90,4 +91,12 @@ test("who is no operator is told who makes one", async () => {
   engine.use(onGet(NODES, () => refusal(401, "this is for operators of the installation; broadaxe account operator ada@example.com")));
   renderApp("/settings/cluster");
   expect(await screen.findByText(/broadaxe account operator ada@example.com/)).toBeInTheDocument();
+});
+
+test("an engine whose tenants another one takes is drained without a warning", async () => {
+  engine.use(onGet(NODES, { rows: [ONE, { ...TWO, drainingAt: undefined }] }));
+  const { user } = renderApp("/settings/cluster");
+  await screen.findByText("one:7077");
+  await user.click(screen.getByRole("button", { name: "Drain: one:7077 11111111" }));
+  expect(screen.getByText(/It hands its tenants .*over to the other engines/)).toBeInTheDocument();
 });

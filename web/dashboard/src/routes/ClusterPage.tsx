@@ -13,6 +13,9 @@ export function ClusterPage() {
   useTitle("Cluster");
   const client = useQueryClient();
   const nodes = useInfiniteQuery(nodesQuery);
+  /** Whether another engine would take its tenants. */
+  const takes = (node: ClusterNode) =>
+    nodes.data?.pages.some((page) => page.rows.some((other) => other.id !== node.id && stateOf(other) === "live")) ?? false;
   const refresh = () => void client.invalidateQueries({ queryKey: ["cluster-nodes"] });
   return (
     <>
@@ -37,7 +40,7 @@ export function ClusterPage() {
           { title: "Cores in use", cell: (node) => node.load.toFixed(2) },
           { title: "Started", cell: (node) => <Ago instantMs={node.startedAt} /> },
           { title: "Last sign of life", cell: (node) => `${node.renewedSecondsAgo.toFixed(1)} s before this was read` },
-          { title: "Drain", isUntitled: true, cell: (node) => <Drain node={node} onDone={refresh} /> },
+          { title: "Drain", isUntitled: true, cell: (node) => <Drain node={node} isAlone={!takes(node)} onDone={refresh} /> },
         ]}
       />
     </>
@@ -50,7 +53,7 @@ function stateOf(node: ClusterNode): string {
   return node.tenants === 0 ? "drained" : "draining";
 }
 
-function Drain({ node, onDone }: { node: ClusterNode; onDone: () => void }) {
+function Drain({ node, isAlone, onDone }: { node: ClusterNode; isAlone: boolean; onDone: () => void }) {
   if (node.isLost) return null;
   const isUndone = node.drainingAt !== null;
   const label = isUndone ? "Own again" : "Drain";
@@ -66,7 +69,9 @@ function Drain({ node, onDone }: { node: ClusterNode; onDone: () => void }) {
       <p>
         {isUndone
           ? "It gets its share of the tenants from the other engines, one at a time."
-          : `It hands its tenants (${node.tenants} now) over to the other engines, one at a time, and takes none from then on. No call fails over it, and its clients stay connected until it is stopped.`}
+          : isAlone
+            ? "There is no other engine to take its tenants, so it keeps them until one comes."
+            : `It hands its tenants (${node.tenants} now) over to the other engines, one at a time, and takes none from then on. No call fails over it, and its clients stay connected until it is stopped.`}
       </p>
     </ConfirmButton>
   );
