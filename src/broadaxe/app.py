@@ -52,7 +52,7 @@ from broadaxe.rpc.services.traces import TraceService
 from broadaxe.rpc.services.workflows import WorkflowService
 from broadaxe.rpc.transport import Metadata, Principal
 from broadaxe.secret_keys import key_from_file
-from broadaxe.storage import accounts, audit, retention, setup, tokens
+from broadaxe.storage import accounts, audit, retention, setup, tenant_deletion, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.alerts import Alerts
 from broadaxe.storage.connections import connect, connection_pool
@@ -336,6 +336,14 @@ class App:
         )
         self._stack.push_async_callback(pump.stop)
         pump.start()
+        sweeping = Loops("deleted tenants")
+        self._stack.push_async_callback(sweeping.close)
+        sweeping.go("sweep what was left", _sweep_tenants(pool))
+
+        def deleted(tenant_id: str) -> None:
+            engine.tenant_deleted(tenant_id)
+            sweeping.go(f"sweep {tenant_id}", _sweep_tenants(pool))
+
         listener: OutboxListener | OutboxLookout
         if access.session_dsn is None:
 
@@ -352,6 +360,7 @@ class App:
                 engine.quotas_told,
                 self._revocations,
                 pump.tell,
+                deleted,
             )
         self._stack.push_async_callback(listener.stop)
         await listener.start()
@@ -515,6 +524,7 @@ async def _keep_partitions(pool: asyncpg.Pool, engine: Engine, settings: Setting
                 deleted = await audit.trim(pool, datetime.now(UTC), settings.audit_retention_days)
                 if deleted:
                     _log.info("old entries of the audit log are gone", count=deleted)
+            await tenant_deletion.sweep(pool)
             wait_s = PARTITIONS_EVERY_S
         except Exception as error:
             # Whatever it is: an engine that makes no partitions any more stops in a few days.
@@ -524,6 +534,17 @@ async def _keep_partitions(pool: asyncpg.Pool, engine: Engine, settings: Setting
             else:
                 _log.exception("partitions could not be made or dropped; trying again")
         await asyncio.sleep(wait_s)
+
+
+async def _sweep_tenants(pool: asyncpg.Pool) -> None:
+    """Until nothing is left of those that were deleted."""
+    while True:
+        try:
+            if not await tenant_deletion.sweep(pool):
+                return
+        except OUTAGE as error:
+            _log.warning("deleted tenants could not be swept; trying again", error=str(error))
+        await asyncio.sleep(tenant_deletion.SETTLE_S)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

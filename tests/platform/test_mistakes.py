@@ -23,6 +23,7 @@ from broadaxe.cli.main import cli
 NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("tenant", "create"): ("Acme",),
     ("tenant", "limits"): ("acme",),
+    ("tenant", "delete"): ("acme", "--confirm", "acme"),
     ("account", "add"): ("ada@example.com",),
     ("account", "remove"): ("ada@example.com",),
     ("account", "password"): ("ada@example.com",),
@@ -135,7 +136,19 @@ WRONG = {
     "--webhook-secrets": "/none/secrets.json",
 }
 #: Flags that take any text, or whose value only a database can call wrong.
-FREE = {"--name", "--slug", "--tenant", "--owner-email", "--host", "--scope", "--text", "--workflow", "--cron", "--key"}
+FREE = {
+    "--confirm",
+    "--name",
+    "--slug",
+    "--tenant",
+    "--owner-email",
+    "--host",
+    "--scope",
+    "--text",
+    "--workflow",
+    "--cron",
+    "--key",
+}
 #: Commands that make a database where there is none, or need none.
 WITHOUT_DATABASE = {("dev",), ("serve",), ("demo",), ("doctor",), ("open",), ("completion",), ("restore",)} | {
     ("logout",),

@@ -35,7 +35,7 @@ ENFORCED = {
 }
 
 
-@click.group(short_help="Make and list tenants, and who owns them.")
+@click.group(short_help="Make, list and delete tenants, and who owns them.")
 def tenant() -> None:
     """Make and list tenants, the accounts that own them, and what they may have.
 
@@ -47,6 +47,7 @@ def tenant() -> None:
       broadaxe tenant create Billing --owner-email you@example.com
       broadaxe tenant list
       broadaxe tenant limits billing TASK_RUN=50000 EVENT=none
+      broadaxe tenant delete billing --confirm billing
     """
 
 
@@ -200,6 +201,37 @@ def limits(tenant: str, changes: tuple[str, ...], as_json: bool, **given: str | 
     import asyncio
 
     asyncio.run(with_connection(settings, change))
+
+
+@tenant.command()
+@click.argument("tenant", metavar="TENANT")
+@click.option("--confirm", metavar="SLUG", required=True, help="The tenant's slug once more, so that it is this one.")
+@options.database_url
+@options.data_dir
+def delete(tenant: str, confirm: str, **given: str | None) -> None:
+    """Delete the tenant with the slug or id TENANT, with everything in it, for good.
+
+    Nobody gets in from this moment, its tokens end, and running engines let go of it. Its history is deleted here and
+    now; what was still on its way is swept by the engines a minute later. `broadaxe backup` is the way back, and
+    `broadaxe audit export` keeps its audit log.
+    """
+    settings = options.settings_from(given)
+
+    async def end(connection: asyncpg.Connection) -> None:
+        from broadaxe.storage.tenant_deletion import delete_tenant, sweep
+
+        tenant_id = await tenant_id_of(connection, tenant)
+        try:
+            name = await delete_tenant(connection, tenant_id, confirm, initiator())
+        except InvalidArgument as error:
+            raise InvalidArgument(f"--confirm {confirm[:80]!r}: {error.message}") from None
+        click.echo(f"deleted tenant {name} ({tenant_id}); deleting its rows", err=True)
+        await sweep(connection)
+        click.echo("its rows are gone", err=True)
+
+    import asyncio
+
+    asyncio.run(with_connection(settings, end))
 
 
 def _people(count: int) -> str:

@@ -94,6 +94,7 @@ class Action(StrEnum):
     SCHEDULE_RUN = "schedule.run"
     TENANT_CHANGE = "tenant.change"
     TENANT_CREATE = "tenant.create"
+    TENANT_DELETE = "tenant.delete"
     TOKEN_CREATE = "token.create"
     TOKEN_REVOKE = "token.revoke"
     TOKEN_ROTATE = "token.rotate"

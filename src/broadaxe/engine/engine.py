@@ -354,6 +354,10 @@ class Engine:
         if self._enforce_quotas and activation is not None and not activation.is_asleep:
             self._loops.go(f"read limits of {tenant_id}", self._read_quotas(tenant_id))
 
+    def tenant_deleted(self, tenant_id: str) -> None:
+        """Its row is gone: what is in memory is dropped, and nobody who asks for it is let wait."""
+        self._lease_lost(tenant_id)
+
     async def _read_quotas(self, tenant_id: str) -> None:
         # One after another: what was read first must not arrive last.
         async with self._reading_quotas:

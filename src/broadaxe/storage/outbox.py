@@ -24,7 +24,7 @@ import structlog
 from broadaxe.core.commands.events import EventRequest
 from broadaxe.core.commands.triggers import Promise, RunRequest
 from broadaxe.loops import Loops
-from broadaxe.storage import alerts, quotas
+from broadaxe.storage import alerts, quotas, tenant_deletion
 from broadaxe.storage.connections import connect
 from broadaxe.storage.ids import is_id
 from broadaxe.storage.outage import UNANSWERED
@@ -107,6 +107,7 @@ class OutboxListener:
         on_quotas: Callable[[str], None] = lambda _: None,
         revocations: Revocations | None = None,
         on_alerts: Callable[[], None] = lambda: None,
+        on_deleted: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._dsn = dsn
         self._revocations = revocations or Revocations()
@@ -114,6 +115,7 @@ class OutboxListener:
         self._on_unsure = on_unsure
         self._on_quotas = on_quotas
         self._on_alerts = on_alerts
+        self._on_deleted = on_deleted
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -149,6 +151,7 @@ class OutboxListener:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, self._heard)
             await connection.add_listener(quotas.CHANNEL, self._heard_of_quotas)
+            await connection.add_listener(tenant_deletion.CHANNEL, self._heard_of_deletion)
             await connection.add_listener(REVOCATION_CHANNEL, lambda *_: self._revocations.tell())
             await connection.add_listener(alerts.CHANNEL, lambda *_: self._on_alerts())
             self._on_unsure()
@@ -173,6 +176,10 @@ class OutboxListener:
     def _heard_of_quotas(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         if _is_tenant(str(payload)):
             self._on_quotas(str(payload))
+
+    def _heard_of_deletion(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
+        if _is_tenant(str(payload)):
+            self._on_deleted(str(payload))
 
 
 class OutboxLookout:

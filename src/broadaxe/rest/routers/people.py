@@ -14,12 +14,12 @@ from broadaxe.errors import InvalidArgument
 from broadaxe.rest.attempts import AttemptsDep
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import AdminScope, CallerDep, PersonDep, PersonScope, ViewerScope, missing
-from broadaxe.rest.parameters import Body, PathId
+from broadaxe.rest.identity import AdminScope, CallerDep, OwnerPersonScope, PersonDep, PersonScope, ViewerScope, missing
+from broadaxe.rest.parameters import Body, PathId, plain_text
 from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.rest.sessions import check_second_factor, note_refused_login, open_session
 from broadaxe.rest.shapes import people as shapes
-from broadaxe.storage import accounts
+from broadaxe.storage import accounts, tenant_deletion
 from broadaxe.storage.pages import ByTime
 
 _SESSIONS: Final = Listing(ByTime, "sessions")
@@ -187,6 +187,19 @@ async def change_tenant(body: TenantChange, scope: AdminScope, context: ContextD
     """Only the name can be changed in this version; other keys are ignored."""
     changed = await accounts.rename_tenant(context.pool, scope.tenant_id, body.name, scope.caller.by)
     return shapes.tenant(changed, context.settings.server_url)
+
+
+@routes.delete(f"{API}/tenants/{{tenant}}", status_code=204)
+async def delete_tenant(
+    scope: OwnerPersonScope,
+    context: ContextDep,
+    confirm: Annotated[str, Query(max_length=255, description="The slug of the tenant.")],
+) -> Response:
+    """Deletes a tenant with everything in it, for good: nobody gets in from this moment, its tokens end, and its rows
+    are gone within minutes."""
+    slug = plain_text(confirm, field="confirm")
+    await tenant_deletion.delete_tenant(context.pool, scope.tenant_id, slug, scope.caller.by)
+    return Response(status_code=204)
 
 
 def _cookie(request: Request, context: Context) -> str | None:

@@ -5,6 +5,7 @@ import { useState } from "react";
 import { CopyButton } from "../components/CopyButton";
 import { FormDialog } from "../components/FormDialog";
 import { PageHeader } from "../components/PageHeader";
+import { DeleteTenant } from "../components/people/DeleteTenant";
 import { MyInvites } from "../components/people/MyInvites";
 import { useSwitchTenant } from "../components/TenantSwitch";
 import { Button } from "../components/ui/button";
@@ -20,12 +21,18 @@ const NAME_LENGTH_MAX = 255;
 export function TenantPage() {
   useTitle("Tenant");
   const { tenant, role, user, memberships } = useSession();
-  const [asks, setAsks] = useState<"rename" | "create" | null>(null);
+  const [asks, setAsks] = useState<"rename" | "create" | "delete" | null>(null);
   const switchTenant = useSwitchTenant();
+  const manages = role === "ADMIN" || role === "OWNER";
   return (
     <>
       <PageHeader title="Tenant" docs="console#settings">
-        <Button onClick={() => setAsks("rename")}>Rename</Button>
+        {manages && <Button onClick={() => setAsks("rename")}>Rename</Button>}
+        {role === "OWNER" && (
+          <Button variant="danger" onClick={() => setAsks("delete")}>
+            Delete
+          </Button>
+        )}
         <Button variant="primary" onClick={() => setAsks("create")}>
           Create a tenant
         </Button>
@@ -68,6 +75,7 @@ export function TenantPage() {
         </ul>
       </Card>
       {asks === "rename" && <RenameTenant tenant={tenant} onClose={() => setAsks(null)} />}
+      {asks === "delete" && <DeleteTenant tenant={tenant} onClose={() => setAsks(null)} />}
       {asks === "create" && <CreateTenant onClose={() => setAsks(null)} />}
     </>
   );

@@ -57,6 +57,7 @@ export const AUDIT_ACTIONS = [
   "schedule.run",
   "tenant.change",
   "tenant.create",
+  "tenant.delete",
   "token.create",
   "token.revoke",
   "token.rotate",

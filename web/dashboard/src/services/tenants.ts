@@ -11,6 +11,11 @@ export async function renameTenant(tenantId: string, name: string): Promise<void
   await request(tenantSchema, `/api/v1/tenants/${tenantId}`, { method: "PATCH", body: { name } });
 }
 
+/** Deletes a tenant with everything in it; `slug` is what somebody typed to confirm it. */
+export async function deleteTenant(tenantId: string, slug: string): Promise<void> {
+  await request(z.unknown(), `/api/v1/tenants/${tenantId}?confirm=${encodeURIComponent(slug)}`, { method: "DELETE" });
+}
+
 /** Answers the new tenant's id; whoever makes it owns it. */
 export async function createTenant(name: string, slug: string): Promise<string> {
   return (await request(tenantSchema, "/api/v1/tenants", { method: "POST", body: { name, slug } })).metadata.id;
