@@ -224,7 +224,7 @@ class Seen:
 
 async def assigned(session: WorkerSession) -> Assignment:
     item = await asyncio.wait_for(session.next(), PATIENCE_S)
-    assert isinstance(item, Assignment)
+    assert isinstance(item, Assignment), f"{item!r} came; None says that the stream was ended"
     return item
 
 
