@@ -12,7 +12,7 @@ import pytest
 from broadaxe.core.lifecycle import RunCause, RunStatus, TaskEventType, TaskStatus
 from broadaxe.errors import ConfigurationError
 from broadaxe.storage.ids import id_floor, new_id
-from broadaxe.storage.migrate import migrate, schema_of
+from broadaxe.storage.migrate import _migrations, migrate, schema_of
 from broadaxe.storage.partitions import ensure_partitions
 from tests.storage.ground import contents
 
@@ -53,6 +53,11 @@ async def test_enums_are_the_same_on_both_sides(pool: asyncpg.Pool) -> None:
             name,
         )
         assert [row["enumlabel"] for row in rows] == [member.value for member in members], name
+
+
+def test_no_two_migrations_have_the_same_number() -> None:
+    numbers = [migration.name.partition("_")[0] for migration in _migrations()]
+    assert numbers == sorted(set(numbers))
 
 
 async def test_migrating_again_changes_nothing(database: str, pool: asyncpg.Pool) -> None:
