@@ -366,6 +366,9 @@ OPEN = {
     "/api/v1/stable/invites/look",
     "/api/v1/stable/invites/join",
     "/api/v1/stable/invites/reject",
+    "/api/v1/stable/openid/providers",
+    "/api/v1/stable/openid/{provider}/begin",
+    "/api/v1/stable/openid/{provider}/callback",
     "/api/v1/stable/setup",
     "/api/ready",
     "/api/live",
@@ -412,8 +415,15 @@ async def _things(seeds: Seeds) -> dict[str, str]:
     await seeds._insert(
         "rate_limit", key=SECRET, limit_value=1, value=1, window_us=1_000_000, last_refill_at=now, paused_until=None
     )
+    channel = {"id": new_id(), "name": SECRET, "kind": "SLACK", "target": b"", "shown": SECRET}
+    await seeds._insert("alert_channel", **channel)
+    rule = {"id": new_id(), "name": SECRET, "kind": "RUN_FAILED", "workflow": "", "template": SECRET} | times
+    numbers = {"threshold": 1, "window_us": 60_000_000, "quiet_us": 0}
+    await seeds._insert("alert_rule", **rule, **numbers, channel_ids=[channel["id"]], is_enabled=True)
     issued = await tokens.create_token(seeds.pool, seeds.tenant_id, SECRET, 60, "http://127.0.0.1:1", "127.0.0.1:2")
     return {
+        "channel": str(channel["id"]),
+        "rule": str(rule["id"]),
         "tenant": seeds.tenant_id,
         "workflow": made[0],
         "version": made[1],
