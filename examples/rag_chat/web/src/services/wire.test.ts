@@ -13,7 +13,7 @@ it("reads what it knows and ignores the rest", () => {
 it("believes nothing about the shape of a payload", () => {
   expect(readEvent(event("result", { status: "odd", citations: "none", message: 7 }))).toEqual({
     type: "result",
-    result: { status: "failed", message: "", citations: [], model: null, extractive: false, notices: [], reasoning: "", found: [], given: 0, steps: [], suggestions: [] },
+    result: { status: "failed", message: "", citations: [], model: null, extractive: false, notices: [], reasoning: "", found: [], given: 0, notSaid: false, searchedFor: [], steps: [], suggestions: [] },
   });
   expect(readEvent(event("token", null))).toEqual({ type: "token", offset: 0, text: "" });
 });
