@@ -10,8 +10,6 @@ line or `repr`; nothing leaves before `send` is called.
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -20,6 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from broadaxe.errors import InvalidArgument, Unavailable
 
 if TYPE_CHECKING:
+    import ssl
     from email.message import EmailMessage
 
 __all__ = ["MailServer", "Mailer", "StartTls", "parse_mail_from", "parse_smtp_url"]
@@ -121,7 +120,8 @@ class Mailer:
     async def send(self, to: str, subject: str, text: str) -> None:
         """Hands one plain text to the server. InvalidArgument for an address that no mail can be sent to; Unavailable,
         in words for an administrator, if the server does not take it within `SEND_S`."""
-        # Not before it is needed: most processes send nothing.
+        # Not before it is needed: most processes send nothing, and settings are read by commands that do not even wait.
+        import asyncio
         from email.utils import parseaddr
 
         import aiosmtplib
@@ -161,6 +161,8 @@ class Mailer:
             raise Unavailable(f"the mail server {where} cannot be reached: {error}") from None
 
     def _tls_context(self) -> ssl.SSLContext:
+        import ssl
+
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls

@@ -23,9 +23,18 @@ def fences(pages: list[Any], language: str) -> list[tuple[str, str]]:
 def test_every_block_names_its_language(pages: list[Any]) -> None:
     for page in pages:
         for fence in page.fences:
-            assert fence.language in {"python", "bash", "json", "text", "ini", "mermaid", "nginx", "sql", "yaml"}, (
-                f"{page.name}:{fence.line}: say which language this is, or `text`"
-            )
+            assert fence.language in {
+                "python",
+                "bash",
+                "json",
+                "text",
+                "ini",
+                "mermaid",
+                "nginx",
+                "sql",
+                "toml",
+                "yaml",
+            }, f"{page.name}:{fence.line}: say which language this is, or `text`"
             assert fence.mark in ("", "theirs"), f"{page.name}:{fence.line}"
 
 

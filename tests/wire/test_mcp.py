@@ -15,7 +15,7 @@ import httpx
 import pytest
 from gallery.cue import Cue
 from mcp import Client, StdioServerParameters
-from wirekit import EngineProcess, Rest
+from wirekit import EngineProcess, Rest, StartWorker
 
 READING = {"find_runs", "read_run", "explain_wait", "list_workflows"}
 CHANGING = {"trigger", "cancel", "replay", "send_event"}
@@ -65,9 +65,15 @@ async def test_without_leave_it_only_reads(
 
 
 async def test_what_changes_something_is_done_once_after_its_code(
-    engine: EngineProcess, gallery: str, rest: Rest, tmp_path: Path, key: str
+    own_engine: EngineProcess, start_worker: StartWorker, tmp_path: Path, key: str
 ) -> None:
-    async with model(engine, tmp_path, "--allow-changes") as client:
+    # Its own, because only the newest workflows have tools, and other tests declare some as well.
+    await start_worker(engine=own_engine)
+    tenant_id = own_engine.client().tenant_id
+    async with (
+        Rest(own_engine.url, own_engine.token, tenant_id) as rest,
+        model(own_engine, tmp_path, "--allow-changes") as client,
+    ):
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert set(tools) >= READING | CHANGING
         assert "key" in tools["trigger_nothing"].input_schema["properties"]

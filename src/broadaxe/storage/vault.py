@@ -17,9 +17,6 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from broadaxe.errors import FailedPrecondition, Unavailable
 
 __all__ = ["Vault"]
@@ -35,7 +32,7 @@ class Vault:
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
         self._sealing = _fingerprint(keys[0]) if keys else None
-        self._ciphers = {_fingerprint(key): AESGCM(key) for key in keys}
+        self._keys = {_fingerprint(key): key for key in keys}
 
     def seal(self, text: str, *, place: str) -> bytes:
         """`text` as it may be stored at `place`. FailedPrecondition when the engine has no key."""
@@ -44,21 +41,27 @@ class Vault:
                 "this engine has no key to keep secrets with; set BROADAXE_SECRET_KEY to 32 random bytes in base64 "
                 "(openssl rand -base64 32) and start it again"
             )
+        # Not before it is needed: a start would wait for it.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = self._ciphers[self._sealing].encrypt(nonce, text.encode(), _aad(place))
+        sealed = AESGCM(self._keys[self._sealing]).encrypt(nonce, text.encode(), _aad(place))
         return _VERSION + self._sealing + nonce + sealed
 
     def open(self, sealed: bytes, *, place: str) -> str:
         """What was sealed at `place`. Unavailable when this engine lacks the key, or the bytes are damaged."""
-        cipher = self._ciphers.get(sealed[len(_VERSION) : len(_VERSION) + _FINGERPRINT_BYTES])
-        if cipher is None or sealed[: len(_VERSION)] != _VERSION:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        key = self._keys.get(sealed[len(_VERSION) : len(_VERSION) + _FINGERPRINT_BYTES])
+        if key is None or sealed[: len(_VERSION)] != _VERSION:
             raise Unavailable(
                 "a stored secret was sealed with a key that this engine does not have; put that key into "
                 "BROADAXE_SECRET_KEY (after the present one, separated by a comma), or store the secret anew"
             )
         nonce = sealed[_HEAD_BYTES - _NONCE_BYTES : _HEAD_BYTES]
         try:
-            return cipher.decrypt(nonce, sealed[_HEAD_BYTES:], _aad(place)).decode()
+            return AESGCM(key).decrypt(nonce, sealed[_HEAD_BYTES:], _aad(place)).decode()
         except (InvalidTag, ValueError):
             raise Unavailable("a stored secret is damaged or belongs elsewhere; store it anew") from None
 
