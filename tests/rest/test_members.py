@@ -205,6 +205,7 @@ async def test_roles_are_changed_and_members_removed(site: Site) -> None:
     assert (await vic.ask("GET", site.tenant)).status_code == 403, "at once"
     assert (await ada.ask("DELETE", one)).status_code == 404
     assert await written(site) == [
+        (Action.ACCESS_REFUSED, "vic@example.com", "POST /api/v1/stable/tenants/{tenant}/tasks/cancel"),
         (Action.MEMBER_CHANGE, "ada@example.com", "vic@example.com"),
         (Action.MEMBER_REMOVE, "ada@example.com", "vic@example.com"),
     ]
