@@ -1,4 +1,5 @@
-"""`broadaxe-worker --processes`: several workers side by side, each in a process of its own."""
+"""`broadaxe-worker --processes`: several workers side by side, each in a process of its own, which ends with the
+process that watches it."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ import signal
 import sys
 from pathlib import Path
 
+from broadaxe_worker import Worker
 from gallery.cue import Cue
+from hatchet_sdk import Context
 from wirekit import EngineProcess, Rest, Stage, eventually
 from wirekit.worker_process import is_listening
 
@@ -71,3 +74,16 @@ async def test_tasks_share_the_processes_and_one_that_dies_is_replaced(
         if watcher.returncode is None:
             watcher.kill()
             await watcher.wait()
+
+
+async def test_a_worker_that_is_told_to_stop_before_it_has_started_stops(engine: EngineProcess, key: str) -> None:
+    """As by a watcher that dies early."""
+    hatchet = engine.client(key)
+
+    async def nothing(cue: Cue, ctx: Context) -> dict[str, str]:
+        return {}
+
+    worker = Worker(hatchet, "early", workflows=[hatchet.task(name="nothing", input_validator=Cue)(nothing)])
+    worker.stop()
+    async with asyncio.timeout(60):
+        assert await worker.run()

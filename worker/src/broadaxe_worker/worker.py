@@ -89,6 +89,7 @@ class Worker:
         self._worker_id = ""
         self._problem: Exception | None = None
         self._stops = 0
+        self._is_told_to_stop = False
         self.is_ready = threading.Event()
         """Set once the engine knows the worker and may give it tasks."""
 
@@ -111,7 +112,8 @@ class Worker:
             os._exit(1)
 
     def stop(self) -> None:
-        """Asks the worker to stop, from any thread."""
+        """Asks the worker to stop, from any thread. One that has not started yet stops as soon as it has."""
+        self._is_told_to_stop = True
         if (loop := self._loop) is not None:
             loop.call_soon_threadsafe(self._asked_to_stop)
 
@@ -121,6 +123,8 @@ class Worker:
         program = self._program
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
+        if self._is_told_to_stop:
+            self._stopping.set()
         hello = program.hello(PROTOCOL)
         if handles_signals:
             self._handle_signals()
