@@ -22,8 +22,8 @@ from tests.chaos.journal import Journal
 from tests.chaos.mix import CHUNKS, NARROW_MAX, TICK_S, answer
 
 LONG: Final = timedelta(minutes=10)
-#: An SDK gives a report up when the engine is away for some seconds. What it reported of stays running until this ends,
-#: and is then done again.
+#: An SDK gives a report up when the engine is away for some seconds, and at once when another one on its channel is
+#: refused meanwhile (it closes the channel). What it reported of stays running until this ends, and is then done again.
 WORK_TIMEOUT: Final = timedelta(seconds=30)
 FAMILY_TIMEOUT: Final = timedelta(seconds=75)
 
@@ -138,7 +138,7 @@ def _workflows(hatchet: Hatchet, journal: Journal, worker: str) -> list[Any]:
             return {"value": sum(child["value"] for child in children)}
 
     eviction = EvictionPolicy(ttl=timedelta(seconds=2))
-    durable: dict[str, Any] = alone | {"execution_timeout": LONG, "eviction_policy": eviction}
+    durable: dict[str, Any] = alone | {"execution_timeout": FAMILY_TIMEOUT, "eviction_policy": eviction}
 
     @hatchet.durable_task(name="sleeper", **durable)
     async def sleeper(cue: Cue, ctx: DurableContext) -> dict[str, int]:
