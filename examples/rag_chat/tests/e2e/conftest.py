@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
+
+from rag_chat.model import LOOK_FRESH_FOR_S
 
 from ..model_server import ModelServer
 from ..web_site import WebSite
@@ -50,6 +53,13 @@ async def site(stack: Stack) -> AsyncIterator[WebSite]:
 async def model_server(stack: Stack) -> AsyncIterator[ModelServer]:
     async with ModelServer(stack.model_port) as started:
         yield started
+
+
+@pytest.fixture
+async def no_model() -> None:
+    """There is none, and nobody believes there is: what edge and worker have seen of a model, in a test before this,
+    counts for so long, and whoever asks meanwhile waits for it to come back."""
+    await asyncio.sleep(LOOK_FRESH_FOR_S)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from .stack import Stack
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
+@pytest.mark.usefixtures("no_model")
 async def test_the_given_page_answers_without_a_model(page: Page, stack: Stack) -> None:
     await expect(page.get_by_label("About")).to_have_value(stack.docs_url)
     await picture(page, "1-welcome")

@@ -58,6 +58,7 @@ async def watch(client: httpx.AsyncClient, url: str, patience_s: float = 30.0) -
     return Watcher(client, (await ask(client, url))["messageId"], patience_s)
 
 
+@pytest.mark.usefixtures("no_model")
 async def test_a_question_about_the_engines_own_documentation_is_answered_from_it(
     client: httpx.AsyncClient, stack: Stack
 ) -> None:
