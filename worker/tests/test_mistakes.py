@@ -105,7 +105,9 @@ def test_what_is_wrong_is_said_once_however_many_processes_there_are(tmp_path: P
 
 
 def test_a_client_offers_what_is_declared_with_it(tmp_path: Path) -> None:
-    (tmp_path / "other.py").write_text(FINE)
+    # Beside it something that says of itself what it is only when it has been set up, like Django's settings.
+    lazy = "class Lazy:\n    @property\n    def __class__(self):\n        raise RuntimeError\n\n\nlazy = Lazy()\n"
+    (tmp_path / "other.py").write_text(FINE + lazy)
     (tmp_path / "fine.py").write_text(FINE.replace('empty = hatchet.workflow(name="empty")', "import other"))
     worker = find("fine:hatchet", slots=7)
     assert sorted(worker._program.tasks) == ["greet:greet", "part:part"]

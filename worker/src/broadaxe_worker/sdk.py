@@ -106,8 +106,11 @@ def check_version() -> None:
         )
 
 
+# By their types, not `isinstance`: that asks the thing itself, and a lazy one (Django's settings) may raise.
+
+
 def is_client(thing: object) -> bool:
-    return isinstance(thing, Hatchet)
+    return issubclass(type(thing), Hatchet)
 
 
 def client_of(workflow: Any) -> Any:
@@ -116,11 +119,11 @@ def client_of(workflow: Any) -> Any:
 
 
 def is_workflow(thing: object) -> bool:
-    return isinstance(thing, BaseWorkflow)
+    return issubclass(type(thing), BaseWorkflow)
 
 
 def is_official_worker(thing: object) -> bool:
-    return isinstance(thing, OfficialWorker)
+    return issubclass(type(thing), OfficialWorker)
 
 
 class Program:
