@@ -102,7 +102,7 @@ class EngineUnderTest:
         self.http_url = f"http://{_HOST}:{http_port}"
         self.tenant_id = new_id()
         self._shaped = shape_token(self.tenant_id, _TOKEN_LIFE_S, self.http_url, self.grpc_address)
-        self.rest = Rest(self.http_url, self.token, self.tenant_id)
+        self.rest = Rest(self.http_url, self.token)
         self._ports = grpc_port, http_port
         self.clock = Clock(self)
         self._loop: asyncio.AbstractEventLoop | None = None
