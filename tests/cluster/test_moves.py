@@ -274,7 +274,8 @@ async def test_nodes_that_look_for_a_tenant_at_each_other_do_not_wait_for_each_o
         tenant_id = await make_tenant(pool)
         belongs_at(two, one)
         belongs_at(one, two)
-        two.store._leases.members.is_draining = True
+        await drain_node(pool, two.store._leases.node_id)
+        await two.look()
         sent_away = asyncio.Event()
         asked = activation.Activation.welcome
 
