@@ -38,7 +38,7 @@ from broadaxe.core.commands import crons
 from broadaxe.core.commands import tasks as task_commands
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.durations import US_PER_S
-from broadaxe.engine import activation, backpressure, changes, outbox, subscriptions
+from broadaxe.engine import activation, backpressure, changes, doubt, outbox, subscriptions
 from broadaxe.moving import plan
 from broadaxe.remote import server as moving_server
 from broadaxe.rest import attempts as logins
@@ -176,7 +176,7 @@ FIGURES: Final[tuple[tuple[str, float], ...]] = (
     ("After {} lost workers or failed deliveries the task fails", attempts.INTERNAL_RETRIES_MAX),
     ("confirms it; {} after its return", attempts.CONFIRM_US / US_PER_S),
     ("calls are held up to {}", activation.HOLD_S),
-    ("(they wait up to {} for that)", activation.DOUBT_HOLD_S),
+    ("(they wait up to {} for that)", doubt.DOUBT_HOLD_S),
     ("the weights of the labels they have ({} each", definition.LabelRequirement("key", "value").weight),
     ("its inputs weigh more than {}", batching.PAYLOAD_BYTES_MAX),
     ("`QUEUE` for both and a TTL of {}", workflows.DEFAULT_QUEUE_TTL_US / US_PER_S),

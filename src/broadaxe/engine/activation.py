@@ -29,24 +29,20 @@ import structlog
 
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.commands.asked import again, promised, unpromised
-from broadaxe.core.commands.outbox import TakeOutbox
-from broadaxe.core.commands.quotas import SetQuotas
-from broadaxe.core.commands.ratelimits import ForgetRateLimits
 from broadaxe.core.decision import Decision
-from broadaxe.core.loaded import Loaded
 from broadaxe.core.questions import AnswerT, Question
-from broadaxe.core.ratelimits import FORGOTTEN_AT_ONCE_MAX
 from broadaxe.core.tenant import Tenant
+from broadaxe.engine.active import Active
 from broadaxe.engine.actor import STOP_GRACE_S, Broken, TenantActor
+from broadaxe.engine.ahead import ReadAhead
 from broadaxe.engine.backpressure import Backpressure
 from broadaxe.engine.changes import Kind
 from broadaxe.engine.clock import Clock
-from broadaxe.engine.doubt import Answer, DoubtfulRound
+from broadaxe.engine.doubt import Answer, Doubts
 from broadaxe.engine.guests import Guest
 from broadaxe.engine.nodes import Place
-from broadaxe.engine.outbox import OutboxPump, Suspects
+from broadaxe.engine.outbox import Suspects
 from broadaxe.engine.pulse import Pulse
-from broadaxe.engine.release import Release
 from broadaxe.engine.remote import Connect, Remote
 from broadaxe.engine.store import Store, TenantStore
 from broadaxe.engine.streams import TenantStreams
@@ -55,22 +51,15 @@ from broadaxe.engine.turns import Turns
 from broadaxe.errors import BroadaxeError, HeldElsewhere, LeaseLost, NotFound, ShuttingDown, Unavailable
 from broadaxe.loops import Loops
 
-__all__ = ["Activation", "Active"]
+__all__ = ["Activation"]
 
 #: How long a call waits for its tenant.
 HOLD_S: Final = 20.0
-#: How long one that may have been committed waits to hear of it. Told Unavailable its client would try again, and what
-#: it asked for might be done twice.
-DOUBT_HOLD_S: Final = 600.0
-#: How long a node that is to get the tenant may take to read it ahead, and how long that is kept there.
+#: How long a node that is to get the tenant may take to read it ahead.
 PREPARE_S: Final = 10.0
-AHEAD_S: Final = 15.0
 #: Pauses between loads that fail: the first, doubled each time up to the second.
 LOAD_AGAIN_FIRST_S: Final = 0.02
 LOAD_AGAIN_MAX_S: Final = 1.0
-RECENT_TASKS_MAX: Final = 20_000
-#: A stream's number is the epoch it was given in, and so many bits that count.
-NUMBER_BITS: Final = 24
 
 _log = structlog.get_logger(__name__)
 
@@ -79,27 +68,6 @@ def _answered(answer: Answer) -> Reply:
     if isinstance(answer, BroadaxeError):
         raise answer
     return answer
-
-
-class Active:
-    """A tenant in memory."""
-
-    __slots__ = ("actor", "kept", "pump", "recent", "tenant")
-
-    def __init__(self, tenant: Tenant, kept: TenantStore) -> None:
-        self.tenant = tenant
-        self.kept = kept
-        self.actor: TenantActor
-        self.pump: OutboxPump
-        self.recent: dict[str, None] = {}
-        """Tasks that finished lately: their last log lines tend to arrive after them."""
-
-    def remember(self, task_ids: Iterable[str]) -> None:
-        recent = self.recent
-        for task_id in task_ids:
-            recent[task_id] = None
-        while len(recent) > RECENT_TASKS_MAX:
-            del recent[next(iter(recent))]
 
 
 class Activation:
@@ -142,8 +110,7 @@ class Activation:
         self._problem: BroadaxeError | None = None
         """Why the last load failed."""
         self._changed = asyncio.Event()
-        self._doubtful: list[DoubtfulRound] = []
-        """What is to be found out at the next load."""
+        self._doubts = Doubts(lambda witness: store.is_there(tenant_id, witness))
         self._waiting = 0
         """Callers who wait for it to be loaded."""
         self._is_needed = False
@@ -153,15 +120,8 @@ class Activation:
         """Whether the load under way asks another node for the tenant."""
         self._is_wanted_here = False
         """Another node has asked for it here: the next load takes it, wherever it belongs."""
-        self._ahead: Loaded | None = None
-        """Read while another node had the tenant, which is about to hand it over."""
-        self._ahead_count = 0
-        """How often that was begun: an earlier one that ends late must not stand for a later one."""
-        self._unchanged_epoch: int | None = None
-        """In which nothing was committed since then, by the word of who had the tenant in it."""
+        self._ahead = ReadAhead(tenant_id, store, clock, loads)
         self._used_at_s = 0.0
-        self._numbers = 0
-        """Of streams, counted on over loads."""
         # A tenant that is put away gives its lease back before it is loaded again.
         self._moving = asyncio.Lock()
 
@@ -275,17 +235,16 @@ class Activation:
             self._is_wanted_here = False
             await active.pump.close()
             await active.actor.stop()
-            if active.actor.in_doubt is not None:
-                # The last commit was lost sight of.
-                self._doubtful.append(active.actor.in_doubt)
+            # The last commit may have been lost sight of.
+            self._doubts.add(active.actor.in_doubt)
             try:
                 await self._store.release(self.tenant_id, successor.node_id)
                 self.streams.guests.show_out()
                 is_unchanged = is_ahead and active is seen and active.actor.commits_count == commits_seen
-                unchanged_epoch = active.kept.epoch if is_unchanged else None
+                unchanged_epoch = active.epoch if is_unchanged else None
                 await self._visit(self._connect, successor.link_address, unchanged_epoch)
                 self._tell_change()
-                await self._settle_doubts(is_owner=False)
+                await self._doubts.settle(is_owner=False)
             except Unavailable as error:
                 # Whoever holds it or should is found by the load that follows.
                 _log.info("a tenant is not where it was handed", tenant=self.tenant_id, reason=str(error))
@@ -305,19 +264,7 @@ class Activation:
 
     async def prepare(self) -> bool:
         """Reads the tenant ahead, which another node is about to hand over: whether it has been. Unavailable."""
-        self._ahead_count += 1
-        count, self._ahead = self._ahead_count, None
-        async with self._loads.turn(f"{self.tenant_id}, ahead", is_hurried=False):
-            loaded = await self._store.read_ahead(self.tenant_id, self._clock.now_us())
-        if loaded is None or count != self._ahead_count:
-            return False
-        self._ahead = loaded
-        asyncio.get_running_loop().call_later(AHEAD_S, self._forget_ahead, count)
-        return True
-
-    def _forget_ahead(self, count: int) -> None:
-        if count == self._ahead_count:
-            self._ahead = None
+        return await self._ahead.read()
 
     def refuse(self) -> None:
         """From here on nothing is taken, and who waits is told so."""
@@ -372,15 +319,14 @@ class Activation:
                 # A link may break over it, and then it is asked for again.
                 command = self._promised(command, home)
             try:
-                taker = home.actor if isinstance(home, Active) else home
-                return await taker.submit(command, client=client, chars=chars, is_alone=is_alone)
+                return await home.submit(command, client=client, chars=chars, is_alone=is_alone)
             except Broken as broken:
                 # Also what was not decided here: whoever asked here may have asked elsewhere meanwhile.
                 repeated = again(command) or (command if broken.is_undecided else None)
                 is_repeatable = repeated is not None
                 command = repeated or command
                 if not is_repeatable and broken.doubt is not None:
-                    was_made = await self._was_made(broken.doubt.round)
+                    was_made = await self._doubts.was_made(broken.doubt.round)
                     if was_made:
                         return _answered(broken.doubt.answer)
                     is_repeatable = was_made is False
@@ -398,24 +344,15 @@ class Activation:
             raise Unavailable("the owner of the tenant is of an older version and cannot be asked again; try again")
         return known
 
-    async def _was_made(self, doubtful: DoubtfulRound) -> bool | None:
-        """Whether it was committed after all; None when that cannot be told in `DOUBT_HOLD_S`."""
-        try:
-            async with asyncio.timeout(DOUBT_HOLD_S):
-                return await asyncio.shield(doubtful.was_made)
-        except TimeoutError:
-            return None
-
     def tell(self, command: Command) -> None:
         """Submits a command of the engine's own that nobody waits for. While the tenant is not in memory, and when it
         breaks, the command is dropped: loading comes to the same end."""
-        taker = self._remote if self._active is None else self._active.actor
-        if taker is not None:
-            self._submit_own(taker, command, lambda _: None)
+        if (home := self._active or self._remote) is not None:
+            self._submit_own(home, command, lambda _: None)
 
-    def _submit_own(self, taker: TenantActor | Remote, command: Command, on_refused: Callable[[Command], None]) -> None:
+    def _submit_own(self, home: Active | Remote, command: Command, on_refused: Callable[[Command], None]) -> None:
         try:
-            reply = taker.submit(command, client=None)
+            reply = home.submit(command, client=None)
         except (BroadaxeError, Broken):
             return
 
@@ -469,7 +406,7 @@ class Activation:
             if self._connect is None or held.link_address is None:
                 raise
             if not held.is_free:
-                await self._settle_doubts(is_owner=False)
+                await self._doubts.settle(is_owner=False)
             try:
                 await self._visit(self._connect, held.link_address)
             except HeldElsewhere:
@@ -484,58 +421,41 @@ class Activation:
                     return
                 raise error from None
             # Only now it is sure that an epoch later than ours was taken.
-            await self._settle_doubts(is_owner=False)
+            await self._doubts.settle(is_owner=False)
 
     async def _take(self, *, here: bool) -> None:
         async with self._loads.turn(self.tenant_id, is_hurried=self._waiting > 0):
             await self._bring(await self._store.open(self.tenant_id, here=here))
 
     async def _bring(self, kept: TenantStore) -> None:
-        await self._settle_doubts(is_owner=True)
-        ahead, self._ahead = self._ahead, None
-        unchanged_epoch, self._unchanged_epoch = self._unchanged_epoch, None
-        # Whoever had it in the epoch before ours has committed nothing since this was read, and nobody else can have.
-        is_unchanged = ahead is not None and unchanged_epoch is not None and kept.epoch == unchanged_epoch + 1
-        loaded = ahead if ahead is not None and is_unchanged else await kept.load_live(self._clock.now_us())
+        await self._doubts.settle(is_owner=True)
+        loaded = self._ahead.take(kept.epoch) or await kept.load_live(self._clock.now_us())
         tenant = self._new_tenant()
         tenant.adopt(loaded, self._clock.now_us())
         if self._is_closed:
             raise ShuttingDown()
-        active = Active(tenant, kept)
-        release = Release(
+        active = Active(
             self.tenant_id,
+            tenant,
             kept,
-            self.streams,
+            store=self._store,
+            streams=self.streams,
+            clock=self._clock,
+            pulse=self._pulse,
+            suspects=self._suspects,
             observe=self._observe,
             tell=self.tell,
-            on_room=lambda: active.pump.read_everything(),
-            on_finished=active.remember,
+            on_broken=self._broken,
         )
-        active.actor = TenantActor(self.tenant_id, tenant, kept, release, self._clock, self._pulse, self._broken)
-
-        async def take(command: TakeOutbox, *, is_alone: bool) -> Reply:
-            return await active.actor.submit(command, client=None, is_alone=is_alone)
-
-        active.pump = OutboxPump(self.tenant_id, self._store, self._suspects, take)
         self._active = active
         self._used_at_s = asyncio.get_running_loop().time()
         active.actor.start()
         for command in self.streams.announcements():
-            self._submit_own(active.actor, command, self.streams.refused)
+            self._submit_own(active, command, self.streams.refused)
         active.pump.read_everything()
         self._loops.go(f"look again for {self.tenant_id}", self._look_again(active))
         self._loops.go(f"forget what {self.tenant_id} does not use", self.forget_unused())
         _log.debug("a tenant is active", tenant=self.tenant_id, epoch=kept.epoch, **tenant.counts())
-
-    async def _settle_doubts(self, *, is_owner: bool) -> None:
-        """An epoch later than theirs has been taken, so what was not committed by now never will be. Before anything is
-        decided in it nothing that was committed has gone either; the owner knows that."""
-        while self._doubtful:
-            doubtful = self._doubtful[0]
-            is_there = await self._store.is_there(self.tenant_id, doubtful.witness)
-            self._doubtful.pop(0)
-            is_sure = is_there or is_owner or doubtful.witness.stays
-            doubtful.was_made.set_result(is_there if is_sure else None)
 
     async def _visit(self, connect: Connect, link_address: str, unchanged_epoch: int | None = None) -> None:
         """Another node holds it: its streams are announced there, and it is told what is followed here."""
@@ -586,8 +506,7 @@ class Activation:
         active = self._active
         if active is not None and active.actor is actor:
             self._active = None
-            if actor.in_doubt is not None:
-                self._doubtful.append(actor.in_doubt)
+            self._doubts.add(actor.in_doubt)
             self.streams.guests.show_out()
             active.pump.abandon()
             self._suspects.blame(actor.stumbled_over)
@@ -616,41 +535,19 @@ class Activation:
 
     async def next_number(self) -> int:
         """A number for a stream that is about to be opened: higher than any before, whichever node gave that."""
-        home = await self.home()
-        if not isinstance(home, Active):
-            return await home.next_number()
-        self._numbers += 1
-        return (home.kept.epoch << NUMBER_BITS) + self._numbers
+        return await (await self.home()).next_number()
 
     async def is_live(self, run_or_task_id: str) -> bool:
-        home = await self.home()
-        return home.tenant.is_live(run_or_task_id) if isinstance(home, Active) else await home.is_live(run_or_task_id)
+        return await (await self.home()).is_live(run_or_task_id)
 
     async def ask(self, question: Question[AnswerT]) -> AnswerT:
-        home = await self.home()
-        if isinstance(home, Active):
-            return home.tenant.answer(question, self._clock.now_us())
-        return await home.ask(question)
+        return await (await self.home()).ask(question)
 
     async def put_chunk(self, task_id: str, text: str, index: int | None) -> None:
-        home = await self.home()
-        if not isinstance(home, Active):
-            await home.put_chunk(task_id, text, index)
-            return
-        run_id = home.tenant.run_of_task(task_id)
-        if run_id is None:
-            await self.check_task(task_id)
-            return
-        self.streams.chunk(run_id, task_id, text, index, self._clock.now_us(), home.tenant.metadata_of_run(run_id))
+        await (await self.home()).put_chunk(task_id, text, index)
 
     async def check_task(self, task_id: str) -> None:
-        home = await self.home()
-        if not isinstance(home, Active):
-            await home.check_task(task_id)
-            return
-        is_known = home.tenant.is_live(task_id) or task_id in home.recent
-        if not is_known and not await self._store.task_exists(self.tenant_id, task_id):
-            raise NotFound(f"there is no task run {task_id}", field="task_run_external_id")
+        await (await self.home()).check_task(task_id)
 
     def note_change(self, kind: Kind, ids: Iterable[str] | None) -> None:
         if self._remote is not None:
@@ -664,7 +561,7 @@ class Activation:
         """Another node has streams of the tenant. HeldElsewhere when it is not here. `unchanged_epoch` as of
         `remote.Connect`."""
         if unchanged_epoch is not None:
-            self._unchanged_epoch = unchanged_epoch
+            self._ahead.unchanged_in(unchanged_epoch)
         if self._active is None and self._remote is None and not guest.is_edge:
             self._is_wanted_here = True
         await self.active()
@@ -692,27 +589,10 @@ class Activation:
 
     async def forget_unused(self) -> None:
         """Forgets what the tenant has not used for as long as history is kept."""
-        active = self._active
-        if active is None or self._unused_after_us == 0:
-            return
-        since_us = self._clock.now_us() - self._unused_after_us
-        count: Reply = FORGOTTEN_AT_ONCE_MAX
-        try:
-            while count == FORGOTTEN_AT_ONCE_MAX:
-                count = await active.actor.submit(ForgetRateLimits(since_us), client=None)
-                if count:
-                    _log.info("rate limits that nobody used for long are gone", tenant=self.tenant_id, count=count)
-        except (BroadaxeError, Broken):
-            # The tenant is loaded anew, and does it then.
-            return
+        if self._active is not None and self._unused_after_us:
+            await self._active.forget_unused(self._unused_after_us)
 
     async def read_quotas(self) -> None:
         """Tells the tenant its limits as they are now. Unavailable when they cannot be read."""
-        active = self._active
-        if active is not None:
-            own = await self._store.quotas(self.tenant_id)
-            try:
-                await active.actor.submit(SetQuotas(own), client=None)
-            except (BroadaxeError, Broken):
-                # The tenant is loaded anew, with its limits.
-                return
+        if self._active is not None:
+            await self._active.read_quotas()

@@ -9,18 +9,23 @@ says then stays true.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from broadaxe.core.commands import Reply
 from broadaxe.core.commands.schedules import Scheduled
 from broadaxe.core.decision import Writes
 from broadaxe.errors import BroadaxeError
 
-__all__ = ["Answer", "Doubt", "DoubtfulRound", "Witness", "WitnessKind", "witness_of"]
+__all__ = ["Answer", "Doubt", "DoubtfulRound", "Doubts", "Witness", "WitnessKind", "witness_of"]
 
 Answer = Reply | BroadaxeError
+
+#: How long one that may have been committed waits to hear of it. Told Unavailable its client would try again, and what
+#: it asked for might be done twice.
+DOUBT_HOLD_S: Final = 600.0
 
 
 class WitnessKind(StrEnum):
@@ -54,6 +59,37 @@ class DoubtfulRound:
     def __init__(self, witness: Witness) -> None:
         self.witness = witness
         self.was_made: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+
+
+class Doubts:
+    """What is to be found out of one tenant at its next load."""
+
+    def __init__(self, is_there: Callable[[Witness], Awaitable[bool]]) -> None:
+        """`is_there` looks for the row; it may raise Unavailable."""
+        self._is_there = is_there
+        self._rounds: list[DoubtfulRound] = []
+
+    def add(self, doubtful: DoubtfulRound | None) -> None:
+        if doubtful is not None:
+            self._rounds.append(doubtful)
+
+    async def settle(self, *, is_owner: bool) -> None:
+        """An epoch later than theirs has been taken, so what was not committed by now never will be. Before anything is
+        decided in it nothing that was committed has gone either; the owner knows that."""
+        while self._rounds:
+            doubtful = self._rounds[0]
+            is_there = await self._is_there(doubtful.witness)
+            self._rounds.pop(0)
+            is_sure = is_there or is_owner or doubtful.witness.stays
+            doubtful.was_made.set_result(is_there if is_sure else None)
+
+    async def was_made(self, doubtful: DoubtfulRound) -> bool | None:
+        """Whether it was committed after all; None when that cannot be told in `DOUBT_HOLD_S`."""
+        try:
+            async with asyncio.timeout(DOUBT_HOLD_S):
+                return await asyncio.shield(doubtful.was_made)
+        except TimeoutError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
