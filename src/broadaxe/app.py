@@ -206,9 +206,7 @@ class App:
         http = HttpServer()
         background = Loops("http")
         stack.push_async_callback(background.close)
-        mailer = None
-        if settings.smtp_url is not None and settings.mail_from is not None:
-            mailer = Mailer(settings.smtp_url, settings.mail_from)
+        mailer = _mailer(settings)
         example = None
         if settings.embedded and settings.loopback_only and settings.tls_certificate is None:
             example = ExampleWorker(settings.data_dir)
@@ -331,7 +329,7 @@ class App:
         self._stack.push_async_callback(_cancelled, keeping)
         pump = AlertPump(
             Alerts(pool, Vault(_secret_keys(self.settings))),
-            Sender(self.settings.alert_networks, lambda: self.http_url),
+            Sender(self.settings.alert_networks, lambda: self.http_url, _mailer(self.settings)),
             lambda tenant_id: engine.note_change(tenant_id, Kind.ALERTS),
         )
         self._stack.push_async_callback(pump.stop)
@@ -569,6 +567,12 @@ def _secret_keys(settings: Settings) -> tuple[bytes, ...]:
     if settings.secret_key or not settings.embedded:
         return settings.secret_key
     return (key_from_file(settings.data_dir / SECRET_KEY_FILE),)
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    if settings.smtp_url is None or settings.mail_from is None:
+        return None
+    return Mailer(settings.smtp_url, settings.mail_from)
 
 
 def _node_id(settings: Settings) -> str:

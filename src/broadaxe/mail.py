@@ -1,4 +1,4 @@
-"""Mail: one plain text to one person, through the SMTP server that the settings name.
+"""Mail: one text, to one person or to a few, through the SMTP server that the settings name.
 
 Owns how the server's URL is read, how it is spoken to, and what a mail looks like. `send` answers once the server has
 taken the mail, or raises within `SEND_S`; it keeps nothing, so whoever needs a mail to survive a crash makes it durable
@@ -19,14 +19,16 @@ from broadaxe.errors import InvalidArgument, Unavailable
 
 if TYPE_CHECKING:
     import ssl
+    from email.headerregistry import Address
     from email.message import EmailMessage
 
-__all__ = ["MailServer", "Mailer", "StartTls", "parse_mail_from", "parse_smtp_url"]
+__all__ = ["MailServer", "Mailer", "StartTls", "check_address", "parse_mail_from", "parse_smtp_url"]
 
 #: From the first byte to the server's word that it has the mail.
 SEND_S: Final = 20.0
 SUBJECT_CHARS_MAX: Final = 200
 TEXT_CHARS_MAX: Final = 100_000
+ADDRESS_CHARS_MAX: Final = 254
 SUBMISSION_PORT: Final = 587
 SUBMISSIONS_PORT: Final = 465
 #: Of what a server says when it refuses.
@@ -108,6 +110,28 @@ def parse_mail_from(text: str) -> str:
         ) from None
 
 
+def check_address(text: str, field: str = "email") -> None:
+    """InvalidArgument unless a mail can be sent to it: `ada@example.com`, without a name."""
+    _addressee(text, field)
+
+
+def _addressee(text: str, field: str = "email") -> Address:
+    from email.errors import HeaderParseError
+    from email.headerregistry import Address
+
+    try:
+        if len(text) > ADDRESS_CHARS_MAX or not text.isprintable():
+            raise ValueError
+        address = Address(addr_spec=text)
+        if not address.username or not address.domain:
+            raise ValueError
+    except (ValueError, HeaderParseError, IndexError):
+        raise InvalidArgument(
+            f"no mail can be sent to {text[:80]!r}; use an address like ada@example.com", field=field
+        ) from None
+    return address
+
+
 class Mailer:
     """Sends mails from `sender`, which `parse_mail_from` has read. Safe to use from several tasks: each mail has a
     connection of its own."""
@@ -117,26 +141,42 @@ class Mailer:
         self._sender = sender
         self._tls: ssl.SSLContext | None = None
 
-    async def send(self, to: str, subject: str, text: str) -> None:
-        """Hands one plain text to the server. InvalidArgument for an address that no mail can be sent to; Unavailable,
-        in words for an administrator, if the server does not take it within `SEND_S`."""
+    async def send(
+        self, to: str | tuple[str, ...], subject: str, text: str, *, html: str = "", key: str = "", thread: str = ""
+    ) -> str | None:
+        """Hands one mail to the server, to one address or to several, who see each other. `html` says the same as
+        `text`. A mail that is sent again under the same `key` has the same Message-ID, and mails of one `thread` stand
+        together in a mailbox; both are texts of ours, such as ids.
+
+        None, or in words which of several addresses the server refuses. InvalidArgument for an address that no mail can
+        be sent to; Unavailable, in words for an administrator, if the server does not take it within `SEND_S`.
+        """
         # Not before it is needed: most processes send nothing, and settings are read by commands that do not even wait.
         import asyncio
         from email.utils import parseaddr
 
         import aiosmtplib
 
-        message = self._message(to, subject, text)
+        recipients = [to] if isinstance(to, str) else list(to)
+        message = self._message(recipients, subject, text)
         sender = parseaddr(self._sender)[1]
+        domain = sender.rpartition("@")[2]
+        if html:
+            message.add_alternative(html, subtype="html")
+        if key:
+            message.replace_header("Message-ID", f"<{key}@{domain}>")
+        if thread:
+            # Of no mail that was ever sent, so that each finds the others whichever of them got lost.
+            message["References"] = message["In-Reply-To"] = f"<{thread}@{domain}>"
 
         server = self._server
         where = f"{server.host}:{server.port}"
         try:
             async with asyncio.timeout(SEND_S):
-                await aiosmtplib.send(
+                refused, _ = await aiosmtplib.send(
                     message,
                     sender=sender,
-                    recipients=[to],
+                    recipients=recipients,
                     hostname=server.host,
                     port=server.port,
                     username=server.user or None,
@@ -144,21 +184,24 @@ class Mailer:
                     use_tls=server.is_tls,
                     start_tls=_START_TLS[server.starttls] if not server.is_tls else False,
                     tls_context=self._tls_context(),
-                    local_hostname=sender.rpartition("@")[2],
+                    local_hostname=domain,
                     timeout=SEND_S,
                 )
         except aiosmtplib.SMTPAuthenticationError as error:
             raise Unavailable(f"the mail server {where} refuses the user or the password: {_said(error)}") from None
         except (aiosmtplib.SMTPTimeoutError, TimeoutError):
             raise Unavailable(f"the mail server {where} did not take the mail within {SEND_S:.0f} s") from None
-        except aiosmtplib.SMTPRecipientsRefused as refused:
-            said = _said(refused.recipients[0]) if refused.recipients else "no reason given"
-            raise Unavailable(f"the mail server {where} refuses the address {to}: {said}") from None
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            said = _said(error.recipients[0]) if error.recipients else "no reason given"
+            raise Unavailable(f"the mail server {where} refuses the address {', '.join(recipients)}: {said}") from None
         except aiosmtplib.SMTPException as error:
             hint = "; append ?starttls=never to the URL if that is meant" if _lacks_starttls(error) else ""
             raise Unavailable(f"the mail server {where} did not take the mail: {_said(error)}{hint}") from None
         except (OSError, UnicodeError) as error:
             raise Unavailable(f"the mail server {where} cannot be reached: {error}") from None
+        if refused:
+            return f"the mail server {where} refuses the address {', '.join(sorted(refused))}"
+        return None
 
     def _tls_context(self) -> ssl.SSLContext:
         import ssl
@@ -167,18 +210,13 @@ class Mailer:
             self._tls = ssl.create_default_context()
         return self._tls
 
-    def _message(self, to: str, subject: str, text: str) -> EmailMessage:
-        from email.errors import HeaderParseError
-        from email.headerregistry import Address
+    def _message(self, to: list[str], subject: str, text: str) -> EmailMessage:
         from email.message import EmailMessage
         from email.utils import format_datetime, localtime, make_msgid, parseaddr
 
         message = EmailMessage()
         message["From"] = self._sender
-        try:
-            message["To"] = Address(addr_spec=to)
-        except (ValueError, HeaderParseError, IndexError):
-            raise InvalidArgument(f"no mail can be sent to {to[:80]!r}", field="email") from None
+        message["To"] = tuple(map(_addressee, to))
         message["Subject"] = " ".join(subject.split())[:SUBJECT_CHARS_MAX]
         message["Date"] = format_datetime(localtime())
         message["Message-ID"] = make_msgid(domain=parseaddr(self._sender)[1].rpartition("@")[2])

@@ -12,16 +12,18 @@ import asyncpg
 import msgspec
 import pytest
 
+from broadaxe import mail
 from broadaxe.alerting import pump as pump_module
 from broadaxe.alerting import sending
 from broadaxe.alerting.addresses import Networks
 from broadaxe.alerting.pump import AT_ONCE_OF_TENANT_MAX, ATTEMPTS_MAX, AlertPump
 from broadaxe.alerting.sending import Sender
-from broadaxe.alerting.targets import PagerDutyTarget, SlackTarget, Target, WebhookTarget, new_secret
+from broadaxe.alerting.targets import EmailTarget, PagerDutyTarget, SlackTarget, Target, WebhookTarget, new_secret
 from broadaxe.core.alert_texts import AlertMessage, AlertOccasion
 from broadaxe.core.commands.alerts import AlertKind, PutAlertRule
 from broadaxe.core.commands.attempts import Outcome
 from broadaxe.core.durations import US_PER_S
+from broadaxe.mail import Mailer, parse_smtp_url
 from broadaxe.rest.webhook_proofs import HmacProof, NotProven, check
 from broadaxe.storage.alerts import AlertDeliveryRecord, Alerts
 from broadaxe.storage.audit import command_line
@@ -30,6 +32,7 @@ from broadaxe.storage.outbox import OutboxListener
 from broadaxe.storage.vault import Vault
 from tests.alerting.receiver import PATIENCE_S, Request, receiver
 from tests.engine.house import House, ManualClock, house
+from tests.mailbox import Mailbox, mail_server
 from tests.storage.ground import make_tenant
 
 LOOPBACK = (ip_network("127.0.0.1"),)
@@ -69,10 +72,12 @@ class Post:
 
 
 @asynccontextmanager
-async def post(pool: asyncpg.Pool, *, allowed: Networks = LOOPBACK, again_first_s: float = 0.0) -> AsyncIterator[Post]:
+async def post(
+    pool: asyncpg.Pool, *, allowed: Networks = LOOPBACK, again_first_s: float = 0.0, mailer: Mailer | None = None
+) -> AsyncIterator[Post]:
     alerts = Alerts(pool, Vault((KEY,)))
     settled: asyncio.Queue[str] = asyncio.Queue()
-    sender = Sender(allowed, lambda: "http://console.test")
+    sender = Sender(allowed, lambda: "http://console.test", mailer)
     pump = AlertPump(alerts, sender, settled.put_nowait, again_first_s)
     pump.start()
     try:
@@ -306,6 +311,80 @@ async def test_pagerduty_gets_an_incident_and_its_end(pool: asyncpg.Pool) -> Non
         }
 
 
+@asynccontextmanager
+async def mail_office(pool: asyncpg.Pool) -> AsyncIterator[tuple[Mailbox, Post]]:
+    mailbox = Mailbox()
+    async with mail_server(mailbox):
+        mailer = Mailer(parse_smtp_url(mailbox.url), "Broadaxe <broadaxe@example.com>")
+        async with post(pool, mailer=mailer) as office:
+            yield mailbox, office
+
+
+async def test_a_mail_says_it_in_two_forms_and_stands_with_the_others_of_its_alert(pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with mail_office(pool) as (mailbox, office):
+        channel_id = await office.channel(tenant_id, EmailTarget(("ada@example.com", "bob@example.com")))
+        fired_id = await office.send(tenant_id, channel_id)
+        await office.settled()
+        await office.send(tenant_id, channel_id, AlertOccasion.RESOLVED)
+        await office.settled()
+        await office.send(tenant_id, channel_id, AlertOccasion.TEST)
+        await office.settled()
+        fired, over, test = [mailbox.mails.get_nowait() for _ in range(3)]
+    assert mailbox.recipients[0] == ["ada@example.com", "bob@example.com"]
+    assert fired["To"] == "ada@example.com, bob@example.com"
+    assert fired["Subject"] == "[test] flow: a run failed"
+    plain, page = (part.get_content() for part in fired.iter_parts())
+    link = "http://console.test/runs/00000000-0000-7000-8000-0000000000b1"
+    assert "The last error: <b> & more" in plain and link in plain and "The rule failures of test" in plain
+    assert "The last error: &lt;b&gt; &amp; more" in page and f'<a href="{link}">' in page and "<b>" not in page
+    assert fired["Message-ID"] == f"<{fired_id}@example.com>"
+    thread = "<alert.00000000-0000-7000-8000-0000000000a1@example.com>"
+    assert [each["References"] for each in (fired, over, test)] == [thread, thread, None]
+    assert len({each["Message-ID"] for each in (fired, over, test)}) == 3
+
+
+async def test_a_mail_is_tried_again_as_the_same_one_until_the_server_takes_it(pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with mail_office(pool) as (mailbox, office):
+        channel_id = await office.channel(tenant_id, EmailTarget(("ada@example.com",)))
+        mailbox.refusal = "451 not now"
+        delivery_id = await office.send(tenant_id, channel_id)
+        await office.settled()
+        (row,) = await office.deliveries(tenant_id)
+        assert "451" in (row.error or "") or "not now" in (row.error or "")
+        mailbox.refusal = None
+        async with asyncio.timeout(PATIENCE_S):
+            taken = await mailbox.mails.get()
+        assert taken["Message-ID"] == f"<{delivery_id}@example.com>"
+        while (await office.deliveries(tenant_id))[0].status == "WAITING":
+            await office.settled()
+        assert mailbox.mails.empty()
+        (row,) = await office.deliveries(tenant_id)
+        assert (row.status, row.error) == ("DELIVERED", None) and row.attempts > 1
+
+
+async def test_one_address_that_is_refused_keeps_the_mail_from_nobody_else(pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with mail_office(pool) as (mailbox, office):
+        mailbox.unknown = "bob@example.com"
+        await office.send(tenant_id, await office.channel(tenant_id, EmailTarget(("ada@example.com", mailbox.unknown))))
+        await office.settled()
+        (row,) = await office.deliveries(tenant_id)
+        assert (row.status, row.attempts) == ("DELIVERED", 1)
+        assert "refuses the address bob@example.com" in (row.error or "")
+        assert mailbox.recipients == [["ada@example.com"]]
+
+
+async def test_an_engine_without_a_mail_server_says_so(pool: asyncpg.Pool) -> None:
+    tenant_id = await make_tenant(pool)
+    async with post(pool, again_first_s=1000.0) as office:
+        await office.send(tenant_id, await office.channel(tenant_id, EmailTarget(("ada@example.com",))))
+        await office.settled()
+        (row,) = await office.deliveries(tenant_id)
+        assert "--smtp-url" in (row.error or "")
+
+
 async def test_a_channel_that_is_gone_is_no_reason_to_try_again(pool: asyncpg.Pool) -> None:
     tenant_id = await make_tenant(pool)
     async with post(pool) as office:
@@ -316,7 +395,7 @@ async def test_a_channel_that_is_gone_is_no_reason_to_try_again(pool: asyncpg.Po
 
 
 def test_a_message_is_held_for_longer_than_giving_it_takes() -> None:
-    assert pump_module.CLAIM_S > pump_module.GIVE_S > sending.ANSWER_S
+    assert pump_module.CLAIM_S > pump_module.GIVE_S > max(sending.ANSWER_S, mail.SEND_S)
 
 
 def test_another_secret_signs_otherwise() -> None:

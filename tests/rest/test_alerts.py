@@ -12,6 +12,7 @@ import pytest
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.commands.alerts import AlertKind, DeleteAlertRule, PutAlertRule
 from broadaxe.core.durations import US_PER_S
+from broadaxe.mail import Mailer, parse_smtp_url
 from broadaxe.rest.routers.alerts import TESTS_BURST
 from broadaxe.storage import accounts
 from broadaxe.storage.accounts import Role
@@ -110,6 +111,47 @@ async def test_a_channel_that_leads_nowhere_or_inside_is_refused(
     assert answer.status_code == 400, answer.text
     assert field is None or refusal(answer)[1] in (field, f"WEBHOOK.{field}")
     assert (await site.client.get(f"{site.stable}/alert-channels")).json()["rows"] == []
+
+
+EMAIL = {"kind": "EMAIL", "name": "mail", "addresses": ["ada@example.com", " bob@example.com"]}
+
+
+async def test_a_channel_for_mails_needs_a_server_that_takes_them(serve: Serve) -> None:
+    site = await open_site(serve)
+    answer = await site.client.post(f"{site.stable}/alert-channels", json=EMAIL)
+    assert refusal(answer) == (400, "kind")
+    assert "--smtp-url" in answer.text
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        [],
+        ["ada"],
+        ["ada@example.com\r\nBcc: eve@example.com"],
+        ["Ada <ada@example.com>"],
+        ["a@x.org", "A@x.org"],
+        ["@example.com"],
+        ["a@" + "x" * 254],
+        [f"{number}@example.com" for number in range(21)],
+    ],
+    ids=range(8),
+)
+async def test_a_channel_for_mails_to_nobody_is_refused(serve: Serve, addresses: list[str]) -> None:
+    site = await serve(secret_keys=(KEY,), mailer=Mailer(parse_smtp_url("smtp://127.0.0.1:9"), "b@example.com"))
+    answer = await site.client.post(f"{site.stable}/alert-channels", json=EMAIL | {"addresses": addresses})
+    assert refusal(answer) == (400, "addresses"), answer.text
+    assert (await site.client.get(f"{site.stable}/alert-channels")).json()["rows"] == []
+
+
+async def test_a_channel_for_mails_shows_its_addresses_and_changes_them(serve: Serve) -> None:
+    site = await serve(secret_keys=(KEY,), mailer=Mailer(parse_smtp_url("smtp://127.0.0.1:9"), "b@example.com"))
+    made = (await site.client.post(f"{site.stable}/alert-channels", json=EMAIL)).json()
+    assert (made["kind"], made["target"]) == ("EMAIL", "ada@example.com, bob@example.com")
+    url = f"{site.stable}/alert-channels/{made['metadata']['id']}"
+    assert (await site.client.patch(url, json={"addresses": ["eve@example.com"]})).json()["target"] == "eve@example.com"
+    assert refusal(await site.client.patch(url, json={"url": "http://127.0.0.1/"})) == (400, "url")
+    assert refusal(await site.client.patch(url, json={"addresses": ["no"]})) == (400, "addresses")
 
 
 async def test_a_channel_is_changed_with_what_is_given(serve: Serve) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from email import message_from_bytes
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from email.message import EmailMessage
-from email.policy import default
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,8 @@ from broadaxe.errors import InvalidArgument, Unavailable
 from broadaxe.mail import Mailer, parse_smtp_url
 from broadaxe.rest.letters import RESETS_BURST
 from broadaxe.storage import accounts
+from tests import mailbox as mailbox_module
+from tests.mailbox import Mailbox
 from tests.rest.test_members import Browser, invited, owner, written
 
 if TYPE_CHECKING:
@@ -32,54 +32,24 @@ NEW_PASSWORD = "Another-horse-8"
 SENDER = "Broadaxe <broadaxe@example.com>"
 
 
-@dataclass
-class Mailbox:
-    """What a mail server took, and whether it takes anything."""
-
-    mails: asyncio.Queue[EmailMessage] = field(default_factory=asyncio.Queue)
-    recipients: list[list[str]] = field(default_factory=list)
-    refusal: str | None = None
-    url: str = ""
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        if self.refusal is not None:
-            return self.refusal
-        assert isinstance(envelope.content, bytes)
-        parsed = message_from_bytes(envelope.content, policy=default)
-        assert isinstance(parsed, EmailMessage)
-        self.recipients.append(list(envelope.rcpt_tos))
-        await self.mails.put(parsed)
-        return "250 taken"
-
-
-Postbox = Callable[..., Any]
+Postbox = Callable[..., Awaitable[int]]
 
 
 @pytest.fixture
 async def mail_server() -> AsyncIterator[Postbox]:
-    """Starts an SMTP server on loopback; keyword arguments are those of aiosmtpd's SMTP."""
-    servers: list[asyncio.Server] = []
+    """Starts an SMTP server on loopback and answers its port."""
+    async with AsyncExitStack() as stack:
 
-    async def start(mailbox: Mailbox, *, ssl: ssl.SSLContext | None = None, **options: Any) -> int:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: SMTP(mailbox, enable_SMTPUTF8=True, hostname="mail.test", loop=loop, **options),
-            "127.0.0.1",
-            0,
-            ssl=ssl,
-        )
-        servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        async def start(mailbox: Mailbox, **options: Any) -> int:
+            return await stack.enter_async_context(mailbox_module.mail_server(mailbox, **options))
 
-    yield start
-    for server in servers:
-        server.close()
+        yield start
 
 
 @pytest.fixture
 async def mailbox(mail_server: Postbox) -> Mailbox:
     made = Mailbox()
-    made.url = f"smtp://127.0.0.1:{await mail_server(made)}"
+    await mail_server(made)
     return made
 
 

@@ -98,13 +98,13 @@ class AlertPump:
                         await self._alerts.give_up(taken, "the channel is gone")
                         return
                     text = self._alerts.target_of(taken.tenant_id, taken.channel_id, taken.target)
-                    await self._sender.send(taken, msgspec.json.decode(text, type=Target))
+                    note = await self._sender.send(taken, msgspec.json.decode(text, type=Target))
             except TimeoutError:
                 await self._failed(taken, f"it took longer than {GIVE_S:.0f} s")
             except BroadaxeError as error:
                 await self._failed(taken, error.message)
             else:
-                await self._alerts.delivered(taken)
+                await self._alerts.delivered(taken, note)
         finally:
             self._under_way[taken.tenant_id] -= 1
             if not self._under_way[taken.tenant_id]:

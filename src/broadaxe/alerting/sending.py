@@ -12,6 +12,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import html
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from broadaxe.alerting.addresses import Networks, Place, place_of
-from broadaxe.alerting.targets import PagerDutyTarget, SlackTarget, Target, WebhookTarget, secret_bytes
+from broadaxe.alerting.targets import EmailTarget, PagerDutyTarget, SlackTarget, Target, WebhookTarget, secret_bytes
 from broadaxe.core.alert_texts import AlertMessage, AlertOccasion
 from broadaxe.errors import Unavailable
 from broadaxe.storage.alerts import ClaimedDelivery
@@ -29,7 +30,12 @@ from broadaxe.storage.alerts import ClaimedDelivery
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Sender", "signature"]
+    from broadaxe.mail import Mailer
+
+__all__ = ["NO_MAIL", "Sender", "signature"]
+
+#: Why a mail is not sent, or its channel not made.
+NO_MAIL: Final = "this server sends no mail; whoever runs it sets --smtp-url and --mail-from"
 
 ANSWER_S: Final = 10.0
 ANSWER_BYTES_SHOWN: Final = 300
@@ -46,15 +52,18 @@ def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 class Sender:
-    """`server_url` is where people open runs. Close it when nobody sends any more."""
+    """`server_url` is where people open runs; no mails are sent without a `mailer`. Close it when nobody sends any
+    more."""
 
-    def __init__(self, allowed: Networks, server_url: Callable[[], str]) -> None:
+    def __init__(self, allowed: Networks, server_url: Callable[[], str], mailer: Mailer | None = None) -> None:
         self._allowed = allowed
+        self._mailer = mailer
         self._server_url = server_url
         self._client: httpx.AsyncClient | None = None
 
-    async def send(self, taken: ClaimedDelivery, target: Target) -> None:
-        """Returns when the channel took it. Unavailable or InvalidArgument, in words for people, when it did not."""
+    async def send(self, taken: ClaimedDelivery, target: Target) -> str | None:
+        """Returns when the channel took it, with what people should know of it all the same. Unavailable or
+        InvalidArgument, in words for people, when it did not."""
         message = taken.message
         headers: dict[str, str] = {}
         match target:
@@ -69,7 +78,33 @@ class Sender:
                 body = msgspec.json.encode({"text": self._slack_text(taken.tenant_name, message)})
             case PagerDutyTarget(key, url):
                 body = msgspec.json.encode(self._pagerduty_event(taken.tenant_name, message, key))
+            case EmailTarget(addresses):
+                return await self._mail(taken, addresses)
         await self._post(await place_of(url, self._allowed), headers, body)
+        return None
+
+    async def _mail(self, taken: ClaimedDelivery, addresses: tuple[str, ...]) -> str | None:
+        if self._mailer is None:
+            raise Unavailable(NO_MAIL)
+        message = taken.message
+        link = self._link(message)
+        paragraphs = [message.text] if message.text else []
+        if message.rule:
+            paragraphs.append(f"The rule {message.rule} of {taken.tenant_name} tells you of it.")
+        text = "\n\n".join([message.title, *paragraphs, link])
+        inner = "".join(f'<p style="white-space: pre-line">{html.escape(said)}</p>' for said in paragraphs)
+        page = (
+            f"<html><body><h3>{html.escape(message.title)}</h3>{inner}"
+            f'<p><a href="{html.escape(link)}">{html.escape(link)}</a></p></body></html>'
+        )
+        return await self._mailer.send(
+            addresses,
+            f"[{taken.tenant_name}] {message.title}",
+            f"{text}\n",
+            html=page,
+            key=taken.id,
+            thread="" if message.occasion is AlertOccasion.TEST else f"alert.{message.alert_id}",
+        )
 
     async def close(self) -> None:
         if self._client is not None:

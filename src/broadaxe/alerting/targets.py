@@ -11,14 +11,27 @@ import msgspec
 
 from broadaxe.alerting.addresses import check_url
 from broadaxe.errors import InvalidArgument
+from broadaxe.mail import check_address
 
-__all__ = ["PagerDutyTarget", "SlackTarget", "Target", "WebhookTarget", "check", "new_secret", "secret_bytes", "shown"]
+__all__ = [
+    "EmailTarget",
+    "PagerDutyTarget",
+    "SlackTarget",
+    "Target",
+    "WebhookTarget",
+    "check",
+    "new_secret",
+    "secret_bytes",
+    "shown",
+]
 
 PAGERDUTY_URL: Final = "https://events.pagerduty.com/v2/enqueue"
 SECRET_PREFIX: Final = "whsec_"
 SECRET_BYTES: Final = 32
 SECRET_BYTES_MIN: Final = 24
 SECRET_BYTES_MAX: Final = 64
+#: Of one channel. More people than that are what lists are for.
+ADDRESSES_MAX: Final = 20
 
 
 class WebhookTarget(msgspec.Struct, frozen=True, tag="WEBHOOK"):
@@ -41,7 +54,13 @@ class PagerDutyTarget(msgspec.Struct, frozen=True, tag="PAGERDUTY"):
     url: str = PAGERDUTY_URL
 
 
-Target = WebhookTarget | SlackTarget | PagerDutyTarget
+class EmailTarget(msgspec.Struct, frozen=True, tag="EMAIL"):
+    """Mails, each to all of these addresses, through the server of the settings."""
+
+    addresses: tuple[str, ...]
+
+
+Target = WebhookTarget | SlackTarget | PagerDutyTarget | EmailTarget
 
 
 def new_secret() -> str:
@@ -65,13 +84,21 @@ def secret_bytes(secret: str) -> bytes:
 
 def check(target: Target) -> None:
     """InvalidArgument for what cannot be one. What its address leads to is looked at by `addresses.place_of`."""
-    check_url(target.url)
+    if not isinstance(target, EmailTarget):
+        check_url(target.url)
     match target:
         case WebhookTarget(secret=secret):
             secret_bytes(secret)
         case PagerDutyTarget(routing_key=key):
             if not re.fullmatch(r"[A-Za-z0-9_-]{8,128}", key):
                 raise InvalidArgument("a routing key is letters and digits, 32 of them usually", field="routingKey")
+        case EmailTarget(addresses):
+            if not 1 <= len(addresses) <= ADDRESSES_MAX:
+                raise InvalidArgument(f"a channel has 1 to {ADDRESSES_MAX} addresses", field="addresses")
+            for address in addresses:
+                check_address(address, field="addresses")
+            if len({address.lower() for address in addresses}) < len(addresses):
+                raise InvalidArgument("an address is there twice", field="addresses")
         case SlackTarget():
             pass
 
@@ -88,3 +115,5 @@ def shown(target: Target) -> str:
         case PagerDutyTarget(routing_key=key, url=url):
             where = "" if url == PAGERDUTY_URL else f" at {url.partition('?')[0]}"
             return f"routing key …{key[-4:]}{where}"
+        case EmailTarget(addresses):
+            return ", ".join(addresses)

@@ -272,8 +272,9 @@ class Alerts:
             row["target"],
         )
 
-    async def delivered(self, taken: ClaimedDelivery) -> None:
-        await self._settle(taken, "DELIVERED", None, 0.0)
+    async def delivered(self, taken: ClaimedDelivery, note: str | None = None) -> None:
+        """`note` stands where errors do: what people should know of it although it was taken."""
+        await self._settle(taken, "DELIVERED", note, 0.0)
 
     async def try_again(self, taken: ClaimedDelivery, error: str, in_s: float) -> None:
         await self._settle(taken, "WAITING", error, in_s)

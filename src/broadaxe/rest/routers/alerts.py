@@ -14,12 +14,13 @@ from pydantic import Field
 
 from broadaxe.alerting import targets
 from broadaxe.alerting.addresses import place_of
-from broadaxe.alerting.targets import PagerDutyTarget, SlackTarget, Target, WebhookTarget, new_secret
+from broadaxe.alerting.sending import NO_MAIL
+from broadaxe.alerting.targets import EmailTarget, PagerDutyTarget, SlackTarget, Target, WebhookTarget, new_secret
 from broadaxe.core.alert_texts import AlertMessage, AlertOccasion
 from broadaxe.core.commands.alerts import AlertKind, DeleteAlertRule, PutAlertRule
 from broadaxe.core.durations import parse_duration
 from broadaxe.engine.changes import Kind
-from broadaxe.errors import Internal, InvalidArgument, NotFound, ResourceExhausted, Unavailable
+from broadaxe.errors import FailedPrecondition, Internal, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from broadaxe.rest.bursts import Bursts
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
@@ -42,6 +43,8 @@ routes = router("alerts")
 
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
 Url = Annotated[str, Field(min_length=1, max_length=2_048)]
+#: `targets.check` says how many there may be; this only keeps a body from being all addresses.
+Addresses = Annotated[list[str], Field(max_length=1_000)]
 
 
 class NewAlertRule(Body):
@@ -102,16 +105,30 @@ class NewPagerDutyChannel(Body):
         return PagerDutyTarget(self.routing_key, self.url or targets.PAGERDUTY_URL)
 
 
-NewChannel = Annotated[NewWebhookChannel | NewSlackChannel | NewPagerDutyChannel, Field(discriminator="kind")]
+class NewEmailChannel(Body):
+    """Each mail goes to all of the addresses, who see each other."""
+
+    kind: Literal["EMAIL"]
+    name: Name
+    addresses: Addresses
+
+    def target(self) -> Target:
+        return EmailTarget(_addresses(self.addresses))
+
+
+NewChannel = Annotated[
+    NewWebhookChannel | NewSlackChannel | NewPagerDutyChannel | NewEmailChannel, Field(discriminator="kind")
+]
 
 
 class AlertChannelChange(Body):
-    """What is left out stays. `secret` is a webhook's, `routingKey` PagerDuty's."""
+    """What is left out stays. `secret` is a webhook's, `routingKey` PagerDuty's, `addresses` those of mails."""
 
     name: Name | None = None
     url: Url | None = None
     secret: Annotated[str, Field(max_length=200)] | None = None
     routing_key: Annotated[str, Field(max_length=200)] | None = None
+    addresses: Addresses | None = None
 
 
 #: (threshold, window) of a rule that does not say.
@@ -212,7 +229,8 @@ async def list_alert_channels(scope: ViewerScope, context: ContextDep) -> shapes
 
 @routes.post(f"{STABLE}/tenants/{{tenant}}/alert-channels")
 async def create_alert_channel(body: NewChannel, scope: AdminScope, context: ContextDep) -> shapes.NewAlertChannel:
-    """Makes a channel. A private address is refused unless whoever runs the engine allows it."""
+    """Makes a channel. A private web address is refused unless whoever runs the engine allows it; so is a channel for
+    mails while this server sends none."""
     target = body.target()
     await _check(context, target)
     record = await context.alerts.create_channel(
@@ -239,7 +257,7 @@ async def change_alert_channel(
     """What is left out stays. Messages that wait go where it leads from now on."""
     before = await context.alerts.channel(scope.tenant_id, channel)
     target: Target | None = None
-    if body.url is not None or body.secret is not None or body.routing_key is not None:
+    if any(given is not None for given in (body.url, body.secret, body.routing_key, body.addresses)):
         text = context.alerts.target_of(scope.tenant_id, channel, before.target)
         target = _changed_target(msgspec.json.decode(text, type=Target), body)
         await _check(context, target)
@@ -295,23 +313,37 @@ def _changed(context: Context, scope: Scope) -> None:
     context.engine.note_change(scope.tenant_id, Kind.ALERTS)
 
 
+def _addresses(given: list[str]) -> tuple[str, ...]:
+    return tuple(address.strip() for address in given)
+
+
 def _text(target: Target) -> str:
     return msgspec.json.encode(target).decode()
 
 
 def _changed_target(target: Target, body: AlertChannelChange) -> Target:
-    for field, text in (("secret", body.secret), ("routingKey", body.routing_key), ("url", body.url)):
-        if text is None:
+    addresses = None if body.addresses is None else _addresses(body.addresses)
+    for field, given in (
+        ("secret", body.secret),
+        ("routingKey", body.routing_key),
+        ("url", body.url),
+        ("addresses", addresses),
+    ):
+        if given is None:
             continue
         name = "routing_key" if field == "routingKey" else field
         if not hasattr(target, name):
             raise InvalidArgument("channels of this kind have none", field=field)
-        target = msgspec.structs.replace(target, **{name: text})
+        target = msgspec.structs.replace(target, **{name: given})
     return target
 
 
 async def _check(context: Context, target: Target) -> None:
     targets.check(target)
+    if isinstance(target, EmailTarget):
+        if context.mailer is None:
+            raise FailedPrecondition(NO_MAIL, field="kind")
+        return
     try:
         await place_of(target.url, context.settings.alert_networks)
     except Unavailable as error:

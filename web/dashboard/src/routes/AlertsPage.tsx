@@ -245,7 +245,7 @@ function Outcome({ message }: { message: AlertDelivery }) {
       {message.status === "DELIVERED" && (message.attempts > 1 ? `taken after ${tries}` : "taken")}
       {message.status === "WAITING" && (message.attempts === 0 ? "waits" : `tried again soon, after ${tries}`)}
       {message.status === "FAILED" && <span className="font-medium text-failed">given up after {tries}</span>}
-      {message.error !== null && message.status !== "DELIVERED" && <span className="block text-xs break-words text-ink-soft">{message.error}</span>}
+      {message.error !== null && <span className="block text-xs break-words text-ink-soft">{message.error}</span>}
     </>
   );
 }

@@ -16,6 +16,7 @@ export const CHANNEL_KINDS = [
   { kind: "WEBHOOK", label: "Webhook" },
   { kind: "SLACK", label: "Slack" },
   { kind: "PAGERDUTY", label: "PagerDuty" },
+  { kind: "EMAIL", label: "Mail" },
 ] as const;
 export type ChannelKind = (typeof CHANNEL_KINDS)[number]["kind"];
 
@@ -117,7 +118,7 @@ export async function deleteRule(tenantId: string, ruleId: string): Promise<void
   await request(ruleSchema, `${base(tenantId)}/alert-rules/${ruleId}`, { method: "DELETE" });
 }
 
-export type ChannelBody = Readonly<Record<string, string>>;
+export type ChannelBody = Readonly<Record<string, string | readonly string[]>>;
 
 export function createChannel(tenantId: string, body: ChannelBody): Promise<MadeChannel> {
   return request(newChannelSchema, `${base(tenantId)}/alert-channels`, { method: "POST", body });

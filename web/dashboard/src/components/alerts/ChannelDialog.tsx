@@ -3,16 +3,19 @@ import { useState } from "react";
 import { CHANNEL_KINDS, createChannel, type ChannelBody, type ChannelKind, type MadeChannel } from "../../services/alerts";
 import { CopyButton } from "../CopyButton";
 import { FormDialog } from "../FormDialog";
-import { Field, Input, Select } from "../ui/field";
+import { Field, Input, Select, TextArea } from "../ui/field";
 
 export function ChannelDialog({ tenantId, onClose }: { tenantId: string; onClose: () => void }) {
   const [kind, setKind] = useState<ChannelKind>("WEBHOOK");
   const [name, setName] = useState("");
   const [url, setUrl] = useState("");
   const [routingKey, setRoutingKey] = useState("");
+  const [written, setWritten] = useState("");
+  const addresses = written.split(/[\s,;]+/).filter((address) => address !== "");
 
   function body(): ChannelBody {
     const common = { kind, name: name.trim() };
+    if (kind === "EMAIL") return { ...common, addresses };
     return kind === "PAGERDUTY" ? { ...common, routingKey: routingKey.trim() } : { ...common, url: url.trim() };
   }
 
@@ -21,8 +24,10 @@ export function ChannelDialog({ tenantId, onClose }: { tenantId: string; onClose
       title="Create a channel"
       onClose={onClose}
       problems={{
+        kind: null,
         name: name.trim() === "" ? "Give it a name." : null,
-        url: kind !== "PAGERDUTY" && url.trim() === "" ? "Give an address." : null,
+        url: (kind === "WEBHOOK" || kind === "SLACK") && url.trim() === "" ? "Give an address." : null,
+        addresses: kind === "EMAIL" && addresses.length === 0 ? "Give an address." : null,
         routingKey: kind === "PAGERDUTY" && routingKey.trim() === "" ? "Give the routing key." : null,
       }}
       act={() => createChannel(tenantId, body())}
@@ -33,7 +38,7 @@ export function ChannelDialog({ tenantId, onClose }: { tenantId: string; onClose
     >
       {(problemAt) => (
         <>
-          <Field label="Kind">
+          <Field label="Kind" error={problemAt("kind")}>
             {(props) => (
               <Select {...props} value={kind} onChange={({ target }) => setKind(target.value as ChannelKind)}>
                 {CHANNEL_KINDS.map((known) => (
@@ -47,13 +52,19 @@ export function ChannelDialog({ tenantId, onClose }: { tenantId: string; onClose
           <Field label="Name" error={problemAt("name")}>
             {(props) => <Input {...props} value={name} onChange={({ target }) => setName(target.value)} />}
           </Field>
-          {kind === "PAGERDUTY" ? (
+          {kind === "EMAIL" && (
+            <Field label="Addresses" hint="Up to 20, a line each. They see each other." error={problemAt("addresses")}>
+              {(props) => <TextArea {...props} rows={3} placeholder="team@example.com" value={written} onChange={({ target }) => setWritten(target.value)} />}
+            </Field>
+          )}
+          {kind === "PAGERDUTY" && (
             <Field label="Routing key" hint="Of an integration with the Events API v2. Kept encrypted." error={problemAt("routingKey")}>
               {(props) => (
                 <Input {...props} type="password" autoComplete="off" value={routingKey} onChange={({ target }) => setRoutingKey(target.value)} />
               )}
             </Field>
-          ) : (
+          )}
+          {(kind === "WEBHOOK" || kind === "SLACK") && (
             <Field
               label="Address"
               hint={kind === "SLACK" ? "Of an incoming webhook of Slack, Mattermost or the like. Kept encrypted." : "Messages are sent to it as signed requests."}
