@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -185,6 +186,32 @@ async def test_a_run_is_taken_along_as_a_file_and_shown_without_an_engine(
     finally:
         viewer.terminate()
         await viewer.wait()
+
+
+async def test_a_run_copied_as_a_command_runs_again(
+    page: Page, engine: EngineProcess, hatchet: Hatchet, key: str, tmp_path: Path
+) -> None:
+    run_id = await started(hatchet, "echo", Cue(key=key, text="it's $HOME, `id` and %s\n"))
+    await page.goto(f"/runs/{run_id}")
+    await expect(status_of_run(page)).to_have_text("Completed")
+    await choose(page, "Copy as CLI")
+    text = await page.get_by_role("dialog").get_by_role("region", name="CLI").text_content()
+    command = tmp_path / "broadaxe"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m broadaxe.cli.main "$@"\n')
+    command.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BROADAXE_", "HATCHET_"))}
+    environment |= {"HATCHET_CLIENT_TOKEN": engine.token, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    again = await asyncio.create_subprocess_exec(
+        *("sh", "-c", text or "false"), cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    output, told = await again.communicate()
+    assert again.returncode == 0, told.decode()
+    new_id = re.findall(r"run ([0-9a-f-]{36})", told.decode())[0]
+    assert new_id != run_id
+    async with Rest(engine.url, engine.token, hatchet.tenant_id) as rest:
+        first, second = await rest.run(run_id), await rest.run(new_id)
+    assert second["run"]["input"] == first["run"]["input"]
+    assert json.loads(output) == second["run"]["output"]
 
 
 async def test_a_task_copied_as_a_test_is_one(

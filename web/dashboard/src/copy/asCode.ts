@@ -1,5 +1,5 @@
 /**
- * A run as something to paste elsewhere: the request that starts it again, or a test of one of its tasks.
+ * A run as something to paste elsewhere: the request or the command that starts it again, or a test of one of its tasks.
  *
  * Pure. Whatever the input has in it, the text is one valid program: JSON stands in raw strings or is quoted for the
  * shell. Nothing secret is in it; a token is read from the environment.
@@ -33,6 +33,29 @@ export function asCurl(run: Started, origin: string): string {
     `  -H 'Content-Type: application/json'`,
     `  --data-binary ${forShell(JSON.stringify(body))}`,
   ].join(" \\\n");
+}
+
+/**
+ * `broadaxe trigger`, for a POSIX shell. The input comes by standard input, where nothing in it has a meaning of its own.
+ * The command line says metadata as text: `unsaid` names what is something else in this run, or cannot be said.
+ */
+export function asCli(run: Started, origin: string): { readonly text: string; readonly unsaid: readonly string[] } {
+  const said = Object.entries(run.metadata).filter(([key]) => key !== "" && !key.includes("="));
+  const hasInput = Object.keys(run.input).length > 0;
+  const flags = [
+    ...(hasInput ? ["--input -"] : []),
+    ...said.map(([key, value]) => `--metadata ${forShell(`${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)}`),
+    ...(run.priority === null ? [] : [`--priority ${run.priority}`]),
+    "--wait",
+    `--url ${forShell(origin)}`,
+  ];
+  const name = forShell(run.workflowName);
+  // A name may begin like a flag does.
+  const command = run.workflowName.startsWith("-") ? ["broadaxe trigger", ...flags, `-- ${name}`] : [`broadaxe trigger ${name}`, ...flags];
+  return {
+    text: [...(hasInput ? [`printf %s ${forShell(JSON.stringify(run.input))} |`] : []), command.join(" \\\n  ")].join("\n"),
+    unsaid: Object.keys(run.metadata).filter((key) => typeof run.metadata[key] !== "string" || key === "" || key.includes("=")),
+  };
 }
 
 export function asPython(run: Started): string {

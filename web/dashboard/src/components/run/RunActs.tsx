@@ -2,7 +2,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useState } from "react";
 
-import { asCurl, asPython, givenMetadata, type Started } from "../../copy/asCode";
+import { asCli, asCurl, asPython, givenMetadata, type Started } from "../../copy/asCode";
 import { downstreamOf, type Step } from "../../graph/steps";
 import { cancelRuns, isTerminal, replayRuns } from "../../services/runs";
 import { replayTasks, runFilePath, type RunFacts } from "../../services/runFacts";
@@ -22,6 +22,8 @@ const CompareDialog = lazy(() => import("./CompareDialog"));
 interface Code {
   readonly label: string;
   readonly text: string;
+  /** Keys of the metadata that it gives as text, or not at all. */
+  readonly unsaid?: readonly string[];
 }
 
 export function RunActs({
@@ -110,6 +112,11 @@ export function RunActs({
                 ]
               : []),
             { label: "Copy as curl", isDisabled: workflowName === null, onChoose: () => setCode({ label: "curl", text: asCurl(started, window.location.origin) }) },
+            {
+              label: "Copy as CLI",
+              isDisabled: workflowName === null,
+              onChoose: () => setCode({ label: "CLI", ...asCli(started, window.location.origin) }),
+            },
             { label: "Copy as Python", isDisabled: workflowName === null, onChoose: () => setCode({ label: "Python", text: asPython(started) }) },
             {
               label: hasTask ? `Copy ${chosen.name} as pytest` : "Copy as pytest",
@@ -154,6 +161,11 @@ export function RunActs({
       {code !== null && (
         <Dialog title={`As ${code.label}`} onClose={() => setCode(null)} wide>
           <CodeBlock label={code.label} text={code.text} />
+          {code.unsaid !== undefined && code.unsaid.length > 0 && (
+            <p className="mt-2 text-sm text-ink-soft">
+              Metadata is text on the command line. Given otherwise than in this run, or not at all: {code.unsaid.join(", ")}.
+            </p>
+          )}
         </Dialog>
       )}
       {compares && (
