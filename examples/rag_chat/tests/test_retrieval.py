@@ -14,7 +14,7 @@ from rag_chat.errors import DatabaseError
 from rag_chat.extraction import Document
 from rag_chat.model import ModelClient
 from rag_chat.page_store import PageStore
-from rag_chat.retrieval import PASSAGES_MAX, PASSAGES_PER_PAGE_MAX, fuse, retrieve
+from rag_chat.retrieval import PASSAGES_MAX, PASSAGES_PER_PAGE_MAX, WORDS_WEIGHT, fuse, retrieve
 
 from .model_server import ModelServer
 
@@ -188,8 +188,14 @@ async def test_vectors_that_take_long_are_made_for_the_next_question(
 
 
 def test_fusion_prefers_what_several_rankings_agree_on() -> None:
-    assert list(fuse([[1, 2, 3], [2, 4], [2, 1]])) == [2, 1, 4, 3]
+    assert list(fuse([(1, [1, 2, 3]), (1, [2, 4]), (1, [2, 1])])) == [2, 1, 4, 3]
     assert fuse([]) == {}
+
+
+def test_what_meaning_puts_first_comes_before_what_both_rankings_by_words_put_far_down() -> None:
+    far_down = [*range(100, 119), 1]
+    assert list(fuse([(WORDS_WEIGHT, far_down), (WORDS_WEIGHT, far_down), (1.0, [2])]))[:2] == [100, 2]
+    assert list(fuse([(1.0, far_down), (1.0, far_down), (1.0, [2])])).index(2) == 20, "as it was with whole votes"
 
 
 async def test_migrations_run_once_and_agree_when_two_processes_start_together(new_database_url: str) -> None:

@@ -40,6 +40,15 @@ def test_defaults_suit_one_machine() -> None:
     assert (settings.model.base_url, settings.model.explicit) == ("http://127.0.0.1:11434/v1", False)
 
 
+def test_a_model_may_be_silent_for_long_before_its_first_word_and_not_in_the_middle_of_an_answer() -> None:
+    model = read_settings(DATABASE).model
+    assert model.first_token_wait_s >= 600
+    assert model.silence_timeout_s <= 60
+    told = {"RAG_CHAT_FIRST_TOKEN_WAIT_S": "1200", "RAG_CHAT_TOKEN_WAIT_S": "5"}
+    model = read_settings(DATABASE | told).model
+    assert (model.first_token_wait_s, model.silence_timeout_s) == (1200, 5)
+
+
 @pytest.mark.parametrize(
     ("host", "base_url"),
     [
