@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from tests.browser.test_dashboard import started
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUTES = ROOT / "web" / "dashboard" / "src" / "routes" / "tree.tsx"
+NEEDED = ROOT / "web" / "dashboard" / "src" / "services" / "roles.ts"
 AXE = ROOT / "web" / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 CHAPTERS = sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
 DOCS = (*(f"/docs/{name}" for name in CHAPTERS), "/docs/nothing", "/api/docs")
@@ -63,6 +64,43 @@ MISSED = """(isWhole) => {
         ...pointed.map((one) => `for the mouse alone: ${told(one)}`),
     ];
 }"""
+#: Uses every button of the page once, those that appear meanwhile too, and closes what it opens; tells of the dialogs
+#: that send something. Stops where a button led to another page.
+USE_ALL = """async () => {
+    const forms = new Set();
+    const used = new Set();
+    const path = location.pathname;
+    const drawn = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    const told = (one) => (one.getAttribute('aria-label') || one.textContent).trim();
+    while (location.pathname === path && used.size < 300) {
+        const next = [...document.querySelectorAll('main button')].find(
+            (one) => !one.disabled && !one.closest('dialog') && !used.has(told(one))
+                && told(one) !== 'Download as a file' && one.checkVisibility({visibilityProperty: true}));
+        if (next === undefined) break;
+        used.add(told(next));
+        next.click();
+        await drawn();
+        for (const dialog of document.querySelectorAll('dialog[open]')) {
+            if (dialog.querySelector('form [type=submit]')) forms.add(dialog.querySelector('h2').textContent.trim());
+            dialog.querySelector('[aria-label=Close]').click();
+            await drawn();
+        }
+    }
+    return [...forms];
+}"""
+#: What a page offers of acts that need a role.
+OFFERED = "() => [...new Set([...document.querySelectorAll('[data-needs]')].map((one) => one.dataset.needs))].sort()"
+#: Dialogs that are everybody's: they change what is one's own, or what is looked at.
+OWN_DIALOGS = {
+    "Change password",
+    "Compare with another run",
+    "Create a tenant",
+    "End this session?",
+    "Runs that were made",
+    "Save this view",
+    "Sign out everywhere else?",
+    "Turn a second factor on",
+}
 #: Rows with a colour of their own fade in; a page is looked at when it stands still.
 STILL = "*, ::before, ::after { animation: none !important; transition: none !important; }"
 
@@ -219,6 +257,65 @@ async def test_every_page_is_walked_by_keyboard(page: Page, things: dict[str, st
                 break
         missed += [f"{address}: {complaint}" for complaint in found]
     assert not missed, "\n".join(missed)
+
+
+def needed_roles() -> dict[str, str]:
+    """The role that each act needs, as the console knows it; tests/docs compares that with the routes."""
+    return dict(re.findall(r'^  (\w+): "(\w+)",$', NEEDED.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+Joined = Callable[[str], Awaitable[Page]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def joined(page: Page, engine: EngineProcess, hatchet: Hatchet, key: str) -> AsyncIterator[Joined]:
+    """Lets somebody with a role into the tenant, and opens a page of theirs."""
+    browser = page.context.browser
+    assert browser is not None
+    contexts: list[BrowserContext] = []
+
+    async def let_in(role: str) -> Page:
+        person = {"email": f"{role.lower()}-{key}@example.com", "role": role}
+        made = await page.context.request.post(f"/api/v1/tenants/{hatchet.tenant_id}/invites", data=person)
+        secret = (await made.json())["link"].partition("#")[2]
+        context = await browser.new_context(base_url=engine.url, viewport={"width": 1280, "height": 900})
+        contexts.append(context)
+        newcomer = {"secret": secret, "name": role, "password": "Correct-horse-7"}
+        answer = await context.request.post("/api/v1/stable/invites/join", data=newcomer)
+        assert answer.ok, await answer.text()
+        opened = await context.new_page()
+        opened.set_default_timeout(60_000)
+        return opened
+
+    yield let_in
+    for context in contexts:
+        await context.close()
+
+
+async def test_nobody_is_offered_what_their_role_is_refused(page: Page, joined: Joined, things: dict[str, str]) -> None:
+    viewer, others = await joined("VIEWER"), {role: await joined(role) for role in ("MEMBER", "ADMIN")}
+    sent: list[str] = []
+    viewer.on("request", lambda request: sent.append(f"{request.method} {request.url}"))
+    needed = needed_roles()
+    reach = {"MEMBER": {"MEMBER"}, "ADMIN": {"MEMBER", "ADMIN"}}
+    wrong: list[str] = []
+    for address in (filled(path, things) for path in addresses()):
+        await settled(page, address)
+        offered = set(await page.evaluate(OFFERED))
+        for role, somebody in others.items():
+            theirs = sorted(act for act in offered if needed[act] in reach[role])
+            if not offered:
+                continue
+            await settled(somebody, address)
+            await somebody.wait_for_function(f"(acts) => acts.every((act) => ({OFFERED})().includes(act))", arg=theirs)
+            found = await somebody.evaluate(OFFERED)
+            wrong += [f"{address} offers {act} to a {role}" for act in found if needed[act] not in reach[role]]
+        await settled(viewer, address)
+        forms = await viewer.evaluate(USE_ALL)
+        wrong += [f"{address} offers {act} to a VIEWER" for act in await viewer.evaluate(OFFERED)]
+        wrong += [f"{address} asks a VIEWER: {title}" for title in forms if title not in OWN_DIALOGS]
+    wrong += [request for request in sent if not request.startswith("GET ")]
+    assert wrong == [], "\n".join(wrong)
 
 
 async def test_no_page_scrolls_a_phone_sideways(page: Page, things: dict[str, str]) -> None:

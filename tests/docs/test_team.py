@@ -1,4 +1,4 @@
-"""The page about people and roles shows what the routes declare."""
+"""The page about people and roles shows what the routes declare, and the console goes by the same."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_table_of_routes_and_roles_is_the_one_of_the_code() -> None:
+def test_the_table_of_routes_and_roles_and_the_consoles_are_those_of_the_code() -> None:
     written = subprocess.run([sys.executable, str(ROOT / "scripts/write_roles.py"), "--check"], check=False, timeout=60)
     assert written.returncode == 0, "run scripts/write_roles.py"

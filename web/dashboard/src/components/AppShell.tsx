@@ -1,6 +1,6 @@
 /** The frame of every signed-in page: mark, navigation, tenant, and who is signed in. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, useLocation, useRouter } from "@tanstack/react-router";
+import { Link, useLocation, useRouter, type LinkProps } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import type { LinkState } from "../live/changes";
@@ -9,13 +9,23 @@ import { engineVersionQuery, signOut, type SignedIn } from "../services/session"
 import { useZone } from "../time/zone";
 import { AxeMark } from "./AxeMark";
 import { DisplayChoices } from "./DisplayChoices";
+import { useMay, type Act } from "./may";
 import { Shortcuts } from "./palette/Shortcuts";
 import { ReplicaMark } from "./ReplicaMark";
 import { TenantSwitch } from "./TenantSwitch";
 import { Button } from "./ui/button";
 import { cn } from "./ui/classes";
 
-const SECTIONS = [
+interface SectionPage {
+  readonly to: LinkProps["to"] & string;
+  readonly label: string;
+  /** What the addresses under it begin with. */
+  readonly below: string | null;
+  /** Whoever may not read what it shows is not led to it. */
+  readonly needs?: Act;
+}
+
+const SECTIONS: readonly { readonly title: string | null; readonly pages: readonly SectionPage[] }[] = [
   {
     title: null,
     pages: [
@@ -49,25 +59,25 @@ const SECTIONS = [
   {
     title: "Settings",
     pages: [
-      { to: "/settings/tokens", label: "API tokens", below: "/settings/tokens/" },
-      { to: "/settings/members", label: "Members", below: "/settings/members/" },
+      { to: "/settings/tokens", label: "API tokens", below: "/settings/tokens/", needs: "listTokens" },
+      { to: "/settings/members", label: "Members", below: "/settings/members/", needs: "listMembers" },
       { to: "/settings/tenant", label: "Tenant", below: "/settings/tenant/" },
       { to: "/settings/alerts", label: "Alerts", below: "/settings/alerts/" },
       { to: "/settings/limits", label: "Limits", below: "/settings/limits/" },
-      { to: "/settings/audit", label: "Audit log", below: "/settings/audit/" },
+      { to: "/settings/audit", label: "Audit log", below: "/settings/audit/", needs: "listAuditEntries" },
       { to: "/settings/cluster", label: "Cluster", below: "/settings/cluster/" },
       { to: "/settings/account", label: "My account", below: "/settings/account/" },
     ],
   },
-] as const;
-
-const PAGES = SECTIONS.flatMap((section) => section.pages.map(({ to, label }) => ({ to, label })));
+];
 
 export function AppShell({ session, children }: { session: SignedIn; children: ReactNode }) {
   const version = useQuery(engineVersionQuery).data;
   const zone = useZone();
   const [isOpen, setIsOpen] = useState(false);
   const { file } = session;
+  const may = useMay();
+  const sections = SECTIONS.map(({ title, pages }) => ({ title, pages: pages.filter(({ needs }) => needs === undefined || may(needs)) }));
   const link = useLive(file === null ? session.tenant.id : null);
   return (
     <div className="flex min-h-dvh flex-col">
@@ -102,7 +112,7 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
               <>
                 <LinkMark state={link} />
                 {session.hasReadReplica && <ReplicaMark />}
-                <Shortcuts tenantId={session.tenant.id} pages={PAGES} />
+                <Shortcuts tenantId={session.tenant.id} pages={sections.flatMap(({ pages }) => pages)} />
               </>
             )}
             <a href="/docs/" target="_blank" rel="noreferrer" className="hover:text-ink hover:underline">
@@ -119,7 +129,7 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
         </div>
       </header>
       <div className="flex flex-1 flex-col lg:flex-row">
-        {file === null && <Navigation isOpen={isOpen} onChoose={() => setIsOpen(false)} />}
+        {file === null && <Navigation sections={sections} isOpen={isOpen} onChoose={() => setIsOpen(false)} />}
         <div className="flex min-w-0 flex-1 flex-col">
           {/* Another zone is another text in every time on the page: all of it is drawn again. */}
           <main key={zone} id="content" tabIndex={-1} className="mx-auto w-full max-w-7xl flex-1 px-4 py-6 outline-none">
@@ -145,7 +155,7 @@ function LinkMark({ state }: { state: LinkState }) {
   );
 }
 
-function Navigation({ isOpen, onChoose }: { isOpen: boolean; onChoose: () => void }) {
+function Navigation({ sections, isOpen, onChoose }: { sections: typeof SECTIONS; isOpen: boolean; onChoose: () => void }) {
   const path = useLocation({ select: (location) => location.pathname });
   return (
     <nav
@@ -153,7 +163,7 @@ function Navigation({ isOpen, onChoose }: { isOpen: boolean; onChoose: () => voi
       aria-label="Main"
       className={cn("border-line bg-card px-2 py-3 lg:block lg:w-48 lg:shrink-0 lg:border-r", isOpen ? "block border-b" : "hidden")}
     >
-      {SECTIONS.map((section) => (
+      {sections.map((section) => (
         <div key={section.title ?? "main"} className="mb-3">
           {section.title !== null && <h2 className="px-2.5 py-1 text-xs font-medium text-ink-soft">{section.title}</h2>}
           <ul>

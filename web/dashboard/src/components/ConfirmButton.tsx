@@ -2,6 +2,7 @@
 import { useState, type ComponentProps, type ReactNode } from "react";
 
 import { FormDialog } from "./FormDialog";
+import type { Act } from "./may";
 import { Button } from "./ui/button";
 
 interface Question {
@@ -41,6 +42,7 @@ export function Confirmation({ title, children, confirm, act, onDone, canConfirm
 export function ConfirmButton({
   label,
   accessibleName,
+  needs,
   onOpen,
   size = "small",
   variant = "danger",
@@ -51,6 +53,8 @@ export function ConfirmButton({
   /** On the button that opens the question. */
   label: string;
   accessibleName?: string;
+  /** Null where it is nobody's business but the person's own. */
+  needs: Act | null;
   /** Whoever has to look up what will happen begins now. */
   onOpen?: () => void;
 } & Pick<ComponentProps<typeof Button>, "size" | "variant" | "className"> & { disabled?: boolean }) {
@@ -63,6 +67,7 @@ export function ConfirmButton({
         className={className}
         disabled={disabled}
         aria-label={accessibleName}
+        needs={needs}
         onClick={() => {
           setAsks(true);
           onOpen?.();

@@ -8,6 +8,8 @@ import { StartDialog } from "./StartDialog";
 import { Button } from "./ui/button";
 import { Dialog } from "./ui/dialog";
 
+const ACTS = { now: "trigger", at: "createSchedule", cron: "createCron" } as const;
+
 export function StartWorkflowButton({ label, when }: { label: string; when: "now" | "at" | "cron" }) {
   const { tenant } = useSession();
   const [asks, setAsks] = useState(false);
@@ -19,7 +21,7 @@ export function StartWorkflowButton({ label, when }: { label: string; when: "now
   }
   return (
     <>
-      <Button variant="primary" onClick={() => setAsks(true)}>
+      <Button variant="primary" needs={ACTS[when]} onClick={() => setAsks(true)}>
         {label}
       </Button>
       {asks && chosen === null && (

@@ -27,7 +27,7 @@ export function TaskPanel({
   task: latest,
   events,
   isDurable,
-  mayAct,
+  hasEngine,
   tab: asked,
   onTab,
 }: {
@@ -38,8 +38,8 @@ export function TaskPanel({
   task: TaskSummary;
   events: readonly TaskEvent[];
   isDurable: boolean;
-  /** False where nothing can be changed. */
-  mayAct: boolean;
+  /** False where a file is shown: nobody knows what the task waits for. */
+  hasEngine: boolean;
   tab: string | null;
   onTab: (tab: string) => void;
 }) {
@@ -94,7 +94,7 @@ export function TaskPanel({
               </select>
             </label>
           )}
-          {mayAct && <TaskActs tenantId={tenantId} step={step} steps={steps} task={latest} />}
+          <TaskActs tenantId={tenantId} step={step} steps={steps} task={latest} />
         </div>
       </CardHeader>
       {looksBack && older.error !== null && (
@@ -102,14 +102,14 @@ export function TaskPanel({
           Attempt {attempt} could not be loaded: {older.error.message}
         </p>
       )}
-      {isLive && mayAct && <TaskWaiting taskId={latest.taskExternalId} />}
+      {isLive && hasEngine && <TaskWaiting taskId={latest.taskExternalId} />}
       <Tabs label={`Details of ${step.name}`} tabs={tabs} chosen={shown} onChoose={onTab}>
         {shown === "error" && <ErrorView label={errorLabel} text={task.errorMessage ?? ""} />}
         {shown === "output" && <JsonViewer label="Output" value={task.output} empty={absence(task, "This task has no output.")} />}
         {shown === "input" && <JsonViewer label="Input" value={task.input} empty={absence(task, "This task was given no input.")} />}
         {shown === "logs" && <LogView tenantId={tenantId} taskIds={[task.taskExternalId]} />}
         {shown === "stream" && <StreamView runId={task.workflowRunExternalId} taskId={task.taskExternalId} />}
-        {shown === "durable" && <DurableLog tenantId={tenantId} task={latest} later={downstreamOf(steps, step.id).size - 1} mayAct={mayAct} />}
+        {shown === "durable" && <DurableLog tenantId={tenantId} task={latest} later={downstreamOf(steps, step.id).size - 1} />}
         {shown === "events" && <EventTimeline events={own} />}
       </Tabs>
     </Card>
@@ -123,6 +123,7 @@ function TaskActs({ tenantId, step, steps, task }: { tenantId: string; step: Ste
     return (
       <ConfirmButton
         label="Restore…"
+        needs="restoreTask"
         title={`Bring ${step.name} back to a worker?`}
         confirm="Restore it"
         act={() => restoreTask(task.taskExternalId)}
@@ -138,6 +139,7 @@ function TaskActs({ tenantId, step, steps, task }: { tenantId: string; step: Ste
   return (
     <ConfirmButton
       label="Replay from here…"
+      needs="replay"
       title={`Replay from ${step.name}?`}
       confirm={touched.size === 1 ? "Replay 1 task" : `Replay ${touched.size} tasks`}
       disabled={isActive}

@@ -54,7 +54,7 @@ export function TaskWaiting({ taskId }: { taskId: string }) {
         {events.length > 0 && (
           <div className="flex flex-wrap gap-2 pt-1">
             {events.map((event, index) => (
-              <Button key={index} size="small" onClick={() => setSends(event)}>
+              <Button key={index} size="small" needs="pushEvent" onClick={() => setSends(event)}>
                 {events.length === 1 ? "Send the event" : `Send ${event.condition.eventKey ?? ""}`}
               </Button>
             ))}

@@ -36,6 +36,7 @@ export function PauseButton({ worker }: { worker: Worker }) {
   return (
     <ConfirmButton
       label={verb}
+      needs="changeWorker"
       accessibleName={`${verb} ${worker.name}`}
       title={`${verb} ${worker.name}?`}
       confirm={`${verb} it`}

@@ -59,6 +59,7 @@ function Sessions() {
         <h2 className="text-base font-semibold">Where you are signed in</h2>
         {others > 0 && (
           <ConfirmButton
+            needs={null}
             label="Sign out everywhere else"
             title="Sign out everywhere else?"
             confirm="Sign out"
@@ -96,6 +97,7 @@ function Sessions() {
             cell: (session) =>
               !session.isCurrent && (
                 <ConfirmButton
+                  needs={null}
                   label="End"
                   accessibleName={`End the session of ${deviceName(session.device)}`}
                   title="End this session?"

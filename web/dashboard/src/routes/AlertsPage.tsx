@@ -5,6 +5,7 @@ import { useState } from "react";
 import { ChannelDialog } from "../components/alerts/ChannelDialog";
 import { RuleDialog } from "../components/alerts/RuleDialog";
 import { ConfirmButton } from "../components/ConfirmButton";
+import { useMay } from "../components/may";
 import { Notice, Refusal } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
@@ -36,24 +37,22 @@ const TABS = ALERT_TABS.map((id) => ({ id, label: { history: "History", rules: "
 
 export function AlertsPage() {
   useTitle("Alerts");
-  const { tenant, role } = useSession();
+  const { tenant } = useSession();
   const { tab = "history" } = route.useSearch();
   const navigate = route.useNavigate();
   const channels = useInfiniteQuery(alertChannelsQuery(tenant.id));
   const known = channels.data === undefined ? null : rowsIn(channels.data);
   const [dialog, setDialog] = useState<"channel" | "rule" | AlertRule | null>(null);
-  const manages = role === "ADMIN" || role === "OWNER";
+  const manages = useMay()("createAlertChannel");
   return (
     <>
       <PageHeader title="Alerts" docs="alerts">
-        {manages && (
-          <>
-            <Button onClick={() => setDialog("channel")}>Create a channel</Button>
-            <Button variant="primary" disabled={known === null || known.length === 0} onClick={() => setDialog("rule")}>
-              Create a rule
-            </Button>
-          </>
-        )}
+        <Button needs="createAlertChannel" onClick={() => setDialog("channel")}>
+          Create a channel
+        </Button>
+        <Button variant="primary" needs="createAlertRule" disabled={known === null || known.length === 0} onClick={() => setDialog("rule")}>
+          Create a rule
+        </Button>
       </PageHeader>
       {known?.length === 0 && (
         <p className="mb-4 text-sm text-ink-soft">
@@ -142,13 +141,13 @@ function Rules({ tenantId, manages, channels, onEdit }: { tenantId: string; mana
             cell: (rule) =>
               manages && (
                 <div className="flex flex-wrap justify-end gap-1.5">
-                  <Button size="small" aria-label={`Edit ${rule.name}`} onClick={() => onEdit(rule)}>
+                  <Button size="small" needs="changeAlertRule" aria-label={`Edit ${rule.name}`} onClick={() => onEdit(rule)}>
                     Edit
                   </Button>
-                  <Button size="small" aria-label={`${rule.isEnabled ? "Turn off" : "Turn on"} ${rule.name}`} disabled={turning.isPending} onClick={() => turning.mutate(rule)}>
+                  <Button size="small" needs="changeAlertRule" aria-label={`${rule.isEnabled ? "Turn off" : "Turn on"} ${rule.name}`} disabled={turning.isPending} onClick={() => turning.mutate(rule)}>
                     {rule.isEnabled ? "Turn off" : "Turn on"}
                   </Button>
-                  <ConfirmButton label="Delete" accessibleName={`Delete ${rule.name}`} title={`Delete the rule ${rule.name}?`} confirm="Delete it" act={() => deleteRule(tenantId, rule.metadata.id)} onDone={refresh}>
+                  <ConfirmButton label="Delete" needs="deleteAlertRule" accessibleName={`Delete ${rule.name}`} title={`Delete the rule ${rule.name}?`} confirm="Delete it" act={() => deleteRule(tenantId, rule.metadata.id)} onDone={refresh}>
                     <p>Nobody is told of what it watches any more. Its history stays.</p>
                   </ConfirmButton>
                 </div>
@@ -198,11 +197,12 @@ function Channels({ tenantId, manages }: { tenantId: string; manages: boolean })
             cell: (channel) =>
               manages && (
                 <div className="flex flex-wrap justify-end gap-1.5">
-                  <Button size="small" aria-label={`Test ${channel.name}`} disabled={testing.isPending} onClick={() => testing.mutate(channel)}>
+                  <Button size="small" needs="testAlertChannel" aria-label={`Test ${channel.name}`} disabled={testing.isPending} onClick={() => testing.mutate(channel)}>
                     Test
                   </Button>
                   <ConfirmButton
                     label="Delete"
+                    needs="deleteAlertChannel"
                     accessibleName={`Delete ${channel.name}`}
                     title={`Delete the channel ${channel.name}?`}
                     confirm="Delete it"

@@ -59,6 +59,7 @@ function Drain({ node, isAlone, onDone }: { node: ClusterNode; isAlone: boolean;
   const label = isUndone ? "Own again" : "Drain";
   return (
     <ConfirmButton
+      needs={null}
       label={label}
       accessibleName={`${label}: ${node.address} ${node.id.slice(0, 8)}`}
       title={isUndone ? `Let ${node.address} own tenants again?` : `Drain ${node.address}?`}

@@ -6,6 +6,7 @@ import { BackfillDialog } from "../components/BackfillDialog";
 import { ChosenBar } from "../components/ChosenBar";
 import { Confirmation, ConfirmButton } from "../components/ConfirmButton";
 import { CronDialog } from "../components/CronDialog";
+import { useMay } from "../components/may";
 import { Notice, Refusal } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
@@ -28,6 +29,7 @@ export function CronsPage() {
   useTitle("Crons");
   const { tenant } = useSession();
   const { workflow } = route.useSearch();
+  const may = useMay();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const crons = useInfiniteQuery(cronsQuery(tenant.id, workflow ?? null));
   const rows = crons.data === undefined ? [] : rowsIn(crons.data);
@@ -47,7 +49,7 @@ export function CronsPage() {
         label="Crons"
         query={crons}
         keyOf={(cron) => cron.metadata.id}
-        choosing={{ chosen, onChoose: setChosen, nameOf: titleOf }}
+        {...(may("changeCron") && { choosing: { chosen, onChoose: setChosen, nameOf: titleOf } })}
         empty={
           <Notice title={workflow === undefined ? "No crons" : "This workflow has no crons"}>
             <p>
@@ -102,6 +104,7 @@ function BulkActs({ tenantId, chosen, onDone }: { tenantId: string; chosen: Read
     <>
       <ConfirmButton
         label="Pause…"
+        needs="changeCron"
         accessibleName="Pause the chosen crons"
         variant="secondary"
         title={`Pause ${many}?`}
@@ -111,11 +114,12 @@ function BulkActs({ tenantId, chosen, onDone }: { tenantId: string; chosen: Read
       >
         <p>{LOST_TICKS}</p>
       </ConfirmButton>
-      <Button size="small" aria-label="Resume the chosen crons" disabled={resuming.isPending} onClick={() => resuming.mutate()}>
+      <Button size="small" needs="changeCron" aria-label="Resume the chosen crons" disabled={resuming.isPending} onClick={() => resuming.mutate()}>
         Resume
       </Button>
       <ConfirmButton
         label="Delete…"
+        needs="deleteCron"
         accessibleName="Delete the chosen crons"
         title={`Delete ${many}?`}
         confirm={`Delete ${chosen.size}`}
@@ -146,12 +150,13 @@ function CronActions({ tenantId, cron }: { tenantId: string; cron: Cron }) {
   const error = resuming.error ?? run.error;
   return (
     <div className="flex flex-wrap justify-end gap-1.5">
-      <Button size="small" aria-label={`Run now: ${name}`} disabled={run.isPending} onClick={() => run.mutate()}>
+      <Button size="small" needs="runCron" aria-label={`Run now: ${name}`} disabled={run.isPending} onClick={() => run.mutate()}>
         Run now
       </Button>
       {cron.enabled ? (
         <ConfirmButton
           label="Pause"
+          needs="changeCron"
           accessibleName={`Pause ${name}`}
           variant="secondary"
           title={`Pause the cron ${name}?`}
@@ -162,7 +167,7 @@ function CronActions({ tenantId, cron }: { tenantId: string; cron: Cron }) {
           <p>{LOST_TICKS}</p>
         </ConfirmButton>
       ) : (
-        <Button size="small" aria-label={`Resume ${name}`} disabled={resuming.isPending} onClick={() => resuming.mutate()}>
+        <Button size="small" needs="changeCron" aria-label={`Resume ${name}`} disabled={resuming.isPending} onClick={() => resuming.mutate()}>
           Resume
         </Button>
       )}
@@ -171,9 +176,9 @@ function CronActions({ tenantId, cron }: { tenantId: string; cron: Cron }) {
         accessibleName={`More for ${name}`}
         size="small"
         items={[
-          ...(cron.method === "API" ? [{ label: "Edit…", onChoose: () => setOpen("edit") }] : []),
-          { label: "Backfill…", onChoose: () => setBackfillsAtMs(Date.now()) },
-          { label: "Delete…", onChoose: () => setOpen("delete") },
+          ...(cron.method === "API" ? [{ label: "Edit…", needs: "changeCron" as const, onChoose: () => setOpen("edit") }] : []),
+          { label: "Backfill…", needs: "backfill", onChoose: () => setBackfillsAtMs(Date.now()) },
+          { label: "Delete…", needs: "deleteCron", onChoose: () => setOpen("delete") },
         ]}
       />
       {error !== null && <Refusal error={error} className="w-full text-right text-xs" />}

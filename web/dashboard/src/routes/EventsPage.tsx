@@ -7,6 +7,7 @@ import { ConfirmButton } from "../components/ConfirmButton";
 import { FormDialog } from "../components/FormDialog";
 import { JsonField } from "../components/JsonField";
 import { JsonViewer } from "../components/JsonViewer";
+import { useMay } from "../components/may";
 import { MetadataChips } from "../components/MetadataChips";
 import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
@@ -30,6 +31,7 @@ const route = getRouteApi("/session/events");
 export function EventsPage() {
   useTitle("Events");
   const { tenant } = useSession();
+  const may = useMay();
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const [pushes, setPushes] = useState<Pick<PushedEvent, "key" | "payload" | "scope"> | null>(null);
@@ -79,13 +81,14 @@ export function EventsPage() {
             </option>
           ))}
         </Select>
-        <Button variant="primary" onClick={() => setPushes({ key: "", payload: {}, scope: null })}>
+        <Button variant="primary" needs="pushEvent" onClick={() => setPushes({ key: "", payload: {}, scope: null })}>
           Push an event
         </Button>
       </PageHeader>
       <ChosenBar chosen={chosen} onChoose={setChosen}>
         <ConfirmButton
           label="Push again…"
+          needs="pushEvent"
           accessibleName="Push the chosen events again"
           title={chosen.size === 1 ? "Push 1 event again?" : `Push ${chosen.size} events again?`}
           confirm={`Push ${chosen.size}`}
@@ -100,7 +103,9 @@ export function EventsPage() {
       </ChosenBar>
       <PagedTable
         label="Events"
-        choosing={{ chosen, onChoose: setChosen, nameOf: (event) => `${event.key} at ${formatLocal(event.seenAt)}` }}
+        {...(may("pushEvent") && {
+          choosing: { chosen, onChoose: setChosen, nameOf: (event: PushedEvent) => `${event.key} at ${formatLocal(event.seenAt)}` },
+        })}
         query={events}
         keyOf={(event) => event.metadata.id}
         empty={
@@ -129,7 +134,7 @@ export function EventsPage() {
             title: "Push again",
             isUntitled: true,
             cell: (event) => (
-              <Button size="small" aria-label={`Push again: ${event.key}`} onClick={() => setPushes(event)}>
+              <Button size="small" needs="pushEvent" aria-label={`Push again: ${event.key}`} onClick={() => setPushes(event)}>
                 Push again
               </Button>
             ),

@@ -29,7 +29,7 @@ export function FiltersPage() {
   return (
     <>
       <PageHeader title="Filters" docs="triggers#event-filters">
-        <Button variant="primary" onClick={() => setEdits("new")}>
+        <Button variant="primary" needs="createFilter" onClick={() => setEdits("new")}>
           Create a filter
         </Button>
       </PageHeader>
@@ -59,11 +59,12 @@ export function FiltersPage() {
             isUntitled: true,
             cell: (filter) => (
               <div className="flex justify-end gap-1.5">
-                <Button size="small" aria-label={`Edit ${filter.expression}`} onClick={() => setEdits(filter)}>
+                <Button size="small" needs="changeFilter" aria-label={`Edit ${filter.expression}`} onClick={() => setEdits(filter)}>
                   Edit
                 </Button>
                 <ConfirmButton
                   label="Delete"
+                  needs="deleteFilter"
                   accessibleName={`Delete ${filter.expression}`}
                   title="Delete this filter?"
                   confirm="Delete it"

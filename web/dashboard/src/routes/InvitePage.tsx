@@ -109,6 +109,7 @@ function Invited({ invite, secret, signedInAs }: { invite: OpenInvite; secret: s
       )}
       {!isElse && (
         <ConfirmButton
+          needs={null}
           label="Reject"
           size="regular"
           variant="secondary"

@@ -2,6 +2,7 @@ import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-quer
 import { useState } from "react";
 
 import { ConfirmButton } from "../components/ConfirmButton";
+import { useMay } from "../components/may";
 import { FormDialog } from "../components/FormDialog";
 import { ErrorNotice, Loading, Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
@@ -12,7 +13,8 @@ import { RoleField } from "../components/people/RoleField";
 import { Ago, LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { Card, CardHeader } from "../components/ui/card";
-import { changeRole, invitesQuery, membersQuery, removeMember, resendInvite, revokeInvite, type Invite, type Member, type Role } from "../services/members";
+import { changeRole, invitesQuery, membersQuery, removeMember, resendInvite, revokeInvite, type Invite, type Member } from "../services/members";
+import type { Role } from "../services/roles";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
@@ -23,20 +25,19 @@ export function MembersPage() {
   const members = useInfiniteQuery(membersQuery(tenant.id));
   const [invites, setInvites] = useState(false);
   const [changed, setChanged] = useState<Member | null>(null);
-  const manages = role === "ADMIN" || role === "OWNER";
+  const may = useMay();
+  const manages = may("listMembers");
 
   function isOthersToChange(member: Member): boolean {
-    return manages && member.user.email !== user?.email && (member.role !== "OWNER" || role === "OWNER");
+    return member.user.email !== user?.email && (member.role !== "OWNER" || role === "OWNER");
   }
 
   return (
     <>
       <PageHeader title="Members" docs="team#members">
-        {manages && (
-          <Button variant="primary" onClick={() => setInvites(true)}>
-            Invite somebody
-          </Button>
-        )}
+        <Button variant="primary" needs="createInvite" onClick={() => setInvites(true)}>
+          Invite somebody
+        </Button>
       </PageHeader>
       <p className="mb-4 text-sm text-ink-soft">
         Who may open {tenant.name}. Your role here is {role}
@@ -66,11 +67,12 @@ export function MembersPage() {
             cell: (member) =>
               isOthersToChange(member) && (
                 <span className="flex flex-wrap justify-end gap-2">
-                  <Button size="small" aria-label={`Change role of ${member.user.email}`} onClick={() => setChanged(member)}>
+                  <Button size="small" needs="changeMember" aria-label={`Change role of ${member.user.email}`} onClick={() => setChanged(member)}>
                     Change role
                   </Button>
                   <ConfirmButton
                     label="Remove"
+                    needs="removeMember"
                     accessibleName={`Remove ${member.user.email}`}
                     title={`Remove ${member.user.email}?`}
                     confirm="Remove"
@@ -138,11 +140,12 @@ function Invites({ tenantId }: { tenantId: string }) {
               </span>
             </span>
             <span className="flex gap-2">
-              <Button size="small" aria-label={`New link for ${invite.email}`} onClick={() => setSent(invite)}>
+              <Button size="small" needs="resendInvite" aria-label={`New link for ${invite.email}`} onClick={() => setSent(invite)}>
                 New link
               </Button>
               <ConfirmButton
                 label="Revoke"
+                needs="revokeInvite"
                 accessibleName={`Revoke the invite for ${invite.email}`}
                 title={`Revoke the invite for ${invite.email}?`}
                 confirm="Revoke"

@@ -36,7 +36,7 @@ export function RateLimitsPage() {
           value={search}
           onChange={(text) => void navigate({ search: text === "" ? {} : { search: text }, replace: true })}
         />
-        <Button variant="primary" onClick={() => setEdits("new")}>
+        <Button variant="primary" needs="putRateLimit" onClick={() => setEdits("new")}>
           Create a rate limit
         </Button>
       </PageHeader>
@@ -87,11 +87,12 @@ export function RateLimitsPage() {
                 <Button size="small" aria-label={`Used by: ${limit.key}`} onClick={() => setUsed(limit.key)}>
                   Used by
                 </Button>
-                <Button size="small" aria-label={`Change ${limit.key}`} onClick={() => setEdits(limit)}>
+                <Button size="small" needs="putRateLimit" aria-label={`Change ${limit.key}`} onClick={() => setEdits(limit)}>
                   Change
                 </Button>
                 <ConfirmButton
                   label="Delete"
+                  needs="deleteRateLimit"
                   accessibleName={`Delete ${limit.key}`}
                   title={`Delete the limit ${limit.key}?`}
                   confirm="Delete it"

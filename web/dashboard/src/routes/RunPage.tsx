@@ -146,7 +146,7 @@ function RunView({ details }: { details: RunDetails }) {
             task={chosen.task}
             events={details.taskEvents}
             isDurable={isDurable(chosen.task.taskExternalId)}
-            mayAct={session.file === null}
+            hasEngine={session.file === null}
             tab={search.tab ?? null}
             onTab={(tab) => look({ tab })}
           />

@@ -5,6 +5,7 @@ import { useState } from "react";
 import { ChosenBar } from "../components/ChosenBar";
 import { ConfirmButton } from "../components/ConfirmButton";
 import { FormDialog } from "../components/FormDialog";
+import { useMay } from "../components/may";
 import { Notice, Refusal } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
@@ -31,6 +32,7 @@ const route = getRouteApi("/session/scheduled");
 export function ScheduledPage() {
   useTitle("Scheduled runs");
   const { tenant } = useSession();
+  const may = useMay();
   const { workflow } = route.useSearch();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const schedules = useInfiniteQuery(schedulesQuery(tenant.id, workflow ?? null));
@@ -44,7 +46,9 @@ export function ScheduledPage() {
       </ChosenBar>
       <PagedTable
         label="Scheduled runs"
-        choosing={{ chosen, onChoose: setChosen, nameOf: (schedule) => `the run of ${schedule.workflowName} at ${formatLocal(schedule.triggerAt)}` }}
+        {...(may("changeSchedules") && {
+          choosing: { chosen, onChoose: setChosen, nameOf: (schedule: Schedule) => `the run of ${schedule.workflowName} at ${formatLocal(schedule.triggerAt)}` },
+        })}
         query={schedules}
         keyOf={(schedule) => schedule.metadata.id}
         empty={
@@ -76,11 +80,12 @@ function BulkActs({ tenantId, chosen, onDone }: { tenantId: string; chosen: Read
   const ids = [...chosen];
   return (
     <>
-      <Button size="small" onClick={() => setMoves(true)}>
+      <Button size="small" needs="changeSchedules" onClick={() => setMoves(true)}>
         Move…
       </Button>
       <ConfirmButton
         label="Delete…"
+        needs="deleteSchedules"
         accessibleName="Delete the chosen runs"
         title={ids.length === 1 ? "Delete 1 scheduled run?" : `Delete ${ids.length} scheduled runs?`}
         confirm={`Delete ${ids.length}`}
@@ -116,14 +121,15 @@ function ScheduleActions({ tenantId, schedule }: { tenantId: string; schedule: S
   });
   return (
     <div className="flex flex-wrap justify-end gap-1.5">
-      <Button size="small" aria-label={`Run now: ${schedule.workflowName}`} disabled={run.isPending} onClick={() => run.mutate()}>
+      <Button size="small" needs="runSchedule" aria-label={`Run now: ${schedule.workflowName}`} disabled={run.isPending} onClick={() => run.mutate()}>
         Run now
       </Button>
-      <Button size="small" aria-label={`Move ${schedule.workflowName}`} onClick={() => setMoves(true)}>
+      <Button size="small" needs="changeSchedule" aria-label={`Move ${schedule.workflowName}`} onClick={() => setMoves(true)}>
         Move
       </Button>
       <ConfirmButton
         label="Delete"
+        needs="deleteSchedule"
         accessibleName={`Delete the scheduled run of ${schedule.workflowName}`}
         title="Delete this scheduled run?"
         confirm="Delete it"

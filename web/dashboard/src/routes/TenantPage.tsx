@@ -23,16 +23,15 @@ export function TenantPage() {
   const { tenant, role, user, memberships } = useSession();
   const [asks, setAsks] = useState<"rename" | "create" | "delete" | null>(null);
   const switchTenant = useSwitchTenant();
-  const manages = role === "ADMIN" || role === "OWNER";
   return (
     <>
       <PageHeader title="Tenant" docs="console#settings">
-        {manages && <Button onClick={() => setAsks("rename")}>Rename</Button>}
-        {role === "OWNER" && (
-          <Button variant="danger" onClick={() => setAsks("delete")}>
-            Delete
-          </Button>
-        )}
+        <Button needs="changeTenant" onClick={() => setAsks("rename")}>
+          Rename
+        </Button>
+        <Button variant="danger" needs="deleteTenant" onClick={() => setAsks("delete")}>
+          Delete
+        </Button>
         <Button variant="primary" onClick={() => setAsks("create")}>
           Create a tenant
         </Button>

@@ -38,7 +38,7 @@ export function TokensPage() {
           value={search}
           onChange={(text) => void navigate({ search: { search: text === "" ? undefined : text }, replace: true })}
         />
-        <Button variant="primary" onClick={() => setCreates(true)}>
+        <Button variant="primary" needs="createToken" onClick={() => setCreates(true)}>
           Create a token
         </Button>
       </PageHeader>
@@ -82,12 +82,13 @@ export function TokensPage() {
             cell: (token) => (
               <span className="flex flex-wrap justify-end gap-2">
                 {token.replacedBy === null && token.expiresAt > nowMs && (
-                  <Button size="small" aria-label={`Rotate ${token.name}`} onClick={() => setRotated(token)}>
+                  <Button size="small" needs="rotateToken" aria-label={`Rotate ${token.name}`} onClick={() => setRotated(token)}>
                     Rotate
                   </Button>
                 )}
               <ConfirmButton
                 label="Revoke"
+                needs="revokeToken"
                 accessibleName={`Revoke ${token.name}`}
                 title={`Revoke ${token.name}?`}
                 confirm="Revoke it"

@@ -39,7 +39,7 @@ export function WebhooksPage() {
   return (
     <>
       <PageHeader title="Webhooks" docs="webhooks">
-        <Button variant="primary" onClick={() => setCreates(true)}>
+        <Button variant="primary" needs="createWebhook" onClick={() => setCreates(true)}>
           Create a webhook
         </Button>
       </PageHeader>
@@ -70,11 +70,12 @@ export function WebhooksPage() {
             isUntitled: true,
             cell: (webhook) => (
               <div className="flex justify-end gap-1.5">
-                <Button size="small" aria-label={`Edit ${webhook.name}`} onClick={() => setEdits(webhook)}>
+                <Button size="small" needs="changeWebhook" aria-label={`Edit ${webhook.name}`} onClick={() => setEdits(webhook)}>
                   Edit
                 </Button>
                 <ConfirmButton
                   label="Delete"
+                  needs="deleteWebhook"
                   accessibleName={`Delete ${webhook.name}`}
                   title={`Delete the webhook ${webhook.name}?`}
                   confirm="Delete it"

@@ -74,7 +74,7 @@ function WorkflowView({ workflow }: { workflow: WorkflowDetails }) {
           </>
         }
       >
-        <Button variant="primary" onClick={() => setStarts(true)}>
+        <Button variant="primary" needs="trigger" onClick={() => setStarts(true)}>
           Run
         </Button>
         <PauseControl tenantId={tenant.id} workflow={workflow} />

@@ -96,7 +96,7 @@ export function WorkflowsPage() {
             title: "Run",
             isUntitled: true,
             cell: (workflow) => (
-              <Button size="small" aria-label={`Run ${workflow.name}`} onClick={() => setStarts(workflow)}>
+              <Button size="small" needs="trigger" aria-label={`Run ${workflow.name}`} onClick={() => setStarts(workflow)}>
                 Run
               </Button>
             ),

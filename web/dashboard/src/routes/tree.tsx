@@ -16,6 +16,7 @@ import {
 } from "@tanstack/react-router";
 
 import { AppShell } from "../components/AppShell";
+import { mayAs, RoleContext } from "../components/may";
 import { ErrorNotice, Loading, Notice } from "../components/Notice";
 import { MyInvites } from "../components/people/MyInvites";
 import { sessionQuery, setupNeededQuery } from "../services/session";
@@ -122,9 +123,11 @@ const sessionRoute = createRoute({
       );
     }
     return (
-      <AppShell session={session}>
-        <Outlet />
-      </AppShell>
+      <RoleContext value={session.role}>
+        <AppShell session={session}>
+          <Outlet />
+        </AppShell>
+      </RoleContext>
     );
   },
 });
@@ -281,8 +284,9 @@ const tokensRoute = createRoute({
 const settingsRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/settings",
-  beforeLoad: () => {
-    throw redirect({ to: "/settings/tokens", replace: true });
+  beforeLoad: ({ context: { session } }) => {
+    const reads = session.kind === "signed-in" && mayAs(session.role, "listTokens");
+    throw redirect({ to: reads ? "/settings/tokens" : "/settings/tenant", replace: true });
   },
 });
 

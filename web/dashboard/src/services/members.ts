@@ -4,10 +4,8 @@ import { z } from "zod";
 
 import { request } from "./http";
 import { pagedQuery } from "./pages";
+import { ROLES, type Role } from "./roles";
 import { instantMs, orNull, resourceMeta, rowsOf, userSchema } from "./schemas";
-
-export const ROLES = ["VIEWER", "MEMBER", "ADMIN", "OWNER"] as const;
-export type Role = (typeof ROLES)[number];
 
 export const ROLE_MEANS: Readonly<Record<Role, string>> = {
   VIEWER: "sees everything and changes nothing",

@@ -7,6 +7,8 @@
  */
 import { z } from "zod";
 
+import { ROLES } from "./roles";
+
 export const instantMs = z.string().transform((text, context) => {
   const ms = Date.parse(text);
   if (Number.isNaN(ms)) {
@@ -56,7 +58,7 @@ export type User = z.output<typeof userSchema>;
 const tenantSchema = z.object({ metadata: resourceMeta, name: z.string(), slug: z.string() });
 
 export const membershipsSchema = z.object({
-  rows: rowsOf(z.object({ role: z.string(), tenant: orNull(tenantSchema) })),
+  rows: rowsOf(z.object({ role: z.enum(ROLES), tenant: orNull(tenantSchema) })),
 });
 
 const paginationSchema = z.object({ current_page: orNull(z.int()), num_pages: orNull(z.int()) });

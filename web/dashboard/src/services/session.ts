@@ -9,6 +9,7 @@ import { queryOptions, type QueryClient } from "@tanstack/react-query";
 import { z } from "zod";
 
 import { ApiError, isForbidden, request } from "./http";
+import type { Role } from "./roles";
 import { membershipsSchema, metaSchema, userSchema, versionSchema, type User } from "./schemas";
 
 export interface Tenant {
@@ -20,13 +21,13 @@ export interface Tenant {
 /** A tenant of the person, and what they are in it. */
 export interface Membership {
   readonly tenant: Tenant;
-  readonly role: string;
+  readonly role: Role;
 }
 
 export interface SignedIn {
   readonly kind: "signed-in";
   readonly tenant: Tenant;
-  readonly role: string;
+  readonly role: Role;
   /** All of the person's, this one among them. */
   readonly memberships: readonly Membership[];
   readonly authDisabled: boolean;

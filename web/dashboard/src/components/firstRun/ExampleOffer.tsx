@@ -35,7 +35,7 @@ export function ExampleOffer({ tenantId }: { tenantId: string }) {
             </p>
           )}
         </div>
-        <Button variant="primary" disabled={isUnderWay} onClick={() => starting.mutate()}>
+        <Button variant="primary" needs="startExample" disabled={isUnderWay} onClick={() => starting.mutate()}>
           Run an example
         </Button>
       </div>

@@ -8,6 +8,7 @@ import { createToken, type Sdk } from "../../services/tokens";
 import { startRun } from "../../services/triggers";
 import { workflowsQuery } from "../../services/workflows";
 import { CodeBlock } from "../CodeBlock";
+import { useMay } from "../may";
 import { StatusPill } from "../StatusPill";
 import { TokenEnvironment } from "../TokenEnvironment";
 import { Button } from "../ui/button";
@@ -72,6 +73,7 @@ function Step({ number, title, children }: { number: number; title: string; chil
 
 function TokenMaker({ tenantId, sdk }: { tenantId: string; sdk: Sdk }) {
   const client = useQueryClient();
+  const may = useMay();
   const making = useMutation({
     mutationFn: () => createToken(tenantId, TOKEN_NAME, TOKEN_LIFE, "ADMIN"),
     onSuccess: () => client.invalidateQueries({ queryKey: ["tokens"] }),
@@ -87,10 +89,10 @@ function TokenMaker({ tenantId, sdk }: { tenantId: string; sdk: Sdk }) {
   return (
     <div className="text-sm text-ink-soft">
       <p className="mt-1 mb-2">
-        A program carries a token that says which tenant it speaks for. Make one here, or use the variables that{" "}
-        <code className="font-mono text-xs">broadaxe dev</code> printed.
+        A program carries a token that says which tenant it speaks for. {may("createToken") ? "Make one here" : "An admin of the tenant makes one"}, or
+        use the variables that <code className="font-mono text-xs">broadaxe dev</code> printed.
       </p>
-      <Button variant="primary" disabled={making.isPending} onClick={() => making.mutate()}>
+      <Button variant="primary" needs="createToken" disabled={making.isPending} onClick={() => making.mutate()}>
         {making.isPending ? "Making a token…" : "Make a token"}
       </Button>
       {making.error !== null && (
@@ -116,7 +118,7 @@ function Runner({ tenantId }: { tenantId: string }) {
       <p role="status" className="mt-1 mb-2">
         {isThere ? "Your worker has told the engine of its task." : "As soon as your worker is connected, its task can be run from here."}
       </p>
-      <Button variant="primary" disabled={!isThere || running.isPending} onClick={() => running.mutate()}>
+      <Button variant="primary" needs="trigger" disabled={!isThere || running.isPending} onClick={() => running.mutate()}>
         {running.isPending ? "Starting…" : `Run ${FIRST_WORKFLOW}`}
       </Button>
       {running.error !== null && (

@@ -9,6 +9,7 @@ import { workersQuery } from "../../services/workers";
 import { workflowPagesQuery } from "../../services/workflows";
 import { chooseTheme, THEMES } from "../../theme";
 import { chooseZone } from "../../time/zone";
+import { useMay } from "../may";
 import { StartDialog } from "../StartDialog";
 import { Dialog } from "../ui/dialog";
 import type { PageEntry } from "./Shortcuts";
@@ -28,6 +29,7 @@ export function Palette({
   onKeys: () => void;
 }) {
   const navigate = useNavigate();
+  const may = useMay();
   const [text, setText] = useState("");
   const [isStarting, setIsStarting] = useState(false);
   const [starts, setStarts] = useState<{ id: string; name: string } | null>(null);
@@ -79,18 +81,22 @@ export function Palette({
           )}
           {!isStarting && (
             <Group heading="Do">
-              <Item
-                value="start run a workflow"
-                onSelect={() => {
-                  setIsStarting(true);
-                  setText("");
-                }}
-              >
-                Start a workflow…
-              </Item>
-              <Item value="new api token create" onSelect={() => go("/settings/tokens")}>
-                New API token
-              </Item>
+              {may("trigger") && (
+                <Item
+                  value="start run a workflow"
+                  onSelect={() => {
+                    setIsStarting(true);
+                    setText("");
+                  }}
+                >
+                  Start a workflow…
+                </Item>
+              )}
+              {may("createToken") && (
+                <Item value="new api token create" onSelect={() => go("/settings/tokens")}>
+                  New API token
+                </Item>
+              )}
               {THEMES.map((theme) => (
                 <Item key={theme} value={`theme ${theme}`} onSelect={act(() => chooseTheme(theme))}>
                   Theme: {theme === "system" ? "as the system" : theme}

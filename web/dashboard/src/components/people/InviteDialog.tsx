@@ -1,7 +1,8 @@
 /** Asks somebody into the tenant, and shows the link that lets them in. */
 import { useState } from "react";
 
-import { invite, type Role } from "../../services/members";
+import { invite } from "../../services/members";
+import type { Role } from "../../services/roles";
 import { FormDialog } from "../FormDialog";
 import { Field, Input } from "../ui/field";
 import { InviteLink } from "./InviteLink";

@@ -49,6 +49,7 @@ function MyInvite({ invite }: { invite: Invite }) {
           Accept
         </Button>
         <ConfirmButton
+          needs={null}
           label="Reject"
           accessibleName={`Reject the invite to ${invite.tenantName}`}
           variant="secondary"

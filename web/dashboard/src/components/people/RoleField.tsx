@@ -1,5 +1,6 @@
 /** The choice of a role, and what it means. */
-import { ROLE_MEANS, ROLES, type Role } from "../../services/members";
+import { ROLE_MEANS } from "../../services/members";
+import { ROLES, type Role } from "../../services/roles";
 import { Field, Select } from "../ui/field";
 
 export function RoleField({

@@ -14,13 +14,11 @@ export function DurableLog({
   tenantId,
   task,
   later,
-  mayAct,
 }: {
   tenantId: string;
   task: TaskSummary;
   /** How many tasks come after it: they are replayed with a branch. */
   later: number;
-  mayAct: boolean;
 }) {
   const client = useQueryClient();
   const log = useQuery(durableLogQuery(tenantId, task.taskExternalId));
@@ -54,9 +52,10 @@ export function DurableLog({
               )}
             </p>
           </div>
-          {isOver && mayAct && (
+          {isOver && (
             <ConfirmButton
               label="Branch…"
+              needs="branchDurableTask"
               accessibleName={`Branch from operation ${entry.nodeId}`}
               title={`Do it again from operation ${entry.nodeId}?`}
               confirm={later === 0 ? "Branch" : `Branch, and replay ${later}`}

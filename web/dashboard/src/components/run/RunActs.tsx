@@ -65,47 +65,50 @@ export function RunActs({
   return (
     <div className="flex flex-col items-start gap-1 md:items-end md:pt-6">
       <div className="flex flex-wrap gap-2">
-        {session.file === null && (
-          <>
-            <ConfirmButton
-              label="Cancel"
-              size="regular"
-              disabled={!live}
-              title="Cancel this run?"
-              confirm="Cancel it"
-              act={() => cancelRuns(tenant.id, [runId])}
-              onDone={() => void refresh.onSettled()}
-            >
-              <p>
-                {active === 1 ? "1 task that waits or runs" : `${active} tasks that wait or run`} will be ended: what waits does not start, and workers
-                are told to stop what runs. {session.user === null ? "" : `You do this as ${session.user.email}.`}
-              </p>
-            </ConfirmButton>
-            <ConfirmButton
-              label="Replay"
-              size="regular"
-              variant="secondary"
-              disabled={live}
-              title="Replay this run?"
-              confirm={`Replay ${manyTasks(steps.length)}`}
-              act={() => replayRuns(tenant.id, [runId])}
-              onDone={() => void refresh.onSettled()}
-            >
-              <p>
-                {steps.length === 1 ? "Its task runs" : `All its ${steps.length} tasks run`} again from the start, with the input that this run had. The
-                outputs it has now make room for the new ones.
-              </p>
-            </ConfirmButton>
-            {workflowName !== null && <Button onClick={() => setAgain(true)}>Run again…</Button>}
-          </>
+        <ConfirmButton
+          label="Cancel"
+          needs="cancel"
+          size="regular"
+          disabled={!live}
+          title="Cancel this run?"
+          confirm="Cancel it"
+          act={() => cancelRuns(tenant.id, [runId])}
+          onDone={() => void refresh.onSettled()}
+        >
+          <p>
+            {active === 1 ? "1 task that waits or runs" : `${active} tasks that wait or run`} will be ended: what waits does not start, and workers
+            are told to stop what runs. {session.user === null ? "" : `You do this as ${session.user.email}.`}
+          </p>
+        </ConfirmButton>
+        <ConfirmButton
+          label="Replay"
+          needs="replay"
+          size="regular"
+          variant="secondary"
+          disabled={live}
+          title="Replay this run?"
+          confirm={`Replay ${manyTasks(steps.length)}`}
+          act={() => replayRuns(tenant.id, [runId])}
+          onDone={() => void refresh.onSettled()}
+        >
+          <p>
+            {steps.length === 1 ? "Its task runs" : `All its ${steps.length} tasks run`} again from the start, with the input that this run had. The
+            outputs it has now make room for the new ones.
+          </p>
+        </ConfirmButton>
+        {workflowName !== null && (
+          <Button needs="trigger" onClick={() => setAgain(true)}>
+            Run again…
+          </Button>
         )}
         <Menu
           label="More"
           items={[
-            ...(session.file === null && steps.length > 1
+            ...(steps.length > 1
               ? [
                   {
                     label: `Replay what failed (${unhappy.length} and what comes after)`,
+                    needs: "replay" as const,
                     isDisabled: live || unhappy.length === 0,
                     onChoose: () => setReplaysUnhappy(true),
                   },

@@ -40,6 +40,7 @@ export function ErrorGroupCard({ group, onReplay }: { group: ErrorGroup; onRepla
           </span>
           <ConfirmButton
             label="Replay all…"
+            needs="replay"
             accessibleName={`Replay all of ${title}`}
             title={`Replay all of this ${title}?`}
             confirm={`Replay ${group.count.toLocaleString()}`}

@@ -6,6 +6,7 @@ import { cancelRuns, replayRuns, type RunAct } from "../../services/runs";
 import { actOnMatches, COUNTED_MAX, REPLAYED_MAX, runCountQuery, type RunFilter } from "../../services/runSearch";
 import type { RunStatus } from "../../services/schemas";
 import { ConfirmButton } from "../ConfirmButton";
+import { useMay } from "../may";
 
 const ACTS = {
   cancel: {
@@ -36,7 +37,9 @@ export function RunActsBar({
   onDone: () => void;
 }) {
   const [report, setReport] = useState("");
+  const may = useMay();
   const props = { tenantId, filter, onDone: (words: string) => { setReport(words); onDone(); } };
+  if (!may("cancel") && !may("replay")) return null;
   return (
     <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2 text-sm">
       <span className="text-ink-soft">{chosen.size === 0 ? "All that match:" : `${chosen.size.toLocaleString()} chosen:`}</span>
@@ -64,6 +67,7 @@ function OnChosen({ act, tenantId, chosen, onDone }: ActProps & { chosen: Readon
     <ConfirmButton
       label={`${verb}…`}
       accessibleName={`${verb} the chosen runs`}
+      needs={act}
       title={`${verb} the chosen runs?`}
       confirm={`${verb} ${chosen.size.toLocaleString()}`}
       act={async () => {
@@ -93,6 +97,7 @@ function OnMatches({ act, tenantId, filter, onDone }: ActProps & { filter: RunFi
     <ConfirmButton
       label={`${verb}…`}
       accessibleName={`${verb} all that match`}
+      needs={act}
       title={`${verb} all that match?`}
       confirm={touched === null ? verb : `${verb} ${touched.toLocaleString()}`}
       disabled={statuses.length === 0}

@@ -70,11 +70,11 @@ function Details({ tenantId, details: { run, tasks } }: { tenantId: string; deta
           <StatusPill status={run.status} />
           <Took span={run} live={!isTerminal(run.status)} />
           {isTerminal(run.status) ? (
-            <ConfirmButton label="Replay…" accessibleName="Replay this run" title="Replay this run?" confirm="Replay 1" act={() => replayRuns(tenantId, [id])} onDone={again}>
+            <ConfirmButton label="Replay…" needs="replay" accessibleName="Replay this run" title="Replay this run?" confirm="Replay 1" act={() => replayRuns(tenantId, [id])} onDone={again}>
               <p>1 run starts again, with the input it had.</p>
             </ConfirmButton>
           ) : (
-            <ConfirmButton label="Cancel…" accessibleName="Cancel this run" title="Cancel this run?" confirm="Cancel 1" act={() => cancelRuns(tenantId, [id])} onDone={again}>
+            <ConfirmButton label="Cancel…" needs="cancel" accessibleName="Cancel this run" title="Cancel this run?" confirm="Cancel 1" act={() => cancelRuns(tenantId, [id])} onDone={again}>
               <p>1 run will be cancelled. What waits does not start, and workers are told to stop what runs.</p>
             </ConfirmButton>
           )}

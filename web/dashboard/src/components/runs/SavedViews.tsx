@@ -70,6 +70,7 @@ export function SavedViews({
       ) : (
         <ConfirmButton
           label={`Forget view ${current.name}`}
+          needs={null}
           title={`Forget the view ${current.name}?`}
           confirm="Forget it"
           act={() => Promise.resolve()}

@@ -1,6 +1,7 @@
 import { cva, type VariantProps } from "class-variance-authority";
 import type { ComponentProps } from "react";
 
+import { useMay, type Act } from "../may";
 import { cn } from "./classes";
 
 const buttonVariants = cva(
@@ -19,12 +20,16 @@ const buttonVariants = cva(
   },
 );
 
+/** A button that `needs` an act is not there for whoever may not do it. */
 export function Button({
   className,
   variant,
   size,
   type = "button",
+  needs = null,
   ...props
-}: ComponentProps<"button"> & VariantProps<typeof buttonVariants>) {
-  return <button type={type} className={cn(buttonVariants({ variant, size }), className)} {...props} />;
+}: ComponentProps<"button"> & VariantProps<typeof buttonVariants> & { readonly needs?: Act | null }) {
+  const may = useMay();
+  if (needs !== null && !may(needs)) return null;
+  return <button type={type} data-needs={needs ?? undefined} className={cn(buttonVariants({ variant, size }), className)} {...props} />;
 }

@@ -1,19 +1,22 @@
 /** A button with a short list of acts behind it, after the WAI-ARIA pattern: arrow keys move, Escape closes. */
 import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
 
+import { useMay, type Act } from "../may";
 import { Button } from "./button";
 
 export interface MenuItem {
   readonly label: string;
   readonly onChoose: () => void;
   readonly isDisabled?: boolean;
+  /** Not in the menu of whoever may not do it. */
+  readonly needs?: Act;
 }
 
 export function Menu({
   label,
   accessibleName = label,
   size = "regular",
-  items,
+  items: all,
 }: {
   label: string;
   /** What it is for, where there are several: begins with the label. */
@@ -23,6 +26,8 @@ export function Menu({
 }) {
   const [isOpen, setIsOpen] = useState(false);
   const id = useId();
+  const may = useMay();
+  const items = all.filter(({ needs }) => needs === undefined || may(needs));
   const frame = useRef<HTMLDivElement>(null);
 
   useEffect(() => {
@@ -56,6 +61,7 @@ export function Menu({
     if (target !== undefined || event.key === "Escape") event.preventDefault();
   }
 
+  if (items.length === 0) return null;
   return (
     // The keys are those of the buttons inside.
     // eslint-disable-next-line jsx-a11y/no-static-element-interactions
@@ -75,6 +81,7 @@ export function Menu({
               key={item.label}
               type="button"
               role="menuitem"
+              data-needs={item.needs}
               tabIndex={-1}
               disabled={item.isDisabled === true}
               className="block w-full px-3 py-1.5 text-left text-sm enabled:hover:bg-sunken disabled:text-ink-soft disabled:opacity-60"

@@ -12,6 +12,7 @@ export function DeleteControl({ tenantId, workflow, onDone }: { tenantId: string
   return (
     <ConfirmButton
       label="Delete"
+      needs="deleteWorkflow"
       size="regular"
       title={`Delete ${workflow.name}?`}
       confirm="Delete it"

@@ -23,7 +23,7 @@ export function PauseControl({ tenantId, workflow }: { tenantId: string; workflo
   if (workflow.isPaused) {
     return (
       <>
-        <Button disabled={going.isPending} onClick={() => going.mutate()}>
+        <Button needs="changeWorkflow" disabled={going.isPending} onClick={() => going.mutate()}>
           {going.isPending ? "Resuming…" : "Resume"}
         </Button>
         {going.error !== null && <Refusal error={going.error} />}
@@ -32,7 +32,9 @@ export function PauseControl({ tenantId, workflow }: { tenantId: string; workflo
   }
   return (
     <>
-      <Button onClick={() => setAsks(true)}>Pause</Button>
+      <Button needs="changeWorkflow" onClick={() => setAsks(true)}>
+        Pause
+      </Button>
       {asks && (
         <FormDialog
           title={`Pause ${workflow.name}`}
