@@ -420,7 +420,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("extra_databases", "further databases to create on the embedded server, separated by commas", _names),
     Setting(
         "secret_key",
-        "32 random bytes in base64 that the secrets of webhooks are sealed with; older keys may follow, after commas",
+        "32 random bytes in base64 that stored secrets are sealed with; older keys may follow, after commas",
         _keys,
         has_flag=False,
     ),

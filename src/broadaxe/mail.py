@@ -10,6 +10,7 @@ line or `repr`; nothing leaves before `send` is called.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -151,16 +152,11 @@ class Mailer:
         None, or in words which of several addresses the server refuses. InvalidArgument for an address that no mail can
         be sent to; Unavailable, in words for an administrator, if the server does not take it within `SEND_S`.
         """
-        # Not before it is needed: most processes send nothing, and settings are read by commands that do not even wait.
-        import asyncio
         from email.utils import parseaddr
-
-        import aiosmtplib
 
         recipients = [to] if isinstance(to, str) else list(to)
         message = self._message(recipients, subject, text)
-        sender = parseaddr(self._sender)[1]
-        domain = sender.rpartition("@")[2]
+        domain = parseaddr(self._sender)[1].rpartition("@")[2]
         if html:
             message.add_alternative(html, subtype="html")
         if key:
@@ -168,35 +164,49 @@ class Mailer:
         if thread:
             # Of no mail that was ever sent, so that each finds the others whichever of them got lost.
             message["References"] = message["In-Reply-To"] = f"<{thread}@{domain}>"
+        return await self._visit(message, recipients)
 
+    async def check(self) -> None:
+        """Connects, encrypts and signs in as for a mail, but sends none. Unavailable as `send` says it."""
+        await self._visit(None, [])
+
+    async def _visit(self, message: EmailMessage | None, recipients: list[str]) -> str | None:
+        # Not before it is needed: most processes send nothing, and settings are read by commands that do not even wait.
+        import asyncio
+        from email.utils import parseaddr
+
+        import aiosmtplib
+
+        sender = parseaddr(self._sender)[1]
         server = self._server
         where = f"{server.host}:{server.port}"
+        taken = "take the mail" if message is not None else "let us in"
+        client = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.user or None,
+            password=server.password or None,
+            use_tls=server.is_tls,
+            start_tls=_START_TLS[server.starttls] if not server.is_tls else False,
+            tls_context=self._tls_context(),
+            local_hostname=sender.rpartition("@")[2],
+            timeout=SEND_S,
+        )
+        refused: Mapping[str, object] = {}
         try:
-            async with asyncio.timeout(SEND_S):
-                refused, _ = await aiosmtplib.send(
-                    message,
-                    sender=sender,
-                    recipients=recipients,
-                    hostname=server.host,
-                    port=server.port,
-                    username=server.user or None,
-                    password=server.password or None,
-                    use_tls=server.is_tls,
-                    start_tls=_START_TLS[server.starttls] if not server.is_tls else False,
-                    tls_context=self._tls_context(),
-                    local_hostname=domain,
-                    timeout=SEND_S,
-                )
+            async with asyncio.timeout(SEND_S), client:
+                if message is not None:
+                    refused, _ = await client.send_message(message, sender=sender, recipients=recipients)
         except aiosmtplib.SMTPAuthenticationError as error:
             raise Unavailable(f"the mail server {where} refuses the user or the password: {_said(error)}") from None
         except (aiosmtplib.SMTPTimeoutError, TimeoutError):
-            raise Unavailable(f"the mail server {where} did not take the mail within {SEND_S:.0f} s") from None
+            raise Unavailable(f"the mail server {where} did not {taken} within {SEND_S:.0f} s") from None
         except aiosmtplib.SMTPRecipientsRefused as error:
             said = _said(error.recipients[0]) if error.recipients else "no reason given"
             raise Unavailable(f"the mail server {where} refuses the address {', '.join(recipients)}: {said}") from None
         except aiosmtplib.SMTPException as error:
             hint = "; append ?starttls=never to the URL if that is meant" if _lacks_starttls(error) else ""
-            raise Unavailable(f"the mail server {where} did not take the mail: {_said(error)}{hint}") from None
+            raise Unavailable(f"the mail server {where} did not {taken}: {_said(error)}{hint}") from None
         except (OSError, UnicodeError) as error:
             raise Unavailable(f"the mail server {where} cannot be reached: {error}") from None
         if refused:

@@ -43,7 +43,7 @@ def key_from_file(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"the key in {path} cannot be used: {error}; put the right file back, or delete it to get a new key "
-            "(what was sealed with the old one, such as the secrets of webhooks, must then be stored anew)",
+            "(secrets of webhooks, alerts and second factors, which the old one sealed, must then be stored anew)",
             field="data_dir",
         ) from None
 

@@ -12,6 +12,11 @@ from tests.deploy.conftest import SOME_DATABASE, check_command, check_environmen
 
 #: The oldest and the newest release whose schemas the objects are held against.
 KUBERNETES = ("1.27", "1.37")
+#: Settings that name a file of a Secret.
+FILES = {
+    f"BROADAXE_{name}"
+    for name in ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA", "LINK_TLS_CERTIFICATE", "LINK_TLS_KEY", "LINK_TLS_CA")
+}
 #: Kinds of other projects, which have no schema here.
 OTHERS = {"ScaledObject", "ServiceMonitor", "TriggerAuthentication"}
 
@@ -61,11 +66,15 @@ def _check_ours(container: dict[str, Any]) -> None:
     assert len(values) == len(container["env"])
     values.pop("BROADAXE_SECRET_KEY", None)
     places = {mount["mountPath"] for mount in container["volumeMounts"]}
-    for variable in ("BROADAXE_TLS_CERTIFICATE", "BROADAXE_TLS_KEY", "BROADAXE_TLS_CLIENT_CA"):
-        if variable in values:
-            assert str(PurePosixPath(values[variable]).parent) in places
-            # Files of the cluster; here any that is there.
-            values[variable] = __file__
+    for variable in FILES & values.keys():
+        assert str(PurePosixPath(values[variable]).parent) in places
+        # Files of the cluster; here any that is there.
+        values[variable] = __file__
+    if values.pop("BROADAXE_OPENID_PROVIDERS", None) is not None:
+        assert "/etc/broadaxe/openid" in places
+    if "BROADAXE_SMTP_URL" in values:
+        assert values["BROADAXE_SMTP_URL"] == SOME_DATABASE, "it has a password, so it comes from the Secret"
+        values["BROADAXE_SMTP_URL"] = "smtp://broadaxe:secret@mail.example.com"
     check_environment(values)
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     probes = [container.get(f"{kind}Probe") for kind in ("startup", "liveness", "readiness")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from broadaxe.cli import database_checks, env_file
 from broadaxe.cli.ports import WantedPort, claim
@@ -158,6 +161,55 @@ def test_doctor_says_what_to_do_about_a_taken_port_and_a_dead_database(tmp_path:
     assert any("database" in line for line in failures)
     assert any(f"port {taken_port}" in line for line in failures)
     assert "--grpc-port" in done.stdout
+
+
+@pytest.fixture
+def mail_server() -> Iterator[tuple[int, list[object]]]:
+    """Takes ada with the password `right`; its port, and the mails it was given."""
+    given: list[object] = []
+
+    class Mailbox:
+        async def handle_DATA(self, server: object, session: object, envelope: object) -> str:
+            given.append(envelope)
+            return "250 taken"
+
+    def authenticate(server: object, session: object, envelope: object, mechanism: str, data: object) -> AuthResult:
+        return AuthResult(success=data == LoginPassword(b"ada", b"right"), handled=False)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    # The library asks the server for a sign of life itself, on the port it was told.
+    controller = Controller(
+        Mailbox(), "127.0.0.1", port, authenticator=authenticate, auth_required=True, auth_require_tls=False
+    )
+    controller.start()
+    yield port, given
+    controller.stop()
+
+
+def test_doctor_signs_in_at_the_mail_server_and_asks_who_vouches_for_people(
+    tmp_path: Path, mail_server: tuple[int, list[object]]
+) -> None:
+    port, given = mail_server
+    providers = tmp_path / "providers.toml"
+    providers.write_text("[[provider]]\nid = 'acme'\nissuer = 'http://127.0.0.1:1'\nclient_id = 'broadaxe'\n")
+
+    def examined(password: str) -> dict[str, dict[str, str | None]]:
+        done = broadaxe(
+            *("doctor", "--json", "--data-dir", tmp_path / "new", "--grpc-port", "0", "--http-port", "0"),
+            *("--smtp-url", f"smtp://ada:{password}@127.0.0.1:{port}", "--mail-from", "broadaxe@example.com"),
+            *("--openid-providers", providers),
+        )
+        assert done.returncode == 1 and password not in done.stdout, done.stdout + done.stderr
+        return {finding["subject"]: finding for finding in json.loads(done.stdout)}
+
+    found = examined("right")
+    assert (found["mail server"]["detail"], found["mail server"]["remedy"]) == (f"127.0.0.1:{port}, as ada", None)
+    assert found["sign-in acme"]["detail"] == "acme cannot be reached: ConnectError"
+    assert "--openid-providers" in str(found["sign-in acme"]["remedy"])
+    refused = examined("wrong")["mail server"]
+    assert "refuses the user or the password" in str(refused["detail"]) and "--smtp-url" in str(refused["remedy"])
+    assert not given
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 
 from broadaxe.core.audit import Action
+from broadaxe.errors import Unavailable
 from broadaxe.openid_providers import GroupRole, OpenIdProvider, parse_openid_providers
 from broadaxe.rest.openid_client import OpenIdClient
 from broadaxe.storage import accounts
@@ -119,6 +120,13 @@ async def test_somebody_signs_in_and_is_known_by_their_subject_from_then_on(prov
     assert (await sign_in(provider, to="//evil.example.com/"))[0] == "/"
     actions = [(action, name) for action, name, _ in await written(provider.site)]
     assert actions == [(Action.ACCOUNT_LOG_IN, "ada@example.com")] * 3
+
+
+async def test_a_provider_is_checked_without_anybody_signing_in(provider: Provider) -> None:
+    await provider.trust().check()
+    elsewhere = provider.trust(issuer=provider.issuer.replace("127.0.0.1", "localhost"))
+    with pytest.raises(Unavailable, match="correct the issuer"):
+        await elsewhere.check()
 
 
 async def test_a_newcomer_gets_an_account_if_the_provider_may_make_them(provider: Provider) -> None:

@@ -61,6 +61,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- with .Values.secretKey }}
 {{ $.Values.database.secretKeyKey }}: {{ . | quote }}
 {{- end }}
+{{- if .Values.mail.from }}
+{{ .Values.database.smtpUrlKey }}: {{ required "set mail.smtpUrl as well as mail.from" .Values.mail.smtpUrl | quote }}
+{{- end }}
 {{- end -}}
 
 {{/* Settings that migrations and the engine have in common; `secret` names the Secret. */}}

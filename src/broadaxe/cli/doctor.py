@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,9 @@ from broadaxe.cli import options
 from broadaxe.cli.database_checks import Finding, findings_of
 from broadaxe.cli.listing import show
 from broadaxe.config import Settings
-from broadaxe.errors import BroadaxeError, ConfigurationError
+from broadaxe.errors import BroadaxeError, ConfigurationError, Unavailable
+from broadaxe.mail import Mailer, MailServer
+from broadaxe.openid_providers import OpenIdProvider
 
 __all__ = ["doctor"]
 
@@ -33,9 +35,11 @@ FREE_BYTES_MIN: Final = 1_000_000_000
 @options.database_url
 @options.direct_database_url
 @options.read_database_url
+@options.mail
+@options.openid
 @options.as_json
 def doctor(as_json: bool, **given: str | None) -> None:
-    """Check this machine and say what to fix: Python, PostgreSQL, schema, ports, disk, permissions.
+    """Check this machine and say what to fix: Python, PostgreSQL, schema, ports, disk, permissions, mail, sign-in.
 
     Give the flags you start the engine with; it then checks just what that engine needs. It changes nothing.
     Exit code 0 if all is well, 1 otherwise.
@@ -103,6 +107,10 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             yield finding
     yield _port(settings, settings.grpc_port, "gRPC", "--grpc-port")
     yield _port(settings, settings.http_port, "HTTP", "--http-port")
+    if settings.smtp_url is not None and settings.mail_from is not None:
+        yield await _mail_server(settings.smtp_url, settings.mail_from)
+    async for finding in _openid_providers(settings.openid_providers):
+        yield finding
 
 
 def _python() -> Finding:
@@ -172,6 +180,29 @@ def _port(settings: Settings, number: int, purpose: str, flag: str) -> Finding:
         problem, _, remedy = error.message.removeprefix(f"{subject} is ").partition("; ")
         return Finding(subject, problem, remedy or f"see {flag}")
     return Finding(subject, "free")
+
+
+async def _mail_server(server: MailServer, sender: str) -> Finding:
+    try:
+        await Mailer(server, sender).check()
+    except Unavailable as error:
+        return Finding("mail server", error.message, "correct --smtp-url, or let this machine reach the server")
+    return Finding("mail server", f"{server.host}:{server.port}{f', as {server.user}' if server.user else ''}")
+
+
+async def _openid_providers(providers: Iterable[OpenIdProvider]) -> AsyncIterator[Finding]:
+    from broadaxe.rest.openid_client import openid_clients
+
+    for provider_id, client in openid_clients(providers).items():
+        subject = f"sign-in {provider_id}"
+        try:
+            await client.check()
+        except Unavailable as error:
+            yield Finding(
+                subject, error.message, "correct the file of --openid-providers, or let this machine reach it"
+            )
+        else:
+            yield Finding(subject, client.provider.issuer)
 
 
 def _nearest_existing(path: Path) -> Path:

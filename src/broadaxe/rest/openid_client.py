@@ -69,6 +69,10 @@ class OpenIdClient:
         self._keys: KeySet | None = None
         self._keys_at = 0.0
 
+    async def check(self) -> None:
+        """Unavailable, in words for an administrator, unless the provider says of itself what a sign-in needs."""
+        await self._discovered()
+
     async def address(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
         """Where a browser signs in. Unavailable if the provider does not say."""
         document = await self._discovered()

@@ -64,7 +64,7 @@ class HttpSettings:
     openid_providers: tuple[OpenIdProvider, ...] = ()
     """Through whom people may sign in."""
     secret_keys: tuple[bytes, ...] = field(default=(), repr=False)
-    """What secrets of webhooks are sealed with; the first seals, all of them open."""
+    """What stored secrets are sealed with; the first seals, all of them open."""
 
 
 def entry_link(server_url: str, key: str, to: str | None = None) -> str:

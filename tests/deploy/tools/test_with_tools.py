@@ -65,6 +65,21 @@ def test_the_job_has_its_secret_before_the_release_has_one() -> None:
             assert pod["containers"][0]["env"][0]["valueFrom"]["secretKeyRef"]["name"] == secret
 
 
+def test_an_engine_that_sends_mails_may_reach_the_server_and_needs_its_url() -> None:
+    given = ("--set", "database.url=postgresql://db/broadaxe", "--set", "mail.from=broadaxe@example.com")
+    command = ("helm", "template", "try", CHART, "--kube-version", KUBERNETES, *given)
+    assert "set mail.smtpUrl as well as mail.from" in run(*command, fails=True)
+    rendered = documents(
+        run(*command, "--set", "mail.smtpUrl=smtp://me:secret@mail", "--set", "networkPolicy.enabled=true")
+    )
+    told = {made["metadata"]["name"]: made["stringData"]["smtp-url"] for made in rendered if made["kind"] == "Secret"}
+    assert told == {"try-broadaxe": "smtp://me:secret@mail", "try-broadaxe-migrate": "smtp://me:secret@mail"}
+    assert [made["kind"] for made in rendered if "smtp://" in yaml.safe_dump(made)] == ["Secret", "Secret"]
+    (policy,) = (made for made in rendered if made["kind"] == "NetworkPolicy")
+    reached = [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]]
+    assert reached == [7078, 53, 53, 5432, 587, 443]
+
+
 def test_the_manifests_are_what_the_chart_renders() -> None:
     environment = {"PATH": f"{TOOLS}:/usr/bin:/bin"}
     script = [str(ROOT / "scripts" / "render_manifests.sh"), "--check"]
@@ -96,8 +111,12 @@ def test_compose_reads_its_file(tmp_path: Path) -> None:
     run("compose-load", "-no-path-resolution", "compose.yaml", cwd=tmp_path)
 
 
-def test_systemd_accepts_the_unit_and_finds_little_exposed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_all_turned_on", [False, True], ids=["as it is", "all turned on"])
+def test_systemd_accepts_the_unit_and_finds_little_exposed(tmp_path: Path, is_all_turned_on: bool) -> None:
     unit = (DEPLOY / "systemd" / "broadaxe.service").read_text()
+    if is_all_turned_on:
+        unit, turned_on = re.subn(r"^#(?=\w+=)", "", unit, flags=re.MULTILINE)
+        assert turned_on == 2
     # The program has to be there for the check.
     (tmp_path / "broadaxe.service").write_text(
         re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit, flags=re.MULTILINE)
