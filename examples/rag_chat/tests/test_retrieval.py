@@ -83,6 +83,24 @@ async def test_one_page_does_not_crowd_out_another(store: PageStore) -> None:
     assert other in [passage.page_id for passage in found.passages]
 
 
+@pytest.mark.parametrize(
+    ("question", "share"),
+    [
+        ("How do I install the engine?", 1.0),
+        ("Wie installiere ich die engine?", 0.2),
+        ("エンジンをインストールする", 0.0),
+        ("how?", 1.0),
+        ("a & b | !c:* '\\", 0.0),
+    ],
+    ids=["English", "German", "Japanese", "common words alone", "syntax"],
+)
+async def test_the_share_of_words_that_pages_have_is_known(store: PageStore, question: str, share: float) -> None:
+    page_id = await put(store, "https://e.org/guide", MARKDOWN)
+    other = await put(store, "https://e.org/other", "# Wie\n\nWie es euch gefällt.")
+    assert await store.share_of_known_words([page_id], question) == share
+    assert await store.share_of_known_words([other], "Wie es euch gefällt") == 1.0
+
+
 async def silent(detail: str) -> None:
     """Nobody listens to the progress."""
 

@@ -8,14 +8,16 @@ import json
 from typing import Any
 
 import pytest
-from hatchet_sdk import NonRetryableException
+from hatchet_sdk import Hatchet, NonRetryableException
 
+from rag_chat.answer_steps import QUICK
 from rag_chat.errors import ModelUnavailable, ModelUnreachable, PageUnavailable
+from rag_chat.foreign_questions import NOTICE
 from rag_chat.messages import ChatMessage, LoadDocsOutput, ReasonDocsOutput, StartOutput
 from rag_chat.model import ModelClient
 from rag_chat.resources import Resources
 from rag_chat.settings import ModelSettings
-from rag_chat.workflow import RagWorkflow
+from rag_chat.workflow import RagWorkflow, build_workflow
 
 from .model_server import ModelServer
 from .steps import ask, run_before, run_one, run_to
@@ -355,6 +357,67 @@ async def test_a_follow_up_is_searched_for_in_the_models_words_and_says_so(
     model_server.replies = {}
     reasons = await run_to(rag, resources, question, "reason_docs")
     assert reasons.searched_for == ["And when it breaks? What is a task?"]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "Wie oft wird eine Aufgabe wiederholt?",
+        "Combien de fois une tâche est-elle relancée ?",
+        "タスクは何回やり直されますか",
+    ],
+    ids=["German", "French", "Japanese"],
+)
+async def test_a_question_in_another_language_is_searched_for_in_that_of_the_pages_and_says_so(
+    rag: RagWorkflow,
+    resources: Resources,
+    site: WebSite,
+    model_server: ModelServer,
+    streamed: list[dict[str, Any]],
+    foreign: str,
+) -> None:
+    model_server.replies["Translate"] = "How often is a failing task tried again?"
+    question = ask(f"{site.address}/docs/", foreign)
+    reasons = await run_to(rag, resources, question, "reason_docs")
+    assert reasons.searched_for == ["How often is a failing task tried again?"]
+    assert reasons.passages[0].heading.endswith("Retries")
+    assert reasons.notices == []
+    [asked] = [each for each in model_server.asides if "Translate" in each["messages"][0]["content"]]
+    assert asked["messages"][1]["content"].endswith(f"\n\nQuestions:\n{foreign}")
+    assert "Everything about the engine" in asked["messages"][1]["content"], "it is told which language"
+    assert "Putting the question into the language of the pages" in [chunk.get("detail") for chunk in streamed]
+    # The model that writes the answer is asked what the person asked.
+    await run_to(rag, resources, question, "generate_response")
+    assert model_server.chats[-1]["messages"][-1]["content"] == foreign
+
+
+@pytest.mark.parametrize("said", ["", "Wie oft?", "Zanzibar quokka gnu?"], ids=["nothing", "the same", "nonsense"])
+async def test_a_question_in_another_language_that_no_model_translates_says_what_that_means(
+    rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer, said: str
+) -> None:
+    model_server.replies["Translate"] = said
+    answer = await run_to(rag, resources, ask(f"{site.address}/docs/", "Wie oft?"), "generate_response")
+    assert answer.notices == [NOTICE]
+    assert (await run_to(rag, resources, ask(f"{site.address}/docs/", "Wie oft?"), "reason_docs")).searched_for == []
+
+
+async def test_without_a_model_a_question_in_another_language_is_quoted_with_the_same_notice(
+    rag: RagWorkflow, resources: Resources, site: WebSite, model_server: ModelServer
+) -> None:
+    model_server.models = []
+    url = f"{site.address}/docs/"
+    answer = await run_to(rag, resources, ask(url, "Wie installiere ich Broadaxe?"), "generate_response")
+    assert (answer.extractive, answer.notices) == (True, [NOTICE])
+    assert (await run_to(rag, resources, ask(url), "generate_response")).notices == [], "one in theirs has none"
+
+
+async def test_a_quick_answer_asks_for_no_translation(
+    unconnected: Hatchet, resources: Resources, site: WebSite, model_server: ModelServer
+) -> None:
+    model_server.replies["Translate"] = "How often is a failing task tried again?"
+    question = ask(f"{site.address}/docs/", "Wie oft wird eine Aufgabe wiederholt?")
+    answer = await run_to(build_workflow(unconnected, QUICK), resources, question, "generate_response")
+    assert (answer.notices, model_server.asides) == ([NOTICE], [])
 
 
 async def test_what_might_be_asked_next_is_the_models_idea_or_what_was_found_and_not_used(

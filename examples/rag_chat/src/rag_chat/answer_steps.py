@@ -16,6 +16,7 @@ from rag_chat.answering import cited, extractive_answer, follow_ups, heading_of,
 from rag_chat.asides import in_other_words, next_questions
 from rag_chat.embedding import choose_embedder
 from rag_chat.errors import ModelError, ModelUnreachable
+from rag_chat.foreign_questions import NOTICE, are_foreign, translated
 from rag_chat.library_store import checked_address
 from rag_chat.messages import (
     Citation,
@@ -109,10 +110,20 @@ async def reason(
         embedder = None
     reworded = await _reworded(question, depth, resources.model) if not plan else None
     besides = list(plan) if reworded is None else [reworded]
-    found = await retrieve(
-        resources.store, page_ids, begun.search_text, embedder, besides=besides, passages_max=depth.passages_max
-    )
     searched_for = besides or ([begun.search_text] if begun.search_text != begun.question else [])
+    asked = [begun.search_text, *besides]
+    understood = asked if reworded is None else besides
+    notices: list[str] = []
+    if await are_foreign(resources.store, page_ids, understood):
+        others = await _translated(question, understood, page_ids, depth, ctx, voice)
+        if others:
+            # In place of the question: its own words would only find what looks like them by accident.
+            asked = searched_for = others
+        else:
+            notices.append(NOTICE)
+    found = await retrieve(
+        resources.store, page_ids, asked[0], embedder, besides=asked[1:], passages_max=depth.passages_max
+    )
     ctx.log(f"Chose {len(found.passages)} passages by {found.method}")
     passages = [
         Citation(
@@ -137,6 +148,7 @@ async def reason(
         method=found.method,
         passages=passages,
         searched_for=searched_for,
+        notices=notices,
         model_seen=not isinstance(view.problem, ModelUnreachable),
     )
 
@@ -144,6 +156,15 @@ async def reason(
 async def _reworded(question: Question, depth: Depth, model: ModelClient) -> str | None:
     """The question as it is understood without the conversation, in the words of the model, if it has any."""
     return await in_other_words(model, question.messages, question.model) if depth.asides else None
+
+
+async def _translated(
+    question: Question, asked: Sequence[str], page_ids: Sequence[int], depth: Depth, ctx: Context, voice: StepVoice
+) -> list[str]:
+    resources = resources_of(ctx)
+    if not depth.asides:
+        return []
+    return await translated(resources.store, resources.model, page_ids, asked, question.model, voice.progress)
 
 
 async def generate(
@@ -176,7 +197,7 @@ async def generate(
             matched = reasons.method != "openings"
             for piece in extractive_answer(begun.question, reasons.passages, matched, None if absent else error):
                 answer.add(piece)
-            return _quoted(answer.text, begun.question, reasons.passages, matched, ctx, voice)
+            return _quoted(answer.text, begun.question, reasons, matched, ctx, voice)
     citations = cited(written.text, written.passages, not_said=written.not_said)
     suggestions = await _suggestions(begun.question, written, reasons.passages, citations, depth, client, wanted, voice)
     return GenerateResponseOutput(
@@ -190,26 +211,27 @@ async def generate(
         model=written.model,
         extractive=False,
         not_said=written.not_said,
-        notices=written.notices,
+        notices=[*reasons.notices, *written.notices],
         reasoning=written.reasoning,
     )
 
 
 def _quoted(
-    message: str, asked: str, passages: Sequence[Citation], matched: bool, ctx: Context, voice: StepVoice
+    message: str, asked: str, reasons: ReasonDocsOutput, matched: bool, ctx: Context, voice: StepVoice
 ) -> GenerateResponseOutput:
-    citations = [citation.without_text() for citation in cited(message, passages)]
+    citations = [citation.without_text() for citation in cited(message, reasons.passages)]
     return GenerateResponseOutput(
         status=Outcome.COMPLETE,
         seconds=voice.seconds(),
         attempt=ctx.attempt_number,
         message=message,
         citations=citations,
-        given=len(passages),
-        suggestions=follow_ups(asked, passages, citations),
+        given=len(reasons.passages),
+        suggestions=follow_ups(asked, reasons.passages, citations),
         model=None,
         extractive=True,
         not_said=not matched,
+        notices=reasons.notices,
     )
 
 

@@ -33,6 +33,9 @@ words like "it" or "that" stand for in their place. Do not answer it. Keep its l
 PLAN = """\
 Somebody wants a thorough answer from web pages. Split the last question into two to four smaller questions, whose
 answers together answer it. Do not answer them. Keep the language of the question. Reply with one question a line."""
+TRANSLATE = """\
+Questions are to be searched for on web pages in another language. Translate each of them into the language of these
+pages, with the words that such pages use. Do not answer them. Reply with each question in a line of its own."""
 NEXT = """\
 Somebody asked a question about web pages and was answered. Suggest three short questions that the same person might ask
 next, and that sections of the pages are likely to answer. Keep the language of the question. Reply with one question a
@@ -52,6 +55,17 @@ async def plan_of(
 ) -> list[str]:
     """The questions a thorough answer has to answer, at most PLAN_QUESTIONS_MAX."""
     return _lines_of(await _ask(client, wanted, PLAN, _conversation(messages), patience_s), PLAN_QUESTIONS_MAX)
+
+
+async def in_the_language_of(
+    client: ModelClient, questions: Sequence[str], openings: Sequence[str], wanted: str | None, patience_s: float
+) -> list[str]:
+    """Questions as they would be asked in the language of pages that begin so; none when the model has no others."""
+    asked = "\n".join(" ".join(question.split())[:MESSAGE_CHARS_MAX] for question in questions)
+    begin = "\n".join(opening[:LINE_CHARS_MAX] for opening in openings)
+    reply = await _ask(client, wanted, TRANSLATE, f"The pages begin so:\n{begin}\n\nQuestions:\n{asked}", patience_s)
+    lines = _lines_of(reply, len(questions), MESSAGE_CHARS_MAX)
+    return [] if set(lines) <= set(asked.split("\n")) else lines
 
 
 async def next_questions(
@@ -89,11 +103,11 @@ def _conversation(messages: Sequence[ChatMessage]) -> str:
     return "\n".join(lines)
 
 
-def _lines_of(text: str, limit: int) -> list[str]:
+def _lines_of(text: str, limit: int, chars_max: int = LINE_CHARS_MAX) -> list[str]:
     """The questions in a reply, each once; what is too long for one is none."""
     lines: dict[str, None] = {}
     for line in text.splitlines():
         words = " ".join(LINE_BEGINNING.sub("", line).strip(" \t\"'“”`*").split())
-        if 3 <= len(words) <= LINE_CHARS_MAX and not words.endswith(":"):
+        if 3 <= len(words) <= chars_max and not words.endswith(":"):
             lines.setdefault(words)
     return list(lines)[:limit]

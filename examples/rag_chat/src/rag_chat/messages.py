@@ -167,6 +167,8 @@ class ReasonDocsOutput(StepOutput):
     passages: list[Citation]
     # What was searched for beside, or in place of, the question as it stands.
     searched_for: list[str] = []
+    # Sentences about what the search could not do.
+    notices: list[str] = []
     # Whether anything stood at the model's address. If so, its absence later is a restart and no lack of a model.
     model_seen: bool = False
 

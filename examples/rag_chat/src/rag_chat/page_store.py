@@ -116,6 +116,11 @@ class PageStore:
         rows = await self._pool.fetch(query("search_any_word"), page_ids, question, limit)
         return [row["passage_id"] for row in rows]
 
+    async def share_of_known_words(self, page_ids: Sequence[int], question: str) -> float:
+        """Which share of a question's words stand on these pages, 0 to 1; common words of English do not count."""
+        row = await self._pool.fetchrow(query("count_known_words"), page_ids, question)
+        return 1.0 if row is None or not row["words"] else row["known"] / row["words"]
+
     async def search_by_meaning(
         self, page_ids: Sequence[int], embedding: Sequence[float], model: str, limit: int
     ) -> list[int]:

@@ -156,7 +156,8 @@ def build_thorough(hatchet: Hatchet, page: Standalone[PageInput, PageOutcome]) -
     @workflow.task(
         name=Step.REASON_DOCS,
         parents=[start, plan, load_docs, read_more],
-        execution_timeout=timedelta(minutes=5),
+        # A model that puts the question into another language may have to be loaded first.
+        execution_timeout=timedelta(minutes=20),
         schedule_timeout=timedelta(minutes=10),
         retries=2,
         backoff_factor=2.0,

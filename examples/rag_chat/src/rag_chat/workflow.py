@@ -91,7 +91,8 @@ def build_workflow(hatchet: Hatchet, depth: Depth = BALANCED) -> RagWorkflow:
     @workflow.task(
         name=Step.REASON_DOCS,
         parents=[start, load_docs],
-        execution_timeout=timedelta(minutes=5),
+        # A model that puts the question into another language may have to be loaded first.
+        execution_timeout=timedelta(minutes=20),
         schedule_timeout=timedelta(minutes=10),
         retries=2,
         backoff_factor=2.0,
