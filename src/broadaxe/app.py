@@ -41,6 +41,7 @@ from broadaxe.rest.edge import HttpEdge
 from broadaxe.rest.server import HttpServer
 from broadaxe.rest.settings import Entry, HttpSettings
 from broadaxe.rpc.askers import Askers
+from broadaxe.rpc.audited import AuditedCallers
 from broadaxe.rpc.http2.carrier import Http2Carrier, server_tls_context
 from broadaxe.rpc.services.admin import AdminService
 from broadaxe.rpc.services.dispatcher import DispatcherService
@@ -55,6 +56,7 @@ from broadaxe.secret_keys import key_from_file
 from broadaxe.storage import accounts, audit, retention, setup, tenant_deletion, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.alerts import Alerts
+from broadaxe.storage.audit_groups import AuditGroups
 from broadaxe.storage.connections import connect, connection_pool
 from broadaxe.storage.embedded import MAIN_DATABASE
 from broadaxe.storage.event_reads import EventReads
@@ -68,6 +70,7 @@ from broadaxe.storage.reads import POOL_SETTINGS, Reads
 from broadaxe.storage.revocations import Revocations
 from broadaxe.storage.spans import SpanStore
 from broadaxe.storage.statements import statement
+from broadaxe.storage.token_addresses import TokenAddresses
 from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.vault import Vault
 
@@ -274,6 +277,8 @@ class App:
             *DurableService(engine).methods(),
             *SessionService(engine, logs, clock).methods(),
         ]
+        refusals = AuditGroups(pool)
+        stack.callback(refusals.close)
         carrier = Http2Carrier(
             [*methods, *HealthService(engine.is_ready, methods).methods()],
             self._authenticate,
@@ -281,6 +286,7 @@ class App:
             settings.grpc_port,
             tls=_tls(settings),
             watch=self._watch,
+            witness=AuditedCallers(refusals, TokenAddresses(pool, background), background),
             shares_port=self._part is not None,
         )
         stack.push_async_callback(carrier.stop, GRPC_GRACE_S)

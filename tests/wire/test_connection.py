@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import httpx
 import pytest
 from gallery.cue import Cue
 from hatchet_sdk import ClientConfig, Hatchet
@@ -124,6 +125,19 @@ def methods() -> list[Method]:
     ]
 
 
+async def refusals_told(engine: EngineProcess, token_id: str, wanted: int) -> list[dict[str, Any]]:
+    """Entries of what was refused to a token, once there are so many: they are written after the call."""
+    headers = {"authorization": f"Bearer {engine.token}"}
+    path = f"/api/v1/tenants/{engine.client().tenant_id}/audit"
+    async with httpx.AsyncClient(base_url=engine.url, headers=headers, timeout=60) as http, asyncio.timeout(60):
+        while True:
+            rows = (await http.get(path, params={"action": "access.refused"})).json()["rows"]
+            told: list[dict[str, Any]] = [row for row in rows if row["initiator"]["id"] == token_id]
+            if len(told) >= wanted:
+                return told
+            await asyncio.sleep(0.05)
+
+
 async def test_a_token_that_reads_is_refused_whatever_changes_something(
     engine: EngineProcess, lean: LeanClient, key: str
 ) -> None:
@@ -147,6 +161,11 @@ async def test_a_token_that_reads_is_refused_whatever_changes_something(
         for path in refusals
     }
     assert let_in == READING
+    # The audit log of the tenant has them: three of their own, the others are counted when their minute is over.
+    told = await refusals_told(engine, claims_of(token)["token_id"], 3)
+    assert {entry["initiator"]["kind"] for entry in told} == {"TOKEN"}
+    assert {entry["object"]["name"] for entry in told} <= set(refusals)
+    assert {entry["refusal"] for entry in told} <= {why for _, why in refusals.values()}
     await lean.put_workflow(key, [Task("only")])
     run_id = await lean.trigger(key, {"n": 1})
     async with LeanClient(engine.address, token) as reader:

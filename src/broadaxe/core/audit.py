@@ -98,6 +98,7 @@ class Action(StrEnum):
     TOKEN_CREATE = "token.create"
     TOKEN_REVOKE = "token.revoke"
     TOKEN_ROTATE = "token.rotate"
+    TOKEN_USE = "token.use"
     WEBHOOK_CHANGE = "webhook.change"
     WEBHOOK_CREATE = "webhook.create"
     WEBHOOK_DELETE = "webhook.delete"

@@ -94,6 +94,7 @@ from broadaxe.storage.rate_limit_reads import RateLimitReads
 from broadaxe.storage.read_replica import Queries, ReadReplica
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.revocations import Revocations
+from broadaxe.storage.token_addresses import TokenAddresses
 from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.trace_reads import TraceReads
 from broadaxe.storage.vault import Vault
@@ -174,6 +175,7 @@ def create_http_app(
         generate_unique_id_function=operation_id,
     )
     vault = Vault(settings.secret_keys)
+    background = background or Loops("http")
     looked_at: Queries = pool if replica is None else replica
     app.state.context = Context(
         pool,
@@ -195,7 +197,8 @@ def create_http_app(
         Alerts(pool, vault),
         vault,
         openid_clients(settings.openid_providers),
-        background or Loops("http"),
+        TokenAddresses(pool, background),
+        background,
         mailer,
         example,
         replica,

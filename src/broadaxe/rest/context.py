@@ -30,6 +30,7 @@ from broadaxe.storage.log_reads import LogReads
 from broadaxe.storage.rate_limit_reads import RateLimitReads
 from broadaxe.storage.read_replica import ReadReplica
 from broadaxe.storage.reads import Reads
+from broadaxe.storage.token_addresses import TokenAddresses
 from broadaxe.storage.token_verifier import TokenVerifier
 from broadaxe.storage.trace_reads import TraceReads
 from broadaxe.storage.vault import Vault
@@ -60,6 +61,7 @@ class Context:
     vault: Vault
     openid: Mapping[str, OpenIdClient]
     """By the id of the provider."""
+    token_addresses: TokenAddresses
     background: Loops
     """What goes on after an answer."""
     mailer: Mailer | None = None

@@ -140,7 +140,7 @@ async def _caller_of(request: Request, context: Context) -> Caller:
     has_token = scheme.lower() == "bearer"
     if has_token:
         try:
-            return _of_token(await context.verifier.verify(token.strip()), address)
+            return _of_token(await context.verifier.verify(token.strip()), address, context)
         except Unauthenticated:
             # The protocol falls back to the cookie; without one the request is refused below.
             pass
@@ -268,8 +268,10 @@ def missing(kind: str, id_text: str) -> NotFound:
     return NotFound(f"there is no {kind} {id_text}")
 
 
-def _of_token(principal: TokenPrincipal, address: str) -> Caller:
-    return Caller({principal.tenant_id: principal.role}, None, principal, address)
+def _of_token(principal: TokenPrincipal, address: str, context: Context) -> Caller:
+    caller = Caller({principal.tenant_id: principal.role}, None, principal, address)
+    context.token_addresses.note(principal.tenant_id, caller.by)
+    return caller
 
 
 def _check_loopback(request: Request) -> None:

@@ -48,6 +48,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from broadaxe.core.commands.asked import TOKEN_NAME, Initiator, InitiatorKind
+from broadaxe.errors import BroadaxeError
 
 __all__ = [
     "NOBODY",
@@ -66,6 +67,7 @@ __all__ = [
     "ServerStreamMethod",
     "UnaryMethod",
     "Watch",
+    "Witness",
     "bidi",
     "server_stream",
     "unary",
@@ -164,6 +166,16 @@ class Call:
         if self.deadline_at is None:
             return None
         return max(0.0, self.deadline_at - asyncio.get_running_loop().time())
+
+
+class Witness(Protocol):
+    """Who is told of what callers do, for the audit log. Called on the way of a call: must neither wait nor raise."""
+
+    def token_used(self, call: Call) -> None:
+        """The first call of a connection with this token."""
+
+    def refused(self, call: Call, error: BroadaxeError) -> None:
+        """The caller's role does not allow the call."""
 
 
 RequestT = TypeVar("RequestT", bound=Message)

@@ -37,6 +37,7 @@ from broadaxe.rpc.transport import (
     ServerStreamMethod,
     UnaryMethod,
     Watch,
+    Witness,
 )
 
 if TYPE_CHECKING:
@@ -63,12 +64,19 @@ _TOO_MUCH_UNREAD: Final = RpcError(
 class Serving:
     """What all calls of one carrier share."""
 
-    __slots__ = ("all_let_go", "authenticate", "draining", "methods", "open_calls", "watch")
+    __slots__ = ("all_let_go", "authenticate", "draining", "methods", "open_calls", "watch", "witness")
 
-    def __init__(self, methods: Mapping[str, Method], authenticate: Authenticate, watch: Watch | None) -> None:
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        authenticate: Authenticate,
+        watch: Watch | None,
+        witness: Witness | None = None,
+    ) -> None:
         self.methods = methods
         self.authenticate = authenticate
         self.watch = watch
+        self.witness = witness
         self.draining = asyncio.Event()
         self.open_calls = 0
         self.all_let_go = asyncio.Event()
@@ -325,9 +333,18 @@ class ServerCall:
         serving = link.serving
         method = self._method
         principal = NOBODY if method.is_public else await serving.authenticate(request.metadata)
+        call = Call(request.path, request.metadata, link.peer, principal, serving.draining, link, self._deadline_at)
+        if principal.token_id != link.token_id and serving.witness is not None and not method.is_public:
+            link.token_id = principal.token_id
+            serving.witness.token_used(call)
         if not principal.may_change and not method.is_reading and not method.is_public:
-            raise PermissionDenied(f"this token only reads (its role is VIEWER), and {request.path} changes something")
-        return Call(request.path, request.metadata, link.peer, principal, serving.draining, link, self._deadline_at)
+            error = PermissionDenied(
+                f"this token only reads (its role is VIEWER), and {request.path} changes something"
+            )
+            if serving.witness is not None:
+                serving.witness.refused(call, error)
+            raise error
+        return call
 
     async def _admit_stream(self) -> Call:
         """A stream outlives the check of its caller, so it is told when the answer changes."""

@@ -29,7 +29,7 @@ from broadaxe.errors import ConfigurationError
 from broadaxe.rpc.http2.calls import GOING_AWAY, Serving
 from broadaxe.rpc.http2.connection import Limits
 from broadaxe.rpc.http2.link import Link
-from broadaxe.rpc.transport import Authenticate, Method, Watch
+from broadaxe.rpc.transport import Authenticate, Method, Watch, Witness
 
 __all__ = ["Http2Carrier", "Limits", "server_tls_context"]
 
@@ -55,6 +55,7 @@ class Http2Carrier:
         *,
         tls: ssl.SSLContext | None = None,
         watch: Watch | None = None,
+        witness: Witness | None = None,
         limits: Limits | None = None,
         connections_max: int = CONNECTIONS_MAX,
         shares_port: bool = False,
@@ -66,7 +67,7 @@ class Http2Carrier:
             if method.path in by_path:
                 raise ValueError(f"two methods are registered for the path {method.path}")
             by_path[method.path] = method
-        self._serving = Serving(by_path, authenticate, watch)
+        self._serving = Serving(by_path, authenticate, watch, witness)
         self._host = host
         self._port = port
         self._tls = tls

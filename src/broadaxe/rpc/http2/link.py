@@ -89,6 +89,8 @@ class Link(asyncio.Protocol):
         self.loop = loop
         self.connection = Connection(limits, loop.time())
         self.peer = "unknown"
+        self.token_id = ""
+        """Of the last token that was new to this connection."""
         self.unread_size_bytes = 0
         """Request bytes of this connection that wait for a handler, or for the rest of their message."""
         self.unread_size_bytes_max = limits.unread_size_bytes_max

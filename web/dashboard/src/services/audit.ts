@@ -61,6 +61,7 @@ export const AUDIT_ACTIONS = [
   "token.create",
   "token.revoke",
   "token.rotate",
+  "token.use",
   "webhook.change",
   "webhook.create",
   "webhook.delete",
