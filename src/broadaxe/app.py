@@ -21,6 +21,7 @@ import asyncpg
 import structlog
 
 from broadaxe import dev_secrets
+from broadaxe.alerting.lookout import AlertLookout
 from broadaxe.alerting.pump import AlertPump
 from broadaxe.alerting.sending import Sender
 from broadaxe.config import DEFAULT_HOST, Settings
@@ -333,13 +334,17 @@ class App:
         """What goes on in the background, once in a node."""
         keeping = asyncio.create_task(_keep_partitions(pool, engine, self.settings), name="partitions")
         self._stack.push_async_callback(_cancelled, keeping)
+        alerts = Alerts(pool, Vault(_secret_keys(self.settings)))
         pump = AlertPump(
-            Alerts(pool, Vault(_secret_keys(self.settings))),
+            alerts,
             Sender(self.settings.alert_networks, lambda: self.http_url, _mailer(self.settings)),
             lambda tenant_id: engine.note_change(tenant_id, Kind.ALERTS),
         )
         self._stack.push_async_callback(pump.stop)
         pump.start()
+        lookout = AlertLookout(alerts, engine.submit)
+        self._stack.push_async_callback(lookout.stop)
+        lookout.start()
         sweeping = Loops("deleted tenants")
         self._stack.push_async_callback(sweeping.close)
         sweeping.go("sweep what was left", _sweep_tenants(pool))

@@ -11,10 +11,7 @@ from broadaxe.core.audit import Action
 from broadaxe.core.commands.alerts import AlertKind, DeleteAlertRule, PutAlertRule
 from broadaxe.core.commands.asked import Asked, Initiator, InitiatorKind
 from broadaxe.core.commands.attempts import Outcome
-from broadaxe.core.decision import AlertRow, AlertRuleRow
 from broadaxe.core.durations import US_PER_S
-from broadaxe.core.loaded import Loaded
-from broadaxe.core.tenant import Tenant
 from broadaxe.errors import AlreadyExists, BroadaxeError, FailedPrecondition, InvalidArgument, NotFound
 from tests.core.world import World, task
 
@@ -297,30 +294,14 @@ def test_all_of_it_comes_back_after_a_load() -> None:
     watched.put(threshold=2, quiet_us=0)
     watched.end()
     before = watched.world
-    rules: dict[str, AlertRuleRow] = {}
-    alerts: dict[str, AlertRow] = {}
-    for decision in before.decisions:
-        rules |= {row.id: row for row in decision.writes.alert_rules}
-        alerts |= {row.id: row for row in decision.writes.alerts}
-        for gone in decision.writes.deleted_alerts:
-            alerts.pop(gone, None)
-    tenant = Tenant(before.ids)
-    loaded = Loaded(
-        workflows=tuple(before.workflows.values()),
-        versions=tuple(before.versions.values()),
-        workers=tuple(before.workers.values()),
-        alert_rules=tuple(rules.values()),
-        alerts=tuple(row for row in alerts.values() if row.resolved_at_us is None),
-    )
-    tenant.adopt(loaded, before.now_us)
+    old = before.tenant
+    before.restart()
     (mine,), (theirs,) = (
-        next(iter(state.alerts.rules.values())).watches.values() for state in (tenant._state, before.tenant._state)
+        next(iter(state.alerts.rules.values())).watches.values() for state in (before.tenant._state, old._state)
     )
     assert mine.row() == theirs.row()
     assert mine.due_at_us == theirs.due_at_us
-    before.tenant = tenant
     before.decisions.clear()
-    watched.worker = before.worker("a")
     watched.end()
     assert watched.occasions() == ["FIRED"]
 

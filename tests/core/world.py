@@ -21,6 +21,8 @@ from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.commands.workers import Heartbeat, OpenStream, RegisterWorker
 from broadaxe.core.commands.workflows import PutWorkflow, PutWorkflowReply
 from broadaxe.core.decision import (
+    AlertRow,
+    AlertRuleRow,
     CancelAttempt,
     ClaimRow,
     CronRow,
@@ -123,6 +125,8 @@ class World:
         """Tasks that were read again because the tenant wanted them."""
         self.crons: dict[str, CronRow] = {}
         self.schedules: dict[str, ScheduleRow] = {}
+        self.alert_rules: dict[str, AlertRuleRow] = {}
+        self.alerts: dict[str, AlertRow] = {}
 
     # Driving -------------------------------------------------------------------------------------------------------
 
@@ -371,6 +375,8 @@ class World:
             runs=tuple(self._read_run(run_id) for run_id in live if run_id not in asleep),
             crons=tuple(self.crons.values()),
             schedule_page=self._page((-1 << 60, "")),
+            alert_rules=tuple(self.alert_rules.values()),
+            alerts=tuple(row for row in self.alerts.values() if row.resolved_at_us is None),
             dormant=tuple(map(self._read_sleeper, asleep)),
         )
         self.tenant.adopt(loaded, self.now_us)
@@ -455,6 +461,12 @@ class World:
         return state if row.name in watched else msgspec.structs.replace(state, output=None)
 
     def _write(self, writes: Writes) -> None:
+        self.alert_rules |= {row.id: row for row in writes.alert_rules}
+        self.alerts |= {row.id: row for row in writes.alerts}
+        for gone in writes.deleted_alert_rules:
+            self.alert_rules.pop(gone, None)
+        for gone in writes.deleted_alerts:
+            self.alerts.pop(gone, None)
         self._write_calendar(writes)
         for version in writes.versions:
             self.versions[version.id] = version

@@ -57,6 +57,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     """The last run that failed."""
     error: str | None = None
+    """Of that run, or a sentence about what is wrong."""
 
 
 PLACEHOLDERS: Final = ("rule", "workflow", "subject", "count", "threshold", "window", "run", "error")
@@ -99,6 +100,18 @@ def title_of(occasion: AlertOccasion, kind: AlertKind, subject: str, count: int,
             return said if count == 1 or occasion is AlertOccasion.AGAIN else f"{said} within {within}"
         case AlertKind.FAILURE_RATE:
             return f"{subject}: {threshold} % or more of its runs within {within} failed"
+        case AlertKind.CRON_MISSED:
+            return f"{subject}: a cron missed its time"
+        case AlertKind.QUEUE_AGE:
+            return f"{subject}: a task has waited for a worker for {within}"
+        case AlertKind.NO_WORKER:
+            return f"{subject}: no worker has listened for {within}"
+        case AlertKind.LIMIT_NEARLY_USED:
+            return f"{subject}: {threshold} % or more of the limit are used"
+        case AlertKind.TOKEN_EXPIRING:
+            return f"The API token {subject} expires soon"
+        case AlertKind.NODE_LOST:
+            return f"The node {subject} is lost"
 
 
 def text_of(
@@ -112,5 +125,20 @@ def text_of(
                 return f"{count} runs had failed; fewer than the rule's bound have in the last {within}."
             case AlertKind.FAILURE_RATE:
                 return f"{count} runs had failed; the share of failed runs in the last {within} is below the bound."
+            case AlertKind.CRON_MISSED:
+                return f"No cron missed its time in the last {within}, or fewer than the rule's bound did."
+            case AlertKind.QUEUE_AGE:
+                return f"No task has waited for {within} any more."
+            case AlertKind.NO_WORKER:
+                return "Workers listen for all of its tasks, or it is gone."
+            case AlertKind.LIMIT_NEARLY_USED:
+                return "Less of it is used, or the limit was raised."
+            case AlertKind.TOKEN_EXPIRING:
+                return "It was rotated or revoked, or has expired a while ago."
+            case AlertKind.NODE_LOST:
+                return "It is back, or was lost an hour ago."
+    is_of_runs = kind in (AlertKind.RUN_FAILED, AlertKind.FAILURE_RATE)
     said = "It goes on since the last message. " if occasion is AlertOccasion.AGAIN else ""
-    return f"{said}The last error: {error}" if error else said.rstrip()
+    if not error:
+        return said.rstrip()
+    return f"{said}The last error: {error}" if is_of_runs else f"{said}{error}"

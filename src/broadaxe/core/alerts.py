@@ -12,21 +12,30 @@ Owns rules, counting and what is told to whom; the texts are `alert_texts.py`'s.
 business of the core: a row for each message and channel is written in the commit that decides it, and
 `broadaxe.alerting` takes it from there.
 
+Rules are of two sorts. Some count what happens, runs that fail and ticks that are missed, in a window. The others
+(`LEVELS`) are about how things stand: `_found_of` says what is wrong now, and the watch fires for as long as it is.
+Those that the tenant itself can tell are looked at when something may have changed (`stir`, once per round) and when
+time alone may have changed it; tokens and nodes are known to the database, whose word comes as a command (`note`). How
+long something has been missing is not written down, so for what does not fire yet it counts anew after a load.
+
 A window is `BUCKETS` counts, so it ends up to a twelfth later than it should. Counts of failures are written with what
 they count; those of runs that ended well once per bucket, so a crash forgets the latest of these.
 
-Cost: nothing where no rule is; O(rules that watch the workflow) for each run that ends. Bounds: `RULES_MAX` rules,
+Cost: nothing where no rule is; O(rules that watch the workflow) for each run that ends, O(rules of levels) for each
+round. A look costs O(lanes that somebody waits in), O(actions) or O(workers); there is at most one in `LOOK_GAP_US` for
+each rule, and none while there is nothing to look at. Bounds: `RULES_MAX` rules,
 `WATCHES_MAX` things each; whatever is beyond counts as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from broadaxe.core import quotas
 from broadaxe.core.alert_texts import (
     ERROR_CHARS_MAX,
     AlertMessage,
@@ -36,7 +45,7 @@ from broadaxe.core.alert_texts import (
     text_of,
     title_of,
 )
-from broadaxe.core.commands.alerts import AlertKind, PutAlertRule
+from broadaxe.core.commands.alerts import AlertFact, AlertKind, PutAlertRule
 from broadaxe.core.decision import AlertDeliveryRow, AlertRow, AlertRuleRow
 from broadaxe.core.durations import US_PER_S, declared_duration
 from broadaxe.core.lifecycle import RunStatus, TaskStatus
@@ -44,7 +53,9 @@ from broadaxe.core.timers import AlarmKind
 from broadaxe.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 
 if TYPE_CHECKING:
-    from broadaxe.core.model import Run
+    from broadaxe.core.calendar import Cron
+    from broadaxe.core.model import Run, Workflow
+    from broadaxe.core.queues import Lane
     from broadaxe.core.state import State
 
 RULES_MAX: Final = 100
@@ -58,6 +69,32 @@ RATE_RUNS_MIN: Final = 5
 WINDOW_US_MIN: Final = 12 * US_PER_S
 WINDOW_US_MAX: Final = 7 * 86_400 * US_PER_S
 QUIET_US_MAX: Final = 7 * 86_400 * US_PER_S
+#: Of tokens, which last for months.
+TOKEN_WINDOW_US_MAX: Final = 90 * 86_400 * US_PER_S
+#: What stays as it is is told of again after each quiet period, so there has to be one.
+LEVEL_QUIET_US_MIN: Final = 60 * US_PER_S
+#: Between two looks of a rule.
+LOOK_GAP_US: Final = US_PER_S
+LOOK_EVERY_US_MAX: Final = 60 * US_PER_S
+ACTIONS_NAMED: Final = 5
+FACTS_MAX: Final = WATCHES_MAX
+
+#: Kinds about how things stand.
+LEVELS: Final = frozenset(
+    {
+        AlertKind.QUEUE_AGE,
+        AlertKind.NO_WORKER,
+        AlertKind.LIMIT_NEARLY_USED,
+        AlertKind.TOKEN_EXPIRING,
+        AlertKind.NODE_LOST,
+    }
+)
+#: Those of them that the database tells.
+TOLD_KINDS: Final = frozenset({AlertKind.TOKEN_EXPIRING, AlertKind.NODE_LOST})
+_OF_TENANT: Final = TOLD_KINDS | {AlertKind.LIMIT_NEARLY_USED}
+_PERCENT: Final = frozenset({AlertKind.FAILURE_RATE, AlertKind.LIMIT_NEARLY_USED})
+_OF_WAITING: Final = frozenset({AlertKind.QUEUE_AGE, AlertKind.NO_WORKER})
+_COUNTED: Final = frozenset({AlertKind.RUN_FAILED, AlertKind.CRON_MISSED})
 
 #: What is counted together when a rule watches too many things.
 _OTHERS: Final = "other workflows"
@@ -81,12 +118,20 @@ class _Counts(msgspec.Struct, gc=False):
     """Whether anybody heard of this alert."""
 
 
+class _Found(msgspec.Struct, frozen=True, gc=False):
+    """Something is as it should not be, or will have been for too long at `since_us`."""
+
+    since_us: int
+    count: int
+    said: str
+
+
 class Watch:
     """One thing that a rule watches."""
 
     __slots__ = (
-        "count", "counts", "due_at_us", "error", "id", "is_touched", "last_at_us", "opened_at_us", "rule", "run_id",
-        "status", "subject",
+        "count", "counts", "due_at_us", "error", "id", "is_bad", "is_touched", "last_at_us", "opened_at_us", "rule",
+        "run_id", "status", "subject",
     )  # fmt: skip
 
     def __init__(self, alert_id: str, rule: Rule, subject: str, now_us: int) -> None:
@@ -103,6 +148,8 @@ class Watch:
         self.counts = _Counts()
         self.due_at_us: int | None = None
         self.is_touched = False
+        self.is_bad = False
+        """How it stands, of a level."""
 
     def row(self, resolved_at_us: int | None = None) -> AlertRow:
         is_over = resolved_at_us is not None
@@ -134,11 +181,13 @@ class Watch:
 
     def is_reached(self, now_us: int) -> bool:
         """Whether the rule's bound is."""
+        if self.rule.is_level:
+            return self.is_bad
         self._prune(now_us)
         buckets = self.counts.buckets.values()
         failed = sum(bad for _, bad in buckets)
         row = self.rule.row
-        if row.kind == AlertKind.RUN_FAILED:
+        if row.kind in _COUNTED:
             return failed >= row.threshold
         total = failed + sum(good for good, _ in buckets)
         return total >= RATE_RUNS_MIN and failed * 100 >= row.threshold * total
@@ -150,6 +199,8 @@ class Watch:
         """When something has to be decided even if nothing happens; None when it can be forgotten now."""
         counts = self.counts
         quiet_until_us = None if counts.told_at_us is None else counts.told_at_us + self.rule.row.quiet_us
+        if self.rule.is_level and self.status is AlertStatus.FIRING:
+            return max(now_us, quiet_until_us or now_us)
         if self.status is AlertStatus.FIRING:
             looks = [self._ends_us(min(counts.buckets, default=now_us // self.rule.bucket_us))]
             if self.count > counts.told_count and quiet_until_us is not None:
@@ -171,11 +222,25 @@ class Watch:
 
 
 class Rule:
-    __slots__ = ("row", "watches")
+    __slots__ = ("due_at_us", "facts", "lacks", "row", "served", "usage", "watches")
 
     def __init__(self, row: AlertRuleRow) -> None:
         self.row = row
         self.watches: dict[str, Watch] = {}
+        self.due_at_us: int | None = None
+        """When a rule of a level is looked at next."""
+        self.facts: tuple[AlertFact, ...] | None = None
+        """What the database says; None while it has said nothing."""
+        self.lacks: dict[str, int] = {}
+        """Workflows without workers, and since when."""
+        self.served: set[str] = set()
+        """Workflows that had a worker."""
+        self.usage = -1
+        """What was used of windows at the last look."""
+
+    @property
+    def is_level(self) -> bool:
+        return self.row.kind in LEVELS
 
     @property
     def bucket_us(self) -> int:
@@ -185,21 +250,27 @@ class Rule:
 class Alerts:
     """The rules of a tenant, by what they watch."""
 
-    __slots__ = ("_of_every_workflow", "_of_workflow", "rules")
+    __slots__ = ("_of_every_workflow", "_of_workflow", "has_fleet_changed", "patrols", "rules")
 
     def __init__(self) -> None:
         self.rules: dict[str, Rule] = {}
         self._of_every_workflow: tuple[Rule, ...] = ()
         self._of_workflow: dict[str, tuple[Rule, ...]] = {}
+        self.patrols: tuple[Rule, ...] = ()
+        """Rules of levels that the tenant itself can tell."""
+        self.has_fleet_changed = False
+        """Whether a worker came or went since the last round."""
 
     def of_workflow(self, name: str) -> tuple[Rule, ...]:
-        """Rules that watch its runs."""
+        """Rules that count what happens to it."""
         own = self._of_workflow.get(name)
         return self._of_every_workflow if own is None else own + self._of_every_workflow
 
     def sort_out(self) -> None:
         """Call when a rule came, went or changed."""
-        enabled = [rule for rule in self.rules.values() if rule.row.is_enabled]
+        on = [rule for rule in self.rules.values() if rule.row.is_enabled]
+        self.patrols = tuple(rule for rule in on if rule.is_level and rule.row.kind not in TOLD_KINDS)
+        enabled = [rule for rule in on if not rule.is_level]
         self._of_every_workflow = tuple(rule for rule in enabled if not rule.row.workflow)
         self._of_workflow = {}
         for rule in enabled:
@@ -217,8 +288,21 @@ def run_finished(state: State, run: Run, now_us: int) -> None:
         return
     name = run.version.workflow.name
     for rule in state.alerts.of_workflow(name):
+        if rule.row.kind == AlertKind.CRON_MISSED:
+            continue
         if failed or rule.row.kind == AlertKind.FAILURE_RATE:
-            _count(state, rule, name, run, failed, now_us)
+            _count(state, rule, name, now_us, failed=failed, run_id=run.id, said=_error_of(run) if failed else None)
+
+
+def cron_missed(state: State, cron: Cron, why: str, now_us: int) -> None:
+    """One or more ticks of it made no run."""
+    name = cron.workflow.name
+    for rule in state.alerts.of_workflow(name):
+        if rule.row.kind == AlertKind.CRON_MISSED:
+            said = f"The cron {cron.expression.text!r} missed its time: {why}."
+            _count(state, rule, name, now_us, failed=True, run_id=None, said=said)
+            # What a load finds is written by the round after it, which has to be due.
+            _arm(state, rule, now_us)
 
 
 def ring(state: State, watch: Watch, now_us: int) -> None:
@@ -227,7 +311,7 @@ def ring(state: State, watch: Watch, now_us: int) -> None:
     _look(state, watch, now_us)
 
 
-def _count(state: State, rule: Rule, subject: str, run: Run, failed: bool, now_us: int) -> None:
+def _watch(state: State, rule: Rule, subject: str, now_us: int) -> Watch:
     watch = rule.watches.get(subject)
     if watch is None:
         if len(rule.watches) >= WATCHES_MAX:
@@ -235,11 +319,18 @@ def _count(state: State, rule: Rule, subject: str, run: Run, failed: bool, now_u
             watch = rule.watches.get(subject)
         if watch is None:
             watch = rule.watches[subject] = Watch(state.new_id(), rule, subject, now_us)
+    return watch
+
+
+def _count(
+    state: State, rule: Rule, subject: str, now_us: int, *, failed: bool, run_id: str | None, said: str | None
+) -> None:
+    watch = _watch(state, rule, subject, now_us)
     is_first = watch.add(failed=failed, now_us=now_us)
     if failed:
         watch.last_at_us = now_us
-        watch.run_id = run.id
-        watch.error = _error_of(run)
+        watch.run_id = run_id
+        watch.error = said
         if watch.status is AlertStatus.FIRING:
             watch.count += 1
     if failed or is_first:
@@ -252,13 +343,14 @@ def _look(state: State, watch: Watch, now_us: int) -> None:
     if watch.status is AlertStatus.PENDING and watch.is_reached(now_us):
         watch.status = AlertStatus.FIRING
         watch.opened_at_us = now_us
-        watch.count = watch.failed()
+        if not watch.rule.is_level:
+            watch.count = watch.failed()
         watch.counts.told_count = 0
         state.ledger.touch_alert(watch)
     elif watch.status is AlertStatus.FIRING and not watch.is_reached(now_us):
         _resolve(state, watch, now_us)
     counts = watch.counts
-    if watch.status is AlertStatus.FIRING and watch.count > counts.told_count:
+    if watch.status is AlertStatus.FIRING and (watch.rule.is_level or watch.count > counts.told_count):
         is_quiet = counts.told_at_us is not None and now_us < counts.told_at_us + watch.rule.row.quiet_us
         if not is_quiet:
             _tell(state, watch, AlertOccasion.AGAIN if counts.is_told else AlertOccasion.FIRED, now_us)
@@ -348,6 +440,192 @@ def _error_of(run: Run) -> str | None:
     return None
 
 
+# How things stand ---------------------------------------------------------------------------------------------------
+
+
+def stir(state: State, now_us: int) -> None:
+    """Something may have changed in this round. Call only while there are `Alerts.patrols`."""
+    alerts = state.alerts
+    has_fleet_changed, alerts.has_fleet_changed = alerts.has_fleet_changed, False
+    for rule in alerts.patrols:
+        match rule.row.kind:
+            case AlertKind.QUEUE_AGE:
+                is_wanted = rule.due_at_us is None and _does_anybody_wait(state)
+            case AlertKind.NO_WORKER:
+                is_wanted = has_fleet_changed or (rule.due_at_us is None and _does_anybody_wait(state))
+            case _:
+                is_wanted = has_fleet_changed or rule.usage != _usage(state)
+        if is_wanted:
+            _arm(state, rule, now_us + LOOK_GAP_US)
+
+
+def ring_rule(state: State, rule: Rule, now_us: int) -> None:
+    """The instant has come at which it is to be looked at."""
+    rule.due_at_us = None
+    if rule in state.alerts.patrols:
+        _patrol(state, rule, now_us)
+
+
+def note(state: State, rule_id: str, facts: tuple[AlertFact, ...], now_us: int) -> None:
+    """The database has looked."""
+    rule = state.alerts.rules.get(rule_id)
+    if rule is not None and rule.row.is_enabled and rule.row.kind in TOLD_KINDS:
+        rule.facts = facts[:FACTS_MAX]
+        _patrol(state, rule, now_us)
+
+
+def _patrol(state: State, rule: Rule, now_us: int) -> None:
+    """Decides of everything that a rule of a level watches, and when to look again."""
+    found = _found_of(state, rule, now_us)
+    for subject, what in found.items():
+        if what.since_us > now_us:
+            continue
+        watch = _watch(state, rule, subject, now_us)
+        if not watch.is_bad or (watch.count, watch.error) != (what.count, what.said):
+            watch.is_bad, watch.count, watch.error, watch.last_at_us = True, what.count, what.said, now_us
+            state.ledger.touch_alert(watch)
+        _look(state, watch, now_us)
+    for watch in list(rule.watches.values()):
+        what_now = found.get(watch.subject)
+        if watch.is_bad and (what_now is None or what_now.since_us > now_us) and watch.subject != _OTHERS:
+            watch.is_bad = False
+            _look(state, watch, now_us)
+    if rule.row.kind in TOLD_KINDS:
+        return
+    is_any = bool(found) or any(watch.is_bad for watch in rule.watches.values())
+    if is_any or (rule.row.kind in _OF_WAITING and _does_anybody_wait(state)):
+        later_us = [what.since_us for what in found.values() if what.since_us > now_us]
+        every_us = min(LOOK_EVERY_US_MAX, rule.bucket_us)
+        if later_us and not any(watch.is_bad for watch in rule.watches.values()):
+            every_us = min(later_us) - now_us
+        _arm(state, rule, now_us + max(LOOK_GAP_US, min([every_us, *(at_us - now_us for at_us in later_us)])))
+
+
+def _arm(state: State, rule: Rule, at_us: int) -> None:
+    """It is looked at then, or earlier if that was planned."""
+    if rule.due_at_us is not None:
+        if rule.due_at_us <= at_us:
+            return
+        state.timers.disarm()
+    rule.due_at_us = at_us
+    state.timers.arm(at_us, AlarmKind.ALERT_DUE, rule)
+
+
+def _disarm(state: State, rule: Rule) -> None:
+    if rule.due_at_us is not None:
+        rule.due_at_us = None
+        state.timers.disarm()
+
+
+def _found_of(state: State, rule: Rule, now_us: int) -> Mapping[str, _Found]:
+    """What is wrong, or is about to be, by what it is about."""
+    match rule.row.kind:
+        case AlertKind.QUEUE_AGE:
+            return _old_queues(state, rule, now_us)
+        case AlertKind.NO_WORKER:
+            return _without_workers(state, rule, now_us)
+        case AlertKind.LIMIT_NEARLY_USED:
+            return _used_limits(state, rule, now_us)
+        case _:
+            return {fact.subject: _Found(now_us, 1, fact.said[:ERROR_CHARS_MAX]) for fact in rule.facts or ()}
+
+
+def _old_queues(state: State, rule: Rule, now_us: int) -> dict[str, _Found]:
+    """By workflow: since when its oldest waiting task waits, and how many do. Tasks of paused workflows wait because
+    somebody wants them to; items that gather for a batch wait for each other."""
+    oldest: dict[str, tuple[int, int]] = {}
+    for queue in state.waited_in.values():
+        for key, shape in queue.shapes.items():
+            name = key.workflow.name
+            if key.gathers or key.workflow.pause is not None or rule.row.workflow not in ("", name):
+                continue
+            for lane in shape.lanes.values():
+                since_us = _waits_since_us(lane)
+                if since_us is not None:
+                    before_us, count = oldest.get(name, (since_us, 0))
+                    oldest[name] = min(before_us, since_us), count + len(lane)
+    said = "tasks of it wait for a worker." if oldest else ""
+    return {
+        name: _Found(since_us + rule.row.window_us, count, f"{count} {said}")
+        for name, (since_us, count) in oldest.items()
+    }
+
+
+def _waits_since_us(lane: Lane) -> int | None:
+    """Since when the first of one of its lines waits, the longest; of tasks outside memory, since when they exist."""
+    found: int | None = None
+    for _, line in lane.lines():
+        first = next((waiting.task for waiting in line if waiting.task is not None), None)
+        at_us = None if first is None else first.queued_at_us
+        if line.segments:
+            created_at_us = min(segment.created_at_us for segment in line.segments)
+            at_us = created_at_us if at_us is None else min(at_us, created_at_us)
+        if at_us is not None:
+            found = at_us if found is None else min(found, at_us)
+    return found
+
+
+def _without_workers(state: State, rule: Rule, now_us: int) -> dict[str, _Found]:
+    """By workflow: since when not each of its tasks has a worker that listens. Where every workflow is watched, one
+    counts that had a worker, or that somebody waits in: old ones that nobody uses are nothing to tell of."""
+    found: dict[str, _Found] = {}
+    name = rule.row.workflow
+    watched = state.workflows_by_name.values() if not name else filter(None, [state.workflows_by_name.get(name)])
+    lacks = rule.lacks
+    rule.lacks = {}
+    for workflow in watched:
+        missing = _missing_actions(state, rule, workflow)
+        if not missing:
+            continue
+        watch = rule.watches.get(workflow.name)
+        since_us = rule.lacks[workflow.name] = lacks.get(workflow.name, now_us)
+        named = ", ".join(missing[:ACTIONS_NAMED]) + (" and others" if len(missing) > ACTIONS_NAMED else "")
+        # One that fires goes on, also after a load that has forgotten since when.
+        fires_at_us = now_us if watch is not None and watch.is_bad else since_us + rule.row.window_us
+        found[workflow.name] = _Found(fires_at_us, len(missing), f"No worker listens for {named}.")
+    return found
+
+
+def _missing_actions(state: State, rule: Rule, workflow: Workflow) -> list[str]:
+    """Its actions that no worker listens for."""
+    missing: list[str] = []
+    counts = bool(rule.row.workflow) or workflow.name in rule.served or workflow.name in rule.watches
+    for task in () if workflow.latest is None else workflow.latest.definition.tasks:
+        queue = state.queue(task.action_id)
+        workers = list(queue.crew)
+        if workers:
+            rule.served.add(workflow.name)
+            counts = True
+        if not any(worker.session is not None for worker in workers):
+            missing.append(task.action_id)
+            counts = counts or len(queue) > 0
+    return missing if counts else []
+
+
+def _used_limits(state: State, rule: Rule, now_us: int) -> dict[str, _Found]:
+    rule.usage = _usage(state)
+    return {
+        of.resource.value: _Found(now_us, of.value, f"{of.value} of {of.limit} are used.")
+        for of in quotas.show(state, now_us)
+        if of.limit > 0 and of.value * 100 >= rule.row.threshold * of.limit
+    }
+
+
+def _usage(state: State) -> int:
+    return 0 if state.quotas is None else sum(window.value for window in state.quotas.windows.values())
+
+
+def _does_anybody_wait(state: State) -> bool:
+    """O(1), amortised over those who waited."""
+    waited_in = state.waited_in
+    while waited_in:
+        action_id, queue = next(iter(waited_in.items()))
+        if len(queue):
+            return True
+        del waited_in[action_id]
+    return False
+
+
 # Rules --------------------------------------------------------------------------------------------------------------
 
 
@@ -383,7 +661,14 @@ def put(state: State, command: PutAlertRule, now_us: int) -> str:
         rule.row = row
     alerts.sort_out()
     state.ledger.put_alert_rule(row)
+    _begin(state, alerts.rules[rule_id], now_us)
     return rule_id
+
+
+def _begin(state: State, rule: Rule, now_us: int) -> None:
+    """Things may be as they should not be already. Levels that the tenant can tell are looked at soon."""
+    if rule in state.alerts.patrols:
+        _arm(state, rule, now_us)
 
 
 def delete(state: State, rule_id: str, now_us: int) -> None:
@@ -408,9 +693,13 @@ def adopt(state: State, rules: Iterable[AlertRuleRow], alerts: Iterable[AlertRow
         watch.opened_at_us, watch.last_at_us, watch.count = alert.opened_at_us, alert.last_at_us, alert.count
         watch.run_id, watch.error = alert.run_id, alert.error
         watch.counts = msgspec.json.decode(alert.state, type=_Counts)
+        # Until somebody has looked.
+        watch.is_bad = rule.is_level and watch.status is AlertStatus.FIRING
         # What is overdue is looked at in the first round.
         watch.due_at_us = watch.next_look_us(now_us) or now_us
         state.timers.arm(watch.due_at_us, AlarmKind.ALERT_DUE, watch)
+    for patrol in state.alerts.patrols:
+        _begin(state, patrol, now_us)
 
 
 def _find(state: State, rule_id: str) -> Rule:
@@ -432,6 +721,10 @@ def _end(state: State, rule: Rule, now_us: int) -> None:
             state.ledger.add_alert(watch.row(now_us))
             watch.id = state.new_id()
         _forget(state, watch)
+    _disarm(state, rule)
+    rule.facts, rule.usage = None, -1
+    rule.lacks.clear()
+    rule.served.clear()
 
 
 def _check(state: State, command: PutAlertRule) -> None:
@@ -441,14 +734,22 @@ def _check(state: State, command: PutAlertRule) -> None:
         raise AlreadyExists(f"there is an alert rule named {command.name!r} already; choose another name", field="name")
     if command.workflow and command.workflow not in state.workflows_by_name:
         raise NotFound(f"there is no workflow {command.workflow!r}", field="workflow")
-    most = 100 if command.kind is AlertKind.FAILURE_RATE else THRESHOLD_MAX
+    kind = command.kind
+    if command.workflow and kind in _OF_TENANT:
+        raise InvalidArgument("rules of this kind are about the whole tenant; leave it out", field="workflow")
+    most = 100 if kind in _PERCENT else 1 if kind in LEVELS else THRESHOLD_MAX
     if not 1 <= command.threshold <= most:
-        raise InvalidArgument(f"the threshold is 1 to {most}", field="threshold")
-    if not WINDOW_US_MIN <= command.window_us <= WINDOW_US_MAX:
-        shortest, longest = declared_duration(WINDOW_US_MIN), declared_duration(WINDOW_US_MAX)
+        said = "rules of this kind have none; leave it out" if most == 1 else f"the threshold is 1 to {most}"
+        raise InvalidArgument(said, field="threshold")
+    longest_us = TOKEN_WINDOW_US_MAX if kind is AlertKind.TOKEN_EXPIRING else WINDOW_US_MAX
+    if not WINDOW_US_MIN <= command.window_us <= longest_us:
+        shortest, longest = declared_duration(WINDOW_US_MIN), declared_duration(longest_us)
         raise InvalidArgument(f"the window is {shortest} to {longest}", field="window")
     if not 0 <= command.quiet_us <= QUIET_US_MAX:
         raise InvalidArgument(f"the quiet period is at most {declared_duration(QUIET_US_MAX)}", field="quiet")
+    if kind in LEVELS and command.quiet_us < LEVEL_QUIET_US_MIN:
+        shortest = declared_duration(LEVEL_QUIET_US_MIN)
+        raise InvalidArgument(f"the quiet period of rules of this kind is at least {shortest}", field="quiet")
     if not 1 <= len(command.channel_ids) <= CHANNELS_MAX:
         raise InvalidArgument(f"name 1 to {CHANNELS_MAX} channels", field="channels")
     check_template(command.template)

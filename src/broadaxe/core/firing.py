@@ -28,7 +28,7 @@ from typing import Any, Final, assert_never
 import msgspec
 from msgspec import UNSET
 
-from broadaxe.core import debounce, quotas, triggers
+from broadaxe.core import alerts, debounce, quotas, triggers
 from broadaxe.core.calendar import (
     CRON_INPUT_BYTES_MAX,
     CRONS_MAX,
@@ -80,6 +80,9 @@ BACKFILL_ID_KEY: Final = "broadaxe__backfill_id"
 BACKFILL_RANGE_US_MAX: Final = 3_660 * 86_400 * US_PER_S
 #: The size of the inputs of its runs together.
 BACKFILL_INPUT_BYTES_MAX: Final = 64 * 1024 * 1024
+
+#: Why ticks were missed, for people.
+_ABSENT: Final = "nobody was there for it, since the engine or its database was away"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -271,6 +274,7 @@ def tick(state: State, cron: Cron, now_us: int) -> None:
     if now_us - tick_us > LATE_US_MAX:
         made_up_us = _to_make_up(state, cron, max(tick_us - 1, cron.workflow.unpaused_at_us or 0), now_us)
         if made_up_us != tick_us:
+            alerts.cron_missed(state, cron, _ABSENT, now_us)
             _arm_for(state, cron, made_up_us)
             return
     cron.last_tick_us = tick_us
@@ -280,8 +284,11 @@ def tick(state: State, cron: Cron, now_us: int) -> None:
         lack = quotas.lacks(state, Resource.TASK_RUN, quotas.tasks_of(cron.workflow), now_us)
         if lack is not None:
             quotas.miss(state, cron, lack, now_us)
+            alerts.cron_missed(state, cron, "a limit of the tenant leaves no room", now_us)
         else:
             _make_cron_run(state, cron, tick_us, now_us)
+    else:
+        alerts.cron_missed(state, cron, "its workflow is paused", now_us)
     _arm(state, cron, tick_us)
 
 
@@ -632,11 +639,14 @@ def adopt_crons(state: State, rows: Iterable[CronRow], now_us: int) -> None:
         state.calendar.add_cron(cron)
         if not cron.is_enabled:
             continue
+        known_us = max(cron.updated_at_us, cron.workflow.unpaused_at_us or 0)
+        first_us = expression.next_after(max(known_us, cron.last_tick_us or 0)) if state.alerts.rules else None
         if state.cron_catch_up_us:
-            known_us = max(cron.updated_at_us, cron.workflow.unpaused_at_us or 0)
             _arm_for(state, cron, _to_make_up(state, cron, known_us, now_us))
         else:
             _arm(state, cron, now_us)
+        if first_us is not None and first_us <= now_us and first_us != cron.next_tick_us:
+            alerts.cron_missed(state, cron, _ABSENT, now_us)
 
 
 def adopt_schedules(state: State, rows: Iterable[ScheduleRow]) -> None:

@@ -104,6 +104,7 @@ def open_stream(state: State, worker: Worker, session: int, now_us: int, arrived
         return
     if session != worker.session:
         _doubt_deliveries(state, worker, now_us)
+        state.alerts.has_fleet_changed = True
     worker.session = session
     if arrived is not None:
         _settle_deliveries(state, worker, arrived, now_us)
@@ -118,6 +119,7 @@ def close_stream(state: State, worker: Worker, session: int, now_us: int) -> Non
     if worker.session != session:
         return
     worker.session = None
+    state.alerts.has_fleet_changed = True
     worker.updated_at_us = now_us
     _doubt_deliveries(state, worker, now_us)
     state.ledger.touch_worker(worker)
@@ -171,6 +173,7 @@ def heartbeat(state: State, worker: Worker, now_us: int) -> None:
 
 def unregister(state: State, worker: Worker, now_us: int) -> None:
     worker.session = None
+    state.alerts.has_fleet_changed = True
     worker.updated_at_us = now_us
     state.ledger.touch_worker(worker)
     _watch(state, worker, now_us + SILENCE_US)

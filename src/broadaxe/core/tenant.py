@@ -43,12 +43,12 @@ from broadaxe.core import (
     why,
     workflows,
 )
-from broadaxe.core.alerts import Watch
+from broadaxe.core.alerts import Rule, Watch
 from broadaxe.core.batching import BatchGroup
 from broadaxe.core.calendar import Cron, Schedule
 from broadaxe.core.claims import Claims
 from broadaxe.core.commands import Command, Reply
-from broadaxe.core.commands.alerts import DeleteAlertRule, PutAlertRule
+from broadaxe.core.commands.alerts import DeleteAlertRule, NoteAlertFacts, PutAlertRule
 from broadaxe.core.commands.asked import Asked
 from broadaxe.core.commands.attempts import (
     FailDelivery,
@@ -308,6 +308,8 @@ class Tenant:
                 return alerts.put(state, command, now_us)
             case DeleteAlertRule(rule_id):
                 alerts.delete(state, rule_id, now_us)
+            case NoteAlertFacts(rule_id, facts):
+                alerts.note(state, rule_id, facts, now_us)
             case CreateCron():
                 return firing.create_cron(state, command, now_us)
             case ChangeCron():
@@ -378,6 +380,8 @@ class Tenant:
         for kind, subject in state.timers.pop_due(now_us):
             self._ring(kind, subject, now_us)
         self._follow_up(now_us)
+        if state.alerts.patrols:
+            alerts.stir(state, now_us)
         decision = state.ledger.drain(replies)
         state.past_events = ()
         state.pushed.clear()
@@ -475,6 +479,8 @@ class Tenant:
                 idempotency.sweep(state, now_us)
             case Watch():
                 alerts.ring(state, subject, now_us)
+            case Rule():
+                alerts.ring_rule(state, subject, now_us)
             case _:
                 assert_never(subject)
 

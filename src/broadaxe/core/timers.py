@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from broadaxe.core.alerts import Watch
+    from broadaxe.core.alerts import Rule, Watch
     from broadaxe.core.batching import BatchGroup
     from broadaxe.core.calendar import Cron, Schedule
     from broadaxe.core.claims import Claims
@@ -60,12 +60,12 @@ class AlarmKind(IntEnum):
     OUTBOX_WAITS = 12
     """Rows that had to stay in the outbox for want of room may find some."""
     ALERT_DUE = 14
-    """What an alert rule watches is to be looked at."""
+    """An alert rule, or one of the things it watches, is to be looked at."""
 
 
 Subject: TypeAlias = (
     "Task | Worker | Lane | BatchGroup | Segment | Claims | Cron | Schedule | Wait | DurableLog | Dormant | Quotas"
-    "| Watch"
+    "| Rule | Watch"
 )
 Alarm: TypeAlias = tuple[int, int, AlarmKind, Subject]
 

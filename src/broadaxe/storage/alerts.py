@@ -18,6 +18,7 @@ import msgspec
 
 from broadaxe.core.alert_texts import AlertMessage
 from broadaxe.core.audit import Action, Subject
+from broadaxe.core.commands.alerts import AlertFact
 from broadaxe.core.commands.asked import Initiator
 from broadaxe.errors import AlreadyExists, FailedPrecondition, NotFound
 from broadaxe.storage import audit
@@ -238,6 +239,19 @@ class Alerts:
         place = None if after is None else after.id
         rows = await self._pool.fetch(statement("alerts/deliveries"), tenant_id, alert_id, channel_id, limit, place)
         return page_of_rows(rows, [_delivery(row) for row in rows], limit, lambda row: ById(str(row["id"])))
+
+    # Looking for the tenants ---------------------------------------------------------------------------------------
+
+    async def facts(self, facts_max: int) -> list[tuple[str, str, tuple[AlertFact, ...]]]:
+        """(tenant, rule, what is wrong now) for rules of tokens and nodes of which anything is, or was told."""
+        return [
+            (
+                row["tenant_id"],
+                row["rule_id"],
+                tuple(map(AlertFact, row["subjects"] or (), row["said"] or ())),
+            )
+            for row in await self._pool.fetch(statement("alerts/facts"), facts_max)
+        ]
 
     # Giving --------------------------------------------------------------------------------------------------------
 

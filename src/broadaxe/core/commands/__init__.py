@@ -16,7 +16,7 @@ and `Reply`.
 
 from __future__ import annotations
 
-from broadaxe.core.commands.alerts import DeleteAlertRule, PutAlertRule
+from broadaxe.core.commands.alerts import DeleteAlertRule, NoteAlertFacts, PutAlertRule
 from broadaxe.core.commands.asked import Asked
 from broadaxe.core.commands.attempts import (
     Accepted,
@@ -105,6 +105,7 @@ Command = (
     | ShowQuotas
     | PutAlertRule
     | DeleteAlertRule
+    | NoteAlertFacts
     | CreateCron
     | ChangeCron
     | DeleteCron

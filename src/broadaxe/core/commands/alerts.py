@@ -17,6 +17,19 @@ class AlertKind(StrEnum):
     """`threshold` runs of a workflow failed within the window."""
     FAILURE_RATE = "FAILURE_RATE"
     """`threshold` percent or more of a workflow's runs that ended within the window failed."""
+    CRON_MISSED = "CRON_MISSED"
+    """Crons of a workflow missed `threshold` ticks within the window: nobody was there for them, the workflow is
+    paused, or a limit of the tenant left no room. Those missed during one absence count as one."""
+    QUEUE_AGE = "QUEUE_AGE"
+    """A task of a workflow has waited for a worker for as long as the window."""
+    NO_WORKER = "NO_WORKER"
+    """For as long as the window no worker listened that takes each of a workflow's tasks."""
+    LIMIT_NEARLY_USED = "LIMIT_NEARLY_USED"
+    """`threshold` percent or more of a limit of the tenant are used."""
+    TOKEN_EXPIRING = "TOKEN_EXPIRING"
+    """An API token ends within the window."""
+    NODE_LOST = "NODE_LOST"
+    """Nothing was heard of an engine on this database for as long as the window, and it did not say goodbye."""
 
 
 class PutAlertRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +60,25 @@ class PutAlertRule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def chars(self) -> int:
         return len(self.template)
+
+
+class AlertFact(msgspec.Struct, frozen=True):
+    """Something that a rule watches is as it should not be: what, and a sentence about it."""
+
+    subject: str
+    said: str
+
+
+class NoteAlertFacts(msgspec.Struct, frozen=True):
+    """What the database says of the things that a rule of tokens or nodes watches: all that is wrong now. Reply: None.
+    A rule that is no more does not mind."""
+
+    rule_id: str
+    facts: tuple[AlertFact, ...]
+
+    is_repeatable: ClassVar = True
+    chars: ClassVar = 0
+    needs: ClassVar = NOTHING
 
 
 class DeleteAlertRule(msgspec.Struct, frozen=True):

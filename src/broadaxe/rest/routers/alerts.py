@@ -135,6 +135,12 @@ class AlertChannelChange(Body):
 _USUAL: Final[dict[AlertKind, tuple[int, str]]] = {
     AlertKind.RUN_FAILED: (1, "5m"),
     AlertKind.FAILURE_RATE: (20, "1h"),
+    AlertKind.CRON_MISSED: (1, "1h"),
+    AlertKind.QUEUE_AGE: (1, "10m"),
+    AlertKind.NO_WORKER: (1, "5m"),
+    AlertKind.LIMIT_NEARLY_USED: (80, "5m"),
+    AlertKind.TOKEN_EXPIRING: (1, "168h"),
+    AlertKind.NODE_LOST: (1, "1m"),
 }
 
 

@@ -13,10 +13,12 @@ import { Ago } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { Tabs } from "../components/ui/tabs";
 import {
+  ALERT_KINDS,
   alertChannelsQuery,
   alertDeliveriesQuery,
   alertRulesQuery,
   alertsQuery,
+  boundOf,
   channelKindLabel,
   deleteChannel,
   deleteRule,
@@ -98,12 +100,12 @@ function History({ tenantId }: { tenantId: string }) {
             ),
         },
         { title: "Began", cell: (alert) => <Ago instantMs={alert.openedAt} /> },
-        { title: "Failed", cell: (alert) => alert.count },
+        { title: "How many", cell: (alert) => alert.count },
         {
           title: "Last",
           cell: (alert) =>
             alert.runId === null ? (
-              "–"
+              (alert.error ?? "–")
             ) : (
               <Link to="/runs/$id" params={{ id: alert.runId }} className="break-words text-accent underline">
                 {alert.error === null || alert.error === "" ? "the run" : alert.error.slice(0, 120)}
@@ -113,6 +115,11 @@ function History({ tenantId }: { tenantId: string }) {
       ]}
     />
   );
+}
+
+function watchedBy(rule: AlertRule): string {
+  if (ALERT_KINDS.find((known) => known.kind === rule.kind)?.isOfWorkflows === false) return kindLabel(rule.kind);
+  return `${kindLabel(rule.kind)} of ${rule.workflow === "" ? "every workflow" : rule.workflow}`;
 }
 
 function Rules({ tenantId, manages, channels, onEdit }: { tenantId: string; manages: boolean; channels: readonly AlertChannel[]; onEdit: (rule: AlertRule) => void }) {
@@ -131,8 +138,8 @@ function Rules({ tenantId, manages, channels, onEdit }: { tenantId: string; mana
         empty={<Notice title="No rules" />}
         columns={[
           { title: "Name", cell: (rule) => rule.name },
-          { title: "Watches", cell: (rule) => `${kindLabel(rule.kind)} of ${rule.workflow === "" ? "every workflow" : rule.workflow}` },
-          { title: "Bound", cell: (rule) => `${String(rule.threshold)}${rule.kind === "FAILURE_RATE" ? " %" : ""} within ${rule.window}` },
+          { title: "Watches", cell: watchedBy },
+          { title: "Bound", cell: boundOf },
           { title: "Channels", cell: (rule) => rule.channels.map(nameOf).join(", ") },
           { title: "State", cell: (rule) => (rule.isEnabled ? (rule.firing > 0 ? <span className="font-medium text-failed">fires</span> : "watches") : "off") },
           {

@@ -5,12 +5,51 @@ import { request } from "./http";
 import { pagedQuery } from "./pages";
 import { instantMs, orNull, resourceMeta } from "./schemas";
 
+export type AlertKind =
+  | "RUN_FAILED"
+  | "FAILURE_RATE"
+  | "CRON_MISSED"
+  | "QUEUE_AGE"
+  | "NO_WORKER"
+  | "LIMIT_NEARLY_USED"
+  | "TOKEN_EXPIRING"
+  | "NODE_LOST";
+
+export interface KnownKind {
+  readonly kind: AlertKind;
+  readonly label: string;
+  /** What the threshold is; null: rules of the kind have none. */
+  readonly threshold: string | null;
+  readonly unit: string;
+  readonly usual: number;
+  /** What the window is; null: it means nothing for the kind. */
+  readonly within: string | null;
+  readonly window: string;
+  /** Whether it is about workflows, and not about the whole tenant. */
+  readonly isOfWorkflows: boolean;
+}
+
+const WITHIN = "Within";
 /** What a rule can watch, with what its numbers mean. A kind that is not here is shown by its name. */
-export const ALERT_KINDS = [
-  { kind: "RUN_FAILED", label: "Failed runs", threshold: "Failed runs", unit: "runs", usual: 1, window: "5m" },
-  { kind: "FAILURE_RATE", label: "Share of failed runs", threshold: "Percent that failed", unit: "%", usual: 20, window: "1h" },
-] as const;
-export type AlertKind = (typeof ALERT_KINDS)[number]["kind"];
+export const ALERT_KINDS: readonly [KnownKind, ...KnownKind[]] = [
+  { kind: "RUN_FAILED", label: "Failed runs", threshold: "Failed runs", unit: "", usual: 1, within: WITHIN, window: "5m", isOfWorkflows: true },
+  { kind: "FAILURE_RATE", label: "Share of failed runs", threshold: "Percent that failed", unit: " %", usual: 20, within: WITHIN, window: "1h", isOfWorkflows: true },
+  { kind: "QUEUE_AGE", label: "Old queue", threshold: null, unit: "", usual: 1, within: "A task waits for", window: "10m", isOfWorkflows: true },
+  { kind: "NO_WORKER", label: "No worker", threshold: null, unit: "", usual: 1, within: "None listens for", window: "5m", isOfWorkflows: true },
+  { kind: "CRON_MISSED", label: "Missed crons", threshold: "Missed ticks", unit: "", usual: 1, within: WITHIN, window: "1h", isOfWorkflows: true },
+  { kind: "LIMIT_NEARLY_USED", label: "Limit nearly used", threshold: "Percent that are used", unit: " %", usual: 80, within: null, window: "5m", isOfWorkflows: false },
+  { kind: "TOKEN_EXPIRING", label: "Expiring API token", threshold: null, unit: "", usual: 1, within: "It ends within", window: "168h", isOfWorkflows: false },
+  { kind: "NODE_LOST", label: "Lost node", threshold: null, unit: "", usual: 1, within: "Not heard of for", window: "1m", isOfWorkflows: false },
+];
+
+/** The numbers of a rule, in a few words. */
+export function boundOf(rule: AlertRule): string {
+  const known = ALERT_KINDS.find((each) => each.kind === rule.kind);
+  if (known === undefined) return `${String(rule.threshold)} within ${rule.window}`;
+  const number = known.threshold === null ? "" : `${String(rule.threshold)}${known.unit}`;
+  if (known.within === null) return number;
+  return number === "" ? rule.window : `${number} within ${rule.window}`;
+}
 
 export const CHANNEL_KINDS = [
   { kind: "WEBHOOK", label: "Webhook" },

@@ -1,12 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { ALERT_KINDS, putRule, type AlertChannel, type AlertKind, type AlertRule } from "../../services/alerts";
+import { ALERT_KINDS, putRule, type AlertChannel, type AlertKind, type AlertRule, type KnownKind } from "../../services/alerts";
 import { workflowsQuery } from "../../services/workflows";
 import { FormDialog } from "../FormDialog";
 import { Field, Input, Select, TextArea } from "../ui/field";
-
-type Known = (typeof ALERT_KINDS)[number];
 
 /** Makes a rule, or changes one. */
 export function RuleDialog({
@@ -21,7 +19,7 @@ export function RuleDialog({
   onClose: () => void;
 }) {
   const workflows = useQuery(workflowsQuery(tenantId)).data ?? [];
-  const [kind, setKind] = useState<Known>(ALERT_KINDS.find((known) => known.kind === rule?.kind) ?? ALERT_KINDS[0]);
+  const [kind, setKind] = useState<KnownKind>(ALERT_KINDS.find((known) => known.kind === rule?.kind) ?? ALERT_KINDS[0]);
   const [name, setName] = useState(rule?.name ?? "");
   const [workflow, setWorkflow] = useState(rule?.workflow ?? "");
   const [threshold, setThreshold] = useState(String(rule?.threshold ?? kind.usual));
@@ -55,7 +53,7 @@ export function RuleDialog({
       problems={{
         name: name.trim() === "" ? "Give it a name." : null,
         workflow: null,
-        threshold: /^[1-9][0-9]*$/.test(threshold) ? null : "Give a whole number from 1.",
+        threshold: kind.threshold === null || /^[1-9][0-9]*$/.test(threshold) ? null : "Give a whole number from 1.",
         window: window.trim() === "" ? "Give a duration, such as 5m." : null,
         quiet: quiet.trim() === "" ? "Give a duration, such as 1h, or 0s." : null,
         channels: chosen.size === 0 ? "Choose a channel." : null,
@@ -65,8 +63,8 @@ export function RuleDialog({
         putRule(tenantId, rule?.metadata.id ?? null, {
           name: name.trim(),
           kind: kind.kind,
-          workflow,
-          threshold: Number(threshold),
+          workflow: kind.isOfWorkflows ? workflow : "",
+          threshold: kind.threshold === null ? kind.usual : Number(threshold),
           window: window.trim(),
           quiet: quiet.trim(),
           channels: [...chosen],
@@ -94,24 +92,30 @@ export function RuleDialog({
                 </Select>
               )}
             </Field>
-            <Field label="Workflow" error={problemAt("workflow")}>
-              {(props) => (
-                <Select {...props} value={workflow} onChange={({ target }) => setWorkflow(target.value)}>
-                  <option value="">Every workflow, each for itself</option>
-                  {(names.includes(workflow) || workflow === "" ? names : [workflow, ...names]).map((known) => (
-                    <option key={known} value={known}>
-                      {known}
-                    </option>
-                  ))}
-                </Select>
-              )}
-            </Field>
-            <Field label={kind.threshold} error={problemAt("threshold")}>
-              {(props) => <Input {...props} inputMode="numeric" value={threshold} onChange={({ target }) => setThreshold(target.value)} />}
-            </Field>
-            <Field label="Within" hint="A duration, such as 5m or 1h." error={problemAt("window")}>
-              {(props) => <Input {...props} value={window} onChange={({ target }) => setWindow(target.value)} />}
-            </Field>
+            {kind.isOfWorkflows && (
+              <Field label="Workflow" error={problemAt("workflow")}>
+                {(props) => (
+                  <Select {...props} value={workflow} onChange={({ target }) => setWorkflow(target.value)}>
+                    <option value="">Every workflow, each for itself</option>
+                    {(names.includes(workflow) || workflow === "" ? names : [workflow, ...names]).map((known) => (
+                      <option key={known} value={known}>
+                        {known}
+                      </option>
+                    ))}
+                  </Select>
+                )}
+              </Field>
+            )}
+            {kind.threshold !== null && (
+              <Field label={kind.threshold} error={problemAt("threshold")}>
+                {(props) => <Input {...props} inputMode="numeric" value={threshold} onChange={({ target }) => setThreshold(target.value)} />}
+              </Field>
+            )}
+            {kind.within !== null && (
+              <Field label={kind.within} hint="A duration, such as 5m or 1h." error={problemAt("window")}>
+                {(props) => <Input {...props} value={window} onChange={({ target }) => setWindow(target.value)} />}
+              </Field>
+            )}
             <Field label="Quiet period" hint="How long nothing more is told of the same thing." error={problemAt("quiet")}>
               {(props) => <Input {...props} value={quiet} onChange={({ target }) => setQuiet(target.value)} />}
             </Field>
