@@ -40,6 +40,7 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("profiles", "use"): ("nobody",),
     ("runs", "show"): ("0199b6a2",),
     ("runs", "logs"): ("0199b6a2",),
+    ("runs", "save"): ("0199b6a2",),
     ("runs", "cancel"): ("0199b6a2",),
     ("runs", "replay"): ("0199b6a2",),
     ("trigger",): ("greet",),

@@ -108,6 +108,12 @@ def test_a_run_is_triggered_waited_for_and_shown(call: Call, key: str) -> None:
         == (row["metadata"])
     )
     assert call("runs", "watch", run_id).code == 0
+    saved = call("runs", "save", run_id[:18], "kept/echo.json").done()
+    assert "kept/echo.json" in saved.err
+    assert json.loads(Path("kept/echo.json").read_text())["run"]["run"]["metadata"]["id"] == run_id
+    Path("taken").mkdir()
+    refused = call("runs", "save", run_id, "taken")
+    assert refused.code == 2 and "taken" in refused.err
 
 
 def test_a_run_that_fails_ends_the_command_with_1_and_its_error(call: Call, key: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import click
@@ -269,6 +270,35 @@ def logs(
         # Workers send lines beside the outcome, so the last ones may come behind it.
         time.sleep(LAST_LINES_S)
         tell_new(found)
+
+
+@runs.command()
+@click.argument("run")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@connecting
+def save(run: str, file: Path | None, connection: Connection) -> None:
+    """Save everything about RUN as one FILE; without a name, as RUN.json in this directory.
+
+    `broadaxe open` shows it without an engine, and tests do a recorded durable task again with new code.
+
+    \b
+    Examples:
+      broadaxe runs save 0199b6a2 recordings/remind.json
+      broadaxe open recordings/remind.json
+    """
+    from broadaxe.remote.runs import file as file_of
+    from broadaxe.remote.runs import id_of
+
+    server = connection.open()
+    run_id = id_of(server, run)
+    content = file_of(server, run_id)
+    file = file or Path(f"{run_id}.json")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    except OSError as error:
+        raise InvalidArgument(f"{file}: {error.strerror or error}; nothing was saved", field="file") from None
+    click.echo(f"saved {file}, {len(content):,} bytes", err=True)
 
 
 def follow_to_the_end(server: Server, run_id: str, *, as_json: bool, to_stderr: bool = False) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from broadaxe.errors import InvalidArgument, NotFound, Unavailable
 from broadaxe.remote.run_query import RunQuery
-from broadaxe.remote.server import Server
+from broadaxe.remote.server import Server, path_part
 
 __all__ = [
     "ENDED",
@@ -25,6 +25,7 @@ __all__ = [
     "changes",
     "count",
     "details",
+    "file",
     "find",
     "follow",
     "id_of",
@@ -113,6 +114,11 @@ def trigger(
     body = {"workflowName": workflow, "input": given, "additionalMetadata": metadata, "priority": priority}
     said = {name: value for name, value in body.items() if value is not None}
     return server.ask("POST", f"{server.stable}/workflow-runs/trigger", said, Details)
+
+
+def file(server: Server, run_id: str) -> bytes:
+    """Everything about the run as one JSON document, which `broadaxe open` shows and tests replay."""
+    return bytes(server.get(f"/api/v1/stable/workflow-runs/{path_part(run_id)}/file", msgspec.Raw))
 
 
 def act(server: Server, verb: Act, which: Sequence[str] | RunQuery) -> list[str]:

@@ -31,6 +31,22 @@ class DurableEntryRecord(msgspec.Struct, frozen=True):
     task_display_name: str
 
 
+class RecordedOperation(msgspec.Struct, frozen=True):
+    """What an operation of a durable task came to. `result` is JSON text; `place` its place in the order of results."""
+
+    node_id: int
+    branch_id: int
+    identity: str
+    child_run_id: str | None
+    child_key: str | None
+    is_awaited: bool
+    is_satisfied: bool
+    place: int | None
+    result: str | None
+    is_failure: bool
+    error: str | None
+
+
 class DurableReads:
     def __init__(self, pool: Queries) -> None:
         self._pool = pool
@@ -56,6 +72,11 @@ class DurableReads:
             for row in rows
         ]
         return page_of_rows(rows, records, limit, lambda row: ByNode(row["branch_id"], row["node_id"]))
+
+    async def recorded(self, tenant_id: str, task_id: str, limit: int) -> list[RecordedOperation]:
+        """Those of the path that the task took last, in the order of the path."""
+        rows = await self._pool.fetch(statement("reads/recorded_log"), tenant_id, task_id, limit)
+        return [RecordedOperation(**row) for row in rows]
 
     async def signals(self, tenant_id: str, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
         """(task id, key, data) of those of the wanted signals that have fired."""

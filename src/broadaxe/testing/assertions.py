@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any, Final, Self
 
 from broadaxe.remote.story import short, story, task_name
@@ -71,6 +72,11 @@ class RunAssertion:
         run = read["run"]
         first = f"run {self.run_id} of {run.get('displayName', '')}: {run['status']}, input {short(run.get('input'))}"
         return "\n".join([first, *(f"  {line}" for line in story(read))])
+
+    def save(self, path: Path | str) -> Self:
+        """Writes the run's file: for `replay`, for `broadaxe open`, or to be kept with a failed test."""
+        Path(path).write_bytes(self._rest.file(self.run_id))
+        return self
 
     def _attempts(self) -> Counter[str]:
         read = self._read()

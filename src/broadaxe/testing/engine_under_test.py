@@ -25,6 +25,7 @@ from broadaxe.storage.ids import new_id
 from broadaxe.storage.tokens import shape_token
 from broadaxe.testing import loops
 from broadaxe.testing.assertions import RunAssertion
+from broadaxe.testing.recordings import Recording
 from broadaxe.testing.rest import Rest
 from broadaxe.testing.server import Server
 
@@ -175,6 +176,12 @@ class EngineUnderTest:
         """Forgets everything but the tenant: for the next test."""
         self._do(self._empty())
 
+    def put_recording(self, run_id: str, recording: Recording) -> None:
+        """Gives the task of a run that nobody has taken yet the log of a recorded one. RuntimeError when somebody
+        has."""
+        task_id = self.rest.run(run_id)["tasks"][0]["taskExternalId"]
+        self._do(self._put_recording(task_id, recording))
+
     def begin(self, work: Callable[[SkippedTime], Coroutine[Any, Any, T]]) -> Pending[T]:
         """Begins something on the engine's thread."""
         if self._loop is None or self._time is None:
@@ -240,6 +247,13 @@ class EngineUnderTest:
     async def _on_server(self, work: Callable[[Server], Coroutine[Any, Any, None]]) -> None:
         assert self._server is not None
         await work(self._server)
+
+    async def _put_recording(self, task_id: str, recording: Recording) -> None:
+        assert self._app is not None and self._server is not None
+        if not await self._server.put_recording(self.tenant_id, task_id, recording):
+            raise RuntimeError("another worker has taken the run; stop those that offer the workflow before the replay")
+        # Read with the tenant, which is loaded again for whoever is connected.
+        await self._app.engine.put_all_away()
 
     async def _empty(self) -> None:
         if self._app is not None and self._server is not None:

@@ -17,6 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from hatchet_sdk import Hatchet
 
+    from broadaxe.testing.assertions import RunAssertion
     from broadaxe.testing.engine_under_test import Clock, EngineUnderTest
     from broadaxe.testing.worker_under_test import WorkerUnderTest
 
@@ -111,3 +112,28 @@ class _Fixtures:
         yield start
         for found in started:
             found.kill()
+
+    @pytest.fixture
+    def replay(self, engine: EngineUnderTest, worker: Callable[..., WorkerUnderTest]) -> Callable[..., RunAssertion]:
+        """Does a recorded run again with the present code: `replay("recordings/remind.json", remind)`. AssertionError,
+        with both sides, when that does other operations than were recorded, or (unless `same_result=False`) comes to
+        another end. ValueError for a file that is no recording. Returns the new run, for further checks."""
+        from broadaxe.testing.assertions import assert_that
+        from broadaxe.testing.recordings import Recording, difference
+
+        def again(recording: str | Path, workflow: Any, *, same_result: bool = True) -> RunAssertion:
+            recorded = Recording(recording)
+            # The engine knows the workflow by then, and nobody takes the run before it has its log.
+            worker(workflow).stop()
+            run_id = engine.rest.trigger(workflow.name, recorded)
+            engine.put_recording(run_id, recorded)
+            present = worker(workflow)
+            done = assert_that(run_id)
+            told = difference(recorded, engine.rest.run(run_id), same_result=same_result)
+            # Before the next one is replayed with other code.
+            present.kill()
+            if told:
+                raise AssertionError(f"{workflow.name} does not do what was recorded: {told}")
+            return done
+
+        return again

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from broadaxe.errors import NotFound
+from broadaxe.remote import runs
 from broadaxe.remote.server import Query, Server
+from broadaxe.testing.recordings import Recording
 
 __all__ = ["Rest"]
 
@@ -29,6 +31,15 @@ class Rest:
             return self._server.get(f"/api/v1/stable/workflow-runs/{run_id}", dict[str, Any])
         except NotFound:
             raise AssertionError(f"there is no run {run_id}") from None
+
+    def trigger(self, workflow: str, recording: Recording) -> str:
+        """Starts a run as the recorded one was started. Returns its id."""
+        made = runs.trigger(self._server, workflow, recording.input, recording.metadata or None, None)
+        return str(made["run"]["metadata"]["id"])
+
+    def file(self, run_id: str) -> bytes:
+        """Everything about the run, as it is downloaded."""
+        return runs.file(self._server, run_id)
 
     def run_ids(self, workflow: str | None) -> list[str]:
         """The oldest first, at most a thousand."""

@@ -20,6 +20,7 @@ from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.migrate import known_schema, migrate
 from broadaxe.storage.statements import statement
 from broadaxe.storage.tokens import IssuedToken, keep_token
+from broadaxe.testing.recordings import Recording
 
 __all__ = ["Server"]
 
@@ -83,6 +84,16 @@ class Server:
         connection = await connect(self.dsn)
         try:
             await connection.execute(statement("testing/empty"))
+        finally:
+            await connection.close()
+
+    async def put_recording(self, tenant_id: str, task_id: str, recording: Recording) -> bool:
+        """Gives a task that has not begun yet a recorded log, which is read when the tenant is loaded next. False when
+        somebody has taken the task."""
+        connection = await connect(self.dsn)
+        try:
+            put = statement("testing/put_recording")
+            return await connection.fetchval(put, tenant_id, task_id, *recording.columns()) is not None
         finally:
             await connection.close()
 

@@ -30,7 +30,7 @@ from broadaxe.rest.wire import Instant, JsonObject, Wire
 from broadaxe.storage import accounts
 from broadaxe.storage.catalogue import tasks_of
 from broadaxe.storage.log_reads import LogFilter
-from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, RunRecord
+from broadaxe.storage.reads import EVENTS_PER_RUN_MAX, RunRecord, TaskRecord
 from broadaxe.storage.run_facts import RunFacts
 from broadaxe.storage.run_filter import RunFilter
 
@@ -57,7 +57,8 @@ class RunFileTenant(Wire):
 
 
 class RunFile(Wire):
-    """A run as one file. `attempts` are the earlier attempts of its tasks; `cut` says in words what is not whole."""
+    """A run as one file. `attempts` are the earlier attempts of its tasks; `recordings` are what a test needs of each
+    durable task to do it again; `cut` says in words what is not whole."""
 
     format: Literal["broadaxe-run"] = "broadaxe-run"
     form: int = FORM
@@ -72,6 +73,7 @@ class RunFile(Wire):
     logs: list[log_shapes.LogLine]
     spans: list[trace_shapes.Span]
     durable_logs: dict[str, list[durable_shapes.DurableLogEntry]]
+    recordings: dict[str, list[durable_shapes.RecordedOperation]]
     input_json_schema: JsonObject | None = None
 
 
@@ -103,6 +105,7 @@ async def get_run_file(run: PathId, caller: ViewerCaller, context: ContextDep, r
         logs=await maker.logs(),
         spans=await maker.spans(Scope(record.tenant_id, caller)),
         durable_logs=await maker.durable_logs(),
+        recordings=await maker.recordings(),
         input_json_schema=wire.json_object(definition.input_json_schema)
         if definition is not None and definition.input_json_schema
         else None,
@@ -216,20 +219,34 @@ class _Maker:
         return told.rows
 
     async def durable_logs(self) -> dict[str, list[durable_shapes.DurableLogEntry]]:
-        if self._definition is None:
-            return {}
-        durable = {task.id for task in tasks_of(self._definition) if task.is_durable}
         found: dict[str, list[durable_shapes.DurableLogEntry]] = {}
         room = ENTRIES_MAX
-        for task in self._run.tasks:
-            if task.definition_id not in durable or room <= 0:
-                continue
+        for task in self._durable_tasks():
+            if room <= 0:
+                break
             page = await self._context.durable_reads.log(self._run.tenant_id, task.id, limit=room)
             found[task.id] = [durable_shapes.durable_entry(task.id, entry) for entry in page.rows]
             room -= len(page.rows)
             if page.end is not None:
                 self.cut.append(f"of the durable log only {ENTRIES_MAX} entries are here")
         return found
+
+    async def recordings(self) -> dict[str, list[durable_shapes.RecordedOperation]]:
+        """Of the tasks whose results fit whole: a part of a recording is none."""
+        found: dict[str, list[durable_shapes.RecordedOperation]] = {}
+        for task in self._durable_tasks():
+            recorded = await self._context.durable_reads.recorded(self._run.tenant_id, task.id, ENTRIES_MAX + 1)
+            size = sum(len(operation.result or "") for operation in recorded)
+            if size > self._room or len(recorded) > ENTRIES_MAX:
+                self.cut.append(f"the recording of {task.display_name} is left out: {size} characters")
+                continue
+            self._room -= size
+            found[task.id] = [durable_shapes.recorded_operation(operation) for operation in recorded]
+        return found
+
+    def _durable_tasks(self) -> list[TaskRecord]:
+        durable = {} if self._definition is None else {t.id for t in tasks_of(self._definition) if t.is_durable}
+        return [task for task in self._run.tasks if task.definition_id in durable]
 
 
 def _chars(payload: JsonObject) -> int:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from broadaxe.core.durations import US_PER_MS
 from broadaxe.rest.wire import Instant, Wire
+from broadaxe.storage import durable_reads as storage
 from broadaxe.storage.durable_reads import DurableEntryRecord
 
 
@@ -41,6 +42,23 @@ class DurableLogEntry(Wire):
     wait_data: list[DurableWaitItem] | None = None
 
 
+class RecordedOperation(Wire):
+    """What an operation of a durable task came to, for a test that does the task again with new code. `result` is the
+    text of a JSON value."""
+
+    node_id: int
+    branch_id: int
+    identity: str
+    child_run_external_id: str | None = None
+    child_key: str | None = None
+    is_awaited: bool
+    is_satisfied: bool
+    place: int | None = None
+    result: str | None = None
+    is_failure: bool
+    error: str | None = None
+
+
 class DurableBranch(Wire):
     task_external_id: str
     node_id: int
@@ -64,6 +82,22 @@ def durable_entry(task_id: str, entry: DurableEntryRecord) -> DurableLogEntry:
         satisfied_at=entry.satisfied_at,
         user_message=entry.label or None,
         wait_data=_wait_data(entry),
+    )
+
+
+def recorded_operation(recorded: storage.RecordedOperation) -> RecordedOperation:
+    return RecordedOperation(
+        node_id=recorded.node_id,
+        branch_id=recorded.branch_id,
+        identity=recorded.identity,
+        child_run_external_id=recorded.child_run_id,
+        child_key=recorded.child_key,
+        is_awaited=recorded.is_awaited,
+        is_satisfied=recorded.is_satisfied,
+        place=recorded.place,
+        result=recorded.result,
+        is_failure=recorded.is_failure,
+        error=recorded.error,
     )
 
 
