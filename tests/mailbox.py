@@ -46,13 +46,15 @@ class Mailbox:
 
 
 @asynccontextmanager
-async def mail_server(mailbox: Mailbox, *, ssl: ssl.SSLContext | None = None, **options: Any) -> AsyncIterator[int]:
-    """An SMTP server on loopback, at this port; `options` are those of aiosmtpd's SMTP."""
+async def mail_server(
+    mailbox: Mailbox, *, ssl: ssl.SSLContext | None = None, port: int = 0, **options: Any
+) -> AsyncIterator[int]:
+    """An SMTP server on loopback, at this port or any free one; `options` are those of aiosmtpd's SMTP."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: SMTP(mailbox, enable_SMTPUTF8=True, hostname="mail.test", loop=loop, **options),
         "127.0.0.1",
-        0,
+        port,
         ssl=ssl,
     )
     port = int(server.sockets[0].getsockname()[1])

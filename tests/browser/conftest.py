@@ -24,7 +24,9 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "wire")]
 
-from wirekit import EngineProcess, Rest, Stage, WorkerProcess  # noqa: E402 the path to it has only now been laid
+from wirekit import EngineProcess, Rest, Stage, WorkerProcess, free_port  # noqa: E402 the path to it has only now been laid
+
+from tests.openid_provider.process import SECRET, ProviderProcess  # noqa: E402
 
 T = TypeVar("T")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -53,11 +55,50 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+def provider() -> Iterator[ProviderProcess]:
+    """Who vouches for people besides their passwords."""
+    provider = ProviderProcess()
+    yield provider
+    provider.stop()
+
+
+@pytest.fixture(scope="session")
+def mail_port() -> int:
+    """Where the engine sends mails to; a test that wants them listens there."""
+    return free_port()
+
+
+def trusted(provider: ProviderProcess) -> str:
+    """The file that names it, another that is away, and one that calls itself otherwise."""
+    known = {
+        "acme": provider.issuer,
+        "away": "http://127.0.0.1:9",
+        "odd": provider.issuer.replace("127.0.0.1", "localhost"),
+    }
+    return "\n".join(
+        f"[[provider]]\nid = '{name}'\nname = '{name.capitalize()}'\nissuer = '{issuer}'\nclient_id = 'broadaxe'\n"
+        f"client_secret = '{SECRET}'\ncreates_accounts = true\n"
+        for name, issuer in known.items()
+    )
+
+
+@pytest.fixture(scope="session")
+def engine(
+    tmp_path_factory: pytest.TempPathFactory, provider: ProviderProcess, mail_port: int
+) -> Iterator[EngineProcess]:
     built = ROOT / "web" / "dashboard" / "dist" / "index.html"
     assert built.exists(), "the dashboard is not built; run `make setup`"
-    engine = EngineProcess(tmp_path_factory.mktemp("engine"), flags=("--alert-networks", "127.0.0.1"))
+    directory = tmp_path_factory.mktemp("engine")
+    (directory / "providers.toml").write_text(trusted(provider), encoding="utf-8")
+    flags = {
+        "--alert-networks": "127.0.0.1",
+        "--openid-providers": str(directory / "providers.toml"),
+        "--smtp-url": f"smtp://127.0.0.1:{mail_port}",
+        "--mail-from": "broadaxe@example.com",
+    }
+    engine = EngineProcess(directory, flags=tuple(part for flag in flags.items() for part in flag))
     _run(engine.start())
+    provider.ask("redirects", [f"{engine.url}/api/v1/stable/openid/acme/callback"])
     yield engine
     _run(engine.dispose())
 

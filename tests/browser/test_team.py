@@ -1,18 +1,25 @@
-"""Three people share a tenant: an owner asks an admin and a viewer in, who join by their links alone."""
+"""Three people share a tenant: an owner asks an admin in, who chooses a password, and a viewer, for whom a provider
+vouches. What one of them did the others see, somebody of another tenant sees none of it, and who is not let in is told
+why."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
+import msgspec
 import pytest_asyncio
 from gallery.cue import Cue
 from hatchet_sdk import Hatchet
 from playwright.async_api import Page, expect
 from wirekit import EngineProcess, Stage
 
+from tests.alerting.receiver import Receiver, receiver
 from tests.browser.test_dashboard import started, status_of_run
 from tests.browser.test_every_page import complaints, settled
+from tests.mailbox import Mailbox, mail_server
+from tests.openid_provider.process import ProviderProcess
 
 PASSWORD = "Correct-horse-7"
 
@@ -60,22 +67,57 @@ async def join(page: Page, link: str) -> None:
     await expect(page.get_by_role("button", name="Menu")).to_be_visible()
 
 
+async def posted(page: Page, path: str, body: dict[str, Any]) -> Any:
+    """What a request of this person is answered."""
+    answer = await page.context.request.post(path, data=body)
+    assert answer.ok, f"{path}: {await answer.text()}"
+    return await answer.json()
+
+
 async def test_three_people_share_a_tenant(
-    page: Page, newcomer: Newcomer, hatchet: Hatchet, stage: Stage, key: str
+    page: Page,
+    newcomer: Newcomer,
+    hatchet: Hatchet,
+    stage: Stage,
+    provider: ProviderProcess,
+    mail_port: int,
+    key: str,
 ) -> None:
-    amy, vic = f"amy-{key}@example.com", f"vic-{key}@example.com"
+    mailbox = Mailbox()
+    async with receiver() as hook, mail_server(mailbox, port=mail_port):
+        await three_people(page, newcomer, hatchet, stage, provider, hook, mailbox, key)
+
+
+async def three_people(
+    page: Page,
+    newcomer: Newcomer,
+    hatchet: Hatchet,
+    stage: Stage,
+    provider: ProviderProcess,
+    hook: Receiver,
+    mailbox: Mailbox,
+    key: str,
+) -> None:
+    amy, vic, eve = (f"{name}-{key}@example.com" for name in ("amy", "vic", "eve"))
+    tenant, stable = (f"/api/v1/{part}tenants/{hatchet.tenant_id}" for part in ("", "stable/"))
     admin, viewer = await newcomer(), await newcomer()
     await join(admin, await invite(page, amy, "ADMIN"))
+    provider.ask("person", {"sub": f"vic-{key}", "email": vic, "email_verified": True, "name": "Vic"})
     link = await invite(page, vic, "VIEWER")
-    await join(viewer, link)
+    await viewer.goto(link)
+    await viewer.get_by_role("link", name="Sign in with Acme, then accept").click()
+    await viewer.get_by_role("region", name="Invites for you").get_by_role("button", name="Accept").click()
+    await expect(viewer.get_by_role("button", name="Menu")).to_be_visible()
+    assert {(await mailbox.mails.get())["to"] for _ in range(2)} == {amy, vic}
 
     # The viewer sees the run, and is refused whatever changes something.
     run_id = await started(hatchet, "hold", Cue(key=key))
     await stage.heard(key, "started")
     await viewer.goto(f"/runs/{run_id}")
-    await viewer.get_by_role("button", name="Cancel", exact=True).click()
-    await viewer.get_by_role("button", name="Cancel it").click()
-    await expect(viewer.get_by_role("alert").filter(has_text="yours is VIEWER")).to_be_visible()
+    await expect(status_of_run(viewer)).to_have_text("Running")
+    await expect(viewer.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
+    refused = await viewer.context.request.post(f"{stable}/tasks/cancel", data={"externalIds": [run_id]})
+    assert refused.status == 401 and "yours is VIEWER" in await refused.text()
     await viewer.goto("/settings/members")
     await expect(viewer.get_by_text("this needs the role ADMIN")).to_be_visible()
     await expect(viewer.get_by_role("button", name="Invite somebody")).to_have_count(0)
@@ -86,6 +128,49 @@ async def test_three_people_share_a_tenant(
     await admin.get_by_role("button", name="Cancel it").click()
     await expect(status_of_run(admin)).to_have_text("Cancelled")
     await expect(admin.get_by_text(f"cancelled by {amy}").first).to_be_visible()
+
+    for address, told in (("?action=run.cancel", amy), ("?refused=true", vic)):
+        await settled(admin, f"/settings/audit{address}")
+        await expect(admin.get_by_role("main").get_by_role("button", name=told).first).to_be_visible()
+
+    # A workflow fails: a request and a mail say so, and later that it is over.
+    channels = [
+        (await posted(admin, f"{stable}/alert-channels", {"name": f"{kind}-{key}", "kind": kind, **where}))["metadata"][
+            "id"
+        ]
+        for kind, where in (("WEBHOOK", {"url": hook.url}), ("EMAIL", {"addresses": [amy]}))
+    ]
+    rule = {"name": key, "kind": "RUN_FAILED", "workflow": "gives-up", "window": "12s", "channels": channels}
+    await posted(admin, f"{stable}/alert-rules", rule)
+    failed_id = await started(hatchet, "gives-up", Cue(key=key))
+    for occasion in ("alert.fired", "alert.resolved"):
+        told = await hook.next()
+        assert told.json["type"] == occasion and msgspec.convert(told.json["data"], dict)["runId"] == failed_id
+        mail = await mailbox.mails.get()
+        assert mail["to"] == amy and "gives-up" in mail["subject"]
+    await settled(viewer, "/settings/alerts")
+    await expect(viewer.get_by_role("main").get_by_text("gives-up").first).to_be_visible()
+
+    # Somebody of another tenant sees none of it.
+    made = await posted(page, "/api/v1/tenants", {"name": f"Other {key}", "slug": f"other-{key}"})
+    other = f"/api/v1/tenants/{made['metadata']['id']}"
+    asked = await posted(page, f"{other}/invites", {"email": eve, "role": "ADMIN"})
+    outsider = await newcomer()
+    await join(outsider, asked["link"])
+    for path in (f"{tenant}/members", f"{tenant}/audit", f"{stable}/alerts", f"/api/v1/stable/workflow-runs/{run_id}"):
+        assert (await outsider.context.request.get(path)).status in (403, 404), path
+    await outsider.goto(f"/runs/{run_id}")
+    await expect(outsider.get_by_role("heading", name="There is no such run")).to_be_visible()
+    for address, theirs in (
+        ("audit", eve),
+        ("members", eve),
+        ("alerts", "Nothing to tell of"),
+        ("tenant", f"Other {key}"),
+    ):
+        await settled(outsider, f"/settings/{address}")
+        await expect(outsider.get_by_role("main").get_by_text(theirs).first).to_be_visible()
+        for name in (amy, vic, "gives-up", "Default"):
+            await expect(outsider.get_by_text(name)).to_have_count(0)
 
     # The link was for one person; another browser is told so.
     late = await newcomer()
@@ -106,3 +191,32 @@ async def test_three_people_share_a_tenant(
     await expect(page.get_by_text(vic)).to_have_count(0)
     await viewer.goto("/runs")
     await expect(viewer.get_by_role("heading", name="No tenant to show")).to_be_visible()
+
+
+async def test_who_is_not_let_in_is_told_why_and_may_try_again(
+    newcomer: Newcomer, engine: EngineProcess, provider: ProviderProcess, key: str
+) -> None:
+    stranger = await newcomer()
+    problem = stranger.get_by_role("alert")
+
+    async def tried(name: str, why: str) -> None:
+        await stranger.get_by_role("link", name=f"Sign in with {name}").click()
+        await expect(problem).to_contain_text(f"You were not signed in: {why}")
+        await expect(stranger.get_by_role("button", name="Sign in", exact=True)).to_be_enabled()
+
+    await settled(stranger, "/login")
+    await tried("Away", "Away cannot be reached")
+    await tried("Odd", "Odd calls itself")
+    assert await complaints(stranger, "/login") == []
+    zoe = {"sub": f"zoe-{key}", "email": f"zoe-{key}@example.com", "email_verified": False, "name": "Zoe"}
+    provider.ask("person", zoe)
+    await tried("Acme", "Acme has not verified")
+    # An answer that came before counts no more, and what was said is said once.
+    back = f"{engine.url}/api/v1/stable/openid/acme/callback?code=old&state=old"
+    await stranger.goto(back)
+    await expect(problem).to_contain_text("You were not signed in")
+    await stranger.reload()
+    await expect(problem).to_have_count(0)
+    provider.ask("person", zoe | {"email_verified": True})
+    await stranger.get_by_role("link", name="Sign in with Acme").click()
+    await expect(stranger.get_by_role("heading", name="No tenant to show")).to_be_visible()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncpg
+import pyotp
 import pytest
 
+from broadaxe.core.audit import Action
 from broadaxe.errors import FailedPrecondition
-from broadaxe.storage import accounts, password_resets
+from broadaxe.storage import accounts, audit, password_resets, second_factors
 from broadaxe.storage.accounts import Role
+from broadaxe.storage.audit import AuditFilter, command_line
+from broadaxe.storage.vault import Vault
 from tests.platform.test_tenant import PASSWORD, broadaxe, roles
 
 
@@ -71,6 +75,33 @@ async def test_a_link_sets_another_password_and_ends_all_sessions_at_once(
     assert (await accounts.login(pool, "ada@example.com", "Another-horse-8")).id == ada.id
     unknown = broadaxe(database, "account", "reset", "bob@example.com")
     assert (unknown.returncode, unknown.stdout) == (2, "")
+
+
+async def test_whoever_lost_their_second_factor_signs_in_without_it_again(
+    database: str, pool: asyncpg.Pool, tenant: accounts.Tenant
+) -> None:
+    ada = await accounts.account_by_email(pool, "ada@example.com")
+    assert ada is not None
+    reset = ("account", "reset", "ada@example.com", "--second-factor")
+    without = broadaxe(database, *reset)
+    assert (without.returncode, len(without.stderr.splitlines())) == (2, 1)
+    assert "has no second factor" in without.stderr
+    vault, now_s = Vault((bytes(32),)), 1_800_000_000.0
+    secret, _ = await second_factors.begin(pool, vault, ada)
+    code = pyotp.TOTP(secret).at(int(now_s))
+    await second_factors.confirm(pool, vault, ada, code, now_s, command_line("root"))
+    assert await second_factors.is_on(pool, ada.id)
+    cookie = await accounts.open_session(pool, ada.id)
+    done = broadaxe(database, *reset)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "ada@example.com has no second factor any more, and is signed out everywhere"
+    assert not await second_factors.is_on(pool, ada.id)
+    assert await pool.fetchval("select count(*) from broadaxe.recovery_code") == 0
+    assert await accounts.person_of_session(pool, cookie) is None
+    # The password is the one they have.
+    assert (await accounts.login(pool, "ada@example.com", PASSWORD)).id == ada.id
+    page = await audit.page(pool, tenant.id, AuditFilter(action=Action.ACCOUNT_REMOVE_SECOND_FACTOR), limit=10)
+    assert [entry.row.by_kind for entry in page.rows] == ["CLI"]
 
 
 @pytest.mark.parametrize(

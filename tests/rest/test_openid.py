@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -18,18 +17,15 @@ from fastapi import FastAPI
 from broadaxe.core.audit import Action
 from broadaxe.errors import Unavailable
 from broadaxe.openid_providers import GroupRole, OpenIdProvider, parse_openid_providers
-from broadaxe.rest.openid_client import OpenIdClient
+from broadaxe.rest.openid_client import KEYS_AGAIN_S, OpenIdClient
 from broadaxe.storage import accounts
 from broadaxe.storage.accounts import Role
+from tests.openid_provider.process import SECRET, ProviderProcess
 from tests.rest.test_members import written
 
 if TYPE_CHECKING:
     from .conftest import Serve, Site
 
-PROVIDER = Path(__file__).resolve().parents[1] / "openid_provider"
-#: That of this environment, if `make setup` had to bring one along.
-NODE = Path(sys.executable).with_name("node")
-HAS_NODE = NODE.exists()
 OPENID = "/api/v1/stable/openid"
 ADA: dict[str, Any] = {"sub": "1", "email": "ada@example.com", "email_verified": True, "name": "Ada", "groups": []}
 BOB = ADA | {"sub": "2", "email": "bob@example.com", "name": "Bob"}
@@ -51,7 +47,7 @@ class Provider:
             "name": "Acme",
             "issuer": self.issuer,
             "client_id": "broadaxe",
-            "client_secret": "a secret: with signs/+",
+            "client_secret": SECRET,
         }
         made = OpenIdClient(OpenIdProvider(**terms | changes), httpx.AsyncClient())
         self.app.state.context = replace(self.app.state.context, openid={"acme": made})
@@ -83,19 +79,11 @@ async def sign_in(provider: Provider, browser: httpx.AsyncClient | None = None, 
 @pytest.fixture
 async def provider(serve: Serve) -> AsyncIterator[Provider]:
     site = await serve()
-    process = await asyncio.create_subprocess_exec(
-        str(NODE) if HAS_NODE else "node",
-        str(PROVIDER / "server.js"),
-        f"{site.url}{OPENID}/acme/callback",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    made = Provider(site, (await process.stdout.readline()).decode().strip(), site.app)
+    process = await asyncio.to_thread(ProviderProcess, f"{site.url}{OPENID}/acme/callback")
+    made = Provider(site, process.issuer, site.app)
     yield made
     await made.client.aclose()
-    process.kill()
-    await process.wait()
+    await asyncio.to_thread(process.stop)
 
 
 async def whoever(provider: Provider, browser: httpx.AsyncClient) -> str | None:
@@ -187,6 +175,17 @@ async def test_a_token_of_another_issuer_or_another_time_lets_nobody_in(provider
     provider.trust(client_secret="wrong")
     path, problem = await sign_in(provider)
     assert path == "/login" and "invalid_client" in problem
+
+
+async def test_a_provider_that_signs_with_another_key_is_asked_for_its_keys_again(provider: Provider) -> None:
+    client = provider.trust()
+    assert await sign_in(provider) == ("/runs", "")
+    (await provider.client.post(f"{provider.issuer}/keys")).raise_for_status()
+    # Within a minute its keys are not asked for again, whoever sends tokens that name others.
+    path, problem = await sign_in(provider)
+    assert path == "/login" and "does not count" in problem
+    client._clock = lambda: time.monotonic() + KEYS_AGAIN_S
+    assert await sign_in(provider) == ("/runs", "")
 
 
 async def test_groups_decide_who_is_a_member_where_the_provider_has_some(provider: Provider) -> None:

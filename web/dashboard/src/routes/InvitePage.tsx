@@ -9,6 +9,7 @@ import { useState, type SyntheticEvent } from "react";
 import { ConfirmButton } from "../components/ConfirmButton";
 import { Loading, Refusal } from "../components/Notice";
 import { CodeField, EntryField, EntryFrame, textOf } from "../components/people/EntryForm";
+import { ProviderLinks } from "../components/people/ProviderLinks";
 import { LocalTime } from "../components/Times";
 import { Button } from "../components/ui/button";
 import { acceptInvite, join, openInviteQuery, rejectByLink, ROLE_MEANS, type OpenInvite } from "../services/members";
@@ -107,6 +108,8 @@ function Invited({ invite, secret, signedInAs }: { invite: OpenInvite; secret: s
           </Button>
         </form>
       )}
+      {/* Whoever comes back from there finds the invite by their address: its secret stays in this browser. */}
+      {!isElse && !isMe && <ProviderLinks next="/" after=", then accept" />}
       {!isElse && (
         <ConfirmButton
           needs={null}

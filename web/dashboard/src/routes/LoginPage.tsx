@@ -3,8 +3,9 @@ import { getRouteApi, Link, useRouter } from "@tanstack/react-router";
 import { useState, type SyntheticEvent } from "react";
 
 import { CodeField, EntryField, EntryFrame, textOf } from "../components/people/EntryForm";
+import { ProviderLinks } from "../components/people/ProviderLinks";
 import { Button } from "../components/ui/button";
-import { asksForCode, entryLinkQuery, openIdQuery, signIn, takeSignInProblem } from "../services/session";
+import { asksForCode, entryLinkQuery, signIn, takeSignInProblem } from "../services/session";
 import { useTitle } from "./useTitle";
 
 const route = getRouteApi("/login");
@@ -14,7 +15,6 @@ export function LoginPage() {
   const { next } = route.useSearch();
   const router = useRouter();
   const client = useQueryClient();
-  const providers = useQuery(openIdQuery).data ?? [];
   const [problem] = useState(takeSignInProblem);
   const [isCoded, setIsCoded] = useState(false);
   const isLinkPrinted = useQuery(entryLinkQuery).data ?? false;
@@ -57,15 +57,7 @@ export function LoginPage() {
             {login.isPending ? "Signing in…" : "Sign in"}
           </Button>
         </form>
-        {providers.map((provider) => (
-          <a
-            key={provider.id}
-            href={`/api/v1/stable/openid/${provider.id}/begin?next=${encodeURIComponent(next ?? "/")}`}
-            className="mt-3 grid h-9 w-full place-items-center rounded-md border border-line-strong text-sm font-medium"
-          >
-            Sign in with {provider.name}
-          </a>
-        ))}
+        <ProviderLinks next={next ?? "/"} />
         <Link to="/forgot-password" className="mt-6 block text-center text-sm text-accent underline">
           Forgotten your password?
         </Link>

@@ -1,6 +1,6 @@
 /** Deletes a tenant, once its slug was typed. */
 import { useQueryClient } from "@tanstack/react-query";
-import { useRouter } from "@tanstack/react-router";
+import { Link, useRouter } from "@tanstack/react-router";
 import { useState } from "react";
 
 import type { Tenant } from "../../services/session";
@@ -35,10 +35,14 @@ export function DeleteTenant({ tenant, onClose }: { tenant: Tenant; onClose: () 
           <p className="mb-3 text-sm">
             Its workflows, runs, logs, tokens and members go with it, and this cannot be taken back. Nobody gets in from that moment, and workers
             are refused. Before that you can keep{" "}
+            <Link to="/runs" search={{ window: "all" }} className="text-accent underline" onClick={onClose}>
+              its runs
+            </Link>{" "}
+            (by <em>Export</em> above the list) and{" "}
             <a className="text-accent underline" href={auditExport(tenant.id, EVERYTHING)} download="audit.jsonl">
               its audit log
             </a>
-            , and whoever runs the engine can make a backup with <code className="font-mono">broadaxe backup</code>.
+            . Whoever runs the engine can make a backup of everything with <code className="font-mono">broadaxe backup</code>.
           </p>
           <Field label={`Type ${tenant.slug} to confirm`} error={problemAt("confirm")}>
             {(props) => <Input {...props} value={typed} autoComplete="off" maxLength={255} onChange={(event) => setTyped(event.target.value)} />}
