@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_extras_are_those_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs/install.md").read_text()
+    assert set(re.findall(r"`broadaxe\[([a-z]+)\]`", page)) == set(project["optional-dependencies"])
 
 
 def test_the_list_of_distributions_is_that_of_the_pinned_packages() -> None:
