@@ -1,7 +1,7 @@
 /** Messages that stand where content would: errors, empty lists, things that do not exist. */
 import type { ReactNode } from "react";
 
-import { adviceOn } from "../services/http";
+import { adviceOn, ApiError } from "../services/http";
 import { Button } from "./ui/button";
 import { cn } from "./ui/classes";
 
@@ -26,14 +26,17 @@ export function Notice({
   );
 }
 
+/** What a role does not allow is not tried again: it needs another role first. */
 export function ErrorNotice({ error, onRetry }: { error: Error; onRetry?: () => void }) {
+  const isRefused = error instanceof ApiError && error.status === 401;
   return (
     <div role="alert">
       <Notice
-        title="This could not be loaded"
-        action={onRetry && <Button onClick={onRetry}>Try again</Button>}
+        title={isRefused ? "Your role does not allow this" : "This could not be loaded"}
+        action={!isRefused && onRetry && <Button onClick={onRetry}>Try again</Button>}
       >
         <p className="break-words">{error.message}</p>
+        {isRefused && <p>Ask an owner or an administrator of this tenant.</p>}
       </Notice>
     </div>
   );

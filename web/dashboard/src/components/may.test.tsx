@@ -3,9 +3,9 @@ import { render, screen } from "@testing-library/react";
 import { expect, test, vi } from "vitest";
 
 import { NEEDED_ROLES, ROLES, type Role } from "../services/roles";
-import { engine, onGet, withEngine } from "../test/engine";
+import { engine, onGet, refusal, withEngine } from "../test/engine";
 import { renderApp } from "../test/renderApp";
-import { MEMBERSHIPS } from "../test/wire";
+import { MEMBERSHIPS, TENANT_ID } from "../test/wire";
 import { ConfirmButton } from "./ConfirmButton";
 import { mayAs, RoleContext } from "./may";
 import { Button } from "./ui/button";
@@ -63,4 +63,15 @@ test("a viewer is led to no page that is refused, and /settings leads to one tha
   for (const refused of ["API tokens", "Members", "Audit log"]) expect(pages).not.toContain(refused);
   expect(screen.queryByRole("button", { name: "Rename" })).not.toBeInTheDocument();
   expect(screen.getByRole("button", { name: "Create a tenant" })).toBeInTheDocument();
+});
+
+test("a page that a role may not read says so, and does not offer to try again", async () => {
+  engine.use(
+    onGet("/api/v1/users/memberships", { rows: [{ ...MEMBERSHIPS.rows[0], role: "VIEWER" }] }),
+    onGet(`/api/v1/tenants/${TENANT_ID}/members`, () => refusal(401, "this needs the role ADMIN in the tenant; yours is VIEWER")),
+  );
+  renderApp("/settings/members");
+  expect(await screen.findByRole("heading", { name: "Your role does not allow this" })).toBeInTheDocument();
+  expect(screen.getByText(/yours is VIEWER/)).toBeInTheDocument();
+  expect(screen.queryByRole("button", { name: "Try again" })).not.toBeInTheDocument();
 });

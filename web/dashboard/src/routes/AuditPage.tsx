@@ -78,7 +78,7 @@ export function AuditPage() {
         columns={[
           { title: "When", cell: (entry) => <LocalTime instantMs={entry.at} /> },
           { title: "Who", cell: (entry) => <Who entry={entry} onChoose={(who) => refine({ who })} /> },
-          { title: "Action", cell: (entry) => wordsOf(entry.action) },
+          { title: "Action", cell: (entry) => <span className="md:whitespace-nowrap">{wordsOf(entry.action)}</span> },
           { title: "What", cell: (entry) => <What entry={entry} onChoose={(what) => refine({ what })} /> },
           { title: "Change", cell: (entry) => <Changes entry={entry} /> },
         ]}
@@ -87,14 +87,17 @@ export function AuditPage() {
   );
 }
 
+/** Names are long texts without a blank: they break where they must, and not before there is no room. */
+const NAME = "wrap-anywhere md:inline-block md:min-w-40";
+
 function Who({ entry: { initiator }, onChoose }: { entry: AuditEntry; onChoose: (id: string) => void }) {
   const { id } = initiator;
   return (
     <>
       {id === null ? (
-        <span className="break-all">{initiator.name}</span>
+        <span className={NAME}>{initiator.name}</span>
       ) : (
-        <button type="button" className="text-left break-all text-accent underline" title="Show only theirs" onClick={() => onChoose(id)}>
+        <button type="button" className={`${NAME} text-left text-accent underline`} title="Show only theirs" onClick={() => onChoose(id)}>
           {initiator.name}
         </button>
       )}
@@ -108,9 +111,9 @@ function What({ entry: { object }, onChoose }: { entry: AuditEntry; onChoose: (i
   const { id } = object;
   const name = object.name ?? id;
   if (name === null) return "–";
-  if (id === null) return <span className="break-all">{name}</span>;
+  if (id === null) return <span className={NAME}>{name}</span>;
   return (
-    <button type="button" className="text-left break-all text-accent underline" title="Show only what was done to it" onClick={() => onChoose(id)}>
+    <button type="button" className={`${NAME} text-left text-accent underline`} title="Show only what was done to it" onClick={() => onChoose(id)}>
       {name}
     </button>
   );

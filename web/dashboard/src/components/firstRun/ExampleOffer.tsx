@@ -2,17 +2,19 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { exampleQuery, startExample } from "../../services/example";
+import { useMay } from "../may";
 import { Button } from "../ui/button";
 import { Card } from "../ui/card";
 
 export function ExampleOffer({ tenantId }: { tenantId: string }) {
   const client = useQueryClient();
+  const may = useMay();
   const example = useQuery(exampleQuery(tenantId));
   const starting = useMutation({
     mutationFn: () => startExample(tenantId),
     onSettled: () => client.invalidateQueries({ queryKey: ["example"] }),
   });
-  if (example.data === undefined) return null;
+  if (example.data === undefined || !may("startExample")) return null;
   if (!example.data.isOffered) {
     return <p className="text-sm text-ink-soft">There is no example to run with one click here: {example.data.problem}.</p>;
   }
