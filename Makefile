@@ -227,7 +227,7 @@ test-models: $(STAMPS)/embeddings $(MODELS)/.installed ## The chat with real wei
 		$(abspath $(PY)) -m pytest -q tests_models $(PYTEST_ARGS)
 
 .PHONY: test-browser
-test-browser: setup ## The chat and the dashboard in a real browser, against a real engine
+test-browser: setup $(OPENID_PROVIDER) ## The chat and the dashboard in a real browser, against a real engine
 	@scripts/require_chromium.sh
 	$(call say,"browser tests")
 	@$(PY) -m pytest -n $(BROWSER_WORKERS) --dist worksteal -q tests/browser $(PYTEST_ARGS)

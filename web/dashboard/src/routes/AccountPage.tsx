@@ -96,17 +96,19 @@ function Sessions() {
             isUntitled: true,
             cell: (session) =>
               !session.isCurrent && (
-                <ConfirmButton
-                  needs={null}
-                  label="End"
-                  accessibleName={`End the session of ${deviceName(session.device)}`}
-                  title="End this session?"
-                  confirm="End it"
-                  act={() => endSession(session.id)}
-                  onDone={refresh}
-                >
-                  <p>{deviceName(session.device)} is asked to sign in again.</p>
-                </ConfirmButton>
+                <div className="flex justify-end">
+                  <ConfirmButton
+                    needs={null}
+                    label="End"
+                    accessibleName={`End the session of ${deviceName(session.device)}`}
+                    title="End this session?"
+                    confirm="End it"
+                    act={() => endSession(session.id)}
+                    onDone={refresh}
+                  >
+                    <p>{deviceName(session.device)} is asked to sign in again.</p>
+                  </ConfirmButton>
+                </div>
               ),
           },
         ]}
