@@ -18,7 +18,19 @@ from typing import Any, Final, TypeVar
 
 import click
 
-__all__ = ["Column", "ago", "at", "between", "json_line", "json_lines", "lines_or_table", "plain", "show", "status"]
+__all__ = [
+    "Column",
+    "ago",
+    "at",
+    "between",
+    "json_line",
+    "json_lines",
+    "lines_or_table",
+    "plain",
+    "show",
+    "slots",
+    "status",
+]
 
 Entry = TypeVar("Entry")
 
@@ -119,6 +131,14 @@ def between(start: object, end: object) -> str:
     first = _moment(start)
     last = _moment(end) or datetime.now(UTC)
     return "" if first is None else _span(max((last - first).total_seconds(), 0))
+
+
+def slots(worker: Mapping[str, Any]) -> str:
+    """What is taken of each kind of slot."""
+    return ", ".join(
+        f"{slots['limit'] - slots['available']}/{slots['limit']}" + ("" if kind == "default" else f" {kind}")
+        for kind, slots in worker["slotConfig"].items()
+    )
 
 
 def plain(text: str) -> str:

@@ -31,6 +31,7 @@ from broadaxe.cli.planned import crons, schedules
 from broadaxe.cli.runs import runs
 from broadaxe.cli.tenant import tenant
 from broadaxe.cli.token import token
+from broadaxe.cli.top import top
 from broadaxe.cli.trigger import trigger
 from broadaxe.cli.worker import worker
 from broadaxe.cli.workflows import workers, workflows
@@ -95,6 +96,7 @@ for command in (
     events,
     webhooks,
     rate_limits,
+    top,
     mcp,
     tenant,
     account,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from broadaxe.cli.connection import Connection, connecting
-from broadaxe.cli.listing import Column, ago, at, json_line, json_lines, lines_or_table, plain
+from broadaxe.cli.listing import Column, ago, at, json_line, json_lines, lines_or_table, plain, slots
 from broadaxe.errors import InvalidArgument
 
 __all__ = ["workers", "workflows"]
@@ -152,7 +152,7 @@ def list_workers(status: tuple[str, ...], limit: int, as_json: bool, connection:
         Column("Id", lambda row: str(row["metadata"]["id"]), is_whole=True),
         Column("Name", lambda row: str(row["name"])),
         Column("Status", lambda row: str(row["status"]).lower()),
-        Column("Slots", _slots),
+        Column("Slots", slots),
         Column("Heard", lambda row: ago(row.get("lastHeartbeatAt"))),
     )
     asked = {"statuses": [word.upper() for word in status]} if status else None
@@ -178,7 +178,7 @@ def show_worker(worker: str, as_json: bool, connection: Connection) -> None:
         ("id", found["metadata"]["id"]),
         ("status", str(found["status"]).lower()),
         ("heard", f"{at(found.get('lastHeartbeatAt'))} ({ago(found.get('lastHeartbeatAt'))})"),
-        ("slots", _slots(found)),
+        ("slots", slots(found)),
         ("labels", ", ".join(f"{label['key']}={label['value']}" for label in found["labels"])),
         ("workflows", ", ".join(str(one["name"]) for one in found.get("registeredWorkflows") or ())),
         ("runtime", " ".join(str(value) for value in runtime.values())),
@@ -188,14 +188,6 @@ def show_worker(worker: str, as_json: bool, connection: Connection) -> None:
             click.echo(f"{name:<10}  {plain(str(text))}")
     for slot in found["slots"]:
         click.echo(plain(f"runs        {slot['workflowRunId']}  {slot['actionId']}  {ago(slot.get('startedAt'))}"))
-
-
-def _slots(row: Any) -> str:
-    """What is taken of each kind of slot."""
-    return ", ".join(
-        f"{slots['limit'] - slots['available']}/{slots['limit']}" + ("" if kind == "default" else f" {kind}")
-        for kind, slots in row["slotConfig"].items()
-    )
 
 
 def _change(connection: Connection, workflow: str, pause: dict[str, str]) -> None:
