@@ -39,6 +39,8 @@ from wirekit import EngineProcess, eventually  # isort: skip  the path to it was
 #: Where there is one node; several have one each.
 WORKERS: Final = 2
 END_WITHIN_S: Final = 30.0
+#: Until every worker has a stream; the play has not begun, so a busy machine may take its time.
+LISTEN_S: Final = 300.0
 #: How long after a fault of a node a probe that waits may be answered, before it is said how long.
 SETTLE_S: Final = 2.0
 
@@ -407,7 +409,7 @@ class Arena:
                 return {row["name"] for row in await rest.workers() if row["status"] == "ACTIVE"}
 
             await eventually(
-                listening, until=lambda names: names >= self._workers.keys(), what="workers listen", within_s=90
+                listening, until=lambda names: names >= self._workers.keys(), what="workers listen", within_s=LISTEN_S
             )
 
     def _python(self, name: str, node: Node, module: str, *arguments: str) -> subprocess.Popen[bytes]:

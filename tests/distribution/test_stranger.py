@@ -30,6 +30,8 @@ from broadaxe.storage.embedded import EmbeddedPostgres, postgres_bin_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 240
+#: Two builds, an environment and forty packages from the index come before the first test.
+pytestmark = pytest.mark.timeout(1200)
 RECORDS = sorted((ROOT / "tests" / "upgrade").glob("*.sql.gz"))
 
 #: The first page of the quickstart, with the SDK: started with what `--env-file` holds.
