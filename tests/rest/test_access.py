@@ -420,9 +420,13 @@ async def _things(seeds: Seeds) -> dict[str, str]:
     rule = {"id": new_id(), "name": SECRET, "kind": "RUN_FAILED", "workflow": "", "template": SECRET} | times
     numbers = {"threshold": 1, "window_us": 60_000_000, "quiet_us": 0}
     await seeds._insert("alert_rule", **rule, **numbers, channel_ids=[channel["id"]], is_enabled=True)
+    mails = {"id": new_id(), "name": f"{SECRET} mails", "kind": "EMAIL", "target": b"", "shown": SECRET}
+    await seeds._insert("alert_channel", **mails)
     issued = await tokens.create_token(seeds.pool, seeds.tenant_id, SECRET, 60, "http://127.0.0.1:1", "127.0.0.1:2")
     return {
         "channel": str(channel["id"]),
+        "slack": str(channel["id"]),
+        "group": str(mails["id"]),
         "rule": str(rule["id"]),
         "tenant": seeds.tenant_id,
         "workflow": made[0],

@@ -14,6 +14,7 @@ from broadaxe.rest.identity import Access, access_of
 from broadaxe.storage import accounts, tokens
 from broadaxe.storage.accounts import Role
 from broadaxe.storage.ids import new_id
+from tests.rest.test_alerts import put_rule
 
 if TYPE_CHECKING:
     from .conftest import Site
@@ -85,6 +86,11 @@ async def test_every_route_lets_in_whom_its_table_says_and_nobody_else(site: Sit
         "event": await site.seeds.event("a:b"),
         "token": (await tokens.create_token(pool, tenant_id, "t", 3600, site.url, "127.0.0.1:2")).id,
     }
+    for name, kind in (("group", "EMAIL"), ("slack", "SLACK")):
+        ids[name] = new_id()
+        await site.seeds._insert("alert_channel", id=ids[name], name=name, kind=kind, target=b"", shown="")
+    # Nobody deletes a channel that a rule uses, so each of them finds it there.
+    await put_rule(site, ids["group"], channel_ids=[ids["group"], ids["slack"]])
     site.engine.answer = lambda command: _answered((run_id,))
     wrong = []
     for method, path, access in sorted(routes(), key=lambda route: route.path in LAST):

@@ -38,7 +38,8 @@ async def test_health_version_and_metadata(site: Site) -> None:
     assert (await get("/api/v1/cloud/metadata")).json()["errors"] == [{"description": "oss"}]
     control = await get("/api/v1/control-plane/metadata")
     assert (control.status_code, control.json()["errors"][0]["description"]) == (404, "there is no control plane")
-    assert (await get("/api/v1/meta/integrations")).json() == []
+    integrations = (await get("/api/v1/meta/integrations")).json()
+    assert integrations == [{"name": "email", "enabled": False}, {"name": "slack", "enabled": False}]
     assert (await site.client.get(f"{site.tenant}/resource-policy")).json() == {"limits": []}
     flag = await site.client.get(f"{site.tenant}/feature-flags", params={"isEnabledIfNoPosthog": "true"})
     assert flag.json() == {"isEnabled": True}
@@ -50,7 +51,7 @@ async def test_unknown_api_paths_are_json_whatever_the_method(site: Site) -> Non
         ("GET", "/api/v1/nothing"),
         ("POST", "/api/nothing"),
         ("GET", "/api"),
-        ("GET", f"{site.tenant}/slack"),
+        ("GET", f"{site.tenant}/sns"),
         ("GET", f"{site.stable}/nothing"),
     ):
         answer = await site.client.request(method, path)

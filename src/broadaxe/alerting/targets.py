@@ -20,6 +20,7 @@ __all__ = [
     "Target",
     "WebhookTarget",
     "check",
+    "check_addresses",
     "new_secret",
     "secret_bytes",
     "shown",
@@ -93,14 +94,19 @@ def check(target: Target) -> None:
             if not re.fullmatch(r"[A-Za-z0-9_-]{8,128}", key):
                 raise InvalidArgument("a routing key is letters and digits, 32 of them usually", field="routingKey")
         case EmailTarget(addresses):
-            if not 1 <= len(addresses) <= ADDRESSES_MAX:
-                raise InvalidArgument(f"a channel has 1 to {ADDRESSES_MAX} addresses", field="addresses")
-            for address in addresses:
-                check_address(address, field="addresses")
-            if len({address.lower() for address in addresses}) < len(addresses):
-                raise InvalidArgument("an address is there twice", field="addresses")
+            check_addresses(addresses)
         case SlackTarget():
             pass
+
+
+def check_addresses(addresses: tuple[str, ...], field: str = "addresses") -> None:
+    """InvalidArgument when they are too many, none, there twice, or not what a mail can be sent to."""
+    if not 1 <= len(addresses) <= ADDRESSES_MAX:
+        raise InvalidArgument(f"give 1 to {ADDRESSES_MAX} addresses", field=field)
+    for address in addresses:
+        check_address(address, field=field)
+    if len({address.lower() for address in addresses}) < len(addresses):
+        raise InvalidArgument("an address is there twice", field=field)
 
 
 def shown(target: Target) -> str:

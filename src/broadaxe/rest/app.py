@@ -40,6 +40,7 @@ from broadaxe.rest.open_streams import OpenStreams
 from broadaxe.rest.openid_client import openid_clients
 from broadaxe.rest.refusals import note_refusal
 from broadaxe.rest.routers import (
+    alerting,
     alerts,
     audit,
     changes,
@@ -143,6 +144,7 @@ ROUTERS: Final = (
     cluster.routes,
     audit.routes,
     alerts.routes,
+    alerting.routes,
 )
 
 

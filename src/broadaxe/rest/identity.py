@@ -250,6 +250,7 @@ AdminPersonScope = Annotated[Scope, Depends(_scope(Role.ADMIN, takes_tokens=Fals
 OwnerPersonScope = Annotated[Scope, Depends(_scope(Role.OWNER, takes_tokens=False))]
 ViewerCaller = Annotated[Caller, Depends(_caller(Role.VIEWER))]
 MemberCaller = Annotated[Caller, Depends(_caller(Role.MEMBER))]
+AdminCaller = Annotated[Caller, Depends(_caller(Role.ADMIN))]
 AdminPersonCaller = Annotated[Caller, Depends(_caller(Role.ADMIN, takes_tokens=False))]
 
 

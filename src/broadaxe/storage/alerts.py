@@ -207,6 +207,11 @@ class Alerts:
                 before=subject.value,
             )
 
+    async def tenant_of(self, tenant_ids: Sequence[str], channel_id: str, kind: str) -> str | None:
+        """Which of these tenants a channel of this kind belongs to."""
+        found: str | None = await self._pool.fetchval(statement("alerts/channel_tenant"), tenant_ids, channel_id, kind)
+        return found
+
     def target_of(self, tenant_id: str, channel_id: str, sealed: bytes) -> str:
         """Unavailable when this engine cannot open it."""
         return self._vault.open(sealed, place=_place(tenant_id, channel_id))

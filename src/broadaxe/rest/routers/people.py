@@ -9,13 +9,25 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from fastapi import Query, Request, Response
+from pydantic import Field
+from pydantic.alias_generators import to_camel
 
-from broadaxe.errors import InvalidArgument
+from broadaxe.errors import FailedPrecondition, InvalidArgument
 from broadaxe.rest.attempts import AttemptsDep
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import AdminScope, CallerDep, OwnerPersonScope, PersonDep, PersonScope, ViewerScope, missing
+from broadaxe.rest.identity import (
+    AdminScope,
+    CallerDep,
+    OwnerPersonScope,
+    PersonDep,
+    PersonScope,
+    Scope,
+    ViewerScope,
+    missing,
+)
 from broadaxe.rest.parameters import Body, PathId, plain_text
+from broadaxe.rest.routers.alerting import settings_of
 from broadaxe.rest.routers.route import API, STABLE, router
 from broadaxe.rest.sessions import check_second_factor, note_refused_login, open_session
 from broadaxe.rest.shapes import people as shapes
@@ -51,7 +63,14 @@ class NewTenant(Body):
 
 
 class TenantChange(Body):
+    """What is said of alerts has to be what their rules come to already."""
+
     name: str | None = None
+    alert_member_emails: bool | None = None
+    enable_workflow_run_failure_alerts: bool | None = None
+    enable_expiring_token_alerts: bool | None = None
+    enable_tenant_resource_limit_alerts: bool | None = None
+    max_alerting_frequency: Annotated[str, Field(max_length=100)] | None = None
 
 
 @routes.post(f"{API}/users/register")
@@ -184,7 +203,9 @@ async def get_tenant(scope: ViewerScope, context: ContextDep) -> shapes.Tenant:
 
 @routes.patch(f"{API}/tenants/{{tenant}}")
 async def change_tenant(body: TenantChange, scope: AdminScope, context: ContextDep) -> shapes.Tenant:
-    """Only the name can be changed in this version; other keys are ignored."""
+    """Only the name can be changed here; what is said of alerts is refused unless it is so already, other keys are
+    ignored."""
+    await _check_alerts(body, scope, context)
     changed = await accounts.rename_tenant(context.pool, scope.tenant_id, body.name, scope.caller.by)
     return shapes.tenant(changed, context.settings.server_url)
 
@@ -200,6 +221,23 @@ async def delete_tenant(
     slug = plain_text(confirm, field="confirm")
     await tenant_deletion.delete_tenant(context.pool, scope.tenant_id, slug, scope.caller.by)
     return Response(status_code=204)
+
+
+async def _check_alerts(body: TenantChange, scope: Scope, context: Context) -> None:
+    wanted = {name: value for name in _OF_ALERTS if (value := getattr(body, name)) is not None}
+    if not wanted:
+        return
+    present = await settings_of(context, scope.tenant_id)
+    for name, value in wanted.items():
+        if getattr(present, name) != value:
+            raise FailedPrecondition(
+                "alerts are told by rules; make, change or delete one on the page Alerts, or with "
+                f"{STABLE}/tenants/{scope.tenant_id}/alert-rules",
+                field=to_camel(name),
+            )
+
+
+_OF_ALERTS: Final = tuple(name for name in TenantChange.model_fields if name != "name")
 
 
 def _cookie(request: Request, context: Context) -> str | None:

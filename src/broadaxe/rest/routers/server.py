@@ -94,8 +94,12 @@ async def control_plane_metadata() -> Response:
 
 
 @routes.get(f"{API}/meta/integrations")
-async def integrations() -> list[shapes.Integration]:
-    return []
+async def integrations(context: ContextDep) -> list[shapes.Integration]:
+    """`email`: whether alerts are sent by mail. Slack is told through channels, without an app to install."""
+    return [
+        shapes.Integration(name="email", enabled=context.mailer is not None),
+        shapes.Integration(name="slack", enabled=False),
+    ]
 
 
 @routes.get(f"{API}/tenants/{{tenant}}/feature-flags")

@@ -59,4 +59,8 @@ export const NEEDED_ROLES = {
   changeAlertChannel: "ADMIN",
   deleteAlertChannel: "ADMIN",
   testAlertChannel: "ADMIN",
+  createAlertEmailGroup: "ADMIN",
+  changeAlertEmailGroup: "ADMIN",
+  deleteAlertEmailGroup: "ADMIN",
+  deleteSlackWebhook: "ADMIN",
 } as const;
