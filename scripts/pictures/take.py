@@ -13,12 +13,14 @@ import asyncio
 import base64
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,6 +82,10 @@ PICTURE_LIST: Final = (
     Picture("concurrency", lambda shop: "/concurrency", "acme"),
     Picture("upcoming", lambda shop: "/upcoming", "nightly-report"),
     Picture("workers", lambda shop: "/workers", "warehouse-1"),
+    Picture("alerts", lambda shop: "/settings/alerts", "fulfil-order"),
+    Picture("members", lambda shop: "/settings/members", "birch@example.com"),
+    Picture("audit", lambda shop: "/settings/audit", "orders break"),
+    Picture("account", lambda shop: "/settings/account", "Second factor"),
     Picture("limits", lambda shop: "/settings/limits", "Task runs"),
 )
 
@@ -96,8 +102,11 @@ async def main() -> None:
         worker = None
         try:
             environment = await environment_of(engine, directory)
+            for email, role in (("birch@example.com", "MEMBER"), ("cedar@example.com", "VIEWER")):
+                let_in(directory, email, role)
             worker = spawn(directory, "worker", [sys.executable, str(ROOT / "scripts/pictures/shop.py")], environment)
-            shop = await fill(environment)
+            async with taking_messages() as hook:
+                shop = await fill(environment, hook)
             link = (directory / "data" / "dashboard.url").read_text(encoding="utf-8").strip()
             await take(chromium, link, shop)
         finally:
@@ -112,9 +121,20 @@ async def main() -> None:
         sys.exit(f"the pictures are larger than {BYTES_MAX:,} bytes together: lower QUALITY or take fewer")
 
 
+def let_in(directory: Path, email: str, role: str) -> None:
+    words = ("account", "add", email, "--role", role, "--data-dir", str(directory / "data"))
+    adding = spawn(
+        directory,
+        "account",
+        [sys.executable, "-m", "broadaxe.cli.main", *words],
+        {"BROADAXE_ACCOUNT_PASSWORD": f"Aa1{secrets.token_hex(8)}"},
+    )
+    assert adding.wait(60) == 0, (directory / "account.log").read_text(errors="replace")
+
+
 def engine_words(directory: Path) -> list[str]:
     places = ("--data-dir", str(directory / "data"), "--env-file", str(directory / "engine.env"))
-    return ["dev", *places, "--grpc-port", "0", "--http-port", "0"]
+    return ["dev", *places, "--grpc-port", "0", "--http-port", "0", "--alert-networks", "127.0.0.1"]
 
 
 def spawn(directory: Path, name: str, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -144,7 +164,22 @@ async def until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
     print(what)
 
 
-async def fill(environment: dict[str, str]) -> Shop:
+@asynccontextmanager
+async def taking_messages() -> AsyncIterator[str]:
+    """Where alerts are told: takes whatever comes."""
+
+    async def take_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(take_one, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        yield f"http://{host}:{port}/on-call"
+
+
+async def fill(environment: dict[str, str], hook: str) -> Shop:
     """Gives the shop a day's life in a few seconds."""
     os.environ.update({name: value for name, value in environment.items() if name.startswith("HATCHET_CLIENT_")})
     from hatchet_sdk import TriggerWorkflowOptions
@@ -178,8 +213,27 @@ async def fill(environment: dict[str, str]) -> Shop:
             )
             return all(row["displayName"].startswith(("book-parcel", "refund", "send-mail")) for row in active)
 
+        async def has_told() -> bool:
+            told = await rows(f"/api/v1/stable/tenants/{tenant}/alert-deliveries")
+            return any(row["status"] == "DELIVERED" for row in told)
+
+        async def make(path: str, **body: Any) -> str:
+            answer = await http.post(path, json=body)
+            answer.raise_for_status()
+            made: str = answer.json()["metadata"]["id"]
+            return made
+
         await until(has_worker, "the worker is there")
         await hatchet.rate_limits.aio_put(MAIL_LIMIT, 10, RateLimitDuration.MINUTE)
+        stable = f"/api/v1/stable/tenants/{tenant}"
+        on_call = await make(f"{stable}/alert-channels", kind="WEBHOOK", name="on-call", url=hook)
+        await make(
+            f"{stable}/alert-rules",
+            name="orders break",
+            kind="RUN_FAILED",
+            workflow="fulfil-order",
+            channels=[on_call],
+        )
         customers = ("acme", "birch", "cedar", "dogwood")
         orders = []
         for number in range(36):
@@ -210,6 +264,7 @@ async def fill(environment: dict[str, str]) -> Shop:
         ]
         await until(has_failed, "an order has failed")
         await until(is_quiet, "the orders are done")
+        await until(has_told, "somebody was told")
         workflows = await rows(f"/api/v1/tenants/{tenant}/workflows", name="fulfil-order")
     return Shop(url, orders[0], parcels[1].workflow_run_id, workflows[0]["metadata"]["id"])
 
