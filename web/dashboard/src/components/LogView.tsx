@@ -3,7 +3,7 @@
  * file. New lines are followed until the reader scrolls up, and again when they return to the end.
  */
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
-import { useDeferredValue, useEffect, useRef, useState } from "react";
+import { useDeferredValue, useState } from "react";
 
 import { rowsIn } from "../services/pages";
 import {
@@ -21,6 +21,7 @@ import { ErrorNotice, Loading } from "./Notice";
 import { saveFile } from "./saveFile";
 import { Button } from "./ui/button";
 import { cn } from "./ui/classes";
+import { useFollowedEnd } from "./useFollowedEnd";
 
 const LEVEL_LOOKS: Readonly<Record<LogLevel, string>> = {
   DEBUG: "text-ink-soft",
@@ -28,7 +29,6 @@ const LEVEL_LOOKS: Readonly<Record<LogLevel, string>> = {
   WARN: "text-cancelled",
   ERROR: "text-failed",
 };
-const FOLLOW_WITHIN_PX = 24;
 
 export function LogView({
   tenantId,
@@ -106,12 +106,8 @@ function Lines({
   nameOf?: (taskId: string) => string;
 }) {
   const logs = useInfiniteQuery(taskLogsQuery(tenantId, taskIds, filter));
-  const box = useRef<HTMLDivElement>(null);
-  const follows = useRef(true);
 
-  useEffect(() => {
-    if (follows.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
-  }, [logs.data]);
+  const end = useFollowedEnd<HTMLDivElement>(logs.data);
 
   if (logs.data === undefined) {
     return logs.error ? <ErrorNotice error={logs.error} onRetry={() => void logs.refetch()} /> : <Loading label="Loading logs…" />;
@@ -129,15 +125,13 @@ function Lines({
   const attempts = new Set(lines.map((line) => line.attempt)).size;
   return (
     <div
-      ref={box}
+      ref={end.box}
       role="log"
       aria-label="Log lines"
       // A scrollable region must be reachable by keyboard to be scrolled by keyboard.
       // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
       tabIndex={0}
-      onScroll={({ currentTarget: at }) => {
-        follows.current = at.scrollHeight - at.scrollTop - at.clientHeight < FOLLOW_WITHIN_PX;
-      }}
+      onScroll={end.onScroll}
       className="max-h-96 overflow-auto px-4 py-3 font-mono text-xs -outline-offset-2"
     >
       {logs.hasNextPage && (
@@ -146,7 +140,7 @@ function Lines({
           className="mb-2"
           disabled={logs.isFetchingNextPage}
           onClick={() => {
-            follows.current = false;
+            end.stop();
             void logs.fetchNextPage();
           }}
         >

@@ -14,15 +14,16 @@ import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { SearchBox } from "../components/SearchBox";
 import { Ago } from "../components/Times";
+import { TimeWindowChoice } from "../components/TimeWindowChoice";
 import { Button } from "../components/ui/button";
 import { Dialog } from "../components/ui/dialog";
-import { Field, Input, Select } from "../components/ui/field";
+import { Field, Input } from "../components/ui/field";
 import { checkJson } from "../forms/json";
 import { forEachOf } from "../services/bulk";
 import { eventsQuery, pushEvent, type PushedEvent } from "../services/events";
 import { rowsIn } from "../services/pages";
 import { formatLocal } from "../time/format";
-import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type EventsSearch } from "./searches";
+import { DEFAULT_WINDOW, WINDOW_LABELS, WINDOW_MS, type EventsSearch } from "./searches";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
@@ -69,18 +70,7 @@ export function EventsPage() {
         <SearchBox label="Key" value={search.key ?? ""} onChange={(key) => refine({ key })} />
         <SearchBox label="Scope" value={search.scope ?? ""} onChange={(scope) => refine({ scope })} />
         <SearchBox label="Metadata, key:value" value={search.metadata ?? ""} onChange={(metadata) => refine({ metadata })} />
-        <Select
-          aria-label="Time range"
-          className="w-auto"
-          value={timeWindow}
-          onChange={(event) => refine({ window: TIME_WINDOWS.find((choice) => choice === event.target.value) })}
-        >
-          {TIME_WINDOWS.map((choice) => (
-            <option key={choice} value={choice}>
-              {WINDOW_LABELS[choice]}
-            </option>
-          ))}
-        </Select>
+        <TimeWindowChoice value={timeWindow} onChange={(window) => refine({ window })} />
         <Button variant="primary" needs="pushEvent" onClick={() => setPushes({ key: "", payload: {}, scope: null })}>
           Push an event
         </Button>

@@ -10,13 +10,14 @@ import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { SearchBox } from "../components/SearchBox";
 import { LocalTime } from "../components/Times";
+import { TimeWindowChoice } from "../components/TimeWindowChoice";
 import { Button } from "../components/ui/button";
 import { cn } from "../components/ui/classes";
 import { Select } from "../components/ui/field";
 import { LOG_LEVELS, tasksOfIdQuery, tenantLogsQuery, type TenantLogFilter, type LogLevel } from "../services/tenantLogs";
 import { workflowsQuery } from "../services/workflows";
 import { formatLocal } from "../time/format";
-import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type LogsSearch } from "./searches";
+import { DEFAULT_WINDOW, WINDOW_MS, type LogsSearch } from "./searches";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
@@ -67,18 +68,7 @@ export function LogsPage() {
         <SearchBox label="Find in messages" value={search.search ?? ""} onChange={(text) => refine({ search: text })} />
         <Chips label="Filter by level" values={LOG_LEVELS} chosen={filter.levels} onChange={(level) => refine({ level })} />
         <WorkflowChoice tenantId={tenant.id} value={search.workflow} onChange={(workflow) => refine({ workflow })} />
-        <Select
-          aria-label="Time range"
-          className="w-auto"
-          value={timeWindow}
-          onChange={(event) => refine({ window: TIME_WINDOWS.find((choice) => choice === event.target.value), from: undefined, to: undefined })}
-        >
-          {TIME_WINDOWS.map((choice) => (
-            <option key={choice} value={choice}>
-              {WINDOW_LABELS[choice]}
-            </option>
-          ))}
-        </Select>
+        <TimeWindowChoice value={timeWindow} onChange={(window) => refine({ window, from: undefined, to: undefined })} />
       </PageHeader>
       <div className="flex flex-wrap items-center gap-2">
         {search.from !== undefined && (

@@ -8,12 +8,12 @@ import { FirstRunGuide } from "../components/firstRun/FirstRunGuide";
 import { ErrorNotice, Loading, StaleBanner } from "../components/Notice";
 import { PageHeader } from "../components/PageHeader";
 import { RecentRuns } from "../components/RecentRuns";
-import { Select } from "../components/ui/field";
 import { WorkerLoad } from "../components/WorkerLoad";
+import { TimeWindowChoice } from "../components/TimeWindowChoice";
 import { loadQuery } from "../services/load";
 import { newestRunQuery } from "../services/overview";
 import { runsWithin, statusCountsQuery } from "../services/runSearch";
-import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type TimeWindow } from "./searches";
+import { DEFAULT_WINDOW, WINDOW_MS, type TimeWindow } from "./searches";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
@@ -57,21 +57,7 @@ function WhatGoesOn({ tenantId }: { tenantId: string }) {
   return (
     <div className="space-y-5">
       <PageHeader title="Overview" docs="observability">
-        <Select
-          aria-label="Time range"
-          className="w-auto"
-          value={range}
-          onChange={(event) => {
-            const next = TIME_WINDOWS.find((choice) => choice === event.target.value);
-            void navigate({ search: next === undefined || next === DEFAULT_WINDOW ? {} : { range: next }, replace: true });
-          }}
-        >
-          {TIME_WINDOWS.map((choice) => (
-            <option key={choice} value={choice}>
-              {WINDOW_LABELS[choice]}
-            </option>
-          ))}
-        </Select>
+        <TimeWindowChoice value={range} onChange={(next) => void navigate({ search: next === DEFAULT_WINDOW ? {} : { range: next }, replace: true })} />
       </PageHeader>
       <div className="grid items-start gap-5 lg:grid-cols-3">
         <RecentRuns

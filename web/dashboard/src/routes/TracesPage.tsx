@@ -7,11 +7,12 @@ import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { SearchBox } from "../components/SearchBox";
 import { LocalTime } from "../components/Times";
+import { TimeWindowChoice } from "../components/TimeWindowChoice";
 import { Button } from "../components/ui/button";
 import { Select } from "../components/ui/field";
 import { tracesQuery } from "../services/traces";
 import { formatDuration } from "../time/format";
-import { DEFAULT_WINDOW, TIME_WINDOWS, WINDOW_LABELS, WINDOW_MS, type TracesSearch } from "./searches";
+import { DEFAULT_WINDOW, WINDOW_MS, type TracesSearch } from "./searches";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
@@ -73,18 +74,7 @@ export function TracesPage() {
             </option>
           ))}
         </Select>
-        <Select
-          aria-label="Time range"
-          className="w-auto"
-          value={timeWindow}
-          onChange={(event) => refine({ window: TIME_WINDOWS.find((choice) => choice === event.target.value) })}
-        >
-          {TIME_WINDOWS.map((choice) => (
-            <option key={choice} value={choice}>
-              {WINDOW_LABELS[choice]}
-            </option>
-          ))}
-        </Select>
+        <TimeWindowChoice value={timeWindow} onChange={(window) => refine({ window })} />
       </PageHeader>
       <PagedTable
         label="Traces"

@@ -1,7 +1,7 @@
 import { useState } from "react";
 
 import { CHANNEL_KINDS, createChannel, type ChannelBody, type ChannelKind, type MadeChannel } from "../../services/alerts";
-import { CopyButton } from "../CopyButton";
+import { CopyLine } from "../CopyLine";
 import { FormDialog } from "../FormDialog";
 import { Field, Input, Select, TextArea } from "../ui/field";
 
@@ -86,10 +86,7 @@ function Made({ channel }: { channel: MadeChannel }) {
   return (
     <>
       <p className="text-sm">Requests are signed with this secret. It is shown this once:</p>
-      <p className="mt-2 flex items-start gap-2 rounded-md bg-sunken p-3">
-        <code className="min-w-0 font-mono text-xs break-all">{channel.secret}</code>
-        <CopyButton label="secret" text={channel.secret} />
-      </p>
+      <CopyLine label="secret" text={channel.secret} />
     </>
   );
 }

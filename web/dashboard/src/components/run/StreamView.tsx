@@ -1,21 +1,19 @@
 /** What the tasks of a run stream while they run, from when this is open on: the engine does not keep it. */
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 
 import { followChunks } from "../../services/runFacts";
 import { AnsiText } from "../AnsiText";
 import { CopyButton } from "../CopyButton";
+import { useFollowedEnd } from "../useFollowedEnd";
 
 /** Of more than this the beginning is forgotten. */
 const CHARS_MAX = 200_000;
-const FOLLOW_WITHIN_PX = 24;
 
 type Phase = "following" | "over" | "trouble";
 
 export function StreamView({ runId, taskId }: { runId: string; taskId: string }) {
   const [text, setText] = useState("");
   const [phase, setPhase] = useState<Phase>("following");
-  const box = useRef<HTMLPreElement>(null);
-  const follows = useRef(true);
 
   useEffect(
     () =>
@@ -29,9 +27,7 @@ export function StreamView({ runId, taskId }: { runId: string; taskId: string })
       }),
     [runId, taskId],
   );
-  useEffect(() => {
-    if (follows.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
-  }, [text]);
+  const end = useFollowedEnd<HTMLPreElement>(text);
 
   return (
     <div>
@@ -44,15 +40,13 @@ export function StreamView({ runId, taskId }: { runId: string; taskId: string })
         {text !== "" && <CopyButton label="stream" text={text} />}
       </div>
       <pre
-        ref={box}
+        ref={end.box}
         role="region"
         aria-label="Stream"
         // A scrollable region must be reachable by keyboard to be scrolled by keyboard.
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
-        onScroll={({ currentTarget: at }) => {
-          follows.current = at.scrollHeight - at.scrollTop - at.clientHeight < FOLLOW_WITHIN_PX;
-        }}
+        onScroll={end.onScroll}
         className="max-h-96 min-h-24 overflow-auto px-4 py-3 font-mono text-xs leading-relaxed break-words whitespace-pre-wrap -outline-offset-2"
       >
         <AnsiText text={text} />
