@@ -3,6 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 
 import { alertsQuery } from "../../services/alerts";
+import { errorSummary } from "../errorSummary";
 import { Notice } from "../Notice";
 import { PagedTable } from "../PagedTable";
 import { Ago } from "../Times";
@@ -22,7 +23,7 @@ export function History({ tenantId }: { tenantId: string }) {
           title: "State",
           cell: (alert) =>
             alert.resolvedAt === null ? (
-              <span className="font-medium text-failed">goes on</span>
+              <span className="font-medium whitespace-nowrap text-failed">goes on</span>
             ) : (
               <span>
                 resolved <Ago instantMs={alert.resolvedAt} />
@@ -38,7 +39,7 @@ export function History({ tenantId }: { tenantId: string }) {
               (alert.error ?? "–")
             ) : (
               <Link to="/runs/$id" params={{ id: alert.runId }} className="break-words text-accent underline">
-                {alert.error === null || alert.error === "" ? "the run" : alert.error.slice(0, 120)}
+                {alert.error === null || alert.error === "" ? "the run" : errorSummary(alert.error).slice(0, 120)}
               </Link>
             ),
         },
