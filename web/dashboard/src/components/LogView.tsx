@@ -107,7 +107,7 @@ function Lines({
 }) {
   const logs = useInfiniteQuery(taskLogsQuery(tenantId, taskIds, filter));
 
-  const end = useFollowedEnd<HTMLDivElement>(logs.data);
+  const { box, onScroll, stop } = useFollowedEnd<HTMLDivElement>(logs.data);
 
   if (logs.data === undefined) {
     return logs.error ? <ErrorNotice error={logs.error} onRetry={() => void logs.refetch()} /> : <Loading label="Loading logs…" />;
@@ -125,13 +125,13 @@ function Lines({
   const attempts = new Set(lines.map((line) => line.attempt)).size;
   return (
     <div
-      ref={end.box}
+      ref={box}
       role="log"
       aria-label="Log lines"
       // A scrollable region must be reachable by keyboard to be scrolled by keyboard.
       // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
       tabIndex={0}
-      onScroll={end.onScroll}
+      onScroll={onScroll}
       className="max-h-96 overflow-auto px-4 py-3 font-mono text-xs -outline-offset-2"
     >
       {logs.hasNextPage && (
@@ -140,7 +140,7 @@ function Lines({
           className="mb-2"
           disabled={logs.isFetchingNextPage}
           onClick={() => {
-            end.stop();
+            stop();
             void logs.fetchNextPage();
           }}
         >

@@ -27,7 +27,7 @@ export function StreamView({ runId, taskId }: { runId: string; taskId: string })
       }),
     [runId, taskId],
   );
-  const end = useFollowedEnd<HTMLPreElement>(text);
+  const { box, onScroll } = useFollowedEnd<HTMLPreElement>(text);
 
   return (
     <div>
@@ -40,13 +40,13 @@ export function StreamView({ runId, taskId }: { runId: string; taskId: string })
         {text !== "" && <CopyButton label="stream" text={text} />}
       </div>
       <pre
-        ref={end.box}
+        ref={box}
         role="region"
         aria-label="Stream"
         // A scrollable region must be reachable by keyboard to be scrolled by keyboard.
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
-        onScroll={end.onScroll}
+        onScroll={onScroll}
         className="max-h-96 min-h-24 overflow-auto px-4 py-3 font-mono text-xs leading-relaxed break-words whitespace-pre-wrap -outline-offset-2"
       >
         <AnsiText text={text} />
