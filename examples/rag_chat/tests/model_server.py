@@ -56,6 +56,7 @@ class ModelServer:
         # What it says to a question whose answer is not streamed, by a word of its instructions; else it says nothing.
         self.replies: dict[str, str] = {}
         self.reply_gate: asyncio.Event | None = None
+        self.replying = asyncio.Event()
         self.asides: list[dict[str, Any]] = []
         self.chats: list[dict[str, Any]] = []
         self.paths: list[str] = []
@@ -215,6 +216,7 @@ class ModelServer:
 
     async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: dict[str, Any]) -> None:
         self.asides.append(body)
+        self.replying.set()
         if self.reply_gate is not None:
             gone = asyncio.create_task(reader.read(1))
             gate = asyncio.create_task(self.reply_gate.wait())

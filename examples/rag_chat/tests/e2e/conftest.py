@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -24,23 +25,23 @@ WEB = Path(__file__).parents[2] / "web"
 
 
 @pytest.fixture(scope="session")
-def stack(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(postgres_url: str) -> Iterator[Stack]:
     if not (WEB / "dist" / "index.html").exists():
         for command in (["npm", "ci"], ["npm", "run", "build"]):
             subprocess.run(command, cwd=WEB, check=True, stdout=subprocess.DEVNULL)
     database_url = urlunsplit(urlsplit(postgres_url)._replace(path="/rag_chat_e2e"))
-    folder = tmp_path_factory.mktemp("stack")
-    # The engine's Postgres gives up root's rights, and still has to find its way to its data.
-    for place in (folder, folder.parent, folder.parent.parent):
-        place.chmod(0o755)
-    started = Stack(folder, database_url)
-    try:
-        started.start_engine()
-        started.start_worker()
-        started.start_edge()
-        yield started
-    finally:
-        started.close()
+    # A folder of its own: those of pytest are closed to everybody else again by another pytest that begins beside it.
+    with tempfile.TemporaryDirectory(prefix="rag-chat-e2e-", ignore_cleanup_errors=True) as folder:
+        # The engine's Postgres gives up root's rights, and still has to find its way to its data.
+        Path(folder).chmod(0o755)
+        started = Stack(Path(folder), database_url)
+        try:
+            started.start_engine()
+            started.start_worker()
+            started.start_edge()
+            yield started
+        finally:
+            started.close()
 
 
 @pytest.fixture

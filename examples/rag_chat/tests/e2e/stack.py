@@ -48,6 +48,9 @@ class Program:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(STOP_TIMEOUT_S)
 
+    def signal(self, number: signal.Signals) -> None:
+        os.killpg(self.process.pid, number)
+
     def stop(self) -> int:
         """Ask it to stop; returns its exit code, after a kill when it does not listen."""
         if self.process.poll() is None:
@@ -106,6 +109,13 @@ class Stack:
 
     def kill(self, name: str) -> None:
         self._programs.pop(name).kill()
+
+    def freeze(self, name: str) -> None:
+        """It keeps its connections and does nothing any more, until it is thawed or killed."""
+        self._programs[name].signal(signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        self._programs[name].signal(signal.SIGCONT)
 
     def stop(self, name: str) -> int:
         return self._programs.pop(name).stop()

@@ -205,34 +205,75 @@ async def test_the_event_question_create_starts_the_same_workflow(
     assert len(model_server.chats) == 1
 
 
-async def test_an_answer_survives_a_killed_worker(
-    client: httpx.AsyncClient, site: WebSite, model_server: ModelServer, stack: Stack
-) -> None:
-    model_server.gate = asyncio.Event()
-    watcher = await watch(client, f"{site.address}/docs/", patience_s=120)
-    await watcher.until("token")
-    await asyncio.to_thread(stack.kill, "worker")
-    await asyncio.wait_for(model_server.hung_up.wait(), 10)
-    model_server.gate.set()
-    stack.start_worker()
-    result = await watcher.result()
-    assert (result["status"], result["message"]) == ("complete", "Install it with pip [1].")
-    assert watcher.text() == result["message"]
-    assert len(model_server.chats) == 2
+async def has_begun(hatchet: Hatchet, run_id: str, step: str) -> None:
+    """The engine has given a step to a worker; it has no signal for it, so it is asked again."""
+    async with asyncio.timeout(30):
+        while True:
+            task = (await hatchet.runs.aio_get_details(run_id)).task_runs.get(step)
+            if task is not None and task.status is V1TaskStatus.RUNNING:
+                return
+            await asyncio.sleep(0.1)
 
 
-async def test_an_answer_survives_a_killed_engine(
-    client: httpx.AsyncClient, site: WebSite, model_server: ModelServer, stack: Stack
+@pytest.mark.parametrize("killed", ["worker", "engine"])
+@pytest.mark.parametrize("step", ["start", "load_docs", "reason_docs", "generate_response"])
+async def test_an_answer_survives_a_kill_in_each_step(
+    client: httpx.AsyncClient,
+    site: WebSite,
+    model_server: ModelServer,
+    stack: Stack,
+    hatchet: Hatchet,
+    step: str,
+    killed: str,
 ) -> None:
-    model_server.gate = asyncio.Event()
-    watcher = await watch(client, f"{site.address}/docs/", patience_s=120)
-    await watcher.until("token")
-    await asyncio.to_thread(stack.kill, "engine")
-    assert "the answer continues" in (await watcher.until("notice"))[0]["message"]
-    await asyncio.to_thread(stack.start_engine)
-    model_server.gate.set()
+    # Each step is held where it waits for something: the worker's attention, a page, a short reply, the answer.
+    gate = asyncio.Event()
+    page = site.pages["/docs/"]
+    page.etag = False
+    model_server.replies["Translate"] = "How do I install broadaxe?"
+    match step:
+        case "start":
+            # One that has answered is known to the engine, so that the next step is given to it.
+            await (await watch(client, f"{site.address}/docs/")).result()
+            stack.freeze("worker")
+        case "load_docs":
+            page.gate = gate
+        case "reason_docs":
+            model_server.reply_gate = gate
+        case "generate_response":
+            model_server.gate = gate
+    accepted = await ask(client, f"{site.address}/docs/", "Wie installiere ich das?")
+    watcher = Watcher(client, accepted["messageId"], 150)
+    match step:
+        case "start":
+            try:
+                await has_begun(hatchet, accepted["runId"], step)
+            except BaseException:
+                stack.thaw("worker")
+                raise
+        case "load_docs":
+            await asyncio.wait_for(page.asked.wait(), 60)
+        case "reason_docs":
+            await asyncio.wait_for(model_server.replying.wait(), 60)
+        case "generate_response":
+            await watcher.until("token")
+    await asyncio.to_thread(stack.kill, killed)
+    if killed == "worker":
+        gate.set()
+        stack.start_worker()
+    else:
+        if step != "start":
+            assert "the answer continues" in (await watcher.until("notice"))[0]["message"]
+        await asyncio.to_thread(stack.start_engine)
+        if step == "start":
+            stack.thaw("worker")
+        gate.set()
     result = await watcher.result()
-    assert (result["status"], result["message"]) == ("complete", "Install it with pip [1].")
+    assert (result["status"], result["message"]) == ("complete", "Install it with pip [1]."), stack.said("worker")
+    # What was written before the edge heard again comes as a whole, with the result.
+    assert result["message"].startswith(watcher.text())
+    assert result["searched_for"] == ["How do I install broadaxe?"]
+    assert [each["step"] for each in result["steps"]] == ["start", "load_docs", "reason_docs", "generate_response"]
 
 
 async def test_an_answer_survives_a_killed_edge(

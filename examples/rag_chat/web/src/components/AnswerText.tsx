@@ -3,6 +3,7 @@ import Markdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import { citationOf, linkCitations } from "../chat/citations";
 import type { Citation } from "../services/wire";
+import { MARKDOWN } from "./markdown";
 import { Outward } from "./Outward";
 
 interface Props {
@@ -19,12 +20,11 @@ export function AnswerText({ text, citations, writing, onOpen }: Props) {
   const markdown = useMemo(() => linkCitations(text, new Set(known.keys())), [text, known]);
   const components = useMemo<Components>(
     () => ({
+      ...MARKDOWN,
       a: ({ href, children }) => {
         const citation = known.get(citationOf(href) ?? -1);
         return citation === undefined ? <Outward href={href ?? ""}>{children}</Outward> : <Chip citation={citation} onOpen={onOpen} />;
       },
-      // Pictures in an answer would be fetched from wherever a page or a model says.
-      img: ({ alt }) => <>{alt}</>,
     }),
     [known, onOpen],
   );

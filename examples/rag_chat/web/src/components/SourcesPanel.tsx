@@ -1,12 +1,11 @@
 import { useEffect, useRef, useState, type KeyboardEvent } from "react";
-import Markdown from "react-markdown";
-import remarkGfm from "remark-gfm";
 import { atWords } from "../chat/fragment";
 import type { Turn } from "../chat/transcript";
 import { fetchPassage, type OpenPassage, type PassagesAt, type Piece } from "../services/passages";
 import { sentenceOf, type Citation } from "../services/wire";
 import { BackIcon, CloseIcon } from "./icons";
 import { Outward } from "./Outward";
+import { PassageText } from "./PassageText";
 
 interface Props {
   turn: Turn;
@@ -160,16 +159,11 @@ function Passage({ at, index }: { at: PassagesAt; index: number }) {
   );
 }
 
-// Pictures would be fetched from wherever the page says, and its headings are not ours.
-const PLAIN = { img: ({ alt }: { alt?: string | undefined }) => <>{alt}</> };
-
 function Surrounding({ piece }: { piece: Piece }) {
   return (
     <>
       <h3>{piece.heading}</h3>
-      <Markdown remarkPlugins={[remarkGfm]} components={PLAIN}>
-        {piece.text}
-      </Markdown>
+      <PassageText text={piece.text} />
     </>
   );
 }

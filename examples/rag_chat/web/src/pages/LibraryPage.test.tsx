@@ -81,7 +81,7 @@ test("a source is asked about, and taken out only after a second word", async ()
 
 test("a page shows its passages, who cites them and what changed", async () => {
   history.replaceState(null, "", "/library?source=s1&page=4");
-  const passage = { passageId: 7, heading: "With pip", url: "https://e.org/docs/i#pip", body: "pip install it", answers: 2 };
+  const passage = { passageId: 7, heading: "With pip", url: "https://e.org/docs/i#pip", body: "First:\n\n```bash\npip install it\n```\n\n![a cat](https://e.org/cat.png)", answers: 2 };
   answers.set("GET /pages/4", {
     title: "Install",
     url: "https://e.org/docs/i",
@@ -92,6 +92,8 @@ test("a page shows its passages, who cites them and what changed", async () => {
   render(<LibraryPage />);
   const passages = await screen.findByRole("list");
   expect(within(passages).getByText("2 answers cite it")).toBeTruthy();
+  expect(within(passages).getByText("pip install it").tagName).toBe("CODE");
+  expect(within(passages).queryByRole("img")).toBeNull();
   expect(screen.getByText("conda install it").tagName).toBe("DEL");
 });
 

@@ -1,5 +1,6 @@
 import { useCallback } from "react";
 import { Outward } from "../components/Outward";
+import { PassageText } from "../components/PassageText";
 import { fetchPage, type Change } from "../services/library";
 import { followHere } from "./route";
 import { useFetched } from "./useFetched";
@@ -41,7 +42,9 @@ export function ReadPage({ pageId, sourceId }: { pageId: string; sourceId: strin
                   <Outward href={passage.url}>{passage.heading}</Outward>
                 </h3>
                 {passage.answers > 0 && <p className="label">{passage.answers === 1 ? "1 answer cites it" : `${passage.answers} answers cite it`}</p>}
-                <p className="body">{passage.body}</p>
+                <div className="text">
+                  <PassageText text={passage.body} />
+                </div>
               </li>
             ))}
           </ol>
