@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from broadaxe.core.commands.durable import BeginWait, EvictInvocation, FindPlace, Place, ReportWaiting
+from broadaxe.core.commands.durable import (
+    BeginWait,
+    EvictInvocation,
+    FindPlace,
+    Place,
+    ReportWaiting,
+    ResumeInvocations,
+    Told,
+)
 from broadaxe.core.commands.tasks import RestoreTask
 from broadaxe.core.commands.workers import CloseDurableStream, CloseStream, OpenDurableStream
 from broadaxe.core.decision import EntryCompleted, WaitAck
@@ -369,3 +377,29 @@ def test_what_was_never_sent_before_a_load_keeps_its_order_after_it() -> None:
     assert [type(answer) for answer in first] == [WaitAck]
     second = program.ask(BeginWait, conditions=(sleep(1),), invocation=2, number=2)
     assert [answer.ref.node_id for answer in second if isinstance(answer, EntryCompleted)] == [2, 1]
+
+
+def test_what_was_told_since_a_fresh_invocation_spoke_is_all_that_was_sent_before_a_load() -> None:
+    """Its stream does not know which results it was sent before, but after which place none was."""
+    program = Program()
+    world = program.world
+    program.wait(event("slow"))
+    program.wait(sleep(1))
+    world.advance(2)
+    program.push("slow")
+    program.evict()
+    world.do(RestoreTask(program.id))
+    worker_id = world.tasks[program.id].worker_id
+    assert worker_id is not None
+    world.do(OpenDurableStream(worker_id, STREAM))
+    world.do(OpenDurableStream(worker_id, STREAM + 1))
+    program.stream = STREAM + 1
+    place = world.do(FindPlace(program.id, 2))
+    asked = {"invocation": 2, "after": 0, "told": place.sent_at_most, "number": 1}
+    assert [type(answer) for answer in program.ask(BeginWait, conditions=(event("slow"),), **asked)] == [WaitAck]
+    world.restart()
+    resumed = Told(program.id, 2, 1, place.order, 0, ((1, 1),), place.sent_at_most)
+    world.do(ResumeInvocations(program.stream, (resumed,)))
+    assert world.answers() == [], "the result of the other wait came first"
+    told = program.ask(BeginWait, conditions=(sleep(1),), invocation=2, after=1, told=place.sent_at_most, number=2)
+    assert [answer.ref.node_id for answer in told if isinstance(answer, EntryCompleted)] == [2, 1]

@@ -7,7 +7,15 @@ import asyncio
 import pytest
 
 from broadaxe.core.commands import Command, Reply
-from broadaxe.core.commands.durable import BeginMemo, BeginWait, EntryRef, EvictInvocation, FindPlace, Place
+from broadaxe.core.commands.durable import (
+    BeginMemo,
+    BeginWait,
+    EntryRef,
+    EvictInvocation,
+    FindPlace,
+    Place,
+    ResumeInvocations,
+)
 from broadaxe.core.decision import EntryCompleted, MemoAck, WaitAck
 from broadaxe.engine import durable_streams
 from broadaxe.engine.clock import SystemClock
@@ -146,3 +154,20 @@ def test_an_eviction_is_announced_before_what_its_program_asked_after_it(goes_on
             stream._begin(asked, Place(0, None, 0))
     expected = [EvictInvocation, BeginMemo] if goes_on else [BeginMemo, EvictInvocation]
     assert [type(command) for command in stream.announcement()][1:] == expected
+
+
+@pytest.mark.parametrize("sent_at_most", [0, 3])
+async def test_a_tenant_that_is_loaded_anew_hears_after_which_place_nothing_was_sent(sent_at_most: int) -> None:
+    stream = DurableStream(1, SystemClock())
+
+    async def submit(command: Command) -> Reply:
+        return Place(0, None, sent_at_most) if isinstance(command, FindPlace) else None
+
+    await stream.decide(stream.ask(BeginMemo(stream=1, task_id="t", invocation_count=2)), submit)
+    (told,) = (
+        told
+        for command in stream.announcement()
+        if isinstance(command, ResumeInvocations)
+        for told in command.invocations
+    )
+    assert (told.order, told.sent_at_most) == (None, sent_at_most)

@@ -259,6 +259,8 @@ def resume(state: State, command: ResumeInvocations, now_us: int) -> None:
             log.is_unsure = False
             log.told_order, log.told_at_us = told.order, told.order_at_us
             durable_results.take_back(log, told.order)
+        elif told.sent_at_most is not None:
+            durable_results.take_back(log, told.sent_at_most)
         entries = [log.entries[place] for place in told.waiting if place in log.entries]
         for entry in sorted(entries, key=durable_results.in_order):
             if entry.is_on_path:

@@ -68,7 +68,9 @@ class Answer(msgspec.Struct, frozen=True):
 class _Speaker:
     """An invocation that speaks on a stream."""
 
-    __slots__ = ("asked", "has_gone_on", "is_asking", "leaving", "node", "order", "order_at_us", "waiting")
+    __slots__ = (
+        "asked", "has_gone_on", "is_asking", "leaving", "node", "order", "order_at_us", "sent_at_most", "waiting",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.is_asking = False
@@ -80,6 +82,8 @@ class _Speaker:
         self.order: int | None = None
         """The last place in the order of results that was put here or on an earlier stream, None if nobody knows."""
         self.order_at_us = 0
+        self.sent_at_most: int | None = None
+        """Nothing after this place was ever sent to it before it spoke here; None if nobody knows."""
         self.waiting: dict[tuple[int, int], None] = {}
         """(branch, node) of entries it waits for that were not put here yet."""
         self.leaving: EvictInvocation | None = None
@@ -179,7 +183,7 @@ class DurableStream:
         if speaker is None:
             return operation
         if place is not None:
-            speaker.node = operation.after
+            speaker.node, speaker.sent_at_most = operation.after, place.sent_at_most
             if speaker.order is None:
                 speaker.order = place.order
         if speaker.order is not None:
@@ -210,7 +214,7 @@ class DurableStream:
         if self.worker_id is not None:
             commands.append(OpenDurableStream(self.worker_id, self.number))
         told = [
-            Told(task_id, invocation_count, s.node, s.order, s.order_at_us, tuple(s.waiting))
+            Told(task_id, invocation_count, s.node, s.order, s.order_at_us, tuple(s.waiting), s.sent_at_most)
             for (task_id, invocation_count), s in self._speakers.items()
         ]
         if told:

@@ -64,7 +64,8 @@ class FindPlace(msgspec.Struct, frozen=True):
 
 class Told(msgspec.Struct, frozen=True, gc=False):
     """What a stream knows of an invocation that speaks on it. `waiting` are (branch, node) of entries it waits for
-    whose results were not put on the stream; `order_at_us` is when the last one was."""
+    whose results were not put on the stream; `order_at_us` is when the last one was. Where `order` is not known,
+    `sent_at_most` may be, as of `Place`."""
 
     task_id: str
     invocation_count: int
@@ -72,6 +73,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     order: int | None
     order_at_us: int
     waiting: tuple[tuple[int, int], ...]
+    sent_at_most: int | None = None
 
 
 class ResumeInvocations(msgspec.Struct, frozen=True):
