@@ -90,7 +90,7 @@ test("a workflow shows its definition, and is run with an input that its schema 
   const name = await within(dialog).findByLabelText(/^name/);
   await user.click(within(dialog).getByRole("button", { name: "Run" }));
   expect(name).toHaveAccessibleDescription("Is missing.");
-  expect(name).toHaveFocus();
+  await waitFor(() => expect(name).toHaveFocus());
   expect(asked).toBeUndefined();
   await user.type(name, "Ada");
   await user.click(within(dialog).getByRole("button", { name: "Run" }));
