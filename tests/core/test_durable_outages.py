@@ -351,9 +351,9 @@ def test_an_invocation_that_had_begun_before_a_load_is_told_all_results_in_their
     assert [(answer.order, answer.ref.node_id) for answer in told] == [(1, 2), (2, 1)]
 
 
-def test_what_was_never_sent_before_a_load_keeps_its_order_after_it() -> None:
-    """A fresh invocation is known to have been sent nothing when its first operation is asked; the tenant is loaded
-    before that is decided."""
+def _fresh_invocation_whose_stream_was_replaced() -> tuple[Program, Place]:
+    """Its operations are a wait for `slow`, whose result came second, and one for a sleep, whose came first. Nothing of
+    that was sent to it yet, which is known by the place alone."""
     program = Program()
     world = program.world
     program.wait(event("slow"))
@@ -371,7 +371,13 @@ def test_what_was_never_sent_before_a_load_keeps_its_order_after_it() -> None:
     program.stream = STREAM + 1
     place = world.do(FindPlace(program.id, 2))
     assert place == Place(0, None, 0)
-    world.restart()
+    return program, place
+
+
+def test_what_was_never_sent_before_a_load_keeps_its_order_after_it() -> None:
+    """The tenant is loaded before the first operation is decided."""
+    program, place = _fresh_invocation_whose_stream_was_replaced()
+    program.world.restart()
     told = {"invocation": 2, "after": 0, "told": place.sent_at_most, "number": 1}
     first = program.ask(BeginWait, conditions=(event("slow"),), **told)
     assert [type(answer) for answer in first] == [WaitAck]
@@ -379,27 +385,13 @@ def test_what_was_never_sent_before_a_load_keeps_its_order_after_it() -> None:
     assert [answer.ref.node_id for answer in second if isinstance(answer, EntryCompleted)] == [2, 1]
 
 
-def test_what_was_told_since_a_fresh_invocation_spoke_is_all_that_was_sent_before_a_load() -> None:
-    """Its stream does not know which results it was sent before, but after which place none was."""
-    program = Program()
-    world = program.world
-    program.wait(event("slow"))
-    program.wait(sleep(1))
-    world.advance(2)
-    program.push("slow")
-    program.evict()
-    world.do(RestoreTask(program.id))
-    worker_id = world.tasks[program.id].worker_id
-    assert worker_id is not None
-    world.do(OpenDurableStream(worker_id, STREAM))
-    world.do(OpenDurableStream(worker_id, STREAM + 1))
-    program.stream = STREAM + 1
-    place = world.do(FindPlace(program.id, 2))
+def test_what_was_never_sent_keeps_its_order_where_a_load_comes_after_the_first_operation() -> None:
+    program, place = _fresh_invocation_whose_stream_was_replaced()
     asked = {"invocation": 2, "after": 0, "told": place.sent_at_most, "number": 1}
     assert [type(answer) for answer in program.ask(BeginWait, conditions=(event("slow"),), **asked)] == [WaitAck]
-    world.restart()
+    program.world.restart()
     resumed = Told(program.id, 2, 1, place.order, 0, ((1, 1),), place.sent_at_most)
-    world.do(ResumeInvocations(program.stream, (resumed,)))
-    assert world.answers() == [], "the result of the other wait came first"
+    program.world.do(ResumeInvocations(program.stream, (resumed,)))
+    assert program.world.answers() == [], "the result of the other wait came first"
     told = program.ask(BeginWait, conditions=(sleep(1),), invocation=2, after=1, told=place.sent_at_most, number=2)
     assert [answer.ref.node_id for answer in told if isinstance(answer, EntryCompleted)] == [2, 1]
