@@ -502,7 +502,8 @@ class Books:
                 rank = self._newness(run_id)
                 behind = [
                     all(
-                        self._newness(self._run_of(holder)) > rank
+                        # Tasks of one run are of one age; which of them stays is the business of the core.
+                        self._run_of(holder) == run_id or self._newness(self._run_of(holder)) > rank
                         for holder, _ in before.get(group_id, set()) & self.holders.get(group_id, set())
                     )
                     for group_id in groups
