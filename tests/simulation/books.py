@@ -758,8 +758,8 @@ class Books:
         if definition.batch is not None:
             return definition.action_id, workflow_id, "batch", limits
         sticky, is_hard = self._sticky(task_id)
-        slots = frozenset(definition.slots.items())
-        return definition.action_id, workflow_id, slots, self._labels(task_id), sticky, is_hard, limits
+        needs = frozenset(definition.slots.items()), definition.is_durable
+        return definition.action_id, workflow_id, needs, self._labels(task_id), sticky, is_hard, limits
 
     # Idleness ------------------------------------------------------------------------------------------------------
 
