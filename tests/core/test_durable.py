@@ -378,6 +378,18 @@ def test_children_are_acknowledged_in_order_and_told_only_when_awaited() -> None
     assert (program.id, first) in program.world.decisions[-1].writes.finished_children
 
 
+def test_of_what_becomes_of_a_child_in_one_round_the_last_counts() -> None:
+    program = Program()
+    (ack,) = program.spawn('{"n": 1}')
+    ((_, _, child),) = ack.children
+    program.world.complete(child, '{"m": 1}')
+    again = ReplayTasks((child,)), CancelTasks((child,))
+    program.world.round(*again, *again)
+    writes = program.world.decisions[-1].writes
+    assert (writes.finished_children, writes.reopened_children) == ([(program.id, child)], [])
+    assert program.entry(1).satisfied_at_us is not None
+
+
 def test_a_child_is_not_spawned_twice_and_a_changed_one_is_told() -> None:
     program = Program(retries=1)
     (ack,) = program.spawn('{"n": 1}')

@@ -97,8 +97,8 @@ class Ledger:
         self._logs: list[DurableLog] = []
         self._branches: list[DurableBranchRow] = []
         self._entries: list[Entry] = []
-        self._finished_children: list[tuple[str, str]] = []
-        self._reopened_children: list[tuple[str, str]] = []
+        self._finished_children: dict[tuple[str, str], None] = {}
+        self._reopened_children: dict[tuple[str, str], None] = {}
         self._gates: list[Gate] = []
         self._memos: dict[tuple[str, int, int], MemoRow] = {}
         self._news: dict[tuple[str, str], None] = {}
@@ -288,15 +288,15 @@ class Ledger:
 
     def finish_child(self, task_id: str, run_id: str) -> None:
         """The run is over: its outcome goes into the log of the durable task that spawned it."""
-        if (task_id, run_id) in self._reopened_children:
-            self._reopened_children.remove((task_id, run_id))
-        self._finished_children.append((task_id, run_id))
+        child = task_id, run_id
+        self._reopened_children.pop(child, None)
+        self._finished_children[child] = None
 
     def reopen_child(self, task_id: str, run_id: str) -> None:
         """The run was replayed: the outcome in the log is none any more."""
-        if (task_id, run_id) in self._finished_children:
-            self._finished_children.remove((task_id, run_id))
-        self._reopened_children.append((task_id, run_id))
+        child = task_id, run_id
+        self._finished_children.pop(child, None)
+        self._reopened_children[child] = None
 
     def archive_output(self, task: Task) -> None:
         """Call before the task's output and retry count change."""
@@ -401,8 +401,8 @@ class Ledger:
             gate.is_touched = False
             writes.gates.append(gate.row())
         writes.durable_branches = self._branches
-        writes.finished_children = self._finished_children
-        writes.reopened_children = self._reopened_children
+        writes.finished_children = list(self._finished_children)
+        writes.reopened_children = list(self._reopened_children)
         writes.memos = list(self._memos.values())
         writes.news = list(self._news)
         writes.audit = self._audit
