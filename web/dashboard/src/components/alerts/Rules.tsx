@@ -8,7 +8,7 @@ import { Button } from "../ui/button";
 
 function watchedBy(rule: AlertRule): string {
   if (ALERT_KINDS.find((known) => known.kind === rule.kind)?.isOfWorkflows === false) return kindLabel(rule.kind);
-  return `${kindLabel(rule.kind)} of ${rule.workflow === "" ? "every workflow" : rule.workflow}`;
+  return `${kindLabel(rule.kind)}: ${rule.workflow === "" ? "every workflow" : rule.workflow}`;
 }
 
 export function Rules({ tenantId, manages, channels, onEdit }: { tenantId: string; manages: boolean; channels: readonly AlertChannel[]; onEdit: (rule: AlertRule) => void }) {
