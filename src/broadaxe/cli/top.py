@@ -6,6 +6,7 @@ The screen is in `top_screen.py`, and stands on `textual`, which is an extra.
 from __future__ import annotations
 
 import sys
+from typing import Unpack
 
 import click
 
@@ -19,7 +20,7 @@ __all__ = ["top"]
 @click.command(short_help="Watch runs, queues and workers on one screen.")
 @searching
 @connecting
-def top(connection: Connection, **words: object) -> None:
+def top(connection: Connection, **words: Unpack[Words]) -> None:
     """Watch what runs, what waits and who works. Arrows and Enter open a run, c cancels it, r replays it, q ends.
 
     The server says when something changes; nothing is asked for meanwhile.
@@ -30,7 +31,7 @@ def top(connection: Connection, **words: object) -> None:
       broadaxe top --workflow orders --since 2h
       broadaxe top --profile production --status failed
     """
-    query = query_of(Words(**words))  # type: ignore[typeddict-item]
+    query = query_of(words)
     server = connection.open()
     try:
         import textual
