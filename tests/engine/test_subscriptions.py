@@ -21,6 +21,7 @@ class Tables:
     def __init__(self) -> None:
         self.finished: dict[str, RunOutcome] = {}
         self.live: set[str] = set()
+        self.is_here = True
         self.active: list[str] = []
         """Unfinished runs with the metadata that is followed, in memory or not."""
         self.asked: list[list[str]] = []
@@ -50,7 +51,7 @@ class Tables:
         return found
 
     def hub(self) -> Hub:
-        return Hub(self.look_up, self.find_active, self.live.__contains__, lambda: 7, self.loops)
+        return Hub(self.look_up, self.find_active, self.live.__contains__, lambda: self.is_here, lambda: 7, self.loops)
 
 
 def outcome(run_id: str) -> RunOutcome:
@@ -233,6 +234,27 @@ async def test_a_gap_is_waited_for_and_then_left_behind(monkeypatch: pytest.Monk
     hub.chunk("run", "t", "3", 3, 1, None)
     hub.chunk("run", "t", "0 after all", 0, 1, None)
     assert texts(live) == ["3", "0 after all"]
+
+
+async def test_a_gap_does_not_end_while_the_tenant_is_away_and_calls_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "GAP_WAIT_S", 0.0)
+    tables = Tables()
+    hub = tables.hub()
+    live = hub.watch_run("run")
+    tables.live |= {"run", "t"}
+    tables.is_here = False
+    hub.chunk("run", "t", "2", 2, 1, None)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert texts(live) == []
+    monkeypatch.setattr(subscriptions, "GAP_WAIT_S", 60.0)
+    tables.is_here = True
+    hub.look_again()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    hub.chunk("run", "t", "0", 0, 1, None)
+    hub.chunk("run", "t", "1", 1, 1, None)
+    assert texts(live) == ["0", "1", "2"]
 
 
 async def test_the_end_of_a_task_lets_held_chunks_out_before_it_is_told() -> None:

@@ -64,7 +64,7 @@ async def test_a_refused_beat_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -
 async def test_a_stream_waits_for_a_bounded_number_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "RUNS_AWAITED_MAX", 2)
     loops = Loops("test")
-    hub = Hub(nothing_found, cast(Any, None), lambda run_id: True, lambda: 7, loops)
+    hub = Hub(nothing_found, cast(Any, None), lambda run_id: True, lambda: True, lambda: 7, loops)
     service = DispatcherService(cast(Any, HubPort(hub)), cast(Any, None), SystemClock())
     call = Call(
         "/Dispatcher/SubscribeToWorkflowRuns", {}, "here", Principal("t", "k"), asyncio.Event(), connection=object()

@@ -527,6 +527,7 @@ class Activation:
             lambda run_ids: store.results(tenant_id, run_ids),
             lambda key, value, limit: store.unfinished_runs(tenant_id, key, value, limit),
             is_live,
+            lambda: self._active is not None or self._remote is not None,
             self._clock.now_us,
             self._loops,
         )

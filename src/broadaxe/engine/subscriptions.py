@@ -5,10 +5,11 @@ so no finish falls between the two. Live events are not kept: who subscribes lat
 
 Bounds: a subscription to events holds at most `EVENTS_BUFFERED_MAX` undelivered events and `CHARS_BUFFERED_MAX`
 characters in them; a reader slower than that loses events, never the last one. Chunks of a task are put in order of
-their index before anyone gets them; a gap is waited for `GAP_WAIT_S`, while at most `HELD_CHUNKS_MAX` chunks of a task
-and `HELD_CHARS_MAX` characters of all tasks are held. Who follows runs by metadata is told the end when none is left,
-those of a backlog that is not in memory included: `ACTIVE_RUNS_MAX` of them are known at a time, and more are looked
-for when these have ended.
+their index before anyone gets them; a gap is waited for `GAP_WAIT_S`, which begin anew when the tenant has been away
+(the call of the missing chunk may have been held), while at most `HELD_CHUNKS_MAX` chunks of a task and
+`HELD_CHARS_MAX` characters of all tasks are held. Who follows runs by metadata is told the end when none is left, those
+of a backlog that is not in memory included: `ACTIVE_RUNS_MAX` of them are known at a time, and more are looked for when
+these have ended.
 """
 
 from __future__ import annotations
@@ -213,12 +214,14 @@ class Hub:
         look_up: LookUp,
         find_active: FindActive,
         is_live: Callable[[str], bool],
+        is_here: Callable[[], bool],
         now_us: Callable[[], int],
         loops: Loops,
     ) -> None:
         self._look_up = look_up
         self._find_active = find_active
         self._is_live = is_live
+        self._is_here = is_here
         self._now_us = now_us
         self._loops = loops
         self._results: set[ResultSubscription] = set()
@@ -286,13 +289,17 @@ class Hub:
     def look_again(self) -> None:
         """Call after the tenant was loaded anew: what the last round before that had to tell may never have been told.
         The tables are asked for every run somebody follows and that is not live, and for runs with followed metadata
-        that nobody was told of. Chunks that wait for earlier ones of a task that is over wait no longer."""
+        that nobody was told of. Chunks that wait for earlier ones of a task that is over wait no longer, and those of
+        others once more for `GAP_WAIT_S`: the earlier ones come now."""
         for run_id, subscriptions in self._by_run.items():
             if self._is_live(run_id):
                 for subscription in subscriptions:
                     subscription.appeared.set()
         for task_id in [task_id for task_id in self._orders if not self._is_live(task_id)]:
             self._flush_chunks(task_id)
+        for order in self._orders.values():
+            if order.timer is not None:
+                self._wait_for_gap(order)
         followed = {*self._waiting, *self._by_run}
         for subscription in self._metadata_subscriptions():
             followed |= subscription.active_runs
@@ -479,8 +486,7 @@ class Hub:
             self._held_chars += len(text) - (0 if repeated is None else len(repeated.payload))
             order.held[index] = event
             if order.timer is None:
-                loop = asyncio.get_running_loop()
-                order.timer = loop.call_later(GAP_WAIT_S, self._release_held, order)
+                self._wait_for_gap(order)
             return
         self._tell(event, metadata)
         order.expected = max(order.expected, index + 1)
@@ -491,6 +497,17 @@ class Hub:
         if not order.held and order.timer is not None:
             order.timer.cancel()
             order.timer = None
+
+    def _wait_for_gap(self, order: _ChunkOrder) -> None:
+        if order.timer is not None:
+            order.timer.cancel()
+        order.timer = asyncio.get_running_loop().call_later(GAP_WAIT_S, self._leave_gap, order)
+
+    def _leave_gap(self, order: _ChunkOrder) -> None:
+        if self._is_here():
+            self._release_held(order)
+        else:
+            self._wait_for_gap(order)
 
     def _release_held(self, order: _ChunkOrder) -> None:
         for index in sorted(order.held):
