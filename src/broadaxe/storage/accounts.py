@@ -110,8 +110,10 @@ class Role(StrEnum):
 
     def reaches(self, needed: Role) -> bool:
         """Whether this role may do what `needed` may."""
-        order = list(Role)
-        return order.index(self) <= order.index(needed)
+        return _RANKS[self] <= _RANKS[needed]
+
+
+_RANKS: Final = {role: rank for rank, role in enumerate(Role)}
 
 
 class Tenant(msgspec.Struct, frozen=True):
