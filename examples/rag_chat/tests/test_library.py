@@ -221,13 +221,14 @@ async def test_what_changed_between_two_readings_is_kept(store: PageStore, libra
     assert (change.added, change.removed) == (["Retries are twelve."], ["Retries are ten."])
 
 
-async def test_answers_that_cite_a_passage_are_counted(
+async def test_answers_that_cite_a_passage_are_counted_and_a_person_s_own_are_named(
     client: httpx.AsyncClient, run: ScriptedRun, store: PageStore, library: LibraryStore
 ) -> None:
     url = "https://e.org/guide"
     markdown = "# One\n\nInstall it.\n\n# Two\n\nRetry it."
     page_id, _ = await store.put(url, Document(url, "Guide", markdown, (), ()), None, None, None)
     [first, _second] = await library.passages(page_id)
+    await client.get("/conversations")  # the browser gets a name
     asked = (await client.post("/message", json=body())).json()
     await run.listening.wait()
     cited = {"index": 1, "title": "Guide", "heading": "One", "url": url, "quote": "q"}
@@ -240,6 +241,11 @@ async def test_answers_that_cite_a_passage_are_counted(
                 break
     shown = (await client.get(f"/pages/{page_id}")).json()
     assert [passage["answers"] for passage in shown["passages"]] == [1, 0]
+    own = {"conversationId": asked["conversationId"], "question": "How do I install it?"}
+    assert [passage["ownAnswers"] for passage in shown["passages"]] == [[own], []]
+    client.cookies.clear()
+    strange = (await client.get(f"/pages/{page_id}")).json()
+    assert [(passage["answers"], passage["ownAnswers"]) for passage in strange["passages"]] == [(1, []), (0, [])]
 
 
 async def test_a_question_about_the_library_reads_nothing_again(

@@ -6,7 +6,7 @@
     GET    /sources/{id}         one, with its pages     DELETE takes it out
     POST   /sources/{id}/read    read it again now
     GET    /sources/{id}/file    a file as it was given
-    GET    /pages/{id}           a page that was read: its passages, how many answers cite each, and how it changed
+    GET    /pages/{id}           a page that was read: its passages, which answers cite each, and how it changed
 
 A question is about a source when it names `source:{id}` as an address.
 """
@@ -24,8 +24,9 @@ from rag_chat.addresses import URL_CHARS_MAX, parse_web_address
 from rag_chat.edge import Edge, EdgeOf, Problem
 from rag_chat.errors import AddressRefused, EngineError
 from rag_chat.evaluation_runs import ended_badly
-from rag_chat.library_store import LibraryStore, Source, SourceFile, SourceKind, source_address
+from rag_chat.library_store import LibraryStore, OwnAnswer, Source, SourceFile, SourceKind, source_address
 from rag_chat.library_workflow import SOURCE_WORKFLOW, SourceInput
+from rag_chat.people import KnownPerson
 
 SITE_PAGES_MAX = 500
 FILE_NAME_CHARS_MAX = 200
@@ -85,8 +86,9 @@ class ShownPassage(BaseModel):
     heading: str
     url: str
     body: str
-    # How many answers cite it.
+    # How many answers cite it, and the latest of them that the person was given.
     answers: int
+    ownAnswers: list[OwnAnswer]
 
 
 class ShownChange(BaseModel):
@@ -214,8 +216,8 @@ async def file(source_id: UUID, edge: EdgeOf) -> Response:
 
 
 @router.get("/pages/{page_id}")
-async def page(page_id: int, edge: EdgeOf) -> WholePage:
-    """A page that was read, as it was cut into passages."""
+async def page(page_id: int, edge: EdgeOf, person: KnownPerson) -> WholePage:
+    """A page that was read, as it was cut into passages. Of answers that cite one only the person's own are named."""
     store = LibraryStore(edge.database)
     found = await store.page(page_id) if 0 < page_id < 2**63 else None
     if found is None:
@@ -228,9 +230,14 @@ async def page(page_id: int, edge: EdgeOf) -> WholePage:
         indexedAt=found.indexed_at,
         passages=[
             ShownPassage(
-                passageId=each.passage_id, heading=each.heading, url=each.url, body=each.body, answers=each.answers
+                passageId=each.passage_id,
+                heading=each.heading,
+                url=each.url,
+                body=each.body,
+                answers=each.answers,
+                ownAnswers=each.own_answers,
             )
-            for each in await store.passages(page_id)
+            for each in await store.passages(page_id, person)
         ],
         changes=[
             ShownChange(changedAt=each.changed_at, added=each.added, removed=each.removed)

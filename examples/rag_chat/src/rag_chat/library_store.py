@@ -13,6 +13,7 @@ from enum import StrEnum
 from uuid import UUID, uuid4
 
 import asyncpg
+from pydantic import BaseModel, TypeAdapter
 
 from rag_chat.addresses import parse_web_address
 from rag_chat.database import Database
@@ -22,6 +23,7 @@ from rag_chat.queries import query
 SOURCES_LISTED_MAX = 200
 PAGES_LISTED_MAX = 1_000
 CHANGES_LISTED_MAX = 20
+OWN_ANSWERS_LISTED_MAX = 10
 DUE_MAX = 100
 ADDRESS_SCHEME = "source:"
 
@@ -77,15 +79,26 @@ class PageRecord:
     indexed_at: datetime
 
 
+class OwnAnswer(BaseModel):
+    """An answer the person was given: where it stands and what was asked, shortened."""
+
+    conversationId: UUID
+    question: str
+
+
+OWN_ANSWERS = TypeAdapter(list[OwnAnswer])
+
+
 @dataclass(frozen=True, slots=True)
 class PassageRecord:
-    """`answers` counts those that cite it."""
+    """`answers` counts those that cite it; `own_answers` are the latest of them that the person was given."""
 
     passage_id: int
     heading: str
     url: str
     body: str
     answers: int
+    own_answers: list[OwnAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +184,12 @@ class LibraryStore:
         row = await self._pool.fetchrow(query("get_page"), page_id)
         return None if row is None else PageRecord(*row.values())
 
-    async def passages(self, page_id: int) -> list[PassageRecord]:
-        return [PassageRecord(*row.values()) for row in await self._pool.fetch(query("list_passages"), page_id)]
+    async def passages(self, page_id: int, person: str | None = None) -> list[PassageRecord]:
+        rows = await self._pool.fetch(query("list_passages"), page_id, person, OWN_ANSWERS_LISTED_MAX)
+        return [
+            PassageRecord(**{**dict(row), "own_answers": OWN_ANSWERS.validate_python(row["own_answers"])})
+            for row in rows
+        ]
 
     async def changes(self, page_id: int) -> list[PageChange]:
         rows = await self._pool.fetch(query("list_page_changes"), page_id, CHANGES_LISTED_MAX)

@@ -81,7 +81,7 @@ test("a source is asked about, and taken out only after a second word", async ()
 
 test("a page shows its passages, who cites them and what changed", async () => {
   history.replaceState(null, "", "/library?source=s1&page=4");
-  const passage = { passageId: 7, heading: "With pip", url: "https://e.org/docs/i#pip", body: "First:\n\n```bash\npip install it\n```\n\n![a cat](https://e.org/cat.png)", answers: 2 };
+  const passage = { passageId: 7, heading: "With pip", url: "https://e.org/docs/i#pip", body: "First:\n\n```bash\npip install it\n```\n\n![a cat](https://e.org/cat.png)", answers: 3, ownAnswers: [{ conversationId: "c1", question: "How do I install it?" }] };
   answers.set("GET /pages/4", {
     title: "Install",
     url: "https://e.org/docs/i",
@@ -90,8 +90,11 @@ test("a page shows its passages, who cites them and what changed", async () => {
     changes: [{ changedAt: "2026-11-30T10:00:00Z", added: ["pip install it"], removed: ["conda install it"] }],
   });
   render(<LibraryPage />);
-  const passages = await screen.findByRole("list");
-  expect(within(passages).getByText("2 answers cite it")).toBeTruthy();
+  const [passages] = await screen.findAllByRole("list");
+  if (passages === undefined) throw new Error("no list of passages");
+  await userEvent.click(within(passages).getByText("3 answers cite it"));
+  expect(within(passages).getByRole("link", { name: "How do I install it?" }).getAttribute("href")).toBe("/c/c1");
+  expect(within(passages).getByText("and 2 more, earlier ones or those of other people")).toBeTruthy();
   expect(within(passages).getByText("pip install it").tagName).toBe("CODE");
   expect(within(passages).queryByRole("img")).toBeNull();
   expect(screen.getByText("conda install it").tagName).toBe("DEL");

@@ -1,7 +1,7 @@
 import { useCallback } from "react";
 import { Outward } from "../components/Outward";
 import { PassageText } from "../components/PassageText";
-import { fetchPage, type Change } from "../services/library";
+import { fetchPage, type Change, type OwnAnswer } from "../services/library";
 import { followHere } from "./route";
 import { useFetched } from "./useFetched";
 
@@ -41,7 +41,7 @@ export function ReadPage({ pageId, sourceId }: { pageId: string; sourceId: strin
                 <h3>
                   <Outward href={passage.url}>{passage.heading}</Outward>
                 </h3>
-                {passage.answers > 0 && <p className="label">{passage.answers === 1 ? "1 answer cites it" : `${passage.answers} answers cite it`}</p>}
+                {passage.answers > 0 && <Answers count={passage.answers} own={passage.ownAnswers} />}
                 <div className="text">
                   <PassageText text={passage.body} />
                 </div>
@@ -51,6 +51,27 @@ export function ReadPage({ pageId, sourceId }: { pageId: string; sourceId: strin
         </>
       )}
     </>
+  );
+}
+
+/** Which answers cite a passage. Those of other people are only counted. */
+function Answers({ count, own }: { count: number; own: OwnAnswer[] }) {
+  const said = count === 1 ? "1 answer cites it" : `${count} answers cite it`;
+  if (own.length === 0) return <p className="label">{said}</p>;
+  return (
+    <details className="citing">
+      <summary className="label">{said}</summary>
+      <ul>
+        {own.map((answer, index) => (
+          <li key={index}>
+            <a href={`/c/${encodeURIComponent(answer.conversationId)}`} onClick={followHere}>
+              {answer.question}
+            </a>
+          </li>
+        ))}
+        {count > own.length && <li className="label">and {count - own.length} more, earlier ones or those of other people</li>}
+      </ul>
+    </details>
   );
 }
 

@@ -34,13 +34,20 @@ export interface WholeSource extends Source {
   pageList: SourcePage[];
 }
 
+/** An answer the person was given: where it stands, and what was asked. */
+export interface OwnAnswer {
+  conversationId: string;
+  question: string;
+}
+
 export interface Passage {
   passageId: number;
   heading: string;
   url: string;
   body: string;
-  /** How many answers cite it. */
+  /** How many answers cite it, and the latest of them that the person was given. */
   answers: number;
+  ownAnswers: OwnAnswer[];
 }
 
 export interface Change {
@@ -116,6 +123,10 @@ export async function fetchPage(pageId: string): Promise<WholePage> {
         url: textOf(passage["url"]),
         body: textOf(passage["body"]),
         answers: numberOf(passage["answers"]),
+        ownAnswers: listOf(passage["ownAnswers"]).map((answer) => {
+          const own = fieldsOf(answer);
+          return { conversationId: textOf(own["conversationId"]), question: textOf(own["question"]) };
+        }),
       };
     }),
     changes: listOf(fields["changes"]).map((entry) => {
