@@ -33,7 +33,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
 _KEYS: Final = frozenset(
     {
         *("id", "preset", "name", "issuer", "client_id", "client_secret", "client_secret_file", "scopes", "domains"),
-        *("creates_accounts", "groups_claim", "roles"),
+        *("creates_accounts", "groups_claim", "roles", "signs_out"),
     }
 )
 
@@ -65,6 +65,8 @@ class OpenIdProvider:
     creates_accounts: bool = False
     """Whether whoever signs in for the first time gets an account; otherwise there has to be one with their address."""
     groups_claim: str = "groups"
+    signs_out: bool = True
+    """Whether who logs out is logged out at the provider as well, if it has a place for that."""
     roles: tuple[GroupRole, ...] = ()
     """In the tenants named here the groups decide who is a member, at each sign-in."""
 
@@ -110,9 +112,6 @@ def _provider(table: Any, number: int, directory: Path) -> OpenIdProvider:
     roles = known.get("roles", [])
     if not isinstance(roles, list) or len(roles) > GROUP_ROLES_MAX:
         raise ValueError(f"{place}: write [[provider.roles]], at most {GROUP_ROLES_MAX}")
-    creates_accounts = known.get("creates_accounts", False)
-    if not isinstance(creates_accounts, bool):
-        raise ValueError(f"{place}: creates_accounts is true or false")
     client_id = _text(known, "client_id", place)
     if not client_id:
         raise ValueError(f"{place}: client_id is missing")
@@ -127,8 +126,9 @@ def _provider(table: Any, number: int, directory: Path) -> OpenIdProvider:
         client_secret=_secret(known, place, directory),
         scopes=scopes,
         domains=tuple(domain.lower().removeprefix("@") for domain in _texts(known, "domains", place)),
-        creates_accounts=creates_accounts,
+        creates_accounts=_choice(known, "creates_accounts", place, default=False),
         groups_claim=_text(known, "groups_claim", place) or "groups",
+        signs_out=_choice(known, "signs_out", place, default=True),
         roles=tuple(_group_role(role, place) for role in roles),
     )
 
@@ -168,6 +168,13 @@ def _text(table: dict[str, Any], key: str, place: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{place}: {key} is a text")
     return value.strip()
+
+
+def _choice(table: dict[str, Any], key: str, place: str, *, default: bool) -> bool:
+    value = table.get(key, default)
+    if not isinstance(value, bool):
+        raise ValueError(f"{place}: {key} is true or false")
+    return value
 
 
 def _texts(table: dict[str, Any], key: str, place: str) -> tuple[str, ...]:

@@ -220,3 +220,9 @@ async def test_who_is_not_let_in_is_told_why_and_may_try_again(
     provider.ask("person", zoe | {"email_verified": True})
     await stranger.get_by_role("link", name="Sign in with Acme").click()
     await expect(stranger.get_by_role("heading", name="No tenant to show")).to_be_visible()
+    assert await complaints(stranger, "/") == []
+    # Who signs out is signed out at the provider as well, which leads them back.
+    await stranger.get_by_role("button", name="Sign out").click()
+    await stranger.get_by_role("button", name="Yes, sign me out").click()
+    await expect(stranger.get_by_role("heading", name="Sign in to Broadaxe")).to_be_visible()
+    assert (await stranger.context.request.get("/api/v1/users/current")).status == 403

@@ -35,6 +35,7 @@ function made() {
         client_id: "broadaxe",
         client_secret: "a secret: with signs/+",
         redirect_uris: redirects,
+        post_logout_redirect_uris: redirects.map((address) => new URL("/login", address).href),
         response_types: ["code"],
         grant_types: ["authorization_code"],
       },
@@ -47,7 +48,7 @@ function made() {
     features: { devInteractions: { enabled: false } },
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     cookies: { keys: ["for tests alone"] },
-    findAccount: (_, sub) => ({ accountId: sub, claims: () => person }),
+    findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ ...person, sub }) }),
     loadExistingGrant: async (context) => {
       const grant = new context.oidc.provider.Grant({ clientId: context.oidc.client.clientId, accountId: context.oidc.session.accountId });
       grant.addOIDCScope("openid email profile");

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from broadaxe.openid_providers import GroupRole, OpenIdProvider, parse_openid_pr
 from broadaxe.rest.openid_client import KEYS_AGAIN_S, OpenIdClient
 from broadaxe.storage import accounts
 from broadaxe.storage.accounts import Role
+from broadaxe.storage.vault import Vault
 from tests.openid_provider.process import SECRET, ProviderProcess
 from tests.rest.test_members import written
 
@@ -52,6 +54,12 @@ class Provider:
         made = OpenIdClient(OpenIdProvider(**terms | changes), httpx.AsyncClient())
         self.app.state.context = replace(self.app.state.context, openid={"acme": made})
         return made
+
+    def keeps_secrets_with(self, key: bytes) -> None:
+        self.app.state.context = replace(self.app.state.context, vault=Vault([key]))
+
+    def trust_nobody(self) -> None:
+        self.app.state.context = replace(self.app.state.context, openid={})
 
     async def is_person(self, person: dict[str, Any]) -> None:
         """Whoever comes to the provider is this person."""
@@ -188,6 +196,68 @@ async def test_a_provider_that_signs_with_another_key_is_asked_for_its_keys_agai
     assert await sign_in(provider) == ("/runs", "")
 
 
+async def left(provider: Provider, browser: httpx.AsyncClient) -> str | None:
+    """Where the engine sends a browser that logs out."""
+    answer = await browser.post(f"{provider.site.url}/api/v1/users/logout")
+    assert answer.status_code == 200
+    assert await whoever(provider, browser) is None
+    address: str | None = answer.json().get("providerLogoutUrl")
+    return address
+
+
+async def test_logging_out_ends_the_session_at_the_provider_too(provider: Provider) -> None:
+    provider.trust(creates_accounts=True)
+    provider.keeps_secrets_with(b"k" * 32)
+    browser = await provider.browser()
+    assert await sign_in(provider, browser) == ("/runs", "")
+    kept = await provider.site.seeds.pool.fetchval("select id_token from broadaxe.session where provider = 'acme'")
+    address = await left(provider, browser)
+    assert address is not None and address.startswith(f"{provider.issuer}/session/end?")
+    told = parse_qs(urlsplit(address).query)
+    assert told["post_logout_redirect_uri"] == [f"{provider.site.url}/login"]
+    assert told["id_token_hint"][0].encode() not in kept
+    # The provider knows them still, whoever would come now; when it has asked, it does not.
+    await provider.is_person(BOB)
+    page = await browser.get(address)
+    assert page.status_code == 200 and "Do you want to sign-out" in page.text
+    xsrf = re.findall(r'name="xsrf" value="(\w+)"', page.text)
+    back = await browser.post(f"{provider.issuer}/session/end/confirm", data={"xsrf": xsrf[0], "logout": "yes"})
+    assert back.headers["location"] == f"{provider.site.url}/login"
+    assert await sign_in(provider, browser) == ("/runs", "")
+    assert await whoever(provider, browser) == "bob@example.com"
+
+
+async def test_a_provider_that_does_not_log_out_keeps_nobody_logged_in(provider: Provider) -> None:
+    client = provider.trust()
+    browser = await provider.browser()
+
+    async def left_after(change: Callable[[], object]) -> str | None:
+        assert await sign_in(provider, browser) == ("/runs", "")
+        change()
+        return await left(provider, browser)
+
+    def is_away() -> None:
+        client._document = {}
+        client.provider = replace(client.provider, issuer="http://127.0.0.1:9")
+
+    assert await left_after(lambda: client._document.pop("end_session_endpoint")) is None
+    assert await left_after(lambda: client._document.update(end_session_endpoint="javascript:alert(1)")) is None
+    assert await left_after(is_away) is None
+    client = provider.trust()
+    assert await left_after(lambda: provider.trust(signs_out=False)) is None
+    # A provider that is not trusted any more, and a password: there is nowhere else to log out.
+    provider.trust()
+    assert await left_after(lambda: provider.trust_nobody()) is None
+    # Without a key for secrets no ID token is kept, and with another it is not read: the provider is told the client.
+    provider.trust()
+    for change in (lambda: None, lambda: provider.keeps_secrets_with(b"l" * 32)):
+        address = await left_after(change)
+        assert address is not None
+        told = parse_qs(urlsplit(address).query)
+        assert told["client_id"] == ["broadaxe"] and "id_token_hint" not in told
+        provider.keeps_secrets_with(b"k" * 32)
+
+
 async def test_groups_decide_who_is_a_member_where_the_provider_has_some(provider: Provider) -> None:
     roles = (GroupRole("staff", "default", "VIEWER"), GroupRole("leads", "default", "ADMIN"))
     provider.trust(creates_accounts=True, roles=roles)
@@ -237,9 +307,10 @@ async def test_a_provider_that_is_away_is_said_to_be_and_asked_again(provider: P
         ("[[provider]]\nid = 'a'\nclient_id = 'b'\nissuer = 'http://id.example.com'", "https address"),
         ("[[provider]]\npreset = 'google'\nclient_id = 'b'\nsecret = 'geheim'", "there is no 'secret'"),
         ("[[provider]]\npreset = 'google'\nclient_id = 'b'\nroles = [{group = 'a'}]", "a group, a tenant and a role"),
+        ("[[provider]]\npreset = 'google'\nclient_id = 'b'\nsigns_out = 'no'", "signs_out is true or false"),
         ("provider = [", "not valid TOML"),
     ],
-    ids=["empty", "preset", "client", "issuer", "unknown", "roles", "toml"],
+    ids=["empty", "preset", "client", "issuer", "unknown", "roles", "signs-out", "toml"],
 )
 def test_a_wrong_file_is_refused_in_words(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "providers.toml"

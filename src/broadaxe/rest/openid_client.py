@@ -12,7 +12,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode, urlsplit
 
@@ -47,6 +47,7 @@ class Voucher:
     is_verified: bool
     name: str
     groups: frozenset[str]
+    id_token: str = field(repr=False)
 
 
 class OpenIdClient:
@@ -87,8 +88,22 @@ class OpenIdClient:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        address = str(document["authorization_endpoint"])
-        return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode(query)}"
+        return _with_query(str(document["authorization_endpoint"]), query)
+
+    async def logout_address(self, back: str, id_token: str) -> str:
+        """Where a browser ends its session at the provider, which then leads it `back`; empty if it has no such
+        place or is not to be asked. `id_token` is what it gave when the session began, empty if that is not known.
+        Unavailable if the provider does not answer."""
+        if not self.provider.signs_out:
+            return ""
+        # One that was read long ago will do: nobody waits for a provider that is away in order to leave.
+        address = str((self._document or await self._discovered()).get("end_session_endpoint", ""))
+        if not _is_safe(address):
+            return ""
+        query = {"client_id": self.provider.client_id, "post_logout_redirect_uri": back}
+        if id_token:
+            query["id_token_hint"] = id_token
+        return _with_query(address, query)
 
     async def voucher(self, code: str, redirect_uri: str, nonce: str, verifier: str) -> Voucher:
         """For whom the provider vouches with this code. InvalidArgument, in words for whoever signs in, if it does not;
@@ -124,6 +139,7 @@ class OpenIdClient:
             is_verified=claims.get("email_verified") in (True, "true"),
             name=str(claims.get("name", ""))[:255].replace("\0", ""),
             groups=frozenset(str(group) for group in groups[:GROUPS_MAX]) if isinstance(groups, list) else frozenset(),
+            id_token=token,
         )
 
     async def _with_userinfo(self, claims: dict[str, Any], access_token: str) -> dict[str, Any]:
@@ -187,8 +203,7 @@ class OpenIdClient:
                     f"{self.provider.issuer!r}; correct the issuer in the settings"
                 )
             for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-                parts = urlsplit(str(document.get(name, "")))
-                if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+                if not _is_safe(str(document.get(name, ""))):
                     raise Unavailable(f"{self.provider.name} does not say its {name}")
             self._document, self._document_at = document, self._clock()
         return self._document
@@ -210,6 +225,18 @@ class OpenIdClient:
         if not isinstance(found, dict) or answer.status_code >= 500:
             raise Unavailable(f"{self.provider.name} answers HTTP {answer.status_code}")
         return found
+
+
+def _is_safe(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+
+
+def _with_query(address: str, query: dict[str, str]) -> str:
+    return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode(query)}"
 
 
 def openid_clients(providers: Iterable[OpenIdProvider]) -> dict[str, OpenIdClient]:

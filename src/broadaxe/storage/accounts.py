@@ -172,6 +172,14 @@ class Standing(NamedTuple):
     role: Role
 
 
+class Vouched(NamedTuple):
+    """Which OpenID provider let a session in."""
+
+    provider: str
+    id_token: bytes | None
+    """What it gave then, sealed; None if that is not kept."""
+
+
 # Tenants ------------------------------------------------------------------------------------------------------------
 
 
@@ -436,22 +444,28 @@ async def set_password(db: Queryable, account_id: str, new_password: str, by: In
 # Sessions -----------------------------------------------------------------------------------------------------------
 
 
-async def open_session(db: Queryable, account_id: str, device: str = "") -> str:
+async def open_session(db: Queryable, account_id: str, device: str = "", vouched: Vouched | None = None) -> str:
     """Opens a session of `SESSION_LIFE_S` and returns the value for the cookie, which is stored nowhere. `device` is
-    what the browser calls itself, cut to `DEVICE_LENGTH_MAX`."""
+    what the browser calls itself, cut to `DEVICE_LENGTH_MAX`; `vouched` which provider let it in, if one did."""
     cookie = secrets.token_urlsafe(32)
     expires_at = datetime.now(UTC) + timedelta(seconds=SESSION_LIFE_S)
-    await db.execute(statement("accounts/session_insert"), cookie_hash(cookie), account_id, expires_at, _device(device))
+    provider = (None, None) if vouched is None else vouched
+    insert = statement("accounts/session_insert")
+    await db.execute(insert, cookie_hash(cookie), account_id, expires_at, _device(device), *provider)
     return cookie
 
 
-async def close_session(db: Queryable, cookie: str, by: Initiator | None = None) -> None:
-    """Ends the session of this cookie, if there is one. `by` is who logs out; None when nobody does."""
+async def close_session(db: Queryable, cookie: str, by: Initiator | None = None) -> Vouched | None:
+    """Ends the session of this cookie, if there is one; the provider that had let it in, if one had. `by` is who logs
+    out; None when nobody does."""
     async with audit.transaction(db) as connection:
-        account_id = await connection.fetchval(statement("accounts/session_delete"), cookie_hash(cookie))
-        if account_id is not None and by is not None:
-            subject = Subject(str(account_id), by.name, {})
-            await audit.write_of_account(connection, str(account_id), by, Action.ACCOUNT_LOG_OUT, subject)
+        row = await connection.fetchrow(statement("accounts/session_delete"), cookie_hash(cookie))
+        if row is None:
+            return None
+        if by is not None:
+            subject = Subject(str(row["account_id"]), by.name, {})
+            await audit.write_of_account(connection, str(row["account_id"]), by, Action.ACCOUNT_LOG_OUT, subject)
+    return None if row["provider"] is None else Vouched(row["provider"], row["id_token"])
 
 
 async def person_of_session(db: Queryable, cookie: str) -> Person | None:

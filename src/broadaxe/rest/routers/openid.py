@@ -22,9 +22,10 @@ from broadaxe.rest.client_address import client_address
 from broadaxe.rest.context import Context, ContextDep
 from broadaxe.rest.openid_client import OpenIdClient
 from broadaxe.rest.routers.route import STABLE, router
-from broadaxe.rest.sessions import open_session
+from broadaxe.rest.sessions import open_session, sealed_id_token
 from broadaxe.rest.shapes import people as shapes
 from broadaxe.storage import openid
+from broadaxe.storage.accounts import Vouched
 
 PROBLEM_COOKIE: Final = "hatchet-problem"
 COOKIE_SUFFIX: Final = "-openid"
@@ -110,7 +111,9 @@ async def finish_openid_sign_in(
         return _back(refusal, client)
     attempts.forgive(request, f"openid {client.provider.id}")
     answer = RedirectResponse(taken.next, status_code=303)
-    await open_session(context, request, answer, account.id, {"through": client.provider.id})
+    through = client.provider.id
+    vouched = Vouched(through, sealed_id_token(context, account.id, through, voucher.id_token))
+    await open_session(context, request, answer, account.id, {"through": through}, vouched)
     answer.delete_cookie(context.settings.cookie_name + COOKIE_SUFFIX, path=f"{STABLE}/openid")
     return answer
 

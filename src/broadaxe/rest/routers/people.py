@@ -29,7 +29,7 @@ from broadaxe.rest.identity import (
 from broadaxe.rest.parameters import Body, PathId, plain_text
 from broadaxe.rest.routers.alerting import settings_of
 from broadaxe.rest.routers.route import API, STABLE, router
-from broadaxe.rest.sessions import check_second_factor, note_refused_login, open_session
+from broadaxe.rest.sessions import check_second_factor, leave, note_refused_login, open_session
 from broadaxe.rest.shapes import people as shapes
 from broadaxe.storage import accounts, tenant_deletion
 from broadaxe.storage.pages import ByTime
@@ -112,12 +112,13 @@ async def login(
 @routes.post(f"{API}/users/logout")
 async def logout(
     request: Request, response: Response, context: ContextDep, account: PersonDep, caller: CallerDep
-) -> shapes.User:
+) -> shapes.LoggedOut:
+    """Ends the session. `providerLogoutUrl` is where the browser goes next to end the one at the OpenID provider that
+    let it in; left out if there is none, or it cannot say where."""
     cookie = _cookie(request, context)
-    if cookie:
-        await accounts.close_session(context.pool, cookie, caller.by)
+    vouched = await accounts.close_session(context.pool, cookie, caller.by) if cookie else None
     response.delete_cookie(context.settings.cookie_name, path="/", httponly=True, samesite="lax")
-    return shapes.user(account)
+    return shapes.logged_out(account, await leave(context, vouched, account.id))
 
 
 @routes.get(f"{API}/users/current")

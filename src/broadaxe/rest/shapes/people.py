@@ -17,6 +17,10 @@ class User(Wire):
     has_password: bool = True
 
 
+class LoggedOut(User):
+    provider_logout_url: str | None = None
+
+
 class Tenant(Wire):
     metadata: Metadata
     name: str
@@ -133,6 +137,10 @@ def user(account: accounts.Account) -> User:
         email=account.email,
         name=account.name or None,
     )
+
+
+def logged_out(account: accounts.Account, provider_logout_url: str) -> LoggedOut:
+    return LoggedOut(**dict(user(account)), provider_logout_url=provider_logout_url or None)
 
 
 def tenant(record: accounts.Tenant, server_url: str) -> Tenant:

@@ -1,16 +1,17 @@
 /** The frame of every signed-in page: mark, navigation, tenant, and who is signed in. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, useLocation, useRouter, type LinkProps } from "@tanstack/react-router";
+import { useQuery } from "@tanstack/react-query";
+import { Link, useLocation, type LinkProps } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import type { LinkState } from "../live/changes";
 import { useLive } from "../live/useLive";
-import { engineVersionQuery, signOut, type SignedIn } from "../services/session";
+import { engineVersionQuery, type SignedIn } from "../services/session";
 import { useZone } from "../time/zone";
 import { AxeMark } from "./AxeMark";
 import { DisplayChoices } from "./DisplayChoices";
 import { useMay, type Act } from "./may";
 import { Shortcuts } from "./palette/Shortcuts";
+import { SignOutButton } from "./people/SignOutButton";
 import { ReplicaMark } from "./ReplicaMark";
 import { TenantSwitch } from "./TenantSwitch";
 import { Button } from "./ui/button";
@@ -189,27 +190,5 @@ function Navigation({ sections, isOpen, onChoose }: { sections: typeof SECTIONS;
       ))}
       <DisplayChoices />
     </nav>
-  );
-}
-
-function SignOutButton() {
-  const client = useQueryClient();
-  const router = useRouter();
-  const [failed, setFailed] = useState(false);
-
-  async function leave(): Promise<void> {
-    try {
-      await signOut(client);
-    } catch {
-      setFailed(true);
-      return;
-    }
-    await router.navigate({ to: "/login" });
-  }
-
-  return (
-    <Button variant="ghost" onClick={() => void leave()}>
-      {failed ? "Sign out failed, try again" : "Sign out"}
-    </Button>
   );
 }

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { LoadCharts } from "../components/charts/LoadCharts";
@@ -103,7 +103,11 @@ function WhatGoesOn({ tenantId }: { tenantId: string }) {
       />
       <WorkerLoad tenantId={tenantId} />
       <p className="text-xs text-ink-soft">
-        For alerts, let Prometheus read{" "}
+        Be told when something goes wrong:{" "}
+        <Link to="/settings/alerts" className="underline hover:text-ink">
+          Alerts
+        </Link>
+        . Prometheus reads{" "}
         <code className="font-mono break-all">/api/v1/tenants/{tenantId}/prometheus-metrics</code> with an API token;{" "}
         <a href="/docs/observability#metrics-of-one-tenant" target="_blank" rel="noreferrer" className="underline hover:text-ink">
           what it exports

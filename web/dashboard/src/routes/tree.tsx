@@ -19,6 +19,7 @@ import { AppShell } from "../components/AppShell";
 import { mayAs, RoleContext } from "../components/may";
 import { ErrorNotice, Loading, Notice } from "../components/Notice";
 import { MyInvites } from "../components/people/MyInvites";
+import { SignOutButton } from "../components/people/SignOutButton";
 import { sessionQuery, setupNeededQuery } from "../services/session";
 import { lazyPage } from "./lazyPage";
 import { LoginPage } from "./LoginPage";
@@ -118,6 +119,7 @@ const sessionRoute = createRoute({
               {session.email} is not a member of any tenant. An admin of one invites you, or whoever runs the engine lets you in with{" "}
               <code className="font-mono text-xs">broadaxe account add {session.email}</code>.
             </p>
+            <SignOutButton />
           </Notice>
         </main>
       );

@@ -129,9 +129,13 @@ export async function signIn(client: QueryClient, credentials: { email: string; 
   client.removeQueries();
 }
 
-export async function signOut(client: QueryClient): Promise<void> {
-  await request(z.unknown(), "/api/v1/users/logout", { method: "POST" });
+const loggedOutSchema = z.object({ providerLogoutUrl: z.string().nullish() });
+
+/** Ends the session; where the browser has to go to end the one at the provider as well, if one let it in. */
+export async function signOut(client: QueryClient): Promise<string | null> {
+  const { providerLogoutUrl } = await request(loggedOutSchema, "/api/v1/users/logout", { method: "POST" });
   client.removeQueries();
+  return providerLogoutUrl ?? null;
 }
 
 const CHOICE = "broadaxe.tenant";
