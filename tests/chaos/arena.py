@@ -39,8 +39,8 @@ from wirekit import EngineProcess, eventually  # isort: skip  the path to it was
 #: Where there is one node; several have one each.
 WORKERS: Final = 2
 END_WITHIN_S: Final = 30.0
-#: Until every worker has a stream; the play has not begun, so a busy machine may take its time.
-LISTEN_S: Final = 300.0
+#: Until workers have streams, and until callers call; the play has not begun, so a busy machine may take its time.
+READY_S: Final = 300.0
 #: How long after a fault of a node a probe that waits may be answered, before it is said how long.
 SETTLE_S: Final = 2.0
 
@@ -133,9 +133,10 @@ class Arena:
             self._callers.append(self._python(f"caller-{number}", node, "tests.chaos.caller", *arguments))
 
         async def have_begun() -> bool:
+            assert all(caller.poll() in (None, 0) for caller in self._callers), f"a caller ended:\n{self.logs()}"
             return all(journal.exists() and journal.stat().st_size > 0 for journal in journals)
 
-        await eventually(have_begun, what="callers call", within_s=90)
+        await eventually(have_begun, what="callers call", within_s=READY_S)
 
     async def until_drained(self, within_s: float) -> None:
         """Until every run has ended and the callers have been told, or the time is over."""
@@ -406,10 +407,15 @@ class Arena:
         async with self._nodes[0].rest() as rest:
 
             async def listening() -> set[str]:
-                return {row["name"] for row in await rest.workers() if row["status"] == "ACTIVE"}
+                for name, process in self._workers.items():
+                    assert process.poll() is None, f"worker {name} ended:\n{self.logs()}"
+                # An engine that has the machine to share may not answer at once: asked again, until the time is over.
+                with suppress(httpx.TransportError):
+                    return {row["name"] for row in await rest.workers() if row["status"] == "ACTIVE"}
+                return set()
 
             await eventually(
-                listening, until=lambda names: names >= self._workers.keys(), what="workers listen", within_s=LISTEN_S
+                listening, until=lambda names: names >= self._workers.keys(), what="workers listen", within_s=READY_S
             )
 
     def _python(self, name: str, node: Node, module: str, *arguments: str) -> subprocess.Popen[bytes]:
