@@ -302,7 +302,7 @@ class Arena:
         self._sources = ROOT / "src"
         await self._migrate("pre")
         (node,) = self._nodes
-        newer = node.new_engine(self._directory / "newer", self._sources)
+        newer = node.newer_engine(self._directory / "newer", self._sources)
         await newer.start()
         older, node.engine = node.engine, newer
         node.client_line.lead_to(node.port)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -44,7 +45,8 @@ class Node:
         if self._standby_line is not None:
             await self._standby_line.start()
         await self.link_line.start()
-        self.engine = self.new_engine(self._directory, sources)
+        link = {"BROADAXE_LINK_PORT": str(self._link_port), "BROADAXE_PUBLIC_LINK": self.link_address}
+        self.engine = self._new_engine(self._directory, sources, link)
         await self.engine.start()
         self.client_line = Proxy(self.port)
         await self.client_line.start()
@@ -60,19 +62,17 @@ class Node:
         if self._standby_line is not None:
             await self._standby_line.stop()
 
-    def new_engine(self, directory: Path, sources: Path) -> EngineProcess:
-        """One that is not started yet, on the same lines."""
+    def newer_engine(self, directory: Path, sources: Path) -> EngineProcess:
+        """Not started yet. It is to take over from the one that runs: on the same lines, but with a link of its own."""
+        return self._new_engine(directory, sources, {})
+
+    def _new_engine(self, directory: Path, sources: Path, link: Mapping[str, str]) -> EngineProcess:
         directory.mkdir(parents=True, exist_ok=True)
         shift = Path(__file__).parent / "clock_shift"
         return EngineProcess(
             directory,
             _through(self._dsn, self.database_line, self._standby_line),
-            environment={
-                "CHAOS_CLOCK": str(self._clock),
-                "PYTHONPATH": python_path(shift, sources),
-                "BROADAXE_LINK_PORT": str(self._link_port),
-                "BROADAXE_PUBLIC_LINK": self.link_address,
-            },
+            environment={"CHAOS_CLOCK": str(self._clock), "PYTHONPATH": python_path(shift, sources), **link},
         )
 
     @property

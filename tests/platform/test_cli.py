@@ -89,12 +89,13 @@ def test_database_opens_before_the_engines_code_is_there() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-@pytest.mark.parametrize("flag", ["--grpc-port", "--http-port"])
+@pytest.mark.parametrize("flag", ["--grpc-port", "--http-port", "--link-port"])
 def test_taken_port_is_named_with_its_holder_and_flag_before_anything_starts(
     tmp_path: Path, taken_port: int, flag: str
 ) -> None:
-    other = {"--grpc-port": "--http-port", "--http-port": "--grpc-port"}[flag]
-    done = broadaxe("dev", "--data-dir", tmp_path / "data", flag, str(taken_port), other, "0")
+    ports = {"--grpc-port": "0", "--http-port": "0", flag: str(taken_port)}
+    variables = {f"BROADAXE_{name.strip('-').replace('-', '_').upper()}": number for name, number in ports.items()}
+    done = broadaxe("dev", "--data-dir", tmp_path / "data", **variables)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert f"port {taken_port}" in done.stderr
@@ -154,12 +155,14 @@ def test_doctor_says_what_to_do_about_a_taken_port_and_a_dead_database(tmp_path:
         *("--database-url", f"postgresql://nobody@127.0.0.1:{taken_port + 1 if taken_port < 65535 else 1}/none"),
         *("--grpc-port", str(taken_port)),
         *("--http-port", "0"),
+        BROADAXE_LINK_PORT=str(taken_port),
     )
     assert done.returncode == 1
     failures = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
-    assert len(failures) == 2
+    assert len(failures) == 3
     assert any("database" in line for line in failures)
-    assert any(f"port {taken_port}" in line for line in failures)
+    assert any(f"port {taken_port} (gRPC)" in line for line in failures)
+    assert any(f"port {taken_port} (link)" in line for line in failures)
     assert "--grpc-port" in done.stdout
 
 

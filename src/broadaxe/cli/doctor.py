@@ -107,6 +107,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             yield finding
     yield _port(settings, settings.grpc_port, "gRPC", "--grpc-port")
     yield _port(settings, settings.http_port, "HTTP", "--http-port")
+    if settings.link_port:
+        yield _port(settings, settings.link_port, "link", "--link-port")
     if settings.smtp_url is not None and settings.mail_from is not None:
         yield await _mail_server(settings.smtp_url, settings.mail_from)
     async for finding in _openid_providers(settings.openid_providers):

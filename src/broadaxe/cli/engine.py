@@ -213,11 +213,13 @@ def _run(settings: Settings, announce: Ready, *, exclusive: bool) -> None:
     from broadaxe.cli.ports import WantedPort, claim
 
     logs.configure(settings.log_level, settings.log_format)
-    grpc_port, http_port = claim(
+    # The link's port is for its own listener to choose where any will do.
+    grpc_port, http_port, _ = claim(
         settings.host,
         [
             WantedPort(settings.grpc_port, "gRPC", "--grpc-port"),
             WantedPort(settings.http_port, "HTTP", "--http-port"),
+            WantedPort(settings.link_port, "link", "--link-port"),
         ],
     )
     settings = replace(settings, grpc_port=grpc_port, http_port=http_port)

@@ -8,6 +8,7 @@ connection are under way at a time: a visitor bounds its own callers, and one th
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,7 @@ from broadaxe.engine.engine import Engine
 from broadaxe.engine.guests import Guest, RunNews
 from broadaxe.engine.sessions import Outgoing
 from broadaxe.engine.subscriptions import RunOutcome
-from broadaxe.errors import BroadaxeError, HeldElsewhere, Internal, ShuttingDown
+from broadaxe.errors import BroadaxeError, ConfigurationError, HeldElsewhere, Internal, ShuttingDown
 from broadaxe.link.connection import Connection
 from broadaxe.link.tls import LinkTls
 from broadaxe.link.wire import EPOCH, Chunk, Fired, Frame, Kind, Over, Packed, pack, pack_answer, unpack
@@ -46,9 +47,14 @@ class Host:
         self._visits: set[_Visit] = set()
 
     async def start(self, host: str, port: int, tls: LinkTls | None = None) -> int:
-        """Listens; returns the port."""
+        """Listens; returns the port. Raises ConfigurationError where it cannot."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._accept, host, port, ssl=None if tls is None else tls.accepting)
+        try:
+            server = await loop.create_server(self._accept, host, port, ssl=None if tls is None else tls.accepting)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            message = f"cannot listen for the other nodes on {host} port {port}: {reason}; choose another --link-port"
+            raise ConfigurationError(message, field="link_port") from None
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
