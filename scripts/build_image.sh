@@ -15,8 +15,9 @@ command -v buildah >/dev/null || { echo "needs buildah: apt install buildah" >&2
 for page in web/dashboard/dist examples/rag_chat/web/dist; do
   [ -f "$page/index.html" ] || { echo "$page is missing: run make setup first" >&2; exit 2; }
 done
-where=$1 base=${2:-}
-mkdir -p "$where"
+mkdir -p "$1"
+# buildah takes no relative paths for what it mounts.
+where=$(realpath "$1") base=${2:-}
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
 buildah() { command buildah --root "$where/storage" --runroot "$where/run" "$@"; }
 
