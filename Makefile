@@ -272,6 +272,10 @@ bench: $(STAMPS)/packages ## Measure latency, throughput and CPU per task; print
 bench-cluster: $(STAMPS)/packages ## Measure what edges take off the process that decides, and what they cost; prints a table
 	@$(PY) bench/cluster.py $(BENCH_ARGS)
 
+.PHONY: bench-moves
+bench-moves: $(STAMPS)/packages ## Measure what callers notice when a tenant goes to another node, planned and after a kill -9
+	@$(PY) bench/moves.py $(BENCH_ARGS)
+
 .PHONY: bench-deciding
 bench-deciding: $(STAMPS)/packages ## Measure what the core alone needs for a command; prints a table
 	@$(PY) bench/deciding.py
