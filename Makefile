@@ -14,6 +14,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 CHAT := examples/rag_chat
 WORKER := worker
+AGENTS := integrations/pydantic_ai
 # What decides that a page must be built again. Sources may come and go, so the list is made afresh each time.
 page_sources = $(shell find $(1) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
 say = @printf '\033[1m==>\033[0m %s\n' $(1)
@@ -44,9 +45,9 @@ $(STAMPS)/requirements: requirements/dev.txt | $(STAMPS)/venv
 	@$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@
 
-$(STAMPS)/packages: pyproject.toml $(CHAT)/pyproject.toml $(WORKER)/pyproject.toml $(STAMPS)/requirements
+$(STAMPS)/packages: pyproject.toml $(CHAT)/pyproject.toml $(WORKER)/pyproject.toml $(AGENTS)/pyproject.toml $(STAMPS)/requirements
 	$(call say,"installing broadaxe and the chat from this checkout")
-	@$(PIP) install --no-deps --no-build-isolation --editable . --editable $(CHAT) --editable $(WORKER)
+	@$(PIP) install --no-deps --no-build-isolation --editable . --editable $(CHAT) --editable $(WORKER) --editable $(AGENTS)
 	@touch $@
 
 # The SDK of 2025 needs other versions of packages than the SDK of today, so it lives apart. Only tests and one example
@@ -156,6 +157,7 @@ types: $(STAMPS)/packages ## Strict type checking, also as on Windows and macOS
 	@for system in win32 darwin; do $(VENV)/bin/mypy --platform $$system; done
 	@cd $(CHAT) && $(abspath $(VENV))/bin/mypy
 	@cd $(WORKER) && $(abspath $(VENV))/bin/mypy
+	@cd $(AGENTS) && $(abspath $(VENV))/bin/mypy
 
 PYTHON_TESTS := tests --ignore tests/browser --ignore tests/deploy/tools --ignore tests/deploy/image
 
@@ -330,7 +332,8 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 requirements: ## Compile the pinned requirements (needs uv); COMPILE_ARGS=--upgrade renews them all
 	@command -v uv >/dev/null || { echo "make requirements needs uv: pip install uv" >&2; exit 2; }
 	@$(COMPILE) pyproject.toml -o requirements/base.txt
-	@$(COMPILE) pyproject.toml $(CHAT)/pyproject.toml --group dev --group $(CHAT)/pyproject.toml:dev \
+	@$(COMPILE) pyproject.toml $(CHAT)/pyproject.toml $(AGENTS)/pyproject.toml --group dev \
+		--group $(CHAT)/pyproject.toml:dev --group $(AGENTS)/pyproject.toml:dev \
 		-c requirements/base.txt -o requirements/dev.txt
 	@$(COMPILE) $(CHAT)/pyproject.toml -c requirements/dev.txt -o requirements/chat.txt
 	@$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt

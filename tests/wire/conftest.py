@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import uuid4
@@ -18,7 +18,11 @@ import pytest
 from hatchet_sdk import Hatchet
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent.parent / "bench"), str(HERE.parent.parent / "worker" / "src")]
+ROOT = HERE.parent.parent
+sys.path[:0] = [
+    str(HERE),
+    *(str(ROOT / place) for place in ("bench", "worker/src", "integrations/pydantic_ai/src")),
+]
 
 from lean_client import LeanClient  # noqa: E402 the path to it has only now been laid
 from wirekit import RUNTIME, EngineProcess, Rest, Stage, StartWorker, WorkerProcess  # noqa: E402
@@ -60,6 +64,18 @@ def _worker(engine: EngineProcess, stage: Stage, directory: Path, name: str, **o
         yield _run(ready())
     finally:
         _run(worker.dispose())
+
+
+@pytest.fixture(scope="module")
+def worker_for(
+    shared_engine: EngineProcess, stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., AbstractContextManager[str]]:
+    """Starts workers of a file's own; called with a name and the options of `WorkerProcess`."""
+
+    def of(name: str, **options: Any) -> AbstractContextManager[str]:
+        return _worker(shared_engine, stage, tmp_path_factory.mktemp(name), name, **options)
+
+    return of
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+import psutil
+
 from wirekit.engine_process import EngineProcess
 from wirekit.patience import PATIENCE_S, eventually
 from wirekit.rest import Rest
@@ -18,8 +20,9 @@ from wirekit.stage import Stage
 
 HOME: Final = Path(__file__).parent.parent
 SESSION_WORKER: Final = HOME.parent.parent / "worker" / "src"
+AGENTS: Final = HOME.parent.parent / "integrations" / "pydantic_ai" / "src"
 #: What programs on the SDK import beside it: their own modules, and what lets them start sooner.
-PYTHONPATH: Final = os.pathsep.join(map(str, (HOME / "wirekit" / "swift", HOME, SESSION_WORKER)))
+PYTHONPATH: Final = os.pathsep.join(map(str, (HOME / "wirekit" / "swift", HOME, SESSION_WORKER, AGENTS)))
 #: What the workers of tests run on that do not say: `official`, or `session` for the whole suite on the other one.
 RUNTIME: Final = os.environ.get("WIRE_RUNTIME", "official")
 END_WITHIN_S: Final = PATIENCE_S
@@ -96,6 +99,11 @@ class WorkerProcess:
         """SIGKILL to the worker and the processes it made."""
         os.killpg(self._process.pid, signal.SIGKILL)
         await self.ended()
+
+    def kill_reborn(self) -> None:
+        """SIGKILL to the worker that the process keeps alive (`programs/reborn.py`), which starts another."""
+        (child,) = psutil.Process(self._process.pid).children()
+        os.killpg(child.pid, signal.SIGKILL)
 
     async def dispose(self) -> None:
         try:
