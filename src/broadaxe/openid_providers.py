@@ -1,8 +1,8 @@
-"""Who may vouch for people: the OpenID providers that an installation trusts, as a file names them.
+"""Who may vouch for people: the OpenID providers, and GitHub, that an installation trusts, as a file names them.
 
 Owns the form of that file and the presets. Refuses to reach a network: what a provider says of itself is found out by
-`rest/openid_client.py`. Invariants: ids are unique; a provider's secret is in no error and no `repr`; an issuer is
-https, but for one on this machine.
+`rest/openid_client.py` and `rest/github_client.py`. Invariants: ids are unique; a provider's secret is in no error and
+no `repr`; an issuer is https, but for one on this machine.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-__all__ = ["GroupRole", "OpenIdProvider", "parse_openid_providers"]
+__all__ = ["LOOPBACK", "GroupRole", "OpenIdProvider", "Speaks", "parse_openid_providers"]
 
 PROVIDERS_MAX: Final = 16
 GROUP_ROLES_MAX: Final = 1_000
 FILE_BYTES_MAX: Final = 1_000_000
 SCOPES: Final = ("openid", "email", "profile")
 ROLES: Final = ("OWNER", "ADMIN", "MEMBER", "VIEWER")
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 #: What is known of a provider beforehand; the others have an issuer of each customer's own.
 PRESETS: Final[dict[str, dict[str, Any]]] = {
@@ -29,6 +30,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
     "microsoft": {"name": "Microsoft"},
     "okta": {"name": "Okta", "scopes": ["openid", "email", "profile", "groups"]},
     "keycloak": {"name": "Keycloak"},
+    "github": {"name": "GitHub", "issuer": "https://github.com", "scopes": ["read:user", "user:email"]},
 }
 _KEYS: Final = frozenset(
     {
@@ -36,6 +38,13 @@ _KEYS: Final = frozenset(
         *("creates_accounts", "groups_claim", "roles", "signs_out"),
     }
 )
+
+
+class Speaks(StrEnum):
+    """What a provider is spoken to in."""
+
+    OPENID = "openid"
+    GITHUB = "github"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class OpenIdProvider:
     """On the button of the sign-in page."""
     issuer: str
     client_id: str
+    speaks: Speaks = Speaks.OPENID
     client_secret: str = field(default="", repr=False)
     """Empty for a public client, which proves itself by PKCE alone."""
     scopes: tuple[str, ...] = SCOPES
@@ -115,21 +125,33 @@ def _provider(table: Any, number: int, directory: Path) -> OpenIdProvider:
     client_id = _text(known, "client_id", place)
     if not client_id:
         raise ValueError(f"{place}: client_id is missing")
+    speaks = Speaks.GITHUB if preset == "github" else Speaks.OPENID
     scopes = _texts(known, "scopes", place) or SCOPES
-    if "openid" not in scopes:
+    if speaks is Speaks.OPENID and "openid" not in scopes:
         raise ValueError(f"{place}: scopes have to have openid among them")
+    client_secret = _secret(known, place, directory)
+    if speaks is Speaks.GITHUB:
+        if "groups_claim" in known:
+            raise ValueError(
+                f"{place}: groups_claim is not for GitHub; a group is an organisation or organisation/team"
+            )
+        if not client_secret:
+            raise ValueError(f"{place}: client_secret or client_secret_file is missing")
+        if roles and "read:org" not in scopes:
+            scopes = (*scopes, "read:org")
     return OpenIdProvider(
         id=provider_id,
         name=_text(known, "name", place) or provider_id,
         issuer=_issuer(_text(known, "issuer", place), place),
         client_id=client_id,
-        client_secret=_secret(known, place, directory),
+        client_secret=client_secret,
+        speaks=speaks,
         scopes=scopes,
         domains=tuple(domain.lower().removeprefix("@") for domain in _texts(known, "domains", place)),
         creates_accounts=_choice(known, "creates_accounts", place, default=False),
         groups_claim=_text(known, "groups_claim", place) or "groups",
         signs_out=_choice(known, "signs_out", place, default=True),
-        roles=tuple(_group_role(role, place) for role in roles),
+        roles=tuple(_group_role(role, place, speaks) for role in roles),
     )
 
 
@@ -138,7 +160,7 @@ def _issuer(text: str, place: str) -> str:
         parts = urlsplit(text)
     except ValueError:
         parts = urlsplit("")
-    is_local = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    is_local = parts.scheme == "http" and parts.hostname in LOOPBACK
     if (parts.scheme != "https" and not is_local) or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{place}: issuer is the https address that the provider calls itself by")
     return text
@@ -154,13 +176,15 @@ def _secret(table: dict[str, Any], place: str, directory: Path) -> str:
         raise ValueError(f"{place}: client_secret_file cannot be read: {error}") from None
 
 
-def _group_role(table: Any, place: str) -> GroupRole:
+def _group_role(table: Any, place: str, speaks: Speaks) -> GroupRole:
     if not isinstance(table, dict) or set(table) != {"group", "tenant", "role"}:
         raise ValueError(f"{place}: each of roles has a group, a tenant and a role")
     role = _text(table, "role", place).upper()
     if role not in ROLES:
         raise ValueError(f"{place}: a role is one of {', '.join(ROLES)}")
-    return GroupRole(_text(table, "group", place), _text(table, "tenant", place), role)
+    group = _text(table, "group", place)
+    # GitHub takes small and large letters of its names for the same.
+    return GroupRole(group.lower() if speaks is Speaks.GITHUB else group, _text(table, "tenant", place), role)
 
 
 def _text(table: dict[str, Any], key: str, place: str) -> str:

@@ -34,7 +34,7 @@ BOB = ADA | {"sub": "2", "email": "bob@example.com", "name": "Bob"}
 
 
 class Provider:
-    """The provider's process, and a browser that nobody has signed in yet."""
+    """The provider's process, and the site that may trust it."""
 
     def __init__(self, site: Site, issuer: str, app: FastAPI) -> None:
         self.site = site
@@ -65,19 +65,21 @@ class Provider:
         """Whoever comes to the provider is this person."""
         (await self.client.post(f"{self.issuer}/person", json=person)).raise_for_status()
 
-    async def browser(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(timeout=60, follow_redirects=False)
+
+def new_browser() -> httpx.AsyncClient:
+    """One that nobody has signed in yet."""
+    return httpx.AsyncClient(timeout=60, follow_redirects=False)
 
 
-async def sign_in(provider: Provider, browser: httpx.AsyncClient | None = None, to: str = "/runs") -> tuple[str, str]:
+async def sign_in(site: Site, browser: httpx.AsyncClient | None = None, to: str = "/runs") -> tuple[str, str]:
     """Follows a sign-in to its end: where the browser is left, and why it was not let in."""
-    browser = browser or await provider.browser()
-    answer = await browser.get(f"{provider.site.url}{OPENID}/acme/begin", params={"next": to})
+    browser = browser or new_browser()
+    answer = await browser.get(f"{site.url}{OPENID}/acme/begin", params={"next": to})
     for _ in range(10):
         if not answer.is_redirect:
             raise AssertionError(f"{answer.url}: {answer.status_code} {answer.text[:500]}")
         place = str(answer.url.join(answer.headers["location"]))
-        if place.startswith(provider.site.url) and OPENID not in place:
+        if place.startswith(site.url) and OPENID not in place:
             break
         answer = await browser.get(place)
     problem = browser.cookies.get("hatchet-problem", "")
@@ -94,8 +96,8 @@ async def provider(serve: Serve) -> AsyncIterator[Provider]:
     await asyncio.to_thread(process.stop)
 
 
-async def whoever(provider: Provider, browser: httpx.AsyncClient) -> str | None:
-    answer = await browser.get(f"{provider.site.url}/api/v1/users/current")
+async def whoever(site: Site, browser: httpx.AsyncClient) -> str | None:
+    answer = await browser.get(f"{site.url}/api/v1/users/current")
     return answer.json()["email"] if answer.status_code == 200 else None
 
 
@@ -104,16 +106,16 @@ async def test_somebody_signs_in_and_is_known_by_their_subject_from_then_on(prov
     assert (await provider.client.get(f"{provider.site.url}{OPENID}/providers")).json() == {
         "rows": [{"id": "acme", "name": "Acme"}]
     }
-    browser = await provider.browser()
-    assert await sign_in(provider, browser) == ("/runs", "")
-    assert await whoever(provider, browser) == "ada@example.com"
+    browser = new_browser()
+    assert await sign_in(provider.site, browser) == ("/runs", "")
+    assert await whoever(provider.site, browser) == "ada@example.com"
     # Their address has changed at the provider: it is the same person.
     await provider.is_person(ADA | {"email": "countess@example.com"})
-    again = await provider.browser()
-    assert await sign_in(provider, again) == ("/runs", "")
-    assert await whoever(provider, again) == "ada@example.com"
+    again = new_browser()
+    assert await sign_in(provider.site, again) == ("/runs", "")
+    assert await whoever(provider.site, again) == "ada@example.com"
     # Nobody is sent to another site.
-    assert (await sign_in(provider, to="//evil.example.com/"))[0] == "/"
+    assert (await sign_in(provider.site, to="//evil.example.com/"))[0] == "/"
     actions = [(action, name) for action, name, _ in await written(provider.site)]
     assert actions == [(Action.ACCOUNT_LOG_IN, "ada@example.com")] * 3
 
@@ -128,15 +130,15 @@ async def test_a_provider_is_checked_without_anybody_signing_in(provider: Provid
 async def test_a_newcomer_gets_an_account_if_the_provider_may_make_them(provider: Provider) -> None:
     await provider.is_person(BOB)
     provider.trust()
-    path, problem = await sign_in(provider)
+    path, problem = await sign_in(provider.site)
     assert path == "/login" and "let an admin invite you" in problem
     provider.trust(creates_accounts=True, domains=("example.org",))
-    path, problem = await sign_in(provider)
+    path, problem = await sign_in(provider.site)
     assert path == "/login" and "not of a domain" in problem
     provider.trust(creates_accounts=True, domains=("example.com",))
-    browser = await provider.browser()
-    assert await sign_in(provider, browser) == ("/runs", "")
-    assert await whoever(provider, browser) == "bob@example.com"
+    browser = new_browser()
+    assert await sign_in(provider.site, browser) == ("/runs", "")
+    assert await whoever(provider.site, browser) == "bob@example.com"
     # Without a password nobody logs in with one.
     for password in ("", "None", "Correct-horse-7"):
         answer = await provider.client.post(
@@ -149,19 +151,19 @@ async def test_an_address_that_is_not_verified_lets_nobody_in(provider: Provider
     provider.trust(creates_accounts=True)
     for said in ({"email_verified": False}, {"email_verified": "false"}, {"email_verified": None}):
         await provider.is_person(ADA | said)
-        path, problem = await sign_in(provider)
+        path, problem = await sign_in(provider.site)
         assert path == "/login" and "has not verified" in problem
     assert await provider.site.seeds.pool.fetchval("select count(*) from broadaxe.openid_identity") == 0
 
 
 async def test_an_answer_counts_once_and_for_the_browser_that_asked(provider: Provider) -> None:
     provider.trust()
-    browser = await provider.browser()
+    browser = new_browser()
     answer = await browser.get(f"{provider.site.url}{OPENID}/acme/begin")
     while not str(answer.headers["location"]).startswith(f"{provider.site.url}{OPENID}"):
         answer = await browser.get(str(answer.url.join(answer.headers["location"])))
     callback = answer.headers["location"]
-    stranger = await provider.browser()
+    stranger = new_browser()
     assert "/login" in (await stranger.get(callback)).headers["location"]
     assert (await browser.get(callback)).headers["location"] == "/"
     cookie = browser.cookies.get("hatchet")
@@ -174,33 +176,33 @@ async def test_an_answer_counts_once_and_for_the_browser_that_asked(provider: Pr
 
 async def test_a_token_of_another_issuer_or_another_time_lets_nobody_in(provider: Provider) -> None:
     provider.trust(issuer=provider.issuer.replace("127.0.0.1", "localhost"))
-    path, problem = await sign_in(provider)
+    path, problem = await sign_in(provider.site)
     assert path == "/login" and "calls itself" in problem
     client = provider.trust()
     client._now = lambda: time.time() + 2 * 86_400
-    path, problem = await sign_in(provider)
+    path, problem = await sign_in(provider.site)
     assert path == "/login" and "expired" in problem
     provider.trust(client_secret="wrong")
-    path, problem = await sign_in(provider)
+    path, problem = await sign_in(provider.site)
     assert path == "/login" and "invalid_client" in problem
 
 
 async def test_a_provider_that_signs_with_another_key_is_asked_for_its_keys_again(provider: Provider) -> None:
     client = provider.trust()
-    assert await sign_in(provider) == ("/runs", "")
+    assert await sign_in(provider.site) == ("/runs", "")
     (await provider.client.post(f"{provider.issuer}/keys")).raise_for_status()
     # Within a minute its keys are not asked for again, whoever sends tokens that name others.
-    path, problem = await sign_in(provider)
+    path, problem = await sign_in(provider.site)
     assert path == "/login" and "does not count" in problem
     client._clock = lambda: time.monotonic() + KEYS_AGAIN_S
-    assert await sign_in(provider) == ("/runs", "")
+    assert await sign_in(provider.site) == ("/runs", "")
 
 
 async def left(provider: Provider, browser: httpx.AsyncClient) -> str | None:
     """Where the engine sends a browser that logs out."""
     answer = await browser.post(f"{provider.site.url}/api/v1/users/logout")
     assert answer.status_code == 200
-    assert await whoever(provider, browser) is None
+    assert await whoever(provider.site, browser) is None
     address: str | None = answer.json().get("providerLogoutUrl")
     return address
 
@@ -208,8 +210,8 @@ async def left(provider: Provider, browser: httpx.AsyncClient) -> str | None:
 async def test_logging_out_ends_the_session_at_the_provider_too(provider: Provider) -> None:
     provider.trust(creates_accounts=True)
     provider.keeps_secrets_with(b"k" * 32)
-    browser = await provider.browser()
-    assert await sign_in(provider, browser) == ("/runs", "")
+    browser = new_browser()
+    assert await sign_in(provider.site, browser) == ("/runs", "")
     kept = await provider.site.seeds.pool.fetchval("select id_token from broadaxe.session where provider = 'acme'")
     address = await left(provider, browser)
     assert address is not None and address.startswith(f"{provider.issuer}/session/end?")
@@ -223,16 +225,16 @@ async def test_logging_out_ends_the_session_at_the_provider_too(provider: Provid
     xsrf = re.findall(r'name="xsrf" value="(\w+)"', page.text)
     back = await browser.post(f"{provider.issuer}/session/end/confirm", data={"xsrf": xsrf[0], "logout": "yes"})
     assert back.headers["location"] == f"{provider.site.url}/login"
-    assert await sign_in(provider, browser) == ("/runs", "")
-    assert await whoever(provider, browser) == "bob@example.com"
+    assert await sign_in(provider.site, browser) == ("/runs", "")
+    assert await whoever(provider.site, browser) == "bob@example.com"
 
 
 async def test_a_provider_that_does_not_log_out_keeps_nobody_logged_in(provider: Provider) -> None:
     client = provider.trust()
-    browser = await provider.browser()
+    browser = new_browser()
 
     async def left_after(change: Callable[[], object]) -> str | None:
-        assert await sign_in(provider, browser) == ("/runs", "")
+        assert await sign_in(provider.site, browser) == ("/runs", "")
         change()
         return await left(provider, browser)
 
@@ -266,7 +268,7 @@ async def test_groups_decide_who_is_a_member_where_the_provider_has_some(provide
 
     async def role_with(*groups: str) -> Role | None:
         await provider.is_person(BOB | {"groups": list(groups)})
-        assert await sign_in(provider) == ("/runs", "")
+        assert await sign_in(provider.site) == ("/runs", "")
         account = await accounts.account_by_email(pool, "bob@example.com")
         assert account is not None
         person = await accounts.person_of_account(pool, account.id)
@@ -283,7 +285,7 @@ async def test_groups_decide_who_is_a_member_where_the_provider_has_some(provide
     ]
     # The last owner stays one, whatever the groups say.
     await provider.is_person(ADA)
-    assert await sign_in(provider) == ("/runs", "")
+    assert await sign_in(provider.site) == ("/runs", "")
     person = await accounts.person_of_account(pool, provider.site.owner.id)
     assert person is not None and person.roles[tenant_id] is Role.OWNER
 
@@ -292,10 +294,10 @@ async def test_a_provider_that_is_away_is_said_to_be_and_asked_again(provider: P
     client = provider.trust()
     issuer = client.provider.issuer
     client.provider = replace(client.provider, issuer="http://127.0.0.1:9")
-    path, problem = await sign_in(provider)
+    path, problem = await sign_in(provider.site)
     assert path == "/login" and "Acme cannot be reached" in problem
     client.provider = replace(client.provider, issuer=issuer)
-    assert await sign_in(provider) == ("/runs", "")
+    assert await sign_in(provider.site) == ("/runs", "")
 
 
 @pytest.mark.parametrize(

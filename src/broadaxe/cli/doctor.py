@@ -193,9 +193,9 @@ async def _mail_server(server: MailServer, sender: str) -> Finding:
 
 
 async def _openid_providers(providers: Iterable[OpenIdProvider]) -> AsyncIterator[Finding]:
-    from broadaxe.rest.openid_client import openid_clients
+    from broadaxe.rest.openid_client import clients
 
-    for provider_id, client in openid_clients(providers).items():
+    for provider_id, client in clients(providers).items():
         subject = f"sign-in {provider_id}"
         try:
             await client.check()

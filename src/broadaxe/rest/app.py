@@ -37,7 +37,7 @@ from broadaxe.rest.gate import Gate
 from broadaxe.rest.letters import MailBursts
 from broadaxe.rest.metrics import Metrics, Parts
 from broadaxe.rest.open_streams import OpenStreams
-from broadaxe.rest.openid_client import openid_clients
+from broadaxe.rest.openid_client import clients
 from broadaxe.rest.refusals import note_refusal
 from broadaxe.rest.routers import (
     alerting,
@@ -198,7 +198,7 @@ def create_http_app(
         Webhooks(pool, vault),
         Alerts(pool, vault),
         vault,
-        openid_clients(settings.openid_providers),
+        clients(settings.openid_providers),
         TokenAddresses(pool, background),
         background,
         mailer,

@@ -16,8 +16,8 @@ from broadaxe.engine.port import EnginePort
 from broadaxe.example import ExampleWorker
 from broadaxe.loops import Loops
 from broadaxe.mail import Mailer
-from broadaxe.rest.openid_client import OpenIdClient
 from broadaxe.rest.settings import HttpSettings
+from broadaxe.rest.vouching import Client
 from broadaxe.storage.alerts import Alerts
 from broadaxe.storage.calendar import CalendarReads
 from broadaxe.storage.catalogue import Catalogue
@@ -59,7 +59,7 @@ class Context:
     webhooks: Webhooks
     alerts: Alerts
     vault: Vault
-    openid: Mapping[str, OpenIdClient]
+    openid: Mapping[str, Client]
     """By the id of the provider."""
     token_addresses: TokenAddresses
     background: Loops

@@ -3,18 +3,16 @@
 Owns what is known of the provider: its document, read when it is first needed and again after `DISCOVERY_S`, and its
 keys, read again when a token names one that is not among them, at most once in `KEYS_AGAIN_S`. Refuses a document of
 another issuer, and a token that is not signed by the provider's keys, not from it, not for us, not of this sign-in or
-not of now. Invariants: every request has a bound in time and size and follows no redirect; secrets are in no error.
+not of now. Invariants as of `vouching.py`.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final
-from urllib.parse import quote_plus, urlencode, urlsplit
+from typing import Any, Final, assert_never
+from urllib.parse import quote_plus
 
 import httpx
 from joserfc import jwt
@@ -22,32 +20,17 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from broadaxe.errors import InvalidArgument, Unavailable
-from broadaxe.openid_providers import OpenIdProvider
+from broadaxe.openid_providers import OpenIdProvider, Speaks
+from broadaxe.rest.github_client import GitHubClient
+from broadaxe.rest.vouching import GROUPS_MAX, Client, Voucher, ask, is_safe, pkce_challenge, with_query
 
-__all__ = ["OpenIdClient", "Voucher", "openid_clients"]
+__all__ = ["OpenIdClient", "clients"]
 
-REQUEST_S: Final = 10.0
-ANSWER_BYTES_MAX: Final = 1_000_000
 DISCOVERY_S: Final = 3600.0
 KEYS_AGAIN_S: Final = 60.0
 CLOCK_SKEW_S: Final = 60
-GROUPS_MAX: Final = 1_000
 #: Signatures by a key that only the provider has.
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-@dataclass(frozen=True, slots=True)
-class Voucher:
-    """For whom the provider vouches."""
-
-    issuer: str
-    subject: str
-    email: str
-    is_verified: bool
-    name: str
-    groups: frozenset[str]
-    id_token: str = field(repr=False)
 
 
 class OpenIdClient:
@@ -71,13 +54,10 @@ class OpenIdClient:
         self._keys_at = 0.0
 
     async def check(self) -> None:
-        """Unavailable, in words for an administrator, unless the provider says of itself what a sign-in needs."""
         await self._discovered()
 
     async def address(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
-        """Where a browser signs in. Unavailable if the provider does not say."""
         document = await self._discovered()
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
             "response_type": "code",
             "client_id": self.provider.client_id,
@@ -85,29 +65,27 @@ class OpenIdClient:
             "scope": " ".join(self.provider.scopes),
             "state": state,
             "nonce": nonce,
-            "code_challenge": challenge,
+            "code_challenge": pkce_challenge(verifier),
             "code_challenge_method": "S256",
         }
-        return _with_query(str(document["authorization_endpoint"]), query)
+        return with_query(str(document["authorization_endpoint"]), query)
+
+    def is_named(self, issuer: str) -> bool:
+        return issuer == self.provider.issuer
 
     async def logout_address(self, back: str, id_token: str) -> str:
-        """Where a browser ends its session at the provider, which then leads it `back`; empty if it has no such
-        place or is not to be asked. `id_token` is what it gave when the session began, empty if that is not known.
-        Unavailable if the provider does not answer."""
         if not self.provider.signs_out:
             return ""
         # One that was read long ago will do: nobody waits for a provider that is away in order to leave.
         address = str((self._document or await self._discovered()).get("end_session_endpoint", ""))
-        if not _is_safe(address):
+        if not is_safe(address):
             return ""
         query = {"client_id": self.provider.client_id, "post_logout_redirect_uri": back}
         if id_token:
             query["id_token_hint"] = id_token
-        return _with_query(address, query)
+        return with_query(address, query)
 
     async def voucher(self, code: str, redirect_uri: str, nonce: str, verifier: str) -> Voucher:
-        """For whom the provider vouches with this code. InvalidArgument, in words for whoever signs in, if it does not;
-        Unavailable if it cannot be asked."""
         document = await self._discovered()
         form = {
             "grant_type": "authorization_code",
@@ -203,43 +181,27 @@ class OpenIdClient:
                     f"{self.provider.issuer!r}; correct the issuer in the settings"
                 )
             for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-                if not _is_safe(str(document.get(name, ""))):
+                if not is_safe(str(document.get(name, ""))):
                     raise Unavailable(f"{self.provider.name} does not say its {name}")
             self._document, self._document_at = document, self._clock()
         return self._document
 
     async def _asked(self, method: str, address: str, **more: Any) -> dict[str, Any]:
         """A JSON object of the provider's, errors of OAuth 2 included."""
-        try:
-            async with self._http.stream(method, address, timeout=REQUEST_S, follow_redirects=False, **more) as answer:
-                body = b""
-                async for part in answer.aiter_bytes():
-                    body += part
-                    if len(body) > ANSWER_BYTES_MAX:
-                        raise Unavailable(f"{self.provider.name} answers too much")
-            found = httpx.Response(answer.status_code, content=body).json()
-        except httpx.HTTPError as error:
-            raise Unavailable(f"{self.provider.name} cannot be reached: {type(error).__name__}") from None
-        except ValueError:
-            raise Unavailable(f"{self.provider.name} answers HTTP {answer.status_code} without JSON") from None
-        if not isinstance(found, dict) or answer.status_code >= 500:
-            raise Unavailable(f"{self.provider.name} answers HTTP {answer.status_code}")
-        return found
+        name = self.provider.name
+        return (await ask(self._http, name, method, address, **more)).object(name)
 
 
-def _is_safe(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-
-
-def _with_query(address: str, query: dict[str, str]) -> str:
-    return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode(query)}"
-
-
-def openid_clients(providers: Iterable[OpenIdProvider]) -> dict[str, OpenIdClient]:
+def clients(providers: Iterable[OpenIdProvider]) -> dict[str, Client]:
     """A client for each provider, by its id. Nothing is asked of any of them before somebody signs in."""
     http = httpx.AsyncClient(trust_env=True) if providers else None
-    return {} if http is None else {provider.id: OpenIdClient(provider, http) for provider in providers}
+    return {} if http is None else {provider.id: _client(provider, http) for provider in providers}
+
+
+def _client(provider: OpenIdProvider, http: httpx.AsyncClient) -> Client:
+    match provider.speaks:
+        case Speaks.OPENID:
+            return OpenIdClient(provider, http)
+        case Speaks.GITHUB:
+            return GitHubClient(provider, http)
+    assert_never(provider.speaks)

@@ -20,10 +20,10 @@ from broadaxe.errors import BroadaxeError, InvalidArgument, NotFound
 from broadaxe.rest.attempts import AttemptsDep
 from broadaxe.rest.client_address import client_address
 from broadaxe.rest.context import Context, ContextDep
-from broadaxe.rest.openid_client import OpenIdClient
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.sessions import open_session, sealed_id_token
 from broadaxe.rest.shapes import people as shapes
+from broadaxe.rest.vouching import Client
 from broadaxe.storage import openid
 from broadaxe.storage.accounts import Vouched
 
@@ -92,7 +92,7 @@ async def finish_openid_sign_in(
     try:
         attempts.count(request, f"openid {client.provider.id}")
         taken = await openid.take(context.pool, client.provider.id, browser, state)
-        if iss and iss != client.provider.issuer:
+        if iss and not client.is_named(iss):
             raise InvalidArgument(f"the answer is not from {client.provider.name}")
         if error or not code:
             raise InvalidArgument(f"{client.provider.name} did not let you in: {error[:80] or 'no code'}")
@@ -118,18 +118,18 @@ async def finish_openid_sign_in(
     return answer
 
 
-def _client(context: Context, provider: str) -> OpenIdClient:
+def _client(context: Context, provider: str) -> Client:
     found = context.openid.get(provider)
     if found is None:
         raise NotFound(f"there is no OpenID provider {provider[:80]}")
     return found
 
 
-def _callback(context: Context, client: OpenIdClient) -> str:
+def _callback(context: Context, client: Client) -> str:
     return f"{context.settings.server_url}{STABLE}/openid/{client.provider.id}/callback"
 
 
-def _back(error: BroadaxeError, client: OpenIdClient) -> Response:
+def _back(error: BroadaxeError, client: Client) -> Response:
     """To the sign-in page, which says why."""
     _log.warning("nobody was signed in through %s: %s", client.provider.id, error.message)
     answer = RedirectResponse("/login", status_code=303)
