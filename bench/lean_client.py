@@ -29,7 +29,15 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from broadaxe.rpc._gen import admin_pb2, dispatcher_pb2, durable_pb2, events_pb2, triggers_pb2, workflows_pb2
+from broadaxe.rpc._gen import (
+    admin_pb2,
+    dispatcher_pb2,
+    durable_pb2,
+    events_pb2,
+    streams_pb2,
+    triggers_pb2,
+    workflows_pb2,
+)
 
 __all__ = ["DurableStream", "LeanClient", "RunSubscription", "Task", "WorkflowIds"]
 
@@ -100,6 +108,7 @@ class LeanClient:
             "/WorkflowService/BulkTriggerWorkflow", workflows_pb2.BulkTriggerWorkflowResponse
         )
         self._push_event = self._unary("/EventsService/Push", events_pb2.Event)
+        self._publish = self._unary("/v1.V1Streams/Publish", streams_pb2.PublishResponse)
         self._run_details = self._unary("/v1.AdminService/GetRunDetails", admin_pb2.GetRunDetailsResponse)
 
     async def __aenter__(self) -> Self:
@@ -274,6 +283,42 @@ class LeanClient:
         request = events_pb2.PushEventRequest(key=key, payload=json.dumps(payload, separators=(",", ":")))
         request.event_timestamp.GetCurrentTime()
         return (await self._push_event(request)).event_id
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        namespace: str = "",
+        producer_id: str = "",
+        producer_seq: int = 0,
+        payload_ref: str = "",
+    ) -> None:
+        """Publishes one message; returns when it is stored."""
+        await self._publish(
+            streams_pb2.PublishRequest(
+                namespace=namespace,
+                topic=topic,
+                payload=payload,
+                producer_id=producer_id,
+                producer_seq=producer_seq,
+                payload_ref=payload_ref,
+            )
+        )
+
+    async def subscribe(
+        self, topic: str, cursor: str | None = None, *, namespace: str = ""
+    ) -> AsyncIterator[streams_pb2.SubscribeResponse]:
+        """What the engine answers one subscription with, until it ends that."""
+        request = streams_pb2.SubscribeRequest(namespace=namespace, topic=topic, cursor=cursor)
+        stream = self._channel.unary_stream(
+            "/v1.V1Streams/Subscribe", _serialise, streams_pb2.SubscribeResponse.FromString
+        )(request, metadata=self._metadata)
+        try:
+            async for response in stream:
+                yield response
+        finally:
+            stream.cancel()
 
     async def run_details(self, run_id: str) -> admin_pb2.GetRunDetailsResponse:
         """The state of a run as 1.x SDKs poll it."""

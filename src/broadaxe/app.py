@@ -50,6 +50,7 @@ from broadaxe.rpc.services.durable import DurableService
 from broadaxe.rpc.services.events import EventsService
 from broadaxe.rpc.services.health import HealthService
 from broadaxe.rpc.services.session import SessionService
+from broadaxe.rpc.services.streams import StreamsService
 from broadaxe.rpc.services.traces import TraceService
 from broadaxe.rpc.services.workflows import WorkflowService
 from broadaxe.rpc.transport import Metadata, Principal
@@ -73,6 +74,7 @@ from broadaxe.storage.spans import SpanStore
 from broadaxe.storage.statements import statement
 from broadaxe.storage.token_addresses import TokenAddresses
 from broadaxe.storage.token_verifier import TokenVerifier
+from broadaxe.storage.topics import StreamPayloads
 from broadaxe.storage.vault import Vault
 
 if TYPE_CHECKING:
@@ -276,6 +278,7 @@ class App:
             *EventsService(engine, EventReads(pool), logs).methods(),
             *TraceService(spans).methods(),
             *DurableService(engine).methods(),
+            *StreamsService(engine, StreamPayloads(pool)).methods(),
             *SessionService(engine, logs, clock).methods(),
         ]
         refusals = AuditGroups(pool)
@@ -529,6 +532,9 @@ async def _keep_partitions(pool: asyncpg.Pool, engine: Engine, settings: Setting
                 if gone:
                     _log.info("old history was dropped", partitions=gone)
                 await engine.forget_unused()
+            gone = await retention.enforce_messages(pool, datetime.now(UTC))
+            if gone:
+                _log.info("old messages were dropped", partitions=gone)
             if settings.audit_retention_days:
                 deleted = await audit.trim(pool, datetime.now(UTC), settings.audit_retention_days)
                 if deleted:

@@ -11,6 +11,7 @@ tests match on; messages are for people and may change. The docstring of a leaf 
     |   `-- IdempotencyCollision   a run that exists holds the key of the run to be created
     |-- FailedPrecondition     right in itself, but not in the present state
     |   `-- Conflict           somebody else changed it first; read again and retry
+    |-- OutOfRange             what it should go on from is not kept any more
     |-- Unauthenticated        we do not know who is calling
     |-- PermissionDenied       we know, and they may not
     |-- ResourceExhausted      a limit is reached; wait or raise the limit
@@ -49,6 +50,7 @@ __all__ = [
     "InvalidArgument",
     "LeaseLost",
     "NotFound",
+    "OutOfRange",
     "PermissionDenied",
     "QuotaReached",
     "ResourceExhausted",
@@ -144,6 +146,12 @@ class Conflict(FailedPrecondition):
     """It was changed by somebody else in the meantime; read it again and retry."""
 
     code = "CONFLICT"
+
+
+class OutOfRange(BroadaxeError):
+    """What this should go on from is not kept any more."""
+
+    code = "OUT_OF_RANGE"
 
 
 class Unauthenticated(BroadaxeError):

@@ -16,10 +16,12 @@ from broadaxe.core.commands.attempts import Outcome
 from broadaxe.core.commands.durable import BeginMemo, CompleteMemo
 from broadaxe.core.commands.events import EventRequest, PushedEvent, PushEvents
 from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.topics import MessageRequest, PublishMessages
 from broadaxe.core.commands.triggers import RunRequest, TriggerRuns
 from broadaxe.core.commands.workers import Heartbeat, OpenStream, RegisterWorker
 from broadaxe.core.decision import MemoAck
 from broadaxe.core.questions import QueuesInUse, WhyWaiting
+from broadaxe.core.topics import topic_id
 from broadaxe.engine.changes import Kind
 from broadaxe.engine.guests import Audience, Guest
 from broadaxe.engine.sessions import Assignment, Outgoing
@@ -459,3 +461,31 @@ async def test_a_node_that_only_claims_to_be_of_the_cluster_is_refused(database:
             with contextlib.suppress(ConnectionError):
                 assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
             writer.close()
+
+
+async def test_topics_are_published_to_and_read_at_another_node_whoever_decides(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    tenant_id, news = await make_tenant(pool), topic_id("", "news")
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        there = House(owner.engine, tenant_id, pool)
+        reader = await other.engine.follow_topic(tenant_id, news, None)
+        seen: list[bytes] = []
+
+        async def until(count: int) -> None:
+            while len(seen) < count:
+                seen.extend(m.payload for m in await asyncio.wait_for(reader.next(), PATIENCE_S))
+
+        for number in range(10):
+            at = there if number % 2 else home
+            await at.submit(PublishMessages((MessageRequest(topic="news", payload=b"%d" % number),)))
+            await until(number + 1)
+        # More than readers are given at once over the link.
+        await there.submit(PublishMessages(tuple(MessageRequest(topic="news", payload=bytes(600_000)) for _ in "ab")))
+        await until(12)
+        await owner.kill()
+        await home.submit(PublishMessages((MessageRequest(topic="news", payload=b"after"),)))
+        await until(13)
+        assert seen == [*(b"%d" % number for number in range(10)), bytes(600_000), bytes(600_000), b"after"]
+        assert other.owns(tenant_id)
+        other.engine.unfollow_topic(tenant_id, reader)

@@ -28,6 +28,8 @@ PARTITIONED = (
     "durable_branch",
     "durable_entry",
     "gate",
+    "stream_message",
+    "stream_payload",
 )
 PUT_EVENT = (
     "insert into broadaxe.event (tenant_id, id, key, payload, seen_at) "

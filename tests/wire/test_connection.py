@@ -23,6 +23,7 @@ from broadaxe.rpc.services.admin import AdminService
 from broadaxe.rpc.services.dispatcher import DispatcherService
 from broadaxe.rpc.services.durable import DurableService
 from broadaxe.rpc.services.events import EventsService
+from broadaxe.rpc.services.streams import StreamsService
 from broadaxe.rpc.services.traces import TraceService
 from broadaxe.rpc.services.workflows import WorkflowService
 from broadaxe.rpc.transport import Method
@@ -109,6 +110,7 @@ READING = {
     "/Dispatcher/SubscribeToWorkflowEvents",
     "/Dispatcher/SubscribeToWorkflowRuns",
     "/v1.AdminService/GetRunDetails",
+    "/v1.V1Streams/Subscribe",
 }
 
 
@@ -122,6 +124,7 @@ def methods() -> list[Method]:
         *EventsService(nothing, nothing, nothing).methods(),
         *TraceService(nothing).methods(),
         *DurableService(nothing).methods(),
+        *StreamsService(nothing, nothing).methods(),
     ]
 
 

@@ -25,6 +25,7 @@ from broadaxe.core import (
     firing,
     fleet,
     idempotency,
+    publishing,
     quotas,
     ratelimits,
 )
@@ -63,6 +64,8 @@ def adopt(state: State, loaded: Loaded, now_us: int) -> None:
     filters.adopt(state, loaded.filters)
     if loaded.alert_rules:
         alerts.adopt(state, loaded.alert_rules, loaded.alerts, now_us)
+    if loaded.topics or loaded.producers or loaded.topic_count is not None:
+        publishing.adopt(state, loaded)
     if loaded.claims:
         idempotency.adopt(state, loaded.claims)
     live: list[tuple[Task, TaskState]] = []

@@ -18,6 +18,7 @@ from collections.abc import ItemsView
 from typing import Final
 
 from broadaxe.core.durations import US_PER_S
+from broadaxe.core.packed_ids import id_text, packed_id
 
 _DIGEST_BYTES: Final = 16
 _RUN_ID_BYTES: Final = 16
@@ -99,12 +100,11 @@ def digest_of(key: str) -> bytes:
 
 def pack(run_id: str, expires_us: int) -> bytes:
     """A claim as it is kept: 16 bytes of the run's id, 8 of the instant; `idempotency_claims.sql` makes the same."""
-    return bytes.fromhex(run_id.replace("-", "")) + expires_us.to_bytes(8, "big", signed=True)
+    return packed_id(run_id) + expires_us.to_bytes(8, "big", signed=True)
 
 
 def run_id_of(packed: bytes) -> str:
-    digits = packed[:_RUN_ID_BYTES].hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return id_text(packed[:_RUN_ID_BYTES])
 
 
 def expires_at_us(packed: bytes) -> int:

@@ -243,6 +243,39 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
     triggering_webhook_name: str | None = None
 
 
+class TopicRow(msgspec.Struct, frozen=True, gc=False):
+    """A topic. Readers without a cursor begin behind the message `start_number`, at the oldest one that is kept."""
+
+    id: str
+    namespace: str
+    name: str
+    last_number: int
+    last_message_id: str
+    created_at_us: int
+    last_published_at_us: int
+    start_number: int
+    start_message_id: str
+
+
+class ProducerRow(msgspec.Struct, frozen=True, gc=False):
+    """The highest number under which a producer has published to a topic."""
+
+    topic_id: str
+    name: str
+    seq: int
+
+
+class MessageRow(msgspec.Struct, frozen=True, gc=False):
+    """A message of a topic: its payload, or a reference to it."""
+
+    id: str
+    topic_id: str
+    number: int
+    created_at_us: int
+    payload: bytes
+    payload_ref: str
+
+
 class FilterRow(msgspec.Struct, frozen=True, gc=False):
     """An event filter. `payload` is a JSON object text."""
 
@@ -477,6 +510,9 @@ class Writes(msgspec.Struct):
     deleted_alerts: list[str] = []
     alert_deliveries: list[AlertDeliveryRow] = []
     audit: list[AuditRow] = []
+    topics: list[TopicRow] = []
+    producers: list[ProducerRow] = []
+    messages: list[MessageRow] = []
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__struct_fields__)
@@ -680,6 +716,13 @@ class WorkerHeard(msgspec.Struct, frozen=True, gc=False):
     at_us: int
 
 
+class TopicGrew(msgspec.Struct, frozen=True):
+    """Messages of a topic, in their order; for those who read it."""
+
+    topic_id: str
+    messages: tuple[MessageRow, ...]
+
+
 class OutboxHasRoom(msgspec.Struct, frozen=True, gc=False):
     """Rows that had to stay in the outbox may find room by now; it shall be read again."""
 
@@ -700,6 +743,7 @@ Effect = (
     | SignalFired
     | WorkerHeard
     | OutboxHasRoom
+    | TopicGrew
 )
 
 

@@ -29,12 +29,15 @@ from broadaxe.core.decision import (
     EventRow,
     ExpressionFailureRow,
     MemoRow,
+    MessageRow,
     NewRun,
     NewTask,
+    ProducerRow,
     ReplacedOutput,
     RunKeysRow,
     ScheduleRow,
     TaskEventRow,
+    TopicGrew,
     VersionRow,
     Writes,
 )
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from broadaxe.core.durable_log import DurableLog, Entry
     from broadaxe.core.quotas import Window
     from broadaxe.core.ratelimits import Limit
+    from broadaxe.core.topics import Topic
 
 #: Failed expressions that one round records.
 FAILURES_MAX: Final = 100
@@ -56,12 +60,51 @@ FAILURES_MAX: Final = 100
 
 class Ledger:
     __slots__ = (
-        "_alert_deliveries", "_alert_rules", "_alerts", "_archived_outputs", "_audit", "_branches", "_claims",
-        "_cleared_workflows", "_cron_ticks", "_crons", "_deleted_alert_rules", "_deleted_alerts", "_deleted_crons",
-        "_deleted_filters", "_deleted_limits", "_deleted_schedules", "_effects", "_entries", "_events", "_failures",
-        "_filters", "_finished_children", "_gates", "_keys", "_limits", "_logs", "_memos", "_new_runs", "_news",
-        "_refused", "_reopened_children", "_replaced_outputs", "_runs", "_schedules", "_taken", "_task_events",
-        "_tasks", "_versions", "_watches", "_windows", "_workers", "_workflows",
+        "_alert_deliveries",
+        "_alert_rules",
+        "_alerts",
+        "_archived_outputs",
+        "_audit",
+        "_branches",
+        "_claims",
+        "_cleared_workflows",
+        "_cron_ticks",
+        "_crons",
+        "_deleted_alert_rules",
+        "_deleted_alerts",
+        "_deleted_crons",
+        "_deleted_filters",
+        "_deleted_limits",
+        "_deleted_schedules",
+        "_effects",
+        "_entries",
+        "_events",
+        "_failures",
+        "_filters",
+        "_finished_children",
+        "_gates",
+        "_keys",
+        "_limits",
+        "_logs",
+        "_memos",
+        "_messages",
+        "_new_runs",
+        "_news",
+        "_producers",
+        "_refused",
+        "_reopened_children",
+        "_replaced_outputs",
+        "_runs",
+        "_schedules",
+        "_taken",
+        "_task_events",
+        "_tasks",
+        "_topics",
+        "_versions",
+        "_watches",
+        "_windows",
+        "_workers",
+        "_workflows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -109,6 +152,9 @@ class Ledger:
         self._alerts: list[AlertRow] = []
         self._deleted_alerts: list[str] = []
         self._alert_deliveries: list[AlertDeliveryRow] = []
+        self._topics: list[Topic] = []
+        self._producers: dict[tuple[str, str], ProducerRow] = {}
+        self._messages: dict[str, list[MessageRow]] = {}
         self._effects: list[Effect] = []
 
     def touch_workflow(self, workflow: Workflow) -> None:
@@ -286,6 +332,17 @@ class Ledger:
     def add_alert_delivery(self, row: AlertDeliveryRow) -> None:
         self._alert_deliveries.append(row)
 
+    def touch_topic(self, topic: Topic) -> None:
+        if not topic.is_touched:
+            topic.is_touched = True
+            self._topics.append(topic)
+
+    def put_producer(self, row: ProducerRow) -> None:
+        self._producers[row.topic_id, row.name] = row
+
+    def add_message(self, row: MessageRow) -> None:
+        self._messages.setdefault(row.topic_id, []).append(row)
+
     def finish_child(self, task_id: str, run_id: str) -> None:
         """The run is over: its outcome goes into the log of the durable task that spawned it."""
         child = task_id, run_id
@@ -414,6 +471,13 @@ class Ledger:
             writes.alerts.append(watch.row())
         writes.deleted_alerts = self._deleted_alerts
         writes.alert_deliveries = self._alert_deliveries
+        for topic in self._topics:
+            topic.is_touched = False
+            writes.topics.append(topic.row)
+        writes.producers = list(self._producers.values())
+        for topic_id, messages in self._messages.items():
+            writes.messages += messages
+            self._effects.append(TopicGrew(topic_id, tuple(messages)))
         decision = Decision(writes, self._effects, replies)
         self._clear()
         return decision

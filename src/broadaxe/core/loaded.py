@@ -23,6 +23,7 @@ from broadaxe.core.decision import (
     DurableTaskRow,
     FilterRow,
     GateRow,
+    ProducerRow,
     QuotaUsageRow,
     RateLimitRow,
     RunRow,
@@ -30,6 +31,7 @@ from broadaxe.core.decision import (
     ScheduleRow,
     TaskRow,
     TaskState,
+    TopicRow,
     VersionRow,
     WorkerRow,
     WorkflowRow,
@@ -85,6 +87,10 @@ class Loaded(msgspec.Struct, frozen=True):
     alert_rules: tuple[AlertRuleRow, ...] = ()
     alerts: tuple[AlertRow, ...] = ()
     """Those that are not over."""
+    topics: tuple[TopicRow, ...] = ()
+    producers: tuple[ProducerRow, ...] = ()
+    topic_count: int | None = None
+    """How many topics the tenant has, if that was asked for."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -97,8 +103,21 @@ class Missing(msgspec.Struct, frozen=True):
     schedules_after: ScheduleKey | None = None
     events: frozenset[EventQuery] = frozenset()
     pushed: frozenset[str] = frozenset()
+    topics: frozenset[str] = frozenset()
+    producers: frozenset[tuple[str, str]] = frozenset()
+    """(topic id, producer)."""
+    counts_topics: bool = False
 
     def __bool__(self) -> bool:
+        return self.is_of_topics or self.is_of_others
+
+    @property
+    def is_of_topics(self) -> bool:
+        return bool(self.topics or self.producers)
+
+    @property
+    def is_of_others(self) -> bool:
+        """Whether anything but topics has to be read."""
         return bool(self.tasks or self.workers or self.schedules or self.schedules_after or self.events or self.pushed)
 
     def __or__(self, other: Missing) -> Missing:
@@ -109,6 +128,9 @@ class Missing(msgspec.Struct, frozen=True):
             self.schedules_after or other.schedules_after,
             self.events | other.events,
             self.pushed | other.pushed,
+            self.topics | other.topics,
+            self.producers | other.producers,
+            self.counts_topics or other.counts_topics,
         )
 
 

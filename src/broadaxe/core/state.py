@@ -20,6 +20,7 @@ from broadaxe.core.ledger import Ledger
 from broadaxe.core.model import Filter, Run, Task, Version, Worker, Workflow
 from broadaxe.core.queues import ActionQueue, Lane, Segment
 from broadaxe.core.timers import AlarmKind, Timers
+from broadaxe.core.topics import Topics
 
 if TYPE_CHECKING:
     from broadaxe.core.concurrency import Group, GroupId
@@ -77,6 +78,7 @@ class State:
         "runs",
         "tasks",
         "timers",
+        "topics",
         "undecided",
         "versions",
         "waited_in",
@@ -127,6 +129,8 @@ class State:
         """What the tenant may have; None while that is not enforced."""
         self.alerts = Alerts()
         """When people are to be told that something is wrong."""
+        self.topics = Topics()
+        """What is remembered of topics that messages are published to."""
         self.prioritise_across_queues = False
         """Whether the most urgent task goes first also among different tasks of one worker."""
         self.filters: dict[str, Filter] = {}

@@ -33,6 +33,7 @@ from broadaxe.core import (
     occupancy,
     outlook,
     pausing,
+    publishing,
     quotas,
     ratelimits,
     reports,
@@ -78,6 +79,7 @@ from broadaxe.core.commands.quotas import SetQuotas, ShowQuotas
 from broadaxe.core.commands.ratelimits import DeleteRateLimit, ForgetRateLimits, PauseRateLimit, PutRateLimit
 from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, ScheduleRuns
 from broadaxe.core.commands.tasks import BranchTask, CancelTasks, ReplayTasks, RestoreTask
+from broadaxe.core.commands.topics import PublishMessages, ResetTopic
 from broadaxe.core.commands.triggers import TriggerRuns
 from broadaxe.core.commands.workers import (
     CloseDurableStream,
@@ -209,6 +211,8 @@ class Tenant:
         absent = frozenset(i for i in named if i not in state.tasks and i not in state.runs)
         if needs.children:
             absent |= durable.absent_children(state, needs.children)
+        if needs.topics:
+            return publishing.missing(state, needs.topics, needs.producers)
         schedules = state.calendar.schedules
         return Missing(
             absent,
@@ -246,6 +250,10 @@ class Tenant:
                 return triggers.trigger(state, requests, now_us)
             case PushEvents(events):
                 return triggers.push(state, events, now_us)
+            case PublishMessages():
+                return publishing.publish(state, command, now_us)
+            case ResetTopic():
+                publishing.reset(state, command)
             case CreateFilter(workflow_id=workflow_id, scope=scope, expression=expression, payload=payload):
                 return filters.create(state, workflow_id, scope, expression, payload, now_us)
             case ChangeFilter():
@@ -389,6 +397,7 @@ class Tenant:
         backlog.freeze(state)
         backlog.want(state)
         firing.trim(state)
+        state.topics.trim()
         dormant.fall_asleep(state)
         return decision
 

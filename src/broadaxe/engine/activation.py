@@ -477,6 +477,10 @@ class Activation:
         for command in self.streams.announcements():
             self._submit_own(remote, command, self.streams.refused)
         self.streams.hub.tell_elsewhere(remote)
+        if remote.knows_topics:
+            self.streams.topics.tell_elsewhere(remote)
+        else:
+            self.streams.topics.close()
         self.streams.changes.on_followed = remote.follow_changes
         if self.streams.changes.is_followed():
             remote.follow_changes(True)
@@ -486,7 +490,7 @@ class Activation:
     def _remote_lost(self, is_at_rest: bool) -> None:
         """The link has broken, or the tenant has moved."""
         self._remote = None
-        self.streams.hub.elsewhere = None
+        self.streams.hub.elsewhere = self.streams.topics.elsewhere = None
         self.streams.changes.on_followed = lambda _: None
         if is_at_rest:
             self._is_needed = False

@@ -39,6 +39,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Active:
+    knows_topics: Final = True
+    """As of `remote.Remote`."""
+
     def __init__(
         self,
         tenant_id: str,

@@ -37,6 +37,8 @@ class WitnessKind(StrEnum):
     WORKER = "worker"
     CRON = "cron"
     SCHEDULE = "schedule"
+    MESSAGE = "message"
+    """Its id stands behind that of its topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,9 @@ def witness_of(writes: Writes, answers: Sequence[Answer]) -> Witness | None:
     for kind, rows in made:
         if rows:
             return Witness(kind, rows[0].id)
+    if writes.messages:
+        message = writes.messages[0]
+        return Witness(WitnessKind.MESSAGE, f"{message.topic_id}/{message.id}")
     # Rows of these may as well be changed ones. Who has one made is answered its id.
     told = {answer for answer in answers if isinstance(answer, str)}
     told.update(id_ for answer in answers if isinstance(answer, Scheduled) for id_ in answer.schedule_ids)

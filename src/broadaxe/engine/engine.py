@@ -21,6 +21,7 @@ from broadaxe.core.durations import US_PER_S
 from broadaxe.core.questions import AnswerT, Question
 from broadaxe.core.state import CRON_CATCH_UP_US
 from broadaxe.core.tenant import Tenant
+from broadaxe.core.topics import Position
 from broadaxe.engine.activation import Activation
 from broadaxe.engine.actor import TenantActor
 from broadaxe.engine.changes import ChangeSubscription, Kind
@@ -34,6 +35,7 @@ from broadaxe.engine.remote import Connect
 from broadaxe.engine.sessions import WorkerSession
 from broadaxe.engine.store import Store
 from broadaxe.engine.subscriptions import EventSubscription, ResultSubscription
+from broadaxe.engine.topics import TopicSubscription
 from broadaxe.engine.turns import Turns
 from broadaxe.errors import HeldElsewhere, NotFound, Unavailable
 from broadaxe.loops import Loops
@@ -227,6 +229,16 @@ class Engine:
 
     def unwatch(self, tenant_id: str, subscription: EventSubscription) -> None:
         self._activation(tenant_id).streams.hub.unwatch(subscription)
+
+    async def follow_topic(self, tenant_id: str, topic_id: str, after: Position | None) -> TopicSubscription:
+        activation = self._activation(tenant_id)
+        home = await activation.home()
+        if not home.knows_topics:
+            raise Unavailable("the owner of the tenant is of an older version and has no topics; try again")
+        return activation.streams.topics.follow(topic_id, after)
+
+    def unfollow_topic(self, tenant_id: str, subscription: TopicSubscription) -> None:
+        self._activation(tenant_id).streams.topics.unfollow(subscription)
 
     def follow_changes(self, tenant_id: str) -> ChangeSubscription:
         activation = self._activation(tenant_id)

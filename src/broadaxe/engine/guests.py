@@ -11,6 +11,7 @@ Owns who hears what. Refuses to know how a guest is reached: that is the busines
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -18,7 +19,7 @@ import msgspec
 from broadaxe.core.commands import Command
 from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.commands.workers import CloseDurableStream, CloseStream, OpenDurableStream, OpenStream
-from broadaxe.core.decision import RunFinished, RunStarted, TaskProgressed
+from broadaxe.core.decision import MessageRow, RunFinished, RunStarted, TaskProgressed
 from broadaxe.engine.changes import ChangeSubscription
 from broadaxe.engine.durable_streams import Answer
 from broadaxe.engine.sessions import Outgoing
@@ -52,6 +53,10 @@ class Audience(Protocol):
         self, run_id: str, task_id: str, text: str, index: int | None, at_us: int, metadata: str | None
     ) -> None: ...
 
+    def topic_grew(self, topic_id: str, messages: Sequence[MessageRow]) -> None:
+        """No messages: some may have been told to nobody."""
+        ...
+
     def outcome(self, outcome: RunOutcome) -> None: ...
 
     def shown_out(self, *, is_at_rest: bool) -> None:
@@ -77,11 +82,13 @@ class Guest:
         """Keys and values of metadata that somebody follows there."""
         self.awaited: set[str] = set()
         """Runs whose outcome somebody waits for there."""
+        self.topics: set[str] = set()
+        """Topics that somebody reads there."""
         self.changes: ChangeSubscription | None = None
 
     @property
     def is_interested(self) -> bool:
-        return bool(self.runs or self.metadata or self.awaited)
+        return bool(self.runs or self.metadata or self.awaited or self.topics)
 
     def follows(self, run_id: str, metadata: str | None) -> bool:
         if run_id in self.runs:
@@ -220,6 +227,11 @@ class Guests:
         for guest in self._all:
             if guest.follows(run_id, metadata):
                 guest.audience.chunk(run_id, task_id, text, index, at_us, metadata)
+
+    def topic_grew(self, topic_id: str, messages: Sequence[MessageRow]) -> None:
+        for guest in self._all:
+            if topic_id in guest.topics:
+                guest.audience.topic_grew(topic_id, messages)
 
     def has_waiter(self, run_id: str) -> bool:
         return any(run_id in guest.awaited for guest in self._all)

@@ -12,10 +12,12 @@ from typing import Protocol
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.commands.asked import Initiator
 from broadaxe.core.questions import AnswerT, Question
+from broadaxe.core.topics import Position
 from broadaxe.engine.changes import ChangeSubscription, Kind
 from broadaxe.engine.durable_streams import DurableStream, SignalSubscription
 from broadaxe.engine.sessions import WorkerSession
 from broadaxe.engine.subscriptions import EventSubscription, ResultSubscription
+from broadaxe.engine.topics import TopicSubscription
 
 __all__ = ["EnginePort"]
 
@@ -92,6 +94,13 @@ class EnginePort(Protocol):
         ...
 
     def unwatch(self, tenant_id: str, subscription: EventSubscription) -> None: ...
+
+    async def follow_topic(self, tenant_id: str, topic_id: str, after: Position | None) -> TopicSubscription:
+        """Messages of a topic that follow `after`, whether or not it exists yet; None is where its readers begin.
+        ResourceExhausted when too many read topics of the tenant."""
+        ...
+
+    def unfollow_topic(self, tenant_id: str, subscription: TopicSubscription) -> None: ...
 
     def follow_changes(self, tenant_id: str) -> ChangeSubscription:
         """What changes from here on. ResourceExhausted when too many follow the tenant."""

@@ -22,6 +22,7 @@ from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.loaded import Loaded, Missing
+from broadaxe.core.topics import Position
 from broadaxe.engine.doubt import Witness
 from broadaxe.engine.nodes import Place
 from broadaxe.engine.store import DurableResult, EntryPlace
@@ -39,6 +40,7 @@ from broadaxe.storage.quotas import quotas_of
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.run_filter import LIVE_RUN, RunFilter
 from broadaxe.storage.statements import statement
+from broadaxe.storage.topics import TopicPage, read_page
 
 __all__ = ["PostgresStore", "PostgresTenantStore", "outage_is_unavailable"]
 
@@ -177,6 +179,10 @@ class PostgresStore:
         wanted = RunFilter(tenant_id=tenant_id, since=EVER, until=NEVER, statuses=LIVE_RUN, metadata=((key, value),))
         async with outage_is_unavailable():
             return await self._reads.run_ids(wanted, limit=limit)
+
+    async def topic_page(self, tenant_id: str, topic_id: str, after: Position | None) -> TopicPage:
+        async with outage_is_unavailable():
+            return await read_page(self._pool, tenant_id, topic_id, after)
 
     async def is_there(self, tenant_id: str, witness: Witness) -> bool:
         async with outage_is_unavailable():

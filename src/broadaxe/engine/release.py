@@ -39,6 +39,7 @@ from broadaxe.core.decision import (
     StartAttempt,
     StartBatch,
     TaskProgressed,
+    TopicGrew,
     WaitAck,
     WorkerHeard,
 )
@@ -184,6 +185,8 @@ class Release:
                 streams.fire(task_id, key, payload)
             case WorkerHeard(worker_id, at_us):
                 streams.changes.note_heartbeat(worker_id, at_us)
+            case TopicGrew(topic_id, messages):
+                streams.topic_grew(topic_id, messages)
             case OutboxHasRoom():
                 self._on_room()
             case InvocationOver(stream=number, ref=ref):

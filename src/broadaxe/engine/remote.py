@@ -15,11 +15,12 @@ from broadaxe.core.questions import AnswerT, Question
 from broadaxe.engine.changes import Kind
 from broadaxe.engine.streams import TenantStreams
 from broadaxe.engine.subscriptions import Elsewhere
+from broadaxe.engine.topics import Elsewhere as TopicsElsewhere
 
 __all__ = ["Connect", "Remote"]
 
 
-class Remote(Elsewhere, Protocol):
+class Remote(Elsewhere, TopicsElsewhere, Protocol):
     """The way to a tenant at its owner. Calls raise the error that they come to there; `actor.Broken` when the way
     broke before the answer was there."""
 
@@ -32,6 +33,11 @@ class Remote(Elsewhere, Protocol):
     @property
     def knows_promises(self) -> bool:
         """Whether the owner makes what it is asked for under the ids it is told. One of an older version does not."""
+        ...
+
+    @property
+    def knows_topics(self) -> bool:
+        """Whether the owner has topics. One of an older version has not."""
         ...
 
     async def next_number(self) -> int:

@@ -13,9 +13,11 @@ from typing import Protocol
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
 from broadaxe.core.loaded import Loaded, Missing
+from broadaxe.core.topics import Position
 from broadaxe.engine.doubt import Witness
 from broadaxe.engine.subscriptions import RunOutcome
 from broadaxe.storage.outbox import OutboxPage
+from broadaxe.storage.topics import TopicPage
 
 __all__ = ["DurableResult", "EntryPlace", "Store", "TenantStore"]
 
@@ -104,6 +106,10 @@ class Store(Protocol):
 
     async def unfinished_runs(self, tenant_id: str, key: str, value: str, limit: int) -> list[str]:
         """Ids of runs whose metadata has `key` with `value`."""
+        ...
+
+    async def topic_page(self, tenant_id: str, topic_id: str, after: Position | None) -> TopicPage:
+        """Messages of the topic that follow, as of a moment after the call; None is where readers begin."""
         ...
 
     async def is_there(self, tenant_id: str, witness: Witness) -> bool: ...

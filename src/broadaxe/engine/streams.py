@@ -8,6 +8,7 @@ tables, or ended; it is never left waiting for what nobody will say.**
     signals                  every wanted signal is looked up
     results, live events     every run that is not live is looked up; live ones are told by the new actor
     changes                  everything is told as changed
+    topics                   every reader goes on from the tables
 
 A newer assignment stream of a worker replaces the older one. Owns the map from workers and numbers to streams; what is
 in a stream that closes goes back to the tenant.
@@ -26,13 +27,14 @@ from broadaxe.core.commands import Command, Reply
 from broadaxe.core.commands.attempts import FailDelivery
 from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.commands.workers import CloseDurableStream, CloseStream, OpenDurableStream, OpenStream
-from broadaxe.core.decision import RunFinished, RunStarted, StartAttempt, TaskProgressed
+from broadaxe.core.decision import MessageRow, RunFinished, RunStarted, StartAttempt, TaskProgressed
 from broadaxe.engine.changes import ChangeFeed
 from broadaxe.engine.durable_streams import Answer, DurableStream, SignalSubscription
 from broadaxe.engine.guests import Guest, Guests, RunNews
 from broadaxe.engine.sessions import Outgoing, WorkerSession
 from broadaxe.engine.store import Store
 from broadaxe.engine.subscriptions import Hub, RunOutcome
+from broadaxe.engine.topics import TopicFeed
 from broadaxe.errors import NotFound
 
 __all__ = ["TenantStreams"]
@@ -47,6 +49,7 @@ class TenantStreams:
         self._tell = tell
         self.hub = hub
         self.changes = ChangeFeed(time.monotonic)
+        self.topics = TopicFeed(lambda topic_id, after: store.topic_page(tenant_id, topic_id, after))
         self.guests = Guests()
         self._sessions: dict[str, WorkerSession] = {}
         self._durable: dict[int, DurableStream] = {}
@@ -54,7 +57,8 @@ class TenantStreams:
 
     def are_closed(self) -> bool:
         """Whether nobody needs the tenant in memory. Who follows its changes does not."""
-        is_empty = not (self._sessions or self._durable or self._signals or self.hub.is_followed())
+        is_followed = self.hub.is_followed() or self.topics.is_followed()
+        is_empty = not (self._sessions or self._durable or self._signals or is_followed)
         return is_empty and self.guests.are_idle()
 
     # After a load --------------------------------------------------------------------------------------------------
@@ -71,6 +75,7 @@ class TenantStreams:
         """Asks the tables for what the last round before the load may have had to tell. Unavailable when they are
         away."""
         self.hub.look_again()
+        self.topics.look_again()
         self.changes.note_everything()
         await self.look_up_signals(self._signals)
 
@@ -244,6 +249,11 @@ class TenantStreams:
         if self.guests:
             self.guests.chunk(run_id, task_id, text, index, at_us, metadata)
 
+    def topic_grew(self, topic_id: str, messages: Sequence[MessageRow]) -> None:
+        self.topics.told(topic_id, messages)
+        if self.guests:
+            self.guests.topic_grew(topic_id, messages)
+
     # Ending --------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -254,3 +264,4 @@ class TenantStreams:
         for stream in list(self._durable.values()):
             self.close_durable(stream)
         self.changes.close()
+        self.topics.close()

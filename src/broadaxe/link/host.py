@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +17,13 @@ import structlog
 
 from broadaxe.core.commands import Reply
 from broadaxe.core.commands.durable import EntryRef
-from broadaxe.core.decision import RunFinished, RunStarted, TaskProgressed
+from broadaxe.core.decision import MessageRow, RunFinished, RunStarted, TaskProgressed, TopicGrew
 from broadaxe.engine.durable_streams import Answer
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.guests import Guest, RunNews
 from broadaxe.engine.sessions import Outgoing
 from broadaxe.engine.subscriptions import RunOutcome
+from broadaxe.engine.topics import LIVE_BYTES_MAX
 from broadaxe.errors import BroadaxeError, ConfigurationError, HeldElsewhere, Internal, ShuttingDown
 from broadaxe.link.connection import Connection
 from broadaxe.link.tls import LinkTls
@@ -229,6 +230,12 @@ class _Channel:
                 guest.runs.add(body)
             case Kind.WANT_NO_RUN:
                 guest.runs.discard(body)
+            case Kind.WANT_TOPIC:
+                guest.topics.add(body)
+                # What was committed until now has not been told there; it is in the tables.
+                self.topic_grew(body, ())
+            case Kind.WANT_NO_TOPIC:
+                guest.topics.discard(body)
             case Kind.WANT_METADATA:
                 guest.metadata.add(body)
             case Kind.WANT_NO_METADATA:
@@ -281,6 +288,12 @@ class _Channel:
 
     def chunk(self, run_id: str, task_id: str, text: str, index: int | None, at_us: int, metadata: str | None) -> None:
         self._post(Kind.CHUNK, pack(Chunk(task_id, text, index, run_id, at_us, metadata)))
+
+    def topic_grew(self, topic_id: str, messages: Sequence[MessageRow]) -> None:
+        if sum(len(message.payload) for message in messages) > LIVE_BYTES_MAX:
+            # More than readers take at once: they read it themselves.
+            messages = ()
+        self._post(Kind.TOPIC_GREW, pack(TopicGrew(topic_id, tuple(messages))))
 
     def outcome(self, outcome: RunOutcome) -> None:
         self._post(Kind.OUTCOME, pack(outcome))

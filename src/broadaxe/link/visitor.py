@@ -17,6 +17,7 @@ import structlog
 
 from broadaxe.core.commands import Command, Reply
 from broadaxe.core.commands.asked import Asked
+from broadaxe.core.commands.topics import PublishMessages, ResetTopic
 from broadaxe.core.questions import AnswerT, Question
 from broadaxe.engine import changes
 from broadaxe.engine.actor import Broken
@@ -31,6 +32,8 @@ from broadaxe.metrics import Tally
 
 __all__ = ["Visitor"]
 
+#: Since which minor version of links there are topics.
+TOPICS_MINOR: Final = 2
 CONNECT_S: Final = 1.0
 #: Pauses before a link that is kept is made again: the first, doubled each time up to the second.
 KEEP_AGAIN_FIRST_S: Final = 0.05
@@ -293,6 +296,9 @@ class _Remote:
         if isinstance(command, Asked) and self._link.connection.peer_minor < 1:
             # It keeps no audit log.
             command = command.command
+        inner = command.command if isinstance(command, Asked) else command
+        if isinstance(inner, PublishMessages | ResetTopic) and not self.knows_topics:
+            raise Unavailable("the owner of the tenant is of an older version and has no topics; try again")
         answered = self._link.call(kind, self.channel, pack(command), client or "")
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
@@ -313,6 +319,10 @@ class _Remote:
     @property
     def knows_promises(self) -> bool:
         return self._link.connection.peer_minor >= 1
+
+    @property
+    def knows_topics(self) -> bool:
+        return self._link.connection.peer_minor >= TOPICS_MINOR
 
     async def next_number(self) -> int:
         number = await self._ask(Kind.NUMBER, ("", b"\xc0"))
@@ -383,6 +393,12 @@ class _Remote:
     def want_no_metadata(self, key: str, value: str) -> None:
         self._post(Kind.WANT_NO_METADATA, pack((key, value)))
 
+    def want_topic(self, topic_id: str) -> None:
+        self._post(Kind.WANT_TOPIC, pack(topic_id))
+
+    def want_no_topic(self, topic_id: str) -> None:
+        self._post(Kind.WANT_NO_TOPIC, pack(topic_id))
+
     def close(self) -> None:
         self._link.detach(self)
 
@@ -419,6 +435,8 @@ class _Remote:
                 streams.deliver(body)
             case Kind.WANT_OUTCOMES:
                 streams.hub.found_ended(list(body))
+            case Kind.TOPIC_GREW:
+                streams.topic_grew(body.topic_id, body.messages)
             case Kind.CHANGES:
                 streams.changes.note_changes(body)
             case _:

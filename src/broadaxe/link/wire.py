@@ -19,7 +19,7 @@ from broadaxe.core.commands import Command, Reply
 from broadaxe.core.commands.asked import Asked, Initiator
 from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.commands.outbox import TakeOutbox
-from broadaxe.core.decision import CancelAttempt, DurableAnswer, RunFinished, RunStarted, TaskProgressed
+from broadaxe.core.decision import CancelAttempt, DurableAnswer, RunFinished, RunStarted, TaskProgressed, TopicGrew
 from broadaxe.engine.changes import Changes
 from broadaxe.engine.durable_streams import Answer
 from broadaxe.engine.sessions import Assignment, BatchAssignment
@@ -48,8 +48,8 @@ __all__ = [
 #: Nodes whose links speak another version do not talk to each other.
 VERSION: Final = 1
 #: What came since, which is only said to nodes that have come so far. 1: PREPARE, and what ATTACH says after it;
-#: who asks (`Asked`), and the ids of runs and events that are asked for.
-MINOR: Final = 1
+#: who asks (`Asked`), and the ids of runs and events that are asked for. 2: topics.
+MINOR: Final = 2
 #: A little more than the largest message a client may send.
 FRAME_SIZE_BYTES_MAX: Final = 64 * 1024 * 1024
 
@@ -88,6 +88,9 @@ class Kind(StrEnum):
     WANT_NO_RUN = "want_no_run"
     WANT_METADATA = "want_metadata"
     WANT_NO_METADATA = "want_no_metadata"
+    WANT_TOPIC = "want_topic"
+    """V: messages of a topic. Answered with a TOPIC_GREW of none."""
+    WANT_NO_TOPIC = "want_no_topic"
     REPLY = "reply"
     """O: to the frame of this number."""
     ERROR = "error"
@@ -102,6 +105,7 @@ class Kind(StrEnum):
     BEGINS = "begins"
     NEWS = "news"
     OUTCOME = "outcome"
+    TOPIC_GREW = "topic_grew"
     CHANGES = "changes"
     SHOWN_OUT = "shown_out"
     """O: ends the channel. The body says whether nobody needs the tenant."""
@@ -175,7 +179,17 @@ def _members(union: object) -> list[type]:
 
 def _decoders() -> dict[str, msgspec.msgpack.Decoder[Any]]:
     types: list[Any] = [member for member in _members(Command) if member not in (TakeOutbox, Asked)]
-    types += [CancelAttempt, Assignment, BatchAssignment, TaskProgressed, RunStarted, RunFinished, RunOutcome, Changes]
+    types += [
+        CancelAttempt,
+        Assignment,
+        BatchAssignment,
+        TaskProgressed,
+        RunStarted,
+        RunFinished,
+        RunOutcome,
+        Changes,
+        TopicGrew,
+    ]
     types += [Chunk, Over, Fired, bool, int, str]
     types += _members(DurableAnswer)
     types += [member for member in _members(Reply) if issubclass(member, msgspec.Struct)]

@@ -29,6 +29,8 @@ STATUS_BY_ERROR: Mapping[type[errors.BroadaxeError], int] = MappingProxyType(
         errors.IdempotencyCollision: 400,
         errors.FailedPrecondition: 400,
         errors.Conflict: 409,
+        # Gone: whoever asks again gets the same answer.
+        errors.OutOfRange: 410,
         # The protocol has these two the other way round: the login page tolerates nothing but 403 for "not logged in",
         # and a role that does not suffice is 401.
         errors.Unauthenticated: 403,

@@ -43,6 +43,7 @@ CODE_BY_ERROR: Mapping[type[errors.BroadaxeError], Code] = MappingProxyType(
         errors.FailedPrecondition: Code.FAILED_PRECONDITION,
         # The code gRPC keeps for a lost race.
         errors.Conflict: Code.ABORTED,
+        errors.OutOfRange: Code.OUT_OF_RANGE,
         errors.Unauthenticated: Code.UNAUTHENTICATED,
         errors.PermissionDenied: Code.PERMISSION_DENIED,
         errors.ResourceExhausted: Code.RESOURCE_EXHAUSTED,

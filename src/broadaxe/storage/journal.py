@@ -265,6 +265,9 @@ BEFORE_RUNS: Final = (
     Step("deleted_alert_rules", "delete_alert_rules", _ids),
     Step("alerts", "put_alerts", _rows),
     Step("deleted_alerts", "delete_alerts", _ids),
+    Step("topics", "put_topics", _rows),
+    Step("producers", "put_producers", _rows),
+    Step("messages", "insert_messages", _rows),
     Step("alert_deliveries", "insert_alert_deliveries", _rows, ("trim_alert_deliveries", ALERTS_KEPT_MAX)),
 )
 #: Written by the one statement.

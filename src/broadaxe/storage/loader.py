@@ -36,6 +36,7 @@ from broadaxe.core.decision import (
     DurableTaskRow,
     FilterRow,
     GateRow,
+    ProducerRow,
     QuotaUsageRow,
     RateLimitRow,
     RunRow,
@@ -43,6 +44,7 @@ from broadaxe.core.decision import (
     ScheduleRow,
     TaskRow,
     TaskState,
+    TopicRow,
     VersionRow,
     WorkerRow,
     WorkflowRow,
@@ -214,7 +216,10 @@ class _OpenSegment:
 
 async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> Loaded:
     """The runs behind the ids (with their versions and children), the workers, schedules and the next page of them;
-    unknown ids give nothing."""
+    topics and producers; unknown ids give nothing."""
+    of_topics = await _topics(pool, tenant_id, missing) if missing.is_of_topics else Loaded()
+    if not missing.is_of_others:
+        return of_topics
     schedules: tuple[ScheduleRow, ...] = ()
     page: SchedulePage | None = None
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
@@ -250,6 +255,27 @@ async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> 
         schedule_page=page,
         events=events,
         pushed=tuple(PushedEvent(row["id"], row["seen_at_us"], tuple(row["run_ids"])) for row in pushed),
+        topics=of_topics.topics,
+        producers=of_topics.producers,
+        topic_count=of_topics.topic_count,
+    )
+
+
+async def _topics(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> Loaded:
+    """Nobody but the tenant's owner changes them, so they need no snapshot of their own."""
+    async with pool.acquire() as connection:
+        topics, producers, count = [], [], None
+        if missing.topics:
+            topics = await connection.fetch(statement("loader/topics"), tenant_id, list(missing.topics))
+        if missing.producers:
+            pairs = zip(*missing.producers, strict=True)
+            producers = await connection.fetch(statement("loader/producers"), tenant_id, *pairs)
+        if missing.counts_topics:
+            count = await connection.fetchval(statement("loader/topic_count"), tenant_id)
+    return Loaded(
+        topics=tuple(TopicRow(*row) for row in topics),
+        producers=tuple(ProducerRow(*row) for row in producers),
+        topic_count=count,
     )
 
 

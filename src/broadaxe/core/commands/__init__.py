@@ -48,6 +48,7 @@ from broadaxe.core.commands.quotas import QuotaState, SetQuotas, ShowQuotas
 from broadaxe.core.commands.ratelimits import DeleteRateLimit, ForgetRateLimits, PauseRateLimit, PutRateLimit
 from broadaxe.core.commands.schedules import DeleteSchedules, MoveSchedules, RunSchedule, Scheduled, ScheduleRuns
 from broadaxe.core.commands.tasks import BranchTask, CancelTasks, ReplayTasks, RestoreTask
+from broadaxe.core.commands.topics import PublishedMessage, PublishMessages, ResetTopic
 from broadaxe.core.commands.triggers import TriggerRuns
 from broadaxe.core.commands.workers import (
     CloseDurableStream,
@@ -85,6 +86,8 @@ Command = (
     | PauseWorker
     | TriggerRuns
     | PushEvents
+    | PublishMessages
+    | ResetTopic
     | CreateFilter
     | ChangeFilter
     | DeleteFilter
@@ -135,6 +138,7 @@ Reply = (
     | int
     | tuple[str, ...]
     | tuple[PushedEvent, ...]
+    | tuple[PublishedMessage, ...]
     | tuple[RefusedRequest, ...]
     | tuple[QuotaState, ...]
     | PutWorkflowReply

@@ -32,6 +32,10 @@ class Needs(msgspec.Struct, frozen=True):
     events: frozenset[EventQuery] = frozenset()
     pushed: frozenset[str] = frozenset()
     """Ids of events that may have been pushed already."""
+    topics: frozenset[tuple[str, str]] = frozenset()
+    """(namespace, name) of topics."""
+    producers: frozenset[tuple[str, str, str]] = frozenset()
+    """(namespace, name, producer) of who numbers its messages there."""
 
 
 NOTHING: Final = Needs()

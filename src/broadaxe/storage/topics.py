@@ -1,0 +1,95 @@
+"""Messages of topics as their readers get them: page by page, in the order of their numbers.
+
+Read from the server that is written to: a page that was read after a commit has what that stored. Owns what of a topic
+is kept at this moment, and the payloads that are stored by themselves. Refuses to know cursors and subscriptions.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from broadaxe.core.commands.topics import MessageRequest
+from broadaxe.core.decision import MessageRow
+from broadaxe.core.publishing import PAYLOAD_BYTES_MAX
+from broadaxe.core.topics import BEGINNING, Position
+from broadaxe.errors import InvalidArgument, NotFound
+from broadaxe.storage.ids import is_id, new_id
+from broadaxe.storage.statements import statement
+
+__all__ = ["PAGE_BYTES_MAX", "PAGE_MESSAGES_MAX", "STORED_BYTES_MAX", "StreamPayloads", "TopicPage", "read_page"]
+
+PAGE_MESSAGES_MAX: Final = 500
+#: Of the payloads of a page, but for that of its last message.
+PAGE_BYTES_MAX: Final = 1024 * 1024
+#: Of one payload that is stored by itself.
+STORED_BYTES_MAX: Final = 64 * 1024 * 1024
+
+
+class TopicPage(msgspec.Struct, frozen=True):
+    messages: tuple[MessageRow, ...]
+    last: Position | None
+    """The topic's latest message when the page was read; None if nobody has published to it."""
+
+
+async def read_page(
+    pool: asyncpg.Pool,
+    tenant_id: str,
+    topic_id: str,
+    after: Position | None,
+    messages_max: int = PAGE_MESSAGES_MAX,
+    bytes_max: int = PAGE_BYTES_MAX,
+) -> TopicPage:
+    """What follows `after`; None is where readers of the topic begin."""
+    after_id = None if after is None or after == BEGINNING else after.id
+    rows = await pool.fetch(statement("topics/page"), tenant_id, topic_id, after_id, messages_max, bytes_max)
+    if not rows:
+        return TopicPage((), None)
+    messages = tuple(
+        MessageRow(row["id"], topic_id, row["number"], row["created_at_us"], row["payload"], row["payload_ref"])
+        for row in rows
+        if row["id"] is not None
+    )
+    return TopicPage(messages, Position(rows[0]["last_number"], rows[0]["last_message_id"]))
+
+
+class StreamPayloads:
+    """Payloads that are stored once and named by messages. They go a day after the messages of their time."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def put(self, tenant_id: str, content: bytes) -> str:
+        """Returns the reference, good for messages that are published within a day."""
+        if len(content) > STORED_BYTES_MAX:
+            raise InvalidArgument(f"a payload has at most {STORED_BYTES_MAX} bytes, not {len(content)}")
+        ref = new_id()
+        await self._pool.execute(statement("topics/insert_payload"), tenant_id, ref, content)
+        return ref
+
+    async def get(self, tenant_id: str, ref: str) -> bytes:
+        """NotFound if there is none."""
+        content: bytes | None = None
+        if is_id(ref):
+            content = await self._pool.fetchval(statement("topics/payload"), tenant_id, ref)
+        if content is None:
+            raise NotFound("there is no such payload, or it is not kept any more", field="ref")
+        return content
+
+    async def settled(self, tenant_id: str, message: MessageRequest, inline_bytes_max: int) -> MessageRequest:
+        """The message with a payload of at most so many bytes; a larger one is stored and named. InvalidArgument for a
+        reference to nothing."""
+        if message.payload_ref:
+            ref = message.payload_ref
+            if not is_id(ref) or not await self._pool.fetchval(statement("topics/has_payload"), tenant_id, ref):
+                raise InvalidArgument(
+                    "no payload was stored under this reference within a day; store it (again) and publish that "
+                    "reference",
+                    field="payload_ref",
+                )
+        if inline_bytes_max < len(message.payload) <= PAYLOAD_BYTES_MAX:
+            ref = await self.put(tenant_id, message.payload)
+            return msgspec.structs.replace(message, payload=b"", payload_ref=ref)
+        return message
