@@ -20,6 +20,12 @@ mkdir -p "$1"
 where=$(realpath "$1") base=${2:-}
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
 buildah() { command buildah --root "$where/storage" --runroot "$where/run" "$@"; }
+# What stays mounted under the directory keeps it from being removed.
+unmount() {
+  buildah rm --all >/dev/null 2>&1 || true
+  findmnt --raw --noheadings --output TARGET | grep -F "$where/storage/" | sort --reverse | xargs --no-run-if-empty -n 1 umount || true
+}
+trap unmount EXIT
 
 python_tag=$(sed -n 's/^ARG PYTHON=//p' deploy/Dockerfile)
 if [ -n "$base" ] && ! buildah inspect --type image "docker.io/library/python:$python_tag" >/dev/null 2>&1; then
@@ -51,6 +57,4 @@ buildah inspect --type image localhost/broadaxe \
 container=$(buildah from --pull-never localhost/broadaxe)
 rm -rf "$where/root"
 cp -a "$(buildah mount "$container")" "$where/root"
-buildah umount "$container" >/dev/null
-buildah rm "$container" >/dev/null
 echo "$(du -sm "$where/root" | cut -f1) MB, of which Broadaxe and its packages $(du -sm "$where/root/opt" | cut -f1) MB"

@@ -11,6 +11,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from broadaxe.errors import ConfigurationError
+from broadaxe.storage.backup import read_manifest
 from tests.platform.test_dev import PATIENCE_S, command, dev, environment
 
 
@@ -71,30 +75,66 @@ def test_a_backup_of_a_running_engine_has_all_that_was_acknowledged(tmp_path: Pa
         push(values, 100)
 
 
-def test_what_cannot_be_backed_up_or_restored_is_named(tmp_path: Path) -> None:
+MANIFEST = {"form": 1, "postgres": "18.6", "made_at": "2026-01-01T00:00:00+00:00", "databases": ["broadaxe"]}
+
+
+def archive_of(path: Path, manifest: object, **members: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("manifest.json", json.dumps(manifest))
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def test_what_cannot_be_backed_up_is_named(tmp_path: Path) -> None:
     nothing = run("backup", tmp_path / "a", "--data-dir", tmp_path / "none")
     assert (nothing.returncode, "there is no database in" in nothing.stderr) == (2, True)
-    missing = run("restore", tmp_path / "a", "--data-dir", tmp_path / "new")
-    assert (missing.returncode, "there is no file" in missing.stderr) == (2, True)
-    (tmp_path / "b").write_text("not an archive")
-    other = run("restore", tmp_path / "b", "--data-dir", tmp_path / "new")
-    assert (other.returncode, "is not a backup of Broadaxe" in other.stderr) == (2, True)
-    with zipfile.ZipFile(tmp_path / "c", "w") as archive:
-        archive.writestr("manifest.json", json.dumps({"form": 99}))
-    newer = run("restore", tmp_path / "c", "--data-dir", tmp_path / "new")
-    assert (newer.returncode, "has the form 99" in newer.stderr) == (2, True)
-    assert not (tmp_path / "new").exists()
+
+
+def test_what_cannot_be_restored_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no file"):
+        read_manifest(tmp_path / "none")
+    (tmp_path / "text").write_text("not an archive")
+    with pytest.raises(ConfigurationError, match="is not a backup of Broadaxe, or only a part of one"):
+        read_manifest(tmp_path / "text")
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "members", "said"),
+    [
+        pytest.param({"form": 99}, {}, "has the form 99", id="of-a-newer-version"),
+        pytest.param([1, 2], {}, "is not a backup of Broadaxe: Expected `object`", id="no-object"),
+        pytest.param(MANIFEST | {"postgres": "99.1"}, {}, "was made with PostgreSQL 99", id="of-a-newer-postgres"),
+        pytest.param({"form": 1}, {}, "does not say which", id="says-nothing"),
+        pytest.param(MANIFEST, {}, "has no databases/broadaxe.dump, roles.sql", id="empty"),
+        pytest.param(MANIFEST, {"roles.sql": ""}, "it has no databases/broadaxe.dump", id="without-a-database"),
+    ],
+)
+def test_an_archive_that_is_no_backup_is_told_so(
+    tmp_path: Path, manifest: object, members: dict[str, str], said: str
+) -> None:
+    archive_of(tmp_path / "file", manifest, **members)
+    with pytest.raises(ConfigurationError) as refused:
+        read_manifest(tmp_path / "file")
+    assert said in refused.value.message
 
 
 def test_a_broken_backup_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "broken", "w") as archive:
-        manifest = {"form": 1, "postgres": "18.6", "made_at": "2026-01-01T00:00:00+00:00", "databases": ["broadaxe"]}
-        archive.writestr("manifest.json", json.dumps(manifest))
-        archive.writestr("roles.sql", "")
-        archive.writestr("databases/broadaxe.dump", b"PGDMP but no more")
+    archive_of(tmp_path / "broken", MANIFEST, **{"roles.sql": "", "databases/broadaxe.dump": "PGDMP but no more"})
     done = run("restore", tmp_path / "broken", "--data-dir", tmp_path / "new")
     assert done.returncode == 1
     assert "pg_restore failed" in done.stderr
+    assert not (tmp_path / "new" / "postgres").exists()
+
+
+def test_a_damaged_backup_is_the_files_fault(tmp_path: Path) -> None:
+    archive_of(tmp_path / "damaged", MANIFEST, **{"roles.sql": "-- roles of then", "databases/broadaxe.dump": "PGDMP"})
+    file = tmp_path / "damaged"
+    file.write_bytes(file.read_bytes().replace(b"-- roles of then", b"-- roles of now."))
+    done = run("restore", file, "--data-dir", tmp_path / "new")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(f"broadaxe: {file} is damaged: Bad CRC-32")
     assert not (tmp_path / "new" / "postgres").exists()
 
 

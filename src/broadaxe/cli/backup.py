@@ -41,8 +41,15 @@ async def _backup(settings: Settings, file: Path) -> None:
     import dataclasses
 
     from broadaxe.cli.database import reachable_dsn
+    from broadaxe.errors import ConfigurationError
     from broadaxe.storage.backup import write_backup
 
+    if not (settings.postgres_dir / "cluster").exists():
+        raise ConfigurationError(
+            f"there is no database in {settings.data_dir}; name the data directory of `broadaxe dev` with --data-dir. "
+            "A PostgreSQL of your own is backed up with its own means: pg_dump, or base backups and its log",
+            field="--data-dir",
+        )
     embedded = dataclasses.replace(settings, database_url=None)
     async with reachable_dsn(embedded) as dsn:
         names = await asyncio.to_thread(write_backup, dsn, settings.data_dir, file, _Counter())
@@ -90,7 +97,7 @@ async def _restore(settings: Settings, file: Path) -> None:
         # Half a restore must not be taken for a whole one.
         shutil.rmtree(settings.postgres_dir, ignore_errors=True)
         raise
-    click.echo(f"{settings.data_dir}: {', '.join(manifest['databases'])}, as of {manifest['made_at']}")
+    click.echo(f"{settings.data_dir}: {', '.join(manifest.databases)}, as of {manifest.made_at}")
     click.echo(f"start it with: broadaxe dev --data-dir {settings.data_dir}")
 
 

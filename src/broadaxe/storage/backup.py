@@ -12,22 +12,24 @@ finished has no file; a restore that was not finished leaves no directory that l
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import subprocess
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+import msgspec
+
 from broadaxe import private_file
 from broadaxe.errors import ConfigurationError, Unavailable
 from broadaxe.storage.embedded import MAIN_DATABASE, postgres_bin_dir, postgres_version
 
-__all__ = ["Progress", "read_manifest", "restore_databases", "restore_files", "write_backup"]
+__all__ = ["Manifest", "Progress", "read_manifest", "restore_databases", "restore_files", "write_backup"]
 
 FORM: Final = 1
 CHUNK_BYTES: Final = 1 << 20
@@ -35,6 +37,9 @@ MANIFEST_BYTES_MAX: Final = 1 << 20
 FILE_BYTES_MAX: Final = 1 << 20
 #: Of the data directory beside the databases: what opens sealed secrets, and who `broadaxe dev` lets in.
 FILES: Final = ("secret.key", "dev.json")
+
+#: What reading an archive raises where its bytes are not those that were written.
+DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 Progress = Callable[[str, int], None]
 """Told what is being written or read, and how many bytes of it so far."""
@@ -77,13 +82,9 @@ def write_backup(dsn: str, data_dir: Path, target: Path, on_progress: Progress) 
             listed = "select datname from pg_database where not datistemplate and datname <> 'postgres' order by 1"
             listing = server.answer("psql", "--no-psqlrc", "--tuples-only", "--no-align", "-c", listed)
             databases = listing.decode().splitlines()
-            manifest = {
-                "form": FORM,
-                "postgres": postgres_version(),
-                "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "databases": databases,
-            }
-            archive.writestr("manifest.json", json.dumps(manifest, indent=2))
+            made_at = datetime.now(UTC).isoformat(timespec="seconds")
+            manifest = Manifest(FORM, postgres_version(), made_at, databases)
+            archive.writestr("manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=2))
             archive.writestr("roles.sql", _roles(server))
             for name in FILES:
                 if (data_dir / name).is_file():
@@ -100,50 +101,70 @@ def write_backup(dsn: str, data_dir: Path, target: Path, on_progress: Progress) 
     return databases
 
 
-def read_manifest(source: Path) -> dict[str, Any]:
-    """What the backup says of itself. ConfigurationError when it is none, or one that this version cannot restore."""
+class Manifest(msgspec.Struct, frozen=True):
+    """What a backup says of itself. `postgres` is the version that wrote it, `made_at` RFC 3339."""
+
+    form: int = 0
+    postgres: str = ""
+    made_at: str = ""
+    databases: list[str] = []
+
+
+def read_manifest(source: Path) -> Manifest:
+    """ConfigurationError when it is no backup, not a whole one, or one that this version cannot restore."""
     try:
         with zipfile.ZipFile(source) as archive:
-            manifest: dict[str, Any] = json.loads(_small(archive, "manifest.json", MANIFEST_BYTES_MAX))
+            names = set(archive.namelist())
+            manifest = msgspec.json.decode(_small(archive, "manifest.json", MANIFEST_BYTES_MAX), type=Manifest)
     except FileNotFoundError:
         raise ConfigurationError(f"there is no file {source}", field="FILE") from None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ConfigurationError(f"{source} is not a backup of Broadaxe: {error}", field="FILE") from None
-    if manifest.get("form") != FORM:
+    except zipfile.BadZipFile:
+        raise ConfigurationError(f"{source} is not a backup of Broadaxe, or only a part of one", field="FILE") from None
+    except OSError as error:
+        raise ConfigurationError(f"{source} cannot be read: {error.strerror or error}", field="FILE") from None
+    except (KeyError, ValueError, *DAMAGE) as error:
+        raise ConfigurationError(f"{source} is not a backup of Broadaxe: {error.args[0]}", field="FILE") from None
+    if manifest.form != FORM:
         raise ConfigurationError(
-            f"{source} has the form {manifest.get('form')}, and this Broadaxe restores form {FORM}; "
+            f"{source} has the form {manifest.form}, and this Broadaxe restores form {FORM}; "
             "use the version that made it",
             field="FILE",
         )
-    theirs, ours = str(manifest.get("postgres")).partition(".")[0], postgres_version().partition(".")[0]
+    theirs, ours = manifest.postgres.partition(".")[0], postgres_version().partition(".")[0]
     if not theirs.isdigit() or int(theirs) > int(ours):
         raise ConfigurationError(
-            f"{source} was made with PostgreSQL {theirs}, this Broadaxe brings {ours}; use a newer Broadaxe",
+            f"{source} was made with PostgreSQL {theirs or '(it does not say which)'}, this Broadaxe brings {ours}; "
+            "use a newer Broadaxe",
             field="FILE",
         )
+    wanted = ["roles.sql", *map(_member, {MAIN_DATABASE, *manifest.databases})]
+    if missing := sorted(name for name in wanted if name not in names):
+        raise ConfigurationError(f"{source} is not a whole backup: it has no {', '.join(missing)}", field="FILE")
     return manifest
 
 
 def restore_databases(source: Path, dsn: str, on_progress: Progress) -> None:
-    """Puts roles and databases into a new server. The main database must be there and empty. Unavailable when
-    PostgreSQL refuses something."""
+    """Puts roles and databases into a new server. The main database must be there and empty.
+
+    Unavailable when PostgreSQL refuses something, ConfigurationError when the file is damaged.
+    """
     server = _Server(dsn)
-    with zipfile.ZipFile(source) as archive:
+    with _whole(source), zipfile.ZipFile(source) as archive:
         roles = _small(archive, "roles.sql", FILE_BYTES_MAX)
         _feed(server.program("psql", "--no-psqlrc", "--quiet", stdin=subprocess.PIPE), "psql", roles)
-        for name in read_manifest(source)["databases"]:
+        for name in read_manifest(source).databases:
             if name != MAIN_DATABASE:
-                quoted = '"' + str(name).replace('"', '""') + '"'
+                quoted = '"' + name.replace('"', '""') + '"'
                 server.answer("psql", "--no-psqlrc", "--quiet", "-c", f"create database {quoted}")
-            _restore(server, str(name), archive, on_progress)
+            _restore(server, name, archive, on_progress)
     expired = "update broadaxe.lease set expires_at = now()"
     # Whoever held a tenant when the backup was made holds that of another database.
     server.answer("psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "-c", expired)
 
 
 def restore_files(source: Path, data_dir: Path) -> None:
-    """Puts back what lay beside the databases, readable by its owner only."""
-    with zipfile.ZipFile(source) as archive:
+    """Puts back what lay beside the databases, readable by its owner only. ConfigurationError when it is damaged."""
+    with _whole(source), zipfile.ZipFile(source) as archive:
         for name in FILES:
             if f"files/{name}" in archive.namelist():
                 content = _small(archive, f"files/{name}", FILE_BYTES_MAX)
@@ -151,11 +172,25 @@ def restore_files(source: Path, data_dir: Path) -> None:
                     file.write(content)
 
 
+@contextlib.contextmanager
+def _whole(source: Path) -> Iterator[None]:
+    """Says of damage that is only found while reading which file has it."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise ConfigurationError(f"{source} is damaged: {error}", field="FILE") from None
+
+
+def _member(database: str) -> str:
+    """The name of a database's dump in the archive."""
+    return f"databases/{database}.dump"
+
+
 def _dump(server: _Server, database: str, archive: zipfile.ZipFile, on_progress: Progress) -> None:
     dump = ("--format=custom", "--compress=gzip:3")
     with server.program("pg_dump", *dump, database=database, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
-        with archive.open(f"databases/{database}.dump", "w", force_zip64=True) as member:
+        with archive.open(_member(database), "w", force_zip64=True) as member:
             _copy(running.stdout, member, database, on_progress)
         complaint = running.stderr.read() if running.stderr is not None else b""
     _check(running, "pg_dump", complaint)
@@ -163,7 +198,7 @@ def _dump(server: _Server, database: str, archive: zipfile.ZipFile, on_progress:
 
 def _restore(server: _Server, database: str, archive: zipfile.ZipFile, on_progress: Progress) -> None:
     running = server.program("pg_restore", "--exit-on-error", "--no-owner", database=database, stdin=subprocess.PIPE)
-    with running, archive.open(f"databases/{database}.dump") as member:
+    with running, archive.open(_member(database)) as member:
         assert running.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             _copy(member, running.stdin, database, on_progress)
