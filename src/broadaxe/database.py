@@ -13,12 +13,15 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
 
+import asyncpg
 import structlog
 
 from broadaxe.config import Settings
-from broadaxe.errors import ConfigurationError
+from broadaxe.errors import BroadaxeError, ConfigurationError, Unavailable
 from broadaxe.storage.connections import Pooling, is_same_database, pooling_of
 from broadaxe.storage.embedded import EmbeddedPostgres
 from broadaxe.storage.migrate import Phase, migrate, schema_of
@@ -26,9 +29,18 @@ from broadaxe.storage.outage import UNANSWERED
 from broadaxe.storage.read_replica import is_replica_of
 from broadaxe.storage.statements import use_schema
 
-__all__ = ["Access", "Database", "no_connection"]
+__all__ = ["Access", "Database", "no_connection", "not_answered"]
 
 _log = structlog.get_logger(__name__)
+
+#: What stays as it is until somebody writes another URL, or gives the role of this one what it lacks.
+_REFUSALS: Final = (
+    asyncpg.ClientConfigurationError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    FileNotFoundError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +114,26 @@ def no_connection(dsn: str, error: Exception, flag: str = "--database-url") -> s
         reason = "there is no such host"
     elif isinstance(error, ConnectionRefusedError):
         reason = "nothing listens there"
+    elif isinstance(error, FileNotFoundError) and (missing := _missing_file(dsn)):
+        reason = missing
     else:
         reason = str(error) or type(error).__name__
     variable = "BROADAXE_" + flag.strip("-").upper().replace("-", "_")
     return f"cannot connect to the database{_where(dsn)}: {reason}; check {flag} ({variable})"
+
+
+def not_answered(dsn: str, error: Exception, flag: str = "--database-url") -> BroadaxeError:
+    """The same as an error: the user's to correct where the server said no, or one to try again."""
+    message = no_connection(dsn, error, flag)
+    return ConfigurationError(message, field=flag) if isinstance(error, _REFUSALS) else Unavailable(message)
+
+
+def _missing_file(dsn: str) -> str:
+    """Which file of the URL is not there, as a clause; empty if all are."""
+    for name, value in parse_qsl(urlsplit(dsn).query):
+        if name in ("sslrootcert", "sslcert", "sslkey", "sslcrl") and not Path(value).is_file():
+            return f"{name} names no file: {value}"
+    return ""
 
 
 def _where(dsn: str) -> str:

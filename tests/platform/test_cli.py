@@ -104,6 +104,20 @@ def test_taken_port_is_named_with_its_holder_and_flag_before_anything_starts(
     assert not (tmp_path / "data" / "postgres").exists()
 
 
+def test_one_port_for_two_purposes_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    words = ("--data-dir", tmp_path / "data", "--grpc-port", port, "--http-port", port)
+    done = broadaxe("dev", *words)
+    assert done.returncode == 2
+    assert done.stderr == f"broadaxe: port {port} (HTTP) is wanted twice; choose another with --http-port\n"
+    assert not (tmp_path / "data" / "postgres").exists()
+    looked = broadaxe("doctor", *words)
+    assert looked.returncode == 1
+    assert f"port {port} (HTTP)" in looked.stdout
+    assert "choose another with --http-port" in looked.stdout
+
+
 def test_value_that_is_no_port_is_one_line(tmp_path: Path) -> None:
     done = broadaxe("dev", "--data-dir", tmp_path, BROADAXE_GRPC_PORT="many")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
@@ -131,6 +145,22 @@ def test_database_that_cannot_be_reached_is_one_line_without_the_password(
     assert done.returncode == (2 if words == "serve" else 1)
     expected = f"broadaxe: cannot connect to the database {reason}; check --database-url (BROADAXE_DATABASE_URL)\n"
     assert done.stderr == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        pytest.param("sslmode=maybe", "`sslmode` parameter must be one of", id="sslmode"),
+        pytest.param(
+            "sslmode=verify-full&sslrootcert=/none/ca.pem", "sslrootcert names no file: /none/ca.pem", id="ca"
+        ),
+    ],
+)
+def test_a_database_url_that_can_never_lead_anywhere_is_the_users_mistake(query: str, reason: str) -> None:
+    done = broadaxe("migrate", "--database-url", f"postgresql://user:secret@127.0.0.1:1/broadaxe?{query}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert reason in done.stderr
+    assert "secret" not in done.stderr
 
 
 def test_token_without_a_database_creates_none(tmp_path: Path) -> None:

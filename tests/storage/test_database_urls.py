@@ -14,6 +14,7 @@ import trustme
 
 from broadaxe.app import App
 from broadaxe.cli import database_checks
+from broadaxe.cli.migrate import _migrate as bring_up
 from broadaxe.config import Settings, load
 from broadaxe.database import Database, no_connection
 from broadaxe.errors import ConfigurationError
@@ -182,6 +183,18 @@ async def test_of_several_hosts_the_one_that_can_be_written_to_is_taken(strict: 
     none = strict.url().replace(here, "127.0.0.1:1,127.0.0.1:2")
     with pytest.raises(ConfigurationError, match=r"at 127\.0\.0\.1:1 or 127\.0\.0\.1:2"):
         await Database(Settings(database_url=none, data_dir=tmp_path)).ready()
+
+
+async def test_what_a_server_refuses_is_the_users_to_correct(strict: Strict) -> None:
+    said = {
+        strict.url("wrong"): "cannot connect to the database.*: password authentication failed for user",
+        strict.server.url("nowhere", ROLE, ODD): 'cannot connect to the database.*: database "nowhere" does not exist',
+        strict.server.url("postgres", ROLE, ODD): "may not make the schema",
+    }
+    for url, reason in said.items():
+        with pytest.raises(ConfigurationError, match=reason) as refused:
+            await bring_up(Settings(database_url=url), None, check=False, status=False, as_json=False)
+        assert ODD not in refused.value.message
 
 
 async def test_doctor_says_which_right_a_role_lacks(strict: Strict) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from broadaxe.config import Settings
-from broadaxe.errors import ConfigurationError, NotFound, Unavailable
+from broadaxe.errors import ConfigurationError, NotFound
 
 if TYPE_CHECKING:
     import asyncpg
@@ -51,7 +51,7 @@ async def with_connection(settings: Settings, work: Callable[[asyncpg.Connection
     """Do some work on a connection to a database that has our schema."""
     import asyncpg
 
-    from broadaxe.database import no_connection
+    from broadaxe.database import not_answered
     from broadaxe.storage.connections import connect
     from broadaxe.storage.outage import UNANSWERED
 
@@ -59,7 +59,7 @@ async def with_connection(settings: Settings, work: Callable[[asyncpg.Connection
         try:
             connection = await connect(dsn)
         except UNANSWERED as error:
-            raise Unavailable(no_connection(dsn, error)) from None
+            raise not_answered(dsn, error) from None
         try:
             await work(connection)
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):

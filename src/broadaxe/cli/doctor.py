@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -22,6 +22,9 @@ from broadaxe.config import Settings
 from broadaxe.errors import BroadaxeError, ConfigurationError, Unavailable
 from broadaxe.mail import Mailer, MailServer
 from broadaxe.openid_providers import OpenIdProvider
+
+if TYPE_CHECKING:
+    from broadaxe.cli.ports import WantedPort
 
 __all__ = ["doctor"]
 
@@ -105,10 +108,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             settings.database_url, settings.direct_database_url, settings.read_database_url
         ):
             yield finding
-    yield _port(settings, settings.grpc_port, "gRPC", "--grpc-port")
-    yield _port(settings, settings.http_port, "HTTP", "--http-port")
-    if settings.link_port:
-        yield _port(settings, settings.link_port, "link", "--link-port")
+    for finding in _ports(settings):
+        yield finding
     if settings.smtp_url is not None and settings.mail_from is not None:
         yield await _mail_server(settings.smtp_url, settings.mail_from)
     async for finding in _openid_providers(settings.openid_providers):
@@ -167,20 +168,33 @@ async def _embedded_database(settings: Settings) -> AsyncIterator[Finding]:
             yield finding
 
 
-def _port(settings: Settings, number: int, purpose: str, flag: str) -> Finding:
-    from broadaxe.cli.ports import WantedPort, claim, holder_of
+def _ports(settings: Settings) -> Iterator[Finding]:
+    from broadaxe.cli.ports import wanted_ports
+
+    numbers: list[int] = []
+    # For 0 a free one is found.
+    for port in filter(lambda port: port.number, wanted_ports(settings)):
+        if port.number in numbers:
+            yield Finding(f"port {port.number} ({port.purpose})", "wanted twice", f"choose another with {port.flag}")
+        else:
+            yield _port(settings, port)
+        numbers.append(port.number)
+
+
+def _port(settings: Settings, port: WantedPort) -> Finding:
+    from broadaxe.cli.ports import claim, holder_of
     from broadaxe.data_dir_lock import engine_pid
 
-    subject = f"port {number} ({purpose})"
+    subject = f"port {port.number} ({port.purpose})"
     try:
-        claim(settings.host, [WantedPort(number, purpose, flag)])
+        claim(settings.host, [port])
     except ConfigurationError as error:
         running = engine_pid(settings.data_dir)
-        holder = holder_of(number)
+        holder = holder_of(port.number)
         if running is not None and holder is not None and holder.pid == running:
             return Finding(subject, f"used by the engine of this data directory (process {running})")
         problem, _, remedy = error.message.removeprefix(f"{subject} is ").partition("; ")
-        return Finding(subject, problem, remedy or f"see {flag}")
+        return Finding(subject, problem, remedy or f"see {port.flag}")
     return Finding(subject, "free")
 
 

@@ -210,18 +210,11 @@ def _run(settings: Settings, announce: Ready, *, exclusive: bool) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     from broadaxe import logs
     from broadaxe.cli.engine_process import run_until_signal
-    from broadaxe.cli.ports import WantedPort, claim
+    from broadaxe.cli.ports import claim, wanted_ports
 
     logs.configure(settings.log_level, settings.log_format)
     # The link's port is for its own listener to choose where any will do.
-    grpc_port, http_port, _ = claim(
-        settings.host,
-        [
-            WantedPort(settings.grpc_port, "gRPC", "--grpc-port"),
-            WantedPort(settings.http_port, "HTTP", "--http-port"),
-            WantedPort(settings.link_port, "link", "--link-port"),
-        ],
-    )
+    grpc_port, http_port, _ = claim(settings.host, wanted_ports(settings))
     settings = replace(settings, grpc_port=grpc_port, http_port=http_port)
     if settings.edges and not exclusive:
         from broadaxe.cli.edges import run_with_edges

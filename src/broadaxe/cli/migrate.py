@@ -59,8 +59,7 @@ def migrate(phase: str, check: bool, status: bool, as_json: bool, **given: str |
 
 async def _migrate(settings: Settings, phase: Phase | None, *, check: bool, status: bool, as_json: bool) -> int:
     from broadaxe.cli.database import reachable_dsn
-    from broadaxe.database import no_connection
-    from broadaxe.errors import Unavailable
+    from broadaxe.database import not_answered
     from broadaxe.storage.migrate import migrate as apply
     from broadaxe.storage.migrate import schema_of
     from broadaxe.storage.outage import UNANSWERED
@@ -73,7 +72,7 @@ async def _migrate(settings: Settings, phase: Phase | None, *, check: bool, stat
             names = [] if check or status else await apply(dsn, settings.retention_days, phase)
             schema = await schema_of(dsn)
         except UNANSWERED as error:
-            raise Unavailable(no_connection(dsn, error, flag)) from None
+            raise not_answered(dsn, error, flag) from None
     if status:
         _show_status(schema, phase, as_json=as_json)
         return 0

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from broadaxe import shared_ports
+from broadaxe.config import Settings
 from broadaxe.errors import ConfigurationError
 
-__all__ = ["WantedPort", "claim", "holder_of", "kept"]
+__all__ = ["WantedPort", "claim", "holder_of", "kept", "wanted_ports"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,26 @@ class Holder:
     description: str
 
 
+def wanted_ports(settings: Settings) -> tuple[WantedPort, WantedPort, WantedPort]:
+    """Those of an engine: gRPC, HTTP, link."""
+    return (
+        WantedPort(settings.grpc_port, "gRPC", "--grpc-port"),
+        WantedPort(settings.http_port, "HTTP", "--http-port"),
+        WantedPort(settings.link_port, "link", "--link-port"),
+    )
+
+
 def claim(host: str, wanted: Sequence[WantedPort]) -> list[int]:
-    """The numbers to use, in the order asked for. Raises ConfigurationError that names every port that is taken."""
+    """The numbers to use, in the order asked for. Raises ConfigurationError that names every port that is taken, by
+    another process or by one asked for before it."""
     mistakes: list[str] = []
     numbers: list[int] = []
     with contextlib.ExitStack() as held:
         # All are held until the last is found, so that two zeros get two different ports.
         for port in wanted:
+            if port.number in numbers:
+                mistakes.append(f"port {port.number} ({port.purpose}) is wanted twice; choose another with {port.flag}")
+                continue
             try:
                 listener = held.enter_context(_bound(host, port.number))
             except OSError as error:
