@@ -11,7 +11,8 @@ from typing import Final
 
 from xdist.scheduler import LoadFileScheduling
 
-#: Files of the wire tests by the workers they share (tests/wire/conftest.py); the others are files like all.
+#: Files of the wire tests by the workers they share (tests/wire/conftest.py). The others are files like all, but two
+#: directories whose tests have one engine in common.
 TOGETHER: Final = {
     "flow": ("batches", "concurrency", "limits", "placement", "triggers", "waiting"),
     "durable": ("conditions", "durable"),
@@ -22,7 +23,18 @@ TOGETHER: Final = {
 }
 #: What starts processes and takes minutes by the file begins first, so that nobody waits for it alone at the end: one
 #: file of the platform's tests, begun last, keeps one process busy for two minutes while the others have nothing to do.
-BEGIN: Final = ("wire", "chaos", "platform", "distribution", "docs", "cluster", "simulation", "storage", "rest")
+BEGIN: Final = (
+    "wire",
+    "chaos",
+    "platform",
+    "distribution",
+    "docs",
+    "integrations",
+    "cluster",
+    "simulation",
+    "storage",
+    "rest",
+)
 #: Many short files, which fill the end evenly.
 END: Final = ("core",)
 
@@ -30,7 +42,7 @@ _GROUPS: Final = {
     f"tests/wire/test_{'flow_' if group == 'flow' else ''}{name}.py": f"tests/wire: {group}"
     for group, names in TOGETHER.items()
     for name in names
-} | {"tests/wire/sdk047": "tests/wire: sdk047"}
+} | {directory: f"{directory}: one engine" for directory in ("tests/wire/sdk047", "tests/integrations")}
 
 
 class TogetherScheduling(LoadFileScheduling):

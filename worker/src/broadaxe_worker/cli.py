@@ -89,7 +89,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "target",
         metavar="MODULE:OBJECT",
-        help="a Hatchet client (every workflow declared with it is offered), a worker, a workflow or a list of them",
+        help="a Hatchet client (every workflow declared with it is offered), a worker, a workflow, a list of them or "
+        "an application made with broadaxe_worker.celery",
     )
     parser.add_argument("--name", help="the worker's name [the first part of the module's]")
     parser.add_argument("--slots", type=_count, metavar="N", help="how many tasks at a time [100]")

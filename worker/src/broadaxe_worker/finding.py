@@ -20,7 +20,10 @@ from broadaxe_worker.worker import Worker
 __all__ = ["find"]
 
 #: What may be named.
-_KINDS = "a Hatchet client, a worker made with hatchet.worker(...), a workflow or a list of workflows"
+_KINDS = (
+    "a Hatchet client, a worker made with hatchet.worker(...), a workflow, a list of workflows "
+    "or an application made with broadaxe_worker.celery"
+)
 
 
 def find(
@@ -33,7 +36,8 @@ def find(
     stop_limit_s: float | None = None,
 ) -> Worker:
     """The worker that `module:object` means. Of a client it offers every workflow declared with it in the modules that
-    are imported then. Mistake when there is no such module or object, or it is of no use."""
+    are imported then, of a Celery application its tasks. Mistake when there is no such module or object, or it is of no
+    use."""
     module_name, colon, path = target.partition(":")
     if not (colon and module_name and path):
         raise Mistake(f"{target!r} names no object in a module; write it as app.main:hatchet")
@@ -53,6 +57,17 @@ def find(
                 f"{target} is a worker, which has its name, slots and labels already; name the client to give others"
             )
         return Worker.of(found, stop_limit_s=stop_limit_s)
+    if _is_celery(found):
+        offered, labels = found.offered(labels)
+        return Worker(
+            found.hatchet,
+            name or found.main,
+            workflows=offered,
+            slots=slots,
+            durable_slots=durable_slots,
+            labels=labels,
+            stop_limit_s=stop_limit_s,
+        )
     workflows = [found] if is_workflow(found) else list(found) if isinstance(found, list | tuple) else []
     if is_client(found):
         workflows = _declared_with(found)
@@ -80,6 +95,8 @@ def _module(name: str) -> ModuleType:
         sys.path.insert(0, here)
     try:
         return importlib.import_module(name)
+    except Mistake as mistake:
+        raise Mistake(f"module {name}: {mistake}{_place(mistake)}") from mistake
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise Mistake(f"there is no module {name} in {here} or among the installed packages") from None
@@ -120,4 +137,10 @@ def _declared_with(client: Any) -> list[Any]:
 
 
 def _is_useful(value: object) -> bool:
-    return is_client(value) or is_official_worker(value) or is_workflow(value)
+    return is_client(value) or is_official_worker(value) or is_workflow(value) or _is_celery(value)
+
+
+def _is_celery(value: object) -> bool:
+    # Whoever has made one has imported it.
+    module = sys.modules.get("broadaxe_worker.celery.app")
+    return module is not None and isinstance(value, module.Celery)
