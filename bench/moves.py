@@ -2,6 +2,7 @@
 
     make bench-moves                               about a minute
     make bench-moves BENCH_ARGS="--rounds 3"       quicker
+    make bench-moves BENCH_ARGS="--waiting 50000"  a tenant with so many runs that wait for a worker
 
 Two nodes on one PostgreSQL, one tenant. Callers trigger no-op runs one after the other through the node that stays, and
 a worker there runs them, so the tenant is never at rest. `drain` of the owner makes it hand the tenant over; then the
@@ -37,6 +38,8 @@ from broadaxe.storage.migrate import migrate
 from broadaxe.storage.nodes import NodeRow, drain_node, nodes
 
 LOOK_EVERY_S: Final = 0.02
+UNSERVED: Final = "bench-unserved"
+BULK: Final = 500
 
 
 @dataclass(slots=True)
@@ -98,9 +101,12 @@ async def is_elsewhere(connection: asyncpg.Connection, row: NodeRow) -> None:
 
 
 @asynccontextmanager
-async def load(address: str, token: str, callers: int) -> AsyncIterator[Load]:
+async def load(address: str, token: str, callers: int, waiting: int) -> AsyncIterator[Load]:
     async with LeanClient(address, token) as client:
         await client.put_workflow(WORKFLOW, [Task("noop")])
+        await client.put_workflow(UNSERVED, [Task("nobody")])
+        for _ in range(waiting // BULK):
+            await client.bulk_trigger(UNSERVED, [{}] * BULK)
         found = Load(client)
         tasks = [asyncio.create_task(client.run_noop_worker([ACTION], 200))]
         tasks += [asyncio.create_task(found.call()) for _ in range(callers)]
@@ -112,7 +118,7 @@ async def load(address: str, token: str, callers: int) -> AsyncIterator[Load]:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def run(rounds: int, callers: int) -> list[Figure]:
+async def run(rounds: int, callers: int, waiting: int) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="bench-moves-") as directory:
         server = await EmbeddedPostgres.start(Path(directory) / "postgres")
         running: list[Node] = []
@@ -125,7 +131,7 @@ async def run(rounds: int, callers: int) -> list[Figure]:
             issued = await tokens.create_token(connection, tenant.id, "bench", TOKEN_LIFE_S, stays.url, stays.address)
             moved_ms: list[float] = []
             back_ms: list[float] = []
-            async with load(stays.address, issued.token, callers) as found:
+            async with load(stays.address, issued.token, callers, waiting) as found:
                 await asyncio.sleep(5)
                 usual = [(end - begun) * 1e3 for begun, end in found.calls]
                 for _ in range(rounds):
@@ -176,8 +182,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="moves, and then kills")
     parser.add_argument("--callers", type=int, default=8)
+    parser.add_argument("--waiting", type=int, default=0, help="runs that wait for a worker meanwhile")
     arguments = parser.parse_args()
-    figures = asyncio.run(run(arguments.rounds, arguments.callers))
+    figures = asyncio.run(run(arguments.rounds, arguments.callers, arguments.waiting))
     print("| what | p50 | p95 | p99 |\n|---|---|---|---|")
     for figure in figures:
         print(figure.row())
