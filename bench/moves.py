@@ -149,6 +149,7 @@ async def run(rounds: int, callers: int, waiting: int) -> list[Figure]:
                     if row.address.endswith(stays.address.rpartition(":")[2]):
                         await drain_node(connection, row.id)
                         await is_elsewhere(connection, row)
+                        await asyncio.sleep(2)
                         await drain_node(connection, row.id, is_undone=True)
                     killed = time.perf_counter()
                     other.process.send_signal(signal.SIGKILL)

@@ -30,8 +30,8 @@ from broadaxe.core.state import State
 from broadaxe.core.timers import AlarmKind
 
 SEGMENT_TASKS_MAX: Final = 1_000
-#: Segments read back at a time.
-THAW_SEGMENTS_MAX: Final = 4
+#: Segments read back at a time: nothing else is decided while one is taken in.
+THAW_SEGMENTS_MAX: Final = 1
 
 
 class ColdTasks(msgspec.Struct, frozen=True, gc=False):

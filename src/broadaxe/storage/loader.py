@@ -54,13 +54,14 @@ from broadaxe.core.dormant import DormantTask, events_of
 from broadaxe.core.lifecycle import EntryKind, RunCause, RunStatus, TaskStatus
 from broadaxe.core.loaded import Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.queues import ID_BYTES
-from broadaxe.core.state import HOT_TASKS_MAX
 from broadaxe.core.waits import PastEvent
 from broadaxe.storage.ids import ID_MAX, id_floor_of
 from broadaxe.storage.quotas import quotas_of
 from broadaxe.storage.statements import statement
 
 BACKLOG_PAGE_ROWS: Final = 5_000
+#: Callers wait for a load, and 16 bytes are read sooner than a row. The front of a longer backlog is thawed after it.
+LOADED_WAITING_MAX: Final = SEGMENT_TASKS_MAX
 #: Schedules fetched at a time while a page is put together: their inputs may be large.
 SCHEDULES_FETCHED: Final = 50
 #: Before every schedule there is.
@@ -80,7 +81,7 @@ async def load_live(
     pool: asyncpg.Pool,
     tenant_id: str,
     now_us: int,
-    waiting_max: int = HOT_TASKS_MAX,
+    waiting_max: int = LOADED_WAITING_MAX,
     *,
     with_quotas: bool = False,
     asks_everything: bool = False,
