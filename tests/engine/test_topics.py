@@ -16,7 +16,7 @@ from broadaxe.engine import topics
 from broadaxe.engine.topics import TopicFeed, TopicSubscription
 from broadaxe.errors import OutOfRange, ResourceExhausted, Unavailable
 from broadaxe.storage.topics import TopicPage
-from tests.engine.house import PATIENCE_S, House, LosingAnswers, house
+from tests.engine.house import PATIENCE_S, House, LosingAnswers, house, listening_house
 
 NEWS = topic_id("", "news")
 
@@ -297,3 +297,51 @@ async def test_a_message_of_which_nobody_heard_whether_it_was_stored_is_stored_o
         assert await waiting == [b"a", b"b"]
         assert losing.lost == 1
         assert await home.count("stream_message") == 2
+
+
+async def test_a_message_of_an_applications_transaction_exists_if_and_only_if_that_commits(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    async with listening_house(database, pool) as home:
+        subscription = await home.engine.follow_topic(home.tenant_id, topic_id("team", "orders"), None)
+        waiting = asyncio.ensure_future(payloads_of(subscription, 3))
+        async with pool.acquire() as shop:
+            publish_in_sql = "select broadaxe.publish('orders', $1, namespace => 'team')"
+            transaction = shop.transaction()
+            await transaction.start()
+            await shop.execute(publish_in_sql, "called off")
+            await transaction.rollback()
+            async with shop.transaction():
+                await shop.execute(publish_in_sql, '{"order": 1}')
+                await shop.execute(publish_in_sql, "zwölf")
+            await shop.execute(publish_in_sql, "three")
+            for wrong, state in (
+                ("select broadaxe.publish('', 'x')", "22023"),
+                ("select broadaxe.publish('t', null)", "22023"),
+                ("select broadaxe.publish(repeat('t', 256), 'x')", "54000"),
+                ("select broadaxe.publish('t', repeat('x', 4190209))", "54000"),
+                ("select broadaxe.publish('t', 'x', tenant => 'nobody')", "42704"),
+            ):
+                with pytest.raises(asyncpg.PostgresError) as refused:
+                    await shop.execute(wrong)
+                assert refused.value.sqlstate == state
+        assert await waiting == [b'{"order": 1}', "zwölf".encode(), b"three"]
+        assert await home.count("outbox") == 0 and await home.count("stream_message") == 3
+        await shop_may(pool, home, "grant_enqueue")
+        await shop_may(pool, home, "revoke_enqueue")
+
+
+async def shop_may(pool: asyncpg.Pool, home: House, change: str) -> None:
+    """Whether a role may publish follows from what it may enqueue."""
+    role = f"shop_{home.tenant_id.replace('-', '')}"
+    is_granted = change == "grant_enqueue"
+    if is_granted:
+        await pool.execute(f"create role {role}")
+    await pool.execute(f"select broadaxe.{change}($1, $2)", role, home.tenant_id)
+    may = await pool.fetchval(
+        "select has_function_privilege($1, 'broadaxe.publish(text, text, text, text)', 'execute')", role
+    )
+    assert may is is_granted
+    if not is_granted:
+        await pool.execute(f"drop owned by {role}")
+        await pool.execute(f"drop role {role}")

@@ -57,6 +57,8 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("schedules", "delete"): ("0199b6a2-7c1e-7f00-8000-0123456789ab",),
     ("schedules", "run"): ("0199b6a2-7c1e-7f00-8000-0123456789ab",),
     ("events", "push"): ("order:paid",),
+    ("streams", "publish"): ("orders", "text"),
+    ("streams", "tail"): ("orders",),
     ("rate-limits", "set"): ("mail-api", "--units", "100", "--window", "1m"),
     ("import",): (
         *("--from-token", "eyJ.eyJzdWIiOiI3MDdkMDg1NS04MGFiLTRlMWYtYTE1Ni1mMWM0NTQ2Y2JmNTIifQ.c2ln"),
@@ -66,6 +68,9 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
 #: Values that are wrong whatever else is said.
 WRONG = {
     "--at": "sometime",
+    "--count": "0",
+    "--file": "/none/message",
+    "--namespace": "a/b",
     "--cause": "fate",
     "--chat-port": "many",
     "--cron-catch-up-minutes": "soon",
@@ -138,6 +143,7 @@ WRONG = {
 }
 #: Flags that take any text, or whose value only a database can call wrong.
 FREE = {
+    "--cursor",
     "--confirm",
     "--name",
     "--slug",

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from broadaxe.core.commands.topics import MessageRequest, PublishMessages
+from broadaxe.core.publishing import PAYLOAD_BYTES_MAX
 from broadaxe.core.tenant import Tenant
 from broadaxe.core.topics import BEGINNING, Position, topic_id
 from broadaxe.engine.doubt import witness_of
@@ -232,9 +233,10 @@ async def test_stored_payloads_are_their_tenants_own(pool: asyncpg.Pool) -> None
         with pytest.raises(NotFound):
             await payloads.get(asked, named)
     named = MessageRequest(topic="t", payload_ref=ref)
-    assert await payloads.settled(tenant_id, named, 10) == named
+    assert await payloads.settled(tenant_id, named) == named
     with pytest.raises(InvalidArgument):
-        await payloads.settled(other_id, named, 10)
-    assert await payloads.settled(tenant_id, say(b"0123456789"), 10) == say(b"0123456789")
-    stored = await payloads.settled(tenant_id, say(b"0123456789a"), 10)
-    assert stored.payload == b"" and await payloads.get(tenant_id, stored.payload_ref) == b"0123456789a"
+        await payloads.settled(other_id, named)
+    fits, large = bytes(PAYLOAD_BYTES_MAX), bytes(PAYLOAD_BYTES_MAX + 1)
+    assert await payloads.settled(tenant_id, say(fits)) == say(fits)
+    stored = await payloads.settled(tenant_id, say(large))
+    assert stored.payload == b"" and await payloads.get(tenant_id, stored.payload_ref) == large

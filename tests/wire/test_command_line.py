@@ -221,3 +221,20 @@ def test_events_start_runs_and_limits_are_set(call: Call, key: str) -> None:
     (limit,) = call("rate-limits", "list", "--text", key, "--json").done().rows
     assert (limit["limitValue"], limit["window"]) == (100, "1m0s")
     call("webhooks", "list").done()
+
+
+def test_messages_are_published_and_read(call: Call, key: str) -> None:
+    first = call("streams", "publish", key, "one\ntwo").done().out.strip()
+    call("streams", "publish", key, "--file", "-", stdin="three").done()
+    Path("scan").write_bytes(b"\x00\xff")
+    number = call("streams", "publish", key, "--file", "scan", "--json").done().rows[0]["number"]
+    assert number == 3
+    assert call("streams", "tail", key, "--count", "2").done().out == "one\ntwo\nthree\n"
+    told = call("streams", "tail", key, "--cursor", first, "--count", "2", "--json").done().rows
+    assert [(row.get("payload"), row.get("payloadBase64")) for row in told] == [("three", None), (None, "AP8=")]
+    (row,) = call("streams", "list", "--text", key, "--json").done().rows
+    assert (row["topic"], row["messageCount"]) == (key, 3)
+    assert key in call("streams", "list", "--text", key).done().out
+    refused = call("streams", "tail", key, "--cursor", "nonsense")
+    assert refused.code == 2 and "cursor" in refused.err
+    assert call("streams", "publish", key).code == 2

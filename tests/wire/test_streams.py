@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import grpc
 import grpc.aio
+import httpx
 import pytest
 from lean_client import LeanClient
 from wirekit import EngineProcess
@@ -121,7 +123,7 @@ async def test_a_method_that_is_not_known_yet_is_unimplemented(engine: EnginePro
 
 
 async def test_nothing_is_lost_or_stored_twice_when_the_engine_is_killed_between_publishes(
-    own_engine: EngineProcess, key: str
+    own_engine: EngineProcess, pool: asyncpg.Pool, key: str
 ) -> None:
     """A publisher that numbers its messages repeats whatever it heard no answer to; a reader comes with its cursor."""
     count = 150
@@ -173,6 +175,14 @@ async def test_nothing_is_lost_or_stored_twice_when_the_engine_is_killed_between
         await client.publish(key, b"last", producer_id="p", producer_seq=count + 1)
         reader = Reader(client, key)
         assert await reader.until(count + 1) == [*seen, b"last"]
+        # What is not kept any more is an error that no retry mends, and not a gap.
+        await pool.execute("delete from broadaxe.stream_message where number = 2")
+        first = reader.entries[0].cursor
+        assert await Reader(client, key, first).status() is grpc.StatusCode.OUT_OF_RANGE
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {own_engine.token}"}) as http:
+            streams = f"{own_engine.url}/api/v1/stable/tenants/{own_engine.client().tenant_id}/streams"
+            gone = await http.get(f"{streams}/-/{key}", headers={"last-event-id": first})
+        assert gone.status_code == 410 and gone.json()["code"] == "OUT_OF_RANGE"
         waiting = asyncio.ensure_future(reader.hangup())
         await own_engine.stop()
         # A stop hangs up, with where to go on.
@@ -203,3 +213,88 @@ async def test_a_revoked_token_loses_its_open_subscription(engine: EngineProcess
         ended = asyncio.ensure_future(reader.status())
         await broadaxe("token", "revoke", str(claims_of(token)["token_id"]), *here)
         assert await ended is grpc.StatusCode.UNAUTHENTICATED
+
+
+# Over HTTP ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def http(engine: EngineProcess) -> AsyncIterator[httpx.AsyncClient]:
+    base = f"{engine.url}/api/v1/stable/tenants/{engine.client().tenant_id}/streams/"
+    headers = {"authorization": f"Bearer {engine.token}"}
+    async with httpx.AsyncClient(base_url=base, headers=headers, timeout=30) as client:
+        yield client
+
+
+async def events(answer: httpx.Response, count: int) -> list[dict[str, str]]:
+    """The next events as a browser reads them."""
+    seen: list[dict[str, str]] = []
+    event: dict[str, str] = {}
+    async for line in answer.aiter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            event[name] = f"{event[name]}\n{value}" if name in event else value
+            continue
+        if "id" in event:
+            seen.append(event)
+        event = {}
+        if len(seen) == count:
+            break
+    return seen
+
+
+async def test_a_browser_reads_a_topic_and_goes_on_after_a_reload(
+    lean: LeanClient, http: httpx.AsyncClient, key: str
+) -> None:
+    await lean.publish(key, b"first\nline")
+    await lean.publish(key, "two — ünï".encode())
+    async with asyncio.timeout(PATIENCE_S), http.stream("GET", f"-/{key}") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        seen = await events(answer, 2)
+    assert [event["data"] for event in seen] == ["first\nline", "two — ünï"]
+    published = (await http.post(f"-/{key}", content=b"\x00\xff")).json()
+    assert published["number"] == 3
+    stored = (await http.post("payloads", content=bytes(7_000_000))).json()["ref"]
+    await http.post(f"-/{key}", params={"payloadRef": stored})
+    assert (await http.get("payloads", params={"ref": stored})).content == bytes(7_000_000)
+    last = seen[-1]["id"]
+    for where in ({"headers": {"last-event-id": last}}, {"params": {"cursor": last}}):
+        async with asyncio.timeout(PATIENCE_S), http.stream("GET", f"-/{key}", **where) as answer:  # type: ignore[arg-type]
+            seen = await events(answer, 2)
+        assert [(event["event"], event["data"]) for event in seen] == [("binary", "AP8="), ("reference", stored)]
+    assert seen[0]["id"] == published["cursor"]
+
+
+async def test_topics_are_listed_with_what_is_kept_of_them(lean: LeanClient, http: httpx.AsyncClient, key: str) -> None:
+    for number in range(3):
+        await lean.publish(f"{key}/b", b"%d" % number)
+    await lean.publish(f"{key}/a", b"x", namespace="team")
+    listed = (await http.get("topics", params={"search": key})).json()
+    assert [(row["namespace"], row["topic"], row["messageCount"]) for row in listed["rows"]] == [
+        ("", f"{key}/b", 3),
+        ("team", f"{key}/a", 1),
+    ]
+    assert listed["retentionHours"] == 168 and listed["pagination"]["num_pages"] == 1
+    page = (await http.get("topics", params={"search": key, "limit": 1})).json()
+    behind = {"search": key, "limit": 1, "cursor": page["pagination"]["next_cursor"]}
+    assert [row["topic"] for row in (await http.get("topics", params=behind)).json()["rows"]] == [f"{key}/a"]
+    # Readers without a cursor begin behind the latest message, once that is said.
+    assert (await http.put(f"-/{key}/b", json={})).status_code == 204
+    await http.post(f"-/{key}/b", content="new")
+    async with asyncio.timeout(PATIENCE_S), http.stream("GET", f"-/{key}/b") as answer:
+        assert [event["data"] for event in await events(answer, 1)] == ["new"]
+
+
+async def test_bad_requests_over_http_name_the_field(lean: LeanClient, http: httpx.AsyncClient, key: str) -> None:
+    await lean.publish(key, b"x")
+    for answer, status, field in (
+        (await http.get(f"-/{key}", params={"cursor": "nonsense"}), 400, "cursor"),
+        (await http.post(f"-/{key}", params={"producerId": "p"}), 400, "producerSeq"),
+        (await http.post(f"-/{key}", params={"payloadRef": "nonsense"}), 400, "payload_ref"),
+        (await http.post(f"-/{key}", content=bytes(4 * 1024 * 1024 + 1)), 400, "payload"),
+        (await http.post(f"-/{'t' * 256}", content=b"x"), 400, "topic"),
+        (await http.get("payloads", params={"ref": "nonsense"}), 404, "ref"),
+        (await http.put(f"-/{key}-unknown", json={}), 404, "topic"),
+        (await http.put("retention", json={"retentionHours": 0}), 400, "retentionHours"),
+    ):
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (status, field)

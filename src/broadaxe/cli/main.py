@@ -29,6 +29,7 @@ from broadaxe.cli.move import import_
 from broadaxe.cli.open_file import open_file
 from broadaxe.cli.planned import crons, schedules
 from broadaxe.cli.runs import runs
+from broadaxe.cli.streams import streams
 from broadaxe.cli.tenant import tenant
 from broadaxe.cli.token import token
 from broadaxe.cli.top import top
@@ -96,6 +97,7 @@ for command in (
     events,
     webhooks,
     rate_limits,
+    streams,
     top,
     mcp,
     tenant,

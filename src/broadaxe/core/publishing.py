@@ -30,8 +30,8 @@ from broadaxe.errors import InvalidArgument, NotFound, ResourceExhausted
 
 __all__ = ["BATCH_MAX", "PAYLOAD_BYTES_MAX", "adopt", "check", "missing", "publish", "put", "reset"]
 
-#: Of one message; more goes by reference.
-PAYLOAD_BYTES_MAX: Final = 4 * 1024 * 1024
+#: Of one message: with what is around it clients can read it, which take 4 MiB. More goes by reference.
+PAYLOAD_BYTES_MAX: Final = 4 * 1024 * 1024 - 4096
 #: Messages in one command.
 BATCH_MAX: Final = 1_000
 #: Topics that a tenant may have.

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 import msgspec
 
-from broadaxe.core import dag, debounce, dormant, filters, idempotency, quotas, tracing, waits
+from broadaxe.core import dag, debounce, dormant, filters, idempotency, publishing, quotas, tracing, waits
 from broadaxe.core.commands.events import EventRequest, PushedEvent
-from broadaxe.core.commands.outbox import RefusedRequest
+from broadaxe.core.commands.outbox import OutboxRequest, RefusedRequest
 from broadaxe.core.commands.quotas import Resource
+from broadaxe.core.commands.topics import MessageRequest
 from broadaxe.core.commands.triggers import RunRequest
 from broadaxe.core.decision import EventRow, FailureSource, RunRow, RunStarted
 from broadaxe.core.definition import check_priority
@@ -133,7 +134,7 @@ def create(
 
 def take_outbox(
     state: State,
-    requests: Sequence[RunRequest | EventRequest],
+    requests: Sequence[OutboxRequest],
     hopeless: Sequence[RefusedRequest],
     now_us: int,
 ) -> tuple[RefusedRequest, ...]:
@@ -147,6 +148,10 @@ def take_outbox(
         if not state.ledger.take(request.promise.id):
             continue
         try:
+            if isinstance(request, MessageRequest):
+                publishing.check(state, (request,))
+                publishing.put(state, request, now_us)
+                continue
             _check_metadata(request.additional_metadata)
             if isinstance(request, EventRequest):
                 push(state, (request,), now_us)

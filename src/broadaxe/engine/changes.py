@@ -43,6 +43,8 @@ class Kind(StrEnum):
     LIMITS = "limits"
     ALERTS = "alerts"
     """Rules, channels, alerts and messages."""
+    STREAMS = "streams"
+    """Topics, when something was published."""
     LOGS = "logs"
     TRACES = "traces"
     NODES = "nodes"
@@ -205,6 +207,8 @@ def _kinds_of(writes: Writes) -> set[Kind]:
         kinds.add(Kind.EVENTS)
     if writes.filters or writes.deleted_filters:
         kinds.add(Kind.FILTERS)
+    if writes.topics:
+        kinds.add(Kind.STREAMS)
     if writes.rate_limits or writes.deleted_rate_limits:
         kinds.add(Kind.RATE_LIMITS)
     if writes.quota_usage:

@@ -22,9 +22,7 @@ from typing import Final, Protocol
 import structlog
 
 from broadaxe.core.commands import Command, Reply
-from broadaxe.core.commands.events import EventRequest
-from broadaxe.core.commands.outbox import RefusedRequest, TakeOutbox
-from broadaxe.core.commands.triggers import RunRequest
+from broadaxe.core.commands.outbox import OutboxRequest, RefusedRequest, TakeOutbox
 from broadaxe.engine.actor import Broken
 from broadaxe.engine.store import Store
 from broadaxe.errors import Unavailable
@@ -59,13 +57,13 @@ class Suspects:
                 for request in command.requests:
                     self._broke[_id(request)] = self._broke.get(_id(request), 0) + was_alone
 
-    def clear(self, request: RunRequest | EventRequest) -> None:
+    def clear(self, request: OutboxRequest) -> None:
         """It is done, or put aside."""
         self._broke.pop(_id(request), None)
 
-    def parted(self, requests: Sequence[RunRequest | EventRequest]) -> Iterator[tuple[TakeOutbox, bool]]:
+    def parted(self, requests: Sequence[OutboxRequest]) -> Iterator[tuple[TakeOutbox, bool]]:
         """Commands for these requests in their order, each with whether it must be alone in its round."""
-        blameless: list[RunRequest | EventRequest] = []
+        blameless: list[OutboxRequest] = []
         for request in requests:
             times = self._broke.get(_id(request))
             if times is None:
@@ -83,7 +81,7 @@ class Suspects:
             yield TakeOutbox(tuple(blameless)), False
 
 
-def _id(request: RunRequest | EventRequest) -> str:
+def _id(request: OutboxRequest) -> str:
     assert request.promise is not None
     return request.promise.id
 

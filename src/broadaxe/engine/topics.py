@@ -96,6 +96,11 @@ class TopicSubscription:
             self._after = Position(message.number, message.id)
         self._wake.set()
 
+    async def check(self) -> None:
+        """Reads the first page; `next` begins with it. OutOfRange as of `next`."""
+        if self._is_behind and not self._live:
+            self._live.extend(await self._catch_up())
+
     async def next(self) -> Sequence[MessageRow]:
         """Messages that follow, one at least; none once the subscription is closed. OutOfRange when some that should
         follow are not kept any more."""

@@ -13,11 +13,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from broadaxe.core.commands import Reply
 from broadaxe.core.commands.durable import EntryRef
 from broadaxe.core.decision import MessageRow, RunFinished, RunStarted, TaskProgressed, TopicGrew
+from broadaxe.engine.changes import Kind as ChangeKind
 from broadaxe.engine.durable_streams import Answer
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.guests import Guest, RunNews
@@ -27,7 +29,7 @@ from broadaxe.engine.topics import LIVE_BYTES_MAX
 from broadaxe.errors import BroadaxeError, ConfigurationError, HeldElsewhere, Internal, ShuttingDown
 from broadaxe.link.connection import Connection
 from broadaxe.link.tls import LinkTls
-from broadaxe.link.wire import EPOCH, Chunk, Fired, Frame, Kind, Over, Packed, pack, pack_answer, unpack
+from broadaxe.link.wire import EPOCH, TOPICS_MINOR, Chunk, Fired, Frame, Kind, Over, Packed, pack, pack_answer, unpack
 from broadaxe.loops import Loops
 from broadaxe.metrics import Tallies
 
@@ -258,6 +260,8 @@ class _Channel:
         subscription = self._engine.follow_changes(self._tenant_id)
         try:
             while (changes := await subscription.next()) is not None:
+                if self._connection.peer_minor < TOPICS_MINOR:
+                    changes = msgspec.structs.replace(changes, kinds=changes.kinds - {ChangeKind.STREAMS})
                 self._post(Kind.CHANGES, pack(changes))
         finally:
             self._engine.unfollow_changes(self._tenant_id, subscription)

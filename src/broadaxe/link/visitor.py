@@ -26,14 +26,12 @@ from broadaxe.engine.streams import TenantStreams
 from broadaxe.errors import BroadaxeError, HeldElsewhere, Unavailable
 from broadaxe.link.connection import Connection
 from broadaxe.link.tls import LinkTls
-from broadaxe.link.wire import TALLIES, Chunk, Frame, Kind, Packed, answer_of, pack, unpack
+from broadaxe.link.wire import TALLIES, TOPICS_MINOR, Chunk, Frame, Kind, Packed, answer_of, pack, unpack
 from broadaxe.loops import Loops
 from broadaxe.metrics import Tally
 
 __all__ = ["Visitor"]
 
-#: Since which minor version of links there are topics.
-TOPICS_MINOR: Final = 2
 CONNECT_S: Final = 1.0
 #: Pauses before a link that is kept is made again: the first, doubled each time up to the second.
 KEEP_AGAIN_FIRST_S: Final = 0.05

@@ -32,6 +32,7 @@ __all__ = [
     "FRAME_SIZE_BYTES_MAX",
     "MINOR",
     "TALLIES",
+    "TOPICS_MINOR",
     "VERSION",
     "Chunk",
     "Fired",
@@ -50,6 +51,8 @@ VERSION: Final = 1
 #: What came since, which is only said to nodes that have come so far. 1: PREPARE, and what ATTACH says after it;
 #: who asks (`Asked`), and the ids of runs and events that are asked for. 2: topics.
 MINOR: Final = 2
+#: Since when there are topics.
+TOPICS_MINOR: Final = 2
 #: A little more than the largest message a client may send.
 FRAME_SIZE_BYTES_MAX: Final = 64 * 1024 * 1024
 

@@ -1,4 +1,4 @@
-"""What a tenant has beside runs: workflows, workers, crons, schedules, events, webhooks, rate limits.
+"""What a tenant has beside runs: workflows, workers, crons, schedules, events, webhooks, rate limits, topics.
 
 Owns the addresses, and how a thing is found by the name that people know it by. An answer is what the REST API says.
 """
@@ -30,6 +30,7 @@ LISTS: Final[Mapping[str, tuple[bool, str]]] = {
     "events": (True, "events"),
     "webhooks": (True, "webhooks"),
     "rate-limits": (False, "rate-limits"),
+    "streams": (True, "streams/topics"),
 }
 
 

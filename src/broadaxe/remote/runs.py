@@ -158,7 +158,7 @@ def changes(server: Server, pause: Callable[[float], None] = time.sleep) -> Iter
     while True:
         is_first = True
         try:
-            for _, data in server.events(f"{server.stable}/changes"):
+            for _, data, _ in server.events(f"{server.stable}/changes"):
                 try:
                     change = msgspec.json.decode(data, type=Change)
                 except msgspec.MsgspecError:

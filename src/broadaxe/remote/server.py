@@ -17,7 +17,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NoReturn, TypeVar
+from typing import Final, NamedTuple, NoReturn, TypeVar
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
@@ -43,7 +43,7 @@ _CHUNK_BYTES: Final = 1 << 16
 
 #: The server says something at least every 20 s on a stream, and ends one after 15 minutes.
 STREAM_SILENCE_S: Final = 60.0
-EVENT_BYTES_MAX: Final = 4 * 1024 * 1024
+EVENT_BYTES_MAX: Final = 8 * 1024 * 1024
 
 Row = TypeVar("Row")
 Query = Mapping[str, str | int | list[str]]
@@ -81,6 +81,14 @@ class _Refusal(msgspec.Struct, frozen=True):
     errors: list[_Said] = []
     message: str = ""
     description: str = ""
+
+
+class ServerEvent(NamedTuple):
+    """A server-sent event; the id is empty if it has none of its own."""
+
+    name: str
+    data: bytes
+    id: str
 
 
 class Server:
@@ -177,14 +185,18 @@ class Server:
     def send(self, method: str, path: str, body: object) -> None:
         """Asks it to do something, which it does at most once: it is asked again only after it said, or could not be
         told, to do nothing. InvalidArgument and NotFound when it refuses; Unavailable when it may have done it."""
-        self._done(method, path, body)
+        self._done(method, path, msgspec.json.encode(body))
 
     def ask(self, method: str, path: str, body: object, shape: type[Row]) -> Row:
         """The same, and what it answers."""
-        return self._decoded(self._done(method, path, body), shape, path)
+        return self._decoded(self._done(method, path, msgspec.json.encode(body)), shape, path)
 
-    def events(self, path: str) -> Iterator[tuple[str, bytes]]:
-        """Server-sent events, name and data, until the server ends the stream. Unavailable when it breaks."""
+    def post_bytes(self, path: str, content: bytes, shape: type[Row]) -> Row:
+        """The same with a body that is no JSON."""
+        return self._decoded(self._done("POST", path, content), shape, path)
+
+    def events(self, path: str) -> Iterator[ServerEvent]:
+        """Server-sent events until the server ends the stream. Unavailable when it breaks."""
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=STREAM_SILENCE_S)
         try:
@@ -192,18 +204,21 @@ class Server:
             response = connection.getresponse()
             if response.status != 200:
                 self._refuse(response.status, "", response.read(EVENT_BYTES_MAX), "GET", path)
-            name, data = "message", b""
+            name, data, id_ = "message", list[bytes](), ""
             while line := response.readline(EVENT_BYTES_MAX + 1):
-                if len(line) + len(data) > EVENT_BYTES_MAX:
+                if len(line) + sum(map(len, data)) > EVENT_BYTES_MAX:
                     raise Unavailable(f"{self.name} {self.url} sent more than {EVENT_BYTES_MAX >> 20} MiB in one event")
-                field, _, value = line.rstrip(b"\r\n").partition(b": ")
+                field, _, value = line.rstrip(b"\r\n").partition(b":")
+                value = value.removeprefix(b" ")
                 if field == b"event":
                     name = value.decode(errors="replace")
                 elif field == b"data":
-                    data += value
+                    data.append(value)
+                elif field == b"id":
+                    id_ = value.decode(errors="replace")
                 elif not field and data:
-                    yield name, data
-                    name, data = "message", b""
+                    yield ServerEvent(name, b"\n".join(data), id_)
+                    name, data, id_ = "message", [], ""
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise self._unreached(error, Unavailable) from None
         except _Untouched as error:
@@ -211,8 +226,7 @@ class Server:
         finally:
             connection.close()
 
-    def _done(self, method: str, path: str, body: object) -> bytes:
-        content = msgspec.json.encode(body)
+    def _done(self, method: str, path: str, content: bytes) -> bytes:
         for left in range(TRIES - 1, -1, -1):
             try:
                 return self._ask(method, path, content)

@@ -6,6 +6,7 @@ the method; they never fall through to the dashboard. Invariant: every error bod
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -68,6 +69,7 @@ from broadaxe.rest.routers import (
     second_factors,
     server,
     setup,
+    streams,
     tasks,
     tokens,
     traces,
@@ -97,6 +99,7 @@ from broadaxe.storage.reads import Reads
 from broadaxe.storage.revocations import Revocations
 from broadaxe.storage.token_addresses import TokenAddresses
 from broadaxe.storage.token_verifier import TokenVerifier
+from broadaxe.storage.topics import STORED_BYTES_MAX, StreamPayloads, TopicReads
 from broadaxe.storage.trace_reads import TraceReads
 from broadaxe.storage.vault import Vault
 from broadaxe.storage.webhooks import Webhooks
@@ -136,6 +139,7 @@ ROUTERS: Final = (
     events.routes,
     filters.routes,
     limits.routes,
+    streams.routes,
     quotas.routes,
     waiting.routes,
     webhooks.routes,
@@ -192,6 +196,8 @@ def create_http_app(
         LoadReads(looked_at),
         LogReads(looked_at),
         TraceReads(looked_at),
+        TopicReads(looked_at),
+        StreamPayloads(pool),
         DurableReads(looked_at),
         Catalogue(looked_at),
         CalendarReads(looked_at),
@@ -210,6 +216,7 @@ def create_http_app(
     app.state.code_tries = Bursts(rate_per_s=CODE_TRIES_PER_S, burst=CODE_TRIES_BURST)
     app.state.unknown_logins = Bursts(rate_per_s=UNKNOWN_LOGINS_PER_S, burst=UNKNOWN_LOGINS_BURST)
     app.state.open_streams = OpenStreams(pool, revocations or Revocations())
+    app.state.stream_uploads = asyncio.Semaphore(streams.UPLOADS_AT_ONCE_MAX)
     app.state.refusals = AuditGroups(pool)
     app.state.webhook_door = webhooks.Door()
     app.state.alert_tests = Bursts(rate_per_s=alerts.TESTS_PER_S, burst=alerts.TESTS_BURST)
@@ -234,7 +241,7 @@ def create_http_app(
         app.add_exception_handler(lost, _on_lost_database)
     app.add_exception_handler(asyncpg.DataError, _on_unstorable)
     app.add_exception_handler(Exception, _on_mistake)
-    app.add_middleware(Gate, body_bytes_max=settings.body_bytes_max)
+    app.add_middleware(Gate, body_bytes_max=settings.body_bytes_max, larger=("/streams/payloads", STORED_BYTES_MAX))
     return app
 
 

@@ -32,6 +32,7 @@ from broadaxe.storage.read_replica import ReadReplica
 from broadaxe.storage.reads import Reads
 from broadaxe.storage.token_addresses import TokenAddresses
 from broadaxe.storage.token_verifier import TokenVerifier
+from broadaxe.storage.topics import StreamPayloads, TopicReads
 from broadaxe.storage.trace_reads import TraceReads
 from broadaxe.storage.vault import Vault
 from broadaxe.storage.webhooks import Webhooks
@@ -53,6 +54,8 @@ class Context:
     load_reads: LoadReads
     log_reads: LogReads
     trace_reads: TraceReads
+    topic_reads: TopicReads
+    stream_payloads: StreamPayloads
     durable_reads: DurableReads
     catalogue: Catalogue
     calendar: CalendarReads

@@ -34,9 +34,11 @@ _SECURITY_HEADERS: Final = {
 class Gate:
     """ASGI middleware; no task of its own, so streamed answers pass untouched."""
 
-    def __init__(self, app: ASGIApp, *, body_bytes_max: int) -> None:
+    def __init__(self, app: ASGIApp, *, body_bytes_max: int, larger: tuple[str, int] = ("\0", 0)) -> None:
+        """`larger`: requests to addresses that end so may have so many bytes."""
         self._app = app
         self._body_bytes_max = body_bytes_max
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,39 +56,43 @@ class Gate:
                     answer["Access-Control-Allow-Origin"] = "*"
             await send(message)
 
-        answer = self._refused(scope, headers)
+        ending, larger_bytes_max = self._larger
+        bytes_max = larger_bytes_max if scope["path"].endswith(ending) else self._body_bytes_max
+        answer = _refused(scope, headers, bytes_max)
         if answer is not None:
             await answer(scope, receive, send_guarded)
         else:
-            await self._app(scope, self._bounded(receive), send_guarded)
+            await self._app(scope, _bounded(receive, bytes_max), send_guarded)
 
-    def _refused(self, scope: Scope, headers: Headers) -> Response | None:
-        if scope["method"] == "OPTIONS" and scope["path"].startswith("/api"):
-            return _preflight(headers)
-        if "\0" in scope["path"] or b"%00" in scope.get("query_string", b""):
-            return refusal(400, "the address contains a NUL character (%00)", code="INVALID_ARGUMENT")
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._body_bytes_max:
-            return refusal(413, self._too_large, code="RESOURCE_EXHAUSTED")
-        return None
 
-    def _bounded(self, receive: Receive) -> Receive:
-        received = 0
+def _refused(scope: Scope, headers: Headers, bytes_max: int) -> Response | None:
+    if scope["method"] == "OPTIONS" and scope["path"].startswith("/api"):
+        return _preflight(headers)
+    if "\0" in scope["path"] or b"%00" in scope.get("query_string", b""):
+        return refusal(400, "the address contains a NUL character (%00)", code="INVALID_ARGUMENT")
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length) > bytes_max:
+        return refusal(413, _too_large(bytes_max), code="RESOURCE_EXHAUSTED")
+    return None
 
-        async def bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            if message["type"] == "http.request":
-                received += len(message.get("body", b""))
-                if received > self._body_bytes_max:
-                    raise HTTPException(413, self._too_large)
-            return message
 
-        return bounded
+def _bounded(receive: Receive, bytes_max: int) -> Receive:
+    received = 0
 
-    @property
-    def _too_large(self) -> str:
-        return f"the request body is larger than {self._body_bytes_max} bytes"
+    async def bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        if message["type"] == "http.request":
+            received += len(message.get("body", b""))
+            if received > bytes_max:
+                raise HTTPException(413, _too_large(bytes_max))
+        return message
+
+    return bounded
+
+
+def _too_large(bytes_max: int) -> str:
+    return f"the request body is larger than {bytes_max} bytes"
 
 
 def _preflight(headers: Headers) -> Response:

@@ -22,6 +22,8 @@ import msgspec
 import structlog
 
 from broadaxe.core.commands.events import EventRequest
+from broadaxe.core.commands.outbox import OutboxRequest
+from broadaxe.core.commands.topics import MessageRequest
 from broadaxe.core.commands.triggers import Promise, RunRequest
 from broadaxe.loops import Loops
 from broadaxe.storage import alerts, quotas, tenant_deletion
@@ -51,7 +53,7 @@ _log = structlog.get_logger(__name__)
 class OutboxPage(msgspec.Struct, frozen=True):
     """`requests` in the order they shall be done; `last` is the (transaction, position) of the last of them."""
 
-    requests: tuple[RunRequest | EventRequest, ...]
+    requests: tuple[OutboxRequest, ...]
     last: tuple[int, int]
     is_last: bool
     """Whether nothing that was asked for is behind it."""
@@ -220,7 +222,7 @@ def _page(rows: list[Any]) -> OutboxPage:
     return OutboxPage(tuple(map(_request, rows)), (last["transaction_id"], last["position"]), is_last)
 
 
-def _request(row: Any) -> RunRequest | EventRequest:
+def _request(row: Any) -> OutboxRequest:
     promise = Promise(row["id"], row["created_at_us"])
     if row["kind"] == "RUN":
         return RunRequest(
@@ -229,6 +231,10 @@ def _request(row: Any) -> RunRequest | EventRequest:
             additional_metadata=row["additional_metadata"],
             priority=row["priority"],
             promise=promise,
+        )
+    if row["kind"] == "MESSAGE":
+        return MessageRequest(
+            namespace=row["scope"], topic=row["name"], payload=row["payload"].encode(), promise=promise
         )
     return EventRequest(
         key=row["name"],

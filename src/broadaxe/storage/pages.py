@@ -34,6 +34,7 @@ __all__ = [
     "BySpan",
     "ByTaskEvent",
     "ByTime",
+    "ByTopic",
     "ByUse",
     "Page",
     "page_of_rows",
@@ -109,6 +110,11 @@ class ByUse(_Place, frozen=True, gc=False):
     waiting: Big
     held: Big
     id: tuple[Text, Text, Text]
+
+
+class ByTopic(_Place, frozen=True, gc=False):
+    namespace: Text
+    name: Text
 
 
 class BySeq(_Place, frozen=True, gc=False):

@@ -6,17 +6,24 @@ is kept at this moment, and the payloads that are stored by themselves. Refuses 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 import asyncpg
 import msgspec
 
+from broadaxe.core.audit import Action, Subject
+from broadaxe.core.commands.asked import Initiator
 from broadaxe.core.commands.topics import MessageRequest
 from broadaxe.core.decision import MessageRow
 from broadaxe.core.publishing import PAYLOAD_BYTES_MAX
 from broadaxe.core.topics import BEGINNING, Position
 from broadaxe.errors import InvalidArgument, NotFound
+from broadaxe.storage import audit
 from broadaxe.storage.ids import is_id, new_id
+from broadaxe.storage.pages import ByTopic, Page, page_of_rows
+from broadaxe.storage.read_replica import Queries
+from broadaxe.storage.reads import COUNT_MAX
 from broadaxe.storage.statements import statement
 
 __all__ = ["PAGE_BYTES_MAX", "PAGE_MESSAGES_MAX", "STORED_BYTES_MAX", "StreamPayloads", "TopicPage", "read_page"]
@@ -24,6 +31,10 @@ __all__ = ["PAGE_BYTES_MAX", "PAGE_MESSAGES_MAX", "STORED_BYTES_MAX", "StreamPay
 PAGE_MESSAGES_MAX: Final = 500
 #: Of the payloads of a page, but for that of its last message.
 PAGE_BYTES_MAX: Final = 1024 * 1024
+#: For how long a tenant may keep messages.
+RETENTION_HOURS_MAX: Final = 62 * 24
+#: Of the payload of one message, as clients publish it.
+MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 #: Of one payload that is stored by itself.
 STORED_BYTES_MAX: Final = 64 * 1024 * 1024
 
@@ -55,6 +66,56 @@ async def read_page(
     return TopicPage(messages, Position(rows[0]["last_number"], rows[0]["last_message_id"]))
 
 
+class TopicRecord(msgspec.Struct, frozen=True):
+    namespace: str
+    name: str
+    created_at: datetime
+    last_published_at: datetime
+    message_count: int
+    """Of those that are kept."""
+
+
+class TopicReads:
+    """The list of topics, as people read it. Holds nothing but the pool."""
+
+    def __init__(self, pool: Queries) -> None:
+        self._pool = pool
+
+    async def topics_page(
+        self, tenant_id: str, search: str, *, limit: int, offset: int, after: ByTopic | None = None
+    ) -> Page[TopicRecord, ByTopic]:
+        """Topics with `search` in their name or namespace, in the order of both."""
+        namespace, name = (None, None) if after is None else (after.namespace, after.name)
+        rows = await self._pool.fetch(statement("topics/list"), tenant_id, search, limit, offset, namespace, name)
+        records = [TopicRecord(*row) for row in rows]
+        return page_of_rows(rows, records, limit, lambda row: ByTopic(row["namespace"], row["name"]))
+
+    async def count(self, tenant_id: str, search: str) -> int:
+        """No further than `COUNT_MAX`."""
+        count: int = await self._pool.fetchval(statement("topics/count"), tenant_id, search, COUNT_MAX)
+        return count
+
+    async def retention_hours(self, tenant_id: str) -> int:
+        hours: int = await self._pool.fetchval(statement("topics/retention"), tenant_id)
+        return hours
+
+
+async def set_retention(db: audit.Queryable, tenant_id: str, hours: int, by: Initiator) -> None:
+    """Keeps messages for so many hours from now on, and shows no older ones."""
+    if not 1 <= hours <= RETENTION_HOURS_MAX:
+        raise InvalidArgument(f"between 1 and {RETENTION_HOURS_MAX} hours, not {hours}", field="retentionHours")
+    async with audit.transaction(db) as connection:
+        row = await connection.fetchrow(statement("topics/lock_retention"), tenant_id)
+        if row is None:
+            raise NotFound(f"there is no tenant {tenant_id}")
+        if row["stream_retention_hours"] == hours:
+            return
+        await connection.execute(statement("topics/set_retention"), tenant_id, hours)
+        subject = Subject(tenant_id, row["name"], {"stream_retention_hours": hours})
+        before = {"stream_retention_hours": row["stream_retention_hours"]}
+        await audit.write(connection, tenant_id, by, Action.TENANT_CHANGE, subject, before=before)
+
+
 class StreamPayloads:
     """Payloads that are stored once and named by messages. They go a day after the messages of their time."""
 
@@ -78,9 +139,9 @@ class StreamPayloads:
             raise NotFound("there is no such payload, or it is not kept any more", field="ref")
         return content
 
-    async def settled(self, tenant_id: str, message: MessageRequest, inline_bytes_max: int) -> MessageRequest:
-        """The message with a payload of at most so many bytes; a larger one is stored and named. InvalidArgument for a
-        reference to nothing."""
+    async def settled(self, tenant_id: str, message: MessageRequest) -> MessageRequest:
+        """The message as the core takes it: a payload that is a little too large for that is stored and named.
+        InvalidArgument for a reference to nothing."""
         if message.payload_ref:
             ref = message.payload_ref
             if not is_id(ref) or not await self._pool.fetchval(statement("topics/has_payload"), tenant_id, ref):
@@ -89,7 +150,7 @@ class StreamPayloads:
                     "reference",
                     field="payload_ref",
                 )
-        if inline_bytes_max < len(message.payload) <= PAYLOAD_BYTES_MAX:
+        if PAYLOAD_BYTES_MAX < len(message.payload) <= MESSAGE_BYTES_MAX:
             ref = await self.put(tenant_id, message.payload)
             return msgspec.structs.replace(message, payload=b"", payload_ref=ref)
         return message

@@ -7,8 +7,11 @@ from typing import ClassVar
 import msgspec
 
 from broadaxe.core.commands.events import EventRequest
-from broadaxe.core.commands.needs import NOTHING
+from broadaxe.core.commands.needs import NOTHING, Needs
+from broadaxe.core.commands.topics import MessageRequest, topics_of
 from broadaxe.core.commands.triggers import RunRequest
+
+OutboxRequest = RunRequest | EventRequest | MessageRequest
 
 
 class TakeOutbox(msgspec.Struct, frozen=True):
@@ -18,15 +21,19 @@ class TakeOutbox(msgspec.Struct, frozen=True):
     each request that cannot be done; those are put aside with the reason. `hopeless` are put aside without a try.
     """
 
-    requests: tuple[RunRequest | EventRequest, ...]
+    requests: tuple[OutboxRequest, ...]
     hopeless: tuple[RefusedRequest, ...] = ()
 
     is_repeatable: ClassVar = False
-    needs: ClassVar = NOTHING
 
     @property
     def chars(self) -> int:
         return sum(request.chars for request in self.requests)
+
+    @property
+    def needs(self) -> Needs:
+        messages = [request for request in self.requests if isinstance(request, MessageRequest)]
+        return topics_of(messages) if messages else NOTHING
 
 
 class RefusedRequest(msgspec.Struct, frozen=True, gc=False):

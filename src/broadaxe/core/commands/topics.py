@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 import msgspec
 
 from broadaxe.core.commands.needs import Needs
+from broadaxe.core.commands.triggers import Promise
 
 
 class MessageRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -19,6 +21,23 @@ class MessageRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     producer_id: str = ""
     """Who numbers its messages, so that one that is sent again is not stored again; empty for nobody."""
     producer_seq: int = 0
+    promise: Promise | None = None
+    """Where it stands in the outbox, if it comes from there."""
+
+    @property
+    def chars(self) -> int:
+        return len(self.payload)
+
+
+def topics_of(messages: Iterable[MessageRequest]) -> Needs:
+    """The topics and producers that the messages name."""
+    asked = tuple(messages)
+    return Needs(
+        topics=frozenset((message.namespace, message.topic) for message in asked),
+        producers=frozenset(
+            (message.namespace, message.topic, message.producer_id) for message in asked if message.producer_id
+        ),
+    )
 
 
 class PublishMessages(msgspec.Struct, frozen=True):
@@ -33,18 +52,11 @@ class PublishMessages(msgspec.Struct, frozen=True):
 
     @property
     def chars(self) -> int:
-        return sum(len(message.payload) for message in self.messages)
+        return sum(message.chars for message in self.messages)
 
     @property
     def needs(self) -> Needs:
-        return Needs(
-            topics=frozenset((message.namespace, message.topic) for message in self.messages),
-            producers=frozenset(
-                (message.namespace, message.topic, message.producer_id)
-                for message in self.messages
-                if message.producer_id
-            ),
-        )
+        return topics_of(self.messages)
 
 
 class PublishedMessage(msgspec.Struct, frozen=True, gc=False):

@@ -18,7 +18,7 @@ from broadaxe.engine.port import EnginePort
 from broadaxe.rpc import outbound
 from broadaxe.rpc._gen import streams_pb2 as pb
 from broadaxe.rpc.draining import closed_by_stop
-from broadaxe.rpc.transport import SEND_SIZE_BYTES_MAX, Call, Method, Send, server_stream, unary
+from broadaxe.rpc.transport import Call, Method, Send, server_stream, unary
 from broadaxe.storage.topics import StreamPayloads
 
 __all__ = ["StreamsService"]
@@ -27,8 +27,6 @@ __all__ = ["StreamsService"]
 IDLE_S: Final = 300.0
 #: Payloads of one response together, but for one alone.
 RESPONSE_BYTES_MAX: Final = 1024 * 1024
-#: A larger payload would make a response that clients refuse to read; it is stored and named.
-INLINE_BYTES_MAX: Final = SEND_SIZE_BYTES_MAX - 4096
 
 
 class StreamsService:
@@ -55,7 +53,7 @@ class StreamsService:
             producer_id=request.producer_id,
             producer_seq=request.producer_seq,
         )
-        message = await self._payloads.settled(tenant_id, message, INLINE_BYTES_MAX)
+        message = await self._payloads.settled(tenant_id, message)
         await self._engine.submit(tenant_id, PublishMessages((message,)), client=call.peer)
         return pb.PublishResponse()
 
