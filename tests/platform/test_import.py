@@ -350,7 +350,7 @@ def test_the_target_is_the_engine_of_the_data_directory(source: Stub, target: St
         pytest.param(("--from-token", "abc"), "--from-token", id="no-token"),
         pytest.param(("--from-token", token(THEIRS), "--from-url", "old:8080"), "--from-url", id="no-scheme"),
         pytest.param(("--from-token", token(THEIRS), "--from-url", "http://h:99999"), "--from-url", id="port"),
-        pytest.param(("--from-token", token(OURS), "--from-url", "http://h"), "both tokens", id="same-tenant"),
+        pytest.param(("--from-token", token(OURS), "--from-url", "http://h"), "are the same tenant", id="same-tenant"),
         pytest.param(("--from-token", token(THEIRS), "--webhook-secrets", "/none"), "--webhook-secrets", id="no-file"),
     ],
 )

@@ -252,6 +252,32 @@ async def test_everything_arrives_once_and_as_it_was(there: Side, here: Side, tm
     assert len(await there.runs()) == 3, "the source is only read"
 
 
+async def test_the_file_of_a_tenant_is_moved_as_a_server_is(there: Side, here: Side, tmp_path: Path) -> None:
+    await furnish(there)
+    text = '{"first":1.0,"big":12345678901234567890123,"text":"Zoë"}'
+    await there.lean.trigger("etl", text, additional_metadata={"a": "b"}, priority=3)
+    await here.lean.put_workflow("etl", [Task("only")])
+    file = tmp_path / "old.jsonl"
+    line, environment = command(there, here)
+    environment |= {"BROADAXE_TOKEN": there.token}
+    export = [*line[:-1], "export", str(file)]
+    done = await asyncio.to_thread(subprocess.run, export, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert "s3cret" not in file.read_text() and '"name":"gh"' in file.read_text()
+    moved = await bring(there, here, "--from-file", str(file), "--yes")
+    assert counts(moved, "moved") == {
+        "rate limits": 1,
+        "filters": 1,
+        "crons": 2,
+        "scheduled runs": 1,
+        "queued runs": 1,
+    }
+    assert reasons(moved, "webhooks") == {NO_SECRET: ["gh (GITHUB, HMAC)"]}
+    (run,) = await here.runs("input, priority")
+    assert (run["input"], run["priority"]) == (text, 3)
+    assert counts(await bring(there, here, "--from-file", str(file), "--yes"), "moved") == {}
+
+
 async def test_what_is_left_says_why_and_comes_later(there: Side, here: Side) -> None:
     await furnish(there)
     run_id = await there.lean.trigger("etl", "{}")

@@ -22,6 +22,7 @@ from broadaxe.cli.doctor import doctor
 from broadaxe.cli.embedded import embedded
 from broadaxe.cli.engine import dev, serve
 from broadaxe.cli.events import events, rate_limits, webhooks
+from broadaxe.cli.export import export
 from broadaxe.cli.login import login, logout, profiles
 from broadaxe.cli.mcp import mcp
 from broadaxe.cli.migrate import migrate
@@ -108,6 +109,7 @@ for command in (
     migrate,
     backup,
     restore,
+    export,
     import_,
     doctor,
     open_file,

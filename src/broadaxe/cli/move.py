@@ -1,4 +1,4 @@
-"""`broadaxe import`: bring what waits on another server to this one, over REST.
+"""`broadaxe import`: bring what waits on another server, or in a file, to this one, over REST.
 
 Owns the flags, the question, and how plan and report are written. What is moved, and how, is in `broadaxe.moving`.
 """
@@ -15,7 +15,7 @@ from broadaxe.cli import options
 from broadaxe.errors import ConfigurationError, InvalidArgument, Unavailable
 
 if TYPE_CHECKING:
-    from broadaxe.moving.plan import Plan
+    from broadaxe.moving.plan import Plan, Source
     from broadaxe.remote.server import Server
 
 __all__ = ["import_"]
@@ -30,9 +30,14 @@ NAMES_TOLD_MAX = 1_000
 @click.option(
     "--from-token",
     metavar="TOKEN",
-    required=True,
     envvar="BROADAXE_FROM_TOKEN",
     help="A token of the tenant to move from. [BROADAXE_FROM_TOKEN]",
+)
+@click.option(
+    "--from-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file of a tenant that `broadaxe export` saved, instead of a server.",
 )
 @click.option("--url", metavar="URL", help="The server to move to. [default: as its token says]")
 @click.option(
@@ -61,7 +66,8 @@ NAMES_TOLD_MAX = 1_000
 @options.data_dir
 def import_(
     from_url: str | None,
-    from_token: str,
+    from_token: str | None,
+    from_file: Path | None,
     url: str | None,
     token: str | None,
     webhook_secrets: Path | None,
@@ -74,9 +80,9 @@ def import_(
     """Bring what waits in a tenant of another server to a tenant of this one: crons, scheduled runs, filters, webhooks,
     rate limits, and queued runs with their inputs.
 
-    The other server may be any that speaks this protocol's REST API. It is only read. First it is shown what would be
-    moved; then you are asked, or --yes says so. What was moved before is not moved again, so after an interruption,
-    or once more workers are registered, run the same command again.
+    The other server may be any that speaks this protocol's REST API; it is only read. The file of a tenant will do as
+    well. First it is shown what would be moved; then you are asked, or --yes says so. What was moved before is not
+    moved again, so after an interruption, or once more workers are registered, run the same command again.
 
     Register your workers here first, and stop those on the other server: a queued run that both take runs twice.
 
@@ -84,6 +90,7 @@ def import_(
     Examples:
       broadaxe import --from-url http://old:8080 --from-token "$OLD_TOKEN" --dry-run
       broadaxe import --from-url http://old:8080 --from-token "$OLD_TOKEN" --token "$NEW_TOKEN" --yes
+      broadaxe import --from-file billing.jsonl --dry-run
 
     Exit code 0 when all that can be moved is here, 1 when something is left that could be.
     """
@@ -92,7 +99,8 @@ def import_(
     from broadaxe.moving.plan import survey
 
     secrets = _secrets(webhook_secrets)
-    source, target = _servers(from_url, from_token, url, token, timeout, data_dir)
+    source = _source(from_url, from_token, from_file, timeout)
+    target = _target(url, token, timeout, data_dir)
     progress = Progress()
     plan = survey(source, target, secrets, progress)
     progress.end()
@@ -119,13 +127,17 @@ def import_(
     raise SystemExit(0 if plan.is_whole else 1)
 
 
-def _servers(
-    from_url: str | None, from_token: str, url: str | None, token: str | None, timeout_s: float, data_dir: str | None
-) -> tuple[Server, Server]:
-    from broadaxe import dev_secrets
+def _source(from_url: str | None, from_token: str | None, from_file: Path | None, timeout_s: float) -> Source:
+    from broadaxe.moving.tenant_file import TenantFile
     from broadaxe.remote.server import Server, claims_of
 
-    source = Server(
+    if from_file is not None:
+        if from_url is not None:
+            raise ConfigurationError("give --from-file or --from-url, not both", field="--from-file")
+        return TenantFile(from_file)
+    if from_token is None:
+        raise click.UsageError("Missing --from-token of the tenant to move from, or --from-file with its file.")
+    return Server(
         "the server to move from",
         from_url or claims_of(from_token, "--from-token").server_url,
         from_token,
@@ -133,6 +145,12 @@ def _servers(
         url_flag="--from-url",
         token_flag="--from-token",
     )
+
+
+def _target(url: str | None, token: str | None, timeout_s: float, data_dir: str | None) -> Server:
+    from broadaxe import dev_secrets
+    from broadaxe.remote.server import Server, claims_of
+
     if token is None:
         settings = options.settings_from({"data_dir": data_dir})
         kept = dev_secrets.read(dev_secrets.place(settings.data_dir))
@@ -143,7 +161,7 @@ def _servers(
                 field="--token",
             )
         token, url = kept.token, url or kept.server_url
-    target = Server(
+    return Server(
         "the server to move to",
         url or claims_of(token, "--token").server_url,
         token,
@@ -151,7 +169,6 @@ def _servers(
         url_flag="--url",
         token_flag="--token",
     )
-    return source, target
 
 
 def _secrets(file: Path | None) -> dict[str, dict[str, object]]:
@@ -173,7 +190,7 @@ def _secrets(file: Path | None) -> dict[str, dict[str, object]]:
         ) from None
 
 
-def _text(plan: Plan, source: Server, target: Server, verb: str) -> str:
+def _text(plan: Plan, source: Source, target: Server, verb: str) -> str:
     lines = [
         f"from  {plan.source_tenant}  {source.url}",
         f"to    {plan.target_tenant}  {target.url}",
@@ -193,7 +210,7 @@ def _text(plan: Plan, source: Server, target: Server, verb: str) -> str:
     return "\n".join([*lines, "", *(f"note: {note}" for note in plan.notes)])
 
 
-def _json(plan: Plan, source: Server, target: Server, *, dry_run: bool) -> str:
+def _json(plan: Plan, source: Source, target: Server, *, dry_run: bool) -> str:
     import json
 
     return json.dumps(

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.moving import rows
-from broadaxe.moving.plan import REFUSED, Creation, Kind, Plan, QueuedRun, Say, Section
+from broadaxe.moving.plan import REFUSED, Creation, Kind, Plan, QueuedRun, Say, Section, Source
 from broadaxe.remote.server import Server
 
 __all__ = ["move"]
@@ -34,7 +34,7 @@ class _Read(NamedTuple):
     reason: str
 
 
-def move(plan: Plan, source: Server, target: Server, say: Say) -> None:
+def move(plan: Plan, source: Source, target: Server, say: Say) -> None:
     """Does what the plan says. Unavailable when a server does not answer; what was moved by then is in the sections."""
     for kind, section in plan.sections.items():
         for count, creation in enumerate(section.wanted, 1):
@@ -59,7 +59,7 @@ def _make(target: Server, section: Section, creation: Creation) -> None:
         section.moved += 1
 
 
-def _read_ahead(runs: list[QueuedRun], source: Server, target: Server) -> Iterator[tuple[QueuedRun, _Read]]:
+def _read_ahead(runs: list[QueuedRun], source: Source, target: Server) -> Iterator[tuple[QueuedRun, _Read]]:
     """The runs in their order, each as it is when its turn is near."""
     path = f"{target.stable}/workflow-runs/trigger"
     remaining = iter(runs)
@@ -78,7 +78,7 @@ def _read_ahead(runs: list[QueuedRun], source: Server, target: Server) -> Iterat
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(run: QueuedRun, source: Server, path: str) -> _Read:
+def _read(run: QueuedRun, source: Source, path: str) -> _Read:
     address = f"/api/v1/stable/workflow-runs/{run.id}"
     try:
         found = source.get(address, rows.RunDetails).run

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -25,7 +25,9 @@ from broadaxe.errors import BroadaxeError, ConfigurationError, InvalidArgument, 
 from broadaxe.moving import rows
 from broadaxe.remote.server import Query, Server, path_part
 
-__all__ = ["Creation", "Kind", "Plan", "QueuedRun", "Section", "moved_before", "survey"]
+__all__ = ["Creation", "Kind", "Plan", "QueuedRun", "Section", "Source", "moved_before", "survey"]
+
+Row = TypeVar("Row")
 
 RUNS_MAX: Final = 500_000
 PAGE: Final = 200
@@ -48,6 +50,23 @@ AGAIN: Final = frozenset({NO_WORKFLOW, PAUSED})
 _UNITS: Final = {
     "SECOND": "1s", "MINUTE": "1m", "HOUR": "1h", "DAY": "24h", "WEEK": "168h", "MONTH": "720h", "YEAR": "8760h"
 }  # fmt: skip
+
+
+class Source(Protocol):
+    """What things are moved from: a server, or the file of a tenant, which is asked for the same addresses."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def tenant_id(self) -> str: ...
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def stable(self) -> str: ...
+    def get(self, path: str, shape: type[Row], query: Query | None = None) -> Row: ...
+    def rows(self, path: str, shape: type[Row], limit: int, query: Query | None = None) -> list[Row]: ...
 
 
 class Kind(StrEnum):
@@ -116,13 +135,13 @@ Say = Callable[[str, int], None]
 Secrets = Mapping[str, Mapping[str, object]]
 
 
-def survey(source: Server, target: Server, secrets: Secrets, say: Say) -> Plan:
+def survey(source: Source, target: Server, secrets: Secrets, say: Say) -> Plan:
     """What an import would do. `secrets` has the `auth` object of webhooks by their names; `say` hears of what is being
     counted, and how far it is."""
     if source.tenant_id == target.tenant_id:
         raise ConfigurationError(
-            f"both tokens are of the tenant {source.tenant_id}; give --from-token one of the server to move from, and "
-            "--token one of the server to move to"
+            f"{source.name} and {target.name} are the same tenant, {source.tenant_id}; give --token (and --from-token) "
+            "so that they are two"
         )
     theirs, ours = (server.get(server.tenant, rows.Tenant) for server in (source, target))
     there = {row.name: row for row in source.rows(f"{source.tenant}/workflows", rows.Workflow, PAGE)}
@@ -161,7 +180,7 @@ def moved_before(target: Server, source_ids: Sequence[str]) -> set[str]:
     return found
 
 
-def _rate_limits(source: Server, target: Server, section: Section) -> None:
+def _rate_limits(source: Source, target: Server, section: Section) -> None:
     path = "rate-limits"
     here = {row.key: row for row in target.rows(f"{target.tenant}/{path}", rows.RateLimit, PAGE)}
     for row in source.rows(f"{source.tenant}/{path}", rows.RateLimit, PAGE):
@@ -177,7 +196,7 @@ def _rate_limits(source: Server, target: Server, section: Section) -> None:
 
 
 def _filters(
-    source: Server,
+    source: Source,
     target: Server,
     there: Mapping[str, rows.Workflow],
     here: Mapping[str, rows.Workflow],
@@ -213,7 +232,7 @@ def _filters(
     return with_payload
 
 
-def _webhooks(source: Server, target: Server, secrets: Secrets, section: Section) -> None:
+def _webhooks(source: Source, target: Server, secrets: Secrets, section: Section) -> None:
     here = {row.name for row in target.rows(f"{target.stable}/webhooks", rows.Webhook, PAGE)}
     listed = set()
     for row in source.rows(f"{source.stable}/webhooks", rows.Webhook, PAGE):
@@ -245,7 +264,7 @@ def _webhooks(source: Server, target: Server, secrets: Secrets, section: Section
         )
 
 
-def _crons(source: Server, target: Server, here: Mapping[str, rows.Workflow], section: Section) -> None:
+def _crons(source: Source, target: Server, here: Mapping[str, rows.Workflow], section: Section) -> None:
     path = "workflows/crons"
     known = {(row.workflow_name, row.name, row.cron) for row in target.rows(f"{target.tenant}/{path}", rows.Cron, PAGE)}
     for row in source.rows(f"{source.tenant}/{path}", rows.Cron, PAGE):
@@ -270,7 +289,7 @@ def _crons(source: Server, target: Server, here: Mapping[str, rows.Workflow], se
             section.wanted.append(Creation(label, "POST", address, body))
 
 
-def _schedules(source: Server, target: Server, here: Mapping[str, rows.Workflow], section: Section) -> None:
+def _schedules(source: Source, target: Server, here: Mapping[str, rows.Workflow], section: Section) -> None:
     path = "workflows/scheduled"
     known = {
         rows.origin_of(row.additional_metadata) for row in target.rows(f"{target.tenant}/{path}", rows.Schedule, PAGE)
@@ -305,7 +324,7 @@ def _schedules(source: Server, target: Server, here: Mapping[str, rows.Workflow]
 
 
 def _runs(
-    source: Server,
+    source: Source,
     target: Server,
     there: Mapping[str, rows.Workflow],
     here: Mapping[str, rows.Workflow],
@@ -341,7 +360,7 @@ def _runs(
     return [run for run in reversed(found) if run.id not in moved]
 
 
-def queued_runs(source: Server) -> Iterator[rows.ListedRun]:
+def queued_runs(source: Source) -> Iterator[rows.ListedRun]:
     """The queued runs of a server, the newest first, none twice.
 
     Runs may be taken by workers while they are listed, and then those behind them move up: so a page begins at the
@@ -375,7 +394,7 @@ def queued_runs(source: Server) -> Iterator[rows.ListedRun]:
             until, offset = last, sum(row.created_at == last for row in page)
 
 
-def _notes(source: Server, there: Mapping[str, rows.Workflow], here: Mapping[str, rows.Workflow]) -> list[str]:
+def _notes(source: Source, there: Mapping[str, rows.Workflow], here: Mapping[str, rows.Workflow]) -> list[str]:
     notes = []
     try:
         counts = source.get(f"{source.stable}/task-metrics", list[rows.StatusCount], {"since": BEGINNING})

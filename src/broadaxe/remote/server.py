@@ -17,7 +17,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple, NoReturn, TypeVar
+from typing import BinaryIO, Final, NamedTuple, NoReturn, TypeVar
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
@@ -225,6 +225,34 @@ class Server:
             raise Unavailable(str(error)) from None
         finally:
             connection.close()
+
+    def save(self, path: str, to: BinaryIO, say: Callable[[int], None]) -> int:
+        """Writes the whole answer, however large it is, and says on the way how many bytes there are; how many there
+        were. Unavailable when it breaks off."""
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = kind(self._host, self._port, timeout=STREAM_SILENCE_S)
+        size = 0
+        try:
+            connection.connect()
+        except (OSError, UnicodeError) as error:
+            raise self._unreached(error, Unavailable) from None
+        try:
+            connection.request("GET", self._base + path, headers=self._headers)
+            response = connection.getresponse()
+            if response.status != 200:
+                location = response.headers.get("Location", "")
+                self._refuse(response.status, location, response.read(EVENT_BYTES_MAX), "GET", path)
+            while chunk := response.read1(_CHUNK_BYTES):
+                to.write(chunk)
+                size += len(chunk)
+                say(size)
+        except (http.client.HTTPException, ConnectionError, TimeoutError, UnicodeError) as error:
+            raise self._unreached(error, Unavailable) from None
+        except _Untouched as error:
+            raise Unavailable(str(error)) from None
+        finally:
+            connection.close()
+        return size
 
     def _done(self, method: str, path: str, content: bytes) -> bytes:
         for left in range(TRIES - 1, -1, -1):

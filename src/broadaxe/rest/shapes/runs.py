@@ -145,6 +145,7 @@ def run_row(run: RunRecord, definitions: Definitions) -> TaskSummary:
         is_evicted=True if _is_evicted(run) else None,
         parent_task_external_id=run.parent_task_id,
         idempotency_key=run.idempotency_key,
+        priority=run.priority,
     )
 
 

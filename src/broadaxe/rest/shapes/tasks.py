@@ -61,6 +61,7 @@ class TaskSummary(Wire):
     is_evicted: bool | None = Field(default=None, description="A durable task that waits, off its worker.")
     parent_task_external_id: str | None = None
     idempotency_key: str | None = None
+    priority: int | None = Field(default=None, description="Of a run.")
     workflow_config: JsonObject | None = None
 
 

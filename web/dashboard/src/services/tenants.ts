@@ -16,6 +16,11 @@ export async function deleteTenant(tenantId: string, slug: string): Promise<void
   await request(z.unknown(), `/api/v1/tenants/${tenantId}?confirm=${encodeURIComponent(slug)}`, { method: "DELETE" });
 }
 
+/** The address of a tenant as one file. */
+export function tenantFile(tenantId: string): string {
+  return `/api/v1/stable/tenants/${tenantId}/file`;
+}
+
 /** Answers the new tenant's id; whoever makes it owns it. */
 export async function createTenant(name: string, slug: string): Promise<string> {
   return (await request(tenantSchema, "/api/v1/tenants", { method: "POST", body: { name, slug } })).metadata.id;

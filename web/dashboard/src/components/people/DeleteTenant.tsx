@@ -1,11 +1,11 @@
 /** Deletes a tenant, once its slug was typed. */
 import { useQueryClient } from "@tanstack/react-query";
-import { Link, useRouter } from "@tanstack/react-router";
+import { useRouter } from "@tanstack/react-router";
 import { useState } from "react";
 
 import type { Tenant } from "../../services/session";
 import { auditExport } from "../../services/audit";
-import { deleteTenant } from "../../services/tenants";
+import { deleteTenant, tenantFile } from "../../services/tenants";
 import { FormDialog } from "../FormDialog";
 import { Field, Input } from "../ui/field";
 
@@ -34,11 +34,11 @@ export function DeleteTenant({ tenant, onClose }: { tenant: Tenant; onClose: () 
         <>
           <p className="mb-3 text-sm">
             Its workflows, runs, logs, tokens and members go with it, and this cannot be taken back. Nobody gets in from that moment, and workers
-            are refused. Before that you can keep{" "}
-            <Link to="/runs" search={{ window: "all" }} className="text-accent underline" onClick={onClose}>
-              its runs
-            </Link>{" "}
-            (by <em>Export</em> above the list) and{" "}
+            are refused. Before that you can save{" "}
+            <a className="text-accent underline" href={tenantFile(tenant.id)} download={`${tenant.slug}.jsonl`}>
+              all of it as one file
+            </a>{" "}
+            (runs with inputs and outputs, without secrets, logs or traces) and{" "}
             <a className="text-accent underline" href={auditExport(tenant.id, EVERYTHING)} download="audit.jsonl">
               its audit log
             </a>
