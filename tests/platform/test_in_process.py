@@ -50,7 +50,7 @@ def test_the_program_of_the_documentation_leaves_nothing_running(tmp_path: Path)
 
 async def test_one_engine_has_a_directory_and_starts_once(database: str, tmp_path: Path) -> None:
     async with broadaxe.Engine(database_url=database, data_dir=tmp_path) as engine:
-        async with httpx.AsyncClient(base_url=engine.http_url) as http:
+        async with httpx.AsyncClient(base_url=engine.http_url, timeout=60) as http:
             assert (await http.get("/api/ready")).status_code == 200
         with pytest.raises(ConfigurationError, match=f"process {os.getpid()}.*data_dir"):
             await broadaxe.Engine(database_url=database, data_dir=tmp_path).start()

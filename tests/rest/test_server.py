@@ -222,13 +222,16 @@ async def test_stopping_does_not_wait_for_an_endless_stream() -> None:
     port = await server.start(app, "127.0.0.1", 0)
 
     async def follow() -> None:
-        async with httpx.AsyncClient() as client, client.stream("GET", f"http://127.0.0.1:{port}/stream") as answer:
+        async with (
+            httpx.AsyncClient(timeout=60) as client,
+            client.stream("GET", f"http://127.0.0.1:{port}/stream") as answer,
+        ):
             async for _ in answer.aiter_raw():
                 pass
 
     follower = asyncio.create_task(follow())
     await began.wait()
-    await asyncio.wait_for(server.stop(), 5)
+    await asyncio.wait_for(server.stop(), 60)
     await asyncio.wait({follower})
     assert follower.done()
     follower.exception()
@@ -238,7 +241,7 @@ async def test_answers_do_not_wait_for_the_clients_acknowledgements() -> None:
     """Nagle's algorithm is off, on asyncio's own loop too: each answer on a connection used again took 40 ms longer."""
     server = HttpServer(grace_s=1)
     port = await server.start(FastAPI(), "127.0.0.1", 0)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         await client.get(f"http://127.0.0.1:{port}/")
         assert server._server is not None
         (connection,) = server._server.server_state.connections

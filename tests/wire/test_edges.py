@@ -52,7 +52,7 @@ async def test_nobody_at_the_edges_notices_that_the_engine_process_is_killed(
     stage.open(f"{key}-during")
     await stage.heard(f"{key}-during", "ended")
     after = asyncio.create_task(hold.aio_run(Cue(key=f"{key}-after", n=3), wait_for_result=False))
-    async with httpx.AsyncClient(base_url=node.url) as http:
+    async with httpx.AsyncClient(base_url=node.url, timeout=PATIENCE_S) as http:
 
         async def ready() -> int:
             return (await http.get("/api/ready")).status_code
@@ -70,7 +70,7 @@ async def test_nobody_at_the_edges_notices_that_the_engine_process_is_killed(
     async with Rest(node.url, node.token, client.tenant_id) as rest:
         assert [row["metadata"]["id"] for row in await rest.workers()] == [worker_id], "it did not register anew"
         assert await rest.finished(during.workflow_run_id) == "COMPLETED"
-    async with httpx.AsyncClient(base_url=node.url) as http:
+    async with httpx.AsyncClient(base_url=node.url, timeout=PATIENCE_S) as http:
         shown = (await http.get("/metrics")).text.splitlines()
     assert "hatchet_succeeded_tasks_total 3.0" in shown, "an edge shows what the engine process has counted"
     named = [line for line in shown if line.startswith("broadaxe_process_resident_memory_bytes{")]

@@ -62,7 +62,8 @@ async def test_an_engine_works_behind_a_pooler(mode: str, is_direct: bool, datab
                 ended.add(event.workflow_run_id)
                 if ended == wanted:
                     break
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {credentials.token}"}) as http:
+        headers = {"Authorization": f"Bearer {credentials.token}"}
+        async with httpx.AsyncClient(headers=headers, timeout=PATIENCE_S) as http:
             listed = await http.get(
                 f"{app.http_url}/api/v1/stable/tenants/{credentials.tenant_id}/workflow-runs",
                 params={"since": "2020-01-01T00:00:00Z", "only_tasks": False, "limit": 100},

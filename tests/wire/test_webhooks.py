@@ -13,7 +13,7 @@ from hatchet_sdk.clients.rest.models.v1_webhook_hmac_algorithm import V1WebhookH
 from hatchet_sdk.clients.rest.models.v1_webhook_hmac_auth import V1WebhookHMACAuth
 from hatchet_sdk.clients.rest.models.v1_webhook_hmac_encoding import V1WebhookHMACEncoding
 from hatchet_sdk.clients.rest.models.v1_webhook_source_name import V1WebhookSourceName
-from wirekit import EngineProcess, Rest, Stage
+from wirekit import PATIENCE_S, EngineProcess, Rest, Stage
 
 SECRET = "a signing secret"
 
@@ -43,7 +43,7 @@ async def test_a_webhook_request_starts_the_workflows_that_listen_for_its_event(
 ) -> None:
     url = make_webhook(hatchet, key, "'wire:order.' + headers['x-github-event']")
     body = json.dumps({"key": key, "n": 7}).encode()
-    async with httpx.AsyncClient(base_url=engine.url) as stranger:
+    async with httpx.AsyncClient(base_url=engine.url, timeout=PATIENCE_S) as stranger:
         forged = await stranger.post(url, content=body, headers=signed(body + b" ") | {"X-GitHub-Event": "push"})
         assert forged.status_code == 403
         answer = await stranger.post(url, content=body, headers=signed(body) | {"X-GitHub-Event": "push"})
@@ -62,6 +62,6 @@ async def test_a_webhook_survives_a_restart_with_its_secret(embedded_engine: Eng
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
     await embedded_engine.kill()
     await embedded_engine.start()
-    async with httpx.AsyncClient(base_url=embedded_engine.url) as stranger:
+    async with httpx.AsyncClient(base_url=embedded_engine.url, timeout=PATIENCE_S) as stranger:
         assert (await stranger.post(url, content=b"{}", headers=signed(b"{}"))).status_code == 200
         assert (await stranger.post(url, content=b"{}", headers=signed(b"{ }"))).status_code == 403

@@ -16,7 +16,7 @@ TERMINAL: Final = ("COMPLETED", "FAILED", "CANCELLED")
 class Rest:
     def __init__(self, url: str, token: str, tenant_id: str) -> None:
         self._tenant = tenant_id
-        self._http = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        self._http = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S)
 
     async def __aenter__(self) -> Self:
         return self
