@@ -127,13 +127,16 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 TEST_WORKERS ?= $(shell echo $$(($(CORES) < 4 ? 2 * $(CORES) : $(CORES) < 8 ? 8 : $(CORES))))
 BROWSER_WORKERS ?= 2
 
-# The longest first, so that none is left over at the end.
+# Two that wait most of their time, and beside them, one after the other, what computes; what runs beside others tells
+# its story when it has ended.
+SIDE_BY_SIDE := -j 3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
 .PHONY: test
 test: ## Everything: lint, types, import contracts, all tests, the browser tests
 	@scripts/require_chromium.sh
 	@$(MAKE) -j 2 setup sdk-typescript openid-provider
-	@$(MAKE) -j 2 lint-web types test-web test-example test-worker $(STAMPS)/tests lint
-	@$(MAKE) test-python test-browser
+	$(call say,"everything else side by side; each part is shown when it has ended")
+	@$(MAKE) $(SIDE_BY_SIDE) test-python test-browser test-web test-example lint-web lint types test-worker
 	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
 	$(call say,"all tests passed")
 
@@ -161,6 +164,13 @@ types: $(STAMPS)/packages ## Strict type checking, also as on Windows and macOS
 
 PYTHON_TESTS := tests --ignore tests/browser --ignore tests/deploy/tools --ignore tests/deploy/image
 
+# Some hundred engines and workers are started, and several would compile all of it at once.
+COMPILED := src worker/src $(CHAT)/src
+
+$(STAMPS)/compiled: $(shell find $(COMPILED) -name '*.py') $(STAMPS)/packages
+	@$(PY) -m compileall -q $(COMPILED)
+	@touch $@
+
 # pytest compiles test files in a way of its own. Every test process would do it for all of them, so it is done before.
 $(STAMPS)/tests: $(shell find tests -name node_modules -prune -o -name '*.py' -print) $(STAMPS)/packages
 	$(call say,"compiling the tests")
@@ -168,10 +178,8 @@ $(STAMPS)/tests: $(shell find tests -name node_modules -prune -o -name '*.py' -p
 	@touch $@
 
 .PHONY: test-python
-test-python: $(STAMPS)/tests $(SDK_047)/.installed $(SDK_TYPESCRIPT) $(OPENID_PROVIDER) ## The engine's Python tests, in parallel
+test-python: $(STAMPS)/compiled $(STAMPS)/tests $(SDK_047)/.installed $(SDK_TYPESCRIPT) $(OPENID_PROVIDER) ## The engine's Python tests, in parallel
 	$(call say,"engine tests")
-	@# The tests start some seventy engines, and several would compile all of it at once.
-	@$(PY) -m compileall -q src
 	@# File by file, and what waits first (tests/sharing_out.py): engines and workers are then started once.
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -q $(PYTHON_TESTS) $(PYTEST_ARGS)
 
@@ -229,11 +237,12 @@ test-models: $(STAMPS)/embeddings $(MODELS)/.installed ## The chat with real wei
 		$(abspath $(PY)) -m pytest -q tests_models $(PYTEST_ARGS)
 
 .PHONY: test-browser
-test-browser: setup $(OPENID_PROVIDER) ## The chat and the dashboard in a real browser, against a real engine
+test-browser: setup $(STAMPS)/compiled $(OPENID_PROVIDER) ## The chat and the dashboard in a real browser, against a real engine
 	@scripts/require_chromium.sh
 	$(call say,"browser tests")
-	@$(PY) -m pytest -n $(BROWSER_WORKERS) --dist worksteal -q tests/browser $(PYTEST_ARGS)
+	@# The chat's first: they mostly wait, and what computes runs beside them then.
 	@cd $(CHAT) && RAG_CHAT_TEST_CHROMIUM="$${BROADAXE_CHROMIUM:-}" $(abspath $(PY)) -m pytest -q -m e2e $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(BROWSER_WORKERS) --dist worksteal -q tests/browser $(PYTEST_ARGS)
 
 .PHONY: pictures
 pictures: setup ## Take the pictures of docs/console.md from a running console; needs Chromium

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from playwright.async_api import Page, expect
 
+from .stack import PATIENCE_S
+
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-PATIENCE_MS = 30_000
+PATIENCE_MS = 1_000 * PATIENCE_S
 expect.set_options(timeout=PATIENCE_MS)
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 
-READY_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 20.0
+#: How long anything may take: a bound on hanging, not a wait.
+PATIENCE_S = 90.0
 
 
 def free_port() -> int:
@@ -46,7 +46,7 @@ class Program:
 
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(STOP_TIMEOUT_S)
+        self.process.wait(PATIENCE_S)
 
     def signal(self, number: signal.Signals) -> None:
         os.killpg(self.process.pid, number)
@@ -56,7 +56,7 @@ class Program:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(STOP_TIMEOUT_S)
+            return self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"{self.log.name} did not stop on SIGTERM:\n{self.said()}") from None
@@ -166,8 +166,8 @@ class Stack:
         """Wait until a program says it is ready; its own words explain why it is not."""
         assert callable(ready)
         program = self._programs[name]
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while not ready():
             assert program.process.poll() is None, f"{name} ended:\n{program.said()}"
-            assert time.monotonic() < deadline, f"{name} was not ready in {READY_TIMEOUT_S:g} s:\n{program.said()}"
+            assert time.monotonic() < deadline, f"{name} was not ready in {PATIENCE_S:g} s:\n{program.said()}"
             time.sleep(0.05)

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from ..model_server import ModelServer
 from ..web_site import WebSite
 from .pages import PATIENCE_MS, ask, picture
-from .stack import Stack
+from .stack import PATIENCE_S, Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -78,7 +78,7 @@ async def test_the_stop_button_stops(page: Page, site: WebSite, model_server: Mo
     await expect(page.get_by_test_id("answer")).to_contain_text("Install it", timeout=PATIENCE_MS)
     await page.get_by_role("button", name="Stop").click()
     await expect(page.get_by_text("Stopped", exact=True)).to_be_visible(timeout=PATIENCE_MS)
-    await asyncio.wait_for(model_server.hung_up.wait(), 10)
+    await asyncio.wait_for(model_server.hung_up.wait(), PATIENCE_S)
     await expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible()
 
 

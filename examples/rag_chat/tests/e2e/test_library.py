@@ -10,7 +10,7 @@ import pytest
 
 from ..watching import Watcher
 from ..web_site import Page, WebSite
-from .stack import Stack
+from .stack import PATIENCE_S, Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -35,7 +35,7 @@ async def test_reading_a_site_survives_a_killed_worker(client: httpx.AsyncClient
     slow = site.pages["/docs/concepts.html"]
     slow.gate = asyncio.Event()
     given = (await client.post("/sources", json={"url": f"{site.address}/docs/", "site": True})).json()
-    await asyncio.wait_for(slow.asked.wait(), 60)
+    await asyncio.wait_for(slow.asked.wait(), PATIENCE_S)
     await asyncio.to_thread(stack.kill, "worker")
     slow.gate.set()
     stack.start_worker()
@@ -44,7 +44,7 @@ async def test_reading_a_site_survives_a_killed_worker(client: httpx.AsyncClient
     assert site.paths().count("/docs/install.html") <= 2, "what was read is not read again from the start"
     asked = {"messages": [{"role": "user", "content": "How are retries made?"}], "url": source["address"]}
     accepted = (await client.post("/message", json=asked)).json()
-    result = await Watcher(client, accepted["messageId"], 60).result()
+    result = await Watcher(client, accepted["messageId"], PATIENCE_S).result()
     assert "exponential backoff" in result["message"]
 
 

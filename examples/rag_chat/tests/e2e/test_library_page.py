@@ -10,10 +10,10 @@ from playwright.async_api import Browser, expect
 
 from ..pdf_document import pdf
 from ..web_site import WebSite
+from .pages import PATIENCE_MS
 from .stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-PATIENCE_MS = 90_000
 
 
 async def test_a_file_is_given_read_and_asked_about(browser: Browser, stack: Stack, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ..model_server import ModelServer
 from ..watching import Watcher
 from ..web_site import Page, WebSite, html
 from .pages import PATIENCE_MS, complaints, pictures
-from .stack import Stack
+from .stack import PATIENCE_S, Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 UPGRADE = html(
@@ -41,7 +41,7 @@ async def test_a_thorough_answer_reads_more_as_children_and_survives_a_killed_wo
     async with httpx.AsyncClient(base_url=stack.chat_url, timeout=30) as client:
         accepted = (await client.post("/message", json=question)).json()
         watcher = Watcher(client, accepted["messageId"], 180)
-        await asyncio.wait_for(slow.asked.wait(), 60)
+        await asyncio.wait_for(slow.asked.wait(), PATIENCE_S)
         await asyncio.to_thread(stack.kill, "worker")
         slow.gate.set()
         stack.start_worker()
@@ -58,7 +58,7 @@ async def test_a_quick_answer_is_given_less(site: WebSite, model_server: ModelSe
     question = {"messages": [{"role": "user", "content": "How do I install broadaxe?"}], "mode": "quick"}
     async with httpx.AsyncClient(base_url=stack.chat_url, timeout=30) as client:
         accepted = (await client.post("/message", json=question | {"url": f"{site.address}/docs/"})).json()
-        result = await Watcher(client, accepted["messageId"], 90).result()
+        result = await Watcher(client, accepted["messageId"], PATIENCE_S).result()
     assert (result["message"], result["given"]) == ("Install it with pip [1].", 3)
 
 
@@ -84,7 +84,7 @@ async def test_several_sources_and_a_mode_are_chosen_in_the_composer(
     await page.get_by_label("Your question").fill("How do I install and upgrade it?")
     await page.get_by_label("Your question").press("Enter")
     await expect(page.get_by_text("Plan: 2 questions")).to_be_visible(timeout=PATIENCE_MS)
-    await expect(page.get_by_test_id("answer")).to_contain_text("Install it", timeout=3 * PATIENCE_MS)
+    await expect(page.get_by_test_id("answer")).to_contain_text("Install it", timeout=PATIENCE_MS)
     await pictures(page, "thorough-writing")
     model_server.gate.set()
     await expect(page.get_by_role("button", name="How is it stopped?")).to_be_visible(timeout=PATIENCE_MS)
@@ -104,7 +104,7 @@ async def test_that_the_sources_do_not_say_is_shown(
     await page.get_by_label("About").fill(f"{site.address}/docs/")
     await page.get_by_label("Your question").fill("Who wrote broadaxe?")
     await page.get_by_label("Your question").press("Enter")
-    await expect(page.get_by_text("The sources do not say", exact=True)).to_be_visible(timeout=2 * PATIENCE_MS)
+    await expect(page.get_by_text("The sources do not say", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     assert await page.get_by_test_id("answer").inner_text() == "The pages do not say who wrote it."
     await expect(page.get_by_role("heading", name="Sources")).to_have_count(0)
     await pictures(page, "not-said")

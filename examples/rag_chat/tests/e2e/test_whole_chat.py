@@ -18,7 +18,7 @@ from rag_chat.workflow import ANSWERS_PER_PERSON_MAX
 from ..model_server import ModelServer
 from ..watching import Watcher
 from ..web_site import Page, WebSite
-from .stack import Stack
+from .stack import PATIENCE_S, Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 STATUSES = ["reading", "making sense", "writing", "complete"]
@@ -54,7 +54,7 @@ async def ask(client: httpx.AsyncClient, url: str, text: str = "How do I install
     return accepted
 
 
-async def watch(client: httpx.AsyncClient, url: str, patience_s: float = 30.0) -> Watcher:
+async def watch(client: httpx.AsyncClient, url: str, patience_s: float = PATIENCE_S) -> Watcher:
     return Watcher(client, (await ask(client, url))["messageId"], patience_s)
 
 
@@ -97,12 +97,12 @@ async def test_stop_cancels_the_run_and_the_models_call(
 ) -> None:
     model_server.gate = asyncio.Event()
     accepted = await ask(client, f"{site.address}/docs/")
-    watcher = Watcher(client, accepted["messageId"], 30)
+    watcher = Watcher(client, accepted["messageId"], PATIENCE_S)
     await watcher.until("token")
     assert (await client.post(f"/message/{accepted['messageId']}/stop")).status_code == 202
     result = await watcher.result()
     assert (result["status"], result["message"]) == ("cancelled", "Install it ")
-    await asyncio.wait_for(model_server.hung_up.wait(), 10)
+    await asyncio.wait_for(model_server.hung_up.wait(), PATIENCE_S)
     assert await hatchet.runs.aio_get_status(accepted["runId"]) is V1TaskStatus.CANCELLED
 
 
@@ -110,7 +110,7 @@ async def test_a_page_that_is_not_there_fails_in_the_chat_and_in_the_run_with_th
     client: httpx.AsyncClient, site: WebSite, hatchet: Hatchet
 ) -> None:
     accepted = await ask(client, f"{site.address}/missing")
-    result = await Watcher(client, accepted["messageId"], 30).result()
+    result = await Watcher(client, accepted["messageId"], PATIENCE_S).result()
     assert result["status"] == "failed"
     assert result["message"] == f"{site.address}/missing answered with HTTP 404 (there is no such page)."
     details = await hatchet.runs.aio_get_details(accepted["runId"])
@@ -149,11 +149,11 @@ async def test_an_answer_survives_a_restart_of_the_models_server(
     client: httpx.AsyncClient, site: WebSite, model_server: ModelServer
 ) -> None:
     model_server.gate, model_server.break_off = asyncio.Event(), True
-    watcher = await watch(client, f"{site.address}/docs/", patience_s=60)
+    watcher = await watch(client, f"{site.address}/docs/")
     await watcher.until("token")
     await model_server.stop()
     model_server.gate.set()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not any("went away" in str(payload["detail"]) for payload in await watcher.until("progress")):
             await watcher.until("progress", sum(event["type"] == "progress" for event in watcher.events) + 1)
     # What was written stays on the page until the new text begins.
@@ -169,7 +169,7 @@ async def test_a_page_that_comes_back_is_read_on_the_second_try(
 ) -> None:
     good, site.pages["/docs/install.html"] = site.pages["/docs/install.html"], Page(b"", status=503)
     watcher = await watch(client, f"{site.address}/docs/install.html")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not any(e["payload"].get("phase") == "retrying" for e in await _events(watcher)):
             pass
     site.pages["/docs/install.html"] = good
@@ -184,7 +184,7 @@ async def _events(watcher: Watcher) -> list[dict[str, dict[str, object]]]:
 
 async def run_of_event(hatchet: Hatchet, mark: str) -> str:
     """The run an event started, known by its metadata; the engine has no signal for it, so it is asked again."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             rows = (await hatchet.runs.aio_list(additional_metadata={"mark": mark}, only_tasks=False)).rows
             if rows:
@@ -207,7 +207,7 @@ async def test_the_event_question_create_starts_the_same_workflow(
 
 async def has_begun(hatchet: Hatchet, run_id: str, step: str) -> None:
     """The engine has given a step to a worker; it has no signal for it, so it is asked again."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             task = (await hatchet.runs.aio_get_details(run_id)).task_runs.get(step)
             if task is not None and task.status is V1TaskStatus.RUNNING:
@@ -252,9 +252,9 @@ async def test_an_answer_survives_a_kill_in_each_step(
                 stack.thaw("worker")
                 raise
         case "load_docs":
-            await asyncio.wait_for(page.asked.wait(), 60)
+            await asyncio.wait_for(page.asked.wait(), PATIENCE_S)
         case "reason_docs":
-            await asyncio.wait_for(model_server.replying.wait(), 60)
+            await asyncio.wait_for(model_server.replying.wait(), PATIENCE_S)
         case "generate_response":
             await watcher.until("token")
     await asyncio.to_thread(stack.kill, killed)
@@ -281,12 +281,12 @@ async def test_an_answer_survives_a_killed_edge(
 ) -> None:
     model_server.gate = asyncio.Event()
     accepted = await ask(client, f"{site.address}/docs/")
-    first = Watcher(client, accepted["messageId"], 30)
+    first = Watcher(client, accepted["messageId"], PATIENCE_S)
     await first.until("token")
     await asyncio.to_thread(stack.kill, "edge")
     await first.leave()
     await asyncio.to_thread(stack.start_edge)
-    second = Watcher(client, accepted["messageId"], 60)
+    second = Watcher(client, accepted["messageId"], PATIENCE_S)
     model_server.gate.set()
     assert (await second.result())["message"] == "Install it with pip [1]."
 
@@ -309,8 +309,8 @@ async def test_one_persons_many_questions_do_not_hold_up_anothers(
         for person in (busy, other):
             await person.get("/config")
         asked = [await ask(busy, f"{site.address}/docs/") for _ in range(ANSWERS_PER_PERSON_MAX + 1)]
-        many = [Watcher(busy, each["messageId"], 60) for each in asked]
-        one = await watch(other, f"{site.address}/docs/", patience_s=60)
+        many = [Watcher(busy, each["messageId"], PATIENCE_S) for each in asked]
+        one = await watch(other, f"{site.address}/docs/")
         await one.until("token")
         for watcher in many[:-1]:
             await watcher.until("token")
