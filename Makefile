@@ -134,7 +134,8 @@ SIDE_BY_SIDE := -j 3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=targe
 .PHONY: test
 test: ## Everything: lint, types, import contracts, all tests, the browser tests
 	@scripts/require_chromium.sh
-	@$(MAKE) -j 2 setup sdk-typescript openid-provider
+	@# What the rest needs is ready then: make begins first what need not wait for anything, whatever its place.
+	@$(MAKE) -j 2 setup sdk-typescript openid-provider $(STAMPS)/compiled $(STAMPS)/tests
 	$(call say,"everything else side by side; each part is shown when it has ended")
 	@$(MAKE) $(SIDE_BY_SIDE) test-python test-browser test-web test-example lint-web lint types test-worker
 	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
@@ -237,7 +238,7 @@ test-models: $(STAMPS)/embeddings $(MODELS)/.installed ## The chat with real wei
 		$(abspath $(PY)) -m pytest -q tests_models $(PYTEST_ARGS)
 
 .PHONY: test-browser
-test-browser: setup $(STAMPS)/compiled $(OPENID_PROVIDER) ## The chat and the dashboard in a real browser, against a real engine
+test-browser: $(STAMPS)/packages $(STAMPS)/compiled $(PAGES) $(OPENID_PROVIDER) ## The chat and the dashboard in a real browser, against a real engine
 	@scripts/require_chromium.sh
 	$(call say,"browser tests")
 	@# The chat's first: they mostly wait, and what computes runs beside them then.

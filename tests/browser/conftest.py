@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -19,13 +20,14 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from hatchet_sdk import Hatchet
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "wire")]
 
 from wirekit import EngineProcess, Rest, Stage, WorkerProcess, free_port  # noqa: E402 the path to it has only now been laid
 
+from tests.browser.newcomer import Newcomer  # noqa: E402
 from tests.openid_provider.process import SECRET, ProviderProcess  # noqa: E402
 
 T = TypeVar("T")
@@ -137,14 +139,26 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: Browser, engine: EngineProcess) -> AsyncIterator[Page]:
+async def newcomer(browser: Browser, engine: EngineProcess) -> AsyncIterator[Newcomer]:
+    async with AsyncExitStack() as contexts:
+
+        async def opened(*, width: int = 1280, base_url: str | None = None) -> Page:
+            viewport: ViewportSize = {"width": width, "height": 900}
+            context = await browser.new_context(base_url=base_url or engine.url, viewport=viewport)
+            contexts.push_async_callback(context.close)
+            page = await context.new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            return page
+
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(newcomer: Newcomer, engine: EngineProcess) -> AsyncIterator[Page]:
     """A page that was let in, in a context of its own. The test fails if the page's own code did."""
     mistakes: list[str] = []
-    context = await browser.new_context(base_url=engine.url, viewport={"width": 1280, "height": 900})
-    opened = await context.new_page()
-    opened.set_default_timeout(PATIENCE_MS)
+    opened = await newcomer()
     opened.on("pageerror", lambda error: mistakes.append(str(error)))
     await opened.goto(engine.dashboard_link)
     yield opened
-    await context.close()
     assert mistakes == []

@@ -11,8 +11,8 @@ from playwright.async_api import Page, expect
 
 from broadaxe.rest.webhook_proofs import HmacProof, check
 from tests.alerting.receiver import Request, receiver
+from tests.browser.looking import PHONE, complaints, settled
 from tests.browser.test_dashboard import started
-from tests.browser.test_every_page import PHONE, complaints, settled
 
 
 def prove(request: Request, secret: str) -> None:

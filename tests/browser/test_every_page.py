@@ -1,5 +1,4 @@
-"""Every page of the console and of the documentation, with something on it: axe finds nothing, in the dark and in the
-light; there is one main heading; a phone is not scrolled sideways.
+"""Every page of the console and of the documentation, with something on it, is looked at as `looking` says.
 
 The pages are those of the router: a new one is looked at without being named here, and one about a single thing fails
 until somebody says which. Those for strangers are looked at in `test_first_start`.
@@ -9,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,52 +18,18 @@ import pytest
 import pytest_asyncio
 from gallery.cue import Cue
 from hatchet_sdk import Hatchet
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Page
 from wirekit import EngineProcess, Rest, Stage
 
+from tests.browser.looking import settled, wrong_with
+from tests.browser.newcomer import PASSWORD, Newcomer
 from tests.browser.test_dashboard import started
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUTES = ROOT / "web" / "dashboard" / "src" / "routes" / "tree.tsx"
 NEEDED = ROOT / "web" / "dashboard" / "src" / "services" / "roles.ts"
-AXE = ROOT / "web" / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 CHAPTERS = sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
 DOCS = (*(f"/docs/{name}" for name in CHAPTERS), "/docs/nothing", "/api/docs")
-PHONE = {"width": 390, "height": 844}
-#: Notes where the keyboard goes from here on. The walk begins in the part of the page that is its own: the frame around
-#: it, walked once, is on every page.
-WALK = """(isWhole) => {
-    if (!isWhole) {
-        const main = document.querySelector('main');
-        if (!main.hasAttribute('tabindex')) main.tabIndex = -1;
-        main.focus();
-    }
-    window.walked = new Set();
-    window.unseen = new Set();
-    document.addEventListener('focusin', ({target}) => {
-        window.walked.add(target);
-        const look = getComputedStyle(target);
-        if (look.outlineStyle === 'none' && look.boxShadow === 'none') window.unseen.add(target);
-    }, true);
-}"""
-#: What can be used on the page as it is now (of radio buttons the chosen one is, and arrows lead to the others) and was
-#: not come by; where one did not see that one was; and what looks as if a click did something but takes no focus.
-MISSED = """(isWhole) => {
-    const told = (one) => (one.getAttribute('aria-label') || one.textContent || one.outerHTML).trim().slice(0, 60);
-    const takesFocus = 'a[href], button, input, select, textarea, summary, label, [tabindex]';
-    // A dialog is all there is while it is open.
-    const root = document.querySelector('dialog[open]') ?? (isWhole ? document : document.querySelector('main'));
-    const usable = [...root.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')].filter(
-        (one) => one.tabIndex >= 0 && !one.disabled && one.checkVisibility({visibilityProperty: true})
-            && !(one.type === 'radio' && !one.checked && document.querySelector(`[name="${one.name}"]:checked`)));
-    const pointed = [...root.querySelectorAll('*')].filter(
-        (one) => getComputedStyle(one).cursor === 'pointer' && !one.closest(takesFocus));
-    return [
-        ...usable.filter((one) => !window.walked.has(one)).map((one) => `not reached: ${told(one)}`),
-        ...[...window.unseen].filter((one) => one.isConnected).map((one) => `not seen: ${told(one)}`),
-        ...pointed.map((one) => `for the mouse alone: ${told(one)}`),
-    ];
-}"""
 #: Uses every button of the page once, those that appear meanwhile too, and closes what it opens; tells of the dialogs
 #: that send something. Stops where a button led to another page.
 USE_ALL = """async () => {
@@ -103,8 +68,6 @@ OWN_DIALOGS = {
     "Sign out everywhere else?",
     "Turn a second factor on",
 }
-#: Rows with a colour of their own fade in; a page is looked at when it stands still.
-STILL = "*, ::before, ::after { animation: none !important; transition: none !important; }"
 
 
 def addresses(*, for_strangers: bool = False) -> list[str]:
@@ -188,86 +151,21 @@ def filled(path: str, things: dict[str, str]) -> str:
     return things[path]
 
 
-async def settled(page: Page, address: str) -> None:
-    """Opens a page and waits until nothing on it is still being read."""
-    await page.goto(address)
-    await expect(page.get_by_role("heading", level=1).first).to_be_visible()
-    await expect(page.get_by_role("status").filter(has_text=re.compile("^Loading"))).to_have_count(0)
-    await page.add_style_tag(content=STILL)
-
-
-async def complaints(page: Page, address: str) -> list[str]:
-    """What axe has to say of the page as it stands, and what else is wrong with it."""
-    await page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = await page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
-    told = [
-        f"{address}: {rule['id']}: {node['html'][:160]} ({' '.join(node['failureSummary'].split())[:200]})"
-        for rule in found
-        for node in rule["nodes"][:3]
-    ]
-    headings = await page.get_by_role("heading", level=1).count()
-    return told if headings == 1 else [*told, f"{address}: {headings} main headings"]
-
-
-async def unreached(page: Page, address: str, *, is_whole: bool) -> list[str]:
-    """What the Tab key does not come by on the page as it stands, or where one does not see that it is there."""
-    await page.evaluate(WALK, is_whole)
-    found: list[str] = await page.evaluate(MISSED, is_whole)
-    # Pages go on growing, a graph that is loaded late for instance: the walk is gone on with as often as that.
-    for _ in range(3):
-        for _ in range(len(found) + 2):
-            await page.keyboard.press("Tab")
-        found = await page.evaluate(MISSED, is_whole)
-        if not found:
-            break
-    return [f"{address}: {complaint}" for complaint in found]
-
-
-async def wider_than_a_phone(page: Page, address: str) -> list[str]:
-    """Whether the page as it stands would be scrolled sideways at 390 px."""
-    before = page.viewport_size
-    await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
-    width = await page.evaluate("document.documentElement.scrollWidth")
-    if before is not None:
-        await page.set_viewport_size(before)
-    return [f"{address} is {width} px wide"] if width > PHONE["width"] else []
-
-
-@pytest_asyncio.fixture(loop_scope="session", params=["light", "dark"])
-async def reader(request: pytest.FixtureRequest, page: Page, engine: EngineProcess) -> AsyncIterator[Page]:
-    """A page in one of the two looks, let in as the other fixture was."""
-    browser: Browser | None = page.context.browser
-    assert browser is not None
-    context: BrowserContext = await browser.new_context(
-        base_url=engine.url, viewport={"width": 1280, "height": 900}, color_scheme=request.param, bypass_csp=False
-    )
-    opened = await context.new_page()
-    opened.set_default_timeout(60_000)
-    await opened.goto(engine.dashboard_link)
-    yield opened
-    await context.close()
-
-
-async def test_axe_finds_nothing_on_any_page(reader: Page, things: dict[str, str]) -> None:
+async def test_nothing_is_wrong_with_any_page(page: Page, things: dict[str, str]) -> None:
     told: list[str] = []
-    for path in addresses():
-        address = filled(path, things)
-        await settled(reader, address)
-        told += await complaints(reader, address)
-    for address in (*DOCS, "/no/such/page", "/runs/00000000-0000-7000-8000-000000000000"):
-        await settled(reader, address)
-        told += await complaints(reader, address)
+    elsewhere = ("/no/such/page", "/runs/00000000-0000-7000-8000-000000000000")
+    for number, address in enumerate((*(filled(path, things) for path in addresses()), *elsewhere)):
+        await settled(page, address)
+        told += await wrong_with(page, address, is_whole=number == 0)
     assert not told, "\n".join(told)
 
 
-async def test_every_page_is_walked_by_keyboard(page: Page, things: dict[str, str]) -> None:
-    """The Tab key reaches all that can be used, and one sees where it is."""
-    missed: list[str] = []
-    for number, path in enumerate(addresses()):
-        address = filled(path, things)
+async def test_nothing_is_wrong_with_the_documentation(page: Page) -> None:
+    told: list[str] = []
+    for address in DOCS:
         await settled(page, address)
-        missed += await unreached(page, address, is_whole=number == 0)
-    assert not missed, "\n".join(missed)
+        told += await wrong_with(page, address, is_walked=False)
+    assert not told, "\n".join(told)
 
 
 def needed_roles() -> dict[str, str]:
@@ -279,28 +177,20 @@ Joined = Callable[[str], Awaitable[Page]]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def joined(page: Page, engine: EngineProcess, hatchet: Hatchet, key: str) -> AsyncIterator[Joined]:
+async def joined(page: Page, newcomer: Newcomer, hatchet: Hatchet, key: str) -> Joined:
     """Lets somebody with a role into the tenant, and opens a page of theirs."""
-    browser = page.context.browser
-    assert browser is not None
-    contexts: list[BrowserContext] = []
 
     async def let_in(role: str) -> Page:
         person = {"email": f"{role.lower()}-{key}@example.com", "role": role}
         made = await page.context.request.post(f"/api/v1/tenants/{hatchet.tenant_id}/invites", data=person)
         secret = (await made.json())["link"].partition("#")[2]
-        context = await browser.new_context(base_url=engine.url, viewport={"width": 1280, "height": 900})
-        contexts.append(context)
-        newcomer = {"secret": secret, "name": role, "password": "Correct-horse-7"}
-        answer = await context.request.post("/api/v1/stable/invites/join", data=newcomer)
+        opened = await newcomer()
+        joining = {"secret": secret, "name": role, "password": PASSWORD}
+        answer = await opened.context.request.post("/api/v1/stable/invites/join", data=joining)
         assert answer.ok, await answer.text()
-        opened = await context.new_page()
-        opened.set_default_timeout(60_000)
         return opened
 
-    yield let_in
-    for context in contexts:
-        await context.close()
+    return let_in
 
 
 async def test_nobody_is_offered_what_their_role_is_refused(page: Page, joined: Joined, things: dict[str, str]) -> None:
@@ -330,12 +220,3 @@ async def test_nobody_is_offered_what_their_role_is_refused(page: Page, joined: 
     wrong += [request for request in sent if not request.startswith("GET ")]
     assert wrong == [], "\n".join(wrong)
     assert {"Create a tenant", "Save this view"} <= asked, "the buttons were not used"
-
-
-async def test_no_page_scrolls_a_phone_sideways(page: Page, things: dict[str, str]) -> None:
-    await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
-    wide: list[str] = []
-    for address in (*(filled(path, things) for path in addresses()), *DOCS, "/no/such/page"):
-        await settled(page, address)
-        wide += await wider_than_a_phone(page, address)
-    assert not wide, "\n".join(wide)

@@ -16,14 +16,16 @@ from pathlib import Path
 
 import pyotp
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 from wirekit import EngineProcess
 from wirekit.engine_process import START_WITHIN_S
 
-from tests.browser.test_every_page import addresses, complaints, settled, unreached, wider_than_a_phone
+from tests.browser.looking import settled, wrong_with
+from tests.browser.newcomer import PASSWORD, Newcomer, sign_in
+from tests.browser.test_every_page import addresses
 from tests.mailbox import Mailbox, mail_server
 
-FIRST, SECOND = "Correct-horse-7", "Another-horse-8"
+SECOND = "Another-horse-8"
 GRACE, ADA = "grace@example.com", "ada@example.com"
 LOOKED_AT = {"/setup", "/login", "/forgot-password", "/reset-password", "/invite"}
 
@@ -69,22 +71,13 @@ async def empty(database: str, mailbox: Mailbox, tmp_path: Path) -> AsyncIterato
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stranger(browser: Browser, empty: EmptyInstallation) -> AsyncIterator[Page]:
-    context = await browser.new_context(base_url=empty.url, viewport={"width": 1280, "height": 900})
-    page = await context.new_page()
-    page.set_default_timeout(60_000)
-    yield page
-    await context.close()
+async def stranger(newcomer: Newcomer, empty: EmptyInstallation) -> Page:
+    return await newcomer(base_url=empty.url)
 
 
 async def looked_at(page: Page, name: str) -> None:
     """Nothing is wrong with the page as it stands, in either look, by keyboard, and on a phone."""
-    told: list[str] = []
-    for look in ("light", "dark"):
-        await page.emulate_media(color_scheme="light" if look == "light" else "dark")
-        told += await complaints(page, f"{name}, {look}")
-    told += await unreached(page, name, is_whole=True)
-    told += await wider_than_a_phone(page, name)
+    told = await wrong_with(page, name, is_whole=True)
     assert not told, "\n".join(told)
 
 
@@ -95,12 +88,6 @@ async def mailed_link(mailbox: Mailbox) -> str:
     found = re.search(r"http://\S+#[\w-]+", body.get_content())
     assert found is not None
     return found[0]
-
-
-async def sign_in(page: Page, email: str, password: str) -> None:
-    await page.get_by_label("E-mail").fill(email)
-    await page.get_by_label("Password").fill(password)
-    await page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def test_every_page_for_strangers_is_looked_at_here() -> None:
@@ -122,7 +109,7 @@ async def test_from_an_empty_installation_to_a_second_person(
         ("Name of the tenant", "Navy"),
     ):
         await page.get_by_label(label).fill(value)
-    await page.get_by_label("Choose a password").fill(FIRST)
+    await page.get_by_label("Choose a password").fill(PASSWORD)
     await page.get_by_role("button", name="Set up").click()
     await expect(page.get_by_role("alert")).to_contain_text("code")
     await looked_at(page, "/setup, refused")
@@ -135,7 +122,7 @@ async def test_from_an_empty_installation_to_a_second_person(
     card = page.get_by_role("region", name="Second factor")
     await card.get_by_role("button", name="Turn on").click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_label("Your password").fill(FIRST)
+    await dialog.get_by_label("Your password").fill(PASSWORD)
     await page.keyboard.press("Enter")
     key = await dialog.get_by_role("region", name="Key").inner_text()
     await looked_at(page, "/settings/account, a new second factor")
@@ -168,7 +155,7 @@ async def test_from_an_empty_installation_to_a_second_person(
     await settled(page, await mailed_link(mailbox))
     await looked_at(page, "/reset-password")
     await page.locator("[name=password]").fill(SECOND)
-    await page.get_by_label("New password again").fill(FIRST)
+    await page.get_by_label("New password again").fill(PASSWORD)
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("alert")).to_contain_text("not the same")
     await looked_at(page, "/reset-password, refused")
@@ -191,7 +178,7 @@ async def test_from_an_empty_installation_to_a_second_person(
     await page.get_by_role("button", name="Sign out and go on").click()
     await expect(page.get_by_label("Choose a password")).to_be_visible()
     await looked_at(page, "/invite")
-    await page.get_by_label("Choose a password").fill(FIRST)
+    await page.get_by_label("Choose a password").fill(PASSWORD)
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     await page.get_by_role("button", name="Sign out").click()

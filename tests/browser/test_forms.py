@@ -7,8 +7,8 @@ from hatchet_sdk import Hatchet
 from playwright.async_api import Page, expect
 from wirekit import Stage
 
+from tests.browser.looking import complaints
 from tests.browser.test_dashboard import status_of_run
-from tests.browser.test_every_page import complaints
 
 
 async def test_a_run_is_started_with_the_form_of_its_schema_and_seen_to_complete(

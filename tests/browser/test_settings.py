@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest_asyncio
@@ -14,50 +13,40 @@ from hatchet_sdk import Hatchet
 from playwright.async_api import Page, expect
 from wirekit import EngineProcess
 
-FIRST, SECOND = "Correct-horse-7", "Another-horse-8"
+from tests.browser.newcomer import PASSWORD, Newcomer, sign_in
+
+SECOND = "Another-horse-8"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def newcomer(page: Page, engine: EngineProcess, key: str) -> AsyncIterator[tuple[Page, str]]:
+async def colleague(newcomer: Newcomer, engine: EngineProcess, key: str) -> tuple[Page, str]:
     """A browser that nobody let in, and the address of somebody who was let into the tenant on the command line."""
     email = f"{key}@example.com"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BROADAXE_")}
     words = ("account", "add", email, "--role", "ADMIN", "--data-dir", str(engine.data_dir))
     adding = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "broadaxe.cli.main", *words),
-        env=environment | {"BROADAXE_ACCOUNT_PASSWORD": FIRST},
+        env=environment | {"BROADAXE_ACCOUNT_PASSWORD": PASSWORD},
         stderr=asyncio.subprocess.PIPE,
     )
     _, complaint = await adding.communicate()
     assert adding.returncode == 0, complaint.decode()
-    browser = page.context.browser
-    assert browser is not None
-    context = await browser.new_context(base_url=engine.url, viewport={"width": 1280, "height": 900})
-    opened = await context.new_page()
-    opened.set_default_timeout(60_000)
-    yield opened, email
-    await context.close()
-
-
-async def sign_in(page: Page, email: str, password: str) -> None:
-    await page.get_by_label("E-mail").fill(email)
-    await page.get_by_label("Password").fill(password)
-    await page.get_by_role("button", name="Sign in").click()
+    return await newcomer(), email
 
 
 async def test_a_second_person_signs_in_to_where_they_wanted_and_changes_their_password(
-    newcomer: tuple[Page, str], engine: EngineProcess
+    colleague: tuple[Page, str], engine: EngineProcess
 ) -> None:
-    page, email = newcomer
+    page, email = colleague
     await page.goto("/workflows?search=hold#content")
     await expect(page.get_by_role("heading", name="Sign in to Broadaxe")).to_be_visible()
-    await sign_in(page, email, FIRST)
+    await sign_in(page, email, PASSWORD)
     await expect(page.get_by_role("heading", name="Workflows", level=1)).to_be_visible()
     assert page.url.endswith("/workflows?search=hold#content")
 
     # The same person elsewhere.
     elsewhere = httpx.AsyncClient(base_url=engine.url, timeout=60)
-    body = {"email": email, "password": FIRST}
+    body = {"email": email, "password": PASSWORD}
     assert (await elsewhere.post("/api/v1/users/login", json=body)).status_code == 200
     await page.goto("/settings/account")
     rows = page.get_by_role("table", name="Sessions").get_by_role("row")
@@ -75,29 +64,29 @@ async def test_a_second_person_signs_in_to_where_they_wanted_and_changes_their_p
     await dialog.get_by_label("New password again").fill(SECOND)
     await dialog.get_by_role("button", name="Change").click()
     await expect(dialog).to_contain_text("the current password is wrong")
-    await dialog.get_by_label("Current password").fill(FIRST)
+    await dialog.get_by_label("Current password").fill(PASSWORD)
     await dialog.get_by_role("button", name="Change").click()
     await dialog.get_by_role("button", name="Done").click()
     await page.get_by_role("button", name="Sign out").click()
-    await sign_in(page, email, FIRST)
+    await sign_in(page, email, PASSWORD)
     await expect(page.get_by_role("alert")).to_contain_text("is wrong")
     await sign_in(page, email, SECOND)
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
 
-async def test_a_session_that_is_ended_elsewhere_comes_back_to_the_same_place(newcomer: tuple[Page, str]) -> None:
-    page, email = newcomer
+async def test_a_session_that_is_ended_elsewhere_comes_back_to_the_same_place(colleague: tuple[Page, str]) -> None:
+    page, email = colleague
     # Told of nothing: what another test does would make the page ask, and find out before the click below.
     await page.route("**/changes", lambda _: None)
     await page.goto("/login")
-    await sign_in(page, email, FIRST)
+    await sign_in(page, email, PASSWORD)
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     await page.goto("/events?key=wire%3A*")
     await expect(page.get_by_role("heading", name="Events", level=1)).to_be_visible()
     await page.context.clear_cookies()
     await page.get_by_role("link", name="Limits", exact=True).click()
     await expect(page.get_by_role("heading", name="Sign in to Broadaxe")).to_be_visible()
-    await sign_in(page, email, FIRST)
+    await sign_in(page, email, PASSWORD)
     await expect(page.get_by_role("heading", name="Limits", level=1)).to_be_visible()
 
 

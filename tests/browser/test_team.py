@@ -5,44 +5,20 @@ why."""
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
-import pytest_asyncio
 from gallery.cue import Cue
 from hatchet_sdk import Hatchet
 from playwright.async_api import Page, expect
 from wirekit import EngineProcess, Stage
 
 from tests.alerting.receiver import Receiver, receiver
+from tests.browser.looking import complaints, settled
+from tests.browser.newcomer import PASSWORD, Newcomer
 from tests.browser.test_dashboard import started, status_of_run
-from tests.browser.test_every_page import complaints, settled
 from tests.mailbox import Mailbox, mail_server
 from tests.openid_provider.process import ProviderProcess
-
-PASSWORD = "Correct-horse-7"
-
-Newcomer = Callable[[], Awaitable[Page]]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def newcomer(page: Page, engine: EngineProcess) -> AsyncIterator[Newcomer]:
-    """Opens a browser that nobody let in."""
-    browser = page.context.browser
-    assert browser is not None
-    contexts = []
-
-    async def opened() -> Page:
-        context = await browser.new_context(base_url=engine.url, viewport={"width": 390, "height": 800})
-        contexts.append(context)
-        fresh = await context.new_page()
-        fresh.set_default_timeout(60_000)
-        return fresh
-
-    yield opened
-    for context in contexts:
-        await context.close()
 
 
 async def invite(owner: Page, email: str, role: str) -> str:
@@ -100,7 +76,7 @@ async def three_people(
 ) -> None:
     amy, vic, eve = (f"{name}-{key}@example.com" for name in ("amy", "vic", "eve"))
     tenant, stable = (f"/api/v1/{part}tenants/{hatchet.tenant_id}" for part in ("", "stable/"))
-    admin, viewer = await newcomer(), await newcomer()
+    admin, viewer = await newcomer(width=390), await newcomer(width=390)
     await join(admin, await invite(page, amy, "ADMIN"))
     provider.ask("person", {"sub": f"vic-{key}", "email": vic, "email_verified": True, "name": "Vic"})
     link = await invite(page, vic, "VIEWER")
@@ -155,7 +131,7 @@ async def three_people(
     made = await posted(page, "/api/v1/tenants", {"name": f"Other {key}", "slug": f"other-{key}"})
     other = f"/api/v1/tenants/{made['metadata']['id']}"
     asked = await posted(page, f"{other}/invites", {"email": eve, "role": "ADMIN"})
-    outsider = await newcomer()
+    outsider = await newcomer(width=390)
     await join(outsider, asked["link"])
     for path in (f"{tenant}/members", f"{tenant}/audit", f"{stable}/alerts", f"/api/v1/stable/workflow-runs/{run_id}"):
         assert (await outsider.context.request.get(path)).status in (403, 404), path
@@ -173,7 +149,7 @@ async def three_people(
             await expect(outsider.get_by_text(name)).to_have_count(0)
 
     # The link was for one person; another browser is told so.
-    late = await newcomer()
+    late = await newcomer(width=390)
     await late.goto(link)
     await expect(late.get_by_role("heading", name="This link lets nobody in")).to_be_visible()
 
@@ -196,7 +172,7 @@ async def three_people(
 async def test_who_is_not_let_in_is_told_why_and_may_try_again(
     newcomer: Newcomer, engine: EngineProcess, provider: ProviderProcess, key: str
 ) -> None:
-    stranger = await newcomer()
+    stranger = await newcomer(width=390)
     problem = stranger.get_by_role("alert")
 
     async def tried(name: str, why: str) -> None:
