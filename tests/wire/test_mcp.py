@@ -15,6 +15,7 @@ import httpx
 import pytest
 from gallery.cue import Cue
 from mcp import Client, StdioServerParameters
+from mcp_types import ElicitRequestParams, ElicitResult
 from wirekit import EngineProcess, Rest, StartWorker
 
 READING = {"find_runs", "read_run", "explain_wait", "list_workflows"}
@@ -22,7 +23,7 @@ CHANGING = {"trigger", "cancel", "replay", "send_event"}
 
 
 @asynccontextmanager
-async def model(engine: EngineProcess, place: Path, *flags: str) -> AsyncIterator[Client]:
+async def model(engine: EngineProcess, place: Path, *flags: str, **ways: Any) -> AsyncIterator[Client]:
     environment = {
         "HATCHET_CLIENT_TOKEN": engine.token,
         "HATCHET_CLIENT_API_URL": engine.url,
@@ -30,7 +31,8 @@ async def model(engine: EngineProcess, place: Path, *flags: str) -> AsyncIterato
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
     }
     words = ["-m", "broadaxe", "mcp", *flags]
-    async with Client(StdioServerParameters(command=sys.executable, args=words, env=environment, cwd=place)) as client:
+    server = StdioServerParameters(command=sys.executable, args=words, env=environment, cwd=place)
+    async with Client(server, **ways) as client:
         yield client
 
 
@@ -96,6 +98,24 @@ async def test_what_changes_something_is_done_once_after_its_code(
 
         pushed = await confirmed(client, "send_event", key="wire:exact", data={"key": key})
         assert "Runs it started: none" not in pushed
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_client_that_can_ask_its_person_does_and_no_code_passes_through_the_model(
+    engine: EngineProcess, tmp_path: Path, key: str, mode: str
+) -> None:
+    asked: list[str] = []
+    replies = [ElicitResult(action="decline"), ElicitResult(action="accept", content={})]
+
+    async def ask(_: object, question: ElicitRequestParams) -> ElicitResult:
+        asked.append(question.message)
+        return replies[len(asked) - 1]
+
+    async with model(engine, tmp_path, "--allow-changes", mode=mode, elicitation_callback=ask) as client:
+        told = await said(client, "send_event", key=f"mcp:{key}", data={})
+        assert told == "Nothing was done: the person was asked, and does not want it."
+        assert "Pushed: event" in await said(client, "send_event", key=f"mcp:{key}", data={})
+    assert asked == [f"A language model wants to push the event 'mcp:{key}' with the data {{}}."] * 2
 
 
 async def test_an_answer_has_a_bound_and_says_what_was_cut(

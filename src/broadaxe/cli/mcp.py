@@ -25,6 +25,10 @@ __all__ = ["mcp"]
 
 TOKEN: Final = "BROADAXE_MCP_TOKEN"
 TOKEN_LENGTH_MIN: Final = 16
+#: What the question to the person is called between two calls.
+CONFIRM: Final = "confirm"
+#: From this version of the protocol on a server asks in its answer, and before it by a request of its own.
+INPUT_REQUIRED_SINCE: Final = "2026-07-28"
 
 
 @click.command(short_help="Let a language model look at runs, over the Model Context Protocol.")
@@ -39,7 +43,7 @@ def mcp(allow_changes: bool, http: bool, host: str, port: int, connection: Conne
     A client starts this command by itself and talks to it over standard input and output. With --http it listens on
     http://127.0.0.1:8090/mcp, and wants the token in BROADAXE_MCP_TOKEN, or one that it makes and prints.
 
-    It only reads, unless --allow-changes; what changes something is asked for twice.
+    It only reads, unless --allow-changes; what changes something is done when the person was asked.
 
     \b
     Examples:
@@ -72,8 +76,9 @@ def _server_of(tools: Tools) -> Server[Any]:
     import mcp_types as types
     from mcp.server.context import ServerRequestContext
     from mcp.server.lowlevel import Server
+    from mcp.shared.exceptions import NoBackChannelError
 
-    from broadaxe.remote.tools import INSTRUCTIONS
+    from broadaxe.remote.tools import CODE, INSTRUCTIONS, Question
     from broadaxe.version import describe
 
     async def list_tools(
@@ -92,12 +97,54 @@ def _server_of(tools: Tools) -> Server[Any]:
             ]
         )
 
-    async def call_tool(_: ServerRequestContext[Any], asked: types.CallToolRequestParams) -> types.CallToolResult:
+    async def call_tool(
+        context: ServerRequestContext[Any], asked: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult:
+        given = dict(asked.arguments or {})
+        reply = (asked.input_responses or {}).get(CONFIRM)
         try:
-            text, is_error = await asyncio.to_thread(tools.call, asked.name, dict(asked.arguments or {})), False
+            if isinstance(reply, types.ElicitResult):
+                text = await _do_if(reply, asked.name, given, asked.request_state or "")
+            else:
+                answer = await asyncio.to_thread(tools.call, asked.name, given)
+                if not isinstance(answer, Question):
+                    text = answer
+                elif not _can_ask(context):
+                    text = answer.for_model
+                elif context.protocol_version >= INPUT_REQUIRED_SINCE:
+                    request = types.ElicitRequest(params=_form(answer))
+                    return types.InputRequiredResult(input_requests={CONFIRM: request}, request_state=answer.code)
+                else:
+                    text = await _ask(context, answer, asked.name, given)
+            is_error = False
         except BroadaxeError as error:
             text, is_error = error.message, True
         return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=is_error)
+
+    async def _ask(context: ServerRequestContext[Any], question: Question, name: str, given: dict[str, Any]) -> str:
+        form = _form(question)
+        try:
+            reply = await context.session.elicit_form(form.message, form.requested_schema, context.request_id)
+        except NoBackChannelError:
+            return question.for_model
+        return await _do_if(reply, name, given, question.code)
+
+    async def _do_if(reply: types.ElicitResult, name: str, given: dict[str, Any], code: str) -> str:
+        if reply.action != "accept":
+            tools.withdraw(code)
+            return "Nothing was done: the person was asked, and does not want it."
+        answer = await asyncio.to_thread(tools.call, name, {**given, CODE: code})
+        return answer.for_model if isinstance(answer, Question) else answer
+
+    def _can_ask(context: ServerRequestContext[Any]) -> bool:
+        known = context.session.client_capabilities
+        return known is not None and known.elicitation is not None
+
+    def _form(question: Question) -> types.ElicitRequestFormParams:
+        """A form without fields: to be sent, or to be refused."""
+        return types.ElicitRequestFormParams(
+            message=question.for_person, requested_schema={"type": "object", "properties": {}}
+        )
 
     return Server(
         "broadaxe", version=describe(), instructions=INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool
