@@ -24,7 +24,7 @@ from tests.storage.ground import contents, make_journal, make_tenant
 from tests.storage.test_journal_plan import lock_counts
 from tests.storage.test_retention import Past
 
-KINDS = 12
+KINDS = 14
 EVER = 0
 TODAY = datetime(2031, 5, 20, 15, 30, tzinfo=UTC)
 
@@ -65,7 +65,7 @@ async def test_a_month_that_began_by_days_goes_on_by_days(pool: asyncpg.Pool) ->
 async def test_rows_without_a_month_of_their_own_leave_the_days(pool: asyncpg.Pool) -> None:
     past = Past(pool, await make_tenant(pool))
     await past.run(15, finished=True)
-    assert await ensure_partitions(pool, TODAY, EVER) == 4 * 3 + (KINDS - 3)
+    assert await ensure_partitions(pool, TODAY, EVER) == 4 * 5 + (KINDS - 5)
 
 
 def test_only_past_months_are_merged_and_no_more_than_needed() -> None:

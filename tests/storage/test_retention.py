@@ -27,6 +27,8 @@ KINDS = (
     "durable_task",
     "durable_branch",
     "durable_entry",
+    "task_step",
+    "run_value",
     "gate",
 )
 
@@ -83,6 +85,19 @@ class Past:
             task_id,
             task_at,
         )
+        await self.pool.execute(
+            "insert into broadaxe.task_step (tenant_id, task_id, name, result, completed_at) "
+            "values ($1, $2, 'paid', '{}', $3)",
+            self.tenant_id,
+            task_id,
+            task_at,
+        )
+        await self.pool.execute(
+            "insert into broadaxe.run_value (tenant_id, run_id, name, value, set_at) values ($1, $2, 'done', '1', $3)",
+            self.tenant_id,
+            run_id,
+            at,
+        )
         return run_id
 
     async def line(self, days_ago: int) -> None:
@@ -102,14 +117,16 @@ class Past:
         await self.pool.execute(f"update broadaxe.task set {ended} where run_id = $1", run_id, at)
 
     async def left(self) -> set[str]:
-        """Runs that are there; each with exactly its task and that one's entry."""
+        """Runs that are there; each with exactly its value, its task, and that one's entry and step."""
         rows = await self.pool.fetch(
-            "select r.id, count(t.id) as tasks, count(e.task_id) as entries from broadaxe.run r "
+            "select r.id, count(t.id) as tasks, count(e.task_id) as entries, count(s.task_id) as steps, "
+            "count(v.run_id) as said from broadaxe.run r "
             "left join broadaxe.task t on t.run_id = r.id left join broadaxe.task_event e on e.task_id = t.id "
+            "left join broadaxe.task_step s on s.task_id = t.id left join broadaxe.run_value v on v.run_id = r.id "
             "group by r.id"
         )
-        assert all((row["tasks"], row["entries"]) == (1, 1) for row in rows)
-        for table in ("task", "task_event"):
+        assert all((row["tasks"], row["entries"], row["steps"], row["said"]) == (1, 1, 1, 1) for row in rows)
+        for table in ("task", "task_event", "task_step", "run_value"):
             assert await self.pool.fetchval(f"select count(*) from broadaxe.{table}") == len(rows)
         return {str(row["id"]) for row in rows}
 

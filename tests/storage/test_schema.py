@@ -27,6 +27,8 @@ PARTITIONED = (
     "durable_task",
     "durable_branch",
     "durable_entry",
+    "task_step",
+    "run_value",
     "gate",
     "stream_message",
     "stream_payload",

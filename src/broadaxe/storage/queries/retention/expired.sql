@@ -2,7 +2,8 @@
 -- before their entries. Called by `retention.enforce`.
 select p.parent, p.name
 from unnest(array[
-    'run', 'task', 'task_event', 'durable_task', 'durable_branch', 'durable_entry', 'gate', 'event', 'log_line', 'span'
+    'run', 'task', 'run_value', 'task_event', 'durable_task', 'durable_branch', 'durable_entry', 'task_step', 'gate',
+    'event', 'log_line', 'span'
 ]) with ordinality as kind (parent, place)
 join broadaxe.partition p on p.parent = kind.parent
 where p.end_day <= $1
