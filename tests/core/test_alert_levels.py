@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from broadaxe.core.alert_levels import FACTS_MAX
 from broadaxe.core.alert_texts import AlertOccasion
-from broadaxe.core.alerts import FACTS_MAX, WATCHES_MAX
+from broadaxe.core.alerts import WATCHES_MAX
 from broadaxe.core.commands.alerts import AlertFact, AlertKind, DeleteAlertRule, NoteAlertFacts
 from broadaxe.core.commands.attempts import Outcome
 from broadaxe.core.commands.crons import CreateCron

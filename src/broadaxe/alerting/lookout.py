@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from broadaxe.core.alerts import FACTS_MAX
+from broadaxe.core.alert_levels import FACTS_MAX
 from broadaxe.core.commands.alerts import AlertFact, NoteAlertFacts
 from broadaxe.errors import BroadaxeError
 from broadaxe.loops import Loops

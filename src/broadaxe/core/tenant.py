@@ -19,6 +19,7 @@ from typing import assert_never, cast
 from broadaxe.core import (
     admission,
     adoption,
+    alert_levels,
     alerts,
     attempts,
     audit,
@@ -317,7 +318,7 @@ class Tenant:
             case DeleteAlertRule(rule_id):
                 alerts.delete(state, rule_id, now_us)
             case NoteAlertFacts(rule_id, facts):
-                alerts.note(state, rule_id, facts, now_us)
+                alert_levels.note(state, rule_id, facts, now_us)
             case CreateCron():
                 return firing.create_cron(state, command, now_us)
             case ChangeCron():
@@ -389,7 +390,7 @@ class Tenant:
             self._ring(kind, subject, now_us)
         self._follow_up(now_us)
         if state.alerts.patrols:
-            alerts.stir(state, now_us)
+            alert_levels.stir(state, now_us)
         decision = state.ledger.drain(replies)
         state.past_events = ()
         state.pushed.clear()
@@ -489,7 +490,7 @@ class Tenant:
             case Watch():
                 alerts.ring(state, subject, now_us)
             case Rule():
-                alerts.ring_rule(state, subject, now_us)
+                alert_levels.ring_rule(state, subject, now_us)
             case _:
                 assert_never(subject)
 
