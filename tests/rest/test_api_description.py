@@ -30,11 +30,14 @@ from broadaxe.app import App
 from broadaxe.config import Settings
 from broadaxe.core.definition import TaskSpec
 from broadaxe.rest.app import create_http_app
+from broadaxe.rest.identity import Access
 from broadaxe.rest.settings import HttpSettings
 from broadaxe.storage import accounts
+from broadaxe.storage.accounts import Role
 from broadaxe.storage.ids import new_id
 from tests.conftest import TEMPLATE, with_database
 from tests.rest.conftest import Seeds, make_account
+from tests.rest.test_roles import routes
 
 EXAMPLES = {GenerationMode.POSITIVE: 6, GenerationMode.NEGATIVE: 4}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -58,6 +61,10 @@ GUARDED = [name for name, operation in OPERATIONS.items() if operation.definitio
 HARMFUL = {"delete_workflow", "delete_webhook", "delete_cron", "delete_schedule", "delete_filter", "revoke_token"}
 
 
+#: What the engine writes by itself, whoever asks.
+OF_THE_ENGINE = {"worker", "lease", "audit_chain"}
+
+
 def test_no_shape_shows_the_module_it_stands_in() -> None:
     # That is what FastAPI calls two of the same name, and clients are made from these names.
     assert [name for name in DOCUMENT["components"]["schemas"] if "__" in name] == []
@@ -71,6 +78,20 @@ class Running:
     known: dict[str, str]
     log_in: Callable[[], str]
     """A new session's cookie."""
+    quiet: Quiet
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """A tenant of the same engine that nobody may change, so that whatever changes in it was changed by those who may
+    not: a person for each role but the owner's, and one of another tenant."""
+
+    running: Callable[[], Running]
+    """The same engine as its owner sees it."""
+    log_in: Callable[[Role | None], str]
+    """A new session's cookie of the one with this role; None for who is not in it."""
+    contents: Callable[[], dict[str, str]]
+    """A digest of the rows of each table."""
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +107,13 @@ def running(postgres: str, _fixture_loop: Any, tmp_path_factory: pytest.TempPath
         owner = await make_account(pool, "Ada", "ada@example.com")
         tenant = await accounts.create_tenant(pool, "Default", "default", owner.id)
         known = {"tenant": tenant.id} | await _fill(Seeds(pool, tenant.id))
+        keeper = await make_account(pool, "Kim", "kim@example.com")
+        kept = await accounts.create_tenant(pool, "Quiet", "quiet", keeper.id)
+        kept_known = {"tenant": kept.id} | await _fill(Seeds(pool, kept.id))
+        others: dict[Role | None, accounts.Account] = {}
+        for role in (Role.ADMIN, Role.MEMBER, Role.VIEWER, None):
+            others[role] = await make_account(pool, f"{role}", f"{role}@example.com".lower())
+            await accounts.add_member(pool, tenant.id if role is None else kept.id, others[role].id, role or Role.OWNER)
         app = await App.start(
             Settings(
                 database_url=dsn,
@@ -96,13 +124,19 @@ def running(postgres: str, _fixture_loop: Any, tmp_path_factory: pytest.TempPath
             )
         )
 
-        def log_in() -> str:
-            return cast(str, _fixture_loop.run(accounts.open_session(pool, owner.id)))
+        def logged_in(account: accounts.Account) -> str:
+            return cast(str, _fixture_loop.run(accounts.open_session(pool, account.id)))
 
-        return app, pool, Running(app.http_url, known, log_in)
+        quiet = Quiet(
+            running=lambda: Running(app.http_url, kept_known, lambda: logged_in(keeper), quiet),
+            log_in=lambda role: logged_in(others[role]),
+            contents=lambda: cast(dict[str, str], _fixture_loop.run(_contents(pool, kept.id))),
+        )
+        return app, pool, Running(app.http_url, known, lambda: logged_in(owner), quiet)
 
     app, pool, found = _fixture_loop.run(start())
     _make_over_http(found)
+    _make_over_http(found.quiet.running())
     yield found
     _fixture_loop.run(app.stop())
     _fixture_loop.run(pool.close())
@@ -129,6 +163,24 @@ async def _fill(seeds: Seeds) -> dict[str, str]:
     )
     await seeds.pool.execute(insert, seeds.tenant_id)
     return {"run": run, "task": run, "workflow": single[0], "worker": worker, "event": event}
+
+
+async def _contents(pool: asyncpg.Pool, tenant_id: str) -> dict[str, str]:
+    """A digest of a tenant's rows by table. Of the audit log what was done to it: who was refused stands there as well,
+    and what its people did with their own accounts."""
+    tables = await pool.fetch(
+        "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id'"
+        " where n.nspname = 'broadaxe' and c.relkind in ('r', 'p') and not c.relispartition"
+    )
+    found = {}
+    for (table,) in tables:
+        if table not in OF_THE_ENGINE:
+            done = "and refusal = '' and action not like 'account.%'" if table == "audit_entry" else ""
+            digest = "select md5(string_agg(t::text, ' ' order by t::text))"
+            rows = f"from broadaxe.{table} t where tenant_id = $1 {done}"
+            found[table] = await pool.fetchval(f"{digest} {rows}", tenant_id) or ""
+    return found
 
 
 def _make_over_http(running: Running) -> None:
@@ -240,3 +292,56 @@ def test_without_credentials_an_operation_refuses(running: Running, name: str) -
             assert response.json()["errors"][0]["description"]
 
     send()
+
+
+def test_who_may_not_change_something_does_not(running: Running) -> None:
+    """Requests of a viewer, of a stranger and of those whose role does not reach: they are refused as the route
+    declares, and the tenant is afterwards what it was."""
+    accesses = {(tried.method, tried.path): tried.access for tried in routes()}
+    quiet = running.quiet
+    known = quiet.running().known
+    before = quiet.contents()
+    sent = 0
+
+    def ask(operation: APIOperation, access: Access, roles: list[Role | None]) -> None:
+        @settings(
+            max_examples=2,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy())
+        def send(case: Case) -> None:
+            nonlocal sent
+            for parameter in case.path_parameters or {}:
+                case.path_parameters[parameter] = known.get(parameter, case.path_parameters[parameter])
+            is_theirs = bool(known.keys() & set(case.path_parameters or {}))
+            for role in roles:
+                # Some end the session that asks.
+                headers = {"Cookie": f"hatchet={quiet.log_in(role)}"}
+                status = case.call(base_url=running.url, headers=headers, timeout=60).status_code
+                sent += 1
+                assert status < 500, (role, case)
+                if access.role is None or access.is_for_operators or not is_theirs:
+                    continue
+                if role is None:
+                    assert status in (400, 403, 404), (case, status)
+                elif not role.reaches(access.role):
+                    assert status in (400, 401), (role, case, status)
+                else:
+                    assert status not in (401, 403), (role, case, status)
+
+        send()
+
+    for operation in OPERATIONS.values():
+        access = accesses.get((operation.method.upper(), operation.path))
+        if access is None or not access.needs_caller:
+            continue
+        needed = access.role
+        beneath = [role for role in (Role.MEMBER, Role.ADMIN) if needed is not None and not role.reaches(needed)]
+        ask(operation, access, [Role.VIEWER, None, *beneath])
+    after = quiet.contents()
+    assert {table for table, rows in after.items() if rows != before[table]} == set()
+    assert sent > 2 * len(GUARDED)
