@@ -126,6 +126,14 @@ class EngineUnderTest:
             "HATCHET_CLIENT_TLS_STRATEGY": "none",
         }
 
+    @property
+    def database_url(self) -> str:
+        """Of its database, as the role that owns it: for tests of transactional enqueue. RuntimeError while it does not
+        run."""
+        if self._server is None:
+            raise RuntimeError("the engine does not run")
+        return self._server.dsn
+
     def runs(self, workflow: str | None = None) -> list[RunAssertion]:
         """The runs there are, of one workflow or of all, the oldest first: at most a thousand."""
         return [RunAssertion(run_id, self.rest) for run_id in self.rest.run_ids(workflow)]
