@@ -70,6 +70,7 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
 WRONG = {
     "--at": "sometime",
     "--count": "0",
+    "--last": "-1",
     "--file": "/none/message",
     "--namespace": "a/b",
     "--cause": "fate",

@@ -232,6 +232,7 @@ def test_messages_are_published_and_read(call: Call, key: str) -> None:
     assert call("streams", "tail", key, "--count", "2").done().out == "one\ntwo\nthree\n"
     told = call("streams", "tail", key, "--cursor", first, "--count", "2", "--json").done().rows
     assert [(row.get("payload"), row.get("payloadBase64")) for row in told] == [("three", None), (None, "AP8=")]
+    assert call("streams", "tail", key, "--last", "2", "--count", "1").done().out == "three\n"
     (row,) = call("streams", "list", "--text", key, "--json").done().rows
     assert (row["topic"], row["messageCount"]) == (key, 3)
     assert key in call("streams", "list", "--text", key).done().out

@@ -87,11 +87,18 @@ def publish(
 @click.argument("topic")
 @namespaced
 @click.option("--cursor", metavar="CURSOR", help="Begin behind this message, not with the oldest that is kept.")
+@click.option("--last", type=click.IntRange(0, 10_000), help="Begin with so many of the latest. [default: all]")
 @click.option("--count", type=click.IntRange(1), help="End after so many messages. [default: never]")
 @json_lines
 @connecting
 def tail(
-    topic: str, namespace: str, cursor: str | None, count: int | None, as_json: bool, connection: Connection
+    topic: str,
+    namespace: str,
+    cursor: str | None,
+    last: int | None,
+    count: int | None,
+    as_json: bool,
+    connection: Connection,
 ) -> None:
     """Print the messages of TOPIC that are kept, and then those that are published, until Ctrl-C.
 
@@ -99,13 +106,13 @@ def tail(
 
     \b
     Examples:
-      broadaxe streams tail orders
+      broadaxe streams tail orders --last 10
       broadaxe streams tail orders --json | jq .cursor
     """
     from broadaxe.remote import topics
 
     _check(topic, namespace)
-    for message in _first(topics.follow(connection.open(), namespace, topic, cursor), count):
+    for message in _first(topics.follow(connection.open(), namespace, topic, cursor, last), count):
         if as_json:
             click.echo(json_line(_told(message)))
         elif message.payload_ref:

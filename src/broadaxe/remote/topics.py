@@ -41,12 +41,19 @@ def publish(server: Server, namespace: str, topic: str, payload: bytes) -> Row:
 
 
 def follow(
-    server: Server, namespace: str, topic: str, cursor: str | None, pause: Callable[[float], None] = time.sleep
+    server: Server,
+    namespace: str,
+    topic: str,
+    cursor: str | None,
+    last: int | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[Message]:
-    """Messages behind the cursor, for ever. Unavailable when the server cannot be reached for long."""
+    """Messages behind the cursor, or the latest so many, and those that come, for ever. Unavailable when the server
+    cannot be reached for long."""
     address, in_vain = _address(server, namespace, topic), 0
     while True:
-        query = f"?{urlencode({'cursor': cursor})}" if cursor else ""
+        begin = {"cursor": cursor} if cursor else {} if last is None else {"last": str(last)}
+        query = f"?{urlencode(begin)}" if begin else ""
         try:
             for event in server.events(address + query):
                 if event.id:

@@ -26,7 +26,19 @@ from broadaxe.storage.read_replica import Queries
 from broadaxe.storage.reads import COUNT_MAX
 from broadaxe.storage.statements import statement
 
-__all__ = ["PAGE_BYTES_MAX", "PAGE_MESSAGES_MAX", "STORED_BYTES_MAX", "StreamPayloads", "TopicPage", "read_page"]
+__all__ = [
+    "PAGE_BYTES_MAX",
+    "PAGE_MESSAGES_MAX",
+    "RETENTION_HOURS_MAX",
+    "STORED_BYTES_MAX",
+    "StreamPayloads",
+    "TopicPage",
+    "TopicReads",
+    "TopicRecord",
+    "before_last",
+    "read_page",
+    "set_retention",
+]
 
 PAGE_MESSAGES_MAX: Final = 500
 #: Of the payloads of a page, but for that of its last message.
@@ -64,6 +76,12 @@ async def read_page(
         if row["id"] is not None
     )
     return TopicPage(messages, Position(rows[0]["last_number"], rows[0]["last_message_id"]))
+
+
+async def before_last(pool: asyncpg.Pool, tenant_id: str, topic_id: str, count: int) -> Position | None:
+    """The message behind which there are so many; None if there are no more than these."""
+    row = await pool.fetchrow(statement("topics/before_last"), tenant_id, topic_id, count)
+    return None if row is None else Position(*row)
 
 
 class TopicRecord(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ from broadaxe.rest.routers.changes import KEEP_ALIVE_S, RECONNECT_MS, STREAM_LIF
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.shapes import streams as shapes
 from broadaxe.storage.pages import ByTopic
-from broadaxe.storage.topics import RETENTION_HOURS_MAX, set_retention
+from broadaxe.storage.topics import RETENTION_HOURS_MAX, before_last, set_retention
 
 __all__ = ["NO_NAMESPACE", "UPLOADS_AT_ONCE_MAX", "routes"]
 
@@ -43,6 +43,8 @@ NO_NAMESPACE: Final = "-"
 #: Payloads of up to 64 MiB that are in memory at a time.
 UPLOADS_AT_ONCE_MAX: Final = 4
 TOPICS_ON_PAGE_MAX: Final = 1_000
+#: Of the latest messages that somebody begins with.
+LAST_MAX: Final = 10_000
 
 _STREAMS: Final = f"{STABLE}/tenants/{{tenant}}/streams"
 _TOPIC: Final = f"{_STREAMS}/{{namespace}}/{{topic:path}}"
@@ -182,6 +184,9 @@ async def read_topic(
     cursor: Annotated[
         str, Query(max_length=100, description="Read behind this message, unless `Last-Event-ID` says where.")
     ] = "",
+    last: Annotated[
+        int | None, Query(ge=0, le=LAST_MAX, description="Begin with so many of the latest messages, if neither says.")
+    ] = None,
     last_event_id: Annotated[str, Header(max_length=100)] = "",
 ) -> StreamingResponse:
     """Messages as server-sent events, the kept ones first and then the others as they are published. The event's id is
@@ -191,6 +196,8 @@ async def read_topic(
     topic_key = topic_id(*names)
     given = last_event_id or cursor
     after = position_of(topic_key, given) if given else None
+    if not given and last is not None:
+        after = await before_last(context.pool, scope.tenant_id, topic_key, last)
     subscription = await context.engine.follow_topic(scope.tenant_id, topic_key, after)
     open_streams: OpenStreams = request.app.state.open_streams
     leave = open_streams.enter(subscription, scope.caller, scope.tenant_id, context)

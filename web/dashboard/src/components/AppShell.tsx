@@ -47,6 +47,7 @@ const SECTIONS: readonly { readonly title: string | null; readonly pages: readon
       { to: "/events", label: "Events", below: "/events/" },
       { to: "/filters", label: "Filters", below: "/filters/" },
       { to: "/webhooks", label: "Webhooks", below: "/webhooks/" },
+      { to: "/streams", label: "Streams", below: "/streams/" },
     ],
   },
   {

@@ -38,6 +38,7 @@ const CHANGED_BY: Readonly<Record<string, readonly string[]>> = {
   "alert-channels": ["alerts"],
   "alert-deliveries": ["alerts"],
   "rate-limits": ["rate-limits"],
+  streams: ["streams"],
   "resource-policy": ["limits"],
   logs: ["logs"],
   "tenant-logs": ["logs"],

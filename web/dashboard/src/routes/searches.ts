@@ -100,6 +100,9 @@ export type ErrorsSearch = z.output<typeof errorsSearchSchema>;
 /** `range` is not called `window`: that one belonged to the run list when it stood at the same address. */
 export const overviewSearchSchema = z.object({ range: z.enum(TIME_WINDOWS).optional().catch(undefined) });
 
+/** Without a topic the page lists them. */
+export const streamsSearchSchema = z.object({ search: text, topic: text, namespace: text });
+
 export const namedSearchSchema = z.object({ search: text });
 
 export const workersSearchSchema = z.object({ status: listOf(z.enum(["ACTIVE", "PAUSED", "INACTIVE"])), label: text });

@@ -37,6 +37,7 @@ import {
   ofWorkflowSearchSchema,
   runSearchSchema,
   runsSearchSchema,
+  streamsSearchSchema,
   upcomingSearchSchema,
   tracesSearchSchema,
   workersSearchSchema,
@@ -235,6 +236,13 @@ const webhooksRoute = createRoute({
   component: lazyPage(() => import("./WebhooksPage"), "WebhooksPage"),
 });
 
+const streamsRoute = createRoute({
+  getParentRoute: () => sessionRoute,
+  path: "/streams",
+  validateSearch: streamsSearchSchema,
+  component: lazyPage(() => import("./StreamsPage"), "StreamsPage"),
+});
+
 const rateLimitsRoute = createRoute({
   getParentRoute: () => sessionRoute,
   path: "/rate-limits",
@@ -357,6 +365,7 @@ const routeTree = rootRoute.addChildren([
     eventsRoute,
     filtersRoute,
     webhooksRoute,
+    streamsRoute,
     rateLimitsRoute,
     concurrencyRoute,
     upcomingRoute,

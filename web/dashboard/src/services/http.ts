@@ -56,6 +56,8 @@ export interface RequestOptions {
   readonly method?: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
   readonly query?: Readonly<Record<string, QueryValue>>;
   readonly body?: unknown;
+  /** A body that is no JSON. */
+  readonly text?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -83,6 +85,11 @@ export async function request<Schema extends z.ZodType>(
   if (options.body !== undefined) {
     init.headers = { accept: "application/json", "content-type": "application/json" };
     init.body = JSON.stringify(options.body);
+  }
+
+  if (options.text !== undefined) {
+    init.headers = { accept: "application/json", "content-type": "application/octet-stream" };
+    init.body = options.text;
   }
 
   let response: Response;
