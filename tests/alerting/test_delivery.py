@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from ipaddress import ip_network
 
 import asyncpg
@@ -73,12 +74,17 @@ class Post:
 
 @asynccontextmanager
 async def post(
-    pool: asyncpg.Pool, *, allowed: Networks = LOOPBACK, again_first_s: float = 0.0, mailer: Mailer | None = None
+    pool: asyncpg.Pool,
+    *,
+    allowed: Networks = LOOPBACK,
+    again_first_s: float = 0.0,
+    mailer: Mailer | None = None,
+    now: Callable[[], datetime] = lambda: datetime(2026, 1, 1, 12, 30, tzinfo=UTC),
 ) -> AsyncIterator[Post]:
     alerts = Alerts(pool, Vault((KEY,)))
     settled: asyncio.Queue[str] = asyncio.Queue()
     sender = Sender(allowed, lambda: "http://console.test", mailer)
-    pump = AlertPump(alerts, sender, settled.put_nowait, again_first_s)
+    pump = AlertPump(alerts, sender, settled.put_nowait, again_first_s, now)
     pump.start()
     try:
         yield Post(pool, alerts, pump, settled)
@@ -312,11 +318,13 @@ async def test_pagerduty_gets_an_incident_and_its_end(pool: asyncpg.Pool) -> Non
 
 
 @asynccontextmanager
-async def mail_office(pool: asyncpg.Pool) -> AsyncIterator[tuple[Mailbox, Post]]:
+async def mail_office(
+    pool: asyncpg.Pool, now: Callable[[], datetime] = lambda: datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+) -> AsyncIterator[tuple[Mailbox, Post]]:
     mailbox = Mailbox()
     async with mail_server(mailbox):
         mailer = Mailer(parse_smtp_url(mailbox.url), "Broadaxe <broadaxe@example.com>")
-        async with post(pool, mailer=mailer) as office:
+        async with post(pool, mailer=mailer, now=now) as office:
             yield mailbox, office
 
 
@@ -374,6 +382,39 @@ async def test_one_address_that_is_refused_keeps_the_mail_from_nobody_else(pool:
         assert (row.status, row.attempts) == ("DELIVERED", 1)
         assert "refuses the address bob@example.com" in (row.error or "")
         assert mailbox.recipients == [["ada@example.com"]]
+
+
+async def test_a_tenant_gets_so_many_mails_in_an_hour_and_the_last_one_says_so(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump_module, "MAILS_PER_HOUR_MAX", 2)
+    tenant_id, other_id = await make_tenant(pool), await make_tenant(pool)
+    at = datetime(2026, 1, 1, 12, 59, tzinfo=UTC)
+    async with mail_office(pool, lambda: at) as (mailbox, office):
+        channel_id = await office.channel(tenant_id, EmailTarget(("ada@example.com",)))
+
+        async def given(of: str, channel: str) -> AlertDeliveryRecord:
+            sent = await office.send(of, channel)
+            await office.settled()
+            return next(row for row in await office.deliveries(of) if row.id == sent)
+
+        # One that the server refuses is none: it may still be sent.
+        mailbox.refusal = "550 no"
+        monkeypatch.setattr(pump_module, "ATTEMPTS_MAX", 1)
+        assert (await given(tenant_id, channel_id)).status == "FAILED"
+        mailbox.refusal = None
+        assert [(await given(tenant_id, channel_id)).status for _ in range(2)] == ["DELIVERED", "DELIVERED"]
+        first, last = [mailbox.mails.get_nowait() for _ in range(2)]
+        said = "this is the last one until 13:00 UTC"
+        assert said not in str(first) and said in " ".join(str(last).replace("=\n", "").split())
+        held = await given(tenant_id, channel_id)
+        assert (held.status, held.error) == ("FAILED", pump_module.HELD_BACK)
+        assert mailbox.mails.empty()
+        # Others are told of theirs, and the next hour is another one.
+        others = await office.channel(other_id, EmailTarget(("eve@example.com",)))
+        assert (await given(other_id, others)).status == "DELIVERED"
+        at = datetime(2026, 1, 1, 13, 0, tzinfo=UTC)
+        assert (await given(tenant_id, channel_id)).status == "DELIVERED"
 
 
 async def test_an_engine_without_a_mail_server_says_so(pool: asyncpg.Pool) -> None:

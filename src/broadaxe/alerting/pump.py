@@ -4,8 +4,9 @@ Any node gives any tenant's messages. One is taken by moving it on in its table,
 it given again, with its number of attempts one higher: nothing is lost, and what is sent twice says so.
 
 A channel that does not take a message is tried again after `AGAIN_FIRST_S`, twice as long each time up to
-`AGAIN_MAX_S`, `ATTEMPTS_MAX` times in all. Bounds: `AT_ONCE_MAX` messages under way, `AT_ONCE_OF_TENANT_MAX` of them of
-one tenant, so that receivers that hang keep nobody else waiting.
+`AGAIN_MAX_S`, `ATTEMPTS_MAX` times in all. A tenant is sent `MAILS_PER_HOUR_MAX` mails in an hour of the clock, whose
+last one says so; messages beyond are given up, and stand in the console. Bounds: `AT_ONCE_MAX` messages under way,
+`AT_ONCE_OF_TENANT_MAX` of them of one tenant, so that receivers that hang keep nobody else waiting.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 import structlog
 
 from broadaxe.alerting.sending import Sender
-from broadaxe.alerting.targets import Target
+from broadaxe.alerting.targets import EmailTarget, Target
 from broadaxe.errors import BroadaxeError
 from broadaxe.loops import Loops
 from broadaxe.storage.alerts import Alerts, ClaimedDelivery
@@ -32,13 +34,21 @@ AT_ONCE_OF_TENANT_MAX: Final = 4
 ATTEMPTS_MAX: Final = 12
 AGAIN_FIRST_S: Final = 5.0
 AGAIN_MAX_S: Final = 900.0
+#: Of a tenant.
+MAILS_PER_HOUR_MAX: Final = 60
 #: Longer than any channel takes.
 CLAIM_S: Final = 90.0
 GIVE_S: Final = 60.0
 #: Looked again then even if nobody told of anything: a node that took a message may be gone.
 LOOK_AGAIN_S: Final = 60.0
 
+HELD_BACK: Final = f"not mailed: there were {MAILS_PER_HOUR_MAX} mails in this hour already"
+
 _log = structlog.get_logger(__name__)
+
+
+class _TooManyMails(Exception):
+    """In this hour; it is not tried again."""
 
 
 class AlertPump:
@@ -48,8 +58,10 @@ class AlertPump:
         sender: Sender,
         on_settled: Callable[[str], None] = lambda _: None,
         again_first_s: float = AGAIN_FIRST_S,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`on_settled` hears of the tenant whenever something came of a message."""
+        self._now = now
         self._alerts = alerts
         self._sender = sender
         self._on_settled = on_settled
@@ -98,7 +110,13 @@ class AlertPump:
                         await self._alerts.give_up(taken, "the channel is gone")
                         return
                     text = self._alerts.target_of(taken.tenant_id, taken.channel_id, taken.target)
-                    note = await self._sender.send(taken, msgspec.json.decode(text, type=Target))
+                    target = msgspec.json.decode(text, type=Target)
+                    if isinstance(target, EmailTarget):
+                        note = await self._mail(taken, target)
+                    else:
+                        note = await self._sender.send(taken, target)
+            except _TooManyMails:
+                await self._alerts.give_up(taken, HELD_BACK)
             except TimeoutError:
                 await self._failed(taken, f"it took longer than {GIVE_S:.0f} s")
             except BroadaxeError as error:
@@ -111,6 +129,21 @@ class AlertPump:
                 del self._under_way[taken.tenant_id]
             self._on_settled(taken.tenant_id)
             self._wake.set()
+
+    async def _mail(self, taken: ClaimedDelivery, target: EmailTarget) -> str | None:
+        hour = self._now().replace(minute=0, second=0, microsecond=0)
+        number = await self._alerts.count_mail(taken.tenant_id, hour)
+        is_sent = False
+        try:
+            if number > MAILS_PER_HOUR_MAX:
+                raise _TooManyMails
+            until = hour + timedelta(hours=1) if number == MAILS_PER_HOUR_MAX else None
+            note = await self._sender.send(taken, target, last_until=until)
+            is_sent = True
+        finally:
+            if not is_sent:
+                await self._alerts.uncount_mail(taken.tenant_id, hour)
+        return note
 
     async def _failed(self, taken: ClaimedDelivery, error: str) -> None:
         if taken.attempts >= ATTEMPTS_MAX:

@@ -61,9 +61,10 @@ class Sender:
         self._server_url = server_url
         self._client: httpx.AsyncClient | None = None
 
-    async def send(self, taken: ClaimedDelivery, target: Target) -> str | None:
+    async def send(self, taken: ClaimedDelivery, target: Target, last_until: datetime | None = None) -> str | None:
         """Returns when the channel took it, with what people should know of it all the same. Unavailable or
-        InvalidArgument, in words for people, when it did not."""
+        InvalidArgument, in words for people, when it did not. `last_until`: a mail is the last one until then, and says
+        so."""
         message = taken.message
         headers: dict[str, str] = {}
         match target:
@@ -79,11 +80,13 @@ class Sender:
             case PagerDutyTarget(key, url):
                 body = msgspec.json.encode(self._pagerduty_event(taken.tenant_name, message, key))
             case EmailTarget(addresses):
-                return await self._mail(taken, addresses)
+                return await self._mail(taken, addresses, last_until)
         await self._post(await place_of(url, self._allowed), headers, body)
         return None
 
-    async def _mail(self, taken: ClaimedDelivery, addresses: tuple[str, ...]) -> str | None:
+    async def _mail(
+        self, taken: ClaimedDelivery, addresses: tuple[str, ...], last_until: datetime | None
+    ) -> str | None:
         if self._mailer is None:
             raise Unavailable(NO_MAIL)
         message = taken.message
@@ -91,6 +94,11 @@ class Sender:
         paragraphs = [message.text] if message.text else []
         if message.rule:
             paragraphs.append(f"The rule {message.rule} of {taken.tenant_name} tells you of it.")
+        if last_until is not None:
+            paragraphs.append(
+                f"There were many mails in this hour, so this is the last one until {last_until:%H:%M} UTC. Whatever "
+                f"else happens is in the console: {self._server_url()}/settings/alerts"
+            )
         text = "\n\n".join([message.title, *paragraphs, link])
         inner = "".join(f'<p style="white-space: pre-line">{html.escape(said)}</p>' for said in paragraphs)
         page = (

@@ -301,6 +301,15 @@ class Alerts:
     async def give_up(self, taken: ClaimedDelivery, error: str) -> None:
         await self._settle(taken, "FAILED", error, 0.0)
 
+    async def count_mail(self, tenant_id: str, hour: datetime) -> int:
+        """The how manieth mail of this hour of the clock one is that is about to be sent."""
+        number: int = await self._pool.fetchval(statement("alerts/mail_count"), tenant_id, hour)
+        return number
+
+    async def uncount_mail(self, tenant_id: str, hour: datetime) -> None:
+        """One that was counted was not sent."""
+        await self._pool.execute(statement("alerts/mail_uncount"), tenant_id, hour)
+
     async def next_in_s(self, but: Sequence[str] = ()) -> float | None:
         """When the next message is due, of any tenant `but` these; None when none waits."""
         found: float | None = await self._pool.fetchval(statement("alerts/next"), list(but))
