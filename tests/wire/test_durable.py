@@ -242,7 +242,7 @@ async def test_a_worker_without_room_evicts_one_that_waits(
     await start_worker(engine=own_engine, program=PROGRAM)
     client = own_engine.client()
     waiting = [await start(client, "durable-waiter", Cue(key=key, n=n)) for n in range(11)]
-    await stage.heard(key, "waiting", count=11, within_s=60)
+    await stage.heard(key, "waiting", count=11)
     await durable_waits(client, *waiting)
     wanted = {"since": BEGINNING, "only_tasks": "false", "statuses": "RUNNING"}
     async with Rest(own_engine.url, own_engine.token, client.tenant_id) as rest:

@@ -17,7 +17,7 @@ async def test_the_task_of_a_killed_worker_goes_to_another(
     await stage.heard(key, "started")
     _, second_id = await start_worker("second", namespace=key)
     await first.kill()
-    second = (await stage.heard(key, "started", count=2, within_s=60))[1]
+    second = (await stage.heard(key, "started", count=2))[1]
     assert (second.data["worker_id"], second.data["retry_count"]) == (second_id, 1)
     stage.open(key)
     assert await reference.aio_result() == {"hold": {"n": 0, "retry_count": 1}}

@@ -48,7 +48,7 @@ async def test_tasks_share_the_processes_and_one_that_dies_is_replaced(
 
     async def pids_of_two(text: str) -> set[int]:
         runs = [await counts.aio_run(Cue(key=key, text=text), wait_for_result=False) for _ in range(2)]
-        told = await stage.heard(key, text, count=2, within_s=60)
+        told = await stage.heard(key, text, count=2)
         stage.open(key, text)
         for run in runs:
             await run.aio_result()
@@ -59,7 +59,7 @@ async def test_tasks_share_the_processes_and_one_that_dies_is_replaced(
         return sum(map(is_listening, rows)) == 2
 
     try:
-        await eventually(both_listen, what="both workers listen", within_s=60)
+        await eventually(both_listen, what="both workers listen")
         first = await pids_of_two("first")
         assert len(first) == 2 and watcher.pid not in first
         killed = min(first)

@@ -15,6 +15,7 @@ from typing import Final
 import httpx
 import pytest
 from wirekit import EngineProcess, Rest, eventually, free_port
+from wirekit.engine_process import START_WITHIN_S
 
 from .conftest import WIRE, environment
 
@@ -76,7 +77,7 @@ async def chat(
                     for row in await rest.workers()
                 )
 
-            await eventually(is_up, what="the chat is up", within_s=60)
+            await eventually(is_up, what="the chat is up", within_s=START_WITHIN_S)
             yield client
     finally:
         for process in processes:

@@ -78,7 +78,7 @@ async def test_the_question_outlives_the_worker_it_was_put_to(
     await stage.heard(key, "asked")
     await first.kill()
     await start_worker("second", **options)
-    await stage.heard(key, "asked", count=2, within_s=60)
+    await stage.heard(key, "asked", count=2)
     stage.open(key, "key-0")
     stage.open(key, "go-0")
     assert await rest.finished(run_id) == "COMPLETED"
@@ -103,13 +103,13 @@ async def test_what_was_answered_outlives_the_engine(
         await own_engine.start()
         stage.open(key, "key-4")
         stage.open(key, "go-0")
-        await stage.heard(key, "holding", count=2, within_s=60)
+        await stage.heard(key, "holding", count=2)
         # Its question is answered by now, or soon: the answer may have been on its way while the engine was dead.
         await eventually(lambda: rest.status(runs[2]), until="QUEUED".__eq__, what="the third one waits for its turn")
         stage.open(key, "go-2")
         stage.open(key, "go-4")
         for run_id in runs:
-            status = await rest.finished(run_id, within_s=60)
+            status = await rest.finished(run_id)
             assert status == "COMPLETED", [task.get("errorMessage") for task in (await rest.run(run_id))["tasks"]]
     assert [told.data["n"] for told in stage.told(key, "holding")] == [0, 2, 4]
 

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 POLL_S: Final = 0.05
 #: How long things may take that nobody promised to be quick: what a machine with too much to do needs, and then some.
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 90.0
 
 T = TypeVar("T")
 
