@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from broadaxe_pydantic_ai import answer, decline, durable_run
+from broadaxe_pydantic_ai import DurableRun, answer, decline, durable_run
 from gallery.cue import Cue, tell
 from hatchet_sdk import Hatchet
 from mcp.server import MCPServer
@@ -28,7 +28,7 @@ from wirekit.worker_process import PYTHONPATH
 STEPS = ("model 1", "tool", "model 2", "mcp", "model 3")
 ASKED = re.compile(r"waiting for an answer \(approval\) to refund\((.*)\), call (\S+): token (\w+)$")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "durable_agent"
-LONG_S = 60.0
+LONG_S = 120.0
 HELD: set[str] = set()
 
 
@@ -193,6 +193,12 @@ async def test_an_answer_that_is_declined_denies_every_call(
     assert stage.told(key, "paid") == []
 
 
+async def test_when_nobody_answers_in_time_every_call_is_denied(agents: Hatchet, stage: Stage, key: str) -> None:
+    said = await result(await start(agents, "pay", Cue(key=key, fail=True)), "pay")
+    assert said["text"].count("Nobody answered within 0:00:00.100000.") == 2
+    assert stage.told(key, "paid") == []
+
+
 async def test_a_tool_that_fails_is_tried_again_and_nothing_before_it(
     agents: Hatchet, rest: Rest, stage: Stage, key: str
 ) -> None:
@@ -218,6 +224,11 @@ async def test_an_agent_that_was_changed_under_way_is_stopped(
     with pytest.raises(Exception, match="has the step 'a' where the agent now does 'b'"):
         await result(reference, "changed")
     assert len(stage.told(key, "attempt")) == 2, "trying that again is no use"
+
+
+def test_an_sdk_without_a_memo_is_refused() -> None:
+    with pytest.raises(RuntimeError, match=r"needs 1\.43"):
+        DurableRun(object())  # type: ignore[arg-type]
 
 
 def test_only_a_durable_task_can_be_given() -> None:

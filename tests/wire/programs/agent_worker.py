@@ -14,7 +14,7 @@ from gallery.cue import Cue, gate, tell
 from hatchet_sdk import DurableContext, EvictionPolicy, Hatchet
 from programs.reborn import keep_alive
 from pydantic import BaseModel
-from pydantic_ai import Agent, RunContext
+from pydantic_ai import Agent, RunContext, Tool
 from pydantic_ai.capabilities import RequestInput
 from pydantic_ai.exceptions import ModelRetry
 from pydantic_ai.mcp import MCPToolset
@@ -84,21 +84,25 @@ async def pay(messages: list[ModelMessage], _: AgentInfo) -> AsyncIterator[str |
         yield {1: DeltaToolCall("refund", '{"order": 18}', tool_call_id="call-b")}
 
 
-payer = Agent(
-    FunctionModel(stream_function=pay),
-    name="payer",
-    deps_type=Cue,
-    capabilities=[
-        BroadaxeDurability(event_stream_handler=stream_text),
-        RequestInput(ask=announce, timeout=timedelta(days=1)),
-    ],
-)
-
-
-@payer.tool(requires_approval=True)
 async def refund(ctx: RunContext[Cue], order: int) -> str:
     await tell(ctx.deps, "paid", order=order)
     return f"paid {order}"
+
+
+def payer(name: str, waits: timedelta) -> Agent[Cue, str]:
+    return Agent(
+        FunctionModel(stream_function=pay),
+        name=name,
+        deps_type=Cue,
+        tools=[Tool(refund, requires_approval=True)],
+        capabilities=[
+            BroadaxeDurability(event_stream_handler=stream_text),
+            RequestInput(ask=announce, timeout=waits),
+        ],
+    )
+
+
+patient, hasty = payer("patient", timedelta(days=1)), payer("hasty", timedelta(milliseconds=100))
 
 
 # Its tools get things wrong -------------------------------------------------------------------------------------------
@@ -144,7 +148,7 @@ def workflows(hatchet: Hatchet) -> list[Any]:
     async def pay_durably(input: Cue, ctx: DurableContext) -> Said:
         heard.set(input)
         with durable_run(ctx):
-            result = await payer.run(input.text, deps=input)
+            result = await (hasty if input.fail else patient).run(input.text, deps=input)
         return Said(text=result.output, spent=spent(result))
 
     @hatchet.durable_task(name="moody", input_validator=Cue, execution_timeout=timedelta(minutes=5), retries=1)
