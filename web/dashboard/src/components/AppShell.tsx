@@ -126,7 +126,7 @@ export function AppShell({ session, children }: { session: SignedIn; children: R
                 {session.user.email}
               </Link>
             )}
-            {!session.authDisabled && <SignOutButton />}
+            {!session.authDisabled && <SignOutButton variant="ghost" />}
           </div>
         </div>
       </header>

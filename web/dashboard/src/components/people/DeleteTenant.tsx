@@ -36,9 +36,9 @@ export function DeleteTenant({ tenant, onClose }: { tenant: Tenant; onClose: () 
             Its workflows, runs, logs, tokens and members go with it, and this cannot be taken back. Nobody gets in from that moment, and workers
             are refused. Before that you can save{" "}
             <a className="text-accent underline" href={tenantFile(tenant.id)} download={`${tenant.slug}.jsonl`}>
-              all of it as one file
+              workflows, runs and members as one file
             </a>{" "}
-            (runs with inputs and outputs, without secrets, logs or traces) and{" "}
+            (without secrets, logs or traces) and{" "}
             <a className="text-accent underline" href={auditExport(tenant.id, EVERYTHING)} download="audit.jsonl">
               its audit log
             </a>

@@ -6,7 +6,7 @@ import { useState } from "react";
 import { signOut } from "../../services/session";
 import { Button } from "../ui/button";
 
-export function SignOutButton() {
+export function SignOutButton({ variant }: { variant?: "ghost" }) {
   const client = useQueryClient();
   const router = useRouter();
   const [failed, setFailed] = useState(false);
@@ -24,7 +24,7 @@ export function SignOutButton() {
   }
 
   return (
-    <Button variant="ghost" onClick={() => void leave()}>
+    <Button {...(variant !== undefined && { variant })} onClick={() => void leave()}>
       {failed ? "Sign out failed, try again" : "Sign out"}
     </Button>
   );
