@@ -185,7 +185,7 @@ test-python: $(STAMPS)/compiled $(STAMPS)/tests $(SDK_047)/.installed $(SDK_TYPE
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -q $(PYTHON_TESTS) $(PYTEST_ARGS)
 
 .PHONY: test-postgres
-test-postgres: $(STAMPS)/packages $(STAMPS)/node ## What speaks SQL, on POSTGRES=15 to 18, or on BROADAXE_TEST_POSTGRES=postgresql://... (a server for tests; it stops waiting for its disk)
+test-postgres: $(STAMPS)/packages $(STAMPS)/node $(OPENID_PROVIDER) ## What speaks SQL, on POSTGRES=15 to 18, or on BROADAXE_TEST_POSTGRES=postgresql://... (a server for tests; it stops waiting for its disk)
 	@test -n "$(POSTGRES)$${BROADAXE_TEST_POSTGRES:-}" || { echo "say which server: POSTGRES=17, or BROADAXE_TEST_POSTGRES=postgresql://..." >&2; exit 2; }
 	@$(if $(POSTGRES),$(PY) -m tests.servers $(POSTGRES)) $(PY) -m pytest -n auto --dist worksteal -q $(or $(TESTS),tests/storage tests/engine tests/rest) $(PYTEST_ARGS)
 
