@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from playwright.async_api import Page, TimeoutError, expect
+from playwright.async_api import Page, expect
 
 AXE = Path(__file__).resolve().parents[2] / "web" / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"width": 390, "height": 844}
@@ -44,6 +44,13 @@ MISSED = """(isWhole) => {
         ...[...window.unseen].filter((one) => one.isConnected).map((one) => `not seen: ${told(one)}`),
         ...pointed.map((one) => `for the mouse alone: ${told(one)}`),
     ];
+}"""
+#: How wide the page is, once what is drawn another way on a phone is so: a moment later.
+WIDTH = """async (most) => {
+    const until = performance.now() + 20_000;
+    const width = () => document.documentElement.scrollWidth;
+    while (width() > most && performance.now() < until) await new Promise(requestAnimationFrame);
+    return width();
 }"""
 #: Rows with a colour of their own fade in; a page is looked at when it stands still.
 STILL = "*, ::before, ::after { animation: none !important; transition: none !important; }"
@@ -88,15 +95,10 @@ async def wider_than_a_phone(page: Page, address: str) -> list[str]:
     """Whether the page as it stands would be scrolled sideways at 390 px."""
     before = page.viewport_size
     await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
-    told: list[str] = []
-    try:
-        # What is drawn another way there is so a moment later.
-        await page.wait_for_function(f"document.documentElement.scrollWidth <= {PHONE['width']}", timeout=20_000)
-    except TimeoutError:
-        told = [f"{address} is {await page.evaluate('document.documentElement.scrollWidth')} px wide"]
+    width = await page.evaluate(WIDTH, PHONE["width"])
     if before is not None:
         await page.set_viewport_size(before)
-    return told
+    return [f"{address} is {width} px wide"] if width > PHONE["width"] else []
 
 
 async def wrong_with(page: Page, address: str, *, is_walked: bool = True, is_whole: bool = False) -> list[str]:
