@@ -30,6 +30,8 @@ from broadaxe.core.decision import (
     ExpressionFailureRow,
     FilterRow,
     GateRow,
+    MessageRow,
+    ProducerRow,
     QuotaUsageRow,
     RateLimitRow,
     RunRow,
@@ -38,6 +40,7 @@ from broadaxe.core.decision import (
     TaskEventRow,
     TaskRow,
     TaskState,
+    TopicRow,
     VersionRow,
     WorkerRow,
     WorkflowRow,
@@ -48,7 +51,9 @@ from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, EntryKind, RunStatus, TaskEventType, TaskStatus
 from broadaxe.core.loaded import Loaded, LoadedLog, LoadedRun, Missing
 from broadaxe.core.model import RETRY_PRIORITY
+from broadaxe.core.topics import Position
 from broadaxe.core.waits import PastEvent
+from broadaxe.storage.topics import TopicPage
 
 DAY_US = 86_400 * US_PER_S
 #: Address of an entry within its log: branch and node.
@@ -100,6 +105,10 @@ class Tables:
         self.gates: dict[str, GateRow] = {}
         self.news: dict[str, list[str]] = defaultdict(list)
         """Ids of events, by durable task."""
+        self.topics: dict[str, TopicRow] = {}
+        self.producers: dict[tuple[str, str], ProducerRow] = {}
+        self.messages: dict[str, list[MessageRow]] = defaultdict(list)
+        """By topic, in the order of their numbers."""
         self.live: dict[str, None] = {}
         """Ids of runs that have not finished."""
 
@@ -144,6 +153,7 @@ class Tables:
         for digest in writes.released_claims:
             self.claims.pop(digest, None)
         self._commit_calendar(writes)
+        self._commit_topics(writes)
         for task_id in writes.archived_outputs:
             assert self.tasks[task_id].output is not None, "only a stored output can be archived"
         for keys in writes.run_keys:
@@ -152,6 +162,17 @@ class Tables:
         for replaced in writes.replaced_outputs:
             self.outputs[replaced.task_id, replaced.retry_count] = replaced.output
         self._commit_durable(writes)
+
+    def _commit_topics(self, writes: Writes) -> None:
+        for topic in writes.topics:
+            self.topics[topic.id] = topic
+        for producer in writes.producers:
+            self.producers[producer.topic_id, producer.name] = producer
+        for message in writes.messages:
+            kept = self.messages[message.topic_id]
+            assert message.number == len(kept) + 1, "numbers of a topic have no gap"
+            assert not kept or message.id > kept[-1].id, "ids of messages grow with their numbers"
+            kept.append(message)
 
     def _commit_durable(self, writes: Writes) -> None:
         for log in writes.durable_tasks:
@@ -334,7 +355,18 @@ class Tables:
             schedule_page=None if missing.schedules_after is None else self._page(missing.schedules_after),
             events=tuple(event for query in sorted(missing.events, key=repr) for event in self._past(query)),
             pushed=tuple(self._pushed(self.pushed[i]) for i in sorted(missing.pushed) if i in self.pushed),
+            topics=tuple(self.topics[i] for i in sorted(missing.topics) if i in self.topics),
+            producers=tuple(self.producers[i] for i in sorted(missing.producers) if i in self.producers),
+            topic_count=len(self.topics) if missing.counts_topics else None,
         )
+
+    def topic_page(self, topic_id: str, after: Position | None) -> TopicPage:
+        """As `storage/topics.py`, in pages of two."""
+        if topic_id not in self.topics:
+            return TopicPage((), None)
+        kept = self.messages[topic_id]
+        behind = 0 if after is None else after.number
+        return TopicPage(tuple(kept[behind : behind + 2]), Position(kept[-1].number, kept[-1].id))
 
     def _pushed(self, event: EventRow) -> PushedEvent:
         run_ids = (row.id for row in self.run_rows.values() if row.triggering_event_id == event.id)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from broadaxe.core.commands.triggers import RunRequest
-from broadaxe.core.decision import Decision, Progress, StartAttempt, StartBatch, TaskState
+from broadaxe.core.decision import Decision, MessageRow, Progress, StartAttempt, StartBatch, TaskState
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
+from broadaxe.core.topics import topic_id
 from broadaxe.engine.sessions import Assignment, BatchAssignment
 from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
 from tests.core.world import START_US
@@ -44,6 +45,8 @@ class ShellBooks:
         """Runs that somebody asked to cancel."""
         self.forgotten: set[Key] = set()
         """Attempts whose end was reported and refused for now, or never known to have arrived; nobody says it again."""
+        self.published: dict[str, set[str]] = defaultdict(set)
+        """Messages that were acknowledged, by topic."""
         self.durables: set[str] = set()
         """Durable tasks that were ever started."""
         self._sent: set[Key] = set()
@@ -152,6 +155,11 @@ class ShellBooks:
             outcome = outcome_of(self.life.database.tables, event.run_id)
             hold(outcome is not None and outcome.status is event.status, "told of an end that is none", event, outcome)
 
+    def check_message(self, message: MessageRow, read: int) -> None:
+        hold(message.number == read + 1, "a message is skipped or told twice", message, read)
+        kept = self.life.database.tables.messages[message.topic_id]
+        hold(len(kept) > read and kept[read] == message, "a message is told that is not kept", message)
+
     # After the healing ---------------------------------------------------------------------------------------------
 
     def out_of_hands(self) -> dict[tuple[str, int | None], TaskState]:
@@ -177,6 +185,10 @@ class ShellBooks:
         for run_id, run_input in self.life.database.inputs.items():
             if mark := msgspec.json.decode(run_input).get("mark"):
                 marks[mark].append(run_id)
+        for topic, published in self.published.items():
+            texts = [row.payload.decode() for row in tables.messages[topic_id("", topic)]]
+            hold(published <= set(texts), "an acknowledged message is lost", topic, published - set(texts))
+            hold(len(texts) == len(set(texts)), "a message is stored twice", topic, texts)
         for mark, run_ids in marks.items():
             hold(len(run_ids) == 1, "one request and several runs", mark, run_ids)
         for run_id, run in tables.runs.items():

@@ -23,11 +23,13 @@ from broadaxe.core.decision import Writes
 from broadaxe.core.lifecycle import TERMINAL_RUN, EntryKind, TaskStatus
 from broadaxe.core.loaded import Loaded, Missing
 from broadaxe.core.state import HOT_TASKS_MAX
+from broadaxe.core.topics import Position
 from broadaxe.engine.doubt import Witness, WitnessKind
 from broadaxe.engine.store import DurableResult, EntryPlace
 from broadaxe.engine.subscriptions import RunOutcome, TaskOutcome
 from broadaxe.errors import HeldElsewhere, LeaseLost, NotFound, Unavailable
 from broadaxe.storage.outbox import OutboxPage
+from broadaxe.storage.topics import TopicPage
 from tests.simulation.books import hold
 from tests.simulation.shell.loop import WORLD
 from tests.simulation.shell.members import Members, NodeRow
@@ -305,6 +307,7 @@ class ProcessStore:
             WitnessKind.WORKER: tables.workers,
             WitnessKind.CRON: tables.crons,
             WitnessKind.SCHEDULE: tables.schedules,
+            WitnessKind.MESSAGE: [f"{row.topic_id}/{row.id}" for kept in tables.messages.values() for row in kept],
         }
         found = witness.id in kinds[witness.kind]
         await self._reach()
@@ -313,6 +316,12 @@ class ProcessStore:
     async def task_exists(self, tenant_id: str, task_id: str) -> bool:
         await self._reach()
         return task_id in self.database.tables.tasks
+
+    async def topic_page(self, tenant_id: str, topic_id: str, after: Position | None) -> TopicPage:
+        await self._reach()
+        page = self.database.tables.topic_page(topic_id, after)
+        await self._reach()
+        return page
 
     async def signals(self, tenant_id: str, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
         await self._reach()

@@ -10,6 +10,8 @@ import msgspec
 
 from broadaxe.core.commands import Command
 from broadaxe.core.commands.durable import DurableRequest
+from broadaxe.core.decision import MessageRow
+from broadaxe.core.topics import Position
 from broadaxe.engine.durable_streams import Answer, DurableStream
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.sessions import Outgoing
@@ -207,6 +209,25 @@ def follow_metadata(key: str, value: str) -> Handler:
             await _relay(process, subscription, stream)
         finally:
             process.engine.unwatch(TENANT, subscription)
+
+    return handle
+
+
+def follow_topic(topic_id: str, after: Position | None) -> Handler:
+    async def handle(process: Process, stream: Stream[MessageRow]) -> None:
+        subscription = await process.engine.follow_topic(TENANT, topic_id, after)
+
+        async def drain() -> None:
+            await process.draining.wait()
+            subscription.close()
+
+        try:
+            async with _Helpers(drain()):
+                while messages := await subscription.next():
+                    for message in messages:
+                        await stream.send(message)
+        finally:
+            process.engine.unfollow_topic(TENANT, subscription)
 
     return handle
 

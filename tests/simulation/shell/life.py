@@ -261,7 +261,7 @@ class ShellLife:
     async def _depart(self) -> None:
         """Everybody goes, then the processes; nothing is left."""
         for caller in self.callers:
-            for stream in (caller.results, caller.signals, caller.metadata_stream, *caller.follows.values()):
+            for stream in caller.streams():
                 if stream is not None:
                     stream.leave(0)
             await caller.end()

@@ -18,9 +18,11 @@ from broadaxe.core.commands.attempts import Outcome, ReportAttempt
 from broadaxe.core.commands.durable import RegisterSignal
 from broadaxe.core.commands.events import EventRequest, PushEvents
 from broadaxe.core.commands.tasks import CancelTasks
+from broadaxe.core.commands.topics import MessageRequest, PublishMessages
 from broadaxe.core.commands.triggers import Promise, RunRequest, TriggerRuns
 from broadaxe.core.commands.workers import Heartbeat, RegisterWorker, UnregisterWorker
-from broadaxe.core.decision import CancelAttempt, EntryCompleted, StartAttempt
+from broadaxe.core.decision import CancelAttempt, EntryCompleted, MessageRow, StartAttempt
+from broadaxe.core.topics import Position, topic_id
 from broadaxe.core.waits import Condition
 from broadaxe.engine.durable_streams import Answer
 from broadaxe.engine.engine import Engine
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 ACTIONS: Final = ("s:a", "s:b", "s:d")
 WORKFLOWS: Final = ("w0", "w1", "w2", "w3")
+TOPICS: Final = ("t0", "t1")
 BEAT_S: Final = 4.0
 BEAT_PATIENCE_S: Final = 5.0
 #: How long a client waits for an answer.
@@ -452,11 +455,15 @@ class Caller(Player):
         self.signals: Stream[tuple[str, str, str]] | None = None
         self.wants: set[tuple[str, str]] = set()
         self.heard: set[tuple[str, str]] = set()
+        self.topic: str | None = None
+        """The one it reads."""
+        self.topic_stream: Stream[MessageRow] | None = None
+        self.read: list[MessageRow] = []
 
     def start(self) -> None:
         chance = self.random
         kinds = (self._wait, self._wait, self._wait, self._bulk, self._follow, self._follow_metadata, self._push)
-        kinds += (self._enqueue, self._cancel, self._listen)
+        kinds += (self._enqueue, self._cancel, self._listen, self._publish, self._read_topic)
         self.go(chance.choice(kinds)())
 
     def _request(self, name: str | None = None, metadata: dict[str, str] | None = None) -> RunRequest:
@@ -612,6 +619,41 @@ class Caller(Player):
         if not self.wants - self.heard and self.signals is not None:
             self.signals.leave(0)
 
+    async def _publish(self) -> None:
+        """A producer that numbers its messages, and says each of them until it is answered."""
+        topic = self.random.choice(TOPICS)
+        for seq in range(1, self.random.randint(2, 8)):
+            text = f"{self.name} {seq}"
+            message = MessageRequest(topic=topic, payload=text.encode(), producer_id=self.name, producer_seq=seq)
+            await self.insist(PublishMessages((message,)))
+            self.life.books.published[topic].add(text)
+            await asyncio.sleep(self.random.choice((0.0, 0.01, 1.0)))
+
+    async def _read_topic(self) -> None:
+        """Reads a topic from the beginning until it has read whatever was acknowledged."""
+        self.topic = topic = self.random.choice(TOPICS)
+        while self.unread():
+            after = Position(self.read[-1].number, self.read[-1].id) if self.read else None
+            stream = await self.open(handlers.follow_topic(topic_id("", topic), after), self._hear_message)
+            self.topic_stream = stream
+            await stream.ended
+            await asyncio.sleep(self.random.uniform(0.1, 1))
+        self.topic_stream = None
+
+    def _hear_message(self, message: MessageRow) -> None:
+        self.life.books.check_message(message, len(self.read))
+        self.read.append(message)
+        if not self.unread() and self.topic_stream is not None:
+            self.topic_stream.leave(0)
+            self.topic_stream = None
+
+    def unread(self) -> set[str]:
+        """What was acknowledged in its topic, and it has not read."""
+        return self.life.books.published[self.topic or ""] - {row.payload.decode() for row in self.read}
+
+    def streams(self) -> tuple[Stream[Any] | None, ...]:
+        return self.results, self.signals, self.metadata_stream, self.topic_stream, *self.follows.values()
+
     def is_waiting_for_finished(self) -> str | None:
         """What this caller should know by now, from the tables; None when it knows everything."""
         tables = self.life.database.tables
@@ -625,4 +667,6 @@ class Caller(Player):
         is_open = self.metadata_stream is not None and not self.metadata_stream.is_broken
         if is_open and not self.is_told_of_metadata and outcome_of(tables, run_id) is not None:
             return f"the end of {run_id}, which it follows by its metadata"
+        if self.topic_stream is not None and self.unread():
+            return f"messages of {self.topic}: {self.unread()}"
         return None
