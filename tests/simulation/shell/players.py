@@ -458,6 +458,7 @@ class Caller(Player):
         self.topic: str | None = None
         """The one it reads."""
         self.topic_stream: Stream[MessageRow] | None = None
+        self.reads_for_good = False
         self.read: list[MessageRow] = []
 
     def start(self) -> None:
@@ -630,9 +631,10 @@ class Caller(Player):
             await asyncio.sleep(self.random.choice((0.0, 0.01, 1.0)))
 
     async def _read_topic(self) -> None:
-        """Reads a topic from the beginning until it has read whatever was acknowledged."""
+        """Reads a topic from the beginning: until it has read whatever was acknowledged, or for good."""
         self.topic = topic = self.random.choice(TOPICS)
-        while self.unread():
+        self.reads_for_good = self.random.random() < 0.5
+        while self.reads_for_good or self.unread():
             after = Position(self.read[-1].number, self.read[-1].id) if self.read else None
             stream = await self.open(handlers.follow_topic(topic_id("", topic), after), self._hear_message)
             self.topic_stream = stream
@@ -643,7 +645,7 @@ class Caller(Player):
     def _hear_message(self, message: MessageRow) -> None:
         self.life.books.check_message(message, len(self.read))
         self.read.append(message)
-        if not self.unread() and self.topic_stream is not None:
+        if not self.reads_for_good and not self.unread() and self.topic_stream is not None:
             self.topic_stream.leave(0)
             self.topic_stream = None
 
