@@ -127,17 +127,19 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 TEST_WORKERS ?= $(shell echo $$(($(CORES) < 4 ? 2 * $(CORES) : $(CORES) < 8 ? 8 : $(CORES))))
 BROWSER_WORKERS ?= 2
 
-# Two that wait most of their time, and beside them, one after the other, what computes; what runs beside others tells
-# its story when it has ended.
-SIDE_BY_SIDE := -j 3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+# What runs beside others tells its story when it has ended.
+SIDE_BY_SIDE := -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: test
 test: ## Everything: lint, types, import contracts, all tests, the browser tests
 	@scripts/require_chromium.sh
 	@# What the rest needs is ready then: make begins first what need not wait for anything, whatever its place.
 	@$(MAKE) -j 3 setup sdk-typescript openid-provider $(STAMPS)/compiled $(STAMPS)/tests
-	$(call say,"everything else side by side; each part is shown when it has ended")
-	@$(MAKE) $(SIDE_BY_SIDE) test-python test-browser test-web test-example lint-web lint types test-worker
+	$(call say,"two things at a time; each part is shown when it has ended")
+	@# The chat in the browser waits most of its time, and what computes follows it.
+	@$(MAKE) $(SIDE_BY_SIDE) test-python test-chat-browser test-web test-example lint-web lint types test-worker
+	@# By itself: browsers that get no processor find the page slow.
+	@$(MAKE) test-console-browser
 	$(call say,"NOT RUN: the Go SDK. This suite has no tests of it yet (docs/compatibility.md says why)")
 	$(call say,"all tests passed")
 
@@ -238,11 +240,18 @@ test-models: $(STAMPS)/embeddings $(MODELS)/.installed ## The chat with real wei
 		$(abspath $(PY)) -m pytest -q tests_models $(PYTEST_ARGS)
 
 .PHONY: test-browser
-test-browser: $(STAMPS)/packages $(STAMPS)/compiled $(PAGES) $(OPENID_PROVIDER) ## The chat and the dashboard in a real browser, against a real engine
+test-browser: test-chat-browser test-console-browser ## The chat and the dashboard in a real browser, against a real engine
+
+.PHONY: test-chat-browser
+test-chat-browser: $(STAMPS)/packages $(STAMPS)/compiled $(PAGES)
 	@scripts/require_chromium.sh
-	$(call say,"browser tests")
-	@# The chat's first: they mostly wait, and what computes runs beside them then.
+	$(call say,"browser tests of the chat")
 	@cd $(CHAT) && RAG_CHAT_TEST_CHROMIUM="$${BROADAXE_CHROMIUM:-}" $(abspath $(PY)) -m pytest -q -m e2e $(PYTEST_ARGS)
+
+.PHONY: test-console-browser
+test-console-browser: $(STAMPS)/packages $(STAMPS)/compiled $(PAGES) $(OPENID_PROVIDER)
+	@scripts/require_chromium.sh
+	$(call say,"browser tests of the console")
 	@$(PY) -m pytest -n $(BROWSER_WORKERS) --dist worksteal -q tests/browser $(PYTEST_ARGS)
 
 .PHONY: pictures

@@ -17,6 +17,9 @@ async def test_an_open_page_asks_for_nothing_while_workers_only_live(page: Page,
     # Other rows may be workers of tests before this one, which live no more.
     heartbeat = page.get_by_role("row").filter(has_text="gallery").locator("time").first
     await expect(heartbeat).to_be_visible()
+    # One that is gone is told of once more, half a minute later.
+    active = page.get_by_role("row").filter(has=page.get_by_text("Active", exact=True))
+    await expect(active).to_have_count(1)
     asked: list[str] = []
 
     def note(request: Request) -> None:
