@@ -244,7 +244,7 @@ def test_a_chain_goes_on_after_its_worker_was_lost(engine: EngineUnderTest) -> N
     assert module.seen == ["one", "two"]
 
 
-def test_the_page_shows_a_program_that_works() -> None:
+def test_the_page_shows_a_program_that_works(engine: EngineUnderTest) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     module = program(OURS, block)
     module.app.conf.task_always_eager = True

@@ -66,7 +66,7 @@ class Postgres:
             if kind == "schedule_page":
                 hold(_page(real) == _page(model), "the database and its model differ:", name, kind)
                 continue
-            if kind in ("claims", "quotas"):
+            if kind in ("claims", "quotas", "topic_count"):
                 hold(getattr(real, kind) == getattr(model, kind), "the database and its model differ:", name, kind)
                 continue
             found, expected = _plain(getattr(real, kind)), _plain(getattr(model, kind))

@@ -54,7 +54,9 @@ async def enforce_messages(pool: asyncpg.Pool, now: datetime) -> list[str]:
     kept_since = now - timedelta(hours=await pool.fetchval(statement("retention/message_hours")))
     payloads_since = kept_since - timedelta(days=1)
     gone: list[str] = []
-    rows = await pool.fetch(statement("retention/expired_messages"), kept_since.date(), payloads_since.date())
+    # Yesterday's partition is made again as often as it is dropped.
+    first_days = [min(since.date(), now.date() - timedelta(days=1)) for since in (kept_since, payloads_since)]
+    rows = await pool.fetch(statement("retention/expired_messages"), *first_days)
     if await _drop(pool, rows, kept_since, gone):
         await pool.execute(statement("retention/delete_old_messages"), kept_since)
         await pool.execute(statement("retention/delete_old_payloads"), payloads_since)

@@ -267,6 +267,8 @@ class EngineUnderTest:
         if self._app is not None and self._server is not None:
             await self._app.engine.put_all_away()
             await self._server.empty()
+            # A worker that was killed a moment ago may have brought back what is deleted now.
+            await self._app.engine.put_all_away()
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
