@@ -147,8 +147,8 @@ class WorkerPlayer(Player):
         self.lists_again = self.random.random() < 0.3
         """Whether it lists what its durable tasks wait for again and again. No answer may depend on it."""
         self.stream: Stream[Outgoing] | None = None
-        self._half_open: Stream[Outgoing] | None = None
-        """The last one that was cut, which the server may still believe in."""
+        self._half_open: list[Stream[Outgoing]] = []
+        """Those that were cut, of which the server may still believe in one."""
         self.attempts: dict[Key, asyncio.Task[None]] = {}
         self.confirmed: set[Key] = set()
         self.doubtful: set[Key] = set()
@@ -209,8 +209,8 @@ class WorkerPlayer(Player):
         if self.random.random() < 0.5 and self.durable_stream is not None:
             self.durable_stream.leave(noticed_after_s)
         elif self.stream is not None:
-            # Not by itself: it is over when the worker has a newer one, or dies.
-            self._half_open = self.stream
+            # Not by itself: it is over when the worker has a newer one, or dies. Not all that were begun came to be.
+            self._half_open.append(self.stream)
             self.stream.leave(self.random.choice((noticed_after_s, None)))
 
     async def freeze(self, seconds: float) -> None:
@@ -222,7 +222,7 @@ class WorkerPlayer(Player):
 
     async def die(self) -> None:
         noticed_after_s = self.random.choice((0.0, 0.5, 5.0, 40.0))
-        for stream in (self.stream, self.durable_stream, self._half_open):
+        for stream in (self.stream, self.durable_stream, *self._half_open):
             if stream is not None:
                 stream.leave(noticed_after_s)
         await self.end()
