@@ -120,6 +120,15 @@ def test_an_archive_that_is_no_backup_is_told_so(
     assert said in refused.value.message
 
 
+def test_a_member_that_ends_too_soon_is_told_so(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "file", "w") as archive:
+        archive.writestr("manifest.json", json.dumps(MANIFEST))
+        entry = archive.getinfo("manifest.json")
+        entry.file_size = entry.compress_size = 100_000
+    with pytest.raises(ConfigurationError, match="is not a backup of Broadaxe: .+"):
+        read_manifest(tmp_path / "file")
+
+
 def test_a_broken_backup_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
     archive_of(tmp_path / "broken", MANIFEST, **{"roles.sql": "", "databases/broadaxe.dump": "PGDMP but no more"})
     done = run("restore", tmp_path / "broken", "--data-dir", tmp_path / "new")

@@ -163,6 +163,7 @@ async def test_nothing_is_lost_or_stored_twice_when_the_engine_is_killed_between
     async def kill() -> None:
         for at in (count // 3, 2 * count // 3):
             async with progress:
+                # The default is what this turn of the loop waits for; mypy cannot type it.
                 await progress.wait_for(lambda at=at: acknowledged >= at)  # type: ignore[misc]
             await own_engine.kill()
             await own_engine.start()

@@ -123,7 +123,7 @@ def read_manifest(source: Path) -> Manifest:
     except OSError as error:
         raise ConfigurationError(f"{source} cannot be read: {error.strerror or error}", field="FILE") from None
     except (KeyError, ValueError, *DAMAGE) as error:
-        raise ConfigurationError(f"{source} is not a backup of Broadaxe: {error.args[0]}", field="FILE") from None
+        raise ConfigurationError(f"{source} is not a backup of Broadaxe: {_said(error)}", field="FILE") from None
     if manifest.form != FORM:
         raise ConfigurationError(
             f"{source} has the form {manifest.form}, and this Broadaxe restores form {FORM}; "
@@ -178,7 +178,12 @@ def _whole(source: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise ConfigurationError(f"{source} is damaged: {error}", field="FILE") from None
+        raise ConfigurationError(f"{source} is damaged: {_said(error)}", field="FILE") from None
+
+
+def _said(error: Exception) -> str:
+    """What the library says of an archive; of one that ends too soon it says nothing."""
+    return str(error.args[0]) if error.args else "it ends too soon"
 
 
 def _member(database: str) -> str:

@@ -73,6 +73,7 @@ class BroadaxeDurability(BaseDurabilityCapability[AgentDepsT]):
 
     def get_durable_operation_backend(self) -> _Steps:
         def of_tool(operation_id: DurableOperationId, tool: object | None, tool_name: str) -> Any:
+            # The protocol of the backend says object where the resolver says which tool.
             return self._build_resolve_tool_config({})(tool, tool_name)  # type: ignore[arg-type]
 
         return _Steps(

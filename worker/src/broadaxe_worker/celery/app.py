@@ -380,6 +380,7 @@ def current_app() -> Celery:
 
 
 class _SharedTask(Task):
+    # An attribute of other tasks: this one learns it when it is called.
     @property
     def app(self) -> Celery:  # type: ignore[override]
         return current_app()

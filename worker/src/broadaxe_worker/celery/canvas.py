@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -34,18 +35,21 @@ _OPTIONS: Final = frozenset({"countdown", "eta", "expires", "queue", "priority"}
 _PARTS_MAX: Final = 10_000
 
 
-class _Node:
+class _Node(ABC):
     """Whatever can be started, and stand in a chain."""
 
-    app: Celery
+    @property
+    @abstractmethod
+    def app(self) -> Celery:
+        """Whose tasks these are."""
 
+    @abstractmethod
     def notes(self) -> dict[str, Any]:
         """As JSON, for the conductor."""
-        raise NotImplementedError
 
+    @abstractmethod
     def apply(self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         """Here, without an engine."""
-        raise NotImplementedError
 
     def apply_async(self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> Any:
         if kwargs:
@@ -100,7 +104,7 @@ class Signature(_Node):
         self.options = dict(options or {})
 
     @property
-    def app(self) -> Celery:  # type: ignore[override]
+    def app(self) -> Celery:
         return self.type.app
 
     def __repr__(self) -> str:
@@ -109,8 +113,6 @@ class Signature(_Node):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Signature) and self.notes() == other.notes()
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function, here and now."""
@@ -169,7 +171,10 @@ class chain(_Node):
             self.parts += part.parts if isinstance(part, chain) else [part]
         if not self.parts:
             raise NotPossible("a chain needs at least one task")
-        self.app = self.parts[0].app
+
+    @property
+    def app(self) -> Celery:
+        return self.parts[0].app
 
     def __repr__(self) -> str:
         return " | ".join(map(repr, self.parts))
@@ -193,8 +198,12 @@ class group(_Node):
 
     def __init__(self, *parts: Any) -> None:
         self.tasks = _flat(parts)
-        if self.tasks:
-            self.app = self.tasks[0].app
+
+    @property
+    def app(self) -> Celery:
+        if not self.tasks:
+            raise NotPossible("a group without tasks is of no application")
+        return self.tasks[0].app
 
     def __repr__(self) -> str:
         return f"group({self.tasks!r})"
@@ -223,7 +232,7 @@ class chord(_Node):
         self.body: _Node | None = None if body is None else _flat([body])[0]
 
     @property
-    def app(self) -> Celery:  # type: ignore[override]
+    def app(self) -> Celery:
         if self.body is None:
             raise NotPossible("a chord needs a body: chord(parts)(body)")
         return self.body.app
