@@ -125,7 +125,7 @@ def test_a_member_that_ends_too_soon_is_told_so(tmp_path: Path) -> None:
         archive.writestr("manifest.json", json.dumps(MANIFEST))
         entry = archive.getinfo("manifest.json")
         entry.file_size = entry.compress_size = 100_000
-    with pytest.raises(ConfigurationError, match="is not a backup of Broadaxe: .+"):
+    with pytest.raises(ConfigurationError, match=r"is not a backup of Broadaxe: .+"):
         read_manifest(tmp_path / "file")
 
 
