@@ -299,6 +299,19 @@ async def test_a_message_of_which_nobody_heard_whether_it_was_stored_is_stored_o
         assert await home.count("stream_message") == 2
 
 
+async def test_whoever_reads_to_the_end_is_told_the_last_message_of_which_nobody_heard(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    """No message after it can show the gap: the load that follows such a commit says to look again."""
+    losing = LosingAnswers(lambda writes: bool(writes.messages), was_made=True)
+    async with house(database, pool, losing=losing) as home:
+        subscription = await home.engine.follow_topic(home.tenant_id, NEWS, None)
+        waiting = asyncio.ensure_future(payloads_of(subscription, 1))
+        await publish(home, b"last")
+        assert await waiting == [b"last"]
+        assert losing.lost == 1
+
+
 async def test_a_message_of_an_applications_transaction_exists_if_and_only_if_that_commits(
     database: str, pool: asyncpg.Pool
 ) -> None:
