@@ -148,6 +148,10 @@ SINCE_SNAPSHOT: Final = "what came after the last snapshot: up to an hour, a min
 
 SYSTEMS: Final = (
     System("broadaxe-sdk", "Broadaxe, official hatchet-sdk", "broadaxe_sdk.py", broadaxe, OURS, 600, NOTHING),
+    System(
+        "broadaxe-worker", "Broadaxe, hatchet-sdk on broadaxe-worker", "broadaxe_sdk.py", broadaxe, OURS, 2000,
+        NOTHING, {"PEERS_VARIANT": "session"},
+    ),
     System("broadaxe-lean", "Broadaxe, lean wire client", "broadaxe_lean.py", broadaxe, OURS, 2000, NOTHING),
     System(
         "celery", "Celery, Redis as packaged", "celery_redis.py", redis(REDIS_AS_PACKAGED), THEIRS, 1500,
@@ -174,7 +178,7 @@ SYSTEMS: Final = (
     ),
 )  # fmt: skip
 
-OURS_NAMES: Final = ("broadaxe-sdk", "broadaxe-lean")
+OURS_NAMES: Final = ("broadaxe-sdk", "broadaxe-worker", "broadaxe-lean")
 
 
 # One round of one system ---------------------------------------------------------------------------------------------

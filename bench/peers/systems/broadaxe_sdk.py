@@ -1,4 +1,4 @@
-"""Broadaxe with the official hatchet-sdk on both sides."""
+"""Broadaxe with the official hatchet-sdk on both sides; as variant "session" the same program on `broadaxe_worker`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+from broadaxe_worker import Caller, Worker
 from hatchet_sdk import Context, Hatchet
 from pydantic import BaseModel
 
@@ -16,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import probe
 
 logging.disable(logging.WARNING)
+ON_SESSION = os.environ.get("PEERS_VARIANT") == "session"
 hatchet = Hatchet()
 
 
@@ -35,6 +38,8 @@ class BroadaxeSdk:
 
     def __init__(self) -> None:
         self._database: asyncpg.Connection | None = None
+        if ON_SESSION:
+            Caller(hatchet).start()
 
     async def enqueue(self, index: int) -> None:
         await noop.aio_run_no_wait(Given(index=index))
@@ -52,7 +57,10 @@ class BroadaxeSdk:
 
 
 def work() -> None:
-    worker = hatchet.worker("peers", slots=100, workflows=[noop])
+    if ON_SESSION:
+        worker: Any = Worker(hatchet, "peers", slots=100, workflows=[noop])
+    else:
+        worker = hatchet.worker("peers", slots=100, workflows=[noop])
     probe.say_ready()
     worker.start()
 
