@@ -317,6 +317,10 @@ bench-searching: $(STAMPS)/packages ## Measure the run list and its searches ove
 bench-sizing: $(STAMPS)/packages ## Measure what is needed to choose a machine: CPU, WAL and disk per task, memory per waiting run; prints tables
 	@$(PY) bench/sizing.py $(BENCH_ARGS)
 
+.PHONY: bench-steady
+bench-steady: $(STAMPS)/packages ## Measure half an hour of steady load: latency, memory, dead rows, WAL; prints a table
+	@$(PY) bench/steady.py $(BENCH_ARGS)
+
 .PHONY: bench-age
 bench-age: $(STAMPS)/packages ## Measure an engine with 1, 60, 400 and 2,000 days of history; prints a table
 	@$(PY) bench/age.py $(BENCH_ARGS)
