@@ -191,6 +191,10 @@ test-postgres: $(STAMPS)/packages $(STAMPS)/node $(OPENID_PROVIDER) ## What spea
 	@test -n "$(POSTGRES)$${BROADAXE_TEST_POSTGRES:-}" || { echo "say which server: POSTGRES=17, or BROADAXE_TEST_POSTGRES=postgresql://..." >&2; exit 2; }
 	@$(if $(POSTGRES),$(PY) -m tests.servers $(POSTGRES)) $(PY) -m pytest -n auto --dist worksteal -q $(or $(TESTS),tests/storage tests/engine tests/rest) $(PYTEST_ARGS)
 
+.PHONY: test-session
+test-session: setup $(SDK_TYPESCRIPT) ## The wire tests once more, their workers on broadaxe-worker instead of the official protocol
+	@WIRE_RUNTIME=session $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder -q tests/wire $(PYTEST_ARGS)
+
 .PHONY: test-sdk-newest
 test-sdk-newest: setup $(SDK_TYPESCRIPT) ## The wire tests with the newest Python SDK, put into .venv until the next make setup
 	@rm -f $(STAMPS)/requirements

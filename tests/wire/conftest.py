@@ -25,7 +25,7 @@ sys.path[:0] = [
 ]
 
 from lean_client import LeanClient  # noqa: E402 the path to it has only now been laid
-from wirekit import RUNTIME, EngineProcess, Rest, Stage, StartWorker, WorkerProcess  # noqa: E402
+from wirekit import EngineProcess, Rest, Stage, StartWorker, WorkerProcess  # noqa: E402
 
 T = TypeVar("T")
 
@@ -230,7 +230,7 @@ async def start_worker(shared_engine: EngineProcess, stage: Stage, tmp_path: Pat
             program: str = "gallery",
             python: str = sys.executable,
             environment: Mapping[str, str] | None = None,
-            runtime: str = RUNTIME,
+            runtime: str | None = None,
         ) -> tuple[WorkerProcess, str]:
             host = engine or shared_engine
             worker = WorkerProcess(

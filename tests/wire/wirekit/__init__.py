@@ -6,11 +6,10 @@ from wirekit.patience import PATIENCE_S, eventually
 from wirekit.rest import Rest
 from wirekit.stage import Signal, Stage
 from wirekit.typescript_program import TypeScriptProgram
-from wirekit.worker_process import RUNTIME, StartWorker, WorkerProcess
+from wirekit.worker_process import StartWorker, WorkerProcess
 
 __all__ = [
     "PATIENCE_S",
-    "RUNTIME",
     "EngineProcess",
     "NodeProcess",
     "Rest",

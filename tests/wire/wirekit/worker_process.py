@@ -23,7 +23,7 @@ SESSION_WORKER: Final = HOME.parent.parent / "worker" / "src"
 AGENTS: Final = HOME.parent.parent / "integrations" / "pydantic_ai" / "src"
 #: What programs on the SDK import beside it: their own modules, and what lets them start sooner.
 PYTHONPATH: Final = os.pathsep.join(map(str, (HOME / "wirekit" / "swift", HOME, SESSION_WORKER, AGENTS)))
-#: What the workers of tests run on that do not say: `official`, or `session` for the whole suite on the other one.
+#: What the workers of tests run on that do not say: `official`, or `session` for the whole suite on our own.
 RUNTIME: Final = os.environ.get("WIRE_RUNTIME", "official")
 END_WITHIN_S: Final = PATIENCE_S
 
@@ -44,10 +44,12 @@ class WorkerProcess:
         program: str = "gallery",
         python: str = sys.executable,
         environment: Mapping[str, str] | None = None,
-        runtime: str = RUNTIME,
+        runtime: str | None = None,
     ) -> None:
         """`python` and `environment` are for workers that need another SDK than the tests do, `runtime` says whether
-        the program is run by the SDK's worker (`official`) or by ours (`session`)."""
+        the program is run by the SDK's worker (`official`) or by ours (`session`), which knows no other SDK."""
+        if runtime is None:
+            runtime = RUNTIME if python == sys.executable else "official"
         self.name = name if not namespace else f"{namespace}_{name}"
         """As the engine knows it."""
         self._engine = engine
@@ -130,7 +132,7 @@ class StartWorker(Protocol):
         program: str = "gallery",
         python: str = sys.executable,
         environment: Mapping[str, str] | None = None,
-        runtime: str = RUNTIME,
+        runtime: str | None = None,
     ) -> tuple[WorkerProcess, str]: ...
 
 
