@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 NEWS_S = 1.0
 #: How long it takes until an assignment is written, or is back.
 SEND_S = 2.0
+#: Within which time of a read's end the round that waited for it is decided.
+READ_S = 0.001
 #: A worker that has had a durable stream, and is without for so long, is served as if it had never had one.
 SPEECH_S = 15.0
 
@@ -98,10 +100,15 @@ class ShellBooks:
             is_on_its_way = task.status is TaskStatus.RUNNING and task.retry_count == start.retry_count
             hold(not is_on_its_way, "an attempt is in no stream and does not go back", start)
 
-    def _check_stream(self, process: Process, start: StartAttempt) -> None:
-        # A commit may have been under way for as long as the database was away.
+    def _taken_at_s(self, process: Process, start: StartAttempt) -> float:
+        """When the engine knew what it decided by, at the latest: its commit may be under way for as long as the
+        database is away, and what comes while a round reads what it lacks is of the next round."""
         assigned_at_s = (start.assigned_at_us - START_US) / US_PER_S
-        since_s = min(self.life.loop.time(), assigned_at_s) - NEWS_S
+        read_from_s, read_until_s = process.store.last_read_s
+        return min(self.life.loop.time(), read_from_s if read_until_s >= assigned_at_s - READ_S else assigned_at_s)
+
+    def _check_stream(self, process: Process, start: StartAttempt) -> None:
+        since_s = self._taken_at_s(process, start) - NEWS_S
         is_there = any(node.sessions.was_there(start.worker_id, since_s) for node in self.life.listening())
         is_told = process.store.database.is_well(process.store.node) and self.life.is_linked
         # What was decided before a stop and is committed during it goes back.
@@ -112,8 +119,7 @@ class ShellBooks:
         worker = self.life.workers_by_id.get(start.worker_id)
         if start.invocation_count is None or worker is None:
             return
-        # As with the other stream.
-        decided_at_s = min(self.life.loop.time(), (start.assigned_at_us - START_US) / US_PER_S)
+        decided_at_s = self._taken_at_s(process, start)
         nodes = self.life.listening()
         is_there = any(node.durable_streams.was_there(start.worker_id, decided_at_s - NEWS_S) for node in nodes)
         is_given_up = decided_at_s - worker.spoke_until_s > SPEECH_S - NEWS_S

@@ -147,6 +147,8 @@ class ProcessStore:
         self.members = Members(database, node)
         database.listeners.append(self.members.look)
         self.loops: tuple[asyncio.Task[None], ...] = ()
+        self.last_read_s = (0.0, 0.0)
+        """When what a round lacked was read last: from and until."""
         self._on_lost: Callable[[str], None] = lambda _: None
 
     async def _reach(self, *, is_read: bool = True) -> None:
@@ -348,9 +350,12 @@ class TenantRows:
         return loaded
 
     async def load_missing(self, missing: Missing) -> Loaded:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         await self._store._reach()
         loaded = self._tables.load_missing(missing)
         await self._store._reach()
+        self._store.last_read_s = began_s, loop.time()
         return loaded
 
     async def commit(self, writes: Writes) -> None:

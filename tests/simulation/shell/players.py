@@ -288,7 +288,7 @@ class WorkerPlayer(Player):
 
     async def _work(self, key: Key, attempt: StartAttempt, run_input: str) -> None:
         chance = self.random
-        started = self.go(self._report(ReportAttempt(*key, Outcome.STARTED), key))
+        started = self.go(self._report(ReportAttempt(*key, Outcome.STARTED, worker=self.id), key))
         duration_s = chance.choice((0.0, 0.01, 0.5, 3.0, 8.0))
         for index in range(chance.choice((0, 0, 3))):
             await asyncio.sleep(duration_s / 4)
@@ -413,7 +413,7 @@ class WorkerPlayer(Player):
         for invocation in list(worker.invocations.values()):
             if invocation.key not in self._started:
                 self._started.add(invocation.key)
-                started = ReportAttempt(invocation.task_id, invocation.retry_count, Outcome.STARTED)
+                started = ReportAttempt(invocation.task_id, invocation.retry_count, Outcome.STARTED, worker=self.id)
                 self.go(self.insist_on(started))
             if invocation.outcome is not None and invocation.key not in self._reporting:
                 self._reporting.add(invocation.key)
