@@ -146,6 +146,27 @@ async def test_instants_lose_nothing_on_their_way(pool: asyncpg.Pool) -> None:
         assert await pool.fetchval("select broadaxe.to_us(broadaxe.from_us($1))", us) == us
 
 
+async def test_instants_are_the_same_in_every_time_zone(pool: asyncpg.Pool) -> None:
+    for zone in ("UTC", "Pacific/Auckland", "America/St_Johns"):
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(f"set local time zone '{zone}'")
+            # One hour either side of a change of clocks in each zone.
+            for us in (1_774_746_000_123_456, 1_793_494_800_123_456, 1_772_951_400_123_456, -1):
+                at = EPOCH + timedelta(microseconds=us)
+                assert await connection.fetchval("select broadaxe.from_us($1)", us) == at
+                assert await connection.fetchval("select broadaxe.to_us($1)", at) == us
+
+
+async def test_instants_cost_no_call(pool: asyncpg.Pool) -> None:
+    # A function that PostgreSQL cannot put in the place of its call costs each value over a microsecond.
+    plan = await pool.fetch(
+        "explain (verbose, costs off)"
+        " select broadaxe.from_us((r ->> 0)::bigint), broadaxe.to_us(at)"
+        " from (values ('[1]'::jsonb, now()), ('[2]'::jsonb, now())) as v (r, at)"
+    )
+    assert "_us(" not in "\n".join(row[0] for row in plan)
+
+
 async def test_a_row_cannot_be_what_it_may_never_be(pool: asyncpg.Pool) -> None:
     put = (
         "insert into broadaxe.run (tenant_id, id, workflow_id, workflow_version_id, is_dag, display_name, status, "
