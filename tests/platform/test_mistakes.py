@@ -42,6 +42,8 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("runs", "show"): ("0199b6a2",),
     ("runs", "logs"): ("0199b6a2",),
     ("runs", "save"): ("0199b6a2",),
+    ("runs", "values"): ("0199b6a2",),
+    ("runs", "set-value"): ("0199b6a2", "progress", "1"),
     ("runs", "cancel"): ("0199b6a2",),
     ("runs", "replay"): ("0199b6a2",),
     ("trigger",): ("greet",),

@@ -234,6 +234,13 @@ class Site:
     def stable(self) -> str:
         return f"/api/v1/stable/tenants/{self.seeds.tenant_id}"
 
+    async def stranger(self) -> dict[str, str]:
+        """Headers of somebody of another tenant."""
+        account = await self.seeds.account("Eve", "eve@example.com")
+        theirs = await accounts.create_tenant(self.seeds.pool, "Eve's", "eve", account.id)
+        issued = await create_token(self.seeds.pool, theirs.id, "t", 60, self.url, "127.0.0.1:2")
+        return {"Authorization": f"Bearer {issued.token}"}
+
 
 Serve = Callable[..., Awaitable[Site]]
 

@@ -483,7 +483,7 @@ async def test_every_route_knows_whose_things_it_touches(site: Site) -> None:
                 if expected is None and "text/event-stream" in str(operations[method]["responses"]):
                     # One's own never ends; what is theirs is refused like everything else.
                     continue
-                others = {"tenant": tenant_id, "node": mine.id, "namespace": "news", "topic": "theirs"}
+                others = {"tenant": tenant_id, "node": mine.id, "namespace": "news", "topic": "theirs", "name": "n"}
                 address = path.format_map(theirs | others)
                 token = {"Authorization": f"Bearer {issued.token}"}
                 for headers in (token,) if expected is None else (token, {}):

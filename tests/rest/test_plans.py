@@ -81,6 +81,8 @@ class Plan:
     whole: tuple[str, ...]
     """Tables of which every row was looked at."""
     indexes: frozenset[str]
+    major: int
+    """The version of PostgreSQL."""
 
 
 def _scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -96,6 +98,7 @@ async def explain(dsn: str, name: str, arguments: Sequence[object]) -> Plan:
         text = await connection.fetchval(
             f"explain (analyze, buffers, timing off, format json) {statement(name)}", *arguments
         )
+        major = connection.get_server_version().major
     finally:
         await connection.close()
     top = json.loads(text)[0]["Plan"]
@@ -107,7 +110,7 @@ async def explain(dsn: str, name: str, arguments: Sequence[object]) -> Plan:
         if scan["Node Type"] == "Seq Scan" and scan["Relation Name"].startswith(BIG) and looked_at * 2 > ROWS:
             whole.append(scan["Relation Name"])
     blocks = top["Shared Hit Blocks"] + top["Shared Read Blocks"]
-    return Plan(blocks, int(top["Actual Rows"]), tuple(whole), frozenset(indexes))
+    return Plan(blocks, int(top["Actual Rows"]), tuple(whole), frozenset(indexes), major)
 
 
 @pytest.fixture(scope="session")
@@ -754,16 +757,24 @@ CASES: list[tuple[str, str, Arguments, int, int]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "blocks_max", "rows"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
-)
+#: The cases in which PostgreSQL touches more before a version, and how much: it walks an index where that version looks
+#: up each of several values in the midst of it.
+OLDER = {
+    "runs by a key": (17, 2_100),
+    "statuses of all runs": (18, 5_900),
+    "log lines of five hours over time, with a text": (18, 6_700),
+}
+
+
+@pytest.mark.parametrize(("case", "name", "arguments", "blocks_max", "rows"), CASES, ids=[case[0] for case in CASES])
 def test_a_read_touches_little_more_than_it_shows(
-    crowded: str, crowd: Crowd, name: str, arguments: Arguments, blocks_max: int, rows: int
+    crowded: str, crowd: Crowd, case: str, name: str, arguments: Arguments, blocks_max: int, rows: int
 ) -> None:
     plan = asyncio.run(explain(crowded, f"reads/{name}", arguments(crowd)))
     assert plan.rows == rows, "the case does not look at what it says"
     assert not plan.whole
-    assert plan.blocks <= blocks_max, plan
+    better_since, older_max = OLDER.get(case, (0, blocks_max))
+    assert plan.blocks <= (older_max if plan.major < better_since else blocks_max), plan
 
 
 #: Behind which row a page deep in a list begins. It is of the first tenant, like nine of ten.

@@ -20,7 +20,6 @@ from broadaxe.engine.subscriptions import EventSubscription, LiveEvent, LiveKind
 from broadaxe.errors import InvalidArgument
 from broadaxe.rest import run_viewer
 from broadaxe.rest.routers import run_files
-from broadaxe.storage import accounts, tokens
 from broadaxe.storage.ids import new_id
 from tests.rest.conftest import Site
 
@@ -92,18 +91,10 @@ async def test_a_run_tells_its_keys_limits_version_and_workers(site: Site) -> No
     assert stranger_id not in str(facts)
 
 
-async def _stranger(site: Site) -> dict[str, str]:
-    """Headers of somebody of another tenant."""
-    account = await site.seeds.account("Eve", "eve@example.com")
-    theirs = await accounts.create_tenant(site.seeds.pool, "Eve's", "eve", account.id)
-    issued = await tokens.create_token(site.seeds.pool, theirs.id, "t", 60, site.url, "127.0.0.1:2")
-    return {"Authorization": f"Bearer {issued.token}"}
-
-
-@pytest.mark.parametrize("part", ["facts", "file", "chunks"])
+@pytest.mark.parametrize("part", ["facts", "file", "chunks", "values"])
 async def test_other_tenants_and_unknown_runs_are_not_found(site: Site, part: str) -> None:
     run_id = await site.seeds.run(await site.seeds.single(), task={})
-    theirs = await site.anonymous.get(f"/api/v1/stable/workflow-runs/{run_id}/{part}", headers=await _stranger(site))
+    theirs = await site.anonymous.get(f"/api/v1/stable/workflow-runs/{run_id}/{part}", headers=await site.stranger())
     assert theirs.status_code == 404
     assert (await site.client.get(f"/api/v1/stable/workflow-runs/{new_id()}/{part}")).status_code == 404
     assert (await site.anonymous.get(f"/api/v1/stable/workflow-runs/{run_id}/{part}")).status_code == 403

@@ -111,6 +111,13 @@ def test_a_run_is_triggered_waited_for_and_shown(call: Call, key: str) -> None:
     saved = call("runs", "save", run_id[:18], "kept/echo.json").done()
     assert "kept/echo.json" in saved.err
     assert json.loads(Path("kept/echo.json").read_text())["run"]["run"]["metadata"]["id"] == run_id
+    assert call("runs", "values", run_id).err == "the run has said nothing of itself\n"
+    for name, said in (("a/b", '{"done": 1}'), ("verdict", "approved")):
+        call("runs", "set-value", run_id[:18], name, said).done()
+    assert call("runs", "values", run_id).out == 'a/b  {"done":1}\nverdict  "approved"\n'
+    assert call("runs", "values", run_id, "a/b").out == '{"done":1}\n'
+    unsaid = call("runs", "values", run_id, "c")
+    assert unsaid.code == 2 and "has no value 'c'" in unsaid.err
     Path("taken").mkdir()
     refused = call("runs", "save", run_id, "taken")
     assert refused.code == 2 and "taken" in refused.err

@@ -13,7 +13,7 @@ import click
 from broadaxe.cli.options import Decorated
 from broadaxe.errors import InvalidArgument
 
-__all__ = ["fields_of", "giving", "object_of"]
+__all__ = ["fields_of", "giving", "json_or_text", "object_of"]
 
 BYTES_MAX: Final = 4 * 1024 * 1024
 FIELDS_MAX: Final = 1_000
@@ -89,7 +89,11 @@ def _put(given: dict[str, Any], text: str, flag: str) -> None:
         if not isinstance(inner, dict):
             raise InvalidArgument(f"{flag} {text[:80]!r}: {name} has a value already and is no object", field=flag)
         place = inner
+    place[names[-1]] = json_or_text(value)
+
+
+def json_or_text(value: str) -> Any:
     try:
-        place[names[-1]] = json.loads(value)
-    except ValueError:
-        place[names[-1]] = value
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 import click
 
 from broadaxe.cli.connection import Connection, connecting
+from broadaxe.cli.given_input import json_or_text
 from broadaxe.cli.listing import Column, ago, at, between, json_line, json_lines, lines_or_table, plain, status
 from broadaxe.cli.run_flags import Words, query_of, searching
 from broadaxe.errors import InvalidArgument
@@ -270,6 +271,58 @@ def logs(
         # Workers send lines beside the outcome, so the last ones may come behind it.
         time.sleep(LAST_LINES_S)
         tell_new(found)
+
+
+@runs.command()
+@click.argument("run")
+@click.argument("name", required=False)
+@json_lines
+@connecting
+def values(run: str, name: str | None, as_json: bool, connection: Connection) -> None:
+    """Print what RUN says of itself: each value and its name; with NAME, that value alone.
+
+    \b
+    Examples:
+      broadaxe runs values 0199b6a2
+      broadaxe runs values 0199b6a2 progress
+    """
+    from broadaxe.remote.runs import id_of, value
+    from broadaxe.remote.runs import values as values_of
+
+    server = connection.open()
+    run_id = id_of(server, run)
+    if name is not None:
+        found = value(server, run_id, name)
+        click.echo(json_line(found if as_json else found.get("value")))
+        return
+    is_empty = True
+    for row in values_of(server, run_id):
+        is_empty = False
+        shown = json_line(row.get("value")) if row["isShown"] else "(large; name it to read it)"
+        click.echo(json_line(row) if as_json else plain(f"{row['name']}  {shown}"))
+    if is_empty:
+        click.echo("the run has said nothing of itself", err=True)
+
+
+@runs.command("set-value")
+@click.argument("run")
+@click.argument("name")
+@click.argument("value")
+@connecting
+def set_value(run: str, name: str, value: str, connection: Connection) -> None:
+    """Say of RUN that under NAME it has VALUE, in the place of what was said before. A VALUE that is JSON is taken as
+    such, and as a text otherwise.
+
+    \b
+    Examples:
+      broadaxe runs set-value 0199b6a2 progress '{"done": 40, "of": 100}'
+      broadaxe runs set-value 0199b6a2 verdict approved
+    """
+    from broadaxe.remote.runs import id_of
+    from broadaxe.remote.runs import set_value as put
+
+    server = connection.open()
+    put(server, id_of(server, run), name, json_or_text(value))
 
 
 @runs.command()

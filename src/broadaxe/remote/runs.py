@@ -30,7 +30,10 @@ __all__ = [
     "follow",
     "id_of",
     "logs",
+    "set_value",
     "trigger",
+    "value",
+    "values",
     "waiting",
 ]
 
@@ -38,6 +41,9 @@ ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 #: How many runs a page has, and log lines.
 PAGE: Final = 200
 LINES_PAGE: Final = 1_000
+VALUES_PAGE: Final = 100
+#: Of one run that are listed.
+VALUES_MAX: Final = 10_000
 #: Tasks whose lines are asked for at once; the server takes no more.
 TASKS_ASKED_MAX: Final = 1_000
 #: How often a stream that broke is opened again before it is given up, and how long is waited before each.
@@ -105,6 +111,20 @@ def waiting(server: Server, run_id: str) -> list[Details]:
     """Why those tasks of the run wait that do."""
     rows: list[Details] = server.get(f"/api/v1/stable/workflow-runs/{run_id}/waiting", Details)["rows"]
     return rows
+
+
+def values(server: Server, run_id: str) -> Iterator[Details]:
+    """What the run says of itself, in the order of the names; large values are left out (`isShown`)."""
+    return server.newest(f"/api/v1/stable/workflow-runs/{run_id}/values", Details, VALUES_MAX, VALUES_PAGE)
+
+
+def value(server: Server, run_id: str, name: str) -> Details:
+    """What the run says of itself under a name, however large it is. NotFound if that is nothing."""
+    return server.get(f"/api/v1/stable/workflow-runs/{run_id}/values/{path_part(name)}", Details)
+
+
+def set_value(server: Server, run_id: str, name: str, said: object) -> None:
+    server.send("PUT", f"/api/v1/stable/workflow-runs/{run_id}/values/{path_part(name)}", said)
 
 
 def trigger(

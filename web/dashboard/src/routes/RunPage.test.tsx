@@ -34,6 +34,26 @@ test("the graph has one card for each step, and choosing one opens its task", as
   expect(router.state.location.search).toEqual({ task: EXTRACT_ID });
 });
 
+test("what a run says of itself is shown, also when it says something else", async () => {
+  const value = (name: string, said: unknown, isShown = true) => ({ name, value: said, isShown });
+  let rows = [value("progress", { done: 1 }), value("report", undefined, false)];
+  engine.use(
+    onGet(RUN, liveRun()),
+    onGet(`${RUN}/values`, () => ({ pagination: {}, rows })),
+  );
+  const { user } = renderApp(`/runs/${RUN_ID}`);
+  await user.click(await screen.findByRole("tab", { name: "Values" }));
+  const data = screen.getByRole("region", { name: "Run data" });
+  expect(await within(data).findByRole("region", { name: "Run values" })).toHaveTextContent('"done": 1');
+  expect(data).toHaveTextContent(/Too large to be shown here.*report/);
+  rows = [value("progress", { done: 2 })];
+  tellChanges({ kinds: ["runs"], ids: [RUN_ID] });
+  await waitFor(() => expect(data).toHaveTextContent('"done": 2'));
+  rows = [];
+  tellChanges({ kinds: ["runs"], ids: [RUN_ID] });
+  expect(await within(data).findByText("This run has said nothing of itself.")).toBeInTheDocument();
+});
+
 test("events are newest first, with times relative to the first", async () => {
   engine.use(onGet(RUN, failedRun()));
   const { user } = renderApp(`/runs/${RUN_ID}?task=${EXTRACT_ID}`);

@@ -133,7 +133,14 @@ function RunView({ details }: { details: RunDetails }) {
             />
           </Card>
           <div className="order-last min-w-0 space-y-5">
-            <RunData tenantId={tenantId} details={details} nameOf={nameOf} tab={search.data ?? null} onTab={(data) => look({ data })} />
+            <RunData
+              tenantId={tenantId}
+              details={details}
+              nameOf={nameOf}
+              hasEngine={session.file === null}
+              tab={search.data ?? null}
+              onTab={(data) => look({ data })}
+            />
             <RunFacts tenantId={tenantId} details={details} task={chosen?.task ?? null} />
           </div>
         </div>

@@ -23,6 +23,7 @@ export const NEEDED_ROLES = {
   trigger: "MEMBER",
   cancel: "MEMBER",
   replay: "MEMBER",
+  putValue: "MEMBER",
   getTenantFile: "ADMIN",
   branchDurableTask: "MEMBER",
   restoreTask: "MEMBER",

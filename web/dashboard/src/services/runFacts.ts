@@ -56,6 +56,19 @@ export function factsQuery(tenantId: string, runId: string) {
   });
 }
 
+const valuesSchema = z.object({
+  rows: z.array(z.object({ name: z.string(), value: z.unknown().optional(), isShown: z.boolean() })),
+});
+
+/** What the run says of itself; the first hundred names. */
+export function valuesQuery(tenantId: string, runId: string) {
+  return queryOptions({
+    queryKey: ["runs", "values", tenantId, runId],
+    queryFn: ({ signal }) => request(valuesSchema, `/api/v1/stable/workflow-runs/${runId}/values`, { signal }),
+    meta: { about: () => [runId] },
+  });
+}
+
 /** Runs that a task started, the newest first. */
 export function childrenQuery(tenantId: string, task: TaskSummary, withPayloads = false) {
   return pagedQuery(["runs", "children", tenantId], `/api/v1/stable/tenants/${tenantId}/workflow-runs`, taskSummarySchema, {

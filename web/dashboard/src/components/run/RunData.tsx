@@ -1,4 +1,4 @@
-/** What belongs to the run as a whole: its input, output, metadata, the log of all its tasks, and its history. */
+/** What belongs to the run as a whole: its input, output, metadata, what it says of itself, the log of all its tasks, and its history. */
 import { isTerminal } from "../../services/runs";
 import type { RunDetails } from "../../services/schemas";
 import { errorSummary } from "../errorSummary";
@@ -9,19 +9,22 @@ import { STATUS_LOOKS } from "../status";
 import { Card, CardHeader } from "../ui/card";
 import { cn } from "../ui/classes";
 import { Tabs, type Tab } from "../ui/tabs";
+import { RunValues } from "./RunValues";
 
-type TabId = "input" | "output" | "metadata" | "logs" | "events";
+type TabId = "input" | "output" | "metadata" | "values" | "logs" | "events";
 
 export function RunData({
   tenantId,
   details,
   nameOf,
+  hasEngine,
   tab: asked,
   onTab,
 }: {
   tenantId: string;
   details: RunDetails;
   nameOf: (taskId: string) => string;
+  hasEngine: boolean;
   tab: string | null;
   onTab: (tab: string) => void;
 }) {
@@ -31,6 +34,8 @@ export function RunData({
     { id: "input", label: "Input" },
     { id: "output", label: "Output" },
     { id: "metadata", label: "Metadata", badge: Object.keys(run.additionalMetadata).length },
+    // A saved run has none: they are what it says while it goes on.
+    ...(hasEngine ? [{ id: "values" as const, label: "Values" }] : []),
     { id: "logs", label: "Logs" },
     { id: "events", label: "Events", badge: details.taskEvents.length },
   ];
@@ -64,6 +69,7 @@ export function RunData({
         {tab === "metadata" && (
           <JsonViewer label="Run metadata" value={run.additionalMetadata} empty="This run carries no metadata." />
         )}
+        {tab === "values" && <RunValues tenantId={tenantId} runId={run.metadata.id} />}
         {tab === "logs" && (
           <LogView tenantId={tenantId} taskIds={details.tasks.map((task) => task.taskExternalId)} nameOf={nameOf} />
         )}
