@@ -72,3 +72,27 @@ test("a message is published as it is written, to a topic that need not exist", 
   await waitFor(() => expect(screen.queryByRole("dialog")).not.toBeInTheDocument());
   expect(sent).toEqual([{ url: `${STREAMS}/-/orders`, text: '{"order": 1}' }]);
 });
+
+test("how long messages are kept is shown and changed, within its bounds", async () => {
+  let hours = 168;
+  engine.use(
+    onGet(`${STREAMS}/topics`, () => ({ ...page([]), retentionHours: hours })),
+    http.put(`*${STREAMS}/retention`, async ({ request }) => {
+      hours = ((await request.json()) as { retentionHours: number }).retentionHours;
+      return HttpResponse.json({ retentionHours: hours });
+    }),
+  );
+  const { user } = renderApp("/streams");
+  await user.click(await screen.findByRole("button", { name: "Kept for 7 days" }));
+  const dialog = screen.getByRole("dialog");
+  const field = within(dialog).getByRole("textbox", { name: "Hours" });
+  await user.clear(field);
+  await user.type(field, "1489{Enter}");
+  expect(dialog).toHaveTextContent("Between 1 and 1,488 hours.");
+  await user.clear(field);
+  await user.type(field, "36");
+  expect(dialog).toHaveTextContent("36 hours.");
+  await user.click(within(dialog).getByRole("button", { name: "Save" }));
+  expect(await screen.findByRole("button", { name: "Kept for 36 hours" })).toBeInTheDocument();
+  expect(screen.queryByRole("dialog")).not.toBeInTheDocument();
+});

@@ -1,4 +1,4 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 
@@ -6,11 +6,13 @@ import { Notice } from "../components/Notice";
 import { PagedTable } from "../components/PagedTable";
 import { PageHeader } from "../components/PageHeader";
 import { SearchBox } from "../components/SearchBox";
+import { inDays } from "../components/streams/inDays";
 import { PublishDialog } from "../components/streams/PublishDialog";
+import { RetentionDialog } from "../components/streams/RetentionDialog";
 import { TopicMessages } from "../components/streams/TopicMessages";
 import { Ago } from "../components/Times";
 import { Button } from "../components/ui/button";
-import { topicsQuery } from "../services/streams";
+import { retentionQuery, topicsQuery } from "../services/streams";
 import { useSession } from "./useSession";
 import { useTitle } from "./useTitle";
 
@@ -27,7 +29,9 @@ function Topics() {
   const { search = "" } = route.useSearch();
   const navigate = route.useNavigate();
   const [publishes, setPublishes] = useState(false);
+  const [setsRetention, setSetsRetention] = useState(false);
   const topics = useInfiniteQuery(topicsQuery(tenant.id, search));
+  const hours = useQuery(retentionQuery(tenant.id)).data;
   return (
     <>
       <PageHeader title="Streams" docs="streams">
@@ -36,6 +40,11 @@ function Topics() {
           value={search}
           onChange={(text) => void navigate({ search: text === "" ? {} : { search: text }, replace: true })}
         />
+        {hours !== undefined && (
+          <Button needs="putRetention" onClick={() => setSetsRetention(true)}>
+            Kept for {inDays(hours)}
+          </Button>
+        )}
         <Button variant="primary" needs="publish" onClick={() => setPublishes(true)}>
           Publish a message
         </Button>
@@ -73,6 +82,9 @@ function Topics() {
         ]}
       />
       {publishes && <PublishDialog tenantId={tenant.id} onClose={() => setPublishes(false)} />}
+      {setsRetention && hours !== undefined && (
+        <RetentionDialog tenantId={tenant.id} hours={hours} onClose={() => setSetsRetention(false)} />
+      )}
     </>
   );
 }

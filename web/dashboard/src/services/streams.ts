@@ -1,4 +1,5 @@
 /** Durable streams: topics, their messages as they come, and publishing one. */
+import { queryOptions } from "@tanstack/react-query";
 import { z } from "zod";
 
 import { request } from "./http";
@@ -20,6 +21,24 @@ export function topicsQuery(tenantId: string, search: string) {
   return pagedQuery(["streams", tenantId], `/api/v1/stable/tenants/${tenantId}/streams/topics`, topicSchema, {
     search: search === "" ? null : search,
   });
+}
+
+/** Of the engine's, in hours. */
+export const RETENTION_HOURS_MAX = 62 * 24;
+
+/** For how many hours messages of this tenant are kept. */
+export function retentionQuery(tenantId: string) {
+  return queryOptions({
+    queryKey: ["streams", "retention", tenantId],
+    queryFn: async ({ signal }) => {
+      const answer = z.object({ retentionHours: z.int() });
+      return (await request(answer, `/api/v1/stable/tenants/${tenantId}/streams/topics`, { signal, query: { limit: 1 } })).retentionHours;
+    },
+  });
+}
+
+export async function putRetention(tenantId: string, retentionHours: number): Promise<void> {
+  await request(z.unknown(), `/api/v1/stable/tenants/${tenantId}/streams/retention`, { method: "PUT", body: { retentionHours } });
 }
 
 export interface TopicMessage {
