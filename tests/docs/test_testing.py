@@ -19,8 +19,8 @@ def test_the_project_of_the_page_passes_its_own_tests(docs: dict[str, Any], tmp_
             (tmp_path / name).write_text(block.text, encoding="utf-8")
             names.append(name)
     assert names == [
-        "shop.py", "test_functions.py", "test_shop.py", "test_time.py", "test_faults.py",
-        "test_recorded.py", "pytest.ini",
+        "pytest.ini", "shop.py", "test_functions.py", "test_shop.py", "test_time.py", "test_faults.py",
+        "test_recorded.py",
     ]  # fmt: skip
     command = [sys.executable, "-m", "pytest", "-q", "--broadaxe", "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=850, check=False)

@@ -2,6 +2,8 @@
 
 import os
 
+from psycopg.conninfo import conninfo_to_dict
+
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", "for development only")
 DEBUG = os.environ.get("DJANGO_DEBUG", "yes") == "yes"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
@@ -38,15 +40,16 @@ TEMPLATES = [
         },
     }
 ]
-# The engine's own database, as a role that may enqueue and sees none of the engine's tables.
+# The engine's own database, which its env file names, as a role that may enqueue and sees none of the engine's tables.
+ENGINE = conninfo_to_dict(os.environ.get("BROADAXE_ENGINE_DATABASE_URL", ""))
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": os.environ.get("PGDATABASE", "broadaxe"),
+        "NAME": os.environ.get("PGDATABASE") or ENGINE.get("dbname", "broadaxe"),
         "USER": os.environ.get("PGUSER", "shop_app"),
         "PASSWORD": os.environ.get("PGPASSWORD", ""),
-        "HOST": os.environ.get("PGHOST", ""),
-        "PORT": os.environ.get("PGPORT", ""),
+        "HOST": os.environ.get("PGHOST") or ENGINE.get("host", ""),
+        "PORT": os.environ.get("PGPORT") or ENGINE.get("port", ""),
     }
 }
 #: Where the console is, for links to runs.
