@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["run_until_signal"]
 
 STDIN_BYTES: Final = 4096
+#: So many objects are made, and not freed by their counts, before Python looks for garbage. Whatever waits or runs is
+#: looked through again and again by then, and 700, Python's own, would take a twentieth of a busy engine's time.
+GARBAGE_AFTER: Final = 10_000
 
 
 def run_until_signal(
@@ -41,6 +45,7 @@ def run_until_signal(
 
     With `heed_stdin` the end of standard input stops it too, and Ctrl-C does so only if standard input is a terminal.
     """
+    gc.set_threshold(GARBAGE_AFTER, *gc.get_threshold()[1:])
     try:
         import uvloop
     except ImportError:

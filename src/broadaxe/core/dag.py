@@ -17,6 +17,7 @@ from broadaxe.core.decision import RunFinished, TaskResult
 from broadaxe.core.definition import ConditionAction
 from broadaxe.core.keys import TaskKeys, with_answer
 from broadaxe.core.lifecycle import (
+    SHOWN_AS,
     TERMINAL,
     TERMINAL_RUN,
     RunStatus,
@@ -74,7 +75,7 @@ def settle_task(state: State, task: Task, now_us: int) -> None:
         if status in TERMINAL_RUN:
             _stop_asking(state, run, now_us)
     else:
-        status = run_status((task.status,))
+        status = SHOWN_AS[task.status]
     _set_status(state, run, status, now_us)
 
 
