@@ -32,7 +32,7 @@ from broadaxe.engine.clock import Clock, SystemClock
 from broadaxe.engine.edge_store import EdgeStore
 from broadaxe.engine.engine import Engine
 from broadaxe.engine.postgres_store import PostgresStore
-from broadaxe.errors import ConfigurationError, Unauthenticated
+from broadaxe.errors import ConfigurationError, PermissionDenied, Unauthenticated
 from broadaxe.example import ExampleWorker
 from broadaxe.loops import Loops
 from broadaxe.mail import Mailer
@@ -436,6 +436,8 @@ class App:
         if scheme.lower() != "bearer":
             raise Unauthenticated("the token is not valid")
         found = self._verifier.cached(token) or await self._verifier.verify(token)
+        if found.topic is not None:
+            raise PermissionDenied(f"this token reads the topic {found.topic.name!r} over HTTP and does nothing else")
         may_change = found.role.reaches(Role.MEMBER)
         return Principal(found.tenant_id, found.token_id, found.expires_at, may_change)
 

@@ -137,6 +137,7 @@ WRONG = {
     "--expect": "no hash",
     "--role": "KING",
     "--timeout": "long",
+    "--topic": "x" * 256,
     "--tls-certificate": "/none/tls.crt",
     "--tls-client-ca": "/none/ca.crt",
     "--tls-key": "/none/tls.key",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -209,6 +210,41 @@ async def test_a_token_is_rotated_and_the_old_one_counts_for_a_while(site: Site)
     for token in (new, old.token):
         bearer = {"Authorization": f"Bearer {token}"}
         assert (await site.anonymous.get(site.tenant, headers=bearer)).status_code == 200
+
+
+async def test_a_token_for_a_topic_is_made_listed_and_rotated_as_one(site: Site) -> None:
+    await _log_in(site)
+    address, topic = f"{site.tenant}/api-tokens", {"namespace": "team", "name": "orders/eu"}
+    for wrong, field in (
+        ({"topic": {"name": ""}}, "topic"),
+        ({"topic": {"name": "x" * 256}}, "topic"),
+        ({"topic": topic, "role": "ADMIN"}, "role"),
+    ):
+        refused = await site.anonymous.post(address, json={"name": "page"} | wrong)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, field), wrong
+    assert (await site.anonymous.post(address, json={"name": "page", "topic": topic})).status_code == 200
+    (row,) = [row for row in (await site.anonymous.get(address)).json()["rows"] if row["name"] == "page"]
+    assert (row["role"], row["topic"]) == ("VIEWER", topic)
+    rotated = await site.anonymous.post(f"/api/v1/stable/api-tokens/{row['metadata']['id']}/rotate", json={})
+    assert rotated.status_code == 200
+    rows = (await site.anonymous.get(address)).json()["rows"]
+    assert [row["topic"] for row in rows if row["name"] == "page"] == [topic, topic]
+    site.anonymous.cookies.clear()
+    headers = {"Authorization": f"Bearer {rotated.json()['token']}"}
+    for path, operations in site.app.openapi()["paths"].items():
+        for method in operations.keys() & {"get", "post", "put", "patch", "delete"}:
+            filled = re.sub(r"\{[^}]+\}", new_id(), path.replace("{tenant}", site.seeds.tenant_id))
+            answer = await site.anonymous.request(
+                method, filled, headers=headers, json=None if method in ("get", "delete") else {"input": {}}
+            )
+            is_open = path in OPEN or path == DOOR or "/users/" in path or not path.startswith("/api/v1/")
+            assert is_open or answer.status_code in (401, 404), (method, path, answer.text)
+            assert answer.status_code not in (200, 201, 204) or is_open, (method, path, answer.text)
+    assert site.engine.commands == []
+    for tried in (f"{site.stable}/streams/-/orders/eu", f"{site.stable}/streams/team/orders"):
+        assert (await site.anonymous.get(tried, headers=headers)).status_code == 401
+    theirs = f"{site.stable}/streams/team/orders/eu"
+    assert (await site.anonymous.post(theirs, content=b"x", headers=headers)).status_code == 401
 
 
 async def test_changing_the_password_ends_other_sessions(site: Site) -> None:

@@ -244,6 +244,30 @@ async def events(answer: httpx.Response, count: int) -> list[dict[str, str]]:
     return seen
 
 
+async def test_a_token_for_a_topic_reads_that_and_nothing_else(
+    engine: EngineProcess, lean: LeanClient, http: httpx.AsyncClient, key: str
+) -> None:
+    here = ("--data-dir", str(engine.data_dir))
+    token = await broadaxe(
+        "token", "create", "--name", key, "--topic", f"{key}/eu", "--namespace", "team", *here
+    )  # fmt: skip
+    await lean.publish(f"{key}/eu", b"for everybody", namespace="team")
+    await lean.publish(f"{key}/eu", b"not for everybody")
+    headers = {"authorization": f"Bearer {token}"}
+    async with asyncio.timeout(PATIENCE_S), http.stream("GET", f"team/{key}/eu", headers=headers) as answer:
+        assert [event["data"] for event in await events(answer, 1)] == ["for everybody"]
+    for beside in (f"-/{key}/eu", f"team/{key}", "topics", "payloads?ref=x"):
+        refused = await http.get(beside, headers=headers)
+        assert refused.status_code == 401, beside
+        assert f"{key}/eu" in refused.json()["errors"][0]["description"]
+    assert (await http.post(f"team/{key}/eu", content=b"x", headers=headers)).status_code == 401
+    async with LeanClient(engine.address, token) as narrowed:
+        assert await Reader(narrowed, f"{key}/eu", namespace="team").status() is grpc.StatusCode.PERMISSION_DENIED
+        with pytest.raises(grpc.aio.AioRpcError) as refused_call:
+            await narrowed.publish(f"{key}/eu", b"x", namespace="team")
+        assert refused_call.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
 async def test_a_browser_reads_a_topic_and_goes_on_after_a_reload(
     lean: LeanClient, http: httpx.AsyncClient, key: str
 ) -> None:

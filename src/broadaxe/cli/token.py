@@ -43,26 +43,43 @@ def token() -> None:
 @click.option(
     "--role",
     type=click.Choice(ROLES, case_sensitive=False),
-    default="ADMIN",
-    show_default=True,
-    help="What it may do. VIEWER reads and changes nothing; it is refused to workers.",
+    help="What it may do, ADMIN without one. VIEWER reads and changes nothing; it is refused to workers.",
 )
+@click.option("--topic", help="Only to read this durable stream over HTTP, and nothing else: for somebody's browser.")
+@click.option("--namespace", default="", help="The namespace of that topic, if it has one.")
 @click.option("--tenant", default="dev", show_default=True, help="Id or slug of the tenant.")
 @options.listening
 @options.database_url
 @options.data_dir
-def create(name: str, expires_in: str, role: str, tenant: str, **given: str | None) -> None:
+def create(
+    name: str,
+    expires_in: str,
+    role: str | None,
+    topic: str | None,
+    namespace: str,
+    tenant: str,
+    **given: str | None,
+) -> None:
     """Issue a token and print it. It is shown this once; only its hash is stored.
 
     The token tells SDKs where the engine is. If clients reach it under another address than the engine listens on,
     give --public-url and --public-grpc.
     """
+    if namespace and topic is None:
+        raise InvalidArgument("--namespace is of a --topic; name that too", field="--namespace")
+    if topic is not None:
+        from broadaxe.core.topics import check_name
+
+        try:
+            check_name(namespace, topic)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"--{error.field}: {error.message}", field=f"--{error.field}") from None
     settings = options.settings_from(given)
     lifetime_s = _seconds("--expires-in", expires_in)
 
     async def issue(connection: asyncpg.Connection) -> None:
         from broadaxe.storage.accounts import Role
-        from broadaxe.storage.tokens import create_token
+        from broadaxe.storage.tokens import TopicName, create_token
 
         tenant_id = await tenant_id_of(connection, tenant)
         issued = await create_token(
@@ -72,7 +89,8 @@ def create(name: str, expires_in: str, role: str, tenant: str, **given: str | No
             lifetime_s,
             settings.http_url,
             settings.grpc_address,
-            role=Role(role),
+            role=Role(role or ("ADMIN" if topic is None else "VIEWER")),
+            topic=None if topic is None else TopicName(namespace, topic),
             by=initiator(),
         )
         click.echo(f"token {issued.id}, valid until {issued.expires_at:%Y-%m-%d %H:%M} UTC:", err=True)
@@ -105,6 +123,7 @@ def list_(tenant: str, as_json: bool, **given: str | None) -> None:
                 "role": str(row.role),
                 "madeBy": row.made_by or None,
                 "replacedBy": row.replaced_by,
+                "topic": None if row.topic is None else {"namespace": row.topic.namespace, "name": row.topic.name},
                 "lastUsedAt": row.last_used_at,
                 "createdAt": row.created_at,
                 "expiresAt": row.expires_at,
@@ -171,7 +190,8 @@ def _line(row: ApiToken) -> str:
     used = "never     " if row.last_used_at is None else format(row.last_used_at, "%Y-%m-%d")
     made = f"made {row.created_at:%Y-%m-%d}" + (f" by {row.made_by}" if row.made_by else "")
     ends = f"{'replaced, ends' if row.replaced_by else 'expires'} {row.expires_at:%Y-%m-%d}"
-    return f"{row.id}  {row.role:<6}  {made}  {ends}  used {used}  {row.name}"
+    reads = "" if row.topic is None else f", for {'/'.join(filter(None, (row.topic.namespace, row.topic.name)))} only"
+    return f"{row.id}  {row.role:<6}  {made}  {ends}  used {used}  {row.name}{reads}"
 
 
 def _checked(token_id: str) -> str:

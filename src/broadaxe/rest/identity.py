@@ -30,9 +30,10 @@ from broadaxe.core.commands.asked import TOKEN_NAME, Initiator, InitiatorKind
 from broadaxe.errors import NotFound, PermissionDenied, Unauthenticated
 from broadaxe.rest.client_address import client_address, is_direct_and_local
 from broadaxe.rest.context import Context, ContextDep
-from broadaxe.rest.parameters import PathId
+from broadaxe.rest.parameters import NO_NAMESPACE, PathId
 from broadaxe.storage.accounts import Account, Role, cookie_hash, is_operator, person_of_account, person_of_session
 from broadaxe.storage.token_verifier import TokenPrincipal
+from broadaxe.storage.tokens import TopicName
 
 __all__ = [
     "Access",
@@ -49,6 +50,7 @@ __all__ = [
     "PersonScope",
     "PersonalScope",
     "Scope",
+    "TopicReaderScope",
     "ViewerCaller",
     "ViewerScope",
     "access_of",
@@ -131,7 +133,15 @@ class PersonalScope:
 
 async def needs_caller(request: Request, context: ContextDep) -> Caller:
     caller = request.state.caller = await _caller_of(request, context)
+    _refuse_narrowed(caller, None)
     return caller
+
+
+def _refuse_narrowed(caller: Caller, asked: TopicName | None) -> None:
+    """A token for one topic, unless that is what it asks for."""
+    if caller.token is not None and (only := caller.token.topic) is not None and only != asked:
+        caller.refused_in.append(caller.token.tenant_id)
+        raise PermissionDenied(f"this token reads the topic {only.name!r} and does nothing else")
 
 
 async def _caller_of(request: Request, context: Context) -> Caller:
@@ -243,6 +253,16 @@ def _scope(needed: Role, *, takes_tokens: bool = True) -> Callable[[str, Caller]
     return dependency
 
 
+async def _topic_reader(tenant: PathId, namespace: str, topic: str, request: Request, context: ContextDep) -> Scope:
+    """Whoever reads the tenant, and a token for this one topic."""
+    caller = request.state.caller = await _caller_of(request, context)
+    _refuse_narrowed(caller, TopicName("" if namespace == NO_NAMESPACE else namespace, topic))
+    return caller.enter(tenant)
+
+
+_ACCESS[_topic_reader] = Access(Role.VIEWER)
+
+TopicReaderScope = Annotated[Scope, Depends(_topic_reader)]
 ViewerScope = Annotated[Scope, Depends(_scope(Role.VIEWER))]
 MemberScope = Annotated[Scope, Depends(_scope(Role.MEMBER))]
 AdminScope = Annotated[Scope, Depends(_scope(Role.ADMIN))]

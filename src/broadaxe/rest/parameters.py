@@ -23,6 +23,7 @@ from broadaxe.rest.wire import Pagination
 from broadaxe.storage.ids import is_id
 
 __all__ = [
+    "NO_NAMESPACE",
     "Body",
     "Id",
     "InputInstant",
@@ -47,6 +48,8 @@ LIST_VALUES_MAX: Final = 1_000
 BODY_VALUES_MAX: Final = 20_000
 METADATA_PAIRS_MAX: Final = 50
 JSON_BYTES_MAX: Final = 4 * 1024 * 1024
+#: How the empty namespace of a topic is spelled in an address.
+NO_NAMESPACE: Final = "-"
 
 _INSTANT: Final = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?\s*(?:([Zz])|([+-])(\d{2}):?(\d{2}))?"

@@ -40,7 +40,7 @@ from broadaxe.storage.accounts import Role
 from broadaxe.storage.outage import OUTAGE, OUTAGE_MESSAGE
 from broadaxe.storage.revocations import Revocations
 from broadaxe.storage.statements import statement
-from broadaxe.storage.tokens import TOKEN_LENGTH_MAX, hash_of
+from broadaxe.storage.tokens import TOKEN_LENGTH_MAX, TopicName, hash_of, topic_of
 
 __all__ = ["TokenPrincipal", "TokenVerifier"]
 
@@ -69,6 +69,8 @@ class TokenPrincipal(msgspec.Struct, frozen=True):
     token_id: str
     expires_at: datetime
     role: Role
+    topic: TopicName | None = None
+    """All that it may read, if it is narrowed to one durable stream."""
 
 
 class _Verdict:
@@ -237,7 +239,7 @@ class TokenVerifier:
             rows = await self._pool.fetch(statement("tokens/verify"), [hash_of(text) for text in texts])
         return {
             row["token_hash"]: TokenPrincipal(
-                str(row["tenant_id"]), str(row["id"]), row["expires_at"], Role(row["role"])
+                str(row["tenant_id"]), str(row["id"]), row["expires_at"], Role(row["role"]), topic_of(row)
             )
             for row in rows
         }

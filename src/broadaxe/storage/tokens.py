@@ -24,6 +24,7 @@ import msgspec
 
 from broadaxe.core.audit import Action, Subject
 from broadaxe.core.commands.asked import Initiator
+from broadaxe.core.topics import check_name
 from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.storage import audit
 from broadaxe.storage.accounts import Role
@@ -36,6 +37,7 @@ __all__ = [
     "ApiToken",
     "IssuedToken",
     "RotatedToken",
+    "TopicName",
     "create_token",
     "delete_token",
     "hash_of",
@@ -45,6 +47,7 @@ __all__ = [
     "rotate_token",
     "shape_token",
     "tenant_of_token",
+    "topic_of",
 ]
 
 Queryable = asyncpg.Pool | asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -59,6 +62,13 @@ TOKEN_LENGTH_MAX: Final = 4_096
 TOKEN_ROLES: Final = (Role.ADMIN, Role.MEMBER, Role.VIEWER)
 
 _HEADER: Final = {"alg": "HS256", "typ": "JWT"}
+
+
+class TopicName(msgspec.Struct, frozen=True):
+    """A topic as people call it."""
+
+    namespace: str
+    name: str
 
 
 class IssuedToken(msgspec.Struct, frozen=True):
@@ -86,6 +96,8 @@ class ApiToken(msgspec.Struct, frozen=True):
     """Who made it, for people to read; empty if nobody knows."""
     replaced_by: str | None
     """The token that took its place when it was rotated."""
+    topic: TopicName | None
+    """The one topic it reads, and nothing else; None for a token of the whole tenant."""
 
 
 class RotatedToken(msgspec.Struct, frozen=True):
@@ -106,10 +118,16 @@ async def create_token(
     grpc_address: str,
     *,
     role: Role = Role.ADMIN,
+    topic: TopicName | None = None,
     by: Initiator | None = None,
 ) -> IssuedToken:
-    """Issues a token for `tenant_id` that SDKs use to find `server_url` (REST) and `grpc_address` (host:port).
-    `by` is who makes it; None for the engine, which makes some for itself."""
+    """Issues a token for `tenant_id` that SDKs use to find `server_url` (REST) and `grpc_address` (host:port). One for
+    a `topic` reads that durable stream over HTTP and does nothing else, and so has the role VIEWER. `by` is who makes
+    it; None for the engine, which makes some for itself."""
+    if topic is not None:
+        check_name(topic.namespace, topic.name)
+        if role is not Role.VIEWER:
+            raise InvalidArgument("a token for one topic reads it, so its role is VIEWER", field="role")
     if role not in TOKEN_ROLES:
         raise InvalidArgument(f"a token has one of the roles {', '.join(TOKEN_ROLES)}", field="role")
     if not name.strip() or len(name) > NAME_LENGTH_MAX:
@@ -117,7 +135,7 @@ async def create_token(
     if not 1 <= expires_in_s <= LIFE_S_MAX:
         raise InvalidArgument("a token lives between one second and a hundred years", field="expiresIn")
     shaped = shape_token(tenant_id, expires_in_s, server_url, grpc_address)
-    await keep_token(db, tenant_id, name, shaped, role=role, by=by)
+    await keep_token(db, tenant_id, name, shaped, role=role, topic=topic, by=by)
     return shaped
 
 
@@ -148,6 +166,7 @@ async def keep_token(
     shaped: IssuedToken,
     *,
     role: Role = Role.ADMIN,
+    topic: TopicName | None = None,
     by: Initiator | None = None,
 ) -> None:
     try:
@@ -162,9 +181,14 @@ async def keep_token(
                 shaped.expires_at,
                 role.value,
                 "" if by is None else by.name,
+                None if topic is None else topic.namespace,
+                None if topic is None else topic.name,
             )
             if by is not None:
-                subject = Subject(shaped.id, name, {"role": role.value, "expires_at": shaped.expires_at.isoformat()})
+                made: dict[str, object] = {"role": role.value, "expires_at": shaped.expires_at.isoformat()}
+                if topic is not None:
+                    made |= {"namespace": topic.namespace, "topic": topic.name}
+                subject = Subject(shaped.id, name, made)
                 await audit.write(connection, tenant_id, by, Action.TOKEN_CREATE, subject)
     except asyncpg.ForeignKeyViolationError:
         raise NotFound(f"there is no tenant {tenant_id}", field="tenant") from None
@@ -192,6 +216,7 @@ async def list_tokens(
             role=Role(row["role"]),
             made_by=row["made_by"],
             replaced_by=None if row["replaced_by"] is None else str(row["replaced_by"]),
+            topic=topic_of(row),
         )
         for row in rows
     ]
@@ -218,8 +243,8 @@ async def revoke_token(db: Queryable, token_id: str, by: Initiator) -> None:
 async def rotate_token(
     db: Queryable, token_id: str, overlap_s: int, server_url: str, grpc_address: str, by: Initiator
 ) -> RotatedToken:
-    """Issues another token with the name, role and life of this one, which goes on counting for `overlap_s`, or as long
-    as it would have. NotFound for one that does not count."""
+    """Issues another token with the name, role, topic and life of this one, which goes on counting for `overlap_s`, or
+    as long as it would have. NotFound for one that does not count."""
     if not 0 <= overlap_s <= OVERLAP_S_MAX:
         raise InvalidArgument("the old token goes on counting for 0 s to 30 days", field="overlap")
     async with audit.transaction(db) as connection:
@@ -228,12 +253,24 @@ async def rotate_token(
             raise NotFound(f"there is no token {token_id} that counts")
         tenant_id, role, life_s = str(row["tenant_id"]), Role(row["role"]), max(1, row["life_s"])
         issued = await create_token(
-            connection, tenant_id, row["name"], life_s, server_url, grpc_address, role=role, by=by
+            connection,
+            tenant_id,
+            row["name"],
+            life_s,
+            server_url,
+            grpc_address,
+            role=role,
+            topic=topic_of(row),
+            by=by,
         )
         await connection.execute(statement("tokens/replaced"), token_id, issued.id)
         told: dict[str, object] = {"expires_at": row["expires_at"].isoformat(), "replaced_by": issued.id}
         await audit.write(connection, tenant_id, by, Action.TOKEN_ROTATE, Subject(token_id, row["name"], told))
     return RotatedToken(issued, row["name"], row["expires_at"])
+
+
+def topic_of(row: asyncpg.Record) -> TopicName | None:
+    return None if row["topic"] is None else TopicName(row["topic_namespace"], row["topic"])
 
 
 async def delete_token(db: Queryable, token_text: str) -> None:

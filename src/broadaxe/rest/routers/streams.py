@@ -27,19 +27,17 @@ from broadaxe.engine.topics import TopicSubscription
 from broadaxe.errors import BroadaxeError, Internal, InvalidArgument
 from broadaxe.rest.context import ContextDep
 from broadaxe.rest.cursors import Cursor, Listing
-from broadaxe.rest.identity import AdminScope, MemberScope, ViewerScope
+from broadaxe.rest.identity import AdminScope, MemberScope, TopicReaderScope, ViewerScope
 from broadaxe.rest.open_streams import OpenStreams
-from broadaxe.rest.parameters import Body, Offset
+from broadaxe.rest.parameters import NO_NAMESPACE, Body, Offset
 from broadaxe.rest.routers.changes import KEEP_ALIVE_S, RECONNECT_MS, STREAM_LIFE_S, EventStream
 from broadaxe.rest.routers.route import STABLE, router
 from broadaxe.rest.shapes import streams as shapes
 from broadaxe.storage.pages import ByTopic
 from broadaxe.storage.topics import RETENTION_HOURS_MAX, before_last, set_retention
 
-__all__ = ["NO_NAMESPACE", "UPLOADS_AT_ONCE_MAX", "routes"]
+__all__ = ["UPLOADS_AT_ONCE_MAX", "routes"]
 
-#: How the empty namespace is spelled in an address.
-NO_NAMESPACE: Final = "-"
 #: Payloads of up to 64 MiB that are in memory at a time.
 UPLOADS_AT_ONCE_MAX: Final = 4
 TOPICS_ON_PAGE_MAX: Final = 1_000
@@ -179,7 +177,7 @@ async def read_topic(
     namespace: Namespace,
     topic: Topic,
     request: Request,
-    scope: ViewerScope,
+    scope: TopicReaderScope,
     context: ContextDep,
     cursor: Annotated[
         str, Query(max_length=100, description="Read behind this message, unless `Last-Event-ID` says where.")

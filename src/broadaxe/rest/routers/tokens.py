@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 from fastapi import Query, Response
+from pydantic import Field
 
 from broadaxe.core.durations import US_PER_S, parse_duration
 from broadaxe.rest.context import ContextDep
@@ -22,10 +23,20 @@ _TOKENS: Final = Listing(ById, "tokens")
 routes = router("API tokens")
 
 
+class OnlyTopic(Body):
+    name: str
+    namespace: str = ""
+
+
 class NewToken(Body):
     name: str
     expires_in: str | None = None
-    role: Literal["ADMIN", "MEMBER", "VIEWER"] = "ADMIN"
+    role: Literal["ADMIN", "MEMBER", "VIEWER"] = Field(
+        default="ADMIN", description="A token for a topic is a `VIEWER`, also without saying so."
+    )
+    topic: OnlyTopic | None = Field(
+        default=None, description="A durable stream: the token reads this one over HTTP and does nothing else."
+    )
 
 
 class Rotation(Body):
@@ -53,8 +64,8 @@ async def list_tokens(
 
 @routes.post(f"{API}/tenants/{{tenant}}/api-tokens")
 async def create_token(body: NewToken, scope: AdminPersonScope, context: ContextDep) -> shapes.CreatedToken:
-    """`expiresIn` is a duration such as `2160h`; 90 days without one. `role` is `ADMIN` without one; a `VIEWER` token
-    reads and changes nothing. The token is shown this once."""
+    """`expiresIn` is a duration such as `2160h`; 90 days without one. A `VIEWER` token reads and changes nothing; one
+    for a `topic` is for browsers of people who see nothing else. The token is shown this once."""
     life_s = tokens.DEFAULT_LIFE_S
     if body.expires_in:
         life_s = parse_duration(body.expires_in, field="expiresIn") // US_PER_S
@@ -65,7 +76,8 @@ async def create_token(body: NewToken, scope: AdminPersonScope, context: Context
         life_s,
         context.settings.server_url,
         context.settings.grpc_address,
-        role=Role(body.role),
+        role=Role.VIEWER if body.topic is not None and "role" not in body.model_fields_set else Role(body.role),
+        topic=None if body.topic is None else tokens.TopicName(body.topic.namespace, body.topic.name),
         by=scope.caller.by,
     )
     return shapes.CreatedToken(token=issued.token)
@@ -75,8 +87,8 @@ async def create_token(body: NewToken, scope: AdminPersonScope, context: Context
 async def rotate_token(
     token: PathId, body: Rotation, caller: AdminPersonCaller, context: ContextDep
 ) -> shapes.RotatedToken:
-    """Makes another token with the name, role and life of this one, which goes on counting for `overlap` (a duration,
-    24h without one), so that programs are changed over one after the other. It is shown this once."""
+    """Makes another token with the name, role, topic and life of this one, which goes on counting for `overlap` (a
+    duration, 24h without one), so that programs are changed over one after the other. It is shown this once."""
     tenant_id = await tokens.tenant_of_token(context.pool, token)
     if tenant_id is None or tenant_id not in caller.roles:
         raise missing("API token", token)

@@ -8,6 +8,11 @@ from broadaxe.rest.wire import Instant, Metadata, Pagination, Wire, metadata_of
 from broadaxe.storage import tokens
 
 
+class TopicName(Wire):
+    namespace: str
+    name: str
+
+
 class ApiToken(Wire):
     metadata: Metadata
     name: str
@@ -19,6 +24,8 @@ class ApiToken(Wire):
     """Who made it; missing when nobody knows."""
     replaced_by: str | None = None
     """The token that took its place when it was rotated; it ends at `expiresAt` then."""
+    topic: TopicName | None = None
+    """The one durable stream that it reads; missing for tokens of the whole tenant."""
 
 
 class ApiTokens(Wire):
@@ -44,4 +51,5 @@ def api_token(record: tokens.ApiToken) -> ApiToken:
         role=record.role.value,
         made_by=record.made_by or None,
         replaced_by=record.replaced_by,
+        topic=None if record.topic is None else TopicName(namespace=record.topic.namespace, name=record.topic.name),
     )

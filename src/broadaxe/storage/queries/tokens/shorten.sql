@@ -9,4 +9,6 @@ update broadaxe.api_token t
 set expires_at = least(t.expires_at, now() + $2 * interval '1 second'), updated_at = now()
 from found
 where t.id = found.id
-returning t.tenant_id, t.name, t.role, extract(epoch from found.ended_at - t.created_at)::bigint as life_s, t.expires_at
+returning
+    t.tenant_id, t.name, t.role, t.topic_namespace, t.topic, t.expires_at,
+    extract(epoch from found.ended_at - t.created_at)::bigint as life_s
