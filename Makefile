@@ -301,6 +301,10 @@ bench-cluster: $(STAMPS)/packages ## Measure what edges take off the process tha
 bench-moves: $(STAMPS)/packages ## Measure what callers notice when a tenant goes to another node, planned and after a kill -9
 	@$(PY) bench/moves.py $(BENCH_ARGS)
 
+.PHONY: bench-tenants
+bench-tenants: $(STAMPS)/packages ## Measure a thousand tenants, and who waits for what after a kill -9 of their engine; prints a table
+	@$(PY) bench/tenants.py $(BENCH_ARGS)
+
 .PHONY: bench-deciding
 bench-deciding: $(STAMPS)/packages ## Measure what the core alone needs for a command; prints a table
 	@$(PY) bench/deciding.py
