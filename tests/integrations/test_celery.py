@@ -226,9 +226,10 @@ def test_a_rate_limit_holds_for_all_workers_together(engine: EngineUnderTest, la
         for n in range(6):
             later.limited.delay(n)
         engine.clock.settle().result()
-        assert len(later.seen) == 2
+        # The program's crons may tick on the way.
+        assert len(set(later.seen) & set(range(6))) == 2
         engine.clock.advance(minutes=2).result()
-        assert len(later.seen) == 6
+        assert set(range(6)) <= set(later.seen)
 
 
 def test_a_chain_goes_on_after_its_worker_was_lost(engine: EngineUnderTest) -> None:
