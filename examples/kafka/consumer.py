@@ -74,6 +74,10 @@ def start(batch: Sequence[Message], stopped: threading.Event) -> bool:
             payment.run_many(items, wait_for_result=False)
         except BulkTriggerIdempotencyCollisionError as known:
             log.info("%d of %d records had their runs already", len(known.collisions), len(batch))
+            # The SDK sends large batches in parts, and none after one in which it learnt that.
+            items = items[len(known.successful_workflow_run_external_ids) + len(known.collisions) :]
+            if items:
+                continue
         except Exception as error:
             # Of an engine that is away. Runs that were made nevertheless are known by their keys.
             log.warning("%d records wait, the engine does not take them: %s", len(batch), error)

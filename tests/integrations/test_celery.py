@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from broadaxe_worker.celery.results import CALL_ID
+from broadaxe_worker.celery.task import Call
 
 from broadaxe.testing.engine_under_test import EngineUnderTest
 from broadaxe.testing.worker_under_test import WorkerUnderTest
@@ -82,9 +84,12 @@ def test_eager_calls_come_to_the_same_with_both(propagates: bool) -> None:
 # What is told by time, which the test moves ---------------------------------------------------------------------------
 
 LATER = """
-from celery import Celery, TaskRevokedError, chain, crontab, shared_task
+import threading
+
+from celery import Celery, TaskRevokedError, chain, chord, crontab, shared_task
 
 app = Celery("later")
+began, goes_on = threading.Event(), threading.Event()
 seen = []
 tried = []
 
@@ -108,6 +113,38 @@ def backing_off(fails):
     if len(tried) <= fails:
         raise OSError("not yet")
     return len(tried)
+
+
+@app.task(bind=True)
+def who(self, *_):
+    return self.request.id
+
+
+@app.task
+def gather(ids):
+    return ids
+
+
+@app.task(bind=True, max_retries=1, default_retry_delay=60)
+def calls_others(self):
+    note.delay("always")
+    note.delay(f"attempt {self.request.retries}")
+    if self.request.retries == 0:
+        self.retry(exc=OSError("again"))
+
+
+@app.task(bind=True, max_retries=5)
+def until_revoked(self):
+    began.set()
+    while not self.context.is_cancelled:
+        goes_on.wait(0.01)
+    self.retry(countdown=10)
+
+
+@app.task(bind=True, time_limit=5)
+def too_long(self):
+    tried.append(self.request.retries)
+    goes_on.wait(60)
 
 
 @app.task(queue="images")
@@ -185,6 +222,45 @@ def test_backoff_goes_on_in_runs_of_the_same_call(engine: EngineUnderTest, later
     call.revoke()
     engine.clock.advance(days=1).result()
     assert (call.state, len(later.tried)) == ("REVOKED", 4)
+
+
+def test_every_call_of_a_chord_has_an_id_of_its_own(engine: EngineUnderTest, later: ModuleType) -> None:
+    ids = later.chord([later.chain(later.who.s(), later.who.s()), later.who.s(), later.who.s()])(later.gather.s())
+    assert len(set(ids.get(timeout=60))) == 3
+
+
+def test_an_attempt_makes_the_calls_of_the_one_before_once_and_its_own_as_well(
+    engine: EngineUnderTest, later: ModuleType
+) -> None:
+    later.calls_others.delay()
+    engine.clock.settle().result()
+    engine.clock.advance(minutes=2).result()
+    said = {text: later.seen.count(text) for text in ("always", "attempt 0", "attempt 1")}
+    assert said == {"always": 1, "attempt 0": 1, "attempt 1": 1}
+
+
+def test_what_was_revoked_is_not_tried_again_by_the_attempt_that_goes_on(
+    engine: EngineUnderTest, later: ModuleType
+) -> None:
+    call = later.until_revoked.delay()
+    assert later.began.wait(60)
+    call.revoke()
+    engine.clock.advance(minutes=1).result()
+    assert (call.state, len(engine.runs(later.until_revoked.name))) == ("REVOKED", 1)
+
+
+def test_whoever_exceeds_the_time_limit_is_not_tried_again(engine: EngineUnderTest, later: ModuleType) -> None:
+    call = later.too_long.delay()
+    engine.clock.advance(minutes=30).result()
+    later.goes_on.set()
+    assert (call.state, later.tried, len(engine.runs(later.too_long.name))) == ("FAILURE", [0], 1)
+
+
+def test_a_call_is_not_taken_for_what_its_task_started(engine: EngineUnderTest, later: ModuleType) -> None:
+    call = later.note.delay("mine")
+    call.get(timeout=60)
+    later.shared.standalone().run(Call(args=[], kwargs={}), additional_metadata={CALL_ID: call.id})
+    assert later.app.AsyncResult(call.id).get(timeout=60)["text"] == "mine"
 
 
 def test_beat_is_crons_of_the_engine(engine: EngineUnderTest, later: ModuleType) -> None:

@@ -63,6 +63,23 @@ async def test_values_come_in_pages_and_large_ones_by_name(site: Site) -> None:
     assert (await site.client.get(_values(run_id, "2"))).json()["value"] == large
 
 
+async def test_what_is_beyond_a_reader_is_shown_as_text(site: Site) -> None:
+    run_id = await site.seeds.run(await site.seeds.single(), task={})
+    deep = b"[" * 300 + b"]" * 300
+    assert (await site.client.put(_values(run_id, "deep"), content=deep)).status_code == 200
+    exact = "0.12345678901234567890"
+    assert (await site.client.put(_values(run_id, "exact"), content=exact)).status_code == 200
+    # SQL has neither bound.
+    for name, text in (("deeper", "[" * 3_000 + "]" * 3_000), ("huge", "1e5000")):
+        said = "select broadaxe.set_value($1, $2, $3::text::jsonb, $4)"
+        await site.seeds.pool.execute(said, run_id, name, text, site.seeds.tenant_id)
+    rows = {row["name"]: row["value"] for row in (await _list(site, run_id))["rows"]}
+    assert rows["deeper"] == "[" * 3_000 + "]" * 3_000 and rows["huge"] == "1" + "0" * 5_000
+    assert json.dumps(rows["deep"]).count("[") == 300
+    stored = await site.seeds.pool.fetchval("select value::text from broadaxe.run_value where name = 'exact'")
+    assert stored == exact
+
+
 @pytest.mark.parametrize(
     ("name", "body", "field"),
     [

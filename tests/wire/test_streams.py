@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -13,6 +14,7 @@ import pytest
 from lean_client import LeanClient
 from wirekit import EngineProcess
 
+from broadaxe.rest.open_streams import NARROWED_MAX
 from broadaxe.rpc._gen import streams_pb2 as pb
 from tests.wire.test_connection import broadaxe, claims_of
 
@@ -261,6 +263,15 @@ async def test_a_token_for_a_topic_reads_that_and_nothing_else(
         assert refused.status_code == 401, beside
         assert f"{key}/eu" in refused.json()["errors"][0]["description"]
     assert (await http.post(f"team/{key}/eu", content=b"x", headers=headers)).status_code == 401
+    many = httpx.AsyncClient(base_url=http.base_url, limits=httpx.Limits(max_connections=None), timeout=30)
+    async with many, contextlib.AsyncExitStack() as open_streams:
+        for _ in range(NARROWED_MAX):
+            stream = many.stream("GET", f"team/{key}/eu", headers=headers)
+            assert (await open_streams.enter_async_context(stream)).status_code == 200
+        one_more = await many.get(f"team/{key}/eu", headers=headers)
+        assert one_more.status_code == 429
+        async with http.stream("GET", f"team/{key}/eu") as others:
+            assert others.status_code == 200
     async with LeanClient(engine.address, token) as narrowed:
         assert await Reader(narrowed, f"{key}/eu", namespace="team").status() is grpc.StatusCode.PERMISSION_DENIED
         with pytest.raises(grpc.aio.AioRpcError) as refused_call:

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
 
 import asyncpg
 import structlog
 
+from broadaxe.errors import ResourceExhausted
 from broadaxe.rest.context import Context
 from broadaxe.rest.identity import Caller
 from broadaxe.storage.accounts import Standing, still_standing
@@ -31,6 +33,8 @@ __all__ = ["OpenStreams"]
 
 WATCH_EVERY_S: Final = 3.0
 QUESTION_TIMEOUT_S: Final = 5.0
+#: Streams of one token for one topic that are open here at a time.
+NARROWED_MAX: Final = 100
 
 _log = structlog.get_logger(__name__)
 
@@ -46,12 +50,20 @@ class OpenStreams:
         self._is_due = revocations.watcher()
         self._streams: set[_Closable] = set()
         self._people: dict[_Closable, Standing] = {}
+        self._narrowed: Counter[str] = Counter()
+        """Open streams of tokens for one topic."""
         self._watching: asyncio.Task[None] | None = None
         self._is_closed = False
 
     def enter(self, subscription: _Closable, caller: Caller, tenant_id: str, context: Context) -> Callable[[], None]:
         """Closes the subscription when the server stops or the caller may not read the tenant any more; returns what
-        takes it out again."""
+        takes it out again. ResourceExhausted for a token of one topic, which strangers may have, that has
+        `NARROWED_MAX` already."""
+        narrowed = caller.token.token_id if caller.token is not None and caller.token.topic is not None else None
+        if narrowed is not None:
+            if self._narrowed[narrowed] >= NARROWED_MAX:
+                raise ResourceExhausted(f"{NARROWED_MAX} streams are open with this token already; close some")
+            self._narrowed[narrowed] += 1
         self._streams.add(subscription)
         if self._is_closed:
             subscription.close()
@@ -68,6 +80,10 @@ class OpenStreams:
             if unwatch is not None:
                 unwatch()
             self._people.pop(subscription, None)
+            if narrowed is not None and subscription in self._streams:
+                self._narrowed[narrowed] -= 1
+                if not self._narrowed[narrowed]:
+                    del self._narrowed[narrowed]
             self._streams.discard(subscription)
 
         return leave

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, assert_never
 from urllib.parse import quote_plus
 
@@ -194,8 +195,12 @@ class OpenIdClient:
 
 def clients(providers: Iterable[OpenIdProvider]) -> dict[str, Client]:
     """A client for each provider, by its id. Nothing is asked of any of them before somebody signs in."""
-    http = httpx.AsyncClient(trust_env=True) if providers else None
-    return {} if http is None else {provider.id: _client(provider, http) for provider in providers}
+    if not providers:
+        return {}
+    # Whoever signs in next is somebody else: no cookie of a provider is kept.
+    none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    http = httpx.AsyncClient(trust_env=True, cookies=none)
+    return {provider.id: _client(provider, http) for provider in providers}
 
 
 def _client(provider: OpenIdProvider, http: httpx.AsyncClient) -> Client:

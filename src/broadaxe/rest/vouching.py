@@ -88,8 +88,8 @@ async def ask(http: httpx.AsyncClient, name: str, method: str, address: str, **m
         found = httpx.Response(answer.status_code, content=body).json()
     except httpx.HTTPError as error:
         raise Unavailable(f"{name} cannot be reached: {type(error).__name__}") from None
-    except ValueError:
-        raise Unavailable(f"{name} answers HTTP {answer.status_code} without JSON") from None
+    except (ValueError, RecursionError):
+        raise Unavailable(f"{name} answers without JSON") from None
     if answer.status_code >= 500:
         raise Unavailable(f"{name} answers HTTP {answer.status_code}")
     return Answer(answer.status_code, found)

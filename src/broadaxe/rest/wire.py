@@ -93,20 +93,23 @@ def metadata_of(id_text: str, created_at: datetime, updated_at: datetime | None)
 def json_object(text: str | None) -> JsonObject:
     """The object a text holds; `{}` for none and for anything else. What lies deeper than `DEPTH_MAX` is shown as the
     JSON text it is."""
-    if not text:
-        return {}
+    value = json_value(text) if text else None
+    return value if isinstance(value, dict) else {}
+
+
+def json_value(text: str) -> object:
+    """What a JSON text holds. What lies deeper than `DEPTH_MAX` is shown as the JSON text it is, and so is all of a
+    text that no reader of ours could take in: PostgreSQL keeps numbers and depths that are beyond it."""
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        return {}
-    if not isinstance(value, dict):
-        return {}
-    if text.count("{") + text.count("[") > DEPTH_MAX:
+        return text
+    if isinstance(value, dict | list) and text.count("{") + text.count("[") > DEPTH_MAX:
         _flatten(value)
     return value
 
 
-def _flatten(value: JsonObject) -> None:
+def _flatten(value: JsonObject | list[Any]) -> None:
     level: list[Any] = [value]
     for _ in range(DEPTH_MAX - 1):
         level = [child for parent in level for _, child in _members(parent) if isinstance(child, dict | list)]

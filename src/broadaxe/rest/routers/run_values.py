@@ -67,11 +67,13 @@ async def put_value(
     answered. A run that has ended takes values too, as long as it is kept."""
     tenant_id = await _tenant_of(context, caller, run)
     name = plain_text(name, field="name")
+    content = await request.body()
     try:
-        value = json.loads(await request.body())
+        json_text(json.loads(content), field="value")
     except (ValueError, RecursionError):
-        raise InvalidArgument("the body is no JSON", field="value") from None
-    await set_value(context.pool, tenant_id, run, name, json_text(value, field="value"))
+        raise InvalidArgument("the body is no JSON, or is nested too deeply", field="value") from None
+    # As it was written: numbers may have more digits than a float.
+    await set_value(context.pool, tenant_id, run, name, content.decode())
     context.engine.note_change(tenant_id, Kind.RUNS, [run])
     return await get_value(run, name, caller, context)
 

@@ -198,7 +198,11 @@ async def read_topic(
         after = await before_last(context.pool, scope.tenant_id, topic_key, last)
     subscription = await context.engine.follow_topic(scope.tenant_id, topic_key, after)
     open_streams: OpenStreams = request.app.state.open_streams
-    leave = open_streams.enter(subscription, scope.caller, scope.tenant_id, context)
+    try:
+        leave = open_streams.enter(subscription, scope.caller, scope.tenant_id, context)
+    except BaseException:
+        context.engine.unfollow_topic(scope.tenant_id, subscription)
+        raise
 
     def end() -> None:
         leave()

@@ -309,7 +309,7 @@ def conductor(app: Celery) -> Standalone[Score, Any]:
     """The durable task that plays an application's chains and chords."""
 
     async def conduct(input: Score, ctx: DurableContext) -> dict[str, Any]:
-        return {"result": await _play(app, input.play, input.args, ctx)}
+        return {"result": await _play(app, input.play, input.args, ctx, ctx.workflow_run_id)}
 
     return app.hatchet.durable_task(
         name=f"{app.main}.canvas",
@@ -322,27 +322,28 @@ def conductor(app: Celery) -> Standalone[Score, Any]:
     )(conduct)
 
 
-async def _play(app: Celery, notes: Mapping[str, Any], given: list[Any], ctx: DurableContext) -> Any:
+async def _play(app: Celery, notes: Mapping[str, Any], given: list[Any], ctx: DurableContext, place: str) -> Any:
+    """`place` is the run and the way to this part in it, the same after a loss of the worker."""
     if "chain" in notes:
         result: Any = None
-        for part in notes["chain"]:
-            result = await _play(app, part, given, ctx)
+        for number, part in enumerate(notes["chain"]):
+            result = await _play(app, part, given, ctx, f"{place}-{number}")
             given = [result]
         return result
     if "group" in notes:
         # Each is one child, begun in this order whatever happens: what they consist of is conducted by the child.
-        parts = [_begin(app, part, given, ctx) for part in notes["group"]]
+        parts = [_begin(app, part, given, ctx, f"{place}-{number}") for number, part in enumerate(notes["group"])]
         ended = await asyncio.gather(*parts, return_exceptions=True)
         failed = [each for each in ended if isinstance(each, BaseException)]
         if failed:
             raise _chord_error("", failed[0]) if notes.get("chord") else failed[0]
         return list(ended)
-    return await _call(app, notes, given, ctx)
+    return await _call(app, notes, given, ctx, place)
 
 
-async def _begin(app: Celery, notes: Mapping[str, Any], given: list[Any], ctx: DurableContext) -> Any:
+async def _begin(app: Celery, notes: Mapping[str, Any], given: list[Any], ctx: DurableContext, place: str) -> Any:
     if "task" in notes:
-        return await _call(app, notes, given, ctx)
+        return await _call(app, notes, given, ctx, place)
     metadata = {CALL_ID: "", CALL: "{}"}
     try:
         output = await app.conductor().aio_run(Score(play=dict(notes), args=given), additional_metadata=metadata)
@@ -351,8 +352,8 @@ async def _begin(app: Celery, notes: Mapping[str, Any], given: list[Any], ctx: D
     return output["result"]
 
 
-async def _call(app: Celery, notes: Mapping[str, Any], given: list[Any], ctx: DurableContext) -> Any:
-    """One task, until it is not tried again."""
+async def _call(app: Celery, notes: Mapping[str, Any], given: list[Any], ctx: DurableContext, id: str) -> Any:
+    """One task, until it is not tried again. `id` is the call's."""
     task = app.task_named(notes["task"])
     immutable = notes.get("immutable", False)
     args = notes.get("args", []) if immutable else [*given, *notes.get("args", [])]
@@ -367,8 +368,6 @@ async def _call(app: Celery, notes: Mapping[str, Any], given: list[Any], ctx: Du
     told = task.told(queue=options.get("queue")) | {"conducted": True}
     if "expires" in options:
         told["expires"] = (await ctx.aio_now() + timedelta(seconds=options["expires"])).isoformat()
-    # The same after a loss of the worker: the engine knows a child by its place and what it is given.
-    id = f"{ctx.workflow_run_id}-{ctx.wait_index}"
     while True:
         try:
             output = await task.standalone().aio_run(

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchet_sdk import TaskRunError
+from hatchet_sdk.clients.rest.exceptions import NotFoundException
 
 from broadaxe_worker.celery.exceptions import TaskRevokedError, TimeoutError, rebuilt
 
@@ -136,8 +137,14 @@ class AsyncResult:
         hatchet = self.app.hatchet
         if self.state == RETRY or not self._run_id:
             for planned in hatchet.scheduled.list(additional_metadata={CALL_ID: self.id}).rows or []:
-                hatchet.scheduled.delete(planned.metadata.id)
+                try:
+                    hatchet.scheduled.delete(planned.metadata.id)
+                except NotFoundException:
+                    continue
                 self._end = _Seen(REVOKED, TaskRevokedError("revoked"))
+            if self._end is None:
+                # What was planned may have begun meanwhile.
+                self._find()
         if self._end is None and self._run_id:
             hatchet.runs.cancel(self._run_id)
 
@@ -154,7 +161,9 @@ class AsyncResult:
         ).rows
         before = self._run_id
         if rows:
-            self._run_id = _run_of(max(rows, key=lambda row: row.created_at))
+            # What its task starts inherits the metadata of its run, and is another workflow's.
+            own = min(rows, key=lambda row: row.created_at).workflow_id
+            self._run_id = _run_of(max((row for row in rows if row.workflow_id == own), key=lambda row: row.created_at))
         return self._run_id != before
 
     def _look(self) -> _Seen:

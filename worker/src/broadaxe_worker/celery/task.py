@@ -14,10 +14,12 @@ import inspect
 import json
 import random
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from uuid import uuid4
 
@@ -112,6 +114,8 @@ class Request:
 
 _request: ContextVar[Request | None] = ContextVar("request", default=None)
 _context: ContextVar[Any] = ContextVar("context", default=None)
+#: How often this attempt has made which call.
+_calls: ContextVar[Counter[str] | None] = ContextVar("calls", default=None)
 
 
 class Task:
@@ -220,8 +224,9 @@ class Task:
 
     def _retries(self) -> dict[str, Any]:
         """For the SDK: as many, and as far apart, as the definition says. What is not a whole number of seconds from 1
-        to 1000, or not always the same, is told each time instead (`_is_plain`)."""
-        if not self._may_retry:
+        to 1000, or not always the same, is told each time instead (`_is_plain`); so is everything where there is a time
+        limit, because who exceeds that is not tried again."""
+        if not self._may_retry or self.time_limit is not None:
             return {}
         limit = self._limit()
         retries = _RETRIES_MAX if limit is None else limit
@@ -232,7 +237,11 @@ class Task:
 
     def _is_plain(self, countdown_s: float) -> bool:
         delay_s = self._delay_s()
-        return countdown_s == delay_s and (delay_s == 0 or (1 <= delay_s <= 1000 and delay_s == int(delay_s)))
+        return (
+            self.time_limit is None
+            and countdown_s == delay_s
+            and (delay_s == 0 or (1 <= delay_s <= 1000 and delay_s == int(delay_s)))
+        )
 
     def standalone(self) -> Standalone[Call, Any]:
         """The task of the SDK that this one is for the engine."""
@@ -408,15 +417,16 @@ class Task:
         )
         if request.expires is not None and self.app.now() > datetime.fromisoformat(request.expires):
             return {"revoked": "expired"}
-        remembered = _context.set(ctx)
+        remembered, counted = _context.set(ctx), _calls.set(Counter())
         try:
             state, value, _ = self._perform(request)
         finally:
             _context.reset(remembered)
+            _calls.reset(counted)
         if state == SUCCESS:
             return {"result": jsonable(value, f"what task {self.name} returned")}
         if state == RETRY:
-            return self._again(request, value, told)
+            return self._again(request, value, told, ctx)
         raise self._for_good(value)
 
     def _for_good(self, error: BaseException) -> BaseException:
@@ -427,7 +437,10 @@ class Task:
         final: Exception = type(type(error).__name__, (NonRetryableException,), {})(str(error))
         return final.with_traceback(error.__traceback__)
 
-    def _again(self, request: Request, retry: Retry, told: dict[str, Any]) -> dict[str, Any]:
+    def _again(self, request: Request, retry: Retry, told: dict[str, Any], ctx: Context) -> dict[str, Any]:
+        if ctx.is_cancelled:
+            # Revoked, or too late: the engine has decided what becomes of the call, and nothing follows this attempt.
+            raise retry.exc or retry
         if retry.is_plain and not told.get("conducted") and self._may_retry:
             raise retry.exc or retry
         args, kwargs = encoded(self.name, retry.args_again, retry.kwargs_again)
@@ -503,9 +516,17 @@ class Task:
             additional_metadata={CALL_ID: id, CALL: json.dumps(told)},
             priority=urgency,
             desired_worker_labels=self.app.label_for(queue or self.own_queue()),
-            child_key=child_key,
+            child_key=child_key or self._child_key(call),
         )
         return AsyncResult(id, self.app, run_id=started.workflow_run_id)
+
+    def _child_key(self, call: Call) -> str | None:
+        """Within a task, by which an attempt that follows makes the same call once, and another one anew."""
+        if (calls := _calls.get()) is None:
+            return None
+        digest = sha256(f"{self.name}\0{call.model_dump_json()}".encode()).hexdigest()[:32]
+        calls[digest] += 1
+        return f"{digest}-{calls[digest]}"
 
     def told(self, *, queue: str | None = None, expires: float | datetime | None = None) -> dict[str, Any]:
         """What a run has to know of the call beside its input."""
