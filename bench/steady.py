@@ -29,7 +29,7 @@ from typing import Final
 
 import asyncpg
 import psutil
-from age import grow_old
+from age import grow_old, postgres_cpu_s
 from backlog import connect
 from lean_client import LeanClient, Task
 from run import ACTION, WORKFLOW, Engine, engine, machine, percentile
@@ -88,12 +88,7 @@ def _postgres_bytes(server: Engine) -> int:
 
 def _cpu_s(server: Engine) -> tuple[float, float]:
     """Of the engine, and of all of PostgreSQL's processes that are there now."""
-    postgres = 0.0
-    for process in (server.postgres[0], *server.postgres[0].children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            postgres += times.user + times.system
-    return server.cpu_s()[0], postgres
+    return server.cpu_s()[0], postgres_cpu_s(server)
 
 
 async def find_out_most(client: LeanClient, seconds: float) -> float:
