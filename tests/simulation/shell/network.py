@@ -140,6 +140,8 @@ class _End(asyncio.Transport):
         self._context = contextvars.copy_context()
         self._sent: deque[bytes | None] = deque()
         """On its way to the peer; None is the end."""
+        self._early: list[bytes] = []
+        """What came before whoever connects had its protocol."""
         self._waiting_bytes = 0
         self._due_at_s = 0.0
         self._is_closed = False
@@ -176,6 +178,9 @@ class _End(asyncio.Transport):
         protocol = factory()
         self._protocol = cast(asyncio.Protocol, protocol)
         protocol.connection_made(self)
+        early, self._early = self._early, []
+        for piece in early:
+            self._hear(piece)
         return protocol
 
     def reset(self, noticed_after_s: float | None) -> None:
@@ -230,8 +235,11 @@ class _End(asyncio.Transport):
         asyncio.get_running_loop().call_soon(what, *arguments, context=self._context)
 
     def _hear(self, piece: bytes) -> None:
-        if not self._is_closed:
-            assert self._protocol is not None
+        if self._is_closed:
+            return
+        if self._protocol is None:
+            self._early.append(piece)
+        else:
             self._protocol.data_received(piece)
 
     def _hear_end(self) -> None:
