@@ -93,6 +93,7 @@ def main() -> None:
             found = asyncio.run(settle(server, given.tenants))
             grown = (server.process.memory_info().rss - before) / given.tenants
             cpu_s = server.cpu_s()[0]
+            # What is measured: an engine that nobody asks for anything.
             time.sleep(IDLE_S)
             idle = (server.cpu_s()[0] - cpu_s) / IDLE_S
             os.kill(server.process.pid, signal.SIGKILL)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterable
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, assert_never
 from urllib.parse import quote_plus
 
@@ -23,7 +22,7 @@ from joserfc.jwk import KeySet
 from broadaxe.errors import InvalidArgument, Unavailable
 from broadaxe.openid_providers import OpenIdProvider, Speaks
 from broadaxe.rest.github_client import GitHubClient
-from broadaxe.rest.vouching import GROUPS_MAX, Client, Voucher, ask, is_safe, pkce_challenge, with_query
+from broadaxe.rest.vouching import GROUPS_MAX, Client, Voucher, ask, is_safe, pkce_challenge, provider_http, with_query
 
 __all__ = ["OpenIdClient", "clients"]
 
@@ -197,9 +196,7 @@ def clients(providers: Iterable[OpenIdProvider]) -> dict[str, Client]:
     """A client for each provider, by its id. Nothing is asked of any of them before somebody signs in."""
     if not providers:
         return {}
-    # Whoever signs in next is somebody else: no cookie of a provider is kept.
-    none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    http = httpx.AsyncClient(trust_env=True, cookies=none)
+    http = provider_http()
     return {provider.id: _client(provider, http) for provider in providers}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -76,6 +77,11 @@ class Answer(NamedTuple):
         return self.json
 
 
+def provider_http() -> httpx.AsyncClient:
+    """What providers are asked with. Whoever signs in next is somebody else, so no cookie of theirs is kept."""
+    return httpx.AsyncClient(trust_env=True, cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])))
+
+
 async def ask(http: httpx.AsyncClient, name: str, method: str, address: str, **more: Any) -> Answer:
     """JSON from a provider of this name. Unavailable if it fails or does not answer."""
     try:
@@ -85,11 +91,15 @@ async def ask(http: httpx.AsyncClient, name: str, method: str, address: str, **m
                 body += part
                 if len(body) > ANSWER_BYTES_MAX:
                     raise Unavailable(f"{name} answers too much")
-        found = httpx.Response(answer.status_code, content=body).json()
     except httpx.HTTPError as error:
         raise Unavailable(f"{name} cannot be reached: {type(error).__name__}") from None
+    except UnicodeEncodeError:
+        # What it gave before goes into a header.
+        raise Unavailable(f"{name} gave an access token with characters that no header can have") from None
+    try:
+        found = httpx.Response(answer.status_code, content=body).json()
     except (ValueError, RecursionError):
-        raise Unavailable(f"{name} answers without JSON") from None
+        raise Unavailable(f"{name} answers HTTP {answer.status_code} without JSON") from None
     if answer.status_code >= 500:
         raise Unavailable(f"{name} answers HTTP {answer.status_code}")
     return Answer(answer.status_code, found)

@@ -52,11 +52,7 @@ async def list_values(
 @routes.get(_VALUE)
 async def get_value(run: PathId, name: Name, caller: ViewerCaller, context: ContextDep) -> shapes.Value:
     """What the run said of itself under a name, whatever its size."""
-    tenant_id = await _tenant_of(context, caller, run)
-    found = await read_value(context.pool, tenant_id, run, plain_text(name, field="name"))
-    if found is None:
-        raise NotFound(f"run {run} has no value {name[:80]!r}", field="name")
-    return shapes.value(found)
+    return await _value(context, await _tenant_of(context, caller, run), run, plain_text(name, field="name"))
 
 
 @routes.put(_VALUE, openapi_extra=_ANYTHING)
@@ -75,7 +71,14 @@ async def put_value(
     # As it was written: numbers may have more digits than a float.
     await set_value(context.pool, tenant_id, run, name, content.decode())
     context.engine.note_change(tenant_id, Kind.RUNS, [run])
-    return await get_value(run, name, caller, context)
+    return await _value(context, tenant_id, run, name)
+
+
+async def _value(context: Context, tenant_id: str, run: str, name: str) -> shapes.Value:
+    found = await read_value(context.pool, tenant_id, run, name)
+    if found is None:
+        raise NotFound(f"run {run} has no value {name[:80]!r}", field="name")
+    return shapes.value(found)
 
 
 async def _tenant_of(context: Context, caller: Caller, run: str) -> str:
