@@ -22,6 +22,7 @@ from broadaxe.cli.given_input import json_or_text
 from broadaxe.cli.listing import Column, ago, at, between, json_line, json_lines, lines_or_table, plain, status
 from broadaxe.cli.run_flags import Words, query_of, searching
 from broadaxe.errors import InvalidArgument
+from broadaxe.remote.story import error_line
 
 if TYPE_CHECKING:
     from broadaxe.remote.run_query import RunQuery
@@ -49,7 +50,7 @@ COLUMNS: Final = (
     Column("Name", lambda row: str(row["displayName"] if row["type"] == "TASK" else row["workflowName"])),
     Column("Made", lambda row: ago(row["createdAt"])),
     Column("Took", lambda row: between(row.get("startedAt"), row.get("finishedAt"))),
-    Column("Error", lambda row: str(row.get("errorMessage") or "").partition("\n")[0]),
+    Column("Error", lambda row: error_line(row.get("errorMessage"))),
 )
 
 
@@ -403,7 +404,7 @@ def _watch_all(server: Server, query: RunQuery, *, as_json: bool) -> None:
             if as_json:
                 click.echo(json_line(row))
             elif not is_first or now in ("QUEUED", "RUNNING"):
-                error = str(row.get("errorMessage") or "").partition("\n")[0]
+                error = error_line(row.get("errorMessage"))
                 click.echo(plain(f"{run_id}  {status(now):<9}  {row['workflowName']}  {error}"))
         is_first = False
 

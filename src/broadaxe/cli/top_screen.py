@@ -26,7 +26,7 @@ from broadaxe.remote.overview import Overview
 from broadaxe.remote.run_query import RunQuery
 from broadaxe.remote.runs import Act
 from broadaxe.remote.server import Server
-from broadaxe.remote.story import story
+from broadaxe.remote.story import error_line, story
 
 __all__ = ["TopScreen"]
 
@@ -286,7 +286,7 @@ def _id(row: dict[str, Any]) -> str:
 
 def _run_cells(row: dict[str, Any]) -> tuple[Text, ...]:
     said = status(row["status"])
-    error = str(row.get("errorMessage") or "").partition("\n")[0]
+    error = error_line(row.get("errorMessage"))
     return (
         Text(said, style=COLOURS.get(said, "")),
         Text(plain(str(row.get("workflowName") or row["displayName"]))),

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-__all__ = ["error_text", "event_line", "reason", "short", "story", "task_name"]
+__all__ = ["error_line", "error_text", "event_line", "reason", "short", "story", "task_name"]
 
 TEXT_SHOWN_MAX: Final = 200
 
@@ -42,15 +42,21 @@ def reason(error: str | None) -> str:
     """What was raised, and the last place it came by; without the traceback in between and what the SDK adds."""
     if not error:
         return ""
-    lines = [line for line in error.splitlines() if line.strip()]
+    lines = [line for line in error_text(error).splitlines() if line.strip()]
     places = [line.strip() for line in lines if line.lstrip().startswith('File "')]
     return lines[0] + (f"  ({places[-1]})" if places else "") if lines else ""
 
 
 def error_text(error: str | None) -> str:
-    """The whole of it, without the line of ids that the SDK puts behind it."""
+    """The whole of it as its author wrote it: without the line of ids that the SDK puts behind it, and with the line
+    breaks that it wrote with a backslash."""
     lines = [line for line in (error or "").splitlines() if not line.startswith('{"__hatchet_error_metadata__"')]
-    return "\n".join(lines).rstrip()
+    return "\n".join(lines).rstrip().replace("\\\n", "\n")
+
+
+def error_line(error: str | None) -> str:
+    """Its first line, for lists."""
+    return error_text(error).partition("\n")[0]
 
 
 def short(value: object) -> str:

@@ -24,7 +24,7 @@ from broadaxe.errors import InvalidArgument, NotFound
 from broadaxe.remote import resources, runs
 from broadaxe.remote.run_query import CAUSES, RunQuery
 from broadaxe.remote.server import Server
-from broadaxe.remote.story import error_text, event_line, short, task_name
+from broadaxe.remote.story import error_line, error_text, event_line, short, task_name
 
 __all__ = ["INSTRUCTIONS", "Tool", "Tools"]
 
@@ -233,7 +233,7 @@ class Tools:
             return "No run matches. since=ever looks further back than the last 24 hours."
         lines = []
         for row in found:
-            error = error_text(row.get("errorMessage")).partition("\n")[0]
+            error = error_line(row.get("errorMessage"))
             told = f"  error: {_cut(error, 200, '')}" if error else ""
             lines.append(
                 f"{row['workflowRunExternalId']}  {row['status']}  {row['workflowName']}  made {row['createdAt']}{told}"
@@ -255,7 +255,7 @@ class Tools:
             parts += ["", "What it waits for:", *self._waits(str(run["metadata"]["id"]))]
         parts += ["", "Tasks:"]
         for task in found["tasks"][:TASKS_MAX]:
-            ended = error_text(task.get("errorMessage")).partition("\n")[0] or short(task.get("output"))
+            ended = error_line(task.get("errorMessage")) or short(task.get("output"))
             parts.append(f"  {task_name(task)}: {task['status']}, attempt {task.get('attempt', 1)}  {ended}")
         parts += _rest(len(found["tasks"]), TASKS_MAX, "tasks")
         events = found["taskEvents"]
