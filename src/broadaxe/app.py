@@ -62,6 +62,7 @@ from broadaxe.storage.audit_groups import AuditGroups
 from broadaxe.storage.connections import connect, connection_pool
 from broadaxe.storage.embedded import MAIN_DATABASE
 from broadaxe.storage.event_reads import EventReads
+from broadaxe.storage.ids import drawn_by
 from broadaxe.storage.journal import CONNECTION_SETTINGS
 from broadaxe.storage.logs import LogStore
 from broadaxe.storage.outage import OUTAGE, UNANSWERED
@@ -186,6 +187,7 @@ class App:
         engine = self.engine = Engine(
             store,
             clock=clock,
+            fresh_id=drawn_by(clock.now_us),
             observe=observer(tallies),
             prioritise_across_queues=settings.priority_across_tasks,
             cron_catch_up_us=settings.cron_catch_up_minutes * 60 * US_PER_S,

@@ -269,6 +269,13 @@ def test_a_call_is_not_taken_for_what_its_task_started(engine: EngineUnderTest, 
     assert later.app.AsyncResult(call.id).get(timeout=60)["text"] == "mine"
 
 
+def test_a_result_is_found_by_its_id_on_a_clock_that_was_moved(engine: EngineUnderTest, later: ModuleType) -> None:
+    engine.clock.advance(days=30).result()
+    call = later.note.delay("a month on")
+    # Among the runs of the last days by the engine's clock.
+    assert later.app.AsyncResult(call.id).get(timeout=60)["text"] == "a month on"
+
+
 def test_beat_is_crons_of_the_engine(engine: EngineUnderTest, later: ModuleType) -> None:
     begun = engine.clock.now()
     engine.clock.advance(days=1).result()

@@ -1,15 +1,15 @@
 """Ids of all rows: UUIDv7, and the id ranges that let Postgres skip partitions.
 
 Owns the layout of an id (48 bits of milliseconds since the Unix epoch, then randomness) and its counterpart of the
-SQL function `broadaxe.id_floor`. Refuses times before 1970 by clamping them. Invariant: ids made by one process sort
-in the order they were made.
+SQL function `broadaxe.id_floor`. Refuses times before 1970 by clamping them. Invariant: ids of one clock sort in the
+order they were made.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from random import getrandbits
 from typing import Final
@@ -17,6 +17,7 @@ from typing import Final
 __all__ = [
     "CLOCK_SLACK",
     "ID_MAX",
+    "drawn_by",
     "id_after",
     "id_floor",
     "id_floor_of",
@@ -34,24 +35,34 @@ ID_MAX: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 _MS_MAX: Final = (1 << 48) - 1
 
-#: The last id made: 48 bits of milliseconds, then the 74 that are neither version nor variant.
-_last = 0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 _LAST_MS: Final = (_LAST - _EPOCH) // timedelta(milliseconds=1)
 
 
-def new_id() -> str:
-    """A fresh UUIDv7, greater than every one this process made before."""
-    global _last
-    fresh = (time.time_ns() // 1_000_000) << 74 | getrandbits(73)
-    # Within a millisecond, or after the clock stepped back, count on in random steps.
-    _last = fresh if fresh > _last else _last + 1 + getrandbits(32)
-    value = _last
-    high = (value >> 74) << 16 | 0x7000 | (value >> 62) & 0xFFF
-    low = 0x8000_0000_0000_0000 | value & 0x3FFF_FFFF_FFFF_FFFF
-    digits = f"{high:016x}{low:016x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+def drawn_by(now_us: Callable[[], int]) -> Callable[[], str]:
+    """Makes fresh UUIDv7 of a clock that tells microseconds since the Unix epoch, each greater than every one before.
+
+    Lists look for the rows of a time among the ids of that time: whoever stamps rows by a clock of its own draws their
+    ids by it too.
+    """
+    last = 0
+
+    def draw() -> str:
+        # 48 bits of milliseconds, then the 74 that are neither version nor variant.
+        nonlocal last
+        fresh = (now_us() // 1000) << 74 | getrandbits(73)
+        # Within a millisecond, or after the clock stepped back, count on in random steps.
+        last = fresh if fresh > last else last + 1 + getrandbits(32)
+        start, middle = f"{last >> 74:012x}", f"{last >> 62 & 0xFFF:03x}"
+        end = f"{0x8000 | last >> 48 & 0x3FFF:04x}-{last & 0xFFFF_FFFF_FFFF:012x}"
+        return f"{start[:8]}-{start[8:]}-7{middle}-{end}"
+
+    return draw
+
+
+#: A fresh id by the machine's clock.
+new_id: Final = drawn_by(lambda: time.time_ns() // 1000)
 
 
 def id_floor(at: datetime) -> str:
