@@ -124,7 +124,7 @@ async def test_producers_are_known_after_a_load(pool: asyncpg.Pool) -> None:
 async def test_a_message_tells_whether_its_round_was_committed(pool: asyncpg.Pool) -> None:
     publisher = await Publisher.make(pool)
     decision = await publisher.publish(say(b"a"))
-    witness = witness_of(decision.writes, decision.replies)
+    witness = witness_of(decision.writes, decision.replies, ())
     assert witness is not None and witness.stays
     there = await pool.fetchval(statement("journal/is_there"), publisher.tenant_id, witness.kind.value, witness.id)
     absent = await pool.fetchval(

@@ -256,8 +256,10 @@ class TenantActor:
     def _break(self, error: BroadaxeError, suspected: BroadaxeError | None = None) -> None:
         """Tells everyone who waits; `suspected` is for a suspect that was alone."""
         decision, self._decision = self._decision, None
-        if decision is not None and (witness := witness_of(decision.writes, decision.replies)) is not None:
-            self.in_doubt = DoubtfulRound(witness)
+        if decision is not None:
+            commands = [waiting.command for waiting in self._round]
+            if (witness := witness_of(decision.writes, decision.replies, commands)) is not None:
+                self.in_doubt = DoubtfulRound(witness)
         if self._broken is None:
             self._broken = error
             self._on_broken(self)

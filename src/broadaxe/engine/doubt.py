@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from broadaxe.core.commands import Reply
+from broadaxe.core.commands import Command, Reply
+from broadaxe.core.commands.asked import promised_ids
 from broadaxe.core.commands.schedules import Scheduled
 from broadaxe.core.decision import Writes
 from broadaxe.errors import BroadaxeError
@@ -102,16 +103,19 @@ class Doubt:
     answer: Answer
 
 
-def witness_of(writes: Writes, answers: Sequence[Answer]) -> Witness | None:
-    """None when nothing was made that tells by being there: the round only changed or deleted rows."""
+def witness_of(writes: Writes, answers: Sequence[Answer], commands: Sequence[Command]) -> Witness | None:
+    """None when nothing was made that tells by being there: the round only changed or deleted rows, or made what its
+    commands were promised the ids of. Another round may have made that since, of the same promise."""
+    promised = {id_ for command in commands for id_ in promised_ids(command)}
     made = (
         (WitnessKind.RUN, [run.row for run in writes.new_runs]),
         (WitnessKind.EVENT, writes.events),
         (WitnessKind.VERSION, writes.versions),
     )
     for kind, rows in made:
-        if rows:
-            return Witness(kind, rows[0].id)
+        for row in rows:
+            if row.id not in promised:
+                return Witness(kind, row.id)
     if writes.messages:
         message = writes.messages[0]
         return Witness(WitnessKind.MESSAGE, f"{message.topic_id}/{message.id}")

@@ -5,7 +5,7 @@ What nobody is held to account for (what workers report, what the engine tells i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,7 @@ import msgspec
 
 from broadaxe.core.commands.events import PushEvents
 from broadaxe.core.commands.needs import Needs
+from broadaxe.core.commands.outbox import TakeOutbox
 from broadaxe.core.commands.triggers import TriggerRuns
 
 if TYPE_CHECKING:
@@ -96,3 +97,13 @@ def again(command: Command) -> Command | None:
     if isinstance(command, TriggerRuns | PushEvents):
         return command.again()
     return command if command.is_repeatable else None
+
+
+def promised_ids(command: Command) -> Iterator[str]:
+    """Of what it makes, where they were there before it: whoever asks again, elsewhere too, asks for the same ids."""
+    if isinstance(command, Asked):
+        yield from promised_ids(command.command)
+    elif isinstance(command, TriggerRuns | TakeOutbox):
+        yield from (request.promise.id for request in command.requests if request.promise is not None)
+    elif isinstance(command, PushEvents):
+        yield from (event.promise.id for event in command.events if event.promise is not None)
