@@ -203,6 +203,15 @@ async def test_a_chunk_that_is_sent_again_by_who_heard_no_answer_is_told_once() 
     assert texts(live) == ["a", "a", "b", "d", "c", "d"]
 
 
+async def test_chunks_that_a_node_sends_again_together_are_told_once() -> None:
+    """Those that were on their way when the link between two nodes broke."""
+    hub = Tables().hub()
+    live = hub.watch_run("run")
+    for text, index in (("a", 0), ("b", 1), ("c", 2), ("b", 1), ("c", 2), ("d", 3), ("a", 0), ("e", 4)):
+        hub.chunk("run", "t", text, index, 1, None)
+    assert texts(live) == ["a", "b", "c", "d", "e"]
+
+
 async def test_chunks_of_another_attempt_are_put_in_order_though_the_former_one_told_no_end() -> None:
     hub = Tables().hub()
     live = hub.watch_run("run")

@@ -30,6 +30,8 @@ from broadaxe.loops import Loops
 EVENTS_BUFFERED_MAX: Final = 4096
 GAP_WAIT_S: Final = 5.0
 HELD_CHUNKS_MAX: Final = 1024
+#: Chunks of a task that may be on their way at once, unanswered.
+REPEATED_CHUNKS_MAX: Final = 64
 #: Texts are counted in characters: what they weigh in memory is within a small factor of it.
 CHARS_BUFFERED_MAX: Final = 16 * 1024 * 1024
 HELD_CHARS_MAX: Final = 32 * 1024 * 1024
@@ -195,15 +197,26 @@ class Elsewhere(Protocol):
 class _ChunkOrder:
     """Chunks of one task of a run with this metadata, released by ascending index."""
 
-    __slots__ = ("expected", "held", "last", "metadata", "timer")
+    __slots__ = ("_came", "expected", "held", "metadata", "timer")
 
     def __init__(self, metadata: str | None) -> None:
         self.metadata = metadata
         self.expected = 0
         self.held: dict[int, LiveEvent] = {}
         self.timer: asyncio.TimerHandle | None = None
-        self.last: tuple[int, str] | None = None
-        """What came last. A client that heard no answer sends it again."""
+        self._came: dict[int, int] = {}
+        """The hash of what came last, by index."""
+
+    def is_repeated(self, index: int, text: str) -> bool:
+        """Whether it came a moment ago. Whoever heard no answer sends it again, a node also several at once."""
+        hashed = hash(text)
+        if self._came.get(index) == hashed:
+            return True
+        self._came.pop(index, None)
+        self._came[index] = hashed
+        if len(self._came) > REPEATED_CHUNKS_MAX:
+            del self._came[next(iter(self._came))]
+        return False
 
 
 class Hub:
@@ -468,9 +481,8 @@ class Hub:
         order = self._orders.get(task_id)
         if order is None:
             order = self._orders[task_id] = _ChunkOrder(metadata)
-        if order.last == (index, text):
+        if order.is_repeated(index, text):
             return
-        order.last = (index, text)
         if index == 0 and order.expected:
             self._release_held(order)
             order.expected = 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from broadaxe.core.commands.triggers import RunRequest
-from broadaxe.core.decision import Decision, MessageRow, Progress, StartAttempt, StartBatch, TaskState
+from broadaxe.core.decision import Decision, MessageRow, StartAttempt, StartBatch, TaskState
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
 from broadaxe.core.topics import topic_id
@@ -149,14 +149,13 @@ class ShellBooks:
         }
         hold(same, "told another outcome", outcome, found)
 
-    def check_event(self, event: LiveEvent, chunks: dict[str, int]) -> None:
+    def check_event(self, event: LiveEvent, chunks: dict[tuple[str, str], int]) -> None:
+        """`chunks`: what the reader has of each attempt. Of an earlier one it may not have heard that it is lost."""
         if event.kind is LiveKind.CHUNK and event.index is not None:
-            last = chunks.get(event.resource_id, -1)
-            hold(event.index == 0 or event.index > last, "a chunk comes out of order", event, last)
-            chunks[event.resource_id] = event.index
-        if event.kind is LiveKind.PROGRESS and event.progress is not Progress.STARTED:
-            # A chunk that comes after its task's end begins a new order.
-            chunks.pop(event.resource_id, None)
+            attempt, _, _ = event.payload.partition(",")
+            last = chunks.get((event.resource_id, attempt), -1)
+            hold(event.index > last, "a chunk comes out of order", event, last)
+            chunks[event.resource_id, attempt] = event.index
         if event.kind is LiveKind.FINISHED:
             outcome = outcome_of(self.life.database.tables, event.run_id)
             hold(outcome is not None and outcome.status is event.status, "told of an end that is none", event, outcome)

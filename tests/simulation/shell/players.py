@@ -292,7 +292,7 @@ class WorkerPlayer(Player):
         duration_s = chance.choice((0.0, 0.01, 0.5, 3.0, 8.0))
         for index in range(chance.choice((0, 0, 3))):
             await asyncio.sleep(duration_s / 4)
-            self.go(self._stream_out(attempt.task_id, index))
+            self.go(self._stream_out(key, index))
         await asyncio.sleep(duration_s)
         await self._is_awake.wait()
         await asyncio.wait((started,))
@@ -303,9 +303,11 @@ class WorkerPlayer(Player):
             report = ReportAttempt(*key, Outcome.COMPLETED, msgspec.json.encode({"of": attempt.task_id}).decode())
         self.go(self._report(report, key))
 
-    async def _stream_out(self, task_id: str, index: int) -> None:
+    async def _stream_out(self, key: Key, index: int) -> None:
+        task_id, retry_count = key
+
         async def put(engine: Any) -> None:
-            await engine.put_chunk(TENANT, task_id, f"chunk {index}", index)
+            await engine.put_chunk(TENANT, task_id, f"attempt {retry_count}, chunk {index}", index)
 
         try:
             await self.call(put)
@@ -511,7 +513,7 @@ class Caller(Player):
             self.results.leave(0)
 
     async def _follow(self) -> None:
-        chunks: dict[str, int] = {}
+        chunks: dict[tuple[str, str], int] = {}
         ended = False
 
         def hear(event: LiveEvent) -> None:
@@ -532,7 +534,7 @@ class Caller(Player):
     async def _follow_metadata(self) -> None:
         value = f"{self.name}"
         opened = asyncio.Event()
-        chunks: dict[str, int] = {}
+        chunks: dict[tuple[str, str], int] = {}
 
         def hear(event: LiveEvent | handlers.Opened) -> None:
             if isinstance(event, handlers.Opened):
