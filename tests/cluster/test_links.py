@@ -253,6 +253,22 @@ async def test_what_was_sent_over_a_way_that_broke_unnoticed_is_sent_again_over_
         engine.part_with(tenant_id, guest)
 
 
+async def test_a_link_that_was_given_up_brings_nothing_once_there_is_a_newer_one(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    """What was on its way over it is asked for again over the newer one, and would come a second time."""
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (_, other, home):
+        await home.trigger()
+        (given_up,) = other.visitor._links.values()
+        # As one is of which nothing was heard: the owner has not noticed.
+        other.visitor._links.clear()
+        newer = await other.visitor._link(given_up.address)
+        await asyncio.wait_for(given_up.gone_away.wait(), PATIENCE_S)
+        assert newer.connection.is_open
+        await home.trigger()
+
+
 async def test_who_asks_during_a_hand_over_opens_no_second_way_to_the_new_owner(
     database: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

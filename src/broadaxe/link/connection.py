@@ -44,20 +44,25 @@ class _Hello(msgspec.Struct, frozen=True, array_like=True):
     proof: bytes = b""
     minor: int = 0
     """Nodes of before there were any say none."""
+    caller: str = ""
+    """Who calls, with the proof. Nodes of before it was said say none."""
 
 
 class Connection(asyncio.Protocol):
-    """`on_frame` is called for each frame, `on_end` once with the reason."""
+    """`on_frame` is called for each frame, `on_end` once with the reason, `on_proved` once before any frame."""
 
-    def __init__(self, secret: bytes, *, is_caller: bool) -> None:
+    def __init__(self, secret: bytes, *, is_caller: bool, caller: str = "") -> None:
+        """`caller` is who calls: the same whenever it does. Of who is called it is known once it is proved."""
         self._secret = secret
         self._is_caller = is_caller
+        self.caller = caller
         self._nonce = secrets.token_bytes(NONCE_BYTES)
         self._peer_nonce = b""
         self.peer_minor = 0
         """What the other node understands beside this version."""
         self._is_proved = False
         self.proved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_proved: Callable[[], None] = lambda: None
         self.on_frame: Callable[[Frame], None] = lambda _: None
         self.on_end: Callable[[str], None] = lambda _: None
         self._transport: asyncio.Transport | None = None
@@ -172,10 +177,13 @@ class Connection(asyncio.Protocol):
             self.close("the other node does not know the secret of this cluster")
             return
         if self._is_caller:
-            self._write(_encode(_Hello(VERSION, self._nonce, self._proof(by_caller=True), MINOR)))
+            self._write(_encode(_Hello(VERSION, self._nonce, self._proof(by_caller=True), MINOR, self.caller)))
+        else:
+            self.caller = hello.caller
         self._is_proved = True
         if not self.proved.done():
             self.proved.set_result(None)
+        self.on_proved()
 
     def _proof(self, *, by_caller: bool) -> bytes:
         caller, callee = (self._nonce, self._peer_nonce) if self._is_caller else (self._peer_nonce, self._nonce)

@@ -77,7 +77,16 @@ class Host:
         connection = Connection(self._secret, is_caller=False)
         visit = _Visit(self._engine, connection, self._visits.discard, self._tallies, is_edge=is_edge)
         self._visits.add(visit)
+        connection.on_proved = lambda: self._end_older(visit)
         return connection
+
+    def _end_older(self, newest: _Visit) -> None:
+        """A visitor makes a link when it has given up the one before. What that one still brings has been asked for
+        again, or soon will be."""
+        caller = newest.connection.caller
+        older = [visit for visit in self._visits if visit is not newest and visit.connection.caller == caller]
+        for visit in older if caller else ():
+            visit.connection.close("the other node has a newer link")
 
 
 class _Visit:

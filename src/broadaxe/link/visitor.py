@@ -10,6 +10,7 @@ decided, and whether it may be submitted again is for its record to say.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
@@ -48,6 +49,8 @@ class Visitor:
     def __init__(self, secret: bytes, tls: LinkTls | None = None) -> None:
         """`tls` is for links to other machines; sockets of this one go without."""
         self._secret = secret
+        self._name = secrets.token_hex(8)
+        """By it the other nodes know that a link follows on one of ours."""
         self._tls = tls
         self._links: dict[str, _Link] = {}
         self._opening: dict[str, asyncio.Lock] = {}
@@ -144,7 +147,7 @@ class Visitor:
 
     async def _connection(self, address: str) -> Connection:
         loop = asyncio.get_running_loop()
-        connection = Connection(self._secret, is_caller=True)
+        connection = Connection(self._secret, is_caller=True, caller=self._name)
         if address.startswith(UNIX):
             await loop.create_unix_connection(lambda: connection, address.removeprefix(UNIX))
         else:
