@@ -97,6 +97,34 @@ async def test_events_and_chunks_of_a_run_followed_at_another_node(database: str
             other.engine.unwatch(tenant_id, subscription)
 
 
+@pytest.mark.parametrize("is_late", [False, True], ids=["the link breaks", "it was said late"])
+async def test_a_run_that_began_and_ended_before_it_was_known_who_follows_its_metadata(
+    database: str, pool: asyncpg.Pool, is_late: bool
+) -> None:
+    tenant_id = await make_tenant(pool)
+    async with pair(database, pool, tenant_id) as (owner, other, home):
+        there = House(owner.engine, tenant_id, pool)
+        session = await there.session()
+        await home.trigger(metadata='{"chat": "7"}')
+        await there.report((await assigned(session)).attempt.task_id, Outcome.COMPLETED, "{}")
+        remote, (link,) = home.activation._remote, other.visitor._links.values()
+        assert remote is not None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(remote, "want_metadata", lambda key, value: None)
+            follower = await other.engine.watch_metadata(tenant_id, "chat", "7")
+        run_id = await there.trigger(metadata='{"chat": "7"}')
+        await there.report((await assigned(session)).attempt.task_id, Outcome.COMPLETED, "{}")
+        if is_late:
+            remote.want_metadata("chat", "7")
+        else:
+            link.connection.close("a test cuts it")
+        event = await asyncio.wait_for(follower.next(), PATIENCE_S)
+        assert event is not None
+        # The one that had ended before is nothing to whoever follows later.
+        assert (event.kind, event.run_id, event.is_last) == (LiveKind.FINISHED, run_id, True)
+        other.engine.unwatch(tenant_id, follower)
+
+
 async def test_durable_tasks_of_a_worker_at_another_node(database: str, pool: asyncpg.Pool) -> None:
     tenant_id = await make_tenant(pool)
     async with pair(database, pool, tenant_id) as (owner, other, home):

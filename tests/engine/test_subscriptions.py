@@ -24,6 +24,8 @@ class Tables:
         self.is_here = True
         self.active: list[str] = []
         """Unfinished runs with the metadata that is followed, in memory or not."""
+        self.begun: list[str] = []
+        """Runs with it that have begun since it is followed, ended or not."""
         self.asked: list[list[str]] = []
         self.failures = 0
         self.loops = Loops("test")
@@ -41,17 +43,17 @@ class Tables:
             raise ConnectionError("the database is away")
         return found
 
-    async def find_active(self, key: str, value: str, limit: int) -> list[str]:
-        found = [run_id for run_id in self.active if run_id not in self.finished][:limit]
+    async def find_runs(self, key: str, value: str, since_us: int | None, limit: int) -> list[str]:
+        found = self.begun if since_us is not None else [run for run in self.active if run not in self.finished]
         self.reached.set()
         await self.gate.wait()
         if self.failures:
             self.failures -= 1
             raise ConnectionError("the database is away")
-        return found
+        return found[:limit]
 
     def hub(self) -> Hub:
-        return Hub(self.look_up, self.find_active, self.live.__contains__, lambda: self.is_here, lambda: 7, self.loops)
+        return Hub(self.look_up, self.find_runs, self.live.__contains__, lambda: self.is_here, lambda: 7, self.loops)
 
 
 def outcome(run_id: str) -> RunOutcome:
@@ -191,6 +193,22 @@ async def test_chunks_come_in_the_order_of_their_index() -> None:
         hub.chunk("run", "t", str(index), index, 1, None)
     assert texts(live) == ["0", "1", "2", "3", "4", "5"]
     assert hub._orders["t"].timer is None
+
+
+async def test_an_end_that_is_found_is_not_told_again_by_who_tells_late() -> None:
+    tables = Tables()
+    hub = tables.hub()
+    live = await hub.watch_metadata("k", "v")
+    tables.begun, tables.live = ["one", "two"], {"two"}
+    tables.finished["one"] = outcome("one")
+    hub.look_again()
+    found = await read(live)
+    assert (found.kind, found.run_id, found.is_last) == (LiveKind.FINISHED, "one", False)
+    hub.look_again()
+    hub.run_finished(finished("one", '{"k":"v"}'))
+    hub.run_finished(finished("two", '{"k":"v"}'))
+    last = await read(live)
+    assert (last.run_id, last.is_last) == ("two", True)
 
 
 async def test_a_chunk_that_is_sent_again_by_who_heard_no_answer_is_told_once() -> None:

@@ -529,7 +529,7 @@ class Activation:
 
         return Hub(
             lambda run_ids: store.results(tenant_id, run_ids),
-            lambda key, value, limit: store.unfinished_runs(tenant_id, key, value, limit),
+            lambda key, value, since_us, limit: store.runs_with_metadata(tenant_id, key, value, since_us, limit),
             is_live,
             lambda: self._active is not None or self._remote is not None,
             self._clock.now_us,

@@ -20,6 +20,7 @@ from broadaxe.cluster.members import Members
 from broadaxe.cluster.placement import Member
 from broadaxe.core.commands.quotas import Resource
 from broadaxe.core.decision import Writes
+from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TaskStatus
 from broadaxe.core.loaded import Loaded, Missing
 from broadaxe.core.topics import Position
@@ -175,8 +176,12 @@ class PostgresStore:
             for result in found
         ]
 
-    async def unfinished_runs(self, tenant_id: str, key: str, value: str, limit: int) -> list[str]:
-        wanted = RunFilter(tenant_id=tenant_id, since=EVER, until=NEVER, statuses=LIVE_RUN, metadata=((key, value),))
+    async def runs_with_metadata(
+        self, tenant_id: str, key: str, value: str, since_us: int | None, limit: int
+    ) -> list[str]:
+        since = EVER if since_us is None else datetime.fromtimestamp(since_us / US_PER_S, UTC)
+        statuses = LIVE_RUN if since_us is None else None
+        wanted = RunFilter(tenant_id=tenant_id, since=since, until=NEVER, statuses=statuses, metadata=((key, value),))
         async with outage_is_unavailable():
             return await self._reads.run_ids(wanted, limit=limit)
 

@@ -104,8 +104,10 @@ class Store(Protocol):
         """Of those that have finished."""
         ...
 
-    async def unfinished_runs(self, tenant_id: str, key: str, value: str, limit: int) -> list[str]:
-        """Ids of runs whose metadata has `key` with `value`."""
+    async def runs_with_metadata(
+        self, tenant_id: str, key: str, value: str, since_us: int | None, limit: int
+    ) -> list[str]:
+        """Ids of runs whose metadata has `key` with `value`: of the unfinished ones, or of all that began since."""
         ...
 
     async def topic_page(self, tenant_id: str, topic_id: str, after: Position | None) -> TopicPage:

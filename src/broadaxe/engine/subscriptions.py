@@ -58,8 +58,9 @@ class RunOutcome(msgspec.Struct, frozen=True):
 
 
 LookUp = Callable[[list[str]], Awaitable[list[RunOutcome]]]
-#: Ids of unfinished runs whose metadata has the key with the value, at most so many.
-FindActive = Callable[[str, str, int], Awaitable[list[str]]]
+#: Ids of runs whose metadata has the key with the value: of the unfinished ones, or if an instant is given of all that
+#: have begun since; at most so many.
+FindRuns = Callable[[str, str, int | None, int], Awaitable[list[str]]]
 
 
 class ResultSubscription:
@@ -134,14 +135,18 @@ class LiveEvent(msgspec.Struct, frozen=True, gc=False):
 class EventSubscription:
     """What one reader has yet to read, and for who follows metadata, the runs that are still under way."""
 
-    def __init__(self, metadata: tuple[str, str] | None = None) -> None:
+    def __init__(self, metadata: tuple[str, str] | None = None, since_us: int = 0) -> None:
+        """`since_us`: since when it follows metadata."""
         self._events: deque[LiveEvent] = deque()
         self._chars = 0
         self._wake = asyncio.Event()
         self.is_closed = False
         self.metadata = metadata
         """The key and value it follows."""
+        self.since_us = since_us
         self.active_runs: set[str] = set()
+        self.ended_runs: set[str] = set()
+        """Those of which it has been told the end."""
         self.may_have_more = False
         """Whether there may be active runs beyond those it knows."""
         self.end: LiveEvent | None = None
@@ -189,7 +194,9 @@ class Elsewhere(Protocol):
 
     def want_no_run(self, run_id: str) -> None: ...
 
-    def want_metadata(self, key: str, value: str) -> None: ...
+    def want_metadata(self, key: str, value: str) -> None:
+        """Answered by `Hub.metadata_wanted` once they are told of."""
+        ...
 
     def want_no_metadata(self, key: str, value: str) -> None: ...
 
@@ -225,14 +232,14 @@ class Hub:
     def __init__(
         self,
         look_up: LookUp,
-        find_active: FindActive,
+        find_runs: FindRuns,
         is_live: Callable[[str], bool],
         is_here: Callable[[], bool],
         now_us: Callable[[], int],
         loops: Loops,
     ) -> None:
         self._look_up = look_up
-        self._find_active = find_active
+        self._find_runs = find_runs
         self._is_live = is_live
         self._is_here = is_here
         self._now_us = now_us
@@ -260,6 +267,11 @@ class Hub:
         for key, values in self._by_metadata.items():
             for value in values:
                 elsewhere.want_metadata(key, value)
+
+    def metadata_wanted(self, key: str, value: str) -> None:
+        """From here on that node tells of runs with this metadata; of what came before it has not."""
+        for subscription in self._by_metadata.get(key, {}).get(value, ()):
+            self._start_refill(subscription)
 
     def found_ended(self, run_ids: list[str]) -> None:
         """Nobody will be told of these runs any more; they are looked up."""
@@ -364,7 +376,7 @@ class Hub:
 
     async def watch_metadata(self, key: str, value: str) -> EventSubscription:
         """Follows every run whose metadata has `key` = `value`, those that run already included."""
-        subscription = EventSubscription((key, value))
+        subscription = EventSubscription((key, value), self._now_us())
         # Registered first and looked up second, so that no run falls between the two.
         self._by_metadata.setdefault(key, {}).setdefault(value, set()).add(subscription)
         if self.elsewhere is not None:
@@ -377,14 +389,21 @@ class Hub:
         return subscription
 
     async def _find_more(self, subscription: EventSubscription, key: str, value: str) -> None:
-        found = await self._find_active(key, value, ACTIVE_RUNS_MAX)
+        found = await self._find_runs(key, value, None, ACTIVE_RUNS_MAX)
         subscription.may_have_more = len(found) >= ACTIVE_RUNS_MAX
+        self._follow_too(subscription, found)
+
+    def _follow_too(self, subscription: EventSubscription, run_ids: list[str]) -> None:
+        found = [run_id for run_id in run_ids if run_id not in subscription.ended_runs]
         subscription.active_runs.update(found)
-        # Of those that ended while the query ran, nobody would be told any more.
+        # Of those that have ended, while the query ran or before, nobody would be told any more.
         self._want_look_up([run_id for run_id in found if not self._is_live(run_id)])
 
     def _run_ended(self, subscription: EventSubscription, event: LiveEvent) -> None:
         """Tells a follower of metadata that a run has ended; and that this is the end, if no other is left."""
+        if event.run_id in subscription.ended_runs:
+            return
+        subscription.ended_runs.add(event.run_id)
         subscription.active_runs.discard(event.run_id)
         is_last = not subscription.active_runs
         if not is_last or not subscription.may_have_more:
@@ -401,9 +420,13 @@ class Hub:
 
     async def _refill(self, subscription: EventSubscription) -> None:
         assert subscription.metadata is not None
+        key, value = subscription.metadata
         while not subscription.is_closed:
             try:
-                await self._find_more(subscription, *subscription.metadata)
+                await self._find_more(subscription, key, value)
+                # They may have begun and ended while nobody told this node of any.
+                begun = await self._find_runs(key, value, subscription.since_us, ACTIVE_RUNS_MAX)
+                self._follow_too(subscription, begun)
                 break
             except Exception as error:
                 _log.warning("runs to follow could not be looked up", error=str(error))

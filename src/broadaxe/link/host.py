@@ -29,7 +29,20 @@ from broadaxe.engine.topics import LIVE_BYTES_MAX
 from broadaxe.errors import BroadaxeError, ConfigurationError, HeldElsewhere, Internal, ShuttingDown
 from broadaxe.link.connection import Connection
 from broadaxe.link.tls import LinkTls
-from broadaxe.link.wire import EPOCH, TOPICS_MINOR, Chunk, Fired, Frame, Kind, Over, Packed, pack, pack_answer, unpack
+from broadaxe.link.wire import (
+    EPOCH,
+    METADATA_MINOR,
+    TOPICS_MINOR,
+    Chunk,
+    Fired,
+    Frame,
+    Kind,
+    Over,
+    Packed,
+    pack,
+    pack_answer,
+    unpack,
+)
 from broadaxe.loops import Loops
 from broadaxe.metrics import Tallies
 
@@ -249,6 +262,8 @@ class _Channel:
                 guest.topics.discard(body)
             case Kind.WANT_METADATA:
                 guest.metadata.add(body)
+                if self._connection.peer_minor >= METADATA_MINOR:
+                    self._post(Kind.WANT_METADATA, pack(body))
             case Kind.WANT_NO_METADATA:
                 guest.metadata.discard(body)
             case _:

@@ -436,6 +436,8 @@ class _Remote:
                 streams.deliver(body)
             case Kind.WANT_OUTCOMES:
                 streams.hub.found_ended(list(body))
+            case Kind.WANT_METADATA:
+                streams.hub.metadata_wanted(*body)
             case Kind.TOPIC_GREW:
                 streams.topic_grew(body.topic_id, body.messages)
             case Kind.CHANGES:

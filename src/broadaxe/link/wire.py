@@ -30,6 +30,7 @@ from broadaxe.metrics import Tally
 __all__ = [
     "EPOCH",
     "FRAME_SIZE_BYTES_MAX",
+    "METADATA_MINOR",
     "MINOR",
     "TALLIES",
     "TOPICS_MINOR",
@@ -49,10 +50,13 @@ __all__ = [
 #: Nodes whose links speak another version do not talk to each other.
 VERSION: Final = 1
 #: What came since, which is only said to nodes that have come so far. 1: PREPARE, and what ATTACH says after it;
-#: who asks (`Asked`), and the ids of runs and events that are asked for. 2: topics.
-MINOR: Final = 2
+#: who asks (`Asked`), and the ids of runs and events that are asked for. 2: topics. 3: the answer to
+#: WANT_METADATA.
+MINOR: Final = 3
 #: Since when there are topics.
 TOPICS_MINOR: Final = 2
+#: Since when WANT_METADATA is answered.
+METADATA_MINOR: Final = 3
 #: A little more than the largest message a client may send.
 FRAME_SIZE_BYTES_MAX: Final = 64 * 1024 * 1024
 
@@ -90,6 +94,7 @@ class Kind(StrEnum):
     WANT_RUN = "want_run"
     WANT_NO_RUN = "want_no_run"
     WANT_METADATA = "want_metadata"
+    """V: runs with this metadata. O: the same, from here on they are told of."""
     WANT_NO_METADATA = "want_no_metadata"
     WANT_TOPIC = "want_topic"
     """V: messages of a topic. Answered with a TOPIC_GREW of none."""

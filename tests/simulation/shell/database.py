@@ -292,10 +292,17 @@ class ProcessStore:
         await self._reach()
         return found
 
-    async def unfinished_runs(self, tenant_id: str, key: str, value: str, limit: int) -> list[str]:
+    async def runs_with_metadata(
+        self, tenant_id: str, key: str, value: str, since_us: int | None, limit: int
+    ) -> list[str]:
         await self._reach()
-        rows = self.database.tables.run_rows
-        found = [run_id for run_id in self.database.tables.live if _has(rows[run_id].additional_metadata, key, value)]
+        rows, live = self.database.tables.run_rows, self.database.tables.live
+        found = [
+            run_id
+            for run_id, row in rows.items()
+            if (run_id in live if since_us is None else row.created_at_us >= since_us)
+            and _has(row.additional_metadata, key, value)
+        ]
         await self._reach()
         return sorted(found)[:limit]
 
