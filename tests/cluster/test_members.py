@@ -15,6 +15,17 @@ async def _lasts_s(pool: asyncpg.Pool, members: Members) -> float:
     return float(lasts_s)
 
 
+async def test_who_was_taken_for_dead_is_there_again_before_it_takes_a_tenant(pool: asyncpg.Pool) -> None:
+    """Another node would take the tenant from it at once."""
+    members = Members(pool, new_id(), "one:1")
+    await members.register()
+    await pool.execute("update broadaxe.node set expires_at = now() - interval '1 hour'")
+    members._renewed_at_s -= 3_600
+    await members.register()
+    assert await pool.fetchval("select not broadaxe.is_gone($1)", members.node_id)
+    await members.leave()
+
+
 async def test_a_node_that_is_alone_renews_for_longer_until_another_comes(database: str, pool: asyncpg.Pool) -> None:
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(database)

@@ -183,6 +183,21 @@ async def test_a_commit_that_made_no_row_to_tell_by_leaves_the_caller_in_doubt(
             await home.submit(DeleteCron(cron_id))
 
 
+async def test_who_lost_the_tenant_unnoticed_answers_nothing_from_what_it_remembers(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    """Nothing is written of a report that is too late, so no commit tells that this memory is the older one."""
+    async with house(database, pool) as home:
+        await home.put()
+        session = await home.session()
+        run_id = await home.trigger()
+        attempt = (await assigned(session)).attempt
+        # Another node has taken it, and made of the run what this one does not know.
+        await pool.execute("update broadaxe.lease set epoch = epoch + 1")
+        await pool.execute("update broadaxe.task set retry_count = retry_count + 1 where id = $1", run_id)
+        assert await home.report(run_id, Outcome.COMPLETED, "{}", attempt.retry_count + 1)
+
+
 async def test_a_run_that_began_in_a_commit_nobody_heard_of_is_followed_by_metadata(
     database: str, pool: asyncpg.Pool
 ) -> None:

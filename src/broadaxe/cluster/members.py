@@ -110,11 +110,14 @@ class Members:
         return next((m for m in self._all if m.id == node_id and m.id != self.node_id), None)
 
     async def register(self) -> None:
-        """The node's row is there before its first lease."""
-        if self._is_registered:
+        """The node's row is there before a lease is taken: the next node would take that from one without."""
+        if self._is_registered and self.is_alive():
             return
         async with self._registering:
-            if not self._is_registered:
+            if self._is_registered:
+                if not self.is_alive():
+                    await self._renew()
+            else:
                 await self._renew()
                 self._is_registered = True
                 self._loops.keep("renewal", self._renew_for_ever)

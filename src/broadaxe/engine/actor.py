@@ -42,6 +42,8 @@ class Kept(Protocol):
 
     async def commit(self, writes: Writes) -> None: ...
 
+    async def confirm(self) -> None: ...
+
     async def load_missing(self, missing: Missing) -> Loaded: ...
 
 
@@ -212,6 +214,10 @@ class TenantActor:
             self.commits_count += 1
             await self._kept.commit(decision.writes)
             self._decision = None
+        elif self._round or decision.effects:
+            # What there is to tell is of this memory, and another node may have taken the tenant meanwhile: a commit
+            # would have told.
+            await self._kept.confirm()
         self.rounds_count += 1
         decided, self._round = self._round, []
         for waiting, answer in zip(decided, decision.replies, strict=True):

@@ -251,6 +251,7 @@ class PostgresTenantStore:
         self._tenant_id = tenant_id
         self.epoch = epoch
         self.commit = journal.commit
+        self.confirm = journal.confirm
         self._payloads = Payloads(pool, tenant_id)
         self._with_quotas = with_quotas
 

@@ -45,6 +45,10 @@ class TenantStore(Protocol):
         written."""
         ...
 
+    async def confirm(self) -> None:
+        """Returns if the tenant is still under this lease. LeaseLost when somebody else took it."""
+        ...
+
     def remember(self, writes: Writes) -> None:
         """Payloads that passed by in a commit, so that they need not be read back."""
         ...

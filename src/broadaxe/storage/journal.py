@@ -88,6 +88,15 @@ class Journal:
         self._connections = connections
         self._fence: tuple[str, str, int] = (tenant_id, node_id, epoch)
 
+    async def confirm(self) -> None:
+        """Returns if the epoch is still the tenant's. LeaseLost, Unavailable."""
+        try:
+            async with self._connections.acquire() as connection:
+                if await connection.fetchval(statement("journal/fence"), *self._fence) is None:
+                    raise LeaseLost()
+        except OUTAGE as error:
+            raise Unavailable(f"the database did not say whether the tenant is still here: {error}") from error
+
     async def commit(self, writes: Writes) -> None:
         """Returns once the whole round is durable."""
         try:

@@ -368,6 +368,12 @@ class TenantRows:
     async def commit(self, writes: Writes) -> None:
         await self._store.at_database(self._commit(writes))
 
+    async def confirm(self) -> None:
+        await self._store._reach()
+        if self._database.epoch != self.epoch:
+            raise LeaseLost()
+        await self._store._reach()
+
     async def _commit(self, writes: Writes) -> None:
         database, node = self._database, self._store.node
         await database.reach(node, is_read=False)

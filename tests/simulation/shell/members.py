@@ -68,8 +68,9 @@ class Members:
 
     async def join(self) -> None:
         async with self._registering:
-            if not self._is_registered:
+            if not self.is_alive():
                 await self._renew()
+            if not self._is_registered:
                 self._is_registered = True
                 self._database.tell_nodes()
 
