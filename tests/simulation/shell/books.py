@@ -19,7 +19,7 @@ from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
 from broadaxe.core.topics import topic_id
 from broadaxe.engine.sessions import Assignment, BatchAssignment
-from broadaxe.engine.subscriptions import LiveEvent, LiveKind, RunOutcome
+from broadaxe.engine.subscriptions import GAP_WAIT_S, LiveEvent, LiveKind, RunOutcome
 from tests.core.world import START_US
 from tests.simulation.books import INTERNAL_RETRIES_MAX, hold
 from tests.simulation.shell.database import fired, outcome_of
@@ -37,6 +37,33 @@ SEND_S = 2.0
 READ_S = 0.001
 #: A worker that has had a durable stream, and is without for so long, is served as if it had never had one.
 SPEECH_S = 15.0
+
+
+class ChunkReader:
+    """What somebody has read of the chunks of runs. Of an attempt it may not have heard that it is lost."""
+
+    def __init__(self) -> None:
+        self._began_at_s: float | None = None
+        """When it heard the first of its present stream."""
+        self._read: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
+        """By task and attempt."""
+
+    def open(self) -> None:
+        """It follows anew."""
+        self._began_at_s = None
+
+    def take(self, event: LiveEvent, now_s: float) -> None:
+        if self._began_at_s is None:
+            self._began_at_s = now_s
+        if event.kind is not LiveKind.CHUNK or event.index is None:
+            return
+        attempt, _, said_at_s = event.payload.split(" ")
+        read = self._read[event.resource_id, attempt]
+        hold(event.index not in read, "a chunk is told twice", event)
+        # Nobody waits longer for one that is missing, and what was on its way earlier is in nobody's order.
+        is_waited_for = now_s - float(said_at_s) < GAP_WAIT_S and float(said_at_s) > self._began_at_s
+        hold(not is_waited_for or event.index > max(read, default=-1), "a chunk comes out of order", event, read)
+        read.add(event.index)
 
 
 class ShellBooks:
@@ -149,13 +176,8 @@ class ShellBooks:
         }
         hold(same, "told another outcome", outcome, found)
 
-    def check_event(self, event: LiveEvent, chunks: dict[tuple[str, str], int]) -> None:
-        """`chunks`: what the reader has of each attempt. Of an earlier one it may not have heard that it is lost."""
-        if event.kind is LiveKind.CHUNK and event.index is not None:
-            attempt, _, _ = event.payload.partition(",")
-            last = chunks.get((event.resource_id, attempt), -1)
-            hold(event.index > last, "a chunk comes out of order", event, last)
-            chunks[event.resource_id, attempt] = event.index
+    def check_event(self, event: LiveEvent, reader: ChunkReader) -> None:
+        reader.take(event, self.life.loop.time())
         if event.kind is LiveKind.FINISHED:
             outcome = outcome_of(self.life.database.tables, event.run_id)
             hold(outcome is not None and outcome.status is event.status, "told of an end that is none", event, outcome)

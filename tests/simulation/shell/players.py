@@ -32,6 +32,7 @@ from broadaxe.errors import BroadaxeError, FailedPrecondition, NotFound, Unavail
 from tests.simulation.books import hold
 from tests.simulation.programs import Invocation, Worker, program
 from tests.simulation.shell import handlers
+from tests.simulation.shell.books import ChunkReader
 from tests.simulation.shell.database import TENANT, durable_result, outcome_of
 from tests.simulation.shell.process import Process, Stream, call
 
@@ -305,9 +306,10 @@ class WorkerPlayer(Player):
 
     async def _stream_out(self, key: Key, index: int) -> None:
         task_id, retry_count = key
+        text = f"attempt-{retry_count} chunk-{index} {self.life.loop.time()}"
 
         async def put(engine: Any) -> None:
-            await engine.put_chunk(TENANT, task_id, f"attempt {retry_count}, chunk {index}", index)
+            await engine.put_chunk(TENANT, task_id, text, index)
 
         try:
             await self.call(put)
@@ -513,16 +515,17 @@ class Caller(Player):
             self.results.leave(0)
 
     async def _follow(self) -> None:
-        chunks: dict[tuple[str, str], int] = {}
+        reader = ChunkReader()
         ended = False
 
         def hear(event: LiveEvent) -> None:
             nonlocal ended
-            self.life.books.check_event(event, chunks)
+            self.life.books.check_event(event, reader)
             ended = ended or event.is_last
 
         for run_id in await self._trigger(self._request()):
             while True:
+                reader.open()
                 self.follows[run_id] = stream = await self.open(handlers.follow_run(run_id), hear)
                 error = await stream.ended
                 if ended:
@@ -534,13 +537,13 @@ class Caller(Player):
     async def _follow_metadata(self) -> None:
         value = f"{self.name}"
         opened = asyncio.Event()
-        chunks: dict[tuple[str, str], int] = {}
+        reader = ChunkReader()
 
         def hear(event: LiveEvent | handlers.Opened) -> None:
             if isinstance(event, handlers.Opened):
                 opened.set()
                 return
-            self.life.books.check_event(event, chunks)
+            self.life.books.check_event(event, reader)
             self.is_told_of_metadata = self.is_told_of_metadata or event.is_last
 
         stream = await self.open(handlers.follow_metadata("who", value), hear)
