@@ -26,7 +26,7 @@ from broadaxe.engine.changes import Kind
 from broadaxe.engine.guests import Audience, Guest
 from broadaxe.engine.sessions import Assignment, Outgoing
 from broadaxe.engine.subscriptions import LiveKind
-from broadaxe.errors import InvalidArgument, NotFound, Unavailable
+from broadaxe.errors import HeldElsewhere, InvalidArgument, NotFound, Unavailable
 from broadaxe.link import visitor
 from broadaxe.link.connection import Connection
 from broadaxe.storage import audit
@@ -279,6 +279,24 @@ async def test_what_was_sent_over_a_way_that_broke_unnoticed_is_sent_again_over_
         await home.submit(Heartbeat(worker_id))
         assert [item.attempt.task_id for item in next_.sent if isinstance(item, Assignment)] == [run_id]
         engine.part_with(tenant_id, guest)
+
+
+async def test_what_a_guest_asks_is_decided_by_the_memory_that_knows_what_it_has_open(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    """After a load it says that first, and asks again then."""
+    async with house(database, pool) as home:
+        await home.put()
+        guest, command = Guest(cast(Audience, Told())), TriggerRuns((RunRequest(workflow_name="flow", input="{}"),))
+        await home.engine.welcome(home.tenant_id, guest)
+        assert await home.engine.submit_for_guest(home.tenant_id, guest, command, "caller")
+        # The tenant is loaded anew over the next commit.
+        await pool.execute("update broadaxe.lease set epoch = epoch + 1")
+        with pytest.raises(HeldElsewhere):
+            await home.engine.submit_for_guest(home.tenant_id, guest, command, "caller")
+        await home.engine.welcome(home.tenant_id, guest)
+        assert await home.engine.submit_for_guest(home.tenant_id, guest, command, "caller")
+        assert await home.count("run") == 2
 
 
 async def test_a_link_that_was_given_up_brings_nothing_once_there_is_a_newer_one(

@@ -10,6 +10,7 @@ import pytest
 
 from broadaxe.core.commands.durable import (
     BeginWait,
+    EntryRef,
     EvictInvocation,
     FindPlace,
     Place,
@@ -395,3 +396,23 @@ def test_what_was_never_sent_keeps_its_order_where_a_load_comes_after_the_first_
     assert program.world.answers() == [], "the result of the other wait came first"
     told = program.ask(BeginWait, conditions=(sleep(1),), invocation=2, after=1, told=place.sent_at_most, number=2)
     assert [answer.ref.node_id for answer in told if isinstance(answer, EntryCompleted)] == [2, 1]
+
+
+def test_what_an_invocation_has_received_is_believed_when_it_lists_what_it_waits_for_after_a_load() -> None:
+    """Before its stream has told of its place: the list may have been on its way to the memory that is gone."""
+    program = Program()
+    for key in ("first", "slow", "quick"):
+        program.wait(event(key))
+    for key in ("first", "quick", "slow"):
+        program.push(key)
+    assert [program.entry(node).order for node in (1, 2, 3)] == [1, 3, 2]
+    program.evict()
+    program.world.do(RestoreTask(program.id))
+    program.ask(BeginWait, conditions=(event("first"),), invocation=2, number=1)
+    program.ask(BeginWait, conditions=(event("slow"),), invocation=2, number=2)
+    program.world.restart()
+    waiting = EntryRef(program.id, 2, 1, 2)
+    program.world.do(ReportWaiting(program.stream, (waiting,), ((program.id, 2, 1),)))
+    assert program.world.answers() == [], "the result of the third wait came before"
+    told = program.ask(BeginWait, conditions=(event("quick"),), invocation=2, after=2, told=1, number=3)
+    assert [answer.ref.node_id for answer in told if isinstance(answer, EntryCompleted)] == [3, 2]

@@ -207,12 +207,14 @@ def evict(state: State, request: EvictInvocation, now_us: int) -> None:
 
 def report_waiting(state: State, report: ReportWaiting, now_us: int) -> None:
     for task_id, invocation_count, order in report.received:
-        task = state.tasks.get(task_id)
-        if task is not None and task.log is not None and task.log.invocation_count == invocation_count:
-            task.log.is_unsure = False
-            durable_results.received(task.log, order)
-            if order >= task.log.told_order:
-                task.log.told_order = 0
+        log = _log_of_invocation(state, task_id, invocation_count)
+        if log is not None:
+            if log.is_unsure:
+                durable_results.take_back(log, order)
+            log.is_unsure = False
+            durable_results.received(log, order)
+            if order >= log.told_order:
+                log.told_order = 0
     wanted: list[tuple[DurableLog, Entry]] = []
     dropped: set[tuple[str, int]] = set()
     for ref in report.entries:

@@ -290,12 +290,15 @@ class Activation:
 
     # Commands ------------------------------------------------------------------------------------------------------
 
-    async def submit(self, command: Command, client: str, hold_s: float | None = None) -> Reply:
-        """The reply, after the commit that contains the command. `hold_s` as of the port."""
+    async def submit(
+        self, command: Command, client: str, hold_s: float | None = None, *, guest: Guest | None = None
+    ) -> Reply:
+        """The reply, after the commit that contains the command. `hold_s` as of the port, `guest` as of `_submit`."""
         chars = command.chars
         self._backpressure.enter(client, chars)
         try:
-            return await self._submit(command, client, chars, HOLD_S if hold_s is None else hold_s)
+            hold_s = HOLD_S if hold_s is None else hold_s
+            return await self._submit(command, client, chars, hold_s, guest)
         finally:
             self._backpressure.leave(client, chars)
 
@@ -304,16 +307,18 @@ class Activation:
         return await self._submit(command, None, command.chars, HOLD_S)
 
     async def _submit(
-        self, command: Command, client: str | None, chars: int, hold_s: float, *, is_of_guest: bool = False
+        self, command: Command, client: str | None, chars: int, hold_s: float, guest: Guest | None = None
     ) -> Reply:
-        """`is_of_guest`: it says what is open at a guest's node, and is nothing to be passed on to a third one."""
+        """`guest`: it came from that node, and is decided by the memory that welcomed it or not at all (HeldElsewhere):
+        what is open there is told to the next one first, and then it is asked for again."""
         loop = asyncio.get_running_loop()
         give_up_at_s = loop.time() + hold_s
         is_alone = False
         while True:
             home = self._active or self._remote or await self.home(give_up_at_s)
             self._used_at_s = loop.time()
-            if is_of_guest and not isinstance(home, Active):
+            # A suspect that is to be alone does not wait for its node.
+            if guest is not None and not (is_alone or self.streams.guests.has(guest)):
                 raise HeldElsewhere()
             if not isinstance(home, Active):
                 # A link may break over it, and then it is asked for again.
@@ -577,7 +582,7 @@ class Activation:
         await self.active()
         for before in self.streams.heard_of_guest(guest, command):
             self.tell(before)
-        return await self._submit(command, None, command.chars, HOLD_S, is_of_guest=True)
+        return await self._submit(command, None, command.chars, HOLD_S, guest)
 
     def not_live(self, run_ids: Iterable[str]) -> list[str]:
         """Those of the runs that are not live here, so that nobody will be told of their end: it has been, or they are

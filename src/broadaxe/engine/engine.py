@@ -280,6 +280,10 @@ class Engine:
             raise HeldElsewhere("this node cannot reach the database")
         await self._activation(tenant_id).welcome(guest, unchanged_epoch)
 
+    async def submit_for_guest(self, tenant_id: str, guest: Guest, command: Command, client: str) -> Reply:
+        """What somebody asks for at that node. HeldElsewhere once the guest was shown out."""
+        return await self._activation(tenant_id).submit(command, client, guest=guest)
+
     async def submit_of_guest(self, tenant_id: str, guest: Guest, command: Command) -> Reply:
         return await self._activation(tenant_id).submit_of_guest(guest, command)
 

@@ -112,6 +112,10 @@ class Guests:
     def __bool__(self) -> bool:
         return bool(self._all)
 
+    def has(self, guest: Guest) -> bool:
+        """Whether it was welcomed and neither left nor was shown out."""
+        return guest in self._all
+
     def are_idle(self) -> bool:
         """Whether none of them has a stream or follows a run."""
         return not (self._sessions or self._streams or any(guest.is_interested for guest in self._all))

@@ -209,11 +209,12 @@ class _Channel:
         engine, tenant_id = self._engine, self._tenant_id
         reply: Reply
         match frame.kind:
+            case Kind.SUBMIT | Kind.OWN if self._has_ended:
+                raise HeldElsewhere()
             case Kind.SUBMIT:
-                reply = await engine.submit(tenant_id, unpack(frame.name, frame.body), client=frame.client)
+                command = unpack(frame.name, frame.body)
+                reply = await engine.submit_for_guest(tenant_id, self._guest, command, frame.client)
             case Kind.OWN:
-                if self._has_ended:
-                    raise HeldElsewhere()
                 reply = await engine.submit_of_guest(tenant_id, self._guest, unpack(frame.name, frame.body))
             case Kind.NUMBER:
                 reply = await engine.next_number(tenant_id)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 NEWS_S = 1.0
 #: How long it takes until an assignment is written, or is back.
 SEND_S = 2.0
+#: How long after a load the engine may not have heard that a stream it was told of is gone.
+TAKEN_BACK_S = 0.1
 #: Within which time of a read's end the round that waited for it is decided.
 READ_S = 0.001
 #: A worker that has had a durable stream, and is without for so long, is served as if it had never had one.
@@ -137,7 +139,10 @@ class ShellBooks:
     def _check_stream(self, process: Process, start: StartAttempt) -> None:
         since_s = self._taken_at_s(process, start) - NEWS_S
         is_there = any(node.sessions.was_there(start.worker_id, since_s) for node in self.life.listening())
-        is_told = process.store.database.is_well(process.store.node) and self.life.is_linked
+        database = process.store.database
+        is_told = database.is_well(process.store.node) and self.life.is_linked
+        # Streams that were announced to nobody, and closed before somebody had the tenant, are taken back at once.
+        is_told = is_told and self.life.loop.time() - database.opened_at_s > TAKEN_BACK_S
         # What was decided before a stop and is committed during it goes back.
         is_stopping = process.draining.is_set()
         hold(is_there or is_stopping or not is_told, "a task for a worker whose stream is away", start)

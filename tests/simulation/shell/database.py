@@ -70,6 +70,8 @@ class Database:
         self.unheard = 0.0
         """The part of commits that are made, or not, and nobody hears which."""
         self.latency_s = 0.002
+        self.opened_at_s = 0.0
+        """When the present epoch was taken."""
 
     def is_well(self, node: str) -> bool:
         """Whether the node owns the tenant, and every call is answered at once."""
@@ -183,6 +185,7 @@ class ProcessStore:
         if database.is_held_from(self.node):
             await self._raise_held()
         database.epoch += 1
+        database.opened_at_s = _now_s()
         database.holder, database.is_given_back, database.successor = self.node, False, None
         self.epoch = database.epoch
         epoch = database.epoch
