@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -59,7 +60,7 @@ from broadaxe.storage.ids import ID_MAX, id_floor_of
 from broadaxe.storage.quotas import quotas_of
 from broadaxe.storage.statements import statement
 
-BACKLOG_PAGE_ROWS: Final = 5_000
+CLAIMS_PAGE_ROWS: Final = 5_000
 #: Callers wait for a load, and 16 bytes are read sooner than a row. The front of a longer backlog is thawed after it.
 LOADED_WAITING_MAX: Final = SEGMENT_TASKS_MAX
 #: Schedules fetched at a time while a page is put together: their inputs may be large.
@@ -96,6 +97,7 @@ async def load_live(
     children: list[Any] = []
     sleepers: list[Any] = []
     cold: tuple[ColdTasks, ...] = ()
+    run_ids: list[str] = []
     logs: dict[str, LoadedLog] = {}
     gates: dict[str, list[GateRow]] = {}
     now = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_us)
@@ -126,15 +128,19 @@ async def load_live(
         if oldest is not None or asks_everything:
             waiting = await connection.fetchval(statement("loader/backlog_count"), tenant_id, waiting_max + 1, floor)
             is_long = waiting > waiting_max
-            runs = await connection.fetch(statement("loader/live_runs"), tenant_id, is_long, floor)
             watched = _watched(definitions)
-            tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id, is_long, watched, floor)
+            if is_long or asks_everything:
+                cold, run_ids = await _backlog(connection, tenant_id, floor)
+                runs = await connection.fetch(statement("loader/runs_by_id"), tenant_id, run_ids)
+                tasks = await connection.fetch(statement("loader/tasks_of_runs"), tenant_id, run_ids, watched, floor)
+            if not is_long:
+                runs = await connection.fetch(statement("loader/live_runs"), tenant_id, floor)
+                tasks = await connection.fetch(statement("loader/live_tasks"), tenant_id, watched, floor)
             # Whatever ran at some time may have spawned children, and may be asked for the same ones again.
             parents = [row["id"] for row in tasks if row["assigned_at_us"] is not None or row["retry_count"] > 0]
             if parents or asks_everything:
                 children = await connection.fetch(statement("loader/children_of_tasks"), tenant_id, parents, floor)
                 logs = await _logs(connection, tenant_id, parents)
-            cold = await _backlog(connection, tenant_id, floor) if is_long else ()
             gates = await _gates(connection, tenant_id, definitions, tasks)
             sleepers = await connection.fetch(statement("loader/sleepers"), tenant_id, floor)
         crons = await rows_if(outline["has_crons"], "loader/crons")
@@ -162,29 +168,25 @@ async def load_live(
 
 async def _claims(connection: Any, tenant_id: str) -> AsyncIterator[tuple[bytes, bytes]]:
     """Packed claims by digest, never more than a page of rows in memory beside them."""
-    rows = connection.cursor(statement("loader/idempotency_claims"), tenant_id, prefetch=BACKLOG_PAGE_ROWS)
+    rows = connection.cursor(statement("loader/idempotency_claims"), tenant_id, prefetch=CLAIMS_PAGE_ROWS)
     async for digest, packed in rows:
         yield digest, packed
 
 
-async def _backlog(connection: Any, tenant_id: str, floor: str) -> tuple[ColdTasks, ...]:
-    """The backlog in segments per queue and priority, each in queue order. Never more than a page of rows in memory."""
-    open_: dict[tuple[str, int], _OpenSegment] = {}
-    closed: list[ColdTasks] = []
-    rows = connection.cursor(statement("loader/backlog"), tenant_id, floor, prefetch=BACKLOG_PAGE_ROWS)
-    async for definition_id, priority, task_id, created_at_us, due_at_us in rows:
-        line = (definition_id, priority)
-        segment = open_.get(line)
-        if segment is None:
-            segment = open_[line] = _OpenSegment(created_at_us, due_at_us)
-        segment.ids += task_id
-        segment.created_at_us = min(segment.created_at_us, created_at_us)
-        segment.due_at_us = min(segment.due_at_us, due_at_us)
-        if len(segment.ids) == SEGMENT_TASKS_MAX * ID_BYTES:
-            closed.append(segment.close(*line))
-            del open_[line]
-    closed += (segment.close(*line) for line, segment in open_.items())
-    return tuple(closed)
+async def _backlog(connection: Any, tenant_id: str, floor: str) -> tuple[tuple[ColdTasks, ...], list[str]]:
+    """The backlog in segments per queue and priority, each in queue order, and the ids of the live runs that are not of
+    it."""
+    waiting: list[ColdTasks] = []
+    others: list[str] = []
+    for definition_id, *columns in await connection.fetch(
+        statement("loader/backlog"), tenant_id, floor, SEGMENT_TASKS_MAX
+    ):
+        if definition_id is not None:
+            waiting.append(ColdTasks(definition_id, *columns))
+            continue
+        packed: bytes = columns[1]
+        others += (str(UUID(bytes=packed[at : at + ID_BYTES])) for at in range(0, len(packed), ID_BYTES))
+    return tuple(waiting), others
 
 
 async def _schedule_page(connection: Any, tenant_id: str, after: ScheduleKey) -> SchedulePage:
@@ -201,18 +203,6 @@ async def _schedule_page(connection: Any, tenant_id: str, after: ScheduleKey) ->
             return SchedulePage(tuple(rows), is_last=False)
         rows.append(row)
     return SchedulePage(tuple(rows), is_last=True)
-
-
-class _OpenSegment:
-    __slots__ = ("created_at_us", "due_at_us", "ids")
-
-    def __init__(self, created_at_us: int, due_at_us: int) -> None:
-        self.ids = bytearray()
-        self.created_at_us = created_at_us
-        self.due_at_us = due_at_us
-
-    def close(self, definition_id: str, priority: int) -> ColdTasks:
-        return ColdTasks(definition_id, priority, bytes(self.ids), self.created_at_us, self.due_at_us)
 
 
 async def load_missing(pool: asyncpg.Pool, tenant_id: str, missing: Missing) -> Loaded:

@@ -1,6 +1,5 @@
--- Every run that has not finished, the oldest being $3, in their order, without sleepers (sleepers.sql); with $2 without the backlog that is
--- read apart (backlog.sql). Called
--- by storage/loader.py at activation; rides run_live and task_pkey.
+-- Every run that has not finished, the oldest being $2, in their order, without sleepers (sleepers.sql). Called by
+-- storage/loader.py at activation where there are not too many (backlog.sql); rides run_live and task_pkey.
 select
     r.id::text, r.workflow_id::text, r.workflow_version_id::text as version_id, r.is_dag, r.display_name,
     r.priority, r.additional_metadata::text, r.parent_run_id::text, r.parent_task_id::text, r.child_index, r.child_key,
@@ -12,22 +11,13 @@ select
     broadaxe.to_us(r.finished_at) as finished_at_us, r.concurrency_held
 from broadaxe.run as r
 where
-    r.tenant_id = $1 and r.finished_at is null and r.id >= $3::uuid
-    and not (
-        $2::boolean and r.status = 'QUEUED' and not r.is_dag and r.keys is null and r.desired_labels is null
-        and r.desired_worker_id is null
-        and exists (
-            select 1
-            from broadaxe.task as w
-            where w.tenant_id = r.tenant_id and w.id = r.id and w.id >= $3::uuid and w.status = 'QUEUED' and w.retry_count = 0 and w.queue_priority < 4 and w.batch_id is null
-        )
-    )
+    r.tenant_id = $1 and r.finished_at is null and r.id >= $2::uuid
     and not (
         r.status = 'RUNNING' and not r.is_dag and r.keys is null
         and exists (
             select 1
             from broadaxe.task as z
-            where z.tenant_id = r.tenant_id and z.id = r.id and z.id >= $3::uuid and z.status = 'EVICTED'
+            where z.tenant_id = r.tenant_id and z.id = r.id and z.id >= $2::uuid and z.status = 'EVICTED'
         )
     )
 order by r.id

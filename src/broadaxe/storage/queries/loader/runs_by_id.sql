@@ -1,4 +1,5 @@
--- Runs by id, finished or not. Called by storage/loader.py for commands that name them; rides run_pkey.
+-- Runs by id, finished or not. Called by storage/loader.py for commands that name them, and beside a
+-- backlog; rides run_pkey.
 select
     r.id::text, r.workflow_id::text, r.workflow_version_id::text as version_id, r.is_dag, r.display_name,
     r.priority, r.additional_metadata::text, r.parent_run_id::text, r.parent_task_id::text, r.child_index, r.child_key,

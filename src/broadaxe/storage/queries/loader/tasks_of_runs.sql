@@ -1,5 +1,6 @@
 -- All tasks of the runs $2, with outputs for the definitions $3, which conditions look at, $4 being the
--- smallest id that a task of theirs can have. Called by storage/loader.py for commands that name them; rides task_pkey and task_by_run.
+-- smallest id that a task of theirs can have. Called by storage/loader.py for commands that name them, and beside a
+-- backlog; rides task_pkey and task_by_run.
 select
     t.id::text, t.run_id::text, t.workflow_id::text, t.definition_id::text, t.name, t.action_id, t.display_name,
     broadaxe.to_us(t.created_at) as created_at_us, t.status::text, t.retry_count, t.app_retry_count,
