@@ -98,6 +98,13 @@ def test_what_is_wrong_is_said_before_the_stream_begins(site: Site) -> None:
     assert site.client.get("/reports/lamps/events").status_code == 422
 
 
+def test_a_run_of_something_else_is_no_report(site: Site) -> None:
+    secret = site.module.Order(title="Secret")
+    for metadata in (None, {"application": "accounts"}):
+        other = site.module.report.run(secret, wait_for_result=False, additional_metadata=metadata)
+        assert site.client.get(f"/reports/{other.workflow_run_id}/events").status_code == 404
+
+
 def test_a_stop_of_the_application_loses_nothing(engine: EngineUnderTest) -> None:
     first = Site(module := example("fastapi/app.py"))
     ids = [first.order(title=f"Report {n}", rows=100) for n in range(20)]
