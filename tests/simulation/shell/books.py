@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from broadaxe.core.commands.triggers import RunRequest
-from broadaxe.core.decision import Decision, MessageRow, StartAttempt, StartBatch, TaskState
+from broadaxe.core.decision import Decision, MessageRow, Progress, StartAttempt, StartBatch, TaskState
 from broadaxe.core.durations import US_PER_S
 from broadaxe.core.lifecycle import TERMINAL, TERMINAL_RUN, RunStatus, TaskEventType, TaskStatus
 from broadaxe.core.topics import topic_id
@@ -49,6 +49,8 @@ class ChunkReader:
         """When it heard the first of its present stream."""
         self._read: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
         """By task and attempt."""
+        self._ended: set[str] = set()
+        """Tasks of which it has heard that an attempt has ended: what was still on its way comes as it comes."""
 
     def open(self) -> None:
         """It follows anew."""
@@ -57,6 +59,8 @@ class ChunkReader:
     def take(self, event: LiveEvent, now_s: float) -> None:
         if self._began_at_s is None:
             self._began_at_s = now_s
+        if event.kind is LiveKind.PROGRESS and event.progress is not Progress.STARTED:
+            self._ended.add(event.resource_id)
         if event.kind is not LiveKind.CHUNK or event.index is None:
             return
         attempt, _, said_at_s = event.payload.split(" ")
@@ -64,6 +68,7 @@ class ChunkReader:
         hold(event.index not in read, "a chunk is told twice", event)
         # Nobody waits longer for one that is missing, and what was on its way earlier is in nobody's order.
         is_waited_for = now_s - float(said_at_s) < GAP_WAIT_S and float(said_at_s) > self._began_at_s
+        is_waited_for = is_waited_for and event.resource_id not in self._ended
         hold(not is_waited_for or event.index > max(read, default=-1), "a chunk comes out of order", event, read)
         read.add(event.index)
 

@@ -161,6 +161,8 @@ class WorkerPlayer(Player):
         self._speaks_durably = False
         self._reporting: set[tuple[str, int]] = set()
         self._started: set[tuple[str, int]] = set()
+        self._has_started: set[tuple[str, int]] = set()
+        """Invocations of which the engine has heard that they began."""
         self._under_way: dict[Key, asyncio.Task[None]] = {}
         self._is_awake = asyncio.Event()
         self._is_awake.set()
@@ -401,6 +403,7 @@ class WorkerPlayer(Player):
             await self._is_awake.wait()
             for invocation in self.durable.invocations.values():
                 may_leave = invocation.is_suspended and not invocation.is_leaving and self.durable.stream is not None
+                may_leave = may_leave and invocation.key in self._has_started
                 if may_leave and self.random.random() < self.life.evictions:
                     self.durable.leave(invocation, "ttl")
             if self.lists_again:
@@ -417,14 +420,17 @@ class WorkerPlayer(Player):
         for invocation in list(worker.invocations.values()):
             if invocation.key not in self._started:
                 self._started.add(invocation.key)
-                started = ReportAttempt(invocation.task_id, invocation.retry_count, Outcome.STARTED, worker=self.id)
-                self.go(self.insist_on(started))
+                self.go(self._say_started(invocation))
             if invocation.outcome is not None and invocation.key not in self._reporting:
                 self._reporting.add(invocation.key)
                 self.go(self._end_invocation(invocation))
 
-    async def insist_on(self, report: ReportAttempt) -> None:
-        await self.insist(report)
+    async def _say_started(self, invocation: Invocation) -> None:
+        """It names no invocation: what is on its way when the next one is assigned to this worker would be taken for
+        that one's. So nothing is evicted before."""
+        key = invocation.task_id, invocation.retry_count
+        await self.insist(ReportAttempt(*key, Outcome.STARTED, worker=self.id))
+        self._has_started.add(invocation.key)
 
     async def _end_invocation(self, invocation: Invocation) -> None:
         outcome = Outcome.FAILED if invocation.outcome else Outcome.COMPLETED
