@@ -2,13 +2,15 @@
 
     inbox -> [adopt what is missing] -> decide -> COMMIT -> replies, effects -> next round
 
+A round that writes nothing is confirmed against the lease instead, before anything of it is told.
+
 While one commit is in flight the next round gathers, so under load many commands share one fsync and when idle a
 command waits for nobody. Between rounds the actor sleeps until a command comes or the earliest deadline is due.
 
-Invariants: one round at a time; no reply and no effect before the commit that contains it. When a commit fails, or the
-core breaks, memory is thrown away with the actor, and everyone waiting is told `Broken`, which says what may be done
-about it. When the process or the database stood still, the core hears of it before anything is decided: workers spoke
-meanwhile and nobody listened.
+Invariants: one round at a time; no reply and no effect before the commit that contains it, and none from the memory of
+one whose lease is gone. When a commit fails, or the core breaks, memory is thrown away with the actor, and everyone
+waiting is told `Broken`, which says what may be done about it. When the process or the database stood still, the core
+hears of it before anything is decided: workers spoke meanwhile and nobody listened.
 """
 
 from __future__ import annotations
