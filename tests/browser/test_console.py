@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import httpx
 from gallery.cue import Cue
 from hatchet_sdk import ClientConfig, Hatchet, TriggerWorkflowOptions
 from playwright.async_api import Page, expect
@@ -35,6 +36,27 @@ async def test_a_token_made_in_the_page_lets_a_program_in(
     await page.get_by_role("button", name="Revoke browser").click()
     await page.get_by_role("button", name="Revoke it").click()
     await expect(page.get_by_role("button", name="Revoke browser")).to_have_count(0)
+
+
+async def test_a_token_for_one_topic_made_in_the_page_reads_that_and_nothing_else(
+    page: Page, engine: EngineProcess, hatchet: Hatchet
+) -> None:
+    await page.goto("/settings/tokens")
+    await page.get_by_role("button", name="Create a token").click()
+    await page.get_by_role("textbox", name="Name", exact=True).fill("one topic")
+    await page.get_by_role("combobox", name="Role").select_option("One topic")
+    await page.get_by_role("textbox", name="Topic").fill("x" * 255)
+    await page.get_by_role("textbox", name="Namespace").fill("acme")
+    await page.get_by_role("button", name="Create", exact=True).click()
+    shown = await page.get_by_role("region", name="Header").text_content()
+    name, _, value = (shown or "").partition(": ")
+    streams = f"/api/v1/stable/tenants/{hatchet.tenant_id}/streams"
+    async with httpx.AsyncClient(base_url=engine.url, headers={name: value}, timeout=30) as reader:
+        async with reader.stream("GET", f"{streams}/acme/{'x' * 255}") as read:
+            assert read.status_code == 200
+        assert (await reader.get(f"{streams}/topics")).status_code == 401
+    await page.get_by_role("button", name="Done").click()
+    await expect(page.get_by_role("row", name="one topic")).to_contain_text(f"reads {'x' * 255} in acme")
 
 
 async def test_a_workflow_is_run_from_its_page_and_the_run_is_watched(

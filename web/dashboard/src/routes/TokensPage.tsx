@@ -18,6 +18,10 @@ import { useTitle } from "./useTitle";
 
 const route = getRouteApi("/session/settings/tokens");
 
+function topicName({ namespace, name }: { namespace: string; name: string }): string {
+  return namespace === "" ? name : `${name} in ${namespace}`;
+}
+
 export function TokensPage() {
   useTitle("API tokens");
   const { tenant } = useSession();
@@ -61,7 +65,7 @@ export function TokensPage() {
         }
         columns={[
           { title: "Name", cell: (token) => token.name },
-          { title: "Role", cell: (token) => token.role },
+          { title: "Role", cell: (token) => (token.topic === null ? token.role : `reads ${topicName(token.topic)}`) },
           {
             title: "Created",
             cell: (token) => (

@@ -254,6 +254,30 @@ test("a token that is made has an environment for each SDK, and tokens are found
   await waitFor(() => expect(asked.at(-1)).toBe("ci"));
 });
 
+test("a token for one topic asks which, lives for a day, and is shown as a browser sends it", async () => {
+  let asked: unknown;
+  const of = { metadata: metadata("1"), name: "order 17", expiresAt: AT, role: "VIEWER", topic: { namespace: "acme", name: "orders/17" } };
+  engine.use(
+    onGet(`/api/v1/tenants/${TENANT_ID}/api-tokens`, () => ({ rows: [of] })),
+    onPost(`/api/v1/tenants/${TENANT_ID}/api-tokens`, (body: unknown) => {
+      asked = body;
+      return { token: "eyJ.a.b" };
+    }),
+  );
+  const { user } = renderApp("/settings/tokens");
+  expect(await screen.findByText("reads orders/17 in acme")).toBeInTheDocument();
+  await user.click(screen.getByRole("button", { name: "Create a token" }));
+  await user.type(screen.getByLabelText("Name"), "order 17");
+  await user.selectOptions(screen.getByLabelText("Role"), "One topic");
+  await user.click(screen.getByRole("button", { name: "Create" }));
+  expect(await screen.findByText("Say which topic it reads.")).toBeInTheDocument();
+  await user.type(screen.getByLabelText("Topic"), "orders/17");
+  await user.type(screen.getByLabelText("Namespace"), "acme");
+  await user.click(screen.getByRole("button", { name: "Create" }));
+  expect(await screen.findByRole("region", { name: "Header" })).toHaveTextContent("Authorization: Bearer eyJ.a.b");
+  expect(asked).toEqual({ name: "order 17", expiresIn: "24h", topic: { namespace: "acme", name: "orders/17" } });
+});
+
 test("a token is rotated, and it is shown until when the one before counts", async () => {
   const asked: unknown[] = [];
   const old = { metadata: metadata("1"), name: "ci", expiresAt: "2999-01-01T00:00:00Z", role: "MEMBER" };

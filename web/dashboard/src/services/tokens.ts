@@ -11,6 +11,8 @@ const tokenSchema = z.object({
   expiresAt: instantMs,
   lastUsedAt: orNull(instantMs),
   role: z.string(),
+  /** The one durable stream it reads; it does nothing else. */
+  topic: orNull(z.object({ namespace: z.string(), name: z.string() })),
   madeBy: orNull(z.string()),
   /** Which token took its place; it goes on counting until it expires. */
   replacedBy: orNull(z.string()),
@@ -30,10 +32,13 @@ export const TOKEN_ROLES = [
 ] as const;
 export type TokenRole = (typeof TOKEN_ROLES)[number]["role"];
 
+/** What a token may do: what a role may, or read one topic. */
+export type Purpose = { role: TokenRole } | { topic: { namespace: string; name: string } };
+
 /** `expiresIn` is a duration such as `2160h`. Answers the token itself. */
-export async function createToken(tenantId: string, name: string, expiresIn: string, role: TokenRole): Promise<string> {
+export async function createToken(tenantId: string, name: string, expiresIn: string, purpose: Purpose): Promise<string> {
   const path = `/api/v1/tenants/${tenantId}/api-tokens`;
-  return (await request(z.object({ token: z.string() }), path, { method: "POST", body: { name, expiresIn, role } })).token;
+  return (await request(z.object({ token: z.string() }), path, { method: "POST", body: { name, expiresIn, ...purpose } })).token;
 }
 
 /** Puts a new token in the place of another, which goes on counting for `overlap`, a duration such as `24h`. */

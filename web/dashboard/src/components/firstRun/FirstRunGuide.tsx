@@ -75,7 +75,7 @@ function TokenMaker({ tenantId, sdk }: { tenantId: string; sdk: Sdk }) {
   const client = useQueryClient();
   const may = useMay();
   const making = useMutation({
-    mutationFn: () => createToken(tenantId, TOKEN_NAME, TOKEN_LIFE, "ADMIN"),
+    mutationFn: () => createToken(tenantId, TOKEN_NAME, TOKEN_LIFE, { role: "ADMIN" }),
     onSuccess: () => client.invalidateQueries({ queryKey: ["tokens"] }),
   });
   if (making.data !== undefined) {

@@ -34,7 +34,7 @@ export function RotateToken({ token, onClose }: { token: ApiToken; onClose: () =
               The one before counts until <LocalTime instantMs={rotated.oldExpiresAt} />. Change your programs over before that; the list says
               when each token was last used.
             </p>
-            <ShownOnce token={rotated.token} />
+            <ShownOnce token={rotated.token} isOfTopic={token.topic !== null} />
           </>
         ),
       })}
