@@ -10,9 +10,12 @@ import asyncpg
 from tests.chaos.checker import RunRow, TaskRow
 
 LIVE = """
-select count(*) from broadaxe.run r
-join broadaxe.workflow w on w.tenant_id = r.tenant_id and w.id = r.workflow_id
-where r.finished_at is null and w.name <> 'ticker'
+select
+    (
+        select count(*) from broadaxe.run r
+        join broadaxe.workflow w on w.tenant_id = r.tenant_id and w.id = r.workflow_id
+        where r.finished_at is null and w.name <> 'ticker'
+    ) + (select count(*) from broadaxe.schedule)
 """
 
 RUNS = """
@@ -49,7 +52,8 @@ async def owner_of(dsn: str, tenant_id: str) -> str | None:
 
 
 async def live_runs(dsn: str) -> int | None:
-    """Runs that have not ended; ticks do not count, they come for ever. None while the database does not answer."""
+    """Runs that have not ended, and those that are planned; ticks do not count, they come for ever. None while the
+    database does not answer."""
     try:
         connection = await asyncpg.connect(dsn, timeout=10)
         try:
