@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from broadaxe.importing import kept
+from broadaxe.importing import giving_way, kept
 from broadaxe.rest.settings import Entry, HttpSettings
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class HttpEdge:
         return app
 
     def _made(self) -> FastAPI:
-        with kept():
+        with giving_way(), kept():
             return self._build(self._settings)
 
 
