@@ -38,6 +38,8 @@ ROUNDS_MIN: Final = 5
 """Of a latency figure, even where the time for it is over."""
 
 PAUSE_S: Final = 0.02
+#: The latency figures are of an idle system, and some load in the background what they need later.
+SETTLE_S: Final = 2.0
 
 
 class Peer(Protocol):
@@ -166,6 +168,7 @@ class Probe:
         for index in self._take(WARM_UP_TASKS):
             await self._peer.enqueue(index)
         await self._drain(range(self._next), 0.005)
+        await asyncio.sleep(SETTLE_S)
         start_ms, accepted_ms = await self._latency()
         round_trip_ms = await self._round_trips()
         singles = await self._throughput(self._enqueue_singly)
