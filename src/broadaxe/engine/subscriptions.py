@@ -36,6 +36,8 @@ REPEATED_CHUNKS_MAX: Final = 64
 CHARS_BUFFERED_MAX: Final = 16 * 1024 * 1024
 HELD_CHARS_MAX: Final = 32 * 1024 * 1024
 ACTIVE_RUNS_MAX: Final = 1_000
+#: More than are found at a time, of which some may have ended long before.
+ENDED_RUNS_MAX: Final = 2 * ACTIVE_RUNS_MAX
 LOOK_UP_RETRY_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -145,8 +147,8 @@ class EventSubscription:
         """The key and value it follows."""
         self.since_us = since_us
         self.active_runs: set[str] = set()
-        self.ended_runs: set[str] = set()
-        """Those of which it has been told the end."""
+        self._ended_runs: dict[str, None] = {}
+        """Those of which it has been told the end, the latest `ENDED_RUNS_MAX`."""
         self.may_have_more = False
         """Whether there may be active runs beyond those it knows."""
         self.end: LiveEvent | None = None
@@ -154,6 +156,16 @@ class EventSubscription:
         self.appeared = asyncio.Event()
         """Set when a run that did not exist at the time of subscribing comes to be."""
         self.lost = 0
+
+    def has_ended(self, run_id: str) -> bool:
+        """Whether it has been told so."""
+        return run_id in self._ended_runs
+
+    def note_end(self, run_id: str) -> None:
+        self.active_runs.discard(run_id)
+        self._ended_runs[run_id] = None
+        if len(self._ended_runs) > ENDED_RUNS_MAX:
+            del self._ended_runs[next(iter(self._ended_runs))]
 
     def deliver(self, event: LiveEvent) -> None:
         is_full = len(self._events) >= EVENTS_BUFFERED_MAX or self._chars + len(event.payload) > CHARS_BUFFERED_MAX
@@ -394,17 +406,16 @@ class Hub:
         self._follow_too(subscription, found)
 
     def _follow_too(self, subscription: EventSubscription, run_ids: list[str]) -> None:
-        found = [run_id for run_id in run_ids if run_id not in subscription.ended_runs]
+        found = [run_id for run_id in run_ids if not subscription.has_ended(run_id)]
         subscription.active_runs.update(found)
         # Of those that have ended, while the query ran or before, nobody would be told any more.
         self._want_look_up([run_id for run_id in found if not self._is_live(run_id)])
 
     def _run_ended(self, subscription: EventSubscription, event: LiveEvent) -> None:
         """Tells a follower of metadata that a run has ended; and that this is the end, if no other is left."""
-        if event.run_id in subscription.ended_runs:
+        if subscription.has_ended(event.run_id):
             return
-        subscription.ended_runs.add(event.run_id)
-        subscription.active_runs.discard(event.run_id)
+        subscription.note_end(event.run_id)
         is_last = not subscription.active_runs
         if not is_last or not subscription.may_have_more:
             subscription.deliver(msgspec.structs.replace(event, is_last=is_last))
