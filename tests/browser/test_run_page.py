@@ -150,7 +150,8 @@ async def test_of_five_hundred_tasks_what_is_in_sight_is_drawn(page: Page, hatch
     await expect(table).to_have_attribute("aria-rowcount", "501")
     await expect(page.get_by_test_id("run-graph").get_by_test_id("step-card").first).to_be_visible()
     assert await page.get_by_test_id("task-row").count() < 60
-    assert await page.get_by_test_id("step-card").count() < 60
+    # The graph draws all once, before it knows how large it is in sight.
+    await page.wait_for_function("document.querySelectorAll('[data-testid=step-card]').length < 60")
     assert await page.evaluate("document.querySelectorAll('*').length") < 1_500
     await hatchet.runs.aio_cancel(run.workflow_run_id)
 
