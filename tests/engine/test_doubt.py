@@ -17,7 +17,7 @@ TRIGGER = TriggerRuns((RunRequest(workflow_name="flow", input="{}"),))
 
 def witness(*commands: Command) -> tuple[Witness | None, World]:
     world = World()
-    world.put(task("a"))
+    world.put(task("a"), event_triggers=("paid",))
     decision = world.decide(*commands)
     return witness_of(decision.writes, decision.replies, commands), world
 
@@ -26,22 +26,19 @@ def test_what_another_round_may_make_of_the_same_promise_tells_nothing() -> None
     """Asked for over a link that broke, or left in the outbox, it is made by the tenant's next owner as well: the rest
     of the round would be taken for committed."""
     anybody = Initiator(InitiatorKind.TOKEN, new_id(), "token")
-    left = tuple(
-        request(promise=Promise(new_id()), **fields)  # type: ignore[arg-type]
-        for request, fields in (
-            (RunRequest, {"workflow_name": "flow", "input": "{}"}),
-            (EventRequest, {"key": "now", "payload": "{}"}),
-        )
+    left = (
+        RunRequest(workflow_name="flow", input="{}", promise=Promise(new_id())),
+        EventRequest(key="now", payload="{}", promise=Promise(new_id())),
     )
     promises = promised(TRIGGER, new_id), promised(Asked(TRIGGER, anybody), new_id), TakeOutbox(left)
     none, _ = witness(*promises)
     assert none is None
     found, world = witness(*promises, EVENT)
-    (pushed,) = world.decisions[-1].replies[-1]  # type: ignore[misc, union-attr]
-    assert found == Witness(WitnessKind.EVENT, pushed.event_id)
+    _, pushed = world.decisions[-1].writes.events
+    assert found == Witness(WitnessKind.EVENT, pushed.id)
 
 
 def test_of_an_event_that_was_promised_the_runs_it_starts_tell() -> None:
-    found, world = witness(promised(EVENT, new_id), TRIGGER)
-    (run_id,) = world.decisions[-1].replies[-1]  # type: ignore[misc, union-attr]
-    assert found == Witness(WitnessKind.RUN, run_id)
+    found, world = witness(promised(PushEvents((EventRequest(key="paid", payload="{}"),)), new_id))
+    (started,) = world.decisions[-1].writes.new_runs
+    assert found == Witness(WitnessKind.RUN, started.row.id)

@@ -114,11 +114,9 @@ class Members:
         if self._is_registered and self.is_alive():
             return
         async with self._registering:
-            if self._is_registered:
-                if not self.is_alive():
-                    await self._renew()
-            else:
+            if not self.is_alive():
                 await self._renew()
+            if not self._is_registered:
                 self._is_registered = True
                 self._loops.keep("renewal", self._renew_for_ever)
                 await tell_nodes(self._pool, self.node_id)
