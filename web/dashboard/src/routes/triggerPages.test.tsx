@@ -1,7 +1,7 @@
 /** Crons and scheduled runs: what is computed while one types, and many rows at once. */
 import { screen, waitFor, within } from "@testing-library/react";
 import { http, HttpResponse } from "msw";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 
 import { engine, onDelete, onGet, onPatch, onPost, refusal, withEngine } from "../test/engine";
 import { renderApp } from "../test/renderApp";
@@ -173,17 +173,36 @@ test("all scheduled runs that are shown are moved in one request", async () => {
   await waitFor(() => expect(asked).toEqual({ updates: [{ id: "s1", triggerAt }, { id: "s2", triggerAt }] }));
 });
 
+const event = (id: string, key: string) => ({
+  metadata: meta(id),
+  key,
+  payload: { id },
+  additionalMetadata: { customer: "acme" },
+  scope: "eu",
+  seenAt: CREATED_AT,
+  triggeredRuns: [],
+});
+
+test("who comes back to the events minutes later, while the engine is away, still sees them", async () => {
+  const path = `/api/v1/stable/tenants/${TENANT_ID}/events`;
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  engine.use(onGet(path, page([event("e1", "order:paid")])));
+  const { user } = renderApp("/events");
+  expect(await screen.findByText("order:paid")).toBeInTheDocument();
+  engine.use(onGet(path, () => refusal(503, "the engine is away")));
+  vi.setSystemTime(Date.now() + 120_000);
+  await user.click(screen.getByRole("link", { name: "Crons" }));
+  expect(await screen.findByRole("heading", { name: "Crons", level: 1 })).toBeInTheDocument();
+  await user.click(screen.getByRole("link", { name: "Events" }));
+  expect(await screen.findByText(/the engine is away/)).toBeInTheDocument();
+  expect(screen.getByText("order:paid")).toBeInTheDocument();
+});
+
 test("chosen events are pushed again as they were, after saying how many", async () => {
   const pushed: unknown[] = [];
-  const event = (id: string, key: string) => ({
-    metadata: meta(id),
-    key,
-    payload: { id },
-    additionalMetadata: { customer: "acme" },
-    scope: "eu",
-    seenAt: CREATED_AT,
-    triggeredRuns: [],
-  });
   engine.use(
     onGet(`/api/v1/stable/tenants/${TENANT_ID}/events`, page([event("e1", "order:paid"), event("e2", "order:sent")])),
     onPost(`/api/v1/tenants/${TENANT_ID}/events`, (body) => {

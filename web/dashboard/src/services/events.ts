@@ -29,16 +29,15 @@ export interface EventFilter {
   readonly metadata: readonly string[];
 }
 
-const MINUTE_MS = 60_000;
-
-export function eventsQuery(tenantId: string, { sinceMs, key, scope, metadata }: EventFilter) {
-  return pagedQuery(["events", tenantId], `/api/v1/stable/tenants/${tenantId}/events`, eventSchema, {
-    // Whole minutes, so that the window stays the same question for a while.
-    since: new Date(Math.floor((Date.now() - sinceMs) / MINUTE_MS) * MINUTE_MS).toISOString(),
+export function eventsQuery(tenantId: string, filter: EventFilter) {
+  const { sinceMs, key, scope, metadata } = filter;
+  // Of the window and not of an instant: a reader who comes back is asking the same question.
+  return pagedQuery(["events", tenantId, filter], `/api/v1/stable/tenants/${tenantId}/events`, eventSchema, () => ({
+    since: new Date(Date.now() - sinceMs).toISOString(),
     keys: key === null ? [] : [key],
     scopes: scope === null ? [] : [scope],
     additionalMetadata: metadata,
-  });
+  }));
 }
 
 export interface NewEvent {
